@@ -1,0 +1,1 @@
+"""Liver surgery planning: structures, plan, cysts, vessels, volumetry, margins, comparison."""

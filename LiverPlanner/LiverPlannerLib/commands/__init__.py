@@ -1,0 +1,17 @@
+"""`preop liver …`: each file offers `register(app)`; heavy imports stay inside the functions."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import typer
+
+TOPICS = ("plan", "cysts", "branches", "compare", "volumetry", "margins", "radiomics", "cohort")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group `liver` to the command."""
+    group = typer.Typer(no_args_is_help=True, help="Liver surgery: segment, filter cysts, measure, compare.")
+    for topic in TOPICS:
+        import_module(f"{__name__}.{topic}").register(group)
+    app.add_typer(group, name="liver")

@@ -1,0 +1,184 @@
+"""The one table of liver structures: names, label values, codes, colors, nesting.
+
+Everything that names or colors a structure (label files, segments, models, reports, the terminology file)
+takes it from here. Codes are SNOMED CT as used by DICOM (PS3.16) and by Slicer's own terminology lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded term, e.g. ``Code("SCT", "10200004", "Liver")``."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One structure.
+
+    Attributes:
+        key: identifier in code, files and commands.
+        name: what people read.
+        label: value in a label image; the values exclude each other there.
+        color: sRGB, 0 to 1.
+        category, type, type_modifier, region, region_modifier: terminology entry as in Slicer.
+        parent: key of the structure that this one is counted in, or None.
+        vascular: whether it is a tree of tubes, with main and peripheral branches.
+    """
+
+    key: str
+    name: str
+    label: int
+    color: tuple[float, float, float]
+    category: Code
+    type: Code
+    type_modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
+    parent: str | None = None
+    vascular: bool = False
+
+
+def _rgb(red: int, green: int, blue: int) -> tuple[float, float, float]:
+    return (red / 255, green / 255, blue / 255)
+
+
+ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
+LIVER = Code("SCT", "10200004", "Liver")
+
+STRUCTURES: tuple[Structure, ...] = (
+    Structure("liver", "Liver", 1, _rgb(221, 130, 101), ANATOMY, LIVER),
+    Structure(
+        "tumour",
+        "Liver tumour",
+        2,
+        _rgb(240, 210, 60),
+        ALTERED,
+        Code("SCT", "4147007", "Mass"),
+        region=LIVER,
+        parent="liver",
+    ),
+    Structure(
+        "cyst",
+        "Liver cyst",
+        3,
+        _rgb(150, 220, 235),
+        ALTERED,
+        Code("SCT", "367643001", "Cyst"),
+        region=LIVER,
+        parent="liver",
+    ),
+    Structure(
+        "hepatic_vein",
+        "Hepatic vein",
+        4,
+        _rgb(50, 95, 205),
+        ANATOMY,
+        Code("SCT", "8993003", "Hepatic vein"),
+        parent="liver",
+        vascular=True,
+    ),
+    Structure(
+        "portal_vein",
+        "Portal vein",
+        5,
+        _rgb(200, 65, 150),
+        ANATOMY,
+        Code("SCT", "32764006", "Portal vein"),
+        parent="liver",
+        vascular=True,
+    ),
+    Structure(
+        "bile_duct",
+        "Bile duct",
+        6,
+        _rgb(0, 145, 30),
+        ANATOMY,
+        Code("SCT", "28273000", "Bile duct"),
+        parent="liver",
+        vascular=True,
+    ),
+    Structure(
+        "inferior_vena_cava",
+        "Inferior vena cava",
+        7,
+        _rgb(0, 165, 190),
+        ANATOMY,
+        Code("SCT", "64131007", "Inferior vena cava"),
+    ),
+    Structure(
+        "gallbladder",
+        "Gallbladder",
+        8,
+        _rgb(139, 150, 98),
+        ANATOMY,
+        Code("SCT", "28231008", "Gallbladder"),
+    ),
+)
+
+_BY_KEY = {s.key: s for s in STRUCTURES}
+_BY_LABEL = {s.label: s for s in STRUCTURES}
+
+
+def structure(key: str) -> Structure:
+    """The structure of that key.
+
+    Raises:
+        InputError: the table has no such key.
+    """
+    try:
+        return _BY_KEY[key]
+    except KeyError:
+        raise InputError(
+            f"There is no structure called {key!r}", f"Use one of {', '.join(_BY_KEY)}"
+        ) from None
+
+
+def structure_of_label(value: int) -> Structure | None:
+    """The structure with that label value, or None."""
+    return _BY_LABEL.get(value)
+
+
+def members(key: str) -> tuple[Structure, ...]:
+    """The structure itself and all that is counted in it (the liver contains tumours, cysts, vessels, duct)."""
+    top = structure(key)
+    found = [top]
+    for candidate in STRUCTURES:
+        parent = candidate.parent
+        while parent is not None and parent != key:
+            parent = _BY_KEY[parent].parent
+        if parent == key:
+            found.append(candidate)
+    return tuple(found)
+
+
+def mask_of(labels: sitk.Image, key: str) -> sitk.Image:
+    """The binary mask (uint8, 0 or 1) of a structure with all that is counted in it.
+
+    Args:
+        labels: label image with the values of this table.
+        key: structure key; ``liver`` is the union of liver, tumour, cyst, vessels and duct.
+    """
+    array = sitk.GetArrayViewFromImage(labels)
+    wanted = np.isin(array, [s.label for s in members(key)])
+    mask = sitk.GetImageFromArray(wanted.astype(np.uint8))
+    mask.CopyInformation(labels)
+    return mask
+
+
+def unknown_labels(labels: sitk.Image) -> list[int]:
+    """The label values, in order, that are in the image and not in the table."""
+    values = np.unique(sitk.GetArrayViewFromImage(labels))
+    return [int(v) for v in values if v != 0 and int(v) not in _BY_LABEL]

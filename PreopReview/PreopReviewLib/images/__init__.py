@@ -1,0 +1,53 @@
+"""Images as `SimpleITK.Image`: read, write, orient, resample, crop, check.
+
+An image's physical space is ITK's LPS in mm. Arrays are K-J-I (slice, row, column) views of an image; points
+given to people are in RAS, as in 3D Slicer.
+"""
+
+from PreopReviewLib.images.checks import Finding, check_image, guess_modality, require_usable
+from PreopReviewLib.images.dicom import Series, list_series
+from PreopReviewLib.images.geometry import (
+    Box,
+    array_of,
+    bounding_box,
+    crop,
+    image_like,
+    kji_to_ras,
+    orient,
+    paste,
+    ras_to_kji,
+    resample_spacing,
+    resample_to,
+    same_grid,
+    spacing_kji,
+    voxel_ml,
+)
+from PreopReviewLib.images.reading import SUFFIXES, read_image, read_labels
+from PreopReviewLib.images.writing import write_image
+
+__all__ = [
+    "SUFFIXES",
+    "Box",
+    "Finding",
+    "Series",
+    "array_of",
+    "bounding_box",
+    "check_image",
+    "crop",
+    "guess_modality",
+    "image_like",
+    "kji_to_ras",
+    "list_series",
+    "orient",
+    "paste",
+    "ras_to_kji",
+    "read_image",
+    "read_labels",
+    "require_usable",
+    "resample_spacing",
+    "resample_to",
+    "same_grid",
+    "spacing_kji",
+    "voxel_ml",
+    "write_image",
+]

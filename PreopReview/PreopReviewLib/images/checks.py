@@ -1,0 +1,196 @@
+"""What can be wrong with an image, as a list of findings. Used by every command and panel before it computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import ImplausibleImage, InputError, UnsupportedImage
+
+Severity = Literal["error", "warning"]
+
+MIN_SPACING_MM, MAX_SPACING_MM = 0.2, 20.0
+"""Outside, the header is wrong: clinical body scans have 0.3 to 10 mm."""
+MAX_ANISOTROPY = 10.0
+MIN_SLICES = 4
+
+_STRUCTURAL = ("four-dimensional", "two-dimensional", "color", "one-slice")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong or doubtful with an image.
+
+    Attributes:
+        code: stable identifier, e.g. ``not-finite``.
+        severity: ``error`` if nothing can be computed on it, else ``warning``.
+        problem: a clause that goes on from the image's name: "has 12 voxels that are NaN".
+        remedy: what to do.
+    """
+
+    code: str
+    severity: Severity
+    problem: str
+    remedy: str
+
+    def as_error(self, source: str) -> InputError:
+        """The exception of this finding, naming the image."""
+        kind = UnsupportedImage if self.code in _STRUCTURAL else ImplausibleImage
+        return kind(f"{source} {self.problem}", self.remedy)
+
+
+def structural_findings(image: sitk.Image) -> list[Finding]:
+    """Findings on dimension and voxel type alone; they need no look at the voxels."""
+    size = image.GetSize()
+    if len(size) == 2 or len(size) == 3 and size[2] == 1:
+        return [Finding("one-slice", "error", "is a single slice", "Give the whole series")]
+    if len(size) > 4 or len(size) == 4 and size[3] > 1:
+        return [
+            Finding(
+                "four-dimensional",
+                "error",
+                f"has {size[3]} time points or phases",
+                "Extract the phase to be segmented, in 3D Slicer from the Sequences module",
+            )
+        ]
+    if len(size) == 4 and size[2] == 1:
+        return [Finding("one-slice", "error", "is a single slice", "Give the whole series")]
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        return [
+            Finding(
+                "color",
+                "error",
+                f"has {image.GetNumberOfComponentsPerPixel()} values per voxel (a color image or vectors)",
+                "Give the original gray-scale image",
+            )
+        ]
+    return []
+
+
+def check_image(image: sitk.Image, modality: str | None = None) -> list[Finding]:
+    """Everything that is wrong or doubtful with an image.
+
+    Args:
+        modality: ``CT`` or ``MR``, to have the intensities judged too.
+
+    Returns:
+        Findings, errors first; empty if all is well.
+    """
+    found = structural_findings(image)
+    if found:
+        return found
+    found = _geometry_findings(image) + _voxel_findings(image)
+    if modality and not any(f.severity == "error" for f in found):
+        found += _intensity_findings(image, modality)
+    return sorted(found, key=lambda f: f.severity != "error")
+
+
+def require_usable(image: sitk.Image, source: str, modality: str | None = None) -> list[Finding]:
+    """Raises the first error of `check_image` as an exception; returns the warnings.
+
+    Raises:
+        UnsupportedImage, ImplausibleImage: naming `source`.
+    """
+    findings = check_image(image, modality)
+    for finding in findings:
+        if finding.severity == "error":
+            raise finding.as_error(source)
+    return findings
+
+
+def _geometry_findings(image: sitk.Image) -> list[Finding]:
+    found = []
+    spacing = np.array(image.GetSpacing())
+    shown = " × ".join(f"{s:g}" for s in np.round(spacing, 4))
+    if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
+        found.append(
+            Finding(
+                "spacing",
+                "error",
+                f"has a voxel spacing of {shown} mm, which no body scan has",
+                "Correct the spacing in its header (a unit of m or µm in place of mm?)",
+            )
+        )
+    elif spacing.max() / spacing.min() > MAX_ANISOTROPY:
+        found.append(
+            Finding(
+                "anisotropy",
+                "warning",
+                f"has very unequal voxel sides ({shown} mm)",
+                "Volumes and surfaces are coarse; prefer a series with thinner slices",
+            )
+        )
+    if min(image.GetSize()) < MIN_SLICES:
+        found.append(
+            Finding(
+                "few-slices",
+                "error",
+                f"is only {' × '.join(map(str, image.GetSize()))} voxels",
+                f"Give a volume of at least {MIN_SLICES} slices",
+            )
+        )
+    return found
+
+
+def _voxel_findings(image: sitk.Image) -> list[Finding]:
+    array = sitk.GetArrayViewFromImage(image)
+    if np.issubdtype(array.dtype, np.floating):
+        bad = array.size - int(np.count_nonzero(np.isfinite(array)))
+        if bad:
+            return [
+                Finding(
+                    "not-finite",
+                    "error",
+                    f"has {bad} voxels that are NaN or infinite",
+                    "Replace them, for example by the background value",
+                )
+            ]
+    low, high = array.min(), array.max()
+    if low == high:
+        return [Finding("constant", "error", f"is {low:g} everywhere", "Export the image again")]
+    return []
+
+
+def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
+    sample = sitk.GetArrayViewFromImage(image).ravel()[:: _stride(image)]
+    low, high = np.percentile(sample, [0.5, 99.5])
+    if modality == "CT" and low > -150:
+        unscaled = low >= 0 and high > 900
+        return [
+            Finding(
+                "not-hounsfield",
+                "error",
+                f"is no CT in Hounsfield units: its values go from {low:.0f} to {high:.0f}, without air or fat",
+                "Apply the rescale slope and intercept, or use --modality mr if it is an MRI"
+                if unscaled
+                else "Use --modality mr if it is an MRI, or the CT as the scanner gave it",
+            )
+        ]
+    if modality == "MR" and low < -500:
+        return [
+            Finding(
+                "hounsfield",
+                "error",
+                f"is no MRI: its values go from {low:.0f} to {high:.0f}, as in a CT",
+                "Use --modality ct",
+            )
+        ]
+    return []
+
+
+def _stride(image: sitk.Image) -> int:
+    return max(1, image.GetNumberOfPixels() // 500_000)
+
+
+def guess_modality(image: sitk.Image) -> Literal["CT", "MR"]:
+    """CT or MR, from DICOM where the image carries it, else from the intensities.
+
+    A CT holds air near -1000 HU, which an MRI never does.
+    """
+    if image.HasMetaDataKey("0008|0060") and image.GetMetaData("0008|0060") in ("CT", "MR"):
+        return image.GetMetaData("0008|0060")  # type: ignore[return-value]
+    sample = sitk.GetArrayViewFromImage(image).ravel()[:: _stride(image)]
+    return "CT" if np.percentile(sample, 0.5) < -300 else "MR"

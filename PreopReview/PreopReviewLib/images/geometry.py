@@ -1,0 +1,186 @@
+"""Grids: array views, orientation, resampling, boxes, and the way between voxels and patient space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import GeometryError, InputError
+
+Kind = Literal["linear", "nearest", "label"]
+
+
+def array_of(image: sitk.Image) -> np.ndarray:
+    """A read-only K-J-I view of the voxels; it lives only as long as the image does."""
+    return sitk.GetArrayViewFromImage(image)
+
+
+def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
+    """An image of a K-J-I array on the reference's grid; booleans become uint8.
+
+    Raises:
+        GeometryError: the shapes differ.
+    """
+    if array.shape != reference.GetSize()[::-1]:
+        raise GeometryError(
+            f"An array of shape {array.shape} does not fit a grid of shape {reference.GetSize()[::-1]}"
+        )
+    image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
+    image.CopyInformation(reference)
+    return image
+
+
+def spacing_kji(image: sitk.Image) -> np.ndarray:
+    """Voxel spacing in mm, in K-J-I order."""
+    return np.array(image.GetSpacing()[::-1])
+
+
+def voxel_ml(image: sitk.Image) -> float:
+    """Volume of one voxel in ml."""
+    return float(np.prod(image.GetSpacing())) / 1000.0
+
+
+def same_grid(a: sitk.Image, b: sitk.Image, tolerance: float = 1e-3) -> bool:
+    """Whether two images have the same size and every voxel center within `tolerance` voxels."""
+    if a.GetSize() != b.GetSize():
+        return False
+    far = np.array(a.GetSize(), float) - 1
+    corners = [far * c for c in np.ndindex(2, 2, 2)]
+    limit = tolerance * min(a.GetSpacing())
+    return all(
+        np.linalg.norm(
+            np.subtract(
+                a.TransformContinuousIndexToPhysicalPoint(c.tolist()),
+                b.TransformContinuousIndexToPhysicalPoint(c.tolist()),
+            )
+        )
+        <= limit
+        for c in corners
+    )
+
+
+def orient(image: sitk.Image, axes: str = "RAS") -> sitk.Image:
+    """Permutes and flips axes so that the indices increase nearest to the named directions; no interpolation.
+
+    Args:
+        axes: three letters naming where I, J and K increase to, e.g. ``RAS``: I to the right, J to anterior,
+            K to superior. (ITK's own letters name the same directions; `sitk.DICOMOrient` follows them.)
+    """
+    return sitk.DICOMOrient(image, axes)
+
+
+def resample_to(
+    image: sitk.Image, reference: sitk.Image, kind: Kind = "linear", fill: float = 0
+) -> sitk.Image:
+    """The image on the reference's grid. `label` is anti-aliased and never invents a value.
+
+    Linear keeps floats as they are and turns integers into float32.
+    """
+    if same_grid(image, reference):
+        return image
+    if kind == "linear":
+        image = sitk.Cast(image, sitk.sitkFloat32) if image.GetPixelID() < sitk.sitkFloat32 else image
+    method = {
+        "linear": sitk.sitkLinear,
+        "nearest": sitk.sitkNearestNeighbor,
+        "label": sitk.sitkLabelGaussian,
+    }[kind]
+    if kind == "label" and max(reference.GetSpacing()) <= 1.01 * min(image.GetSpacing()):
+        method = sitk.sitkNearestNeighbor  # to a finer grid the Gaussian only costs time
+    return sitk.Resample(image, reference, sitk.Transform(), method, fill, image.GetPixelID())
+
+
+def resample_spacing(
+    image: sitk.Image, spacing: tuple[float, float, float], kind: Kind = "linear"
+) -> sitk.Image:
+    """The image at another spacing (mm, I-J-K), over the same field of view (its outer faces stay)."""
+    old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
+    new = np.array(spacing, float)
+    if (new <= 0).any():
+        raise InputError(f"A voxel spacing of {spacing} mm is not possible", "Give three positive numbers")
+    counts = np.maximum(np.round(size * old / new).astype(int), 1)
+    first = ((size * old / counts) / old - 1) / 2  # where the first new center lies, in old voxels
+    reference = sitk.Image(counts.tolist(), sitk.sitkUInt8)
+    reference.SetSpacing((size * old / counts).tolist())
+    reference.SetDirection(image.GetDirection())
+    reference.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(first.tolist()))
+    # Voxels beyond the outermost centers take the nearest value instead of a fill value.
+    padded = sitk.ZeroFluxNeumannPad(image, [1, 1, 1], [1, 1, 1])
+    return resample_to(padded, reference, kind)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of voxels, in K-J-I order: `start` inclusive, `stop` exclusive."""
+
+    start: tuple[int, int, int]
+    stop: tuple[int, int, int]
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """For indexing a K-J-I array."""
+        return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
+
+
+def bounding_box(mask: sitk.Image, margin_mm: float = 0.0) -> Box:
+    """The smallest box holding every voxel that is not 0, grown by a margin and kept inside the image.
+
+    Raises:
+        InputError: the mask is empty.
+    """
+    array = array_of(mask)
+    start, stop = [], []
+    for axis in range(3):
+        hit = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))
+        if len(hit) == 0:
+            raise InputError(
+                "The mask is empty, so it has no bounding box", "Check the label image and its values"
+            )
+        grow = int(np.ceil(margin_mm / spacing_kji(mask)[axis]))
+        start.append(max(int(hit[0]) - grow, 0))
+        stop.append(min(int(hit[-1]) + 1 + grow, array.shape[axis]))
+    return Box(tuple(start), tuple(stop))
+
+
+def crop(image: sitk.Image, box: Box) -> sitk.Image:
+    """The part of the image inside the box, with exact geometry."""
+    return sitk.RegionOfInterest(image, box.shape[::-1], box.start[::-1])
+
+
+def paste(small: sitk.Image, onto: sitk.Image, box: Box) -> sitk.Image:
+    """A copy of `onto` with `small` in the place of the box it was cropped from.
+
+    Raises:
+        GeometryError: `small` does not have the size of the box.
+    """
+    if small.GetSize() != box.shape[::-1]:
+        raise GeometryError(
+            f"A box of {box.shape[::-1]} voxels cannot take an image of {small.GetSize()} voxels"
+        )
+    cast = sitk.Cast(small, onto.GetPixelID())
+    return sitk.Paste(onto, cast, cast.GetSize(), destinationIndex=box.start[::-1])
+
+
+def _affine(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    to_ras = np.diag([-1.0, -1.0, 1.0])
+    return to_ras @ direction @ np.diag(image.GetSpacing()), to_ras @ np.array(image.GetOrigin())
+
+
+def kji_to_ras(points: np.ndarray, image: sitk.Image) -> np.ndarray:
+    """Voxel coordinates (N, 3) in K-J-I order (may be fractional) to RAS in mm."""
+    matrix, origin = _affine(image)
+    return np.atleast_2d(points)[:, ::-1] @ matrix.T + origin
+
+
+def ras_to_kji(points: np.ndarray, image: sitk.Image) -> np.ndarray:
+    """RAS points (N, 3) in mm to fractional voxel coordinates in K-J-I order."""
+    matrix, origin = _affine(image)
+    return (np.linalg.solve(matrix, (np.atleast_2d(points) - origin).T).T)[:, ::-1]

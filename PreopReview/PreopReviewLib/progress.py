@@ -1,0 +1,43 @@
+"""Progress and cancellation, independent of who shows them (a terminal, a panel, a test)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+from PreopReviewLib.errors import Cancelled
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done (0 to 1) and a few words saying what is being done."""
+
+
+def silent(fraction: float, words: str) -> None:
+    """The progress that shows nothing."""
+
+
+def within(progress: Progress, start: float, end: float) -> Progress:
+    """A progress for one step that fills `start` to `end` of the whole."""
+
+    def step(fraction: float, words: str) -> None:
+        progress(start + (end - start) * min(max(fraction, 0.0), 1.0), words)
+
+    return step
+
+
+class CancelToken:
+    """A flag that another thread may set and that long computations look at between windows."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """Raises Cancelled once `cancel` has been called."""
+        if self._event.is_set():
+            raise Cancelled("Cancelled", "Nothing was written; start again when you like")

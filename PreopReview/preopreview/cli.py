@@ -1,0 +1,55 @@
+"""The command `preop`: gathers the command groups of the libraries."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from preopreview import __version__
+from PreopReviewLib.command.console import run
+
+GROUPS = (
+    "LiverPlannerLib.commands",
+    "PreopReviewLib.command.image",
+    "PreopReviewLib.command.models",
+    "PreopReviewLib.command.phantom",
+    "PreopReviewLib.command.train",
+    "PreopReviewLib.command.evaluate",
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From an MRI or CT to what a surgeon reviews before an operation. Not for clinical use.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"preop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """From an MRI or CT to what a surgeon reviews before an operation. Not for clinical use."""
+
+
+for _group in GROUPS:
+    import_module(_group).register(app)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
