@@ -24,6 +24,4 @@ def resource(*parts: str) -> Path:
         path = root.joinpath(*parts)
         if path.exists():
             return path
-    raise InputError(
-        f"The resource {'/'.join(parts)} is not part of this installation", "Reinstall PreopReview"
-    )
+    raise InputError(f"The resource {'/'.join(parts)} is not part of this installation", "Reinstall PreopReview")

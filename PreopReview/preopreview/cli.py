@@ -13,10 +13,6 @@ from PreopReviewLib.command.console import run
 GROUPS = (
     "LiverPlannerLib.commands",
     "PreopReviewLib.command.image",
-    "PreopReviewLib.command.models",
-    "PreopReviewLib.command.phantom",
-    "PreopReviewLib.command.train",
-    "PreopReviewLib.command.evaluate",
 )
 
 app = typer.Typer(
@@ -35,9 +31,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """From an MRI or CT to what a surgeon reviews before an operation. Not for clinical use."""
 

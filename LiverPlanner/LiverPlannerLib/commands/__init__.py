@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-TOPICS = ("plan", "cysts", "branches", "compare", "volumetry", "margins", "radiomics", "cohort")
+TOPICS = ("plan",)
 
 
 def register(app: typer.Typer) -> None:

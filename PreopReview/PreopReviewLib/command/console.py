@@ -99,9 +99,7 @@ def output_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     if path.is_file():
         raise OutputExists(f"{path} is a file", "Give the name of a folder")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise OutputExists(
-            f"The folder {path} is there already", "Give another one, or --overwrite to replace it"
-        )
+        raise OutputExists(f"The folder {path} is there already", "Give another one, or --overwrite to replace it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -109,16 +107,12 @@ def output_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         os.umask(umask)
         work.chmod(0o777 & ~umask)  # mkdtemp makes private folders
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be made ({error.strerror})", "Choose a folder you may write to"
-        ) from error
+        raise OutputError(f"{path} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
     try:
         yield work
         _replace(work, path)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror})", "Look for space and permissions"
-        ) from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -10,18 +10,14 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds the group `image` to the command."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Look at an image: size, spacing, orientation, what is wrong."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Look at an image: size, spacing, orientation, what is wrong.")
     group.command("info")(info)
     app.add_typer(group, name="image")
 
 
 def info(
     image: Annotated[Path, typer.Argument(help="Image file or DICOM folder.", show_default=False)],
-    series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")
-    ] = None,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     modality: Annotated[str, typer.Option(help="auto, ct or mr: judge the intensities as such.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -46,9 +42,7 @@ def info(
     }
 
     def table() -> None:
-        print_table(
-            "", ["", str(image)], [(k.replace("_", " "), _text(v)) for k, v in list(data.items())[1:-1]]
-        )
+        print_table("", ["", str(image)], [(k.replace("_", " "), _text(v)) for k, v in list(data.items())[1:-1]])
         for finding in findings:
             print(f"{finding.severity}: the image {finding.problem}. {finding.remedy}.")
 

@@ -45,9 +45,9 @@ class Finding:
 def structural_findings(image: sitk.Image) -> list[Finding]:
     """Findings on dimension and voxel type alone; they need no look at the voxels."""
     size = image.GetSize()
-    if len(size) == 2 or len(size) == 3 and size[2] == 1:
+    if len(size) == 2 or (len(size) == 3 and size[2] == 1):
         return [Finding("one-slice", "error", "is a single slice", "Give the whole series")]
-    if len(size) > 4 or len(size) == 4 and size[3] > 1:
+    if len(size) > 4 or (len(size) == 4 and size[3] > 1):
         return [
             Finding(
                 "four-dimensional",

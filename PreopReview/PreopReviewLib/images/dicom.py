@@ -125,14 +125,10 @@ def choose_series(found: list[Series], folder: Path, uid: str | None) -> Series:
         raise NoImage(f"{folder} holds no series {uid}", f"The series found: {known}")
     volumes = [s for s in found if s.slices > 1] or found  # a localizer of one slice is no rival
     if not volumes:
-        raise NoImage(
-            f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file"
-        )
+        raise NoImage(f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file")
     if len(volumes) > 1:
         listed = "; ".join(str(s) for s in volumes)
-        raise SeveralSeries(
-            f"{folder} holds {len(volumes)} series", f"Choose one with --series UID: {listed}"
-        )
+        raise SeveralSeries(f"{folder} holds {len(volumes)} series", f"Choose one with --series UID: {listed}")
     return volumes[0]
 
 

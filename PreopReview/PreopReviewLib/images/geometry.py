@@ -25,9 +25,7 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
         GeometryError: the shapes differ.
     """
     if array.shape != reference.GetSize()[::-1]:
-        raise GeometryError(
-            f"An array of shape {array.shape} does not fit a grid of shape {reference.GetSize()[::-1]}"
-        )
+        raise GeometryError(f"An array of shape {array.shape} does not fit a grid of shape {reference.GetSize()[::-1]}")
     image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
     image.CopyInformation(reference)
     return image
@@ -72,9 +70,7 @@ def orient(image: sitk.Image, axes: str = "RAS") -> sitk.Image:
     return sitk.DICOMOrient(image, axes)
 
 
-def resample_to(
-    image: sitk.Image, reference: sitk.Image, kind: Kind = "linear", fill: float = 0
-) -> sitk.Image:
+def resample_to(image: sitk.Image, reference: sitk.Image, kind: Kind = "linear", fill: float = 0) -> sitk.Image:
     """The image on the reference's grid. `label` is anti-aliased and never invents a value.
 
     Linear keeps floats as they are and turns integers into float32.
@@ -93,9 +89,7 @@ def resample_to(
     return sitk.Resample(image, reference, sitk.Transform(), method, fill, image.GetPixelID())
 
 
-def resample_spacing(
-    image: sitk.Image, spacing: tuple[float, float, float], kind: Kind = "linear"
-) -> sitk.Image:
+def resample_spacing(image: sitk.Image, spacing: tuple[float, float, float], kind: Kind = "linear") -> sitk.Image:
     """The image at another spacing (mm, I-J-K), over the same field of view (its outer faces stay)."""
     old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
     new = np.array(spacing, float)
@@ -140,9 +134,7 @@ def bounding_box(mask: sitk.Image, margin_mm: float = 0.0) -> Box:
     for axis in range(3):
         hit = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))
         if len(hit) == 0:
-            raise InputError(
-                "The mask is empty, so it has no bounding box", "Check the label image and its values"
-            )
+            raise InputError("The mask is empty, so it has no bounding box", "Check the label image and its values")
         grow = int(np.ceil(margin_mm / spacing_kji(mask)[axis]))
         start.append(max(int(hit[0]) - grow, 0))
         stop.append(min(int(hit[-1]) + 1 + grow, array.shape[axis]))
@@ -161,9 +153,7 @@ def paste(small: sitk.Image, onto: sitk.Image, box: Box) -> sitk.Image:
         GeometryError: `small` does not have the size of the box.
     """
     if small.GetSize() != box.shape[::-1]:
-        raise GeometryError(
-            f"A box of {box.shape[::-1]} voxels cannot take an image of {small.GetSize()} voxels"
-        )
+        raise GeometryError(f"A box of {box.shape[::-1]} voxels cannot take an image of {small.GetSize()} voxels")
     cast = sitk.Cast(small, onto.GetPixelID())
     return sitk.Paste(onto, cast, cast.GetSize(), destinationIndex=box.start[::-1])
 

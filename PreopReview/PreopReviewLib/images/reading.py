@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +46,7 @@ def read_labels(path: str | Path) -> sitk.Image:
     image = read_image(path)
     array = sitk.GetArrayViewFromImage(image)
     if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 65535):
-        raise InputError(
-            f"{path} is no label image: its values go from {array.min()} to {array.max()}", _LABEL_HELP
-        )
+        raise InputError(f"{path} is no label image: its values go from {array.min()} to {array.max()}", _LABEL_HELP)
     if image.GetPixelID() >= sitk.sitkFloat32 and (array != np.round(array)).any():
         raise InputError(f"{path} is no label image: it has values between whole numbers", _LABEL_HELP)
     return sitk.Cast(image, sitk.sitkUInt8 if array.max() < 256 else sitk.sitkUInt16)
@@ -72,9 +72,9 @@ def _from_file(path: Path) -> sitk.Image:
         raise UnreadableImage(f"{path} is empty", "Copy or export it again")
     if not path.name.lower().endswith(SUFFIXES):
         return _from_dicom_file(path)
-    if path.name.lower().endswith(".gz"):
-        _require_whole_gzip(path)
     try:
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            _require_whole_nifti(path)
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
         text = str(error)
@@ -98,16 +98,24 @@ def _from_dicom_file(path: Path) -> sitk.Image:
     return read_series(own[0], path.parent)
 
 
-def _require_whole_gzip(path: Path) -> None:
-    """ITK fills the missing end of a truncated .nii.gz with zeros and says nothing, so look first."""
-    import gzip
-    import zlib
+def _require_whole_nifti(path: Path) -> None:
+    """ITK fills the missing end of a truncated NIfTI with zeros and says nothing, so count the bytes first."""
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    bits = int(header.GetMetaData("bitpix"))  # of a whole voxel, all components
+    expected = int(float(header.GetMetaData("vox_offset"))) + int(np.prod(header.GetSize())) * bits // 8
+    held = _unpacked_size(path) if path.name.lower().endswith(".gz") else path.stat().st_size
+    if held < expected:
+        raise UnreadableImage(f"{path} is truncated: {held} of {expected} bytes", "Copy or export it again")
 
+
+def _unpacked_size(path: Path) -> int:
+    count = 0
     try:
         with gzip.open(path) as stream:
-            while stream.read(1 << 24):
-                pass
+            while block := stream.read(1 << 24):
+                count += len(block)
     except (EOFError, OSError, zlib.error) as error:
-        raise UnreadableImage(
-            f"{path} is truncated or corrupted ({error})", "Copy or export it again"
-        ) from error
+        raise UnreadableImage(f"{path} is truncated or corrupted ({error})", "Copy or export it again") from error
+    return count
