@@ -1,0 +1,69 @@
+"""`preop liver plan`: from an image to a folder with a measured liver in a Slicer scene."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Modality(StrEnum):
+    """What kind of image it is."""
+
+    auto = "auto"
+    ct = "ct"
+    mr = "mr"
+
+
+class Device(StrEnum):
+    """Where networks run."""
+
+    auto = "auto"
+    cuda = "cuda"
+    mps = "mps"
+    cpu = "cpu"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("plan")(plan)
+
+
+def plan(
+    image: Annotated[Path, typer.Argument(help="CT or MRI: an image file or a DICOM folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    modality: Annotated[Modality, typer.Option(help="Guessed from DICOM or the intensities if auto.")] = Modality.auto,
+    model: Annotated[str | None, typer.Option(help="Model package for the liver; see 'preop models list'.")] = None,
+    lesions: Annotated[bool, typer.Option(help="Look for lesions with the real lesion network (slower).")] = True,
+    structures: Annotated[bool, typer.Option(help="Find vessels and duct (trained on simulated images).")] = True,
+    liver: Annotated[Path | None, typer.Option(help="Liver mask or labels to use instead of a network's.")] = None,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    title: Annotated[str | None, typer.Option(help="Name of the case in scene and pictures.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Segment the liver, its lesions, vessels and duct; measure; write labels, scene, surfaces and pictures.
+
+    Exits with 3 if there is no liver in the image. Not for clinical use.
+    """
+    from LiverPlannerLib.plan import PlanOptions
+    from LiverPlannerLib.plan_files import as_dict, plan_liver
+    from PreopReviewLib.command.console import emit, progress_bar
+
+    options = PlanOptions(modality.value, model, lesions, structures, device.value)
+    with progress_bar(quiet) as progress:
+        made = plan_liver(
+            image,
+            out,
+            options,
+            series=series,
+            liver=liver,
+            overwrite=overwrite,
+            title=title,
+            progress=progress,
+        )
+    emit(as_dict(made), as_json, lambda: print((out / "summary.txt").read_text(encoding="utf-8"), end=""))
