@@ -13,6 +13,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from LiverPlannerLib.label_files import read_structures
 from LiverPlannerLib.plan import LiverPlan, PlanOptions, make_plan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import __version__, images
@@ -31,6 +32,7 @@ def plan_liver(
     liver: str | Path | None = None,
     overwrite: bool = False,
     title: str | None = None,
+    origin: str = "",
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> LiverPlan:
@@ -42,6 +44,7 @@ def plan_liver(
             scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure.
         liver: a label image or mask whose liver replaces the network's.
         title: what scene, pictures and summary call the case; the file's name by default.
+        origin: where the image comes from, for the summary.
 
     Raises:
         PreopError: as reading, computing and writing raise it; the folder is then as it was before.
@@ -63,7 +66,9 @@ def plan_liver(
         progress(0.86, "Writing the results")
         write_plan(plan, folder, title or _stem(path), within(progress, 0.86, 1.0))
         total = time.perf_counter() - began
-        (folder / "summary.txt").write_text(summary(plan, str(path), total), encoding="utf-8")
+        (folder / "summary.txt").write_text(
+            summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
+        )
     progress(1.0, "Done")
     return plan
 
@@ -71,8 +76,7 @@ def plan_liver(
 def _liver_mask(path: str | Path | None, image: sitk.Image) -> sitk.Image | None:
     if path is None:
         return None
-    labels = images.resample_to(images.read_labels(path), image, "nearest")
-    return mask_of(labels, "liver")
+    return images.resample_to(mask_of(read_structures(path).labels, "liver"), image, "nearest")
 
 
 def _stem(path: Path) -> str:

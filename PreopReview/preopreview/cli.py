@@ -12,6 +12,7 @@ from PreopReviewLib.command.console import run
 
 GROUPS = (
     "LiverPlannerLib.commands",
+    "LiverPlannerLib.commands.demo",
     "PreopReviewLib.command.image",
 )
 

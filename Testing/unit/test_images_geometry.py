@@ -132,6 +132,12 @@ def test_same_grid_sees_small_shifts_turns_and_sizes():
     assert not images.same_grid(image, oblique(size=(12, 10, 9)))
 
 
+def test_a_view_of_a_temporary_image_keeps_its_voxels():
+    views = [images.array_of(oblique((60, 60, 60)) * 0 + n) for n in range(8)]
+    assert [float(v.max()) for v in views] == list(range(8))
+    assert not views[0].flags.writeable
+
+
 def test_an_array_of_another_shape_is_refused():
     with pytest.raises(errors.GeometryError):
         images.image_like(np.zeros((3, 3, 3)), oblique())

@@ -13,9 +13,21 @@ from PreopReviewLib.errors import GeometryError, InputError
 Kind = Literal["linear", "nearest", "label"]
 
 
+class _Voxels:
+    """The buffer of an image and the image, so that numpy's `base` keeps both alive."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self._image = image
+        self._view = sitk.GetArrayViewFromImage(image)
+        self.__array_interface__ = self._view.__array_interface__
+
+
 def array_of(image: sitk.Image) -> np.ndarray:
-    """A read-only K-J-I view of the voxels; it lives only as long as the image does."""
-    return sitk.GetArrayViewFromImage(image)
+    """A read-only K-J-I view of the voxels, which keeps the image alive.
+
+    (`sitk.GetArrayViewFromImage` does not: of a temporary image it shows freed memory.)
+    """
+    return np.asarray(_Voxels(image))
 
 
 def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:

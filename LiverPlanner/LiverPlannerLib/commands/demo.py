@@ -1,0 +1,32 @@
+"""`preop demo`: the whole liver plan on a sample, or on an image of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the top level."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")] = Path("demo"),
+    case: Annotated[Path | None, typer.Option(help="An image or DICOM folder of your own, instead.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="A folder that may hold the sample already.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Run the liver plan on a sample CT: scene, labels, volumes, pictures, surfaces. Not for clinical use."""
+    from LiverPlannerLib.demo import run_demo
+    from PreopReviewLib.command.console import progress_bar
+
+    with progress_bar(quiet) as progress:
+        run_demo(out, case, samples, overwrite, progress)
+    print((out / "summary.txt").read_text(encoding="utf-8"))
+    print("In the folder", out)
+    for file in sorted(out.iterdir()):
+        print(f"  {file.name}")

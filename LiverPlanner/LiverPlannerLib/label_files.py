@@ -1,0 +1,131 @@
+"""Label files as people have them (label images, Slicer segmentations), as label images of our table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import STRUCTURES, Structure, structure, unknown_labels
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+
+_SYNONYMS = {
+    "tumour": ("tumor", "tumors", "tumours", "liver tumor", "mass", "hcc", "lesion", "lesions", "neoplasm"),
+    "cyst": ("cysts", "hepatic cyst", "liver cysts"),
+    "hepatic_vein": ("hepatic veins", "hv", "hepatic venous system"),
+    "portal_vein": ("portal veins", "pv", "portal venous system"),
+    "bile_duct": ("bile ducts", "bd", "biliary tract", "biliary tree", "common bile duct"),
+    "inferior_vena_cava": ("ivc", "vena cava", "postcava"),
+    "gallbladder": ("gall bladder",),
+    "liver": ("whole liver", "parenchyma", "liver parenchyma"),
+}
+_TYPE_CODES = {"108369006": "tumour", "86049000": "tumour", "14799000": "tumour", "52988006": "tumour"}
+"""Codes for lesions that others use where our table says Mass."""
+
+
+@dataclass
+class LabelFile:
+    """A label file, read.
+
+    Attributes:
+        labels: uint8 with the values of our table.
+        unknown: names or label values in the file that the table does not have; they are left out of `labels`.
+    """
+
+    labels: sitk.Image
+    unknown: list[str] = field(default_factory=list)
+
+
+def read_structures(path: str | Path) -> LabelFile:
+    """A label image with the values of our table, or a Slicer segmentation (.seg.nrrd) of any segments.
+
+    Segments are matched by terminology code first, then by name. Where segments overlap, those that the liver
+    contains win over the liver.
+
+    Raises:
+        FileMissing, InputError, UnreadableImage: also if no label or segment is one of our table.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileMissing(f"There is no file {path}", "Check the path")
+    found = _from_segmentation(path) if path.name.lower().endswith(".seg.nrrd") else _from_labels(path)
+    if found.unknown and not images.array_of(found.labels).any():
+        known = ", ".join(f"{s.label} {s.name}" for s in STRUCTURES)
+        raise InputError(
+            f"{path} holds none of the liver structures, only {', '.join(found.unknown)}", f"Known: {known}"
+        )
+    return found
+
+
+def match_name(name: str) -> Structure | None:
+    """The structure that a name means, or None: our names and keys, and common synonyms, in any case."""
+    plain = re.sub(r"[\s_\-]+", " ", name).strip().lower()
+    for candidate in STRUCTURES:
+        if plain in (candidate.key.replace("_", " "), candidate.name.lower(), *_SYNONYMS.get(candidate.key, ())):
+            return candidate
+    return None
+
+
+def match_terminology(entry: str) -> Structure | None:
+    """The structure of a terminology entry as Slicer serializes it, or None.
+
+    The form is ``context~category~type~type modifier~context~region~region modifier``, each ``scheme^code^name``.
+    """
+    parts = entry.split("~")
+    if len(parts) < 3 or parts[2].count("^") < 1:
+        return None
+    code = parts[2].split("^")[1]
+    for candidate in STRUCTURES:
+        if code == candidate.type.value:
+            return candidate
+    return structure(_TYPE_CODES[code]) if code in _TYPE_CODES else None
+
+
+def _from_labels(path: Path) -> LabelFile:
+    labels = images.read_labels(path)
+    unknown = unknown_labels(labels)
+    if not unknown:
+        return LabelFile(sitk.Cast(labels, sitk.sitkUInt8))
+    array = images.array_of(labels)
+    kept = np.where(np.isin(array, unknown), 0, array).astype(np.uint8)
+    return LabelFile(images.image_like(kept, labels), [str(v) for v in unknown])
+
+
+def _from_segmentation(path: Path) -> LabelFile:
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UnreadableImage(f"{path} is truncated, corrupted or no segmentation", "Save it again") from error
+    layers = sitk.GetArrayViewFromImage(image)
+    layers = layers[..., None] if image.GetNumberOfComponentsPerPixel() == 1 else layers
+    array = np.zeros(layers.shape[:3], np.uint8)
+    unknown: list[str] = []
+    painted: list[tuple[Structure, np.ndarray]] = []
+    for index in _segment_indices(image):
+        name = _meta(image, index, "Name")
+        tags = re.search(r"TerminologyEntry:([^|]*)", _meta(image, index, "Tags"))
+        found = (match_terminology(tags[1]) if tags else None) or match_name(name)
+        if found is None:
+            unknown.append(name)
+            continue
+        layer = int(_meta(image, index, "Layer") or 0)
+        painted.append((found, layers[..., layer] == int(_meta(image, index, "LabelValue") or 1)))
+    # The liver first, so that what lies in it is painted over it; in the order of the table else.
+    for found, mask in sorted(painted, key=lambda pair: pair[0].label):
+        array[mask] = found.label
+    reference = image if image.GetNumberOfComponentsPerPixel() == 1 else sitk.VectorIndexSelectionCast(image, 0)
+    return LabelFile(images.image_like(array, reference), unknown)
+
+
+def _segment_indices(image: sitk.Image) -> list[int]:
+    found = {int(m[1]) for key in image.GetMetaDataKeys() if (m := re.match(r"Segment(\d+)_", key))}
+    return sorted(found)
+
+
+def _meta(image: sitk.Image, index: int, what: str) -> str:
+    key = f"Segment{index}_{what}"
+    return image.GetMetaData(key) if image.HasMetaDataKey(key) else ""

@@ -1,0 +1,43 @@
+# make demo   a real CT, measured, in demo/            (CASE=/path/to/image for your own)
+# make test   everything that is tested
+# make bench  the figures of the README, as ratios in one run
+# make lint   ruff
+
+PYTHON ?= python3
+# A machine without a GPU downloads far less with
+#   TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+CASE ?=
+OUT ?= demo
+LOCAL_SAMPLES ?= ../shared/data
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench lint install clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable ".[scene,test]"
+	touch $@
+
+demo: install
+	$(BIN)/preop demo --out $(OUT) --overwrite --samples "$(LOCAL_SAMPLES)" $(if $(CASE),--case "$(CASE)")
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+bench: install
+	$(BIN)/python -m Testing.Benchmarks
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

@@ -1,0 +1,94 @@
+"""What all commands share: errors in one line, folders that are whole or absent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from PreopReviewLib import errors
+from PreopReviewLib.command.console import output_folder, run
+
+
+def test_a_foreseen_error_is_one_line_and_its_own_exit_code(capsys):
+    def command():
+        raise errors.FileMissing("There is no file a.nii", "Check the path")
+
+    with pytest.raises(SystemExit) as stop:
+        run(command)
+    assert stop.value.code == 11
+    assert capsys.readouterr().err == "preop: There is no file a.nii. Check the path.\n"
+
+
+def test_every_error_has_its_own_exit_code():
+    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.PreopError)]
+    codes = [k.exit_code for k in kinds]
+    assert len(set(codes)) == len(codes)
+    assert 0 not in codes
+    assert 2 not in codes
+
+
+def test_a_folder_appears_only_when_all_went_well(tmp_path):
+    target = tmp_path / "deep" / "out"
+
+    def fail_halfway():
+        with output_folder(target) as folder:
+            (folder / "half").write_text("x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
+    assert list((tmp_path / "deep").iterdir()) == []
+    with output_folder(target) as folder:
+        (folder / "whole").write_text("x")
+        assert not target.exists()
+    assert [p.name for p in target.iterdir()] == ["whole"]
+
+
+def test_a_folder_that_exists_is_kept_unless_told_otherwise(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "mine").write_text("precious")
+    with pytest.raises(errors.OutputExists, match="--overwrite"), output_folder(target):
+        pytest.fail("must not start")
+    with pytest.raises(ZeroDivisionError), output_folder(target, overwrite=True):
+        raise ZeroDivisionError
+    assert (target / "mine").read_text() == "precious", "a failed run leaves the earlier results"
+    with output_folder(target, overwrite=True) as folder:
+        (folder / "new").write_text("x")
+    assert [p.name for p in target.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_never_replaced(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(errors.OutputExists, match="is a file"), output_folder(tmp_path / "out", overwrite=True):
+        pytest.fail("must not start")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(errors.OutputError, match="cannot be made"), output_folder(tmp_path / "out"):
+        pytest.fail("must not start")
+
+
+def test_a_path_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(errors.OutputError, match="cannot be made"), output_folder(tmp_path / "file" / "out"):
+        pytest.fail("must not start")
+
+
+HEAVY = ("torch", "monai", "matplotlib", "skimage", "networkx", "scipy", "slicer", "vtk", "h5py", "pydicom")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import preopreview.cli", "import preopreview", "import LiverPlannerLib.plan_files, PreopReviewLib.images"],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(statement):
+    code = f"{statement}; import sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
