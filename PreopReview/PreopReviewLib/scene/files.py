@@ -1,0 +1,148 @@
+"""Scenes, segmentations and surfaces to files, and scenes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from PreopReviewLib.errors import FileMissing, OutputError, UnreadableImage
+from PreopReviewLib.scene import nodes
+
+_ROOM = "Choose a folder with space and write permission"
+
+
+def write_bundle(scene: Any, path: str | Path, thumbnail: str | Path | None = None) -> Path:
+    """The whole scene as a .mrb, which 3D Slicer opens.
+
+    Args:
+        thumbnail: PNG that Slicer shows for the scene.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import slicer
+
+    path = Path(path)
+    messages = slicer.vtkMRMLMessageCollection()
+    image = _png(thumbnail) if thumbnail else None
+    if not scene.WriteToMRB(str(path), image, messages) or not path.is_file():
+        raise OutputError(f"{path} cannot be written ({_one_line(messages)})", _ROOM)
+    return path
+
+
+def read_bundle(scene: Any, path: str | Path) -> None:
+    """Adds the nodes of a .mrb to a scene.
+
+    Raises:
+        FileMissing: there is no such file.
+        UnreadableImage: it is no scene bundle, or a broken one.
+    """
+    import slicer
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path}", "Check the path")
+    messages = slicer.vtkMRMLMessageCollection()
+    if not scene.ReadFromMRB(str(path), False, messages):
+        raise UnreadableImage(f"{path} cannot be read as a scene ({_one_line(messages)})", "Write it again")
+
+
+def write_segmentation(node: Any, path: str | Path) -> Path:
+    """A segmentation as .seg.nrrd: every layer, with names, colors and codes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = Path(path)
+    storage = _storage(node, "vtkMRMLSegmentationStorageNode", path)
+    if not storage.WriteData(node):
+        raise OutputError(f"{path} cannot be written ({_one_line(storage.GetUserMessages())})", _ROOM)
+    return path
+
+
+def read_segmentation(scene: Any, path: str | Path, name: str | None = None) -> Any:
+    """A segmentation node from a .seg.nrrd.
+
+    Raises:
+        FileMissing, UnreadableImage: it is not there, or is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path}", "Check the path")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or path.name.split(".")[0])
+    storage = _storage(node, "vtkMRMLSegmentationStorageNode", path)
+    if not storage.ReadData(node):
+        scene.RemoveNode(node)
+        raise UnreadableImage(f"{path} cannot be read as a segmentation", "Give a .seg.nrrd")
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def write_surfaces(node: Any, folder: str | Path, formats: Sequence[Literal["stl", "obj"]] = ("stl",)) -> list[Path]:
+    """One file per segment and format, named by the segment's key, in LPS mm as 3D Slicer writes and expects it.
+
+    Surfaces are made if the node has none yet.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    folder = Path(folder)
+    segmentation = node.GetSegmentation()
+    if not segmentation.ContainsRepresentation(nodes.SURFACE):
+        nodes.make_surfaces(node)
+    written = []
+    for key in nodes.segment_keys(node):
+        surface = _to_lps(nodes.surface_of(node, key))
+        for form in formats:
+            path = folder / f"{key}.{form}"
+            if not _write_surface(surface, path, form):
+                raise OutputError(f"{path} cannot be written", _ROOM)
+            written.append(path)
+    return written
+
+
+def _to_lps(surface: Any) -> Any:
+    import vtk
+
+    transform = vtk.vtkTransform()
+    transform.Scale(-1, -1, 1)  # a half turn: the triangles keep their orientation
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(transform)
+    mover.SetInputData(surface)
+    mover.Update()
+    return mover.GetOutput()
+
+
+def _write_surface(surface: Any, path: Path, form: str) -> bool:
+    import vtk
+
+    if form == "stl":
+        writer = vtk.vtkSTLWriter()
+        writer.SetFileTypeToBinary()
+        writer.SetHeader("PreopReview. SPACE=LPS")  # Slicer reads the coordinate system from here
+    else:
+        writer = vtk.vtkOBJWriter()
+    writer.SetFileName(str(path))
+    writer.SetInputData(surface)
+    return bool(writer.Write()) and path.is_file()
+
+
+def _storage(node: Any, class_name: str, path: Path) -> Any:
+    storage = node.GetStorageNode() or node.GetScene().AddNewNodeByClass(class_name)
+    storage.SetFileName(str(path))
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return storage
+
+
+def _png(path: str | Path) -> Any:
+    import vtk
+
+    reader = vtk.vtkPNGReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    return reader.GetOutput()
+
+
+def _one_line(messages: Any) -> str:
+    return " ".join(messages.GetAllMessagesAsString().split()) or "no permission, or a full disk"

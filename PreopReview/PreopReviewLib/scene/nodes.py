@@ -1,0 +1,289 @@
+"""Images and label images to MRML nodes, and back, with exact geometry.
+
+Every function takes the scene or a node; `host.start()` gives a scene. ITK's space is LPS, MRML's is RAS: the
+first two axes change sign, nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # names of representations in vtkSegmentationConverter
+
+
+@dataclass(frozen=True)
+class SegmentSpec:
+    """How a structure of a label image becomes a segment.
+
+    Attributes:
+        key: the segment's identifier in the node.
+        name: what people read.
+        color: sRGB, 0 to 1.
+        labels: the label values that belong to it. Segments may share values: they overlap then.
+        terminology: serialized entry, see `terminology`.
+        opacity: of its surface, 0 to 1.
+    """
+
+    key: str
+    name: str
+    color: tuple[float, float, float]
+    labels: tuple[int, ...]
+    terminology: str = ""
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class SegmentContent:
+    """A segment read back: `mask` is uint8 (0 or 1) on the segmentation's reference grid."""
+
+    key: str
+    name: str
+    color: tuple[float, float, float]
+    terminology: str
+    mask: sitk.Image
+
+
+# ---- geometry ----
+
+
+def ijk_to_ras(image: sitk.Image) -> Any:
+    """vtkMatrix4x4 from voxel indices to RAS in mm."""
+    import vtk
+
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) @ np.diag(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy((_LPS_TO_RAS @ affine).ravel())
+    return matrix
+
+
+def _set_geometry(image: sitk.Image, matrix: Any) -> sitk.Image:
+    """Gives an image the geometry of a vtkMatrix4x4 from its voxel indices to RAS."""
+    affine = _LPS_TO_RAS @ np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    return image
+
+
+def _fill(target: Any, array: np.ndarray, start_ijk: Sequence[int] = (0, 0, 0)) -> Any:
+    """Puts a K-J-I array into a vtkImageData (or its oriented kind) at voxel `start_ijk`."""
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    stop = [s + n - 1 for s, n in zip(start_ijk, array.shape[::-1], strict=True)]
+    target.SetExtent(*(v for pair in zip(start_ijk, stop, strict=True) for v in pair))
+    target.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    return target
+
+
+def _array_of(image_data: Any) -> np.ndarray:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    shape = image_data.GetDimensions()[::-1]
+    return vtk_to_numpy(image_data.GetPointData().GetScalars()).reshape(shape)
+
+
+# ---- volumes ----
+
+
+def add_volume(scene: Any, image: sitk.Image, name: str, window_level: tuple[float, float] | None = None) -> Any:
+    """A vtkMRMLScalarVolumeNode of a 3-D scalar image, with display.
+
+    Args:
+        window_level: width and center of the gray window; None leaves it to Slicer.
+    """
+    import vtk
+
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node.SetIJKToRASMatrix(ijk_to_ras(image))
+    node.SetAndObserveImageData(_fill(vtk.vtkImageData(), images.array_of(image)))
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    if window_level is not None:
+        display.AutoWindowLevelOff()
+        display.SetWindowLevel(*window_level)
+    return node
+
+
+def image_of_volume(node: Any) -> sitk.Image:
+    """The image of a scalar volume node.
+
+    Raises:
+        InputError: the node holds no voxels.
+    """
+    import vtk
+
+    if node.GetImageData() is None:
+        raise InputError(f"The volume {node.GetName()!r} holds no image", "Load it again")
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return _set_geometry(sitk.GetImageFromArray(_array_of(node.GetImageData())), matrix)
+
+
+# ---- segmentations ----
+
+
+def add_segmentation(
+    scene: Any, labels: sitk.Image, specs: Sequence[SegmentSpec], name: str, volume: Any | None = None
+) -> Any:
+    """A vtkMRMLSegmentationNode with one segment per structure that is in the label image.
+
+    Segments keep the order of `specs`; one without any voxel is left out. Overlapping segments are kept whole,
+    in as few shared layers as they allow.
+
+    Args:
+        labels: integer label image; it gives the reference geometry.
+        volume: scalar volume node that was segmented; it must be on the grid of `labels`.
+
+    Raises:
+        GeometryError: the volume is on another grid.
+    """
+    import slicer
+
+    if volume is not None and not images.same_grid(image_of_volume(volume), labels):
+        raise GeometryError("The label image is not on the grid of the volume", "Resample it to the volume first")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    _set_reference_geometry(node, labels, volume)
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    for spec in specs:
+        content = _labelmap(labels, spec.labels)
+        if content is None:
+            continue
+        segment = slicer.vtkSegment()
+        segment.SetName(spec.name)
+        segment.SetColor(*spec.color)
+        segment.SetTerminology(spec.terminology)
+        segment.AddRepresentation(LABELMAP, content)
+        segmentation.AddSegment(segment, spec.key)
+        display.SetSegmentOpacity3D(spec.key, spec.opacity)
+    segmentation.CollapseBinaryLabelmaps(False)
+    return node
+
+
+def _set_reference_geometry(node: Any, labels: sitk.Image, volume: Any | None) -> None:
+    import slicer
+
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName(LABELMAP)
+    if volume is not None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        return
+    grid = slicer.vtkOrientedImageData()
+    grid.SetExtent(*(v for n in labels.GetSize() for v in (0, n - 1)))
+    grid.SetGeometryFromImageToWorldMatrix(ijk_to_ras(labels))
+    converter = slicer.vtkSegmentationConverter
+    name = converter.GetReferenceImageGeometryParameterName()
+    segmentation.SetConversionParameter(name, converter.SerializeImageGeometry(grid))
+
+
+def _labelmap(labels: sitk.Image, values: Sequence[int]) -> Any | None:
+    """vtkOrientedImageData (1 in the structure) cropped to it; None where it has no voxel."""
+    import slicer
+
+    array = images.array_of(labels)
+    mask = array == values[0] if len(values) == 1 else np.isin(array, values)
+    if not mask.any():
+        return None
+    box = images.bounding_box(images.image_like(mask, labels))
+    content = _fill(slicer.vtkOrientedImageData(), mask[box.slices].astype(np.uint8), box.start[::-1])
+    content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(labels))
+    return content
+
+
+def segment_keys(node: Any) -> list[str]:
+    """The identifiers of a segmentation node's segments, in order."""
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+
+
+def read_segments(node: Any) -> list[SegmentContent]:
+    """Every segment with its voxels on the reference grid.
+
+    Raises:
+        GeometryError: the segmentation has no reference geometry.
+    """
+    return [_read_segment(node, key, _reference_grid(node)) for key in segment_keys(node)]
+
+
+def _reference_grid(node: Any) -> Any:
+    import slicer
+
+    converter = slicer.vtkSegmentationConverter
+    text = node.GetSegmentation().GetConversionParameter(converter.GetReferenceImageGeometryParameterName())
+    grid = slicer.vtkOrientedImageData()
+    if not text or not converter.DeserializeImageGeometry(text, grid, False):
+        raise GeometryError(
+            f"The segmentation {node.GetName()!r} has no reference geometry", "Set its source volume in Slicer"
+        )
+    return grid
+
+
+def _read_segment(node: Any, key: str, grid: Any) -> SegmentContent:
+    import slicer
+    import vtk
+
+    segment = node.GetSegmentation().GetSegment(key)
+    content, placed = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(key, content)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(content, grid, placed)
+    matrix = vtk.vtkMatrix4x4()
+    grid.GetImageToWorldMatrix(matrix)
+    mask = sitk.GetImageFromArray((_array_of(placed) != 0).astype(np.uint8))
+    mask = _set_geometry(mask, matrix)
+    first = grid.GetExtent()[::2]
+    mask.SetOrigin(mask.TransformIndexToPhysicalPoint([int(v) for v in first]))
+    return SegmentContent(key, segment.GetName(), segment.GetColor(), segment.GetTerminology(), mask)
+
+
+def make_surfaces(node: Any, smoothing: float = 0.5) -> None:
+    """Closed surfaces of all segments, shown in 3D views. They are for looking at: measure on voxels.
+
+    Args:
+        smoothing: 0 (none) to 1, the windowed-sinc filter of Slicer.
+    """
+    segmentation = node.GetSegmentation()
+    segmentation.SetConversionParameter("Smoothing factor", str(smoothing))
+    if not segmentation.CreateRepresentation(SURFACE, True):
+        raise InputError(f"No surface can be made of the segmentation {node.GetName()!r}", "Look for empty segments")
+    node.GetDisplayNode().SetPreferredDisplayRepresentationName3D(SURFACE)
+
+
+def surface_of(node: Any, key: str) -> Any:
+    """A copy of a segment's closed surface, vtkPolyData in RAS mm."""
+    import vtk
+
+    surface = vtk.vtkPolyData()
+    node.GetClosedSurfaceRepresentation(key, surface)
+    return surface
+
+
+# ---- subject hierarchy ----
+
+
+def put_in_study(scene: Any, nodes: Sequence[Any], patient: str, study: str) -> int:
+    """One patient with one study in the subject hierarchy, holding the nodes.
+
+    Returns:
+        the study's item identifier.
+    """
+    hierarchy = scene.GetSubjectHierarchyNode()
+    patient_item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient)
+    study_item = hierarchy.CreateStudyItem(patient_item, study)
+    for node in nodes:
+        # The application makes the item when the node is added (its plugins do); without it nobody does.
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(study_item, node)
+        hierarchy.SetItemParent(item, study_item)
+    return study_item
