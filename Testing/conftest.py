@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,32 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real images (shared/data beside the checkout) is not on this machine")
     return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def preop(capsys, monkeypatch):
+    """Calls the command `preop` in this process: `preop("image", "info", path)` gives code, out and err."""
+
+    def call(*arguments: object) -> Ran:
+        from preopreview.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["preop", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return Ran(int(code), out, err)
+
+    return call

@@ -17,6 +17,7 @@ _WHERE = {
     "read_labels": "PreopReviewLib.images",
     "write_image": "PreopReviewLib.images",
     "plan_liver": "LiverPlannerLib.plan_files",
+    "PlanOptions": "LiverPlannerLib.plan",
     "make_plan": "LiverPlannerLib.plan",
     "filter_cysts": "LiverPlannerLib.cysts",
     "compare_labels": "LiverPlannerLib.comparison",

@@ -22,6 +22,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what an image is, and what is wrong or doubtful about it. Exits with 0 if it can be used."""
+    import numpy as np
+
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, print_table
 
@@ -29,6 +31,7 @@ def info(
     kind = images.guess_modality(loaded) if modality == "auto" else modality.upper()
     findings = images.check_image(loaded, kind)
     array = images.array_of(loaded)
+    finite = array[np.isfinite(array)]
     data = {
         "path": str(image),
         "modality": kind,
@@ -36,8 +39,8 @@ def info(
         "spacing_mm": [round(s, 6) for s in loaded.GetSpacing()],
         "orientation": _orientation(loaded),
         "voxel_type": loaded.GetPixelIDTypeAsString(),
-        "minimum": float(array.min()),
-        "maximum": float(array.max()),
+        "minimum": float(finite.min()) if finite.size else None,
+        "maximum": float(finite.max()) if finite.size else None,
         "findings": [f.__dict__ for f in findings],
     }
 

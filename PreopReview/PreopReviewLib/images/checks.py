@@ -140,18 +140,21 @@ def _voxel_findings(image: sitk.Image) -> list[Finding]:
     if np.issubdtype(array.dtype, np.floating):
         bad = array.size - int(np.count_nonzero(np.isfinite(array)))
         if bad:
-            return [
-                Finding(
-                    "not-finite",
-                    "error",
-                    f"has {bad} voxels that are NaN or infinite",
-                    "Replace them, for example by the background value",
-                )
-            ]
+            return [not_finite(bad)]
     low, high = array.min(), array.max()
     if low == high:
         return [Finding("constant", "error", f"is {low:g} everywhere", "Export the image again")]
     return []
+
+
+def not_finite(count: int) -> Finding:
+    """The finding that so many voxels are no numbers."""
+    return Finding(
+        "not-finite",
+        "error",
+        f"has {count} voxels that are NaN or infinite",
+        "Replace them, for example by the background value",
+    )
 
 
 def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage
-from PreopReviewLib.images.checks import structural_findings
+from PreopReviewLib.images.checks import not_finite, structural_findings
 from PreopReviewLib.images.dicom import choose_series, list_series, read_series
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -98,24 +98,37 @@ def _from_dicom_file(path: Path) -> sitk.Image:
     return read_series(own[0], path.parent)
 
 
+_NIFTI_FLOATS = {"16": "f4", "64": "f8"}
+
+
 def _require_whole_nifti(path: Path) -> None:
-    """ITK fills the missing end of a truncated NIfTI with zeros and says nothing, so count the bytes first."""
+    """ITK reads a truncated NIfTI's missing end as zeros, and NaN as zero, and says nothing: so look first."""
     header = sitk.ImageFileReader()
     header.SetFileName(str(path))
     header.ReadImageInformation()
     bits = int(header.GetMetaData("bitpix"))  # of a whole voxel, all components
-    expected = int(float(header.GetMetaData("vox_offset"))) + int(np.prod(header.GetSize())) * bits // 8
-    held = _unpacked_size(path) if path.name.lower().endswith(".gz") else path.stat().st_size
+    offset = int(float(header.GetMetaData("vox_offset")))
+    expected = offset + int(np.prod(header.GetSize())) * bits // 8
+    held, bad = _scan_nifti(path, offset, _NIFTI_FLOATS.get(header.GetMetaData("datatype")))
     if held < expected:
         raise UnreadableImage(f"{path} is truncated: {held} of {expected} bytes", "Copy or export it again")
+    if bad:
+        raise not_finite(bad).as_error(str(path))
 
 
-def _unpacked_size(path: Path) -> int:
-    count = 0
+def _scan_nifti(path: Path, offset: int, kind: str | None) -> tuple[int, int]:
+    """The unpacked size in bytes, and how many voxels of a floating-point file are not finite."""
+    held = bad = 0
     try:
-        with gzip.open(path) as stream:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            start = stream.read(offset)
+            held = len(start)
+            order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"  # 348 (NIfTI-1) or 540 (NIfTI-2)
             while block := stream.read(1 << 24):
-                count += len(block)
+                held += len(block)
+                if kind:
+                    values = np.frombuffer(block[: len(block) // 8 * 8], order + kind)
+                    bad += values.size - int(np.count_nonzero(np.isfinite(values)))
     except (EOFError, OSError, zlib.error) as error:
         raise UnreadableImage(f"{path} is truncated or corrupted ({error})", "Copy or export it again") from error
-    return count
+    return held, bad
