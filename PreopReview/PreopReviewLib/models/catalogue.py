@@ -1,0 +1,206 @@
+"""Which models there are, which are installed, and how to get and remove them.
+
+Installed packages lie in the cache folder of the user (`PREOP_MODELS` overrides it), one folder each; those that
+come with PreopReview lie in `Resources/Models`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PreopReviewLib.errors import InputError, ModelCorrupt, ModelError, ModelUnavailable, OutputError
+from PreopReviewLib.models.package import METADATA, ModelPackage, load_package, put_in_place
+from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.resources import resource
+
+DOWNLOADABLE: dict[str, str] = {
+    "kuleuven-liver": "liver in CT and MR, pretrained by KU Leuven (fetched from PyPI, 27 MB)",
+    "kuleuven-lesion": "liver lesions in CT and MR, pretrained by KU Leuven (fetched from PyPI, 27 MB)",
+}
+State = Literal["installed", "built-in", "not installed", "broken"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list: a model that is known or found.
+
+    Attributes:
+        problem: why the package is broken; else empty.
+    """
+
+    name: str
+    state: State
+    description: str
+    folder: Path | None = None
+    version: str = ""
+    license: str = ""
+    size_mb: float | None = None
+    problem: str = ""
+
+
+def models_folder() -> Path:
+    """Where installed packages lie; it need not exist yet."""
+    if chosen := os.environ.get("PREOP_MODELS"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("preopreview", appauthor=False) / "models"
+
+
+def _built_in_folder() -> Path | None:
+    try:
+        return resource("Models")
+    except InputError:  # an installation without any
+        return None
+
+
+def _folders() -> dict[str, tuple[Path, State]]:
+    found: dict[str, tuple[Path, State]] = {}
+    places: tuple[tuple[Path | None, State], ...] = ((_built_in_folder(), "built-in"), (models_folder(), "installed"))
+    for place, state in places:
+        if place is not None and place.is_dir():
+            for folder in sorted(place.iterdir()):
+                if (folder / METADATA).is_file() and not folder.name.startswith("."):
+                    found[folder.name] = (folder, state)
+    return found
+
+
+def list_models() -> list[Entry]:
+    """Every model that is built in, installed or can be fetched, by name."""
+    found = _folders()
+    entries = [_entry(name, folder, state) for name, (folder, state) in found.items()]
+    entries += [Entry(n, "not installed", about) for n, about in DOWNLOADABLE.items() if n not in found]
+    return sorted(entries, key=lambda e: e.name)
+
+
+def _entry(name: str, folder: Path, state: State) -> Entry:
+    try:
+        package = load_package(folder)
+    except ModelError as error:
+        return Entry(name, "broken", DOWNLOADABLE.get(name, ""), folder, problem=str(error))
+    data = package.metadata
+    size = round(package.size_bytes / 1e6, 1)
+    return Entry(name, state, data["description"], folder, package.version, data["license"], size)
+
+
+def find_package(name: str | Path) -> ModelPackage:
+    """An installed or built-in package by name, or any by its folder; nothing is fetched.
+
+    Raises:
+        ModelUnavailable: it is known but not installed.
+        ModelError: it is unknown or broken.
+    """
+    found = _folders().get(str(name))
+    if found:
+        return load_package(found[0])
+    if Path(name).expanduser().is_dir():
+        return load_package(name)
+    if str(name) in DOWNLOADABLE:
+        raise ModelUnavailable(f"The model {name} is not installed", f"Run: preop models install {name}")
+    known = sorted(set(_folders()) | set(DOWNLOADABLE))
+    raise ModelError(f"There is no model {str(name)!r}", f"Known are {', '.join(known)}; or give a package's folder")
+
+
+def require_package(name: str | Path, progress: Progress = silent) -> ModelPackage:
+    """As `find_package`, but a model that can be fetched is fetched on first use."""
+    try:
+        return find_package(name)
+    except ModelUnavailable:
+        return install(str(name), progress=progress)
+
+
+def install(name: str, from_file: str | Path | None = None, progress: Progress = silent) -> ModelPackage:
+    """Installs a model into the models folder, whole or not at all; an installed one is replaced.
+
+    Args:
+        name: of a known model; with a package's folder or zip, the name it shall have.
+        from_file: the wheel of `pyliverlesionseg` 0.3, a package's folder, or a zip of one; None fetches it.
+
+    Raises:
+        ModelUnavailable, ModelCorrupt, ModelError, OutputError: it cannot be had, is not what it should be, is no
+            package, or cannot be written.
+    """
+    from PreopReviewLib.models import kuleuven
+
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise ModelError(f"{name!r} cannot be the name of a model", "Use letters, digits and hyphens")
+    target = models_folder() / name
+    _make(target.parent)
+    if from_file is None:
+        if name not in DOWNLOADABLE:
+            raise ModelError(f"{name} cannot be fetched", f"Known are {', '.join(DOWNLOADABLE)}; or give --from FILE")
+        return kuleuven.install(target, name, progress=progress)
+    path = Path(from_file).expanduser()
+    if not path.exists():
+        raise ModelError(f"There is no file or folder {path}", "Check the path given with --from")
+    if path.suffix == ".whl":
+        if name not in kuleuven.SOURCES:
+            raise ModelError(f"A wheel holds no model {name}", f"Known are {', '.join(kuleuven.SOURCES)}")
+        return kuleuven.install(target, name, path, progress)
+    progress(0.0, f"Installing {name}")
+    package = _install_folder(path, target) if path.is_dir() else _install_zip(path, target)
+    progress(1.0, "Installed")
+    return package
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The models folder {folder} cannot be made ({error.strerror})",
+            "Set PREOP_MODELS to a folder you may write",
+        ) from error
+
+
+def _install_folder(source: Path, target: Path) -> ModelPackage:
+    load_package(source).load_network()  # not only whole: the weights fit
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            shutil.copytree(source, work, dirs_exist_ok=True)
+            put_in_place(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written ({error})", "Look for space and permissions") from error
+    return load_package(target)
+
+
+def _install_zip(source: Path, target: Path) -> ModelPackage:
+    with tempfile.TemporaryDirectory(prefix="preop-package-") as temporary:
+        try:
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(temporary)  # zipfile keeps members inside the folder
+        except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+            raise ModelCorrupt(f"{source} is not a readable zip file ({error})", "Fetch it again") from error
+        roots = [p.parents[1] for p in Path(temporary).rglob("metadata.json") if p.parent.name == "configs"]
+        if len(roots) != 1:
+            raise ModelError(f"{source} holds {len(roots)} model packages instead of one", "Give a zip of one package")
+        return _install_folder(roots[0], target)
+
+
+def remove(name: str) -> Path:
+    """Removes an installed package and returns the folder it had.
+
+    Raises:
+        ModelError: it is not installed, or comes with PreopReview.
+        OutputError: it cannot be removed.
+    """
+    found = _folders().get(name)
+    if found is None or found[1] != "installed":
+        why = "comes with PreopReview" if found else "is not installed"
+        raise ModelError(f"The model {name} {why}", "See: preop models list")
+    try:
+        gone = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=found[0].parent))
+        found[0].rename(gone / name)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise OutputError(f"{found[0]} cannot be removed ({error})", "Look for permissions") from error
+    return found[0]

@@ -1,0 +1,70 @@
+"""The allow-list of networks: a package names one of these and its arguments; nothing else can be built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from PreopReviewLib.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ALLOWED: dict[str, tuple[str, str]] = {
+    "KuLeuvenLiverUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLiverUNet"),
+    "KuLeuvenLesionUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLesionUNet"),
+    "ResidualUNet3D": ("PreopReviewLib.models.residual_unet", "ResidualUNet3D"),
+    "UNet": ("monai.networks.nets", "UNet"),
+    "DynUNet": ("monai.networks.nets", "DynUNet"),
+    "SegResNet": ("monai.networks.nets", "SegResNet"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The networks that a package may name."""
+    return tuple(_ALLOWED)
+
+
+def check(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raises ModelError for a name that is not on the list, or arguments that are not plain values (no torch)."""
+    if name not in _ALLOWED:
+        raise ModelError(
+            f"The network {name!r} is not one of {', '.join(_ALLOWED)}", "Use a package made for PreopReview"
+        )
+    if not isinstance(arguments, Mapping) or not all(isinstance(k, str) and _plain(v) for k, v in arguments.items()):
+        raise ModelError(
+            f"The arguments of {name} are not plain numbers, words and lists", "Check configs/metadata.json"
+        )
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """The network, with random weights, in evaluation mode.
+
+    Raises:
+        ModelError: the name is not on the list, or the network does not take these arguments.
+    """
+    check(name, arguments)
+    module, attribute = _ALLOWED[name]
+    try:
+        factory: Callable[..., nn.Module] = getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise ModelError(f"The network {name} cannot be loaded ({error})", "Install the package with its dependencies")
+    unknown = set(arguments) - set(inspect.signature(factory).parameters)
+    if unknown:
+        raise ModelError(f"{name} has no argument {', '.join(sorted(unknown))}", "Check configs/metadata.json")
+    try:
+        return factory(**arguments).eval()
+    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
+        raise ModelError(
+            f"{name} cannot be built with these arguments ({error})", "Check configs/metadata.json"
+        ) from error
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_plain(v) for v in value)
+    return value is None or isinstance(value, bool | int | float | str)

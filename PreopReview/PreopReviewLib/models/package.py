@@ -1,0 +1,197 @@
+"""Model packages: a folder in MONAI Bundle form that holds data only, never code.
+
+configs/metadata.json        what the model is for, its network and inputs, how good it was found to be
+models/model.safetensors     the weights
+docs/README.md               the model card
+LICENSE
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PreopReviewLib.errors import ModelCorrupt, ModelError, OutputError
+from PreopReviewLib.models import networks
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+METADATA, WEIGHTS, CARD, LICENSE = "configs/metadata.json", "models/model.safetensors", "docs/README.md", "LICENSE"
+REQUIRED: dict[str, type] = {
+    "name": str,
+    "version": str,
+    "task": str,
+    "description": str,
+    "license": str,
+    "intended_use": str,
+    "network": dict,
+}
+"""Keys that `configs/metadata.json` must have; the bundle's own keys and any other are kept as they are."""
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A package on disk; its weights are read when `load_network` is called.
+
+    Attributes:
+        folder: where it is.
+        metadata: the whole of `configs/metadata.json`.
+    """
+
+    folder: Path
+    metadata: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.metadata["name"]
+
+    @property
+    def version(self) -> str:
+        return self.metadata["version"]
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.folder / CARD).read_text(encoding="utf-8")
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
+
+    def build_network(self) -> nn.Module:
+        """The network with random weights (see `networks.build`)."""
+        network = self.metadata["network"]
+        return networks.build(network["name"], network.get("arguments", {}))
+
+    def load_network(self) -> nn.Module:
+        """The network with the package's weights, float32, on the CPU, in evaluation mode, gradients off.
+
+        Raises:
+            ModelCorrupt: the weights are truncated or do not fit the network.
+        """
+        network = self.build_network()
+        try:
+            network.load_state_dict(self._read_weights(), strict=True)
+        except RuntimeError as error:
+            problem = str(error).splitlines()[0].rstrip(":")
+            raise ModelCorrupt(f"The weights of {self.name} do not fit its network ({problem})", _AGAIN) from error
+        return network.requires_grad_(False).eval()
+
+    def _read_weights(self) -> dict[str, Tensor]:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(self.weights)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelCorrupt(f"The weights {self.weights} cannot be read ({error})", _AGAIN) from error
+
+
+_AGAIN = "Remove the model and install it again"
+
+
+def load_package(path: str | Path) -> ModelPackage:
+    """Reads and checks a package; the weights stay on disk.
+
+    Raises:
+        ModelError: not a package, a file or key is missing, or its network is not allowed.
+        ModelCorrupt: metadata that is no JSON, or weights whose header cannot be read.
+    """
+    folder = Path(path).expanduser().absolute()
+    missing = [part for part in (METADATA, WEIGHTS, CARD, LICENSE) if not (folder / part).is_file()]
+    if missing:
+        raise ModelError(f"{folder} is not a whole model package: it lacks {', '.join(missing)}", "Give its folder")
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON and UTF-8 errors
+        raise ModelCorrupt(f"{folder / METADATA} is not readable as JSON ({error})", _AGAIN) from error
+    check_metadata(metadata, str(folder / METADATA))
+    _check_header(folder / WEIGHTS)
+    return ModelPackage(folder, metadata)
+
+
+def check_metadata(metadata: Any, source: str = "The metadata") -> None:
+    """Raises ModelError, naming the key, if a required one is missing or of the wrong type."""
+    if not isinstance(metadata, Mapping):
+        raise ModelError(f"{source} is not a JSON object", "Check configs/metadata.json")
+    for key, kind in REQUIRED.items():
+        if not isinstance(metadata.get(key), kind) or not metadata[key]:
+            raise ModelError(f"{source} has no usable {key!r}", "Check configs/metadata.json")
+    network = metadata["network"]
+    networks.check(str(network.get("name")), network.get("arguments", {}))
+
+
+def _check_header(weights: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, framework="numpy") as tensors:
+            if not list(tensors.keys()):
+                raise ModelCorrupt(f"{weights} holds no weights", _AGAIN)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelCorrupt(f"The weights {weights} cannot be read ({error})", _AGAIN) from error
+
+
+def write_package(
+    folder: str | Path,
+    metadata: Mapping[str, Any],
+    state_dict: Mapping[str, Tensor],
+    card: str,
+    license_text: str,
+) -> ModelPackage:
+    """Writes a package whole: into a temporary folder beside it, which then takes its name (replacing an old one).
+
+    Raises:
+        ModelError: the metadata lack something.
+        OutputError: it cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    check_metadata(metadata)
+    folder = Path(folder).absolute()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            for part in (METADATA, WEIGHTS, CARD):
+                (work / part).parent.mkdir(exist_ok=True)
+            (work / METADATA).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            save_file({k: v.detach().cpu().contiguous() for k, v in state_dict.items()}, work / WEIGHTS)
+            (work / CARD).write_text(card, encoding="utf-8")
+            (work / LICENSE).write_text(license_text, encoding="utf-8")
+            load_package(work)
+            put_in_place(work, folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"The package {folder} cannot be written ({error})", "Look for space and permissions"
+        ) from error
+    return load_package(folder)
+
+
+def put_in_place(work: Path, folder: Path) -> None:
+    """Renames `work` (same file system) to `folder`; an older `folder` goes only once the new one is there."""
+    work.chmod(0o755)  # mkdtemp makes private folders
+    if not folder.exists():
+        work.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.rename(old / folder.name)
+    try:
+        work.rename(folder)
+    except OSError:
+        (old / folder.name).rename(folder)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
