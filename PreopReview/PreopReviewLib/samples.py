@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PreopReviewLib.errors import ModelCorrupt
-from PreopReviewLib.models.catalogue import cache_folder
+from PreopReviewLib.models.catalogue import models_folder
 from PreopReviewLib.progress import Progress, silent
 
 _COMMIT = "0effae9d718aab0c118ce1f8982dcd16b9e32a50"
@@ -43,7 +43,7 @@ def sample_ct(local: Path | None = None, progress: Progress = silent) -> Sample:
         copy = local / "totalsegmentator" / "ct_3mm.nii.gz"
         if copy.is_file() and _sha256(copy) == CT_SHA256:
             return Sample(copy, f"{CT_ORIGIN}, local copy")
-    kept = cache_folder() / "samples" / "ct_3mm.nii.gz"
+    kept = models_folder() / ".samples" / "ct_3mm.nii.gz"
     if not kept.is_file():
         progress(0.0, "Downloading the sample CT (2.2 MB)")
         try:
@@ -59,7 +59,7 @@ def simulated_ct(reason: str, progress: Progress = silent) -> Sample:
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     progress(0.0, "Simulating a CT")
-    path = cache_folder() / "samples" / f"simulated_ct_{SIMULATED_SEED}.nii.gz"
+    path = models_folder() / ".samples" / f"simulated_ct_{SIMULATED_SEED}.nii.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     images.write_image(make_liver_phantom(SIMULATED_SEED).image("ct"), path)
     return Sample(path, f"a SIMULATED CT (phantom of seed {SIMULATED_SEED}): the real one cannot be had ({reason})")
