@@ -248,17 +248,43 @@ def _read_segment(node: Any, key: str, grid: Any) -> SegmentContent:
     return SegmentContent(key, segment.GetName(), segment.GetColor(), segment.GetTerminology(), mask)
 
 
-def make_surfaces(node: Any, smoothing: float = 0.5) -> None:
+def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default: float = 0.5) -> None:
     """Closed surfaces of all segments, shown in 3D views. They are for looking at: measure on voxels.
 
+    Slicer's own conversion is used, but segment by segment, because it has one smoothing for all of them: what
+    a liver at 3 mm needs makes a vessel of two voxels disappear.
+
     Args:
-        smoothing: 0 (none) to 1, the windowed-sinc filter of Slicer.
+        smoothing: by segment key, 0 (none) to 1; windowed-sinc filter.
+        default: for the segments that `smoothing` does not name.
+
+    Raises:
+        InputError: a segment has no surface.
     """
     segmentation = node.GetSegmentation()
-    segmentation.SetConversionParameter("Smoothing factor", str(smoothing))
-    if not segmentation.CreateRepresentation(SURFACE, True):
-        raise InputError(f"No surface can be made of the segmentation {node.GetName()!r}", "Look for empty segments")
-    node.GetDisplayNode().SetPreferredDisplayRepresentationName3D(SURFACE)
+    segmentation.SetConversionParameter("Smoothing factor", str(default))
+    for key in segment_keys(node):
+        surface = _convert(node, key, (smoothing or {}).get(key, default))
+        segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
+    display = node.GetDisplayNode()
+    display.SetPreferredDisplayRepresentationName3D(SURFACE)
+    display.SetPreferredDisplayRepresentationName2D(LABELMAP)
+
+
+def _convert(node: Any, key: str, smoothing: float) -> Any:
+    """The surface of one segment, made in a segmentation of its own."""
+    import slicer
+
+    content = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(key, content)
+    alone, segment = slicer.vtkSegmentation(), slicer.vtkSegment()
+    alone.SetSourceRepresentationName(LABELMAP)
+    alone.SetConversionParameter("Smoothing factor", str(smoothing))
+    segment.AddRepresentation(LABELMAP, content)
+    alone.AddSegment(segment, key)
+    if not alone.CreateRepresentation(SURFACE, True):
+        raise InputError(f"No surface can be made of the segment {key!r}", "Look whether it is empty")
+    return segment.GetRepresentation(SURFACE)
 
 
 def surface_of(node: Any, key: str) -> Any:

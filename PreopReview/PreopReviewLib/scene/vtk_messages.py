@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from typing import Any
 
 LOGGER = logging.getLogger("PreopReviewLib.scene.vtk")
@@ -25,7 +26,11 @@ HARMLESS: tuple[tuple[str, str], ...] = (
 )
 """Patterns of messages that say nothing wrong about a scene made without the application, and why."""
 
+REPEATS = 3
+"""How often one message is passed on; a filter that complains does so for every cell."""
+
 _installed: list[Any] = []
+_seen: Counter[str] = Counter()
 
 
 def is_harmless(text: str) -> bool:
@@ -57,6 +62,9 @@ def _logging_at(level: int) -> Any:
 
     @vtk.calldata_type(vtk.VTK_STRING)
     def forward(_window: object, _event: str, text: str) -> None:
-        LOGGER.log(logging.DEBUG if is_harmless(text) else level, text.strip())
+        same = re.sub(r"0x[0-9a-f]+", "", text)
+        _seen[same] += 1
+        if _seen[same] <= REPEATS:
+            LOGGER.log(logging.DEBUG if is_harmless(text) else level, text.strip())
 
     return forward
