@@ -1,0 +1,292 @@
+"""Volumes that decide a liver resection: total, functional and remnant liver, against what the body needs.
+
+Formulas and sources: guide section 6. Literature values are shown with their source beside a measured value; they
+are no advice, and nothing here judges a patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import STRUCTURES, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+
+BsaFormula = Literal["mosteller", "dubois"]
+BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
+VESSELS = tuple(s.key for s in STRUCTURES if s.vascular and s.parent == "liver")
+_ADULT_KG = 35.0
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Height in cm and weight in kg.
+
+    Raises:
+        InputError: values that no patient has; the message says whether units or order look wrong.
+    """
+
+    height_cm: float
+    weight_kg: float
+
+    def __post_init__(self) -> None:
+        if not 30 <= self.height_cm <= 260:
+            hint = "Height is in cm, not m" if 0.3 <= self.height_cm <= 2.6 else "Give the height in cm"
+            raise InputError(f"A height of {self.height_cm:g} cm is not possible", hint)
+        if not 1 <= self.weight_kg <= 400:
+            raise InputError(f"A weight of {self.weight_kg:g} kg is not possible", "Give the weight in kg")
+        index = self.weight_kg / (self.height_cm / 100) ** 2
+        if not 7 <= index <= 110:
+            raise InputError(
+                f"{self.height_cm:g} cm and {self.weight_kg:g} kg give a body mass index of {index:.0f}",
+                "Check both values, and that they are not exchanged",
+            )
+
+    @property
+    def adult(self) -> bool:
+        """Whether formulas made on adults may be used without a remark."""
+        return self.weight_kg >= _ADULT_KG
+
+
+def body_surface_area(patient: Patient, formula: BsaFormula = "mosteller") -> float:
+    """Body surface area in m2: Mosteller sqrt(h w / 3600), or Du Bois 0.007184 w^0.425 h^0.725."""
+    h, w = patient.height_cm, patient.weight_kg
+    if formula == "mosteller":
+        return float(np.sqrt(h * w / 3600))
+    if formula == "dubois":
+        return float(0.007184 * w**0.425 * h**0.725)
+    raise InputError(f"There is no BSA formula {formula!r}", f"Use one of {', '.join(BSA_NAMES)}")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated (standard) total liver volume.
+
+    Attributes:
+        name: of the formula.
+        ml: None where the formula gives no positive volume for so small a body.
+        bsa: formula of the body surface area that it was used with.
+        equation, source: for the reader.
+    """
+
+    name: str
+    ml: float | None
+    bsa: BsaFormula
+    equation: str
+    source: str
+
+
+_FORMULAS: tuple[tuple[str, BsaFormula | None, float, float, str], ...] = (
+    ("Vauthey", None, 1267.28, -794.41, "Western adults; PMC6422720, Table 1 (prints -794)"),
+    ("Urata", None, 706.2, 2.4, "Japanese; PMC6422720, Table 1"),
+    ("Korean", "dubois", 908.204, -464.728, "1000 Korean adults; synapse.koreamed.org/articles/1040650"),
+    ("Korean", "mosteller", 893.485, -439.169, "1000 Korean adults; synapse.koreamed.org/articles/1040650"),
+)
+
+
+def estimated_volumes(patient: Patient, bsa: BsaFormula = "mosteller") -> tuple[Estimate, ...]:
+    """Standard liver volumes by every formula; Vauthey and Urata with the chosen BSA, the Korean ones with theirs."""
+    found = []
+    for name, own, slope, offset, source in _FORMULAS:
+        used = own or bsa
+        ml = slope * body_surface_area(patient, used) + offset
+        equation = f"{slope:g} × BSA {'+' if offset > 0 else '−'} {abs(offset):g}"
+        found.append(Estimate(name, ml if ml > 0 else None, used, equation, source))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """Volumes of one label image, in ml.
+
+    Attributes:
+        by_structure: every structure of the table that occurs; ``liver`` is the union of all that it contains.
+        tlv: total liver volume, that union.
+        functional: TLV without the excluded structures.
+        excluded: keys of the structures not counted as functional.
+    """
+
+    by_structure: dict[str, float]
+    tlv: float
+    functional: float
+    excluded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Remnant:
+    """The future liver remnant (FLR).
+
+    Attributes:
+        ml: functional volume of the remnant: without the excluded structures in it.
+        whole_ml: everything of the liver in the remnant.
+        tumour_ml: tumour left in the remnant.
+        to_functional: FLR / functional volume (measured); None where nothing is functional.
+        standardized: FLR / estimated total volume, one for each `Volumetry.estimates`; None without an estimate.
+        to_weight: FLR in g per g of body weight at 1 g/ml; None without a weight.
+    """
+
+    ml: float
+    whole_ml: float
+    tumour_ml: float
+    to_functional: float | None
+    standardized: tuple[float | None, ...]
+    to_weight: float | None
+
+
+@dataclass(frozen=True)
+class Volumetry:
+    """The result of `volumetry`."""
+
+    volumes: Volumes
+    patient: Patient | None
+    bsa: dict[str, float]
+    estimates: tuple[Estimate, ...]
+    remnant: Remnant | None
+    notes: tuple[str, ...]
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Rows of measure, value, unit and explanation; None is n/a."""
+        v, rows = self.volumes, []
+
+        def row(measure: str, value: float | None, unit: str, how: str = "") -> None:
+            rows.append({"measure": measure, "value": value, "unit": unit, "how": how})
+
+        row("Total liver volume (TLV)", v.tlv, "ml", "liver with all that it contains")
+        for key, ml in v.by_structure.items():
+            if key != "liver":
+                row(structure(key).name, ml, "ml", "not in TLV" if structure(key).parent is None else "")
+        without = " and ".join(structure(key).name.lower() for key in v.excluded)
+        row("Functional liver volume", v.functional, "ml", f"TLV without {without}" if without else "TLV")
+        for name, area in self.bsa.items():
+            row(f"Body surface area ({BSA_NAMES[name]})", area, "m²")
+        for e in self.estimates:
+            row(f"Standard liver volume, {e.name}", e.ml, "ml", f"{e.equation}, {BSA_NAMES[e.bsa]}; {e.source}")
+        if self.remnant is not None:
+            _remnant_rows(self.remnant, self.estimates, row)
+        return rows
+
+
+def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None]) -> None:
+    row("Future liver remnant (FLR)", r.ml, "ml", "functional part of the remnant")
+    row("Liver in the remnant, all", r.whole_ml, "ml")
+    row("Tumour in the remnant", r.tumour_ml, "ml")
+    row("FLR / functional volume", _percent(r.to_functional), "%", "measured")
+    for e, ratio in zip(estimates, r.standardized, strict=True):
+        row(f"Standardized FLR (sFLR), {e.name}", _percent(ratio), "%", f"FLR / standard volume, {BSA_NAMES[e.bsa]}")
+    if r.to_weight is not None:
+        row("FLR / body weight", 100 * r.to_weight, "%", "1 g/ml")
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def measure_volumes(labels: sitk.Image, exclude: Sequence[str] = ("tumour",)) -> Volumes:
+    """Volumes of all structures in a label image.
+
+    Args:
+        labels: values of the table of structures.
+        exclude: keys that are not functional liver: tumour, and by choice cyst and vessels.
+
+    Raises:
+        NothingFound: there is no liver in it.
+        InputError: an excluded structure is unknown or no part of the liver.
+    """
+    for key in exclude:
+        if structure(key).parent != "liver":
+            raise InputError(
+                f"{structure(key).name} is no part of the liver, so it cannot be taken off its volume",
+                f"Use some of {', '.join(s.key for s in STRUCTURES if s.parent == 'liver')}",
+            )
+    ml = images.voxel_ml(labels)
+    values, counts = np.unique(images.array_of(labels), return_counts=True)
+    count = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    found = {s.key: count[s.label] * ml for s in STRUCTURES if s.label in count}
+    tlv = sum(v for key, v in found.items() if key == "liver" or structure(key).parent == "liver")
+    if tlv == 0:
+        raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")
+    excluded = tuple(dict.fromkeys(exclude))
+    functional = tlv - sum(found.get(key, 0.0) for key in excluded)
+    return Volumes({"liver": tlv, **{k: v for k, v in found.items() if k != "liver"}}, tlv, functional, excluded)
+
+
+def volumetry(
+    labels: sitk.Image,
+    *,
+    remnant: sitk.Image | None = None,
+    patient: Patient | None = None,
+    bsa: BsaFormula = "mosteller",
+    exclude: Sequence[str] = ("tumour",),
+) -> Volumetry:
+    """All volumes and ratios of one liver.
+
+    Args:
+        labels: values of the table of structures.
+        remnant: mask of what stays (anything but 0), on the same grid; only what is liver in `labels` counts.
+        patient: without it there are no standard volumes and no ratios to them.
+        bsa: used with the formulas that leave the choice.
+        exclude: see `measure_volumes`.
+
+    Raises:
+        NothingFound: no liver.
+        GeometryError: the remnant lies on another grid.
+        InputError: see `measure_volumes`, `Patient`; or the remnant holds no liver.
+    """
+    volumes = measure_volumes(labels, exclude)
+    estimates = estimated_volumes(patient, bsa) if patient else ()
+    areas = {name: body_surface_area(patient, name) for name in BSA_NAMES} if patient else {}  # type: ignore[arg-type]
+    left = _remnant(labels, remnant, volumes, estimates, patient) if remnant is not None else None
+    return Volumetry(volumes, patient, areas, estimates, left, tuple(_notes(volumes, patient, estimates, left)))
+
+
+def _remnant(
+    labels: sitk.Image,
+    remnant: sitk.Image,
+    volumes: Volumes,
+    estimates: Sequence[Estimate],
+    patient: Patient | None,
+) -> Remnant:
+    if not images.same_grid(remnant, labels):
+        raise GeometryError("The remnant and the labels lie on different grids", "Resample the remnant to the labels")
+    ml = images.voxel_ml(labels)
+    values = images.array_of(labels)[images.array_of(remnant) != 0]
+    counts = np.bincount(values.astype(np.int64), minlength=STRUCTURES[-1].label + 1)
+    part = {s.key: counts[s.label] * ml for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}
+    whole = sum(part.values())
+    if whole == 0:
+        raise InputError("There is no liver in the remnant", "Check that the mask belongs to this image")
+    flr = whole - sum(part[key] for key in volumes.excluded)
+    return Remnant(
+        ml=float(flr),
+        whole_ml=float(whole),
+        tumour_ml=float(part["tumour"]),
+        to_functional=float(flr / volumes.functional) if volumes.functional else None,
+        standardized=tuple(None if e.ml is None else float(flr / e.ml) for e in estimates),
+        to_weight=float(flr / (1000 * patient.weight_kg)) if patient else None,
+    )
+
+
+def _notes(
+    volumes: Volumes, patient: Patient | None, estimates: Sequence[Estimate], remnant: Remnant | None
+) -> list[str]:
+    notes = []
+    if patient is None:
+        notes.append("Standard volumes, sFLR and FLR / body weight are n/a: no height and weight were given.")
+    else:
+        notes.append(
+            "Standard volumes differ by formula (by some 17 % between Vauthey and Urata): compare like to like."
+        )
+        if not patient.adult:
+            notes.append(f"Below {_ADULT_KG:g} kg the formulas, made on adults, do not hold.")
+    if any(e.ml is None for e in estimates):
+        notes.append("A formula gives no positive volume for so small a body; it is shown as n/a.")
+    if remnant is not None and remnant.tumour_ml > 0:
+        notes.append(f"{remnant.tumour_ml:.1f} ml of tumour lie in the remnant.")
+    if not volumes.functional > 0:
+        notes.append("Nothing functional is left after the exclusions; ratios to it are n/a.")
+    return notes
