@@ -269,6 +269,11 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     display = node.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(SURFACE)
     display.SetPreferredDisplayRepresentationName2D(LABELMAP)
+    # Without ambient light, the steep sides of small ridges are dark streaks in a translucent surface.
+    display.SetAmbient(0.25)
+    display.SetDiffuse(0.85)
+    display.SetSpecular(0.15)
+    display.SetPower(20)
 
 
 def _convert(node: Any, key: str, smoothing: float) -> Any:

@@ -16,7 +16,7 @@ from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene import nodes
 from PreopReviewLib.scene.views import Direction, Plane, SliceView, ThreeDView
 
-_INK, _GRAY, _LINE = "#1f2933", "#66727f", "#d5dbe1"
+_INK, _GRAY, _FAINT = "#1f2933", "#66727f", "#c8d0d8"
 _DPI = 100
 _FONT = "DejaVu Sans"  # comes with matplotlib, so a picture looks the same everywhere
 
@@ -56,8 +56,8 @@ def reconstruction_picture(
     title: str = "",
     footnote: str = "",
     direction: Direction = "Anterior",
-    azimuth: float = 0.0,
-    elevation: float = 8.0,
+    azimuth: float = 8.0,
+    elevation: float = 10.0,
     size: tuple[int, int] = (1500, 1000),
 ) -> Path:
     """Draws what the scene shows in 3D, with title, legend and orientation marker.
@@ -81,9 +81,11 @@ def reconstruction_picture(
     figure = _figure(size)
     _place(figure, pixels, 0, 0, size)
     left, top = (size[0] - side) / size[0], 1 - 70 / size[1]
-    figure.text(left, top, title, size=17, weight="bold", color=_INK, va="top", family=_FONT)
-    figure.text(left, top - 0.045, f"{direction} view", size=11.5, color=_GRAY, va="top", family=_FONT)
-    _draw_legend(figure, legend, left, top - 0.105, right=1 - 36 / size[0])
+    heading = _wrapped(title, round(side / 16))
+    figure.text(left, top, heading, size=17, weight="bold", color=_INK, va="top", family=_FONT)
+    top -= (20 + 26 * len(heading.splitlines())) / size[1]
+    figure.text(left, top, f"{direction} view", size=11.5, color=_GRAY, va="top", family=_FONT)
+    _draw_legend(figure, legend, left, top - 60 / size[1], right=1 - 36 / size[0])
     figure.text(left, 40 / size[1], _wrapped(footnote, 46), size=8.5, color=_GRAY, va="bottom", family=_FONT)
     return _save(figure, path)
 
@@ -112,13 +114,14 @@ def slices_picture(
     legend: Sequence[LegendEntry] = (),
     *,
     title: str = "",
+    footnote: str = "",
     width: int = 1800,
-    margin_mm: float = 60.0,
+    margin_mm: float = 80.0,
 ) -> Path:
     """Axial, coronal and sagittal slice through a point, with colored outlines, all at one scale.
 
-    Radiological convention: the patient's right is on the left of the picture. The planes are the patient's,
-    also where the image is oblique.
+    Radiological convention: the patient's right (sagittal: anterior) is on the left of the picture. The planes are
+    the patient's, also where the image is oblique.
 
     Args:
         volume, segmentation: nodes of one scene; the volume's window and level are used.
@@ -147,10 +150,11 @@ def slices_picture(
                 view.show(volume, tuple(middle), (extent[a], extent[b]))
                 panel = _place(figure, view.array(), x, head, (width, head + tall + foot))
             _label_panel(panel, plane, size, float(center_ras[through]))  # type: ignore[arg-type]
-            _mark_point(panel, plane, size, (center_ras[a] - low[a]) * scale, (high[b] - center_ras[b]) * scale)
+            _mark_point(panel, size, (center_ras[a] - low[a]) * scale, (high[b] - center_ras[b]) * scale)
             x += size[0] + gap
     if title:
         figure.text(gap / width, 1 - 18 / (head + tall + foot), title, size=16, weight="bold", color="white", va="top")
+    figure.text(1 - gap / width, 1 - 22 / (head + tall + foot), footnote, size=9.5, color=_FAINT, va="top", ha="right")
     _draw_footer(figure, legend, scale, gap)
     return _save(figure, path)
 
@@ -178,7 +182,7 @@ def _outlines(segmentation: Any) -> Iterator[None]:
     )
     if segmentation.GetSegmentation().ContainsRepresentation(nodes.SURFACE):
         display.SetPreferredDisplayRepresentationName2D(nodes.SURFACE)
-    display.SetSliceIntersectionThickness(4)
+    display.SetSliceIntersectionThickness(3)
     display.SetOpacity2DFill(0.12)
     try:
         yield
@@ -198,19 +202,16 @@ def _label_panel(panel: Any, plane: Plane, size: tuple[int, int], position: floa
     width, height = size
     words = {"color": "white", "family": _FONT}
     panel.text(12, 12, plane, size=13, weight="bold", va="top", **words)
-    panel.text(12, 36, f"{axis} {abs(position):.1f} mm", size=10, va="top", **{**words, "color": "#c8d0d8"})
+    panel.text(12, 36, f"{axis} {abs(position):.1f} mm", size=10, va="top", **{**words, "color": _FAINT})
     places = ((10, height / 2), (width - 10, height / 2), (width / 2, 10), (width / 2, height - 10))
     aligned = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for letter, place, (ha, va) in zip(sides, places, aligned, strict=True):
         panel.text(*place, letter, size=13, weight="bold", ha=ha, va=va, **{**words, "color": "#ffd65c"})
 
 
-def _mark_point(panel: Any, plane: Plane, size: tuple[int, int], x: float, y: float) -> None:
+def _mark_point(panel: Any, size: tuple[int, int], x: float, y: float) -> None:
     """Short ticks at the borders that show where the two other planes cut this one."""
-    if plane == "Sagittal":
-        x = size[0] - x  # anterior is on the left of the picture
-    if plane != "Sagittal":
-        x = size[0] - x  # the patient's right is on the left of the picture
+    x = size[0] - x  # right, or anterior, is on the left of the picture
     style = {"color": "#ffffff", "linewidth": 1.2, "alpha": 0.7}
     for where in ((0, 22), (size[1] - 22, size[1])):
         panel.plot((x, x), where, **style)

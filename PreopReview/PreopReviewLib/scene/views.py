@@ -331,7 +331,7 @@ class SliceView(View):
         self.app_logic.GetSliceLogics().RemoveItem(self.logic)
 
 
-def add_volume_rendering(scene: Any, volume: Any, on_cpu: bool = True) -> Any:
+def add_volume_rendering(volume: Any, on_cpu: bool = True) -> Any:
     """Shows a scalar volume by ray casting in 3D views; returns its display node (set its volume property).
 
     Args:
