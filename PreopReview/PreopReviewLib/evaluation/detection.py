@@ -129,7 +129,8 @@ def _numbered(mask: np.ndarray, minimum_voxels: int, box: Slices) -> tuple[np.nd
     """26-connected regions numbered by falling size; sizes and centers (K, J, I) with a row 0 for the background."""
     import cc3d
 
-    labels, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)
+    own = np.array(mask, order="C")  # cc3d takes no read-only view of an image
+    labels, count = cc3d.connected_components(own, connectivity=26, return_N=True)
     at = np.nonzero(labels)
     which = labels[at]
     sizes = np.bincount(which, minlength=count + 1)

@@ -1,0 +1,285 @@
+"""Every structure of two label images at once: overlap, surface distances, volumes, branches, lesions.
+
+The numbers of Oh 2023 (DSC, main and peripheral branches), Lin 2024 (DSC, HD95) and Gross 2024 (DSC, volumes), with
+conventions and empty masks as in guide section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_labels
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.evaluation.detection import Detection, detect
+from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, overlap, union_box
+from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
+
+LESIONS = ("tumour", "cyst")
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
+"""Values of a difference image."""
+
+
+@dataclass(frozen=True)
+class StructureComparison:
+    """One structure; the liver is the union of all that it contains.
+
+    Attributes:
+        key: of the structure.
+        overlap: voxel counts on the reference's grid; DSC, sensitivity, specificity in the liver box.
+        distances: mm; every number None where a mask is empty.
+        predicted_ml, reference_ml: volumes on the reference's grid.
+        main_dsc, peripheral_dsc: of vessels, with one partition for both masks; None where not computed.
+    """
+
+    key: str
+    overlap: Overlap
+    distances: SurfaceDistances
+    predicted_ml: float
+    reference_ml: float
+    main_dsc: float | None = None
+    peripheral_dsc: float | None = None
+
+    @property
+    def name(self) -> str:
+        return structure(self.key).name
+
+    @property
+    def difference_ml(self) -> float:
+        """Prediction minus reference."""
+        return self.predicted_ml - self.reference_ml
+
+    def as_row(self) -> dict[str, Any]:
+        """Plain values under names with units; None is n/a."""
+        o, d = self.overlap, self.distances
+        return {
+            "structure": self.key,
+            "state": o.state,
+            "dsc": o.dsc,
+            "sensitivity": o.sensitivity,
+            "specificity_liver_box": o.specificity,
+            "predicted_ml": self.predicted_ml,
+            "reference_ml": self.reference_ml,
+            "vd_ml": self.difference_ml,
+            "rvd": o.relative_volume_difference,
+            "hd_mm": d.hd,
+            "hd95_mm": d.hd95,
+            "assd_mm": d.assd,
+            "nsd": d.nsd,
+            "main_dsc": self.main_dsc,
+            "peripheral_dsc": self.peripheral_dsc,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare`.
+
+    Attributes:
+        rows: one per structure, in the order of the table of structures.
+        detection: lesion by lesion, for tumours and cysts that occur in either image.
+        notes: what the reader must know: resampling, fields of view, conventions, what was left out.
+        convention: of HD95, see `PreopReviewLib.evaluation.surfaces`.
+        tolerance: of NSD, mm.
+        specificity_box: size in voxels (K, J, I) of the box in which specificity is computed.
+        prediction, reference: the label images compared, both on the reference's grid.
+    """
+
+    rows: tuple[StructureComparison, ...]
+    detection: dict[str, Detection]
+    notes: tuple[str, ...]
+    convention: str
+    tolerance: float
+    specificity_box: tuple[int, int, int]
+    prediction: sitk.Image = field(repr=False)
+    reference: sitk.Image = field(repr=False)
+
+    def row(self, key: str) -> StructureComparison:
+        """The row of a structure.
+
+        Raises:
+            InputError: it was not compared.
+        """
+        for row in self.rows:
+            if row.key == key:
+                return row
+        raise InputError(f"The structure {key!r} was not compared", f"There are {', '.join(r.key for r in self.rows)}")
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Structures that the reference has and the prediction has not."""
+        return tuple(row.key for row in self.rows if row.overlap.state == "missed")
+
+    @property
+    def false(self) -> tuple[str, ...]:
+        """Structures that the prediction has and the reference has not."""
+        return tuple(row.key for row in self.rows if row.overlap.state == "false positive")
+
+
+def compare(
+    prediction: sitk.Image,
+    reference: sitk.Image,
+    *,
+    structures: Sequence[str] | None = None,
+    tolerance: float = 2.0,
+    convention: Convention = "max-of-two",
+    branches: bool = True,
+) -> Comparison:
+    """Compares two label images with the values of the table of structures.
+
+    Args:
+        prediction: e.g. automatic; resampled to the reference's grid where it has another one.
+        reference: e.g. manual.
+        structures: keys; without it, all that occur in either image.
+        tolerance: of NSD, mm.
+        convention: of HD95.
+        branches: split vessels into main and peripheral branches.
+
+    Raises:
+        GeometryError: the images do not overlap in space.
+        InputError: no label images, both empty, or an unknown structure.
+    """
+    notes: list[str] = []
+    reference = _label_image(reference, "reference", notes)
+    prediction, more = to_grid_of(_label_image(prediction, "prediction", notes), reference)
+    notes += more
+    keys = _chosen(prediction, reference, structures, notes)
+    box = _liver_box(prediction, reference, notes)
+    ml, mm = images.voxel_ml(reference), images.spacing_kji(reference)
+    rows, detection = [], {}
+    for key in keys:
+        p, r = (images.array_of(mask_of(labels, key)).view(bool) for labels in (prediction, reference))
+        counts = overlap(p, r, box)
+        distances = surface_distances(p, r, mm, tolerance=tolerance, convention=convention)
+        parts = _branch_dsc(p, r, key, reference, notes) if branches else (None, None)
+        rows.append(StructureComparison(key, counts, distances, counts.predicted * ml, counts.expected * ml, *parts))
+        if key in LESIONS and counts.state != "both empty":
+            detection[key] = detect(p, r)
+    notes += _conventions(convention, tolerance, bool(detection))
+    shape = tuple(s.stop - s.start for s in box)
+    return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
+
+
+def to_grid_of(labels: sitk.Image, reference: sitk.Image) -> tuple[sitk.Image, list[str]]:
+    """A label image on the reference's grid, and notes saying what that took.
+
+    Raises:
+        GeometryError: the two fields of view do not overlap.
+    """
+    if images.same_grid(labels, reference):
+        return labels, []
+    covered = images.array_of(
+        images.resample_to(images.image_like(np.ones(labels.GetSize()[::-1], np.uint8), labels), reference, "nearest")
+    )
+    if not covered.any():
+        raise GeometryError(
+            "The two label images do not overlap in space",
+            "Check that they belong to the same image; masks of different examinations must be registered first",
+        )
+    notes = [
+        f"The prediction ({_grid(labels)}) was resampled to the grid of the reference ({_grid(reference)}); "
+        "numbers within about half a voxel of the coarser grid come from that."
+    ]
+    array = images.array_of(reference)
+    outside = np.count_nonzero(array[covered == 0])
+    if outside:
+        share = outside / max(np.count_nonzero(array), 1)
+        notes.append(
+            f"{share:.1%} of the labelled reference lies outside the prediction's field of view and counts as missed."
+        )
+    return images.resample_to(labels, reference, "label"), notes
+
+
+def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image:
+    """uint8 on the reference's grid: 1 true positive, 2 false positive, 3 false negative.
+
+    Raises:
+        GeometryError: the images do not overlap in space.
+    """
+    prediction, _ = to_grid_of(prediction, reference)
+    p, r = (images.array_of(mask_of(labels, key)) for labels in (prediction, reference))
+    # In twos: prediction only, reference only, both.
+    value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
+    return images.image_like(value[p + 2 * r], reference)
+
+
+def _label_image(image: sitk.Image, name: str, notes: list[str]) -> sitk.Image:
+    """Checks that an image holds labels; says which of its values the table does not know."""
+    dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if dimension != 3 or components != 1:
+        raise InputError(
+            f"The {name} has {dimension} dimensions and {components} values a voxel",
+            "Give one 3-D label image; read segmentations with several layers as label files",
+        )
+    if image.GetPixelID() >= sitk.sitkFloat32:
+        array = images.array_of(image)
+        if not (np.isfinite(array).all() and (array == np.round(array)).all()):
+            raise InputError(
+                f"The {name} is no label image: it has values between whole numbers", "Threshold probabilities first"
+            )
+        image = sitk.Cast(image, sitk.sitkInt32)
+    unknown = unknown_labels(image)
+    if unknown:
+        notes.append(
+            f"The {name} has label values that the table of structures does not know, which were ignored: "
+            f"{', '.join(map(str, unknown))}."
+        )
+    return image
+
+
+def _chosen(
+    prediction: sitk.Image, reference: sitk.Image, structures: Sequence[str] | None, notes: list[str]
+) -> list[str]:
+    present = {int(v) for labels in (prediction, reference) for v in np.unique(images.array_of(labels))}
+    if structures is not None:
+        wanted = {structure(key).key for key in structures}
+        return [s.key for s in STRUCTURES if s.key in wanted]
+    keys = [s.key for s in STRUCTURES if s.label in present]
+    if any(structure(key).parent == "liver" for key in keys) and "liver" not in keys:
+        keys.insert(0, "liver")
+    if not keys:
+        raise InputError("Both label images are empty", "Check that the files hold the labels of the liver structures")
+    absent = [s.name.lower() for s in STRUCTURES if s.key not in keys]
+    if absent:
+        notes.append(f"In neither image, and not compared: {', '.join(absent)}.")
+    return keys
+
+
+def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> Slices:
+    """The box around the liver in either image: where specificity is computed."""
+    liver = [images.array_of(mask_of(labels, "liver")).view(bool) for labels in (prediction, reference)]
+    box = union_box(*liver)
+    if box is not None:
+        notes.append("Specificity is computed in the box around the liver of both images.")
+        return box
+    either = (images.array_of(prediction) != 0) | (images.array_of(reference) != 0)
+    notes.append("Neither image has a liver: specificity is computed in the box around all labels.")
+    return box_of(either) or (slice(0, 1), slice(0, 1), slice(0, 1))
+
+
+def _branch_dsc(
+    p: np.ndarray, r: np.ndarray, key: str, reference: sitk.Image, notes: list[str]
+) -> tuple[float | None, float | None]:
+    """DSC of main and peripheral branches: the reference is split, and its partition carried over (Oh 2023)."""
+    return None, None
+
+
+def _conventions(convention: str, tolerance: float, lesions: bool) -> list[str]:
+    notes = [
+        f"HD95: {DESCRIPTIONS[convention]} ({convention}). NSD at {tolerance:g} mm.",
+        "n/a: not defined where a mask is empty; such rows are counted as missed or false, never averaged.",
+    ]
+    if lesions:
+        notes.append("Lesions: 26-connected; linked from 10 % of the smaller one, found from a DSC of 0.1.")
+    return notes
+
+
+def _grid(image: sitk.Image) -> str:
+    size = "×".join(str(n) for n in image.GetSize())
+    spacing = "×".join(f"{s:.3g}" for s in image.GetSpacing())
+    return f"{size} voxels of {spacing} mm"

@@ -1,0 +1,129 @@
+"""Margins on drawn boxes and balls, where the distance is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib.margins import NEIGHBORS, cut_surface, measure_margins
+from LiverPlannerLib.resection import Plane, resect_by_planes
+from PreopReviewLib.errors import GeometryError, NothingFound
+
+HALF_DIAGONAL = np.sqrt(3) / 2
+
+
+def labels_of(array: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> sitk.Image:
+    image = sitk.GetImageFromArray(array.astype(np.uint8))
+    image.SetSpacing(spacing)
+    return image
+
+
+@pytest.fixture
+def array() -> np.ndarray:
+    """Liver of 40 voxels, tumour 10..19 in K, J and I."""
+    array = np.ones((40, 40, 40), np.uint8)
+    array[10:20, 10:20, 10:20] = 2
+    return array
+
+
+def test_the_margin_to_a_plane_is_exact_along_the_grid(array):
+    labels = labels_of(array, (1.0, 1.0, 2.0))
+    resection = resect_by_planes(labels, [Plane((0, 0, 59.0), (0, 0, -1))])  # between K 29 and 30, all below taken
+    result = measure_margins(labels, resection)
+    assert result.lesions[0].fate == "resected"
+    assert result.lesions[0].to_cut_mm == pytest.approx(20.0)  # faces at K 19.5 and 29.5, 2 mm each
+    assert result.smallest_mm == pytest.approx(20.0)
+    assert result.uncertainty_mm == pytest.approx(np.sqrt(6) / 2)
+    assert result.lesions[0].nearest_ras[2] == pytest.approx(39.0)
+    assert any("± 1.2 mm" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("normal", [(1, 1, 1), (0.3, -1, 0.5), (-2, 1, 0.1)])
+def test_an_oblique_margin_of_a_ball_is_right_within_the_stated_uncertainty(normal):
+    k, j, i = np.ogrid[:60, :60, :60]
+    array = np.ones((60, 60, 60), np.uint8)
+    array[(k - 30) ** 2 + (j - 30) ** 2 + (i - 30) ** 2 <= 8**2] = 2
+    labels = labels_of(array)
+    n = np.array(normal) / np.linalg.norm(normal)
+    center = np.array([-30.0, -30.0, 30.0])
+    resection = resect_by_planes(labels, [Plane(tuple(center + 15 * n), tuple(-n))])
+    result = measure_margins(labels, resection)
+    assert result.lesions[0].to_cut_mm == pytest.approx(7.0, abs=result.uncertainty_mm)
+
+
+def test_only_the_cut_inside_the_liver_counts(array):
+    array[:, :, 25:] = 0
+    array[30:, :, 25:] = 1  # the liver goes on beyond the tumour only higher up
+    labels = labels_of(array)
+    resection = resect_by_planes(labels, [Plane((-29.5, 0, 0), (1, 0, 0))])
+    margin = measure_margins(labels, resection).lesions[0].to_cut_mm
+    assert margin == pytest.approx(np.hypot(10, 10.5), abs=HALF_DIAGONAL)  # straight ahead it would be 10
+
+
+def test_a_cut_lesion_has_no_margin_and_a_left_one_does_not_count(array):
+    array[30:34, 30:34, 30:34] = 2
+    labels = labels_of(array)
+    result = measure_margins(labels, resect_by_planes(labels, [Plane((0, 0, 14.5), (0, 0, -1))]))
+    first, second = result.lesions
+    assert (first.fate, first.to_cut_mm) == ("cut", 0.0)
+    assert (second.fate, second.to_cut_mm) == ("in the remnant", pytest.approx(15.0))
+    assert result.smallest_mm == 0.0
+    assert any("Lesion 1 is cut" in note for note in result.notes)
+    assert any("Lesion 2 is not resected" in note for note in result.notes)
+
+
+def test_distances_to_vessels_and_duct_are_between_faces(array):
+    array[:, 30:33, 10:13] = 5
+    array[10:20, 20:22, 10:20] = 4
+    result = measure_margins(labels_of(array, (1.0, 3.0, 1.0)))
+    lesion = result.lesions[0]
+    assert lesion.to_mm == {"portal_vein": pytest.approx(30.0), "hepatic_vein": 0.0, "bile_duct": None}
+    assert lesion.contact_mm2 == {"portal_vein": 0.0, "hepatic_vein": pytest.approx(100.0)}
+    assert (lesion.fate, lesion.to_cut_mm, result.smallest_mm) == (None, None, None)
+    assert any("bile duct" in note for note in result.notes)
+
+
+def test_contact_area_follows_the_spacing_of_the_touching_faces(array):
+    array[20:22, 10:20, 10:20] = 4  # above in K: faces of 1 × 3 mm
+    assert measure_margins(labels_of(array, (1.0, 3.0, 5.0))).lesions[0].contact_mm2["hepatic_vein"] == 300.0
+
+
+def test_each_lesion_is_measured_and_numbered_by_falling_size(array):
+    array[30, 30, 30] = 2
+    array[10, 35, 35] = 5
+    result = measure_margins(labels_of(array))
+    assert [lesion.voxels for lesion in result.lesions] == [1000, 1]
+    assert result.lesions[1].centroid_ras == (-30.0, -30.0, 30.0)
+    assert [row["lesion"] for row in result.as_rows()] == [1, 2]
+    assert set(NEIGHBORS) == set(result.lesions[0].to_mm)
+
+
+def test_a_lesion_at_the_border_of_the_image_is_measured():
+    array = np.ones((10, 10, 10), np.uint8)
+    array[0, 0, 0] = 2
+    array[9, 0, 0] = 5
+    assert measure_margins(labels_of(array)).lesions[0].to_mm["portal_vein"] == pytest.approx(8.0)
+
+
+def test_cysts_can_be_measured_instead(array):
+    array[30:32, 30:32, 30:32] = 3
+    assert measure_margins(labels_of(array), lesions="cyst").lesions[0].voxels == 8
+
+
+def test_the_cut_surface_carries_the_distance_to_the_tumour(array):
+    labels = labels_of(array)
+    points, distance = cut_surface(labels, resect_by_planes(labels, [Plane((0, 0, 29.5), (0, 0, -1))]))
+    assert len(points) == 1600
+    assert np.allclose(points[:, 2], 29.5)
+    assert distance.min() == pytest.approx(10.0)
+
+
+def test_without_lesions_or_on_another_grid_there_is_an_error(array):
+    labels = labels_of(array)
+    with pytest.raises(NothingFound, match="no liver cyst"):
+        measure_margins(labels, lesions="cyst")
+    resection = resect_by_planes(labels, [Plane((0, 0, 29.5), (0, 0, -1))])
+    other = labels_of(array, (2.0, 2.0, 2.0))
+    with pytest.raises(GeometryError, match="different grids"):
+        measure_margins(other, resection)
