@@ -48,14 +48,10 @@ def measure(found: Regions, values: np.ndarray, settings: Settings, source: sitk
         if origin:
             core_counts = cyst_fit.histograms(bins[core], found.ids[core], found.count, scale)
     counts = cyst_fit.histograms(bins, found.ids, found.count, scale)
-    regions = [
-        replace(
-            region,
-            bic_gain=gains.get(origin.get(n, n)),
-            split_from=origin[n] + 1 if n in origin else None,
-        )
-        for n, region in enumerate(_regions(found, values, counts, core_counts, scale, source))
-    ]
+    regions = _regions(found, values, counts, core_counts, scale, source)
+    for n in set(gains) | set(origin):
+        parent = origin[n] + 1 if n in origin else None
+        regions[n] = replace(regions[n], bic_gain=gains.get(origin.get(n, n)), split_from=parent)
     return Measured(regions, found, counts, core_counts, origin)
 
 

@@ -72,7 +72,8 @@ def find_regions(
     local = np.flatnonzero(mask)
     if len(local) == 0:
         return Regions(array.shape, mask, start, local, local, local, 0, np.zeros((0, 3)))
-    heads = np.flatnonzero(np.diff(local, prepend=local[0] - 2) != 1)  # runs end with their row: it has a margin
+    # A run ends with its row, because of the margin.
+    heads = np.append(0, np.flatnonzero(local[1:] != local[:-1] + 1) + 1)
     lengths = np.diff(heads, append=len(local))
     of_run, count = _label_runs(local[heads], lengths, mask.shape)
     first = np.stack(np.unravel_index(local[heads], mask.shape)) + start[:, None]
@@ -152,10 +153,11 @@ def core_voxels(regions: Regions) -> np.ndarray:
     """
     solid, at, ids = regions.mask.reshape(-1), regions.local, regions.ids
     _, rows, pitch = regions.mask.shape
-    inner = np.ones(len(ids), bool)
+    inner, hit, near = np.ones(len(ids), bool), np.empty(len(ids), bool), np.empty_like(at)
     for step in (1, pitch, rows * pitch):  # neighbors by a face are of the same region
-        inner &= solid[at - step]
-        inner &= solid[at + step]
+        for towards in (np.add, np.subtract):
+            solid.take(towards(at, step, out=near), out=hit, mode="clip")  # the margin keeps all in range
+            inner &= hit
     thin = np.bincount(ids[inner], minlength=regions.count) < MIN_CORE
     if thin.any():
         of_thin = np.flatnonzero(thin[ids])

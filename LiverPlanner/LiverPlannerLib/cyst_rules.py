@@ -165,13 +165,17 @@ def _core_reason(region: CystRegion, settings: Settings) -> str:
 
 def _doubt(region: CystRegion, settings: Settings, suggestion: str) -> str:
     """Why the region is undecided, in words; empty where it is decided."""
-    if region.voxels < MIN_VOXELS:
-        return f", but undecided: {region.voxels} voxels are too few (fewer than {MIN_VOXELS})"
-    if region.core_voxels < MIN_CORE:
-        return f", but undecided: only {region.core_voxels} voxels in the core (fewer than {MIN_CORE})"
     sd = 1.4826 * region.core_mad
-    margin = max(settings.margin, 2 * sd / np.sqrt(region.core_voxels))
-    if abs(region.core_median - settings.threshold) < margin:
+    error = sd / np.sqrt(max(region.core_voxels, 1))
+    away = abs(region.core_median - settings.threshold)
+    if region.core_voxels < MIN_CORE:
+        return f", but undecided: only {region.core_voxels} of its {region.voxels} voxels are core"
+    # Partial volume with the parenchyma moves a small cyst towards a tumour and never a tumour towards a cyst:
+    # a small region is believed where it is clearly a cyst, and only there.
+    if region.voxels < MIN_VOXELS and (suggestion == "tumour" or away < 2 * max(settings.margin, error)):
+        return f", but undecided: {region.voxels} voxels are too few (fewer than {MIN_VOXELS})"
+    margin = max(settings.margin, 2 * error)
+    if away < margin:
         return f", but undecided: within {_number(margin, settings)} {settings.scale.unit} of the threshold"
     if settings.low_phase and suggestion == "cyst" and region.core_median > SIMPLE_CYST:
         return (
