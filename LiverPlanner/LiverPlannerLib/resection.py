@@ -1,4 +1,4 @@
-"""What a resection takes and leaves: by planes, by a closed surface, or by the territory of portal branches.
+"""What a resection takes and leaves: by planes, a closed surface, a drawn remnant, or a portal territory.
 
 Each way gives a `Resection`: masks of both sides on the grid of the labels, their volumes, and how much of every
 tumour is taken (guide section 6). Points and normals are RAS, in mm.
@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import Slices, box_of
 
 Point = tuple[float, float, float]
@@ -141,6 +141,25 @@ def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
     taken = inside_surface(images.ras_to_kji(points, labels) - origin, triangles, liver.shape) & liver
     remedy = "Check that the surface belongs to this image, reaches into the liver, and is in RAS mm"
     return _finish(labels, taken, liver, box, "a closed surface", remedy)
+
+
+def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:
+    """Takes what a drawn remnant leaves.
+
+    Args:
+        labels: values of the table of structures.
+        remnant: mask of what stays (anything but 0), on the same grid.
+
+    Raises:
+        NothingFound: there is no liver.
+        GeometryError: the remnant lies on another grid.
+        InputError: the remnant holds the whole liver, or nothing of it.
+    """
+    if not images.same_grid(remnant, labels):
+        raise GeometryError("The remnant and the labels lie on different grids", "Resample the remnant to the labels")
+    liver, box = _liver(labels)
+    taken = liver & (images.array_of(remnant)[box] == 0)
+    return _finish(labels, taken, liver, box, "a drawn remnant", "Check that the mask belongs to this image")
 
 
 def resect_by_territory(

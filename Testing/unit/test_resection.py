@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from LiverPlannerLib.closed_surface import inside_surface, triangles_of
-from LiverPlannerLib.resection import Plane, resect_by_planes, resect_by_surface, resect_by_territory
+from LiverPlannerLib.resection import (
+    Plane,
+    resect_by_planes,
+    resect_by_remnant,
+    resect_by_surface,
+    resect_by_territory,
+)
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 
 CUBE = np.array(
     [
@@ -247,6 +253,18 @@ def test_a_choice_of_no_branch_or_of_all_is_refused():
             resect_by_territory(labels, points, radii, np.array(chosen))
     with pytest.raises(InputError, match="do not fit"):
         resect_by_territory(labels, points, np.ones(3), np.array([True, False]))
+
+
+def test_a_drawn_remnant_leaves_the_rest_of_the_liver_to_be_taken(liver):
+    array = np.zeros((30, 30, 30), np.uint8)
+    array[:15] = 7
+    result = resect_by_remnant(liver, labels_of(array))
+    assert result.resected_share == 0.5
+    assert result.lesions[0].fate == "in the remnant"
+    with pytest.raises(InputError, match="takes the whole liver"):
+        resect_by_remnant(liver, labels_of(np.zeros((30, 30, 30))))
+    with pytest.raises(GeometryError, match="different grids"):
+        resect_by_remnant(liver, labels_of(array, (2, 2, 2)))
 
 
 def test_both_sides_make_up_the_liver(liver):

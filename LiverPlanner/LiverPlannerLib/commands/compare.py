@@ -1,0 +1,122 @@
+"""`preop liver compare`: all structures of two label files at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.comparison import Comparison
+
+
+class Hd95(StrEnum):
+    """Conventions of HD95."""
+
+    max_of_two = "max-of-two"
+    pooled = "pooled"
+    area_weighted = "area-weighted"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("compare")(compare)
+
+
+def compare(
+    auto: Annotated[Path, typer.Argument(help="Labels or segmentation to judge.", show_default=False)],
+    manual: Annotated[Path, typer.Argument(help="Labels or segmentation to judge by.", show_default=False)],
+    out: Out = None,
+    structure: Annotated[
+        list[str] | None, typer.Option(help="Key of a structure, e.g. tumour; may be repeated. All, without it.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="Of NSD, mm.")] = 2.0,
+    hd95: Annotated[Hd95, typer.Option(help="Convention of HD95; it is printed with the table.")] = Hd95.max_of_two,
+    branches: Annotated[bool, typer.Option(help="Main and peripheral branches of vessels and duct.")] = True,
+    differences: Annotated[bool, typer.Option(help="Write an image of right, false and missed voxels.")] = True,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two label files: DSC, sensitivity, specificity, volumes, HD, HD95, ASSD, NSD, branches, lesions.
+
+    Writes comparison.csv, comparison.json, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
+    """
+    from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
+    from LiverPlannerLib.comparison import compare as compare_labels
+    from LiverPlannerLib.comparison import difference_image
+    from LiverPlannerLib.label_files import read_structures
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, output_folder
+
+    first, second = read_structures(auto), read_structures(manual)
+    result = compare_labels(
+        first.labels,
+        second.labels,
+        structures=structure or None,
+        tolerance=tolerance,
+        convention=hd95.value,  # type: ignore[arg-type]
+        branches=branches,
+    )
+    notes = [*unknown_notes(first.unknown, auto), *unknown_notes(second.unknown, manual), *result.notes]
+    rows, lesions = [row.as_row() for row in result.rows], lesion_rows(result)
+    data = {"auto": str(auto), "manual": str(manual), "structures": rows, "lesions": lesions, "notes": notes}
+    if out is not None:
+        with output_folder(out, overwrite) as folder:
+            write_csv(folder / "comparison.csv", rows)
+            write_json(folder / "comparison.json", data)
+            if lesions:
+                write_csv(folder / "lesions.csv", lesions)
+            for row in result.rows if differences else ():
+                image = difference_image(result.prediction, result.reference, row.key)
+                images.write_image(image, folder / f"difference_{row.key}.nii.gz")
+    emit(data, as_json, lambda: _print(result, lesions, notes))
+
+
+def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
+    """One row a lesion, or group of lesions drawn together."""
+    from PreopReviewLib import images
+
+    ml = images.voxel_ml(result.reference)
+    return [
+        {
+            "structure": key,
+            "outcome": lesion.outcome,
+            "reference_lesions": " ".join(map(str, lesion.reference)) or None,
+            "predicted_lesions": " ".join(map(str, lesion.prediction)) or None,
+            "reference_ml": lesion.reference_voxels * ml,
+            "predicted_ml": lesion.prediction_voxels * ml,
+            "dsc": lesion.dsc,
+            "centroid_ras": " ".join(f"{v:.1f}" for v in images.kji_to_ras([lesion.centroid_kji], result.reference)[0]),
+        }
+        for key, found in result.detection.items()
+        for lesion in found.lesions
+    ]
+
+
+def _print(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    columns = ["structure", "DSC", "sens.", "spec.*", "auto ml", "manual ml", "VD ml", "RVD %"]
+    columns += ["HD mm", "HD95 mm", "ASSD mm", "NSD", "main DSC", "periph. DSC"]
+    table = []
+    for row in result.rows:
+        v = row.as_row()
+        name = row.name if v["state"] == "both" else f"{row.name} ({v['state']})"
+        shares = [_share(v[k]) for k in ("dsc", "sensitivity", "specificity_liver_box")]
+        volumes = [v["predicted_ml"], v["reference_ml"], v["vd_ml"], None if v["rvd"] is None else 100 * v["rvd"]]
+        distances = [v["hd_mm"], v["hd95_mm"], v["assd_mm"], _share(v["nsd"])]
+        table.append([name, *shares, *volumes, *distances, _share(v["main_dsc"]), _share(v["peripheral_dsc"])])
+    print_table("", columns, table)
+    for key, found in result.detection.items():
+        print(f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
+    if lesions:
+        print_table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
+    print("* " + "\n  ".join(notes))
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

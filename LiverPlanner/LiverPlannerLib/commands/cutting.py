@@ -1,0 +1,127 @@
+"""What the commands share that cut a liver: options, the resection they mean, and result files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from LiverPlannerLib.resection import Resection
+
+Planes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plane",
+        help="Cutting plane x,y,z,nx,ny,nz in RAS mm: a point and the normal to the side that is taken. "
+        "May be repeated: then the common side of all is taken, or the pieces that hold a --seed.",
+    ),
+]
+Seeds = Annotated[list[str] | None, typer.Option("--seed", help="Point x,y,z (RAS mm) in a piece to take.")]
+Surface = Annotated[
+    Path | None, typer.Option(help="Closed surface (.vtk, .vtp, .stl, .obj, .ply); what lies inside is taken.")
+]
+RemnantFile = Annotated[Path | None, typer.Option("--remnant", help="Mask of what stays, on the grid of the labels.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make for tables and masks.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace the folder if it is there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def numbers(text: str, count: int, what: str) -> tuple[float, ...]:
+    """So many numbers, separated by commas or spaces.
+
+    Raises:
+        InputError: fewer, more, or no numbers.
+    """
+    import math
+
+    try:
+        values = tuple(float(v) for v in text.replace(",", " ").split())
+    except ValueError:
+        values = ()
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise InputError(f"{text!r} is no {what}", f"Give {count} numbers separated by commas, in RAS mm")
+    return values
+
+
+def make_resection(
+    labels: sitk.Image,
+    planes: Sequence[str] | None,
+    seeds: Sequence[str] | None,
+    surface: Path | None,
+    remnant: Path | None,
+) -> Resection | None:
+    """The resection that the options mean; None without any.
+
+    Raises:
+        InputError: several ways at once, seeds without planes, and what the ways themselves raise.
+    """
+    from LiverPlannerLib import resection as ways
+    from PreopReviewLib import images
+
+    if sum(map(bool, (planes, surface, remnant))) > 1:
+        raise InputError("Planes, a surface and a remnant are three ways to say the same", "Give only one of them")
+    if seeds and not planes:
+        raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
+    if planes:
+        values = [numbers(text, 6, "plane") for text in planes]
+        made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
+        points = [numbers(text, 3, "point") for text in seeds or ()]
+        return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
+    if surface is not None:
+        from LiverPlannerLib.surface_files import read_surface
+
+        return ways.resect_by_surface(labels, read_surface(surface))
+    if remnant is not None:
+        return ways.resect_by_remnant(labels, images.read_labels(remnant))
+    return None
+
+
+def as_dict(resection: Resection) -> dict[str, Any]:
+    """A resection without its masks."""
+    return {
+        "method": resection.method,
+        "resected_ml": resection.resected_ml,
+        "remnant_ml": resection.remnant_ml,
+        "resected_share": resection.resected_share,
+        "tumour_ml": resection.tumour_ml,
+        "tumour_resected_ml": resection.tumour_resected_ml,
+        "tumour_resected_share": resection.tumour_resected_share,
+        "lesions": [fate.__dict__ for fate in resection.lesions],
+    }
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as CSV with a header; None is written as n/a."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows({k: "n/a" if v is None else v for k, v in row.items()} for row in rows)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Data as JSON; a number that is not finite is an error, since there must be none."""
+    path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_masks(folder: Path, resection: Resection) -> None:
+    """Both sides of a resection, as remnant.nii.gz and resected.nii.gz."""
+    from PreopReviewLib import images
+
+    images.write_image(resection.remnant, folder / "remnant.nii.gz")
+    images.write_image(resection.resected, folder / "resected.nii.gz")
+
+
+def unknown_notes(unknown: Sequence[str], path: Path) -> list[str]:
+    """A sentence on labels that the table of structures does not know."""
+    return [f"{path.name} has labels that are no liver structure, and were ignored: {', '.join(unknown)}."] * bool(
+        unknown
+    )

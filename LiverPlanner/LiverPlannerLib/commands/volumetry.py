@@ -1,0 +1,126 @@
+"""`preop liver volumetry`: total, functional and remnant liver volume."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.volumetry import Patient
+
+
+class Bsa(StrEnum):
+    """Formulas of the body surface area."""
+
+    mosteller = "mosteller"
+    dubois = "dubois"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("volumetry")(volumetry)
+
+
+def volumetry(
+    labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
+    out: Out = None,
+    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
+    bsa: Annotated[Bsa, typer.Option(help="Body surface area, where a formula leaves the choice.")] = Bsa.mosteller,
+    plane: Planes = None,
+    seed: Seeds = None,
+    surface: Surface = None,
+    remnant: RemnantFile = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Structure that is no functional liver besides tumour: cyst, portal_vein, …"),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the liver, and with a resection what remains, against standard volumes for height and weight.
+
+    Literature values are shown with their source and are no advice. Writes volumetry.csv, volumetry.json and, with a
+    resection, remnant.nii.gz and resected.nii.gz.
+    """
+    from LiverPlannerLib.commands.cutting import (
+        as_dict,
+        make_resection,
+        unknown_notes,
+        write_csv,
+        write_json,
+        write_masks,
+    )
+    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.volumetry import volumetry as measure
+    from LiverPlannerLib.volumetry_literature import DISCLAIMER, LITERATURE
+    from PreopReviewLib.command.console import emit, output_folder
+
+    patient = _patient(height, weight)
+    file = read_structures(labels)
+    cut = make_resection(file.labels, plane, seed, surface, remnant)
+    result = measure(
+        file.labels,
+        remnant=cut.remnant if cut else None,
+        patient=patient,
+        bsa=bsa.value,  # type: ignore[arg-type]
+        exclude=("tumour", *(without or ())),
+    )
+    notes = [*unknown_notes(file.unknown, labels), *result.notes, *(cut.notes if cut else ())]
+    literature = [value.__dict__ for value in LITERATURE] if cut else []
+    data: dict[str, Any] = {
+        "labels": str(labels),
+        "height_cm": height,
+        "weight_kg": weight,
+        "measures": result.as_rows(),
+        "resection": as_dict(cut) if cut else None,
+        "literature": literature,
+        "notes": [*notes, DISCLAIMER] if literature else notes,
+    }
+    if out is not None:
+        with output_folder(out, overwrite) as folder:
+            write_csv(folder / "volumetry.csv", data["measures"])
+            write_json(folder / "volumetry.json", data)
+            if cut:
+                write_masks(folder, cut)
+    emit(data, as_json, lambda: _print(data))
+
+
+def _patient(height: float | None, weight: float | None) -> Patient | None:
+    from LiverPlannerLib.volumetry import Patient
+    from PreopReviewLib.errors import InputError
+
+    if height is None and weight is None:
+        return None
+    if height is None or weight is None:
+        raise InputError("Standard volumes need both height and weight", "Give --height in cm and --weight in kg")
+    return Patient(height, weight)
+
+
+def _print(data: dict[str, Any]) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    rows = [(r["measure"], _rounded(r["value"]), r["unit"], r["how"]) for r in data["measures"]]
+    print_table("", ["measure", "value", "unit", "how"], rows)
+    cut = data["resection"]
+    if cut:
+        print(
+            f"Resection by {cut['method']}: {cut['resected_ml']:.0f} ml taken ({cut['resected_share']:.0%}), "
+            f"{cut['remnant_ml']:.0f} ml left"
+        )
+        lesions = [(f["number"], f["ml"], round(100 * f["resected_share"]), f["fate"]) for f in cut["lesions"]]
+        if lesions:
+            print_table("Tumours", ["lesion", "ml", "% taken", "fate"], lesions)
+        values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
+        print_table("Literature values, no advice", ["measure", "situation", "value", "source"], values)
+    for note in data["notes"]:
+        print(note)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2 if abs(value) < 10 else 1)
