@@ -103,7 +103,11 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
     from LiverPlannerLib.scene import save_results
 
     progress(0.2, "Building the scene")
-    save_results(plan.image, plan.labels, plan.volumes_ml, folder, title=title)
+    footnote = f"Models: {', '.join(dict.fromkeys(plan.models.values()))}"
+    saved = save_results(
+        plan.image, plan.labels, plan.volumes_ml, folder, title, modality=plan.modality, footnote=footnote
+    )
+    plan.notes += saved.notes
 
 
 def write_volumes(plan: LiverPlan, path: Path) -> None:
