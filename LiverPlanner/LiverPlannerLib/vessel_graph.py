@@ -1,0 +1,281 @@
+"""From a vessel mask to an oriented skeleton: points, radii, spanning forest, roots, branches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_ANISOTROPY = 1.5  # beyond it the mask is resampled first, because thinning does not know the spacing
+SPUR_RADII = 1.2  # a side path shorter than this many radii (and two voxels) is no branch
+BRIDGE_MM = 3.0  # components closer than this are one tree
+TRUNK_MM = 20.0
+END_MM = 10.0
+SIDE_BRANCH = 0.55  # of the thicker sibling's radius: below it the stem keeps its generation
+
+
+@dataclass
+class Skeleton:
+    """Skeleton points of a mask.
+
+    Attributes:
+        voxels: (N, 3) K-J-I coordinates in the source image (fractional where it was resampled).
+        points: (N, 3) the same in mm along K, J, I (for distances only).
+        radius: (N,) mm.
+        links: (E, 2) pairs of neighboring points.
+        step: largest voxel side that was thinned on, mm.
+    """
+
+    voxels: np.ndarray
+    points: np.ndarray
+    radius: np.ndarray
+    links: np.ndarray
+    step: float
+
+
+def skeletonize(mask: np.ndarray, spacing: np.ndarray) -> Skeleton:
+    """Centerline points with radii (distance to the wall) of a K-J-I mask that is not empty.
+
+    Thinning is 3-D medial-surface thinning of Lee 1994 (scikit-image). A mask whose voxels are more than 1.5
+    times longer than wide is first interpolated to the smallest side.
+    """
+    from scipy.ndimage import binary_fill_holes
+    from scipy.spatial import cKDTree
+    from skimage.morphology import skeletonize as thin
+
+    box, start = _cropped(mask)
+    scale = np.ones(3)
+    if spacing.max() > MAX_ANISOTROPY * spacing.min():
+        box, scale = _isotropic(box, spacing)
+    box = binary_fill_holes(np.pad(box, 1))
+    side = spacing / scale
+    lines = thin(box)
+    if not lines.any():  # thinning removes some blobs of a few voxels altogether
+        lines = np.zeros_like(box)
+        lines[tuple(np.argwhere(box).mean(0).round().astype(int))] = True
+    grid = np.argwhere(lines)
+    wall = _wall_distance(box, side)
+    links = cKDTree(grid).query_pairs(1.74, output_type="ndarray")
+    voxels = (grid - 1 + 0.5) / scale - 0.5 + start
+    radius = np.maximum(wall[tuple(grid.T)], 0.5 * side.min())
+    return Skeleton(voxels, voxels * spacing, radius, links, float(side.max()))
+
+
+def _wall_distance(box: np.ndarray, side: np.ndarray) -> np.ndarray:
+    # To the voxel's face, not to the next voxel's center: half a voxel less, which counts in thin vessels.
+    from edt import edt
+
+    return edt(box, anisotropy=tuple(side.tolist()), parallel=2) - 0.5 * side.mean()
+
+
+def _cropped(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    places = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    box = tuple(slice(int(p[0]), int(p[-1]) + 1) for p in places)
+    return mask[box], np.array([s.start for s in box])
+
+
+def _isotropic(box: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.ndimage import distance_transform_edt, zoom
+
+    counts = np.maximum(np.round(np.array(box.shape) * spacing / spacing.min()).astype(int), 1)
+    scale = counts / np.array(box.shape)
+    padded = np.pad(box, 1)  # signed distance, because interpolating the mask itself makes steps
+    signed = distance_transform_edt(padded, sampling=spacing) - distance_transform_edt(~padded, sampling=spacing)
+    fine = zoom(signed, (counts + 2 * scale) / np.array(padded.shape), order=1, grid_mode=True, mode="nearest") > 0
+    margin = np.round((np.array(fine.shape) - counts) / 2).astype(int)
+    fine = fine[tuple(slice(m, m + c) for m, c in zip(margin, counts, strict=True))]
+    return fine, scale
+
+
+@dataclass
+class Forest:
+    """The skeleton as oriented trees.
+
+    Attributes:
+        parent: (N,) parent point, -1 at roots.
+        order: points, parents before children.
+        tree: (N,) index of the tree of each point.
+        roots: root point of each tree.
+    """
+
+    parent: np.ndarray
+    order: np.ndarray
+    tree: np.ndarray
+    roots: list[int]
+
+
+def spanning_forest(skeleton: Skeleton, choose_root: Callable[[np.ndarray, np.ndarray], int]) -> Forest:
+    """Loop-free trees that keep the thick paths: minimum spanning forest by length over squared radius.
+
+    Args:
+        skeleton: the skeleton.
+        choose_root: from the points of a tree and the end points among them to its root.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+
+    count = len(skeleton.radius)
+    links = np.concatenate([skeleton.links, _bridges(skeleton)])
+    a, b = links.T if len(links) else (np.zeros(0, int), np.zeros(0, int))
+    length = np.linalg.norm(skeleton.points[a] - skeleton.points[b], axis=1)
+    weight = length / np.minimum(skeleton.radius[a], skeleton.radius[b]) ** 2
+    weight[len(skeleton.links) :] += 1e6  # a bridge is the last resort
+    graph = minimum_spanning_tree(coo_matrix((weight, (a, b)), shape=(count, count)).tocsr())
+    graph = graph + graph.T
+    trees, tree = connected_components(graph, directed=False)
+    degree = np.diff(graph.indptr)
+    parent, order, roots = np.full(count, -1), [], []
+    for members in np.split(np.argsort(tree, kind="stable"), np.cumsum(np.bincount(tree, minlength=trees))[:-1]):
+        ends = members[degree[members] <= 1]
+        root = choose_root(members, ends)
+        path, before = breadth_first_order(graph, root, directed=False)
+        parent[path[1:]] = before[path[1:]]
+        order.append(path)
+        roots.append(int(root))
+    return Forest(parent, np.concatenate(order), tree, roots)
+
+
+def _bridges(skeleton: Skeleton) -> np.ndarray:
+    """(B, 2) links between pieces whose walls are less than 3 mm apart, from the ends of the pieces."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    count, none = len(skeleton.radius), np.zeros((0, 2), int)
+    a, b = skeleton.links.T if len(skeleton.links) else (np.zeros(0, int), np.zeros(0, int))
+    pieces, piece = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)
+    if pieces == 1:
+        return none
+    ends = np.flatnonzero(np.bincount(np.concatenate([a, b]), minlength=count) <= 1)
+    reach = BRIDGE_MM + skeleton.radius[ends] + skeleton.radius.max()
+    found = cKDTree(skeleton.points).query_ball_point(skeleton.points[ends], reach)
+    source = np.repeat(ends, [len(f) for f in found])
+    target = np.concatenate([np.asarray(f, int) for f in found]) if len(ends) else source
+    gap = np.linalg.norm(skeleton.points[source] - skeleton.points[target], axis=1)
+    gap -= skeleton.radius[source] + skeleton.radius[target]
+    near = (piece[source] != piece[target]) & (gap < BRIDGE_MM)
+    return np.stack([source[near], target[near]], 1)
+
+
+def end_thickness(skeleton: Skeleton, members: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Radius (mm) of the vessel at each end: median over the points within 10 mm, without the tapering tip."""
+    from scipy.spatial import cKDTree
+
+    points, radius = skeleton.points[members], skeleton.radius[members]
+    near = cKDTree(points).query_ball_point(skeleton.points[ends], END_MM)
+    return np.array([np.median(radius[n]) for n in near])
+
+
+@dataclass
+class Branches:
+    """Points grouped into branches, parents before children; arrays per branch.
+
+    `of_point` is the branch of each point (side spurs belong to the branch they sit on); `trunk` is R0 of the
+    branch's tree, `through` the smallest radius on the way from the root, the own one included.
+    """
+
+    of_point: np.ndarray
+    parent: np.ndarray
+    tree: np.ndarray
+    radius: np.ndarray
+    length: np.ndarray
+    generation: np.ndarray
+    through: np.ndarray
+    trunk: np.ndarray
+    paths: list[np.ndarray]
+
+
+def find_branches(skeleton: Skeleton, forest: Forest) -> Branches:
+    """Branches between true bifurcations, with radius, length and generation (order)."""
+    steps = np.linalg.norm(skeleton.points - skeleton.points[forest.parent], axis=1)
+    steps[forest.parent < 0] = 0
+    children = _real_children(skeleton, forest, steps)
+    paths: list[np.ndarray] = []
+    parent, tree = [], []
+    of_point = np.full(len(steps), -1)
+    for number, root in enumerate(forest.roots):
+        stack = [(root, -1)]
+        while stack:
+            point, before = stack.pop()
+            path = [point]
+            while len(children[path[-1]]) == 1:
+                path.append(children[path[-1]][0])
+            of_point[path] = len(paths)
+            stack += [(child, len(paths)) for child in reversed(children[path[-1]])]
+            paths.append(np.array(path))
+            parent.append(before)
+            tree.append(number)
+    for point in forest.order:  # spurs
+        if of_point[point] < 0:
+            of_point[point] = of_point[forest.parent[point]]
+    radius = np.array([skeleton.radius[p[len(p) // 4 :]].mean() for p in paths])
+    length = np.array([steps[p].sum() for p in paths])
+    trunks = _trunk_radii(skeleton, steps, paths, parent, tree, radius)
+    through = radius.copy()
+    for n, before in enumerate(parent):
+        through[n] = trunks[n] if before < 0 else min(radius[n], through[before])
+    generation = _generations(parent, radius)
+    return Branches(of_point, np.array(parent), np.array(tree), radius, length, generation, through, trunks, paths)
+
+
+def _real_children(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> list[list[int]]:
+    """Children of each point without those that only lead to a spur."""
+    reach = np.zeros(len(steps))
+    for point in forest.order[::-1]:
+        before = forest.parent[point]
+        if before >= 0:
+            reach[before] = max(reach[before], reach[point] + steps[point])
+    children: list[list[int]] = [[] for _ in steps]
+    for point in forest.order:
+        if forest.parent[point] >= 0:
+            children[forest.parent[point]].append(int(point))
+    for point, below in enumerate(children):
+        if len(below) > 1:
+            least = SPUR_RADII * skeleton.radius[point] + 2 * skeleton.step
+            real = [c for c in below if reach[c] + steps[c] > least]
+            children[point] = real or [max(below, key=lambda c: reach[c] + steps[c])]
+    return children
+
+
+def _trunk_radii(
+    skeleton: Skeleton,
+    steps: np.ndarray,
+    paths: list[np.ndarray],
+    parent: list[int],
+    tree: list[int],
+    radius: np.ndarray,
+) -> np.ndarray:
+    """R0 of each branch's tree: median radius over the first 20 mm along the thickest way from the root."""
+    below: list[list[int]] = [[] for _ in paths]
+    for n, before in enumerate(parent):
+        if before >= 0:
+            below[before].append(n)
+    by_tree = {}
+    for n, before in enumerate(parent):
+        if before >= 0:
+            continue
+        way, here = [paths[n]], n
+        while sum(steps[p].sum() for p in way) < TRUNK_MM and below[here]:
+            here = max(below[here], key=lambda c: radius[c])
+            way.append(paths[here])
+        points = np.concatenate(way)
+        near = np.cumsum(steps[points]) <= TRUNK_MM
+        by_tree[tree[n]] = float(np.median(skeleton.radius[points[near]]))
+    return np.array([by_tree[t] for t in tree])
+
+
+def _generations(parent: list[int], radius: np.ndarray) -> np.ndarray:
+    """0 at roots, +1 at a true bifurcation; past a thin side branch the stem keeps its generation."""
+    thickest: dict[int, list[float]] = {}
+    for n, before in enumerate(parent):
+        thickest.setdefault(before, []).append(radius[n])
+    generation = np.zeros(len(parent), int)
+    for n, before in enumerate(parent):
+        if before < 0:
+            continue
+        siblings = np.array(thickest[before])
+        large = siblings >= SIDE_BRANCH * siblings.max()
+        stem = radius[n] == siblings.max() and large.sum() == 1
+        generation[n] = generation[before] + (0 if stem else 1)
+    return generation
