@@ -20,7 +20,7 @@ _WHERE = {
     "PlanOptions": "LiverPlannerLib.plan",
     "make_plan": "LiverPlannerLib.plan",
     "filter_cysts": "LiverPlannerLib.cysts",
-    "compare_labels": "LiverPlannerLib.comparison",
+    "compare": "LiverPlannerLib.comparison",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]
