@@ -6,9 +6,9 @@ conventions and empty masks as in guide section 5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,8 +17,11 @@ from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_l
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
-from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, overlap, union_box
+from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, dice, overlap, union_box
 from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.vessels import VesselTree
 
 LESIONS = ("tumour", "cyst")
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
@@ -129,6 +132,7 @@ def compare(
     tolerance: float = 2.0,
     convention: Convention = "max-of-two",
     branches: bool = True,
+    trees: Mapping[str, VesselTree] | None = None,
 ) -> Comparison:
     """Compares two label images with the values of the table of structures.
 
@@ -139,6 +143,7 @@ def compare(
         tolerance: of NSD, mm.
         convention: of HD95.
         branches: split vessels into main and peripheral branches.
+        trees: by structure key, the reference's tree where it is there already, e.g. corrected by hand.
 
     Raises:
         GeometryError: the images do not overlap in space.
@@ -156,11 +161,12 @@ def compare(
         p, r = (images.array_of(mask_of(labels, key)).view(bool) for labels in (prediction, reference))
         counts = overlap(p, r, box)
         distances = surface_distances(p, r, mm, tolerance=tolerance, convention=convention)
-        parts = _branch_dsc(p, r, key, reference, notes) if branches else (None, None)
+        vascular = branches and structure(key).vascular and counts.state != "both empty"
+        parts = _branch_dsc(prediction, reference, key, (trees or {}).get(key), notes) if vascular else (None, None)
         rows.append(StructureComparison(key, counts, distances, counts.predicted * ml, counts.expected * ml, *parts))
         if key in LESIONS and counts.state != "both empty":
             detection[key] = detect(p, r)
-    notes += _conventions(convention, tolerance, bool(detection))
+    notes += _conventions(convention, tolerance, bool(detection), any(row.main_dsc is not None for row in rows))
     shape = tuple(s.stop - s.start for s in box)
     return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
 
@@ -263,17 +269,39 @@ def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) 
 
 
 def _branch_dsc(
-    p: np.ndarray, r: np.ndarray, key: str, reference: sitk.Image, notes: list[str]
+    prediction: sitk.Image, reference: sitk.Image, key: str, tree: VesselTree | None, notes: list[str]
 ) -> tuple[float | None, float | None]:
-    """DSC of main and peripheral branches: the reference is split, and its partition carried over (Oh 2023)."""
-    return None, None
+    """DSC of main and peripheral branches: the reference is split and its partition carried over (Oh 2023, Table 3)."""
+    from LiverPlannerLib.vessels import MAIN, PERIPHERAL, split_branches, transfer
+
+    name = structure(key).name
+    vessel = mask_of(reference, key)
+    if not images.array_of(vessel).any():
+        notes.append(f"{name}: main and peripheral branches are n/a, since there is no reference to split.")
+        return None, None
+    if tree is None:
+        liver, ivc = mask_of(reference, "liver"), mask_of(reference, "inferior_vena_cava")
+        has_ivc = bool(images.array_of(ivc).any())
+        try:
+            tree = split_branches(vessel, key, liver, ivc if has_ivc else None)
+        except InputError as error:
+            notes.append(f"{name}: main and peripheral branches are n/a. {error.problem}.")
+            return None, None
+    notes += [f"{name}, branches: {warning}." for warning in tree.warnings]
+    parts = [images.array_of(transfer(tree, mask)) for mask in (mask_of(prediction, key), vessel)]
+    main, peripheral = (dice(parts[0] == part, parts[1] == part) for part in (MAIN, PERIPHERAL))
+    return main, peripheral
 
 
-def _conventions(convention: str, tolerance: float, lesions: bool) -> list[str]:
+def _conventions(convention: str, tolerance: float, lesions: bool, branches: bool) -> list[str]:
     notes = [
         f"HD95: {DESCRIPTIONS[convention]} ({convention}). NSD at {tolerance:g} mm.",
         "n/a: not defined where a mask is empty; such rows are counted as missed or false, never averaged.",
     ]
+    if branches:
+        notes.append(
+            "Main and peripheral DSC: one partition of space, that of the reference's branches, for both masks."
+        )
     if lesions:
         notes.append("Lesions: 26-connected; linked from 10 % of the smaller one, found from a DSC of 0.1.")
     return notes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,6 +17,9 @@ from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import Slices, box_of
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.vessels import VesselTree
 
 Point = tuple[float, float, float]
 Fate = Literal["resected", "in the remnant", "cut"]
@@ -195,6 +198,22 @@ def resect_by_territory(
     taken = np.zeros_like(liver)
     taken[tuple(voxels[chosen[best]].T)] = True
     return _finish(labels, taken, liver, box, "portal territory", "Choose another branch", (TERRITORY_NOTE,))
+
+
+def resect_by_branches(labels: sitk.Image, tree: VesselTree, branches: Sequence[int]) -> Resection:
+    """Takes the territory of branches of a portal tree, each with everything downstream of it.
+
+    Args:
+        labels: values of the table of structures.
+        tree: of the portal vein, see `LiverPlannerLib.vessels.split_branches`.
+        branches: ids in the tree.
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: no branch, an unknown one, or the whole tree.
+    """
+    ids = sorted({found for branch in branches for found in tree.downstream(branch)})
+    return resect_by_territory(labels, tree.points, tree.radii, np.isin(tree.branch_of, ids))
 
 
 def _liver(labels: sitk.Image) -> tuple[np.ndarray, Slices]:

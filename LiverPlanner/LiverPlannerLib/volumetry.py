@@ -80,6 +80,11 @@ class Estimate:
     equation: str
     source: str
 
+    @property
+    def label(self) -> str:
+        """Name and BSA formula, e.g. ``Korean, Du Bois``: the same name occurs with both."""
+        return f"{self.name}, {BSA_NAMES[self.bsa]}"
+
 
 _FORMULAS: tuple[tuple[str, BsaFormula | None, float, float, str], ...] = (
     ("Vauthey", None, 1267.28, -794.41, "Western adults; PMC6422720, Table 1 (prints -794)"),
@@ -165,7 +170,7 @@ class Volumetry:
         for name, area in self.bsa.items():
             row(f"Body surface area ({BSA_NAMES[name]})", area, "m²")
         for e in self.estimates:
-            row(f"Standard liver volume, {e.name}", e.ml, "ml", f"{e.equation}, {BSA_NAMES[e.bsa]}; {e.source}")
+            row(f"Standard liver volume, {e.label}", e.ml, "ml", f"{e.equation}; {e.source}")
         if self.remnant is not None:
             _remnant_rows(self.remnant, self.estimates, row)
         return rows
@@ -177,7 +182,7 @@ def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., 
     row("Tumour in the remnant", r.tumour_ml, "ml")
     row("FLR / functional volume", _percent(r.to_functional), "%", "measured")
     for e, ratio in zip(estimates, r.standardized, strict=True):
-        row(f"Standardized FLR (sFLR), {e.name}", _percent(ratio), "%", f"FLR / standard volume, {BSA_NAMES[e.bsa]}")
+        row(f"Standardized FLR (sFLR), {e.label}", _percent(ratio), "%", "FLR / standard volume")
     if r.to_weight is not None:
         row("FLR / body weight", 100 * r.to_weight, "%", "1 g/ml")
 

@@ -30,6 +30,14 @@ Surface = Annotated[
     Path | None, typer.Option(help="Closed surface (.vtk, .vtp, .stl, .obj, .ply); what lies inside is taken.")
 ]
 RemnantFile = Annotated[Path | None, typer.Option("--remnant", help="Mask of what stays, on the grid of the labels.")]
+Territory = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--territory",
+        help="Number of a portal branch (see 'preop liver branches'): the liver nearest to it and to all downstream "
+        "of it is taken, an approximation. May be repeated.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make for tables and masks.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the folder if it is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -58,6 +66,7 @@ def make_resection(
     seeds: Sequence[str] | None,
     surface: Path | None,
     remnant: Path | None,
+    territory: Sequence[int] | None,
 ) -> Resection | None:
     """The resection that the options mean; None without any.
 
@@ -67,8 +76,8 @@ def make_resection(
     from LiverPlannerLib import resection as ways
     from PreopReviewLib import images
 
-    if sum(map(bool, (planes, surface, remnant))) > 1:
-        raise InputError("Planes, a surface and a remnant are three ways to say the same", "Give only one of them")
+    if sum(map(bool, (planes, surface, remnant, territory))) > 1:
+        raise InputError("Planes, a surface, a remnant and a territory are four ways to cut", "Give only one of them")
     if seeds and not planes:
         raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
     if planes:
@@ -82,6 +91,12 @@ def make_resection(
         return ways.resect_by_surface(labels, read_surface(surface))
     if remnant is not None:
         return ways.resect_by_remnant(labels, images.read_labels(remnant))
+    if territory:
+        from LiverPlannerLib.structures import mask_of
+        from LiverPlannerLib.vessels import split_branches
+
+        tree = split_branches(mask_of(labels, "portal_vein"), "portal_vein", mask_of(labels, "liver"))
+        return ways.resect_by_branches(labels, tree, territory)
     return None
 
 

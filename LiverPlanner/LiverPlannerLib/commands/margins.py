@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface
+from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
 
 if TYPE_CHECKING:
     from LiverPlannerLib.margins import Margins
@@ -33,6 +33,7 @@ def margins(
     seed: Seeds = None,
     surface: Surface = None,
     remnant: RemnantFile = None,
+    territory: Territory = None,
     lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumour,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -55,7 +56,7 @@ def margins(
     from PreopReviewLib.command.console import emit, output_folder
 
     file = read_structures(labels)
-    cut = make_resection(file.labels, plane, seed, surface, remnant)
+    cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
     result = measure_margins(file.labels, cut, lesions=lesions.value)
     notes = [*unknown_notes(file.unknown, labels), *result.notes]
     if cut:

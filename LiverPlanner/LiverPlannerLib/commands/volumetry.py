@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface
+from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
 
 if TYPE_CHECKING:
     from LiverPlannerLib.volumetry import Patient
@@ -36,6 +36,7 @@ def volumetry(
     seed: Seeds = None,
     surface: Surface = None,
     remnant: RemnantFile = None,
+    territory: Territory = None,
     without: Annotated[
         list[str] | None,
         typer.Option(help="Structure that is no functional liver besides tumour: cyst, portal_vein, …"),
@@ -63,7 +64,7 @@ def volumetry(
 
     patient = _patient(height, weight)
     file = read_structures(labels)
-    cut = make_resection(file.labels, plane, seed, surface, remnant)
+    cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
     result = measure(
         file.labels,
         remnant=cut.remnant if cut else None,
