@@ -1,0 +1,54 @@
+"""`preop liver cohort`: every predicted case of a folder against its manual one, as a per-case table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from PreopReviewLib.evaluation.cohort import Cohort, offer_folder_reader
+from PreopReviewLib.progress import Progress
+
+
+def _read_folder(folder: Path, progress: Progress) -> Cohort:
+    from LiverPlannerLib.cohort import read_folder
+
+    return read_folder(folder, progress)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`, and lets `preop evaluate` read folders."""
+    app.command("cohort")(cohort)
+    offer_folder_reader(_read_folder)
+
+
+def cohort(
+    folder: Annotated[Path, typer.Argument(help="Folder of predicted and manual label images.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Compare all cases of a folder and write a table for `preop evaluate`.
+
+    Layouts: CASE/predicted.nii.gz with CASE/manual.nii.gz (also in a folder for each cohort), or
+    predicted/CASE.nii.gz with manual/CASE.nii.gz. Exits with 3 if no case could be compared.
+    """
+    from PreopReviewLib.command.console import progress_bar
+    from PreopReviewLib.errors import FileMissing, NothingFound, OutputError, OutputExists
+    from PreopReviewLib.evaluation.cohort import write_cases_csv
+
+    if not folder.is_dir():
+        raise FileMissing(f"There is no folder {folder}", "Check the path")
+    if out.exists() and not overwrite:
+        raise OutputExists(f"The file {out} is there already", "Give another one, or --overwrite to replace it")
+    with progress_bar(quiet) as progress:
+        found = _read_folder(folder, progress)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_cases_csv(found, out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
+    print(f"{found.source}: {found.summary()}.", *found.notes, f"Written to {out}.", sep="\n")
+    if not found.usable:
+        raise NothingFound("No case could be compared", "See the reasons above")

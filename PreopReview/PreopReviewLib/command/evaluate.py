@@ -1,0 +1,107 @@
+"""`preop evaluate`: the tables and figures of the papers, from a cohort of one's own cases."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from PreopReviewLib.evaluation.paper_tables import PaperResult
+
+
+class Paper(StrEnum):
+    """Whose tables to make."""
+
+    oh2023 = "oh2023"
+    lin2024 = "lin2024"
+    gross2024 = "gross2024"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    paper: Annotated[Paper, typer.Option(help="Whose tables and figures.", show_default=False)],
+    cases: Annotated[
+        Path, typer.Option(help="Per-case CSV, or a folder of predicted and manual label images.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    baseline: Annotated[
+        Path | None, typer.Option(help="CSV of patient characteristics with a column 'group' (Oh, Table 1).")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Two cohorts for the Mann-Whitney test, as FIRST,SECOND (Gross).")
+    ] = None,
+    figures: Annotated[bool, typer.Option(help="Draw the figures (PNG and SVG).")] = True,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Make the tables (CSV, Markdown) and figures of a paper from per-case results.
+
+    The CSV has one line for each case and a column 'case'; the columns that a paper needs are named in the message
+    if they are not there. Missing values and failed cases are counted and stated, never averaged.
+    """
+    from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
+    from PreopReviewLib.evaluation.cohort import read_cohort, write_cases_csv
+    from PreopReviewLib.evaluation.figures import save_figures
+    from PreopReviewLib.evaluation.paper_tables import evaluate as tables_of
+
+    with output_folder(out, overwrite) as folder:
+        with progress_bar(quiet or cases.is_file()) as progress:
+            cohort = read_cohort(cases, progress)
+        result = tables_of(paper.value, cohort, **_options(paper, baseline, compare))
+        for table in result.tables:
+            table.write(folder)
+        if figures:
+            save_figures({name: draw() for name, draw in result.figures.items()}, folder)
+        if cases.is_dir():
+            write_cases_csv(cohort, folder / "cases.csv")
+        _write_summary(folder, paper.value, result)
+
+    def show() -> None:
+        for table in result.tables:
+            print_table(table.title, table.columns, table.rows)
+            print(*(f"  {note}" for note in table.notes), sep="\n")
+            print()
+        print(*result.statements, f"Written to {out}.", sep="\n")
+
+    emit({"paper": paper.value, "statements": result.statements, **result.numbers}, as_json, show)
+
+
+def _options(paper: Paper, baseline: Path | None, compare: str | None) -> dict[str, object]:
+    from PreopReviewLib.errors import InputError
+    from PreopReviewLib.evaluation.cohort import read_cases_csv
+
+    options: dict[str, object] = {}
+    if baseline is not None:
+        if paper is not Paper.oh2023:
+            raise InputError("--baseline belongs to Table 1 of oh2023", "Leave it out")
+        options["baseline"] = read_cases_csv(baseline)
+    if compare is not None:
+        if paper is not Paper.gross2024:
+            raise InputError("--compare belongs to gross2024", "Leave it out")
+        names = [n.strip() for n in compare.split(",")]
+        if len(names) != 2 or not all(names):
+            raise InputError(f"--compare {compare} does not name two cohorts", "Write FIRST,SECOND")
+        options["compare"] = (names[0], names[1])
+    return options
+
+
+def _write_summary(folder: Path, paper: str, result: PaperResult) -> None:
+    import json
+
+    from PreopReviewLib.evaluation.paper_tables import PAPERS
+
+    lines = [f"# {PAPERS[paper]}", ""]
+    lines += [t.as_markdown() for t in result.tables]
+    lines += ["**In words**", "", *(f"- {s}" for s in result.statements), ""]
+    lines += [f"![{name}]({name}.png)" for name in result.figures if (folder / f"{name}.png").is_file()]
+    (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    numbers = json.dumps(result.numbers, indent=2, allow_nan=False)
+    (folder / "numbers.json").write_text(numbers + "\n", encoding="utf-8")
