@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+
+import SimpleITK as sitk
 
 from PreopReviewLib.errors import FileMissing, OutputError, UnreadableImage
 from PreopReviewLib.scene import nodes
@@ -43,9 +46,21 @@ def read_bundle(scene: Any, path: str | Path) -> None:
     path = Path(path)
     if not path.is_file():
         raise FileMissing(f"There is no file {path}", "Check the path")
+    _check_zip(path)
     messages = slicer.vtkMRMLMessageCollection()
     if not scene.ReadFromMRB(str(path), False, messages):
         raise UnreadableImage(f"{path} cannot be read as a scene ({_one_line(messages)})", "Write it again")
+
+
+def _check_zip(path: Path) -> None:
+    """Before MRML unpacks a bundle: some of its readers end the whole process at a truncated file."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            damaged = bundle.testzip()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UnreadableImage(f"{path} is no scene bundle ({error})", "Write it again") from error
+    if damaged is not None:
+        raise UnreadableImage(f"{path} is damaged at {damaged}", "Write it again")
 
 
 def write_segmentation(node: Any, path: str | Path) -> Path:
@@ -70,11 +85,16 @@ def read_segmentation(scene: Any, path: str | Path, name: str | None = None) -> 
     path = Path(path)
     if not path.is_file():
         raise FileMissing(f"There is no file {path}", "Check the path")
+    broken = UnreadableImage(f"{path} cannot be read as a segmentation", "Give a whole .seg.nrrd")
+    try:
+        sitk.ReadImage(str(path))  # MRML's reader ends the whole process at a truncated file; ITK's says so
+    except RuntimeError as error:
+        raise broken from error
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or path.name.split(".")[0])
     storage = _storage(node, "vtkMRMLSegmentationStorageNode", path)
     if not storage.ReadData(node):
         scene.RemoveNode(node)
-        raise UnreadableImage(f"{path} cannot be read as a segmentation", "Give a .seg.nrrd")
+        raise broken
     node.CreateDefaultDisplayNodes()
     return node
 

@@ -18,6 +18,8 @@ from PreopReviewLib.errors import GeometryError, InputError
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # names of representations in vtkSegmentationConverter
+KEPT_VOLUME = 0.92
+"""How much of the volume that an unsmoothed surface encloses must remain when it is smoothed."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,8 @@ def read_segments(node: Any) -> list[SegmentContent]:
     Raises:
         GeometryError: the segmentation has no reference geometry.
     """
-    return [_read_segment(node, key, _reference_grid(node)) for key in segment_keys(node)]
+    grid = _reference_grid(node)
+    return [_read_segment(node, key, grid) for key in segment_keys(node)]
 
 
 def _reference_grid(node: Any) -> Any:
@@ -252,10 +255,11 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     """Closed surfaces of all segments, shown in 3D views. They are for looking at: measure on voxels.
 
     Slicer's own conversion is used, but segment by segment, because it has one smoothing for all of them: what
-    a liver at 3 mm needs makes a vessel of two voxels disappear.
+    a liver at 3 mm needs makes a vessel of one or two voxels disappear. Where smoothing would take more than
+    `KEPT_VOLUME` allows from what the unsmoothed surface encloses, the segment gets less of it.
 
     Args:
-        smoothing: by segment key, 0 (none) to 1; windowed-sinc filter.
+        smoothing: by segment key, 0 (none) to 1, the most that it gets; windowed-sinc filter.
         default: for the segments that `smoothing` does not name.
 
     Raises:
@@ -264,7 +268,7 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     segmentation = node.GetSegmentation()
     segmentation.SetConversionParameter("Smoothing factor", str(default))
     for key in segment_keys(node):
-        surface = _convert(node, key, (smoothing or {}).get(key, default))
+        surface = _smooth_surface(node, key, (smoothing or {}).get(key, default))
         segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
     display = node.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(SURFACE)
@@ -274,6 +278,25 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     display.SetDiffuse(0.85)
     display.SetSpecular(0.15)
     display.SetPower(20)
+
+
+def _smooth_surface(node: Any, key: str, smoothing: float) -> Any:
+    raw = _convert(node, key, 0.0)
+    least = KEPT_VOLUME * _enclosed(raw)
+    for part in (1.0, 0.6, 0.35, 0.2, 0.1):
+        surface = _convert(node, key, smoothing * part) if smoothing > 0 else raw
+        if _enclosed(surface) >= least:
+            return surface
+    return raw
+
+
+def _enclosed(surface: Any) -> float:
+    """Volume inside a closed surface, mm³."""
+    import vtk
+
+    measure = vtk.vtkMassProperties()
+    measure.SetInputData(surface)
+    return measure.GetVolume()
 
 
 def _convert(node: Any, key: str, smoothing: float) -> Any:

@@ -94,7 +94,6 @@ class View:
         self.managers.SetRenderer(self.renderer)
         self.managers.Initialize(factory, self.renderer)
         self.interactor.Initialize()
-        self._own_nodes: list[Any] = []
 
     def array(self) -> np.ndarray:
         """Draws the view: uint8 RGB of shape (height, width, 3), first row at the top."""
@@ -113,12 +112,28 @@ class View:
         blocks = full.reshape(self.size[1], n, self.size[0], n, 3)
         return np.round(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
 
+    def _attach(self, logic: Any, logics: Any, add: str) -> Any:
+        """Gives the view its logic and its view node, noting every node that this adds to the scene."""
+        before = self._node_ids()
+        logic.SetMRMLApplicationLogic(self.app_logic)
+        logics.AddItem(logic)
+        logic.SetMRMLScene(self.scene)
+        node = getattr(logic, add)(f"Picture{logics.GetNumberOfItems()}")
+        self.managers.SetMRMLDisplayableNode(node)
+        self.logic, self._logics = logic, logics
+        self._own = self._node_ids() - before
+        return node
+
+    def _node_ids(self) -> set[str]:
+        return {self.scene.GetNthNode(i).GetID() for i in range(self.scene.GetNumberOfNodes())}
+
     def close(self) -> None:
         """Detaches the view from the scene and removes the nodes that only the view needed."""
         self.managers.SetMRMLDisplayableNode(None)
-        for node in self._own_nodes:
-            if node is not None and node.GetScene() is not None:
-                self.scene.RemoveNode(node)
+        self._logics.RemoveItem(self.logic)
+        self.logic.SetMRMLScene(None)
+        for node in filter(None, map(self.scene.GetNodeByID, self._own)):
+            self.scene.RemoveNode(node)
         self.window.Finalize()
 
     def __enter__(self) -> Any:
@@ -147,16 +162,10 @@ class ThreeDView(View):
         self.renderer.SetUseDepthPeelingForVolumes(1)
         self.renderer.SetMaximumNumberOfPeels(10)
         self.renderer.SetOcclusionRatio(0.01)
-        self.logic = slicer.vtkMRMLViewLogic()
-        self.logic.SetMRMLApplicationLogic(self.app_logic)
-        self.app_logic.GetViewLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(scene)
-        self.node = self.logic.AddViewNode(f"Picture{self.app_logic.GetViewLogics().GetNumberOfItems()}")
-        self.managers.SetMRMLDisplayableNode(self.node)
+        self.node = self._attach(slicer.vtkMRMLViewLogic(), self.app_logic.GetViewLogics(), "AddViewNode")
         self.camera_node = self.managers.GetDisplayableManagerByClassName(
             "vtkMRMLCameraDisplayableManager"
         ).GetCameraNode()
-        self._own_nodes = [self.camera_node, self.node]
         self.node.SetBoxVisible(0)
         self.node.SetAxisLabelsVisible(0)
         self.node.SetBackgroundColor(background)
@@ -177,10 +186,6 @@ class ThreeDView(View):
         kit.SetKeyLightWarmth(0.52)
         kit.SetFillLightWarmth(0.48)
         kit.AddLightsToRenderer(self.renderer)
-
-    def close(self) -> None:
-        super().close()
-        self.app_logic.GetViewLogics().RemoveItem(self.logic)
 
     def look_from(self, direction: Direction = "Anterior", azimuth: float = 0, elevation: float = 0) -> None:
         """Turns the camera to look from a side of the patient, and fits what is visible into the window.
@@ -219,7 +224,7 @@ class ThreeDView(View):
             if not prop.GetVisibility() or not prop.GetUseBounds() or prop.GetBounds() is None:
                 continue
             mapper = prop.GetMapper() if prop.IsA("vtkActor") else None
-            data = mapper.GetInputAsDataSet() if mapper is not None else None
+            data = mapper.GetDataSetInput() if mapper is not None else None
             if data is not None and data.IsA("vtkPointSet") and data.GetNumberOfPoints():
                 points = vtk_to_numpy(data.GetPoints().GetData())
                 found.append(points[:: max(len(points) // 4000, 1)])
@@ -297,15 +302,9 @@ class SliceView(View):
         self._actor.GetProperty().SetDisplayLocationToBackground()
         self._actor.SetVisibility(0)
         self.renderer.AddViewProp(self._actor)
-        self.logic = slicer.vtkMRMLSliceLogic()
-        self.logic.SetMRMLApplicationLogic(self.app_logic)
-        self.app_logic.GetSliceLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(scene)
-        self.node = self.logic.AddSliceNode(f"Picture{self.app_logic.GetSliceLogics().GetNumberOfItems()}")
+        self.node = self._attach(slicer.vtkMRMLSliceLogic(), self.app_logic.GetSliceLogics(), "AddSliceNode")
         self.node.SetOrientation(plane)
-        self.managers.SetMRMLDisplayableNode(self.node)
         self.logic.AddObserver(vtk.vtkCommand.ModifiedEvent, self._update)
-        self._own_nodes = [self.logic.GetSliceCompositeNode(), self.node]
 
     def _update(self, *_: object) -> None:
         connection = self.logic.GetImageDataConnection()
@@ -325,10 +324,6 @@ class SliceView(View):
         self.node.JumpSliceByCentering(*center_ras)
         self.node.UpdateMatrices()
         self._update()
-
-    def close(self) -> None:
-        super().close()
-        self.app_logic.GetSliceLogics().RemoveItem(self.logic)
 
 
 def add_volume_rendering(volume: Any, on_cpu: bool = True) -> Any:

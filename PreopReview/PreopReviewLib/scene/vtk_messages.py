@@ -20,6 +20,10 @@ HARMLESS: tuple[tuple[str, str], ...] = (
         "Slicer's terminology lists are files of the application; our entries carry their codes themselves",
     ),
     (
+        r"vtkSlicerVolumeRenderingLogic.*Failed to load presets: Share directory",
+        "Slicer's volume rendering presets are a file of the application; we set volume properties ourselves",
+    ),
+    (
         r"GenericColors\.txt|GenericAnatomyColors",
         "as above: a color table of the application, used only for segments without a color of their own",
     ),
