@@ -26,6 +26,7 @@ from PreopReviewLib.errors import InputError
 
 __all__ = ["CystRegion", "CystResult", "Settings", "clinical_contour", "filter_cysts"]
 
+MASK_ML = 500.0  # more than this in a mask that nobody called a lesion mask is worth a word
 LesionKind = Literal["auto", "labels", "mask"]
 
 
@@ -123,7 +124,8 @@ def filter_cysts(
     modality: Literal["CT", "MR"] = "CT",
     overrides: dict[int, Decision] | None = None,
     relative_threshold: float | None = None,
-    lesions_are: LesionKind = "auto",
+    lesions_are: MASK_ML = 500.0  # more than this in a mask that nobody called a lesion mask is worth a word
+LesionKind = "auto",
     reconsider_cysts: bool = False,
     split_touching: bool = True,
 ) -> CystResult:
@@ -173,6 +175,9 @@ def filter_cysts(
     measured = measure(found, values, settings, lesions, split_touching and rule == "robust")
     if found.count == 0:
         warnings.append("There is no lesion in the mask, so nothing was filtered")
+    ml = len(found.index) * images.voxel_ml(lesions)
+    if lesions_are == "auto" and not is_labels and ml > MASK_ML:
+        warnings.append(f"The image of 0 and 1 was taken for a lesion mask of {ml:.0f} ml; is it a liver?")
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
         warnings.append(

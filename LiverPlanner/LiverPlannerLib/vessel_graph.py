@@ -40,7 +40,6 @@ def skeletonize(mask: np.ndarray, spacing: np.ndarray) -> Skeleton:
     Thinning is 3-D medial-surface thinning of Lee 1994 (scikit-image). A mask whose voxels are more than 1.5
     times longer than wide is first interpolated to the smallest side.
     """
-    from scipy.ndimage import binary_fill_holes
     from scipy.spatial import cKDTree
     from skimage.morphology import skeletonize as thin
 
@@ -48,7 +47,7 @@ def skeletonize(mask: np.ndarray, spacing: np.ndarray) -> Skeleton:
     scale = np.ones(3)
     if spacing.max() > MAX_ANISOTROPY * spacing.min():
         box, scale = _isotropic(box, spacing)
-    box = binary_fill_holes(np.pad(box, 1))
+    box = _without_holes(np.pad(box, 1))
     side = spacing / scale
     lines = thin(box)
     if not lines.any():  # thinning removes some blobs of a few voxels altogether
@@ -60,6 +59,14 @@ def skeletonize(mask: np.ndarray, spacing: np.ndarray) -> Skeleton:
     voxels = (grid - 1 + 0.5) / scale - 0.5 + start
     radius = np.maximum(wall[tuple(grid.T)], 0.5 * side.min())
     return Skeleton(voxels, voxels * spacing, radius, links, float(side.max()))
+
+
+def _without_holes(box: np.ndarray) -> np.ndarray:
+    """A padded mask with the background that the outside does not reach filled: a hole would become a shell."""
+    from cc3d import connected_components
+
+    outside = connected_components(~box, connectivity=6)
+    return outside != outside[0, 0, 0]
 
 
 def _wall_distance(box: np.ndarray, side: np.ndarray) -> np.ndarray:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.vessel_graph import Branches, Skeleton, end_thickness
+from LiverPlannerLib.vessel_graph import TRUNK_MM, Branches, Skeleton, end_thickness
 from PreopReviewLib import images
 
 FIDUCIAL_MM = 25.0  # a given root further away belongs to another tree
 _ROOT_CANDIDATES = 0.8  # ends at least this thick, relative to the thickest, may be the root
+CAVA_MM = 7.5  # a "hepatic vein" of this radius is the inferior vena cava (veins 3 to 5.5, cava 9 to 13 mm)
 TRUNK_SHARE, TRUNK_VOLUME = 0.6, 0.05  # a hepatic vein of its own: trunk radius and volume, to the largest and all
 
 
@@ -79,3 +82,23 @@ def rooted_trees(branches: Branches, structure: str) -> np.ndarray:
     trunk = np.zeros(len(volume))
     trunk[branches.tree] = branches.trunk
     return largest | ((trunk >= TRUNK_SHARE * trunk[largest]) & (volume >= TRUNK_VOLUME * volume.sum()))
+
+
+def veins_beyond_cava(branches: Branches, structure: str) -> Branches:
+    """Where a hepatic vein mask has the inferior vena cava in it, the trunk is the thickest vein that leaves it.
+
+    Otherwise no hepatic vein would be thick enough to be a main branch.
+    """
+    if structure != "hepatic_vein":
+        return branches
+    trunk = branches.trunk.copy()
+    for tree in np.unique(branches.tree[trunk >= CAVA_MM]):
+        veins = (
+            (branches.tree == tree)
+            & (branches.parent >= 0)
+            & (branches.radius < CAVA_MM)
+            & (branches.length >= TRUNK_MM / 2)
+        )
+        if veins.any():
+            trunk[branches.tree == tree] = branches.radius[veins].max()
+    return replace(branches, trunk=trunk)

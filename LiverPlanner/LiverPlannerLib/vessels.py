@@ -23,7 +23,7 @@ from LiverPlannerLib.vessel_graph import (
     skeletonize,
     spanning_forest,
 )
-from LiverPlannerLib.vessel_roots import choose_end, root_preference, rooted_trees
+from LiverPlannerLib.vessel_roots import choose_end, root_preference, rooted_trees, veins_beyond_cava
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 
@@ -192,9 +192,14 @@ def split_branches(
 
     forest = spanning_forest(skeleton, choose_root)
     branches = find_branches(skeleton, forest)
-    tree = _tree(
-        mask, array, structure, skeleton, forest, branches, points, rooted_trees(branches, structure), alpha, rule
-    )
+    rooted = rooted_trees(branches, structure)
+    whole, branches = branches, veins_beyond_cava(branches, structure)
+    tree = _tree(mask, array, structure, skeleton, forest, branches, points, rooted, alpha, rule)
+    if (whole.trunk != branches.trunk).any():
+        tree.warnings.append(
+            f"The hepatic vein mask has a trunk of {whole.trunk.max():.1f} mm radius, which is the inferior vena cava: "
+            f"main is measured by the thickest vein that leaves it ({branches.trunk.max():.1f} mm)"
+        )
     return relabel(tree, overrides) if overrides else tree
 
 

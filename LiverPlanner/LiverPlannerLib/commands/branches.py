@@ -1,0 +1,149 @@
+"""`preop liver branches`: main and peripheral branches of veins and ducts (Oh 2023, Table 3)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.vessels import VesselTree
+
+
+class Tree(StrEnum):
+    """Which structure."""
+
+    portal_vein = "portal_vein"
+    hepatic_vein = "hepatic_vein"
+    bile_duct = "bile_duct"
+    all = "all"
+
+
+class BranchRule(StrEnum):
+    """What makes a branch a main one."""
+
+    radius = "radius"
+    generation = "generation"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("branches")(branches)
+
+
+def branches(
+    labels: Annotated[Path, typer.Argument(help="Label image or segmentation.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    structure: Annotated[Tree, typer.Option(help="Which tree.")] = Tree.all,
+    alpha: Annotated[float, typer.Option(help="Radius of a main branch at least, as share of the trunk's.")] = 0.6,
+    rule: Annotated[BranchRule, typer.Option(help="Connected radius, or generation up to 1.")] = BranchRule.radius,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="Set a branch by hand, e.g. portal_vein:4=main; may be repeated."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Split veins and ducts into main and peripheral branches; write label images, trees, a table and figures.
+
+    Exits with 3 if none of the wanted structures is in the file. Not for clinical use.
+    """
+    from LiverPlannerLib.label_files import read_structures
+    from PreopReviewLib.command.console import emit, output_folder
+
+    keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
+    overrides = _overrides(override or [], keys)
+    trees, absent = _trees(read_structures(labels).labels, keys, alpha, rule.value, overrides)
+    with output_folder(out, overwrite) as folder:
+        for tree in trees:
+            _write(tree, folder)
+    data = {"trees": [t.as_dict() for t in trees], "absent": absent}
+    emit(data, as_json, lambda: _print(trees, absent, out))
+
+
+def _trees(labels, keys, alpha, rule, overrides) -> tuple[list[VesselTree], list[str]]:  # noqa: ANN001
+    from LiverPlannerLib.structures import mask_of
+    from LiverPlannerLib.vessels import split_branches
+    from PreopReviewLib import images
+    from PreopReviewLib.errors import InputError, NothingFound
+
+    masks = {key: mask_of(labels, key) for key in (*keys, "liver", "inferior_vena_cava")}
+    present = {key for key, mask in masks.items() if images.array_of(mask).any()}
+    absent = [key for key in keys if key not in present]
+    if len(absent) == len(keys):
+        raise NothingFound(f"The label file has no voxel of {', '.join(keys)}", "Segment the structure first")
+    lost = [key for key in overrides if key in absent]
+    if lost:
+        raise InputError(f"There is no {lost[0]} in the file whose branches could be set", "Leave that override out")
+    trees = [
+        split_branches(
+            masks[key],
+            key,
+            liver_mask=masks["liver"] if "liver" in present else None,
+            ivc_mask=masks["inferior_vena_cava"] if "inferior_vena_cava" in present else None,
+            alpha=alpha,
+            rule=rule,
+            overrides=overrides.get(key),
+        )
+        for key in keys
+        if key in present
+    ]
+    return trees, absent
+
+
+def _overrides(words: list[str], keys: list[str]) -> dict[str, dict[int, str]]:
+    from PreopReviewLib.errors import InputError
+
+    found: dict[str, dict[int, str]] = {}
+    for word in words:
+        where, _, part = word.partition("=")
+        key, _, branch = where.rpartition(":")
+        key = key.strip() or (keys[0] if len(keys) == 1 else "")
+        if key not in keys or not branch.strip().isdigit() or not part:
+            raise InputError(
+                f"The override {word!r} is not understood", "Write structure:branch=part, e.g. portal_vein:4=main"
+            )
+        found.setdefault(key, {})[int(branch)] = part.strip()
+    return found
+
+
+def _write(tree: VesselTree, folder: Path) -> None:
+    import csv
+    import json
+
+    from LiverPlannerLib import vessel_report
+    from PreopReviewLib import images
+
+    name = tree.structure
+    images.write_image(tree.branch_image, folder / f"{name}_branches.nii.gz")
+    images.write_image(tree.main_image, folder / f"{name}_main.nii.gz")
+    (folder / f"{name}.json").write_text(json.dumps(tree.as_dict(), indent=2) + "\n", encoding="utf-8")
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, vessel_report.COLUMNS)
+        writer.writeheader()
+        writer.writerows(vessel_report.rows(tree))
+    vessel_report.tree_figure(tree).savefig(folder / f"{name}.png")
+
+
+def _print(trees: list[VesselTree], absent: list[str], out: Path) -> None:
+    from LiverPlannerLib.structures import structure
+    from PreopReviewLib.command.console import print_table
+
+    columns = ("structure", "branches", "main", "main ml", "peripheral ml", "main %", "trunk mm")
+    rows = []
+    for tree in trees:
+        main = [b for b in tree.branches if b.main]
+        main_ml, all_ml = sum(b.ml for b in main), sum(b.ml for b in tree.branches)
+        share = round(100 * tree.main_share, 1)
+        name = structure(tree.structure).name
+        rows.append(
+            (name, len(tree.branches), len(main), main_ml, all_ml - main_ml, share, round(max(tree.trunk_mm), 2))
+        )
+    rows += [(structure(key).name, None, None, None, None, None, None) for key in absent]
+    print_table("Main and peripheral branches", columns, rows)
+    for tree in trees:
+        for warning in tree.warnings:
+            print(f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
+    print(f"Written to {out}.")

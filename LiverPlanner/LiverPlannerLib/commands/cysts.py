@@ -1,0 +1,158 @@
+"""`preop liver cysts`: which regions of a tumour mask are cysts (Lin 2024)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.cysts import CystResult
+
+
+class CystRule(StrEnum):
+    """How a region is decided."""
+
+    robust = "robust"
+    lin2024 = "lin2024"
+
+
+class Modality(StrEnum):
+    """What kind of image it is."""
+
+    auto = "auto"
+    ct = "ct"
+    mr = "mr"
+
+
+class LesionKind(StrEnum):
+    """What the values of LABELS mean."""
+
+    auto = "auto"
+    labels = "labels"
+    mask = "mask"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("cysts")(cysts)
+
+
+def cysts(
+    image: Annotated[Path, typer.Argument(help="The CT: an image file or a DICOM folder.", show_default=False)],
+    labels: Annotated[Path, typer.Argument(help="Label image or segmentation, or lesion mask.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    threshold: Annotated[float, typer.Option(help="HU; a cyst lies below it.")] = 45.0,
+    rule: Annotated[CystRule, typer.Option(help="Core median with an undecided class, or the paper's fit.")] = (
+        CystRule.robust
+    ),
+    override: Annotated[
+        list[str] | None, typer.Option(help="Decide a region by hand, e.g. 3=tumour; may be repeated.")
+    ] = None,
+    liver: Annotated[Path | None, typer.Option(help="Liver mask, where LABELS is a lesion mask.")] = None,
+    lesions_are: Annotated[LesionKind, typer.Option(help="What LABELS holds; auto takes 0 and 1 for a mask.")] = (
+        LesionKind.auto
+    ),
+    reconsider: Annotated[bool, typer.Option(help="Ask regions already labelled cyst again.")] = False,
+    contour: Annotated[
+        bool, typer.Option("--contour", help="Also write tumours closed by 2 mm and grown by 1 mm (Lin 2024).")
+    ] = False,
+    modality: Annotated[Modality, typer.Option(help="Guessed from DICOM or the intensities if auto.")] = Modality.auto,
+    relative_threshold: Annotated[
+        float | None, typer.Option(help="For MRI, in liver MADs; no value is published.", show_default=False)
+    ] = None,
+    figures: Annotated[int, typer.Option(min=0, help="Figures of single regions, the largest first.")] = 20,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Tell suspected cysts from tumours; write the new labels, a table and figures. Nothing is deleted.
+
+    Not for clinical use.
+    """
+    from LiverPlannerLib.cyst_report import as_dict
+    from LiverPlannerLib.cysts import filter_cysts
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, output_folder
+
+    overrides = _overrides(override or [])
+    picture = images.read_image(image, series)
+    kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
+    lesions = _read(labels)
+    result = filter_cysts(
+        picture,
+        lesions,
+        liver_mask=images.read_labels(liver) if liver else None,
+        rule=rule.value,
+        threshold=threshold,
+        modality=kind,
+        overrides=overrides,
+        relative_threshold=relative_threshold,
+        lesions_are=lesions_are.value,
+        reconsider_cysts=reconsider,
+    )
+    with output_folder(out, overwrite) as folder:
+        _write(result, folder, figures, contour, images.read_labels(liver) if liver else None)
+    emit(as_dict(result), as_json, lambda: _print(result, out))
+
+
+def _read(path: Path):  # noqa: ANN202  (SimpleITK is not imported at start)
+    from LiverPlannerLib.label_files import read_structures
+    from PreopReviewLib import images
+
+    if path.name.lower().endswith(".seg.nrrd"):
+        return read_structures(path).labels
+    return images.read_labels(path)
+
+
+def _overrides(words: list[str]) -> dict[int, str]:
+    from PreopReviewLib.errors import InputError
+
+    found = {}
+    for word in words:
+        region, _, decision = word.partition("=")
+        if not region.strip().isdigit() or not decision:
+            raise InputError(f"The override {word!r} is not understood", "Write region=decision, e.g. 3=tumour")
+        found[int(region)] = {"tumor": "tumour"}.get(decision.strip(), decision.strip())
+    return found
+
+
+def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver) -> None:  # noqa: ANN001
+    import csv
+    import json
+
+    from LiverPlannerLib import cyst_report
+    from LiverPlannerLib.cyst_contour import clinical_contour
+    from PreopReviewLib import images
+
+    images.write_image(result.labels, folder / "labels.nii.gz")
+    images.write_image(result.region_labels, folder / "regions.nii.gz")
+    if contour:
+        images.write_image(clinical_contour(result.tumour, liver), folder / "tumour_contour.nii.gz")
+    with (folder / "regions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, cyst_report.COLUMNS)
+        writer.writeheader()
+        writer.writerows(cyst_report.rows(result))
+    report = json.dumps(cyst_report.as_dict(result), indent=2)
+    (folder / "regions.json").write_text(report + "\n", encoding="utf-8")
+    if result.regions:
+        cyst_report.overview_figure(result).savefig(folder / "overview.png")
+    for region in sorted(result.regions, key=lambda r: -r.voxels)[:figures]:
+        cyst_report.region_figure(result, region.id).savefig(folder / f"region_{region.id:03d}.png")
+
+
+def _print(result: CystResult, out: Path) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    columns = ("region", "ml", "core median", "M", "decision", "Lin 2024", "reason")
+    rows = [
+        (r.id, round(r.ml, 2), round(r.core_median, 1), round(r.fit_mean, 1), r.decision, r.paper_decision, r.reason)
+        for r in result.regions
+    ]
+    if rows:
+        print_table(f"Regions of the lesion mask ({result.settings.scale.unit})", columns, rows)
+    for warning in result.warnings:
+        print(f"Note: {warning}.")
+    print(f"Written to {out}.")
