@@ -124,8 +124,7 @@ def filter_cysts(
     modality: Literal["CT", "MR"] = "CT",
     overrides: dict[int, Decision] | None = None,
     relative_threshold: float | None = None,
-    lesions_are: MASK_ML = 500.0  # more than this in a mask that nobody called a lesion mask is worth a word
-LesionKind = "auto",
+    lesions_are: LesionKind = "auto",
     reconsider_cysts: bool = False,
     split_touching: bool = True,
 ) -> CystResult:

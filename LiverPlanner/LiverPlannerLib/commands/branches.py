@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from LiverPlannerLib.vessels import VesselTree
 
 
@@ -63,7 +65,9 @@ def branches(
     emit(data, as_json, lambda: _print(trees, absent, out))
 
 
-def _trees(labels, keys, alpha, rule, overrides) -> tuple[list[VesselTree], list[str]]:  # noqa: ANN001
+def _trees(
+    labels: sitk.Image, keys: list[str], alpha: float, rule: str, overrides: dict[str, dict[int, str]]
+) -> tuple[list[VesselTree], list[str]]:
     from LiverPlannerLib.structures import mask_of
     from LiverPlannerLib.vessels import split_branches
     from PreopReviewLib import images

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from LiverPlannerLib.cysts import CystResult
 
 
@@ -98,7 +100,7 @@ def cysts(
     emit(as_dict(result), as_json, lambda: _print(result, out))
 
 
-def _read(path: Path):  # noqa: ANN202  (SimpleITK is not imported at start)
+def _read(path: Path) -> sitk.Image:
     from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
 
@@ -119,7 +121,7 @@ def _overrides(words: list[str]) -> dict[int, str]:
     return found
 
 
-def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver) -> None:  # noqa: ANN001
+def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver: sitk.Image | None) -> None:
     import csv
     import json
 
