@@ -159,6 +159,15 @@ def test_monai_with_subvoxels_gives_the_same_area_weighted_nsd(spacing):
     assert result.nsd == pytest.approx(float(expected), abs=1e-4)
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), SPACING])
+def test_every_kind_of_surface_element_has_the_area_of_monais_table(spacing):
+    pytest.importorskip("torch")
+    from monai.metrics.utils import get_code_to_measure_table
+
+    expected = np.asarray(get_code_to_measure_table(spacing)[0], float)
+    assert surfaces._areas(spacing) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

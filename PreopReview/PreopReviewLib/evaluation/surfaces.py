@@ -161,10 +161,20 @@ def _elements(mask: np.ndarray, spacing: tuple[float, float, float]) -> _Surface
 
 @lru_cache(maxsize=16)
 def _areas(spacing: tuple[float, float, float]) -> np.ndarray:
-    """Area in mm2 for each of the 256 ways in which 2x2x2 voxels can be in or out (MONAI's table)."""
-    from monai.metrics.utils import get_code_to_measure_table
+    """Area in mm2 for each of the 256 ways in which 2x2x2 voxels can be in or out.
 
-    return np.asarray(get_code_to_measure_table(spacing)[0], float)
+    Lorensen's marching cubes, with a way and its opposite taken alike (the one with fewer voxels in counts), which is
+    the table of DeepMind and MONAI; scikit-image makes it without loading torch.
+    """
+    from skimage.measure import marching_cubes, mesh_surface_area
+
+    areas = np.zeros(256)
+    for code in range(1, 255):
+        cube = np.array([code >> (7 - bit) & 1 for bit in range(8)], float).reshape(2, 2, 2)
+        cube = cube if cube.sum() <= 4 else 1 - cube
+        points, faces, _, _ = marching_cubes(cube, 0.5, spacing=spacing, method="lorensen")
+        areas[code] = mesh_surface_area(points, faces)
+    return areas
 
 
 def _nearest(source: _Surface, target: _Surface, mm: np.ndarray, similar: bool) -> np.ndarray:
