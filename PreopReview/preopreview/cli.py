@@ -14,6 +14,7 @@ GROUPS = (
     "LiverPlannerLib.commands",
     "LiverPlannerLib.commands.demo",
     "PreopReviewLib.command.image",
+    "PreopReviewLib.command.evaluate",
 )
 
 app = typer.Typer(
