@@ -1,0 +1,91 @@
+"""The field of view that the KU Leuven liver network is given: the abdomen, without air, arms and table.
+
+Follows the original's `crop_ct_image` and `crop_mr_image` in what they aim at. What differs, and why: the masks are
+made on a grid of about 3 mm (theirs on the full one; the box is the same to a voxel or two); the hip is not looked
+for in the profile of the bones, only the height is limited to 400 mm below the dome (their search needs a whole
+pelvis and fails without one); images without lungs, on which theirs stops, keep their top; the y profile of MR is
+not used (it needs an image of more than 100 rows and a known table), only the mask of the body.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.images import Box
+
+MAX_SIZE_MM = (408.0, 408.0, 489.0)
+"""K-J-I: what fits into the network's 136 × 136 × 163 voxels of output at 3 mm."""
+TISSUE_HU, LUNG_HU = -150.0, -600.0
+MR_TISSUE = 0.01
+LIVER_HEIGHT_MM, ABOVE_DOME_MM, BELOW_HIP_MM = 400.0, 70.0, 20.0
+MIN_LUNG_ML = 100.0
+_GRID_MM = 3.0
+
+
+def abdomen_box(image: sitk.Image, modality: str) -> Box:
+    """The box of the abdomen in an image in RAS index order; at most 408 × 408 × 489 mm (K-J-I).
+
+    The whole image where nothing can be told apart from air.
+    """
+    spacing = images.spacing_kji(image)
+    steps = np.maximum(np.round(_GRID_MM / spacing).astype(int), 1)
+    array = images.array_of(image)
+    small = array[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
+    body = _body(small, modality)
+    if not body.any():
+        return Box((0, 0, 0), array.shape)
+    height = _height(small, body, steps * spacing, modality)
+    rows, columns = (np.flatnonzero(body[height[0] : height[1]].any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    limits = [(height[0], height[1]), (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)]
+    start = [int(a * s) for (a, _), s in zip(limits, steps, strict=True)]
+    stop = [min(int(b * s), n) for (_, b), s, n in zip(limits, steps, array.shape, strict=True)]
+    for axis in (0, 1, 2):
+        excess = stop[axis] - start[axis] - int(MAX_SIZE_MM[axis] / spacing[axis])
+        if excess > 0 and axis == 0:
+            start[0] += excess  # the top stays, as in the original
+        elif excess > 0:
+            start[axis], stop[axis] = start[axis] + excess // 2, stop[axis] - (excess - excess // 2)
+    return Box(tuple(start), tuple(stop))
+
+
+def _body(small: np.ndarray, modality: str) -> np.ndarray:
+    """The largest connected piece of tissue on the coarse grid (K-J-I), slightly eroded."""
+    import cc3d
+    from scipy import ndimage
+
+    tissue = small > (TISSUE_HU if modality == "CT" else MR_TISSUE * float(small.max()))
+    core = ndimage.binary_erosion(tissue, np.ones((1, 3, 3)))
+    return cc3d.largest_k(core if core.any() else tissue, k=1, connectivity=6) > 0
+
+
+def _height(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray, modality: str) -> tuple[int, int]:
+    """First and last + 1 slice of the coarse grid: from below the liver to above its dome."""
+    count = len(small)
+    dome = _dome(small, body, step_mm) if modality == "CT" else None
+    top = count if dome is None else min(count, dome + round(ABOVE_DOME_MM / step_mm[0]))
+    below = LIVER_HEIGHT_MM + (ABOVE_DOME_MM + BELOW_HIP_MM if dome is not None else 0.0)
+    return max(0, top - int(below / step_mm[0])), top
+
+
+def _dome(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray) -> int | None:
+    """The slice where the lungs begin, from below, as the original finds it; None without lungs.
+
+    The higher of: where the profile of air inside the body passes half its range, and the base of that lung
+    whose base is higher.
+    """
+    import cc3d
+    from scipy import ndimage
+
+    inside = np.stack([ndimage.binary_fill_holes(s) for s in body])
+    air = ndimage.binary_opening((small < LUNG_HU) & inside, np.ones((1, 3, 3)))
+    pieces, count = cc3d.largest_k(air, k=2, connectivity=6, return_N=True)
+    voxel_ml = float(np.prod(step_mm)) / 1000
+    sizes = np.bincount(pieces.ravel(), minlength=3)[1:] * voxel_ml
+    if count == 0 or sizes.sum() < MIN_LUNG_ML:
+        return None
+    profile = ndimage.uniform_filter1d(air.sum((1, 2)).astype(float), 7, mode="constant")
+    above = np.flatnonzero(profile > profile.min() + 0.5 * np.ptp(profile))
+    bases = [int(np.flatnonzero((pieces == i).any((1, 2)))[0]) for i in (1, 2) if sizes[i - 1] > MIN_LUNG_ML / 4]
+    return max([int(above[0]), *bases])

@@ -1,0 +1,159 @@
+"""Running a network on an image: one pass where it fits, overlapping windows else, another device as last resort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from PreopReviewLib.errors import OutOfMemory
+from PreopReviewLib.inference.device import Placement, place
+from PreopReviewLib.inference.memory import available_bytes, fitting_window
+from PreopReviewLib.models.package import ModelPackage
+from PreopReviewLib.progress import CancelToken, Progress, silent
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Predictor:
+    """A network in its place, with the notes of what had to be changed to get it to run.
+
+    Attributes:
+        network: on `placement.device`, in `placement.precision`.
+        notes: sentences for the reader, e.g. that the GPU's memory did not suffice.
+    """
+
+    network: nn.Module
+    placement: Placement
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, package: ModelPackage, device: str = "auto") -> Predictor:
+        """Loads the package's weights and puts the network where it runs fastest (see `device.place`)."""
+        network = package.load_network()
+        placement = place(network, f"{package.name} {package.version}", device)
+        return cls(_move(network, placement), placement)
+
+    def run(self, compute: Callable[[nn.Module, Placement], Result]) -> Result:
+        """Calls `compute`, on the CPU in float32 if the device runs out of memory.
+
+        Raises:
+            OutOfMemory: the CPU's memory does not suffice either.
+        """
+        import torch
+
+        with torch.inference_mode():
+            try:
+                return compute(self.network, self.placement)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.placement.device == "cpu":
+                    raise OutOfMemory(
+                        "There is not enough memory for this image", "Close other programs, or crop the image"
+                    ) from error
+            self._fall_back()
+            return self.run(compute)
+
+    def _fall_back(self) -> None:
+        import torch
+
+        self.notes.append(f"The memory of the device {self.placement.device} did not suffice; computed on the CPU.")
+        self.placement = Placement("cpu", "float32")
+        self.network = _move(self.network, self.placement)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _move(network: nn.Module, placement: Placement) -> nn.Module:
+    return network.to(device=placement.device, dtype=placement.dtype)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or Python says that memory ran out."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
+
+
+def predict_logits(
+    predictor: Predictor,
+    image: Tensor,
+    *,
+    window: Sequence[int],
+    one_pass: bool = False,
+    multiple: int = 16,
+    classes: int = 1,
+    overlap: float = 0.25,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> Tensor:
+    """Logits (classes, I, J, K), float32 on the CPU, of a network whose output has the shape of its input.
+
+    Args:
+        image: (channels, I, J, K), normalized.
+        window: what the network was trained on; used with MONAI's sliding windows (Gaussian, no mirroring).
+        one_pass: the network gave the same result in one pass as in windows (its package says so), so the whole
+            image may be one window if it fits into memory.
+        multiple: each side of a window must be a multiple of this.
+
+    Raises:
+        OutOfMemory, Cancelled.
+    """
+    token = cancel or CancelToken()
+    wanted = image.shape[1:] if one_pass else window
+
+    def compute(network: nn.Module, placement: Placement) -> Tensor:
+        width = 4 if placement.precision == "float32" else 2
+        free = available_bytes(placement.device)
+        size = fitting_window(network, wanted, free, multiple, width, classes)
+        if size is None:
+            raise MemoryError("no window fits")
+        while True:
+            try:
+                return _windows(network, placement, image, size, overlap, progress, token)
+            except (RuntimeError, MemoryError) as error:
+                smaller = tuple(max(n // 2 // multiple * multiple, multiple) for n in size)
+                if not is_out_of_memory(error) or smaller == size:
+                    raise
+            predictor.notes.append(f"Memory ran out with windows of {size}; smaller ones were used.")
+            size = smaller
+
+    return predictor.run(compute)
+
+
+def _windows(
+    network: nn.Module,
+    placement: Placement,
+    image: Tensor,
+    size: tuple[int, ...],
+    overlap: float,
+    progress: Progress,
+    cancel: CancelToken,
+) -> Tensor:
+    import torch
+    from monai.inferers import sliding_window_inference
+    from monai.inferers.utils import dense_patch_slices
+
+    # MONAI pads a smaller image to the window; then there is one window.
+    padded = [max(n, s) for n, s in zip(image.shape[1:], size, strict=True)]
+    steps = [s if s == n else max(int(s * (1 - overlap)), 1) for s, n in zip(size, padded, strict=True)]
+    total = len(dense_patch_slices(padded, size, steps))
+    done = 0
+
+    def one(patch: Tensor) -> Tensor:
+        nonlocal done
+        cancel.raise_if_cancelled()
+        out = network(patch.to(placement.device, placement.dtype)).float().cpu()
+        done += len(patch)
+        progress(min(done / total, 1.0), f"Window {min(done, total)} of {total}")
+        return out
+
+    with torch.inference_mode():
+        logits = sliding_window_inference(
+            image[None].float(), size, 1, one, overlap=overlap, mode="gaussian", sw_device="cpu", device="cpu"
+        )
+    return logits[0]

@@ -1,0 +1,101 @@
+"""A residual U-Net that thinks at a coarser grid than it sees, for CPUs.
+
+The input's blocks of 2x2x2 voxels become channels (space to depth), the U-Net works on the coarse grid with batch
+norm, its features go back to voxels (depth to space), and a narrow convolution beside the input itself draws the
+edges. Against a U-Net of equal width at full resolution this takes about an eighth of the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualUNet3D(nn.Module):
+    """Residual encoder and decoder with skips, batch norm and ReLU.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: classes.
+        widths: channels of each level, finest first.
+        block: edge of the blocks that become channels; 1 works at full resolution.
+        detail: channels of the full-resolution head (used when `block` > 1).
+
+    Shape: (N, in_channels, K, J, I) to (N, out_channels, K, J, I); K, J and I must be multiples of `divisor`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int] = (24, 48, 96, 160),
+        block: int = 2,
+        detail: int = 8,
+    ) -> None:
+        super().__init__()
+        widths = list(widths)
+        self.block = block
+        self.divisor = block * 2 ** (len(widths) - 1)
+        self.stem = Residual(in_channels * block**3, widths[0])
+        self.down = nn.ModuleList(Residual(a, b, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.fuse = nn.ModuleList(Residual(2 * a, a) for a in widths[:-1])
+        self.expand: nn.Module | None = None
+        if block == 1:
+            self.head: nn.Module = nn.Conv3d(widths[0], out_channels, 1)
+            return
+        self.expand = nn.Conv3d(widths[0], detail * block**3, 1)
+        self.head = nn.Sequential(
+            nn.Conv3d(detail + in_channels, detail, 3, padding=1, bias=False),
+            nn.BatchNorm3d(detail),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(detail, out_channels, 1),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        levels = [self.stem(to_depth(image, self.block))]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        out = levels.pop()
+        for up, fuse in zip(reversed(self.up), reversed(self.fuse), strict=True):
+            out = fuse(torch.cat([up(out), levels.pop()], 1))
+        if self.expand is None:
+            return self.head(out)
+        return self.head(torch.cat([to_space(self.expand(out), self.block), image], 1))
+
+
+class Residual(nn.Module):
+    """Two 3x3x3 convolutions with batch norm, added to a projection of the input."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm3d(out_channels)
+        self.second = nn.Conv3d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm3d(out_channels)
+        same = in_channels == out_channels and stride == 1
+        self.skip = nn.Identity() if same else nn.Conv3d(in_channels, out_channels, stride, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.first_norm(self.first(x)))
+        return torch.relu(self.second_norm(self.second(y)) + self.skip(x))
+
+
+def to_depth(x: Tensor, block: int) -> Tensor:
+    """(N, C, K, J, I) to (N, C·b³, K/b, J/b, I/b)."""
+    if block == 1:
+        return x
+    n, c, k, j, i = x.shape
+    b = block
+    x = x.reshape(n, c, k // b, b, j // b, b, i // b, b).permute(0, 1, 3, 5, 7, 2, 4, 6)
+    return x.reshape(n, c * b**3, k // b, j // b, i // b)
+
+
+def to_space(x: Tensor, block: int) -> Tensor:
+    """The inverse of `to_depth`."""
+    n, c, k, j, i = x.shape
+    b = block
+    x = x.reshape(n, c // b**3, b, b, b, k, j, i).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(n, c // b**3, k * b, j * b, i * b)
