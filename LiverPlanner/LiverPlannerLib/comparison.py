@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_labels
+from LiverPlannerLib.label_grids import checked_labels, to_grid_of
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
 from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, dice, overlap, union_box
 from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
@@ -150,55 +151,28 @@ def compare(
         InputError: no label images, both empty, or an unknown structure.
     """
     notes: list[str] = []
-    reference = _label_image(reference, "reference", notes)
-    prediction, more = to_grid_of(_label_image(prediction, "prediction", notes), reference)
+    reference = checked_labels(reference, "reference", notes)
+    prediction, more = to_grid_of(checked_labels(prediction, "prediction", notes), reference)
     notes += more
     keys = _chosen(prediction, reference, structures, notes)
-    box = _liver_box(prediction, reference, notes)
+    near = _around_labels(prediction, reference)
+    p_near, r_near = images.crop(prediction, near), images.crop(reference, near)
+    box = _liver_box(p_near, r_near, notes)
     ml, mm = images.voxel_ml(reference), images.spacing_kji(reference)
     rows, detection = [], {}
     for key in keys:
-        p, r = (images.array_of(mask_of(labels, key)).view(bool) for labels in (prediction, reference))
+        masks = mask_of(p_near, key), mask_of(r_near, key)
+        p, r = (images.array_of(mask).view(bool) for mask in masks)
         counts = overlap(p, r, box)
         distances = surface_distances(p, r, mm, tolerance=tolerance, convention=convention)
         vascular = branches and structure(key).vascular and counts.state != "both empty"
-        parts = _branch_dsc(prediction, reference, key, (trees or {}).get(key), notes) if vascular else (None, None)
+        parts = _branch_dsc(*masks, key, r_near, (trees or {}).get(key), notes) if vascular else (None, None)
         rows.append(StructureComparison(key, counts, distances, counts.predicted * ml, counts.expected * ml, *parts))
         if key in LESIONS and counts.state != "both empty":
-            detection[key] = detect(p, r)
+            detection[key] = detect(p, r).moved(near.start)
     notes += _conventions(convention, tolerance, bool(detection), any(row.main_dsc is not None for row in rows))
     shape = tuple(s.stop - s.start for s in box)
     return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
-
-
-def to_grid_of(labels: sitk.Image, reference: sitk.Image) -> tuple[sitk.Image, list[str]]:
-    """A label image on the reference's grid, and notes saying what that took.
-
-    Raises:
-        GeometryError: the two fields of view do not overlap.
-    """
-    if images.same_grid(labels, reference):
-        return labels, []
-    covered = images.array_of(
-        images.resample_to(images.image_like(np.ones(labels.GetSize()[::-1], np.uint8), labels), reference, "nearest")
-    )
-    if not covered.any():
-        raise GeometryError(
-            "The two label images do not overlap in space",
-            "Check that they belong to the same image; masks of different examinations must be registered first",
-        )
-    notes = [
-        f"The prediction ({_grid(labels)}) was resampled to the grid of the reference ({_grid(reference)}); "
-        "numbers within about half a voxel of the coarser grid come from that."
-    ]
-    array = images.array_of(reference)
-    outside = np.count_nonzero(array[covered == 0])
-    if outside:
-        share = outside / max(np.count_nonzero(array), 1)
-        notes.append(
-            f"{share:.1%} of the labelled reference lies outside the prediction's field of view and counts as missed."
-        )
-    return images.resample_to(labels, reference, "label"), notes
 
 
 def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image:
@@ -212,30 +186,6 @@ def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) ->
     # In twos: prediction only, reference only, both.
     value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
     return images.image_like(value[p + 2 * r], reference)
-
-
-def _label_image(image: sitk.Image, name: str, notes: list[str]) -> sitk.Image:
-    """Checks that an image holds labels; says which of its values the table does not know."""
-    dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    if dimension != 3 or components != 1:
-        raise InputError(
-            f"The {name} has {dimension} dimensions and {components} values a voxel",
-            "Give one 3-D label image; read segmentations with several layers as label files",
-        )
-    if image.GetPixelID() >= sitk.sitkFloat32:
-        array = images.array_of(image)
-        if not (np.isfinite(array).all() and (array == np.round(array)).all()):
-            raise InputError(
-                f"The {name} is no label image: it has values between whole numbers", "Threshold probabilities first"
-            )
-        image = sitk.Cast(image, sitk.sitkInt32)
-    unknown = unknown_labels(image)
-    if unknown:
-        notes.append(
-            f"The {name} has label values that the table of structures does not know, which were ignored: "
-            f"{', '.join(map(str, unknown))}."
-        )
-    return image
 
 
 def _chosen(
@@ -256,6 +206,16 @@ def _chosen(
     return keys
 
 
+def _around_labels(prediction: sitk.Image, reference: sitk.Image) -> images.Box:
+    """The box that holds every label of both images: all is computed in it, for speed alone."""
+    near = union_box(images.array_of(prediction) != 0, images.array_of(reference) != 0)
+    size = reference.GetSize()[::-1]
+    if near is None:
+        return images.Box((0, 0, 0), size)
+    start = tuple(max(s.start - 2, 0) for s in near)
+    return images.Box(start, tuple(min(s.stop + 2, n) for s, n in zip(near, size, strict=True)))  # type: ignore[arg-type]
+
+
 def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> Slices:
     """The box around the liver in either image: where specificity is computed."""
     liver = [images.array_of(mask_of(labels, "liver")).view(bool) for labels in (prediction, reference)]
@@ -269,26 +229,30 @@ def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) 
 
 
 def _branch_dsc(
-    prediction: sitk.Image, reference: sitk.Image, key: str, tree: VesselTree | None, notes: list[str]
+    prediction: sitk.Image,
+    reference: sitk.Image,
+    key: str,
+    labels: sitk.Image,
+    tree: VesselTree | None,
+    notes: list[str],
 ) -> tuple[float | None, float | None]:
-    """DSC of main and peripheral branches: the reference is split and its partition carried over (Oh 2023, Table 3)."""
+    """DSC of main and peripheral branches of two masks: the reference is split, and its partition carried over."""
     from LiverPlannerLib.vessels import MAIN, PERIPHERAL, split_branches, transfer
 
     name = structure(key).name
-    vessel = mask_of(reference, key)
-    if not images.array_of(vessel).any():
+    if not images.array_of(reference).any():
         notes.append(f"{name}: main and peripheral branches are n/a, since there is no reference to split.")
         return None, None
     if tree is None:
-        liver, ivc = mask_of(reference, "liver"), mask_of(reference, "inferior_vena_cava")
+        liver, ivc = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
         has_ivc = bool(images.array_of(ivc).any())
         try:
-            tree = split_branches(vessel, key, liver, ivc if has_ivc else None)
+            tree = split_branches(reference, key, liver, ivc if has_ivc else None)
         except InputError as error:
             notes.append(f"{name}: main and peripheral branches are n/a. {error.problem}.")
             return None, None
     notes += [f"{name}, branches: {warning}." for warning in tree.warnings]
-    parts = [images.array_of(transfer(tree, mask)) for mask in (mask_of(prediction, key), vessel)]
+    parts = [images.array_of(transfer(tree, mask)) for mask in (prediction, reference)]
     main, peripheral = (dice(parts[0] == part, parts[1] == part) for part in (MAIN, PERIPHERAL))
     return main, peripheral
 
@@ -305,9 +269,3 @@ def _conventions(convention: str, tolerance: float, lesions: bool, branches: boo
     if lesions:
         notes.append("Lesions: 26-connected; linked from 10 % of the smaller one, found from a DSC of 0.1.")
     return notes
-
-
-def _grid(image: sitk.Image) -> str:
-    size = "×".join(str(n) for n in image.GetSize())
-    spacing = "×".join(f"{s:.3g}" for s in image.GetSpacing())
-    return f"{size} voxels of {spacing} mm"

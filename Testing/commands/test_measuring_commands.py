@@ -67,7 +67,7 @@ def test_compare_prints_a_row_a_structure_and_writes_everything(liver, files, tm
     assert "tumour: 1 found, 0 missed, 0 false" in out
     made = {p.name for p in (tmp_path / "out").iterdir()}
     assert made == {
-        *("comparison.csv", "comparison.json", "lesions.csv"),
+        *("comparison.csv", "comparison.json", "comparison.png", "lesions.csv"),
         *(f"difference_{key}.nii.gz" for key in ("liver", "tumour", "portal_vein")),
     }
     rows = {row["structure"]: row for row in rows_of(tmp_path / "out" / "comparison.csv")}

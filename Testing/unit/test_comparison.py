@@ -225,6 +225,12 @@ def test_branches_without_a_reference_are_not_available_and_said():
     assert (missed.main_dsc, missed.peripheral_dsc) == (0.0, 0.0)
 
 
+def test_lesions_are_placed_on_the_grid_of_the_reference():
+    found = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumour"]
+    assert found.lesions[0].centroid_kji == (10.5, 12.5, 12.5)
+    assert found.box == (slice(8, 14), slice(10, 16), slice(10, 16))
+
+
 def test_the_resampling_note_is_empty_on_one_grid():
     labels = labels_of(case())
     same, notes = to_grid_of(labels, labels_of(case()))

@@ -38,16 +38,18 @@ def compare(
     hd95: Annotated[Hd95, typer.Option(help="Convention of HD95; it is printed with the table.")] = Hd95.max_of_two,
     branches: Annotated[bool, typer.Option(help="Main and peripheral branches of vessels and duct.")] = True,
     differences: Annotated[bool, typer.Option(help="Write an image of right, false and missed voxels.")] = True,
+    image: Annotated[Path | None, typer.Option(help="CT or MRI to show behind the picture.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two label files: DSC, sensitivity, specificity, volumes, HD, HD95, ASSD, NSD, branches, lesions.
 
-    Writes comparison.csv, comparison.json, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
+    Writes comparison.csv, .json and .png, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
     """
     from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
     from LiverPlannerLib.comparison import compare as compare_labels
     from LiverPlannerLib.comparison import difference_image
+    from LiverPlannerLib.comparison_figure import comparison_figure
     from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, output_folder
@@ -64,6 +66,7 @@ def compare(
     notes = [*unknown_notes(first.unknown, auto), *unknown_notes(second.unknown, manual), *result.notes]
     rows, lesions = [row.as_row() for row in result.rows], lesion_rows(result)
     data = {"auto": str(auto), "manual": str(manual), "structures": rows, "lesions": lesions, "notes": notes}
+    behind = None if image is None else images.read_image(image)
     if out is not None:
         with output_folder(out, overwrite) as folder:
             write_csv(folder / "comparison.csv", rows)
@@ -71,8 +74,11 @@ def compare(
             if lesions:
                 write_csv(folder / "lesions.csv", lesions)
             for row in result.rows if differences else ():
-                image = difference_image(result.prediction, result.reference, row.key)
-                images.write_image(image, folder / f"difference_{row.key}.nii.gz")
+                difference = difference_image(result.prediction, result.reference, row.key)
+                images.write_image(difference, folder / f"difference_{row.key}.nii.gz")
+            if any(row.overlap.state != "both empty" for row in result.rows):
+                title = f"{auto.name} against {manual.name}"
+                comparison_figure(result, behind, title).savefig(folder / "comparison.png")
     emit(data, as_json, lambda: _print(result, lesions, notes))
 
 

@@ -8,7 +8,7 @@ the smaller one; linked lesions form groups, so that two neighbors drawn as one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,15 @@ class Detection:
     box: Slices | None
     reference_labels: np.ndarray
     prediction_labels: np.ndarray
+
+    def moved(self, start: tuple[int, int, int]) -> Detection:
+        """The same in the voxels (K, J, I) of a grid in which the masks were a box that begins at `start`."""
+        lesions = tuple(
+            replace(x, centroid_kji=tuple(c + s for c, s in zip(x.centroid_kji, start, strict=True)))
+            for x in self.lesions
+        )
+        box = self.box and tuple(slice(b.start + s, b.stop + s) for b, s in zip(self.box, start, strict=True))
+        return replace(self, lesions=lesions, box=box)
 
     @property
     def sensitivity(self) -> float | None:
