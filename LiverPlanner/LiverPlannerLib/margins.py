@@ -110,21 +110,14 @@ def measure_margins(
         NothingFound: there is no such lesion.
         GeometryError: the resection lies on another grid.
     """
-    mask = images.array_of(mask_of(labels, lesions)).view(bool)
-    if not mask.any():
-        raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")
-    if resection is not None and not images.same_grid(resection.resected, labels):
-        raise GeometryError("The resection and the labels lie on different grids", "Make the resection on these labels")
-    mm = images.spacing_kji(labels)
-    box = _padded_box(images.array_of(labels) != 0)
-    masks = {key: images.array_of(mask_of(labels, key))[box].view(bool) for key in neighbors}
+    near, sides = _around(labels, resection, lesions)
+    mm = images.spacing_kji(near)
+    masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
     targets = {key: _Target(_faces(m) * mm, m) for key, m in masks.items()}
-    cut = None
-    if resection is not None:
-        cut = _Target(_cut_faces(resection, box) * mm, images.array_of(resection.resected)[box].view(bool))
+    cut = _Target(_between(*sides) * mm, sides[0]) if sides else None
     found = tuple(
-        _measure(number, region, inside, labels, box, cut, targets)
-        for number, (region, inside) in enumerate(_regions(mask[box]), start=1)
+        _measure(number, region, inside, near, cut, targets)
+        for number, (region, inside) in enumerate(_regions(images.array_of(mask_of(near, lesions)).view(bool)), start=1)
     )
     return Margins(lesions, found, float(np.linalg.norm(mm) / 2), _smallest(found), tuple(_notes(found, targets, mm)))
 
@@ -140,14 +133,27 @@ def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumour
     """
     from scipy.spatial import cKDTree
 
-    mask = images.array_of(mask_of(labels, lesions)).view(bool)
-    if not mask.any():
+    near, sides = _around(labels, resection, lesions)
+    mm = images.spacing_kji(near)
+    lesion = images.array_of(mask_of(near, lesions)).view(bool)
+    faces = _between(*sides)
+    distance = cKDTree(_faces(lesion) * mm).query(faces * mm, workers=2)[0]
+    return images.kji_to_ras(faces, near), distance
+
+
+def _around(labels: sitk.Image, resection: Resection | None, lesions: str) -> tuple[sitk.Image, tuple[np.ndarray, ...]]:
+    """The labels, and the masks of both sides of the cut, cropped to the box around all labels."""
+    array = images.array_of(labels)
+    if not (array == structure(lesions).label).any():
         raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")
-    box = _padded_box(images.array_of(labels) != 0)
-    mm = images.spacing_kji(labels)
-    faces = _cut_faces(resection, box)
-    distance = cKDTree(_faces(mask[box]) * mm).query(faces * mm, workers=2)[0]
-    return images.kji_to_ras(faces + [s.start for s in box], labels), distance
+    if resection is not None and not images.same_grid(resection.resected, labels):
+        raise GeometryError("The resection and the labels lie on different grids", "Make the resection on these labels")
+    inner = box_of(array != 0)
+    assert inner is not None  # a lesion is in it
+    start = tuple(max(s.start - 1, 0) for s in inner)
+    box = images.Box(start, tuple(min(s.stop + 1, n) for s, n in zip(inner, array.shape, strict=True)))  # type: ignore[arg-type]
+    masks = (resection.resected, resection.remnant) if resection is not None else ()
+    return images.crop(labels, box), tuple(images.array_of(images.crop(m, box)).view(bool) for m in masks)
 
 
 class _Target:
@@ -166,15 +172,11 @@ class _Target:
         """The smallest distance from any of the points, and which one it is; None without a target."""
         if self.tree is None:
             return None
-        distance = self.tree.query(points, workers=2)[0]
+        # Some of the points give a bound, beyond which the tree need not look for the others.
+        bound = float(self.tree.query(points[::50])[0].min())
+        distance = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)[0]
         at = int(distance.argmin())
         return float(distance[at]), at
-
-
-def _padded_box(mask: np.ndarray) -> Slices:
-    box = box_of(mask)
-    assert box is not None  # the callers have found a lesion in it
-    return tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, mask.shape, strict=True))  # type: ignore[return-value]
 
 
 def _regions(mask: np.ndarray) -> list[tuple[np.ndarray, Slices]]:
@@ -207,13 +209,10 @@ def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         high: list[slice] = [slice(None)] * 3
         low[axis], high[axis] = slice(None, -1), slice(1, None)
         lo, hi = tuple(low), tuple(high)
-        found.append(np.argwhere((a[lo] & b[hi]) | (b[lo] & a[hi])) + 0.5 * np.eye(3)[axis])
+        faces = (a[lo] & b[hi]) | (b[lo] & a[hi])
+        where = np.unravel_index(np.flatnonzero(faces), faces.shape)
+        found.append(np.stack(where, axis=1) + 0.5 * np.eye(3)[axis])
     return np.concatenate(found)
-
-
-def _cut_faces(resection: Resection, box: Slices) -> np.ndarray:
-    resected, remnant = (images.array_of(m)[box].view(bool) for m in (resection.resected, resection.remnant))
-    return _between(resected, remnant)
 
 
 def _measure(
@@ -221,13 +220,11 @@ def _measure(
     lesion: np.ndarray,
     inside: Slices,
     labels: sitk.Image,
-    box: Slices,
     cut: _Target | None,
     targets: dict[str, _Target],
 ) -> LesionMargins:
-    """One lesion, given as a mask of the box `inside`, which lies within `box`."""
+    """One lesion, given as a mask of the box `inside` of the labels."""
     corner, mm = np.array([s.start for s in inside]), images.spacing_kji(labels)
-    offset = [s.start for s in box]
     voxels = np.argwhere(lesion) + corner
     faces = _faces(lesion) + corner
     fate: Fate | None = None
@@ -238,13 +235,13 @@ def _measure(
         found = cut.nearest(faces * mm)
         if found is not None:
             to_cut = 0.0 if fate == "cut" else found[0]
-            nearest_ras = tuple(images.kji_to_ras(faces[found[1]] + offset, labels)[0].tolist())
+            nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
     reach = {key: target.nearest(faces * mm) for key, target in targets.items()}
     return LesionMargins(
         number=number,
         voxels=len(voxels),
         ml=len(voxels) * images.voxel_ml(labels),
-        centroid_ras=tuple(images.kji_to_ras(voxels.mean(axis=0) + offset, labels)[0].tolist()),  # type: ignore[arg-type]
+        centroid_ras=tuple(images.kji_to_ras(voxels.mean(axis=0), labels)[0].tolist()),  # type: ignore[arg-type]
         fate=fate,
         to_cut_mm=to_cut,
         nearest_ras=nearest_ras,  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ import typer
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.volumetry import Patient
+    from LiverPlannerLib.resection import Resection
+    from LiverPlannerLib.volumetry import Patient, Volumetry
 
 
 class Bsa(StrEnum):
@@ -49,18 +50,10 @@ def volumetry(
     Literature values are shown with their source and are no advice. Writes volumetry.csv, volumetry.json and, with a
     resection, remnant.nii.gz and resected.nii.gz.
     """
-    from LiverPlannerLib.commands.cutting import (
-        as_dict,
-        make_resection,
-        unknown_notes,
-        write_csv,
-        write_json,
-        write_masks,
-    )
+    from LiverPlannerLib.commands.cutting import make_resection, unknown_notes
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.volumetry import volumetry as measure
-    from LiverPlannerLib.volumetry_literature import DISCLAIMER, LITERATURE
-    from PreopReviewLib.command.console import emit, output_folder
+    from PreopReviewLib.command.console import emit
 
     patient = _patient(height, weight)
     file = read_structures(labels)
@@ -73,23 +66,33 @@ def volumetry(
         exclude=("tumour", *(without or ())),
     )
     notes = [*unknown_notes(file.unknown, labels), *result.notes, *(cut.notes if cut else ())]
-    literature = [value.__dict__ for value in LITERATURE] if cut else []
-    data: dict[str, Any] = {
-        "labels": str(labels),
-        "height_cm": height,
-        "weight_kg": weight,
+    data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
+    if out is not None:
+        _write(out, overwrite, data, cut)
+    emit(data, as_json, lambda: _print(data))
+
+
+def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict[str, Any]:
+    from LiverPlannerLib.commands.cutting import as_dict
+    from LiverPlannerLib.volumetry_literature import DISCLAIMER, LITERATURE
+
+    return {
         "measures": result.as_rows(),
         "resection": as_dict(cut) if cut else None,
-        "literature": literature,
-        "notes": [*notes, DISCLAIMER] if literature else notes,
+        "literature": [value.__dict__ for value in LITERATURE] if cut else [],
+        "notes": [*notes, DISCLAIMER] if cut else notes,
     }
-    if out is not None:
-        with output_folder(out, overwrite) as folder:
-            write_csv(folder / "volumetry.csv", data["measures"])
-            write_json(folder / "volumetry.json", data)
-            if cut:
-                write_masks(folder, cut)
-    emit(data, as_json, lambda: _print(data))
+
+
+def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | None) -> None:
+    from LiverPlannerLib.commands.cutting import write_csv, write_json, write_masks
+    from PreopReviewLib.command.console import output_folder
+
+    with output_folder(out, overwrite) as folder:
+        write_csv(folder / "volumetry.csv", data["measures"])
+        write_json(folder / "volumetry.json", data)
+        if cut:
+            write_masks(folder, cut)
 
 
 def _patient(height: float | None, weight: float | None) -> Patient | None:
