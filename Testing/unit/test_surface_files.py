@@ -1,0 +1,70 @@
+"""Surface files: formats, and what their coordinates mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LiverPlannerLib.surface_files import read_surface
+from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+
+vtk = pytest.importorskip("vtk")
+WRITERS = {".vtk": "vtkPolyDataWriter", ".vtp": "vtkXMLPolyDataWriter", ".stl": "vtkSTLWriter", ".ply": "vtkPLYWriter"}
+
+
+def written(path, remark: str = "", closed: bool = True):
+    """A box from 1 to 2 along x, 2 to 4 along y, 3 to 6 along z, in the file's coordinates."""
+    if closed:
+        source = vtk.vtkCubeSource()
+        source.SetBounds(1, 2, 2, 4, 3, 6)
+    else:
+        source = vtk.vtkPlaneSource()
+    triangles = vtk.vtkTriangleFilter()
+    triangles.SetInputConnection(source.GetOutputPort())
+    writer = getattr(vtk, WRITERS[path.suffix])()
+    if remark:
+        writer.SetHeader(f"3D Slicer output. SPACE={remark}")
+    writer.SetInputConnection(triangles.GetOutputPort())
+    writer.SetFileName(str(path))
+    assert writer.Write()
+    return path
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_without_a_remark_is_in_lps(tmp_path, suffix):
+    points, triangles = read_surface(written(tmp_path / f"box{suffix}"))
+    assert len(points) == 8
+    assert len(triangles) == 12
+    assert points.min(axis=0).tolist() == [-2, -4, 3]
+    assert points.max(axis=0).tolist() == [-1, -2, 6]
+
+
+@pytest.mark.parametrize(("remark", "first"), [("RAS", 1.0), ("LPS", -2.0)])
+def test_the_remark_of_slicer_is_obeyed(tmp_path, remark, first):
+    points, _ = read_surface(written(tmp_path / "box.vtk", remark))
+    assert points[:, 0].min() == first
+
+
+def test_the_space_can_be_said_instead(tmp_path):
+    points, _ = read_surface(written(tmp_path / "box.vtk", "LPS"), space="RAS")
+    assert points[:, 0].min() == 1.0
+
+
+def test_what_is_no_closed_surface_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not closed"):
+        read_surface(written(tmp_path / "plane.vtk", closed=False))
+    with pytest.raises(FileMissing):
+        read_surface(tmp_path / "absent.vtk")
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(InputError, match="no surface file"):
+        read_surface(tmp_path / "notes.txt")
+    (tmp_path / "empty.vtp").write_text("")
+    with pytest.raises(UnreadableImage, match="holds no surface"):
+        read_surface(tmp_path / "empty.vtp")
+
+
+def test_the_real_surfaces_are_closed(shared_data):
+    points, triangles = read_surface(shared_data / "liver_anatomy" / "liver.vtk", space="RAS")
+    a, b, c = (points[triangles[:, n]] for n in range(3))
+    ml = abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum()) / 6000
+    assert ml == pytest.approx(2316, abs=2)
