@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 CHANNELS = ("parenchyma-normalised intensity", "signed distance to the liver surface")
-REACH_MM = 10.0
-"""How far outside the given liver the image is shown."""
+REACH_MM, DISTANCE_UNIT_MM = 10.0, 16.0
+"""How far outside the given liver the image is shown, and the unit of the second channel."""
 
 
 def liver_channels(
@@ -35,7 +35,7 @@ def liver_channels(
     z = (image - (median + center * deviation)) / (deviation * stretch)
     shown = np.arcsinh(np.clip(z, -40, 40) / 2).astype(np.float32)
     shown[distance < -REACH_MM] = 0
-    return np.stack([shown, np.clip(distance / 16, -1, 2.5)]).astype(np.float32)
+    return np.stack([shown, np.clip(distance / DISTANCE_UNIT_MM, -1, 2.5)]).astype(np.float32)
 
 
 def signed_distance(mask: np.ndarray, spacing: float) -> np.ndarray:

@@ -29,9 +29,9 @@ def stretch(array: np.ndarray, size: int, axis: int) -> np.ndarray:
     weights = np.zeros((size, few), np.float32)
     weights[np.arange(size), low] = 1 - part
     weights[np.arange(size), np.minimum(low + 1, few - 1)] += part
-    moved = np.moveaxis(array, axis, 0)
-    flat = weights @ moved.reshape(few, -1)
-    return np.ascontiguousarray(np.moveaxis(flat.reshape(size, *moved.shape[1:]), 0, axis))
+    if axis == 0:
+        return (weights @ array.reshape(few, -1)).reshape(size, *array.shape[1:])
+    return weights @ array if axis == 1 else array @ weights.T
 
 
 def grid(shape: Sequence[int], origin: Sequence[float] = (0.0, 0.0, 0.0)) -> list[np.ndarray]:

@@ -1,0 +1,139 @@
+"""Training recipes: YAML files whose every field says whether a paper states it or we chose it, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.errors import InputError
+
+PAPER, DEFAULT = "paper", "default"
+
+REQUIRED = (
+    "data.kind",
+    "data.spacing_mm",
+    "data.patch",
+    "data.batch",
+    "data.classes",
+    "network.name",
+    "network.arguments",
+    "loss.name",
+    "loss.arguments",
+    "optimizer.name",
+    "optimizer.learning_rate",
+    "optimizer.arguments",
+    "schedule.iterations",
+    "schedule.warmup",
+    "schedule.decay_from",
+    "training.ema",
+    "training.clip",
+    "training.precision",
+    "training.seed",
+    "validation.every",
+    "validation.cases",
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting: its value, who says so ("paper" or "default"), and where."""
+
+    value: Any
+    origin: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named set of fields.
+
+    Attributes:
+        name: short name, as in `--recipe`.
+        title: one line for people.
+        paper: citation.
+        fields: settings by dotted key.
+    """
+
+    name: str
+    title: str
+    paper: str
+    fields: Mapping[str, Field]
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of a field.
+
+        Raises:
+            InputError: the recipe has no such field.
+        """
+        if key not in self.fields:
+            raise InputError(f"The recipe {self.name} has no field {key!r}", "Add it to the recipe's YAML file")
+        return self.fields[key].value
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        """The value of a field, or `otherwise`."""
+        return self.fields[key].value if key in self.fields else otherwise
+
+    def changed(self, **values: Any) -> Recipe:
+        """A copy with other values (keys with `__` for the dot), marked as our own."""
+        fields = dict(self.fields)
+        for key, value in values.items():
+            fields[key.replace("__", ".")] = Field(value, DEFAULT, "set on the command line")
+        return replace(self, fields=fields)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of the YAML file."""
+        fields = {k: {"value": f.value, "from": f.origin, "section": f.section} for k, f in self.fields.items()}
+        return {"name": self.name, "title": self.title, "paper": self.paper, "fields": fields}
+
+
+def recipe_from_dict(data: Any, source: str = "The recipe") -> Recipe:
+    """Check and wrap the contents of a recipe file.
+
+    Raises:
+        InputError: a key is missing, or a field does not say where it comes from.
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get("fields"), Mapping):
+        raise InputError(f"{source} is not a recipe", "It needs name, title, paper and fields")
+    fields = {}
+    for key, entry in data["fields"].items():
+        if not isinstance(entry, Mapping) or "value" not in entry or entry.get("from") not in (PAPER, DEFAULT):
+            raise InputError(
+                f"{source}: field {key!r} needs value and from (paper or default)", "Mark every field"
+            )
+        fields[key] = Field(entry["value"], entry["from"], str(entry.get("section", "")))
+    missing = [key for key in REQUIRED if key not in fields]
+    if missing:
+        raise InputError(f"{source} lacks {', '.join(missing)}", "Add the fields")
+    return Recipe(str(data.get("name", "")), str(data.get("title", "")), str(data.get("paper", "")), fields)
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A recipe by name (of Resources/Recipes) or by path to a YAML file.
+
+    Raises:
+        InputError: unknown name, or a file that is no recipe.
+    """
+    import yaml
+
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        known = {p.stem: p for p in recipe_files()}
+        if str(name) not in known:
+            raise InputError(f"There is no recipe {str(name)!r}", f"Choose from {', '.join(sorted(known))}")
+        path = known[str(name)]
+    if not path.is_file():
+        raise InputError(f"There is no recipe file {path}", "Check the path")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not readable as YAML", "Check the file") from error
+    return recipe_from_dict(data, str(path))
+
+
+def recipe_files() -> list[Path]:
+    """The recipes that come with the package."""
+    from PreopReviewLib.resources import resource
+
+    return sorted(resource("Recipes").glob("*.yaml"))
