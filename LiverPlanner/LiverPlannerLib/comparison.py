@@ -73,8 +73,10 @@ class StructureComparison:
             "rvd": o.relative_volume_difference,
             "hd_mm": d.hd,
             "hd95_mm": d.hd95,
+            "hd95_convention": d.convention,
             "assd_mm": d.assd,
             "nsd": d.nsd,
+            "nsd_tolerance_mm": d.tolerance,
             "main_dsc": self.main_dsc,
             "peripheral_dsc": self.peripheral_dsc,
         }

@@ -8,11 +8,8 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 
-from LiverPlannerLib.commands import compare, margins, volumetry
 from PreopReviewLib import images
-from PreopReviewLib.command.console import run
 
 SAGITTAL = "-19.5,0,0,1,0,0"  # RAS: takes the first 15 columns of the liver
 
@@ -27,20 +24,12 @@ def case(shift: int = 0) -> sitk.Image:
 
 
 @pytest.fixture
-def liver(capsys, monkeypatch):
-    """Calls the three commands: `liver("compare", auto, manual)` gives (code, out, err)."""
-    app = typer.Typer()
-    for group in (compare, volumetry, margins):
-        group.register(app)
+def liver(preop):
+    """Calls `preop liver`: `liver("compare", auto, manual)` gives (code, out, err)."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["preop liver", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            run(app)
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
+        ran = preop("liver", *arguments)
+        return ran.code, ran.out, ran.err
 
     return call
 

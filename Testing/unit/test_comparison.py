@@ -172,6 +172,7 @@ def test_the_convention_is_named_and_changes_hd95():
     pooled = compare(labels_of(case(2)), labels_of(case()), convention="pooled", branches=False)
     assert pooled.convention == "pooled"
     assert any("pooled" in note for note in pooled.notes)
+    assert pooled.rows[0].as_row()["hd95_convention"] == "pooled"
 
 
 def test_the_difference_image_shows_right_false_and_missed_voxels():
