@@ -15,11 +15,10 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.scene.geometry import array_of_vtk, fill, ijk_to_ras, set_geometry
+from PreopReviewLib.scene.surfaces import surface_of_mask
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # names of representations in vtkSegmentationConverter
-KEPT_VOLUME = 0.92
-"""How much of the volume that an unsmoothed surface encloses must remain when it is smoothed."""
 
 
 @dataclass(frozen=True)
@@ -54,48 +53,6 @@ class SegmentContent:
     mask: sitk.Image
 
 
-# ---- geometry ----
-
-
-def ijk_to_ras(image: sitk.Image) -> Any:
-    """vtkMatrix4x4 from voxel indices to RAS in mm."""
-    import vtk
-
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) @ np.diag(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy((_LPS_TO_RAS @ affine).ravel())
-    return matrix
-
-
-def _set_geometry(image: sitk.Image, matrix: Any) -> sitk.Image:
-    """Gives an image the geometry of a vtkMatrix4x4 from its voxel indices to RAS."""
-    affine = _LPS_TO_RAS @ np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin(affine[:3, 3].tolist())
-    return image
-
-
-def _fill(target: Any, array: np.ndarray, start_ijk: Sequence[int] = (0, 0, 0)) -> Any:
-    """Puts a K-J-I array into a vtkImageData (or its oriented kind) at voxel `start_ijk`."""
-    from vtk.util.numpy_support import numpy_to_vtk
-
-    stop = [s + n - 1 for s, n in zip(start_ijk, array.shape[::-1], strict=True)]
-    target.SetExtent(*(v for pair in zip(start_ijk, stop, strict=True) for v in pair))
-    target.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
-    return target
-
-
-def _array_of(image_data: Any) -> np.ndarray:
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    shape = image_data.GetDimensions()[::-1]
-    return vtk_to_numpy(image_data.GetPointData().GetScalars()).reshape(shape)
-
-
 # ---- volumes ----
 
 
@@ -109,7 +66,7 @@ def add_volume(scene: Any, image: sitk.Image, name: str, window_level: tuple[flo
 
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(ijk_to_ras(image))
-    node.SetAndObserveImageData(_fill(vtk.vtkImageData(), images.array_of(image)))
+    node.SetAndObserveImageData(fill(vtk.vtkImageData(), images.array_of(image)))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
@@ -131,7 +88,7 @@ def image_of_volume(node: Any) -> sitk.Image:
         raise InputError(f"The volume {node.GetName()!r} holds no image", "Load it again")
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _set_geometry(sitk.GetImageFromArray(_array_of(node.GetImageData())), matrix)
+    return set_geometry(sitk.GetImageFromArray(array_of_vtk(node.GetImageData())), matrix)
 
 
 # ---- segmentations ----
@@ -200,7 +157,7 @@ def _labelmap(labels: sitk.Image, values: Sequence[int]) -> Any | None:
     if not mask.any():
         return None
     box = images.bounding_box(images.image_like(mask, labels))
-    content = _fill(slicer.vtkOrientedImageData(), mask[box.slices].astype(np.uint8), box.start[::-1])
+    content = fill(slicer.vtkOrientedImageData(), mask[box.slices].astype(np.uint8), box.start[::-1])
     content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(labels))
     return content
 
@@ -244,31 +201,30 @@ def _read_segment(node: Any, key: str, grid: Any) -> SegmentContent:
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(content, grid, placed)
     matrix = vtk.vtkMatrix4x4()
     grid.GetImageToWorldMatrix(matrix)
-    mask = sitk.GetImageFromArray((_array_of(placed) != 0).astype(np.uint8))
-    mask = _set_geometry(mask, matrix)
+    mask = sitk.GetImageFromArray((array_of_vtk(placed) != 0).astype(np.uint8))
+    mask = set_geometry(mask, matrix)
     first = grid.GetExtent()[::2]
     mask.SetOrigin(mask.TransformIndexToPhysicalPoint([int(v) for v in first]))
     return SegmentContent(key, segment.GetName(), segment.GetColor(), segment.GetTerminology(), mask)
 
 
 def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default: float = 0.5) -> None:
-    """Closed surfaces of all segments, shown in 3D views. They are for looking at: measure on voxels.
-
-    Slicer's own conversion is used, but segment by segment, because it has one smoothing for all of them: what
-    a liver at 3 mm needs makes a vessel of one or two voxels disappear. Where smoothing would take more than
-    `KEPT_VOLUME` allows from what the unsmoothed surface encloses, the segment gets less of it.
+    """Closed surfaces of all segments, shown in 3D views; see `surfaces`.
 
     Args:
-        smoothing: by segment key, 0 (none) to 1, the most that it gets; windowed-sinc filter.
+        smoothing: by segment key, 0 (none) to 1, the most that it gets.
         default: for the segments that `smoothing` does not name.
 
     Raises:
-        InputError: a segment has no surface.
+        GeometryError: the segmentation has no reference geometry.
+        InputError: a segment is empty.
     """
     segmentation = node.GetSegmentation()
-    segmentation.SetConversionParameter("Smoothing factor", str(default))
+    segmentation.SetConversionParameter("Smoothing factor", str(default))  # should Slicer make them anew
+    grid = _reference_grid(node)
     for key in segment_keys(node):
-        surface = _smooth_surface(node, key, (smoothing or {}).get(key, default))
+        mask = _read_segment(node, key, grid).mask
+        surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
         segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
     display = node.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(SURFACE)
@@ -278,41 +234,6 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     display.SetDiffuse(0.85)
     display.SetSpecular(0.15)
     display.SetPower(20)
-
-
-def _smooth_surface(node: Any, key: str, smoothing: float) -> Any:
-    raw = _convert(node, key, 0.0)
-    least = KEPT_VOLUME * _enclosed(raw)
-    for part in (1.0, 0.6, 0.35, 0.2, 0.1):
-        surface = _convert(node, key, smoothing * part) if smoothing > 0 else raw
-        if _enclosed(surface) >= least:
-            return surface
-    return raw
-
-
-def _enclosed(surface: Any) -> float:
-    """Volume inside a closed surface, mm³."""
-    import vtk
-
-    measure = vtk.vtkMassProperties()
-    measure.SetInputData(surface)
-    return measure.GetVolume()
-
-
-def _convert(node: Any, key: str, smoothing: float) -> Any:
-    """The surface of one segment, made in a segmentation of its own."""
-    import slicer
-
-    content = slicer.vtkOrientedImageData()
-    node.GetBinaryLabelmapRepresentation(key, content)
-    alone, segment = slicer.vtkSegmentation(), slicer.vtkSegment()
-    alone.SetSourceRepresentationName(LABELMAP)
-    alone.SetConversionParameter("Smoothing factor", str(smoothing))
-    segment.AddRepresentation(LABELMAP, content)
-    alone.AddSegment(segment, key)
-    if not alone.CreateRepresentation(SURFACE, True):
-        raise InputError(f"No surface can be made of the segment {key!r}", "Look whether it is empty")
-    return segment.GetRepresentation(SURFACE)
 
 
 def surface_of(node: Any, key: str) -> Any:

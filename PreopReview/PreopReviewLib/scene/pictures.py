@@ -194,13 +194,15 @@ def _outlines(segmentation: Any) -> Iterator[None]:
 
 def _label_panel(panel: Any, plane: Plane, size: tuple[int, int], position: float) -> None:
     """Name and position of the plane, and the four directions at the borders."""
+    from matplotlib.patheffects import withStroke
+
     axis, sides = {
         "Axial": ("S" if position >= 0 else "I", "RLAP"),
         "Coronal": ("A" if position >= 0 else "P", "RLSI"),
         "Sagittal": ("R" if position >= 0 else "L", "APSI"),
     }[plane]
     width, height = size
-    words = {"color": "white", "family": _FONT}
+    words = {"color": "white", "family": _FONT, "path_effects": [withStroke(linewidth=2.5, foreground="#000000b0")]}
     panel.text(12, 12, plane, size=13, weight="bold", va="top", **words)
     panel.text(12, 36, f"{axis} {abs(position):.1f} mm", size=10, va="top", **{**words, "color": _FAINT})
     places = ((10, height / 2), (width - 10, height / 2), (width / 2, 10), (width / 2, height - 10))
