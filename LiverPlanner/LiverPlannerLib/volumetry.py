@@ -21,6 +21,7 @@ BsaFormula = Literal["mosteller", "dubois"]
 BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
 VESSELS = tuple(s.key for s in STRUCTURES if s.vascular and s.parent == "liver")
 _ADULT_KG = 35.0
+_PLAUSIBLE_ML = (300.0, 5000.0)
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,8 @@ def volumetry(
     estimates = estimated_volumes(patient, bsa) if patient else ()
     areas = {name: body_surface_area(patient, name) for name in BSA_NAMES} if patient else {}  # type: ignore[arg-type]
     left = _remnant(labels, remnant, volumes, estimates, patient) if remnant is not None else None
-    return Volumetry(volumes, patient, areas, estimates, left, tuple(_notes(volumes, patient, estimates, left)))
+    notes = [*_doubts(labels, volumes), *_notes(volumes, patient, estimates, left)]
+    return Volumetry(volumes, patient, areas, estimates, left, tuple(notes))
 
 
 def _remnant(
@@ -274,6 +276,22 @@ def _remnant(
         standardized=tuple(None if e.ml is None else float(flr / e.ml) for e in estimates),
         to_weight=float(flr / (1000 * patient.weight_kg)) if patient else None,
     )
+
+
+def _doubts(labels: sitk.Image, volumes: Volumes) -> list[str]:
+    """What makes the total volume doubtful: a size that no liver has, or an image that ends in it."""
+    doubts = []
+    if not _PLAUSIBLE_ML[0] <= volumes.tlv <= _PLAUSIBLE_ML[1]:
+        doubts.append(
+            f"A liver of {volumes.tlv:.0f} ml is outside {_PLAUSIBLE_ML[0]:g} to {_PLAUSIBLE_ML[1]:g} ml: "
+            "check the label values (the liver is 1) and the voxel size."
+        )
+    array = images.array_of(labels)
+    inside = [s.label for s in STRUCTURES if s.key == "liver" or s.parent == "liver"]
+    sides = (np.take(array, (0, -1), axis=axis) for axis in range(3))
+    if any(np.isin(side, inside).any() for side in sides):
+        doubts.append("The liver reaches the edge of the image: its volume may be incomplete.")
+    return doubts
 
 
 def _notes(

@@ -147,6 +147,17 @@ def test_labels_without_liver_and_remnants_without_liver_are_refused(liver):
         volumetry(liver, remnant=outside)
 
 
+def test_a_liver_cut_off_by_the_image_or_of_an_impossible_size_is_doubted(liver):
+    notes = volumetry(liver).notes
+    assert any("reaches the edge of the image" in note for note in notes)
+    assert not any("outside 300 to 5000" in note for note in notes)
+    array = np.zeros((20, 20, 20))
+    array[5:10, 5:10, 5:10] = 1
+    notes = volumetry(labels_of(array)).notes
+    assert any("A liver of 125 ml is outside 300 to 5000 ml" in note for note in notes)
+    assert not any("edge" in note for note in notes)
+
+
 def test_a_liver_of_tumour_alone_has_no_ratio_to_functional_liver():
     labels = labels_of(np.full((4, 4, 4), 2))
     result = volumetry(labels, remnant=labels)
