@@ -91,6 +91,15 @@ def _from_labels(path: Path) -> LabelFile:
     if not unknown:
         return LabelFile(sitk.Cast(labels, sitk.sitkUInt8))
     array = images.array_of(labels)
+    known = np.setdiff1d(np.unique(array), [0, *unknown])
+    if 0 < len(known) < len(unknown):
+        # Another tool numbers other organs with the same small values: TotalSegmentator's 1 is the spleen.
+        raise InputError(
+            f"{path} seems to be numbered by another table: of its labels, {len(unknown)} are unknown here, "
+            f"such as {', '.join(map(str, unknown[:4]))}",
+            "Renumber it (1 liver, 2 tumour, 3 cyst, 4 hepatic vein, 5 portal vein, 6 bile duct), or give a .seg.nrrd "
+            "with names",
+        )
     kept = np.where(np.isin(array, unknown), 0, array).astype(np.uint8)
     return LabelFile(images.image_like(kept, labels), [str(v) for v in unknown])
 

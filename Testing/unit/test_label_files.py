@@ -56,11 +56,16 @@ def test_segments_that_the_table_lacks_are_reported(tmp_path):
 
 def test_label_values_that_the_table_lacks_are_left_out_and_reported(tmp_path):
     array = np.zeros((4, 5, 6), np.uint8)
-    array[1], array[2] = 1, 77
+    array[1], array[2], array[3] = 1, 77, 2
     path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "a.nii.gz")
     found = read_structures(path)
     assert found.unknown == ["77"]
-    assert set(np.unique(images.array_of(found.labels))) == {0, 1}
+    assert set(np.unique(images.array_of(found.labels))) == {0, 1, 2}
+
+
+def test_a_label_file_numbered_by_another_table_is_refused(tmp_path, shared_data):
+    with pytest.raises(errors.InputError, match="numbered by another table"):
+        read_structures(shared_data / "totalsegmentator" / "ct_3mm_seg117.nii.gz")
 
 
 @pytest.mark.parametrize(
