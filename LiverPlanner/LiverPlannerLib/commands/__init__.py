@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-TOPICS = ("plan", "cysts", "branches", "volumetry", "margins", "compare", "cohort")
+TOPICS = ("plan", "cysts", "branches", "volumetry", "margins", "compare", "cohort", "measure")
 
 
 def register(app: typer.Typer) -> None:
