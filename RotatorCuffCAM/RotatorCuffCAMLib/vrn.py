@@ -1,0 +1,205 @@
+"""The Voxception-ResNet of Shim 2020, with 2, 3 or 4 blocks.
+
+Sources: Brock 2016 (arXiv 1608.04236) for the blocks; Shim 2020 for the number of blocks and the removed second
+fully connected layer; the layer table is the guide's, section 3.2. A cube (N, 1, 64, 64, 64) of values 0 to 255 becomes
+features (N, C, E, E, E), with C = 128, 256, 512 and E = 16, 8, 4 for 2, 3, 4 blocks, then logits (N, classes).
+
+Two variants:
+
+exact
+    As the authors' program computes: convolution, ELU, batch norm in this order inside the blocks; biases
+    everywhere; no activation after the last down-sampling; no dropout (theirs never acts); raw 0 to 255 input.
+corrected
+    Convolution without bias, batch norm, ELU, as Brock has it; ELU after the last down-sampling; real stochastic
+    depth where `stochastic_depth` is set; the input shifted and scaled to about -1 to 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+KEEP = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25)
+"""Probability that a residual branch is kept, from the first VRN block on."""
+
+LAST_KEEP = 0.6
+"""The same for the residual branch of the last convolution."""
+
+CUBE = 64
+"""Voxels along each edge of the input."""
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Conv3d:
+    return nn.Conv3d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+
+
+class _ConvUnit(nn.Module):
+    """A convolution with ELU and batch norm in the variant's order."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, corrected: bool) -> None:
+        super().__init__()
+        self.conv = _conv(inputs, outputs, kernel, bias=not corrected)
+        self.norm = nn.BatchNorm3d(outputs)
+        self.corrected = corrected
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return F.elu(self.norm(x)) if self.corrected else self.norm(F.elu(x))
+
+
+def _drop(branch: torch.Tensor, keep: float, active: bool, sampling: bool) -> torch.Tensor:
+    """Stochastic depth: each case keeps its branch with probability `keep`; outside of sampling, the expectation."""
+    if not active:
+        return branch
+    if not sampling:
+        return keep * branch
+    chosen = torch.rand(branch.shape[0], 1, 1, 1, 1, device=branch.device) < keep
+    return branch * chosen.to(branch.dtype)
+
+
+class VoxceptionResidual(nn.Module):
+    """VRN(c): x plus the concatenation of a bottleneck branch (1³, 3³, 1³) and a plain one (3³, 3³)."""
+
+    def __init__(self, channels: int, corrected: bool, keep: float, stochastic_depth: bool) -> None:
+        super().__init__()
+        half, quarter = channels // 2, channels // 4
+        self.norm = nn.BatchNorm3d(channels)
+        self.bottleneck = nn.Sequential(
+            _ConvUnit(channels, quarter, 1, corrected),
+            _ConvUnit(quarter, quarter, 3, corrected),
+            _conv(quarter, half, 1),
+        )
+        self.plain = nn.Sequential(_ConvUnit(channels, quarter, 3, corrected), _conv(quarter, half, 3))
+        self.keep, self.stochastic_depth, self.sampling = keep, stochastic_depth, False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.elu(self.norm(x))
+        branch = torch.cat([self.bottleneck(y), self.plain(y)], 1)
+        return x + _drop(branch, self.keep, self.stochastic_depth, self.training or self.sampling)
+
+
+class VoxceptionDown(nn.Module):
+    """DS(c to 2c): four ways of halving the resolution (strided 3³ and 1³, max and mean pooling), concatenated."""
+
+    def __init__(self, channels: int, corrected: bool, activated: bool) -> None:
+        super().__init__()
+        quarter = channels // 2
+        bias = not corrected
+        self.norm = nn.BatchNorm3d(channels)
+        self.strided = _conv(channels, quarter, 3, 2, bias)
+        self.pointwise = nn.Conv3d(channels, quarter, 1, 2, bias=bias)
+        # These two are pooled before their batch norm, and keep their bias.
+        self.before_max = _conv(channels, quarter, 3)
+        self.before_mean = _conv(channels, quarter, 3)
+        self.norms = nn.ModuleList(nn.BatchNorm3d(quarter) for _ in range(4))
+        self.activated = activated
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.elu(self.norm(x))
+        ways = (
+            self.strided(y),
+            self.pointwise(y),
+            F.max_pool3d(self.before_max(y), 3, 2, 1),
+            F.avg_pool3d(self.before_mean(y), 3, 2, 1),
+        )
+        down = torch.cat([norm(way) for norm, way in zip(self.norms, ways, strict=True)], 1)
+        return F.elu(down) if self.activated else down
+
+
+class _LastConv(nn.Module):
+    """ELU(x + BN(conv(x))): the layer whose features the activation map weighs."""
+
+    def __init__(self, channels: int, corrected: bool, stochastic_depth: bool) -> None:
+        super().__init__()
+        self.conv = _conv(channels, channels, 3, bias=not corrected)
+        self.norm = nn.BatchNorm3d(channels)
+        self.stochastic_depth, self.sampling, self.keep = stochastic_depth, False, LAST_KEEP
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        branch = self.norm(self.conv(x))
+        return F.elu(x + _drop(branch, self.keep, self.stochastic_depth, self.training or self.sampling))
+
+
+class VRN(nn.Module):
+    """The classifier.
+
+    Args:
+        blocks: 2 (the paper's final network), 3 or 4.
+        classes: number of logits.
+        width: channels of the first convolution, a multiple of 4 (the paper's: 32).
+        variant: ``exact`` or ``corrected``.
+        stochastic_depth: drop residual branches in training (corrected only).
+        hidden: width of a second fully connected layer before the logits; the paper removed it (0).
+    """
+
+    def __init__(
+        self,
+        blocks: int = 2,
+        classes: int = 5,
+        width: int = 32,
+        variant: str = "corrected",
+        stochastic_depth: bool = False,
+        hidden: int = 0,
+    ) -> None:
+        super().__init__()
+        if variant not in ("exact", "corrected"):
+            raise ValueError(f"variant is {variant!r}, not exact or corrected")
+        if blocks not in (2, 3, 4) or width < 4 or width % 4:
+            raise ValueError("blocks must be 2, 3 or 4, and width a multiple of 4")
+        corrected = variant == "corrected"
+        if stochastic_depth and not corrected:
+            raise ValueError("the exact variant has no stochastic depth: the authors' dropout never acts")
+        self.variant, self.blocks, self.stochastic_depth = variant, blocks, stochastic_depth
+        self.first = _conv(1, width, 3)
+        body: list[nn.Module] = []
+        channels = width
+        for block in range(blocks):
+            for unit in range(3):
+                body.append(VoxceptionResidual(channels, corrected, KEEP[3 * block + unit], stochastic_depth))
+            body.append(VoxceptionDown(channels, corrected, corrected and block == blocks - 1))
+            channels *= 2
+        self.body = nn.Sequential(*body)
+        self.last = _LastConv(channels, corrected, stochastic_depth)
+        self.pooled_norm = nn.BatchNorm1d(channels)
+        self.head: nn.Module = nn.Linear(channels, classes)
+        if hidden:
+            self.head = nn.Sequential(
+                nn.Linear(channels, hidden), nn.BatchNorm1d(hidden), nn.ELU(), nn.Linear(hidden, classes)
+            )
+        self.apply(_xavier)
+
+    @property
+    def stride(self) -> int:
+        """Cube voxels from one feature voxel to the next."""
+        return 2**self.blocks
+
+    def features(self, cube: torch.Tensor) -> torch.Tensor:
+        """(N, C, E, E, E) of cubes (N, 1, 64, 64, 64) with values 0 to 255."""
+        x = (cube - 64.0) / 64.0 if self.variant == "corrected" else cube
+        return self.last(self.body(self.first(x)))
+
+    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, classes) of features."""
+        return self.head(self.pooled_norm(features.float().mean((2, 3, 4))))
+
+    def forward(self, cube: torch.Tensor) -> torch.Tensor:
+        return self.logits_of(self.features(cube))
+
+    def sample_depth(self, on: bool) -> None:
+        """Let stochastic depth act outside of training too, for repeated predictions."""
+        for module in self.modules():
+            if isinstance(module, VoxceptionResidual | _LastConv):
+                module.sampling = on
+
+
+def _xavier(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv3d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Trainable numbers, as the guide's table counts them (batch norm: scale and shift)."""
+    return sum(p.numel() for p in network.parameters())
