@@ -9,8 +9,9 @@ import SimpleITK as sitk
 
 from LiverPlannerLib import cyst_fit
 from LiverPlannerLib.cyst_fit import Scale
-from LiverPlannerLib.cyst_regions import Regions, core_voxels
-from LiverPlannerLib.cyst_rules import CystRegion, Settings
+from LiverPlannerLib.cyst_pockets import MIN_REGION_CORE, find_pockets
+from LiverPlannerLib.cyst_regions import MIN_CORE, Regions, core_voxels
+from LiverPlannerLib.cyst_rules import SIMPLE_CYST, CystRegion, Settings
 from LiverPlannerLib.cyst_split import split_region
 from PreopReviewLib import images
 
@@ -44,7 +45,7 @@ def measure(found: Regions, values: np.ndarray, settings: Settings, source: sitk
     gains, origin = {}, {}
     if split and found.count:
         gains, cuts = _touching(core_counts, settings)
-        found, core, origin = _split(found, values, core, cuts)
+        found, core, origin = _split(found, values, core, cuts, _searched(core_counts, cuts, settings))
         if origin:
             core_counts = cyst_fit.histograms(bins[core], found.ids[core], found.count, scale)
     counts = cyst_fit.histograms(bins, found.ids, found.count, scale)
@@ -71,10 +72,30 @@ def _touching(core_counts: np.ndarray, settings: Settings) -> tuple[dict[int, fl
     return gains, dict(zip(tested[two].tolist(), middle[two].tolist(), strict=True))
 
 
+def _searched(
+    core_counts: np.ndarray, cuts: dict[int, float], settings: Settings
+) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Level and spread of the tumours in which pockets are searched (NaN elsewhere), and how dark these are."""
+    if settings.relative:  # there is no level of a simple cyst in relative units
+        return None
+    scale = settings.scale
+    level = cyst_fit.quantile(core_counts, scale, 0.5)
+    sd = 1.4826 * cyst_fit.median_deviation(core_counts, scale, level)
+    level[(core_counts.sum(1) < MIN_REGION_CORE) | (level < settings.threshold + settings.margin)] = np.nan
+    level[list(cuts)] = np.nan
+    dark = SIMPLE_CYST + settings.margin
+    level[core_counts[:, scale.centers <= dark].sum(1) < MIN_CORE // 2] = np.nan  # no pocket has such a median
+    return level, sd, dark
+
+
 def _split(
-    found: Regions, values: np.ndarray, core: np.ndarray, cuts: dict[int, float]
+    found: Regions,
+    values: np.ndarray,
+    core: np.ndarray,
+    cuts: dict[int, float],
+    searched: tuple[np.ndarray, np.ndarray, float] | None,
 ) -> tuple[Regions, np.ndarray, dict[int, int]]:
-    """The regions with the smaller part of each split one as a region of its own, and where each came from."""
+    """The regions with each part split off as a region of its own, and where each came from."""
     ids, core, origin = found.ids.copy(), core.copy(), {}
     count = found.count
     for region, cut in cuts.items():
@@ -85,6 +106,10 @@ def _split(
         dark, core[chosen] = parts
         smaller = dark if 2 * np.count_nonzero(dark) <= len(dark) else ~dark
         ids[chosen[smaller]] = count
+        origin[count] = region
+        count += 1
+    for region, chosen, inner in find_pockets(found, values, core, *searched) if searched else []:
+        ids[chosen], core[chosen] = count, inner
         origin[count] = region
         count += 1
     if not origin:

@@ -180,7 +180,8 @@ def filter_cysts(
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
         warnings.append(
-            f"Tumour and cyst seem to touch in {len(measured.origin)} region(s), split by intensity into {pairs}"
+            f"Tumour and cyst seem to touch in {len(set(measured.origin.values()))} region(s), "
+            f"split by intensity into {pairs}"
         )
     result = CystResult(
         [cyst_rules.decided(r, settings) for r in measured.regions],

@@ -71,6 +71,8 @@ def simulate(count: int, shape: tuple[int, int, int], liver: tuple[slice, ...], 
             continue
         cyst = rng.random() < 0.5
         level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
+        while (level < 45) != cyst:  # one in 450 tumours; no rule on HU can know it for what it is
+            level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
         _paint(image[box], inside, level, rng.uniform(15, 28), rng)
         labels[box][inside] = 2
         truth[box][inside] = 2 if cyst else 1
@@ -234,7 +236,9 @@ def _anatomy_score(result: CystResult, truth: np.ndarray) -> dict:
         "of_these_found": int((share[large] > 0.5).sum()),
         "smaller_found": int((share[~large] > 0.5).sum()),
         "tumour_ml": float(tumour.sum() * voxel_ml),
-        "cysts_taken_for_tumour": sum(bool(r.decision == "tumour" and r.voxels < tumour.sum() / 2) for r in result.regions),
+        "cysts_taken_for_tumour": sum(
+            bool(r.decision == "tumour" and r.voxels < tumour.sum() / 2) for r in result.regions
+        ),
         "tumour_share_kept": float((after == 2)[tumour].mean()),
         "undecided": sum(r.decision == "undecided" for r in result.regions),
         "liver_median_hu": result.settings.liver.median,

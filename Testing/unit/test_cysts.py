@@ -147,6 +147,20 @@ def test_touching_tumour_and_cyst_are_split_into_two_regions(scan):
     assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.93
 
 
+def test_a_small_cyst_on_the_side_of_a_large_tumour_is_split_off(scan):
+    result = filter_cysts(*scan(((20, 30, 44), 4, 8.0), ((20, 30, 28), 13, 80.0)))
+    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert result.regions[1].split_from == 1
+    truth = ball((40, 60, 60), (20, 30, 44), 4) & ~ball((40, 60, 60), (20, 30, 28), 13)
+    found = images.array_of(result.cyst) == 1
+    assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.85
+
+
+def test_a_dark_center_of_a_tumour_stays_with_it(scan):
+    result = filter_cysts(*scan(((20, 30, 30), 14, 80.0), ((20, 30, 30), 5, 10.0)))
+    assert [r.decision for r in result.regions] == ["tumour"]
+
+
 def test_touching_lesions_stay_one_region_if_not_to_be_split(scan):
     pair = scan(((20, 22, 30), 8, 10.0), ((20, 37, 30), 8.5, 85.0))
     assert len(filter_cysts(*pair, split_touching=False).regions) == 1
