@@ -116,7 +116,7 @@ def slices_picture(
     title: str = "",
     footnote: str = "",
     width: int = 1800,
-    margin_mm: float = 80.0,
+    margin_mm: tuple[float, float, float] = (150.0, 80.0, 80.0),
 ) -> Path:
     """Axial, coronal and sagittal slice through a point, with colored outlines, all at one scale.
 
@@ -126,7 +126,7 @@ def slices_picture(
     Args:
         volume, segmentation: nodes of one scene; the volume's window and level are used.
         center_ras: the point, mm.
-        margin_mm: how much around the segments is shown, as far as the image goes.
+        margin_mm: how much around the segments is shown along R, A and S, as far as the image goes.
 
     Raises:
         NoRendering: pictures cannot be drawn here.
@@ -159,8 +159,8 @@ def slices_picture(
     return _save(figure, path)
 
 
-def _field(volume: Any, segmentation: Any, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """The box in RAS mm to be shown: the segments with a margin, within the image."""
+def _field(volume: Any, segmentation: Any, margin_mm: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The box in RAS mm to be shown: the segments with a margin, within the image; a slab gets room for letters."""
     image, marked = [0.0] * 6, [0.0] * 6
     volume.GetRASBounds(image)
     segmentation.GetRASBounds(marked)
@@ -168,7 +168,8 @@ def _field(volume: Any, segmentation: Any, margin_mm: float) -> tuple[np.ndarray
     if marked[0] <= marked[1]:
         low = np.maximum(low, np.array(marked)[::2] - margin_mm)
         high = np.minimum(high, np.array(marked)[1::2] + margin_mm)
-    return low, high
+    missing = np.maximum(0.42 * (high - low).max() - (high - low), 0)
+    return low - missing / 2, high + missing / 2
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def _distance_field(mask: sitk.Image) -> sitk.Image:
     field = edt.edt(array, anisotropy=tuple(spacing), parallel=2)
     field -= edt.edt(~array, anisotropy=tuple(spacing), parallel=2)
     large = float(array.sum()) * images.voxel_ml(mask) > LARGE_ML
-    return _on_grid(images.image_like(field, cropped), COARSE_MM if large else float(spacing.min()))
+    finest = float(spacing.min())
+    return _on_grid(images.image_like(field, cropped), max(COARSE_MM, finest) if large else finest)
 
 
 def _on_grid(field: sitk.Image, step: float) -> sitk.Image:
