@@ -97,7 +97,7 @@ def veins_beyond_cava(branches: Branches, structure: str) -> Branches:
             (branches.tree == tree)
             & (branches.parent >= 0)
             & (branches.radius < CAVA_MM)
-            & (branches.length >= TRUNK_MM / 2)
+            & (branches.length >= TRUNK_MM)
         )
         if veins.any():
             trunk[branches.tree == tree] = branches.radius[veins].max()

@@ -162,7 +162,7 @@ def main() -> None:
     data = {
         "voxels": int(mask.sum()),
         "branches": len(tree.branches),
-        "split_160_s": best_time(lambda: split_branches(image).main_image, 5),
+        "split_160_s": best_time(lambda: split_branches(image).main_image, 12),
         "stability": bench_stability(4 if quick else 12),
         "guide": GUIDE,
         "anatomy": bench_anatomy() if ANATOMY.is_file() else None,
