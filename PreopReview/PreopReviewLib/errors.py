@@ -21,6 +21,8 @@ code  class                    meaning
 32    ModelCorrupt             a wheel or weights whose hash is wrong
 40    OutOfMemory              the run does not fit in memory, even in small windows
 41    TrainingError            a data set or a run folder that cannot be trained on
+50    SceneUnavailable         neither 3D Slicer nor slicer-core is there (PreopReviewLib.scene.host)
+51    NoRendering              no picture can be drawn on this machine (PreopReviewLib.scene.views)
 130   Cancelled                cancelled by the user
 ====  =======================  ==================================================================
 """

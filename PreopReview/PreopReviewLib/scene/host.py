@@ -46,6 +46,8 @@ _LOGICS = {
 class SceneUnavailable(PreopError):
     """Neither the Slicer application nor the wheel `slicer-core` is there."""
 
+    exit_code = 50
+
 
 @dataclass(frozen=True)
 class HostModule:

@@ -39,6 +39,8 @@ Direction = Literal["Anterior", "Posterior", "Left", "Right", "Superior", "Infer
 class NoRendering(PreopError):
     """Pictures cannot be drawn on this machine."""
 
+    exit_code = 51
+
 
 def rendering_problem() -> str:
     """Why no picture can be drawn here, or nothing if pictures can be drawn."""
