@@ -1,8 +1,8 @@
 """A residual U-Net that thinks at a coarser grid than it sees, for CPUs.
 
 The input's blocks of 2x2x2 voxels become channels (space to depth), the U-Net works on the coarse grid with batch
-norm, its features go back to voxels (depth to space), and a narrow convolution beside the input itself draws the
-edges. Against a U-Net of equal width at full resolution this takes about an eighth of the operations.
+norm, and each coarse voxel's features give the classes of its eight fine ones (depth to space). Against a U-Net of
+equal width at full resolution this takes about an eighth of the operations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ class ResidualUNet3D(nn.Module):
         out_channels: classes.
         widths: channels of each level, finest first.
         block: edge of the blocks that become channels; 1 works at full resolution.
-        detail: channels of the full-resolution head (used when `block` > 1).
 
     Shape: (N, in_channels, K, J, I) to (N, out_channels, K, J, I); K, J and I must be multiples of `divisor`.
     """
@@ -32,27 +31,17 @@ class ResidualUNet3D(nn.Module):
         out_channels: int,
         widths: Sequence[int] = (24, 48, 96, 160),
         block: int = 2,
-        detail: int = 8,
     ) -> None:
         super().__init__()
         widths = list(widths)
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
-        self.stem = Residual(in_channels * block**3, widths[0])
+        self.stem = convolution(in_channels * block**3, widths[0])
         self.down = nn.ModuleList(Residual(a, b, 2) for a, b in zip(widths, widths[1:], strict=False))
         self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in zip(widths, widths[1:], strict=False))
-        self.fuse = nn.ModuleList(Residual(2 * a, a) for a in widths[:-1])
-        self.expand: nn.Module | None = None
-        if block == 1:
-            self.head: nn.Module = nn.Conv3d(widths[0], out_channels, 1)
-            return
-        self.expand = nn.Conv3d(widths[0], detail * block**3, 1)
-        self.head = nn.Sequential(
-            nn.Conv3d(detail + in_channels, detail, 3, padding=1, bias=False),
-            nn.BatchNorm3d(detail),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(detail, out_channels, 1),
-        )
+        self.fuse = nn.ModuleList(Residual(2 * a, a) for a in widths[1:-1])
+        self.fuse.insert(0, convolution(2 * widths[0], widths[0]))
+        self.head = nn.Conv3d(widths[0], out_channels * block**3, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         levels = [self.stem(to_depth(image, self.block))]
@@ -61,9 +50,16 @@ class ResidualUNet3D(nn.Module):
         out = levels.pop()
         for up, fuse in zip(reversed(self.up), reversed(self.fuse), strict=True):
             out = fuse(torch.cat([up(out), levels.pop()], 1))
-        if self.expand is None:
-            return self.head(out)
-        return self.head(torch.cat([to_space(self.expand(out), self.block), image], 1))
+        return to_space(self.head(out), self.block)
+
+
+def convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    """One 3x3x3 convolution with batch norm and ReLU (the finest level costs the most, so it has no more)."""
+    return nn.Sequential(
+        nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm3d(out_channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 class Residual(nn.Module):

@@ -75,11 +75,13 @@ def paint(rng: np.random.Generator, anatomy: Anatomy, look: Appearance) -> np.nd
     return (image * look.unit).astype(np.float32)
 
 
-def thick_slices(rng: np.random.Generator, image: np.ndarray, spacing: float) -> np.ndarray:
-    """The image as if acquired in slices of 2 to 5 mm along K and interpolated back."""
+def thick_slices(
+    rng: np.random.Generator, image: np.ndarray, spacing: float, thickness: float | None = None
+) -> np.ndarray:
+    """The image as if acquired in slices along K (2 to 5 mm unless given) and interpolated back."""
     from scipy import ndimage
 
-    thickness = rng.uniform(2.0, 5.0)
+    thickness = rng.uniform(2.0, 5.0) if thickness is None else thickness
     ratio = thickness / spacing
     if ratio < 1.15:
         return image

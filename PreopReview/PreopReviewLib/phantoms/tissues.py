@@ -50,3 +50,15 @@ UNSCORED = 255
 
 VESSELS = ("portal_vein", "hepatic_vein", "bile_duct", "inferior_vena_cava")
 """Order of the vessel fractions of an anatomy."""
+
+STRUCTURE_LABELS = {
+    "liver": 1,
+    "tumour": 2,
+    "cyst": 3,
+    "hepatic_vein": 4,
+    "portal_vein": 5,
+    "bile_duct": 6,
+    "inferior_vena_cava": 7,
+    "gallbladder": 8,
+}
+"""Label values of the table of structures (a test holds the two together; this layer may not import it)."""

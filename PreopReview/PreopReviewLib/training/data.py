@@ -29,9 +29,7 @@ class Source(Protocol):
 class Numbered:
     """A torch dataset over a source: item n of `rank` is sample (first + n) of that rank's share."""
 
-    def __init__(
-        self, source: Source, first: int, count: int, rank: int = 0, world: int = 1, echo: int = 1
-    ) -> None:
+    def __init__(self, source: Source, first: int, count: int, rank: int = 0, world: int = 1, echo: int = 1) -> None:
         self.source, self.first, self.count, self.rank, self.world = source, first, count, rank, world
         self.echo = echo
         self._recent: dict[int, Sample] = {}

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def patch_dice(
-    network: nn.Module, samples: Sequence[Sample], recipe: Recipe, device: torch.device
-) -> dict[str, float]:
+def patch_dice(network: nn.Module, samples: Sequence[Sample], recipe: Recipe, device: torch.device) -> dict[str, float]:
     """Dice of each class over all voxels of the samples together (NaN where a class is nowhere).
 
     Args:
@@ -40,8 +38,7 @@ def patch_dice(
             a, b = (found == index + 1) & scored, (target == index + 1) & scored
             counts[index] += (np.count_nonzero(a & b), np.count_nonzero(a), np.count_nonzero(b))
     return {
-        name: float(2 * both / (a + b)) if b else float("nan")
-        for name, (both, a, b) in zip(names, counts, strict=True)
+        name: float(2 * both / (a + b)) if b else float("nan") for name, (both, a, b) in zip(names, counts, strict=True)
     }
 
 

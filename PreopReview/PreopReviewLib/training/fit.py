@@ -115,9 +115,7 @@ class Trainer:
         self.network.load_state_dict(kept["network"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.average = {k: v.to(self.device) for k, v in kept["average"].items()}
-        self.state = _State(
-            kept["iteration"], kept["minutes"], kept["best_score"], kept["loss"], list(kept["history"])
-        )
+        self.state = _State(kept["iteration"], kept["minutes"], kept["best_score"], kept["loss"], list(kept["history"]))
 
     def _save(self, name: str) -> None:
         if self.group.rank:
@@ -167,9 +165,7 @@ class Trainer:
             if now - saved > self.settings.save_every:
                 self._save(LAST)
                 saved = now
-            out_of_time = (
-                self.settings.minutes is not None and self.state.minutes - before >= self.settings.minutes
-            )
+            out_of_time = self.settings.minutes is not None and self.state.minutes - before >= self.settings.minutes
             if self.group.any(out_of_time or bool(cancel and cancel.cancelled)):
                 break
             progress(self.state.iteration / total, f"iteration {self.state.iteration}, loss {self.state.loss:.3f}")

@@ -99,9 +99,7 @@ def recipe_from_dict(data: Any, source: str = "The recipe") -> Recipe:
     fields = {}
     for key, entry in data["fields"].items():
         if not isinstance(entry, Mapping) or "value" not in entry or entry.get("from") not in (PAPER, DEFAULT):
-            raise InputError(
-                f"{source}: field {key!r} needs value and from (paper or default)", "Mark every field"
-            )
+            raise InputError(f"{source}: field {key!r} needs value and from (paper or default)", "Mark every field")
         fields[key] = Field(entry["value"], entry["from"], str(entry.get("section", "")))
     missing = [key for key in REQUIRED if key not in fields]
     if missing:

@@ -1,0 +1,187 @@
+"""Post-processing of vessel trees as named steps, each usable alone.
+
+- `hysteresis`: gaps. A vessel is kept down to a low probability where it hangs on one of high probability.
+- `drop_islands`: islands. Small components go unless they lie close to the main tree.
+- `separate_trees`: portal and hepatic veins that touch or change their name on the way are told apart along the
+  branches of their common center line: the evidence of a whole branch decides, neighbors agree unless the evidence
+  is strong, branches at the vena cava are hepatic.
+
+All work on arrays (K, J, I) with the spacing of their axes in mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Spacing = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The center line of a vessel mask, cut at its forks.
+
+    Attributes:
+        voxels: (N, 3) center-line voxels.
+        branch: (N,) number of the branch each belongs to.
+        links: (M, 2) pairs of branches that meet.
+    """
+
+    voxels: np.ndarray
+    branch: np.ndarray
+    links: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return int(self.branch.max()) + 1 if len(self.branch) else 0
+
+
+def hysteresis(probability: np.ndarray, high: float = 0.5, low: float = 0.3) -> np.ndarray:
+    """Voxels above `low` that connect (26 neighbors) through such voxels to one above `high`."""
+    import cc3d
+
+    parts = cc3d.connected_components(np.ascontiguousarray(probability > low), connectivity=26)
+    kept = np.zeros(int(parts.max()) + 1, bool)
+    kept[np.unique(parts[probability > high])] = True
+    kept[0] = False
+    return kept[parts]
+
+
+def drop_islands(
+    mask: np.ndarray, spacing: Spacing, least_ml: float = 0.1, near_mm: float = 3.0, near_ml: float = 0.02
+) -> np.ndarray:
+    """The mask without components below `least_ml`, unless they are within `near_mm` of the largest one.
+
+    Args:
+        near_ml: components below this go even beside the main tree.
+    """
+    import cc3d
+    import edt
+
+    parts, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)
+    if count == 0:
+        return mask.copy()
+    volume = np.bincount(parts.ravel(), minlength=count + 1) * (float(np.prod(spacing)) / 1000)
+    volume[0] = 0
+    kept = volume >= least_ml
+    kept[volume.argmax()] = True
+    doubtful = np.flatnonzero((volume >= near_ml) & ~kept)
+    if len(doubtful):
+        away = edt.edt(np.ascontiguousarray(parts != volume.argmax()), anisotropy=tuple(spacing), parallel=1)
+        candidates = np.isin(parts, doubtful)
+        nearest = np.full(count + 1, np.inf)
+        np.minimum.at(nearest, parts[candidates], away[candidates])
+        kept |= (nearest <= near_mm) & (volume >= near_ml)
+    kept[0] = False
+    return kept[parts]
+
+
+def find_branches(mask: np.ndarray) -> Branches:
+    """Thin the mask (Lee's 3D thinning), cut the center line at its forks, and note which branches meet."""
+    from scipy import ndimage
+    from skimage.morphology import skeletonize
+
+    line = skeletonize(mask) > 0
+    neighbors = ndimage.convolve(line.astype(np.uint8), np.ones((3, 3, 3), np.uint8), mode="constant") - 1
+    forks = line & (neighbors > 2)
+    around = np.ones((3, 3, 3), bool)
+    parts, count = ndimage.label(line & ~forks, around)
+    knots, knot_count = ndimage.label(forks, around)
+    voxels = np.argwhere(line)
+    branch = parts[line].astype(int) - 1
+    at_fork = branch < 0
+    branch[at_fork] = count + knots[line][at_fork] - 1
+    return Branches(voxels, branch, _links(parts, knots, count) if count + knot_count else np.zeros((0, 2), int))
+
+
+def _links(parts: np.ndarray, knots: np.ndarray, count: int) -> np.ndarray:
+    names = np.where(parts > 0, parts, 0) + np.where(knots > 0, knots + count, 0)
+    found = []
+    inner = tuple(slice(1, -1) for _ in range(3))
+    padded = np.pad(names, 1)
+    center = padded[inner]
+    for shift in np.ndindex(3, 3, 3):
+        moved = padded[tuple(slice(s, s + n) for s, n in zip(shift, names.shape, strict=True))]
+        meet = (center > 0) & (moved > center)
+        found.append(np.stack([center[meet], moved[meet]], 1))
+    return np.unique(np.concatenate(found), axis=0) - 1
+
+
+def separate_trees(
+    vessel: np.ndarray,
+    portal: np.ndarray,
+    hepatic: np.ndarray,
+    spacing: Spacing,
+    cava: np.ndarray | None = None,
+    agreement: float = 4.0,
+    most_evidence: float = 3.0,
+) -> np.ndarray:
+    """Which vessel voxels are portal: one name for each branch, chosen for the whole graph at once.
+
+    The sum over branches of the evidence against their name, plus `agreement` for each pair of meeting branches
+    with different names, is made least by a minimum cut (exact for two names).
+
+    Args:
+        vessel: bool, both trees together.
+        portal, hepatic: probabilities of the two.
+        spacing: mm.
+        cava: bool, vena cava; branches within 3 mm of it are taken for hepatic.
+        agreement: cost of a change of name where two branches meet, in log-odds of one voxel of center line.
+        most_evidence: log-odds of one voxel are cut to ± this.
+
+    Returns:
+        bool array, true where a vessel voxel is portal.
+    """
+    import edt
+    from scipy.spatial import cKDTree
+
+    if not vessel.any():
+        return np.zeros(vessel.shape, bool)
+    branches = find_branches(vessel)
+    if branches.count == 0:
+        return vessel & (portal > hepatic)
+    odds = np.clip(np.log((portal + 1e-3) / (hepatic + 1e-3)), -most_evidence, most_evidence)
+    where = np.argwhere(vessel)
+    scale = np.asarray(spacing, float)
+    nearest = cKDTree(branches.voxels * scale).query(where * scale)[1]
+    owner = branches.branch[nearest]
+    length = np.bincount(branches.branch, minlength=branches.count)
+    volume = np.maximum(np.bincount(owner, minlength=branches.count), 1)
+    evidence = np.bincount(owner, odds[vessel], branches.count) / volume * np.maximum(length, 1)
+    if cava is not None and cava.any():
+        away = edt.edt(np.ascontiguousarray(~cava), anisotropy=tuple(spacing), parallel=1)
+        at_cava = np.unique(branches.branch[away[tuple(branches.voxels.T)] <= 3.0])
+        evidence[at_cava] = np.minimum(evidence[at_cava], 0) - most_evidence * 4
+    is_portal = _least_cost(evidence, branches.links, agreement)
+    out = np.zeros(vessel.shape, bool)
+    out[vessel] = is_portal[owner]
+    return out
+
+
+def _least_cost(evidence: np.ndarray, links: np.ndarray, agreement: float) -> np.ndarray:
+    """Names (true = portal) of least total cost, by a minimum cut between a portal source and a hepatic sink."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+    count = len(evidence)
+    source, sink = count, count + 1
+    unit = 1000
+    strength = np.rint(np.abs(evidence) * unit).astype(np.int32)
+    for_portal = evidence > 0
+    heads = np.where(for_portal, source, np.arange(count))
+    tails = np.where(for_portal, np.arange(count), sink)
+    pair = np.full(2 * len(links), int(agreement * unit), np.int32)
+    rows = np.concatenate([heads, links[:, 0], links[:, 1]])
+    columns = np.concatenate([tails, links[:, 1], links[:, 0]])
+    values = np.concatenate([strength, pair])
+    graph = coo_matrix((values, (rows, columns)), shape=(count + 2, count + 2)).tocsr()
+    flow = maximum_flow(graph, source, sink).flow
+    rest = graph - flow
+    rest.data = np.maximum(rest.data, 0)
+    rest.eliminate_zeros()
+    reached = breadth_first_order(rest, source, directed=True, return_predecessors=False)
+    portal = np.zeros(count + 2, bool)
+    portal[reached] = True
+    return portal[:count]

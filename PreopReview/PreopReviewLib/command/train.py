@@ -1,0 +1,92 @@
+"""`preop train`, `preop evaluate-model` and `preop pack-model`: recipes, runs and packages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("train")(train)
+    app.command("evaluate-model")(evaluate_model)
+    app.command("pack-model")(pack)
+
+
+def register_models(models_app: typer.Typer) -> None:
+    """Adds `preop models pack`."""
+    models_app.command("pack")(pack)
+
+
+def train(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder.", show_default=False)],
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")] = "five-structures",
+    data: Annotated[str, typer.Option(help="phantoms, an nnU-Net raw folder, or a MONAI datalist.")] = "phantoms",
+    shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in the folder.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after so long.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+    package: Annotated[Path | None, typer.Option(help="Model package to start from (fine-tuning).")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the network.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+) -> None:
+    """Train a recipe; stop at any moment and go on with --resume. Log and curve are in the run folder."""
+    from PreopReviewLib.command.console import progress_bar
+    from PreopReviewLib.training.fit import RunSettings, start_run
+    from PreopReviewLib.training.recipe import load_recipe
+
+    chosen = load_recipe(recipe)
+    if iterations:
+        chosen = chosen.changed(schedule__iterations=iterations)
+    if rate:
+        chosen = chosen.changed(optimizer__learning_rate=rate)
+    settings = RunSettings(data, shapes or (), minutes, device, workers, threads)
+    if package is not None:
+        from PreopReviewLib.training.fine_tuning import start_from
+
+        chosen, settings.initial = start_from(chosen, package)
+    with progress_bar() as progress:
+        result = start_run(chosen, output, settings, resume, progress)
+    print(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, best Dice {result.best_score:.3f}")
+
+
+def evaluate_model(
+    model: Annotated[Path, typer.Argument(help="Model package, or run folder.", show_default=False)],
+    cases: Annotated[int, typer.Option(min=1, help="Held-out phantoms of each contrast.")] = 20,
+    contrasts: Annotated[str, typer.Option(help="Contrasts, separated by commas.")] = "hbp,ct",
+    anatomy: Annotated[Path | None, typer.Option(help="Label file of a real anatomy to paint.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for the figures.")] = None,
+) -> None:
+    """Dice of a five-structure model on held-out phantoms and on painted real anatomy (simulated images)."""
+    from LiverPlannerLib.five_evaluation import evaluate_five_structures, package_of
+    from PreopReviewLib.command.console import print_table, progress_bar
+
+    with progress_bar() as progress:
+        figures = evaluate_five_structures(package_of(model), cases, contrasts.split(","), anatomy, progress)
+    for test, values in figures.items():
+        rows = [(key, v["mean"], v["sd"], v["cases"]) for key, v in values.items()]
+        print_table(f"{test} (simulated images)", ["structure", "Dice", "SD", "cases"], rows)
+    if output:
+        output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def pack(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Package folder.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
+    version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    figures: Annotated[Path | None, typer.Option(help="JSON file of `preop evaluate-model`.")] = None,
+    command: Annotated[str, typer.Option(help="The command that made the run, for the card.")] = "",
+) -> None:
+    """Make a model package with a card from a run."""
+    from PreopReviewLib.training.pack import pack_run
+
+    measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
+    package = pack_run(run, output, name, version, checkpoint, command, measured)
+    print(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

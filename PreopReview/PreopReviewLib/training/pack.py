@@ -1,0 +1,140 @@
+"""From a run to a model package with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint
+from PreopReviewLib.training.recipe import Recipe, recipe_from_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from PreopReviewLib.models.package import ModelPackage
+
+LICENSE_TEXT = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use these files except in
+compliance with the License. You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, the files are distributed on an "AS IS" BASIS, WITHOUT
+WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the specific language governing
+permissions and limitations under the License.
+"""
+
+
+def pack_run(
+    run: Path,
+    folder: Path,
+    name: str | None = None,
+    version: str = "1.0.0",
+    checkpoint: str = "best",
+    command: str = "",
+    figures: Mapping[str, Any] | None = None,
+) -> ModelPackage:
+    """Write the averaged weights of a run as a package (fp16; batch-norm statistics stay fp32).
+
+    Args:
+        run: folder of `preop train`.
+        folder: of the package.
+        name: of the model; by default the recipe's.
+        checkpoint: "best" or "last".
+        command: what made the run, for the card.
+        figures: measured accuracy, for card and metadata.
+
+    Raises:
+        TrainingError: no such checkpoint.
+        OutputError: the package cannot be written.
+    """
+    from PreopReviewLib.models.package import write_package
+
+    kept = read_checkpoint(run / (BEST if checkpoint == "best" else LAST))
+    recipe = recipe_from_dict(kept["recipe"], str(run))
+    name = name or recipe.name
+    facts = {
+        "iterations": int(kept["iteration"]),
+        "minutes": round(float(kept["minutes"]), 1),
+        "samples": int(kept["iteration"]) * recipe["data.batch"],
+        "seed": recipe["training.seed"],
+        "data": kept.get("data", ""),
+        "shapes": list(kept.get("shapes", [])),
+        "validation": kept["history"][-1] if kept["history"] else {},
+        "command": command,
+    }
+    metadata = _metadata(recipe, name, version, facts, figures or {})
+    return write_package(folder, metadata, small_weights(kept["average"]), _card(metadata), LICENSE_TEXT)
+
+
+def small_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as fp16; running statistics stay fp32, whose squares would overflow fp16."""
+    import torch
+
+    keep = ("running_mean", "running_var", "num_batches_tracked")
+    return {
+        key: value if key.endswith(keep) or not value.is_floating_point() else value.to(torch.float16)
+        for key, value in state.items()
+    }
+
+
+def _metadata(
+    recipe: Recipe, name: str, version: str, facts: dict[str, Any], figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    synthetic = facts["data"] == "phantoms"
+    data = "synthesised images only" if synthetic else facts["data"]
+    arguments = recipe["network.arguments"]
+    block = arguments.get("block", 1) * 2 ** (len(arguments.get("widths", [0])) - 1)
+    return {
+        "name": name,
+        "version": version,
+        "task": "five-structures" if "portal_vein" in recipe["data.classes"] else "segmentation",
+        "description": recipe.title,
+        "license": "Apache-2.0",
+        "intended_use": "Research and teaching; a starting point for fine-tuning. Not validated on patients.",
+        "network": {"name": recipe["network.name"], "arguments": arguments},
+        "inference": {
+            "spacing_mm": recipe["data.spacing_mm"],
+            "classes": recipe["data.classes"],
+            "divisor": block,
+            "channels": ["parenchyma-normalised intensity", "signed distance to the liver surface"]
+            if synthetic
+            else ["intensity"],
+        },
+        "training": {"data": data, "recipe": recipe.as_dict(), **{k: v for k, v in facts.items() if k != "data"}},
+        "figures": dict(figures),
+    }
+
+
+def _card(metadata: Mapping[str, Any]) -> str:
+    training, figures = metadata["training"], metadata["figures"]
+    lines = [
+        f"# {metadata['name']} {metadata['version']}",
+        "",
+        f"{metadata['description']}. {metadata['intended_use']}",
+        "",
+        "## Training",
+        "",
+        f"- Data: {training['data']}; real liver shapes bent into phantoms: {', '.join(training['shapes']) or 'none'}.",
+        f"- Recipe `{training['recipe']['name']}`, seed {training['seed']}, {training['iterations']} iterations "
+        f"({training['samples']} samples), {training['minutes']} minutes.",
+    ]
+    if training["command"]:
+        lines += ["- Command:", "", "```", training["command"], "```"]
+    held_out = {k: v for k, v in training["validation"].items() if k not in ("minutes", "loss", "learning_rate")}
+    lines += ["", f"Held-out patches while training (Dice): {held_out}."]
+    if figures:
+        lines += ["", "## Measured", ""]
+        for test, values in figures.items():
+            lines += [f"**{test}**", "", "| structure | Dice, mean | SD | cases |", "| --- | --- | --- | --- |"]
+            lines += [f"| {k} | {v['mean']:.3f} | {v['sd']:.3f} | {v['cases']} |" for k, v in values.items()]
+            lines.append("")
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "The images it learned from are simulated. Figures on simulated images say how well the generator was "
+        "learned, not how good the model is on patients. It needs a liver mask.",
+        "",
+    ]
+    return "\n".join(lines)
