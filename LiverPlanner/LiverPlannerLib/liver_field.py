@@ -20,7 +20,7 @@ MAX_SIZE_MM = (408.0, 408.0, 489.0)
 TISSUE_HU, LUNG_HU = -150.0, -600.0
 MR_TISSUE = 0.01
 LIVER_HEIGHT_MM, ABOVE_DOME_MM, BELOW_HIP_MM = 400.0, 70.0, 20.0
-MIN_LUNG_ML = 100.0
+MIN_LUNG_ML = 400.0
 _GRID_MM = 3.0
 
 
@@ -70,10 +70,11 @@ def _height(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray, modality: 
 
 
 def _dome(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray) -> int | None:
-    """The slice where the lungs begin, from below, as the original finds it; None without lungs.
+    """The slice where the lungs begin, from below, as the original finds it; None where there is nothing to cut.
 
-    The higher of: where the profile of air inside the body passes half its range, and the base of that lung
-    whose base is higher.
+    The higher of: where the profile of the lungs passes half its range, and the base of that lung whose base is
+    higher. The original counts all air in the body, so that gas in the bowel can pass for a lung; here a lung is a
+    piece of air of some volume and of more height than is left above the dome anyway.
     """
     import cc3d
     from scipy import ndimage
@@ -81,11 +82,16 @@ def _dome(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray) -> int | Non
     inside = np.stack([ndimage.binary_fill_holes(s) for s in body])
     air = ndimage.binary_opening((small < LUNG_HU) & inside, np.ones((1, 3, 3)))
     pieces, count = cc3d.largest_k(air, k=2, connectivity=6, return_N=True)
-    voxel_ml = float(np.prod(step_mm)) / 1000
-    sizes = np.bincount(pieces.ravel(), minlength=3)[1:] * voxel_ml
-    if count == 0 or sizes.sum() < MIN_LUNG_ML:
+    lungs, bases = np.zeros(len(small)), []
+    for number in range(1, count + 1):
+        profile = (pieces == number).sum((1, 2))
+        slices = np.flatnonzero(profile)
+        ml = float(profile.sum() * np.prod(step_mm)) / 1000
+        if ml >= MIN_LUNG_ML and (slices[-1] - slices[0]) * step_mm[0] > ABOVE_DOME_MM:
+            bases.append(int(slices[0]))
+            lungs += profile
+    if not bases:
         return None
-    profile = ndimage.uniform_filter1d(air.sum((1, 2)).astype(float), 7, mode="constant")
-    above = np.flatnonzero(profile > profile.min() + 0.5 * np.ptp(profile))
-    bases = [int(np.flatnonzero((pieces == i).any((1, 2)))[0]) for i in (1, 2) if sizes[i - 1] > MIN_LUNG_ML / 4]
+    smooth = ndimage.uniform_filter1d(lungs, 7, mode="nearest")
+    above = np.flatnonzero(smooth > smooth.min() + 0.5 * np.ptp(smooth))
     return max([int(above[0]), *bases])

@@ -229,6 +229,4 @@ def _liver_region(seen: np.ndarray, chosen: list[int], shape: tuple[int, ...]) -
     box = ndimage.find_objects((parts == largest).astype(np.uint8))[0]
     limits = [(box[0].start, box[0].stop), (box[1].start, box[1].stop)]
     limits.append((chosen[box[2].start], chosen[box[2].stop - 1] + 1))
-    return tuple(
-        (max(a - m, 0), min(b + m, n)) for (a, b), m, n in zip(limits, LIVER_MARGIN, shape, strict=True)
-    )  # type: ignore[return-value]
+    return tuple((max(a - m, 0), min(b + m, n)) for (a, b), m, n in zip(limits, LIVER_MARGIN, shape, strict=True))  # type: ignore[return-value]

@@ -50,7 +50,9 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         factory: Callable[..., nn.Module] = getattr(import_module(module), attribute)
     except ImportError as error:
-        raise ModelError(f"The network {name} cannot be loaded ({error})", "Install the package with its dependencies") from error
+        raise ModelError(
+            f"The network {name} cannot be loaded ({error})", "Install the package with its dependencies"
+        ) from error
     unknown = set(arguments) - set(inspect.signature(factory).parameters)
     if unknown:
         raise ModelError(f"{name} has no argument {', '.join(sorted(unknown))}", "Check configs/metadata.json")

