@@ -43,6 +43,8 @@ class Scale:
         return np.clip(np.rint((values - self.low) / self.width), 0, last).astype(np.int64)
 
 
+_TAIL = 60  # bins
+
 HOUNSFIELD = Scale("HU", -200.0, 300.0, 1.0)
 RELATIVE = Scale("liver MAD", -50.0, 100.0, 0.25, sd_range=(0.5, 40.0))
 
@@ -142,9 +144,11 @@ def fit_gaussians(smoothed: np.ndarray, scale: Scale, iterations: int = 400) -> 
         iterations: at most that many steps.
     """
     # Single precision is twice as fast and moves M by some thousandths of a HU; rows are scaled to height 1 first.
-    x, height = scale.centers.astype(np.float32), smoothed.max(1)
-    smoothed = (smoothed / height[:, None]).astype(np.float32)
-    theta = _start(smoothed, scale)
+    theta, height = _start(smoothed, scale), smoothed.max(1)
+    theta[:, 0] /= height
+    used = _used(smoothed)
+    x = scale.centers[used].astype(np.float32)
+    smoothed = (smoothed[:, used] / height[:, None]).astype(np.float32)
     bell = _bell(x, theta)
     cost = _squared(smoothed - theta[:, :1].astype(np.float32) * bell)
     state = _State(np.arange(len(theta)), smoothed, theta, bell, cost, np.full(len(theta), 1e-3))
@@ -157,15 +161,21 @@ def fit_gaussians(smoothed: np.ndarray, scale: Scale, iterations: int = 400) -> 
         if not moving.all():
             state = state.keep(moving)
     peak, mean, sd = result[:, 0] * height, result[:, 1], np.exp(result[:, 2])
-    spread = _squared(smoothed - smoothed.mean(1, keepdims=True))
+    total = _squared(smoothed) - smoothed.sum(1, dtype=float) ** 2 / len(scale.centers)
     return GaussianFits(
         area=peak * np.sqrt(2 * np.pi) * sd,
         peak=peak,
         mean=mean,
         sd=sd,
         sd_corrected=np.sqrt(np.maximum(sd**2 - (scale.smoothing * scale.width) ** 2, 0.0)),
-        r2=1 - final / np.maximum(spread, 1e-12),
+        r2=1 - final / np.maximum(total, 1e-12),
     )
+
+
+def _used(smoothed: np.ndarray) -> slice:
+    """The bins that hold anything, with as many around them as a Gaussian's tail needs."""
+    hit = np.flatnonzero(smoothed.any(0))
+    return slice(max(int(hit[0]) - _TAIL, 0), int(hit[-1]) + 1 + _TAIL) if len(hit) else slice(0, 0)
 
 
 def _squared(residual: np.ndarray) -> np.ndarray:

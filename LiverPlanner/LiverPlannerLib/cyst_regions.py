@@ -25,6 +25,7 @@ class Regions:
         start: K-J-I place of the first voxel of `mask` in the image (may be -1).
         local: (n,) flat index of each lesion voxel in `mask`.
         index: (n,) its flat index in the image.
+        heads: positions in that list where a run along I begins.
         ids: (n,) its region, from 0; region 0 is the largest.
         count: number of regions.
         centroids: (count, 3) mean voxel coordinate in the image, K-J-I.
@@ -35,6 +36,7 @@ class Regions:
     start: np.ndarray
     local: np.ndarray
     index: np.ndarray
+    heads: np.ndarray
     ids: np.ndarray
     count: int
     centroids: np.ndarray
@@ -71,7 +73,7 @@ def find_regions(
     start = np.array([s.start - 1 for s in box])
     local = np.flatnonzero(mask)
     if len(local) == 0:
-        return Regions(array.shape, mask, start, local, local, local, 0, np.zeros((0, 3)))
+        return Regions(array.shape, mask, start, local, local, local, local, 0, np.zeros((0, 3)))
     # A run ends with its row, because of the margin.
     heads = np.append(0, np.flatnonzero(local[1:] != local[:-1] + 1) + 1)
     lengths = np.diff(heads, append=len(local))
@@ -87,6 +89,7 @@ def find_regions(
         start=start,
         local=local,
         index=local + np.repeat(shift, lengths),
+        heads=heads,
         ids=np.repeat(of_run, lengths),
         count=count,
         centroids=centroids / sizes[:, None],
@@ -100,9 +103,9 @@ def occupied_box(array: np.ndarray) -> tuple[slice, slice, slice]:
     per_word = 8 // array.itemsize
     exact = array.shape[2] % per_word != 0
     words = array if exact else array.view(np.uint64)
-    layers = _extent(words.reshape(len(words), -1).any(axis=1))
-    plane = np.bitwise_or.reduce(words[layers], axis=0)
-    rows, columns = _extent(plane.any(axis=1)), _extent(plane.any(axis=0))
+    plane = np.bitwise_or.reduce(words, axis=1)
+    layers, columns = _extent(plane.any(axis=1)), _extent(plane.any(axis=0))
+    rows = _extent(np.bitwise_or.reduce(words[layers, :, columns], axis=0).any(axis=1))
     if not exact:
         columns = slice(columns.start * per_word, columns.stop * per_word)
     return layers, rows, columns
@@ -154,7 +157,8 @@ def core_voxels(regions: Regions) -> np.ndarray:
     solid, at, ids = regions.mask.reshape(-1), regions.local, regions.ids
     _, rows, pitch = regions.mask.shape
     inner, hit, near = np.ones(len(ids), bool), np.empty(len(ids), bool), np.empty_like(at)
-    for step in (1, pitch, rows * pitch):  # neighbors by a face are of the same region
+    inner[regions.heads] = inner[regions.heads - 1] = False  # the ends of the runs: the last one is at -1
+    for step in (pitch, rows * pitch):  # neighbors by a face are of the same region
         for towards in (np.add, np.subtract):
             solid.take(towards(at, step, out=near), out=hit, mode="clip")  # the margin keeps all in range
             inner &= hit
