@@ -1,0 +1,172 @@
+"""`preop liver radiomics`: features of each structure; with a second label image, their agreement."""
+
+from __future__ import annotations
+
+import csv
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.radiomics import RadiomicsResult
+    from LiverPlannerLib.radiomics_agreement import FeatureAgreement
+
+
+class Modality(StrEnum):
+    """Which settings to use."""
+
+    auto = "auto"
+    ct = "ct"
+    mr = "mr"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the group `liver`."""
+    app.command("radiomics")(radiomics)
+    app.command("radiomics-agreement")(agreement)
+
+
+def radiomics(
+    image: Annotated[Path, typer.Argument(help="CT or MRI: an image file or a DICOM folder.", show_default=False)],
+    labels: Annotated[Path, typer.Argument(help="Label image or segmentation.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    modality: Annotated[
+        Modality, typer.Option(help="mr: z-score x 100, bins of 5; ct: HU, bins of 25; auto: by the image.")
+    ] = Modality.auto,
+    structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumour; all if absent.")] = None,
+    bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
+    spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Compute shape, first-order and texture features (IBSI) of each structure.
+
+    Writes features.csv and features.json, the latter with the settings and the version of the library. Exits with 3
+    if no structure has features.
+    """
+    from dataclasses import replace
+
+    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.radiomics import extract, settings_for
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, output_folder, progress_bar
+    from PreopReviewLib.errors import NothingFound
+
+    loaded = images.read_image(image)
+    kind = images.guess_modality(loaded) if modality is Modality.auto else modality.value
+    changes = {k: v for k, v in {"bin_width": bin_width, "spacing_mm": spacing}.items() if v is not None}
+    settings = replace(settings_for(kind), **changes)
+    found = read_structures(labels)
+    chosen = [s.strip() for s in structures.split(",")] if structures else None
+    with output_folder(out, overwrite) as folder:
+        mask = found.labels
+        if not images.same_grid(loaded, mask):
+            mask = images.resample_to(mask, loaded, "nearest")
+        with progress_bar(quiet) as progress:
+            result = extract(loaded, mask, settings, structures=chosen, progress=progress)
+        _write(result, folder)
+    emit(result.as_dict(), as_json, lambda: _show(result, out))
+    if not any(s.features for s in result.structures):
+        raise NothingFound("No structure has features", "; ".join(f"{s.key} {s.note}" for s in result.structures))
+
+
+def agreement(
+    first: Annotated[Path, typer.Argument(help="Folder of CASE/features.csv with one mask.", show_default=False)],
+    second: Annotated[Path, typer.Argument(help="The same cases with the other mask.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.", show_default=False)],
+    structure: Annotated[str, typer.Option(help="Key of the structure.")] = "liver",
+    form: Annotated[str, typer.Option(help="Form of the ICC.")] = "ICC(2,1)",
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+) -> None:
+    """Intraclass correlation of every feature between two masks of the same cases (Gross 2024)."""
+    from LiverPlannerLib.radiomics_agreement import feature_agreement
+    from PreopReviewLib.errors import OutputError, OutputExists
+
+    if out.exists() and not overwrite:
+        raise OutputExists(f"The file {out} is there already", "Give another one, or --overwrite to replace it")
+    one, two = read_features(first, structure), read_features(second, structure)
+    common = [case for case in one if case in two]
+    alone = sorted(set(one) ^ set(two))
+    result = feature_agreement([one[c] for c in common], [two[c] for c in common], form)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write_agreement(result, out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
+    print(f"{structure}: {result}.")
+    if alone:
+        print(f"In one of the two folders only, left out: {', '.join(alone)}.")
+    if result.left_out:
+        print(f"{len(result.left_out)} features left out, since they are not defined in every case.")
+    print(f"Written to {out}.")
+
+
+def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
+    """Case → feature → value, from CASE/features.csv as `preop liver radiomics` writes it.
+
+    Raises:
+        FileMissing, InputError: no folder, no such file in it, or the structure in none of them.
+    """
+    from PreopReviewLib.errors import FileMissing, InputError
+
+    if not folder.is_dir():
+        raise FileMissing(f"There is no folder {folder}", "Check the path")
+    cases = {}
+    for path in sorted(folder.glob("*/features.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [r for r in csv.DictReader(file) if r.get("structure") == structure and r.get("feature")]
+        if rows:
+            cases[path.parent.name] = {r["feature"]: float(r["value"] or "nan") for r in rows}
+    if not cases:
+        raise InputError(f"{folder} holds no features of {structure}", "Give a folder of CASE/features.csv")
+    return cases
+
+
+def _write(result: RadiomicsResult, folder: Path) -> None:
+    from LiverPlannerLib.radiomics_names import PYRADIOMICS, family_of
+
+    (folder / "features.json").write_text(json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")
+    with (folder / "features.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["structure", "family", "feature", "value", "pyradiomics_name", "note"])
+        for s in result.structures:
+            if s.note:
+                writer.writerow([s.key, "", "", "", "", s.note])
+            for name, value in s.features.items():
+                shown = repr(value) if value == value else ""
+                writer.writerow([s.key, family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
+
+
+def _write_agreement(result: FeatureAgreement, out: Path) -> None:
+    from LiverPlannerLib.radiomics_names import family_of
+
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["family", "feature", result.form, "low", "high", "cases", "note"])
+        for name, value in result.values.items():
+            defined = value.value == value.value
+            cells = [f"{v:.6f}" for v in (value.value, value.low, value.high)] if defined else ["", "", ""]
+            writer.writerow([family_of(name), name, *cells, value.cases, "" if defined else "n/a: no variation"])
+        for name, why in result.left_out.items():
+            writer.writerow([family_of(name), name, "", "", "", result.cases, f"n/a: {why}"])
+
+
+def _show(result: RadiomicsResult, out: Path) -> None:
+    from LiverPlannerLib.radiomics_names import FAMILIES, family_of
+    from LiverPlannerLib.structures import structure
+    from PreopReviewLib.command.console import print_table
+
+    families = list(FAMILIES.values())
+    rows = []
+    for s in result.structures:
+        counts = [sum(family_of(n) == f for n in s.features) for f in families]
+        rows.append([structure(s.key).name, s.voxels, *counts, s.note])
+    print_table("Features computed", ["structure", "voxels", *families, "note"], rows)
+    s = result.settings
+    scaling = f"z-score × {s.scale:g} + {s.shift:g}" if s.normalize else "intensities as they are"
+    print(f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
+    print(f"Written to {out}.")
