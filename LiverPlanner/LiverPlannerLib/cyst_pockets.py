@@ -1,8 +1,8 @@
 """A small cyst on the side of a large tumour: too small for the two-component test, found by place.
 
-The core of a tumour is averaged over blocks of 3 x 3 x 3 voxels. Blocks that are as dark as a simple cyst and far
-darker than the tumour are looked at closely. A pocket is split off where it lies on the region's surface; a dark
-center, as necrosis makes it, is left alone.
+The voxels of a tumour's core that are as dark as a simple cyst are counted in blocks of 3 x 3 x 3. Where a block
+has far more of them than noise explains, the surroundings are looked at closely. A pocket is split off where it
+lies on the region's surface; a dark center, as necrosis makes it, is left alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from LiverPlannerLib.cyst_split import MIN_PART_VOXELS, SMOOTHING
 
 BLOCK = 3  # voxels
 MIN_REGION_CORE = 1000  # a smaller tumour with a cyst on it is one for the two-component test
-MIN_BLOCK_VOXELS = 8
-SIGNIFICANCE = 4.0  # standard errors that a block must lie below the tumour
+MIN_DARK = 7  # voxels in a block
+SIGNIFICANCE = 4.0  # standard deviations above the number that noise explains
 ON_SURFACE = 0.35  # of a pocket's neighbors, the share outside the region; half for a cyst that just touches
 
 
@@ -30,32 +30,23 @@ def find_pockets(
         level, sd: (R,) core median and standard deviation; regions with NaN are not searched.
         dark: a pocket's core median is at most this.
     """
-    searched = np.isfinite(level)
-    chosen = np.flatnonzero(searched[regions.ids] & core) if searched.any() else np.zeros(0, int)
-    if not len(chosen):
-        return []
+    from scipy.special import ndtr
+
+    limit = np.where(np.isfinite(level), dark, -np.inf)
+    chosen = np.flatnonzero(values < limit[regions.ids])
+    chosen = chosen[core[chosen]]
     place = np.stack(np.unravel_index(regions.local[chosen], regions.mask.shape))
     grid = tuple(-(-n // BLOCK) for n in regions.mask.shape)
     block = np.ravel_multi_index(tuple(place // BLOCK), grid)
-    size = np.bincount(block, minlength=np.prod(grid))
-    mean = np.bincount(block, weights=values[chosen], minlength=np.prod(grid)) / np.maximum(size, 1)
-    suspicious = np.flatnonzero((size >= MIN_BLOCK_VOXELS) & (mean < dark + BLOCK))
-    if not len(suspicious):
-        return []
-    flag = np.zeros(np.prod(grid), bool)
-    flag[suspicious] = True
-    seeds = flag[block]
-    owner, where = regions.ids[chosen][seeds], place[:, seeds]
+    owner = regions.ids[chosen]
+    expected = BLOCK**3 * ndtr((dark - level[owner]) / np.maximum(sd[owner], 1e-6))
+    least = np.maximum(MIN_DARK, expected + SIGNIFICANCE * np.sqrt(expected))
+    seeds = np.bincount(block, minlength=1)[block] >= least
     found = []
-    for region in np.unique(owner):
-        mine = where[:, owner == region]
-        blocks = block[seeds][owner == region]
-        error = sd[region] / np.sqrt(size[blocks])
-        mine = mine[:, mean[blocks] < level[region] - SIGNIFICANCE * error]
-        if mine.shape[1]:
-            found += [
-                (int(region), *p) for p in _pockets(regions, int(region), values, core, mine, level[region], dark)
-            ]
+    for region in np.unique(owner[seeds]):
+        mine = place[:, seeds & (owner == region)]
+        pockets = _pockets(regions, int(region), values, core, mine, float(level[region]), dark)
+        found += [(int(region), *pocket) for pocket in pockets]
     return found
 
 
