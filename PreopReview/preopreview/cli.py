@@ -14,6 +14,9 @@ GROUPS = (
     "LiverPlannerLib.commands",
     "LiverPlannerLib.commands.demo",
     "PreopReviewLib.command.image",
+    "PreopReviewLib.command.models",
+    "PreopReviewLib.command.phantom",
+    "PreopReviewLib.command.train",
     "PreopReviewLib.command.evaluate",
 )
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-TOPICS = ("plan", "cysts", "branches", "volumetry", "margins", "compare", "cohort", "measure")
+TOPICS = ("plan", "cysts", "branches", "volumetry", "margins", "radiomics", "compare", "measure", "cohort")
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.train import pack
+
 _JSON = typer.Option("--json", help="Print JSON.")
 _NAME = typer.Argument(help="Name of a model, as in the list.", show_default=False)
 
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("info")(info)
     group.command("install")(install)
     group.command("remove")(remove)
+    group.command("pack")(pack)
     app.add_typer(group, name="models")
 
 

@@ -13,12 +13,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("train")(train)
     app.command("evaluate-model")(evaluate_model)
-    app.command("pack-model")(pack)
-
-
-def register_models(models_app: typer.Typer) -> None:
-    """Adds `preop models pack`."""
-    models_app.command("pack")(pack)
 
 
 def train(
