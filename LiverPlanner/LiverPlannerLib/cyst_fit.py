@@ -78,10 +78,15 @@ class Mixtures:
     bic_gain: np.ndarray
 
 
-def histograms(bins: np.ndarray, ids: np.ndarray, count: int, scale: Scale) -> np.ndarray:
-    """(count, bins) voxel counts from the bin and the region of each voxel."""
+def histograms(
+    bins: np.ndarray, ids: np.ndarray, core: np.ndarray, count: int, scale: Scale
+) -> tuple[np.ndarray, np.ndarray]:
+    """(count, bins) voxel counts, of all and of the core voxels, from bin, region and core flag of each voxel."""
     width = len(scale.centers)
-    return np.bincount(ids * width + bins, minlength=count * width).reshape(count, width)
+    cell = ids * width
+    cell += bins
+    found = (np.bincount(c, minlength=count * width).reshape(count, width) for c in (cell, cell[core]))
+    return tuple(found)  # type: ignore[return-value]
 
 
 def quantile(counts: np.ndarray, scale: Scale, share: float) -> np.ndarray:
@@ -221,7 +226,7 @@ def _step(state: _State, scale: Scale, x: np.ndarray) -> np.ndarray:
     return ~settled
 
 
-def fit_mixtures(counts: np.ndarray, scale: Scale, iterations: int = 40) -> Mixtures:
+def fit_mixtures(counts: np.ndarray, scale: Scale, iterations: int = 30) -> Mixtures:
     """Two Gaussians in each histogram by expectation-maximization, compared with one by BIC.
 
     Args:

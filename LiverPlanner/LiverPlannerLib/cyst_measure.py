@@ -41,14 +41,13 @@ def measure(found: Regions, values: np.ndarray, settings: Settings, source: sitk
         source: the lesion image, for its geometry.
     """
     scale, bins, core = settings.scale, settings.scale.bin_of(values), core_voxels(found)
-    core_counts = cyst_fit.histograms(bins[core], found.ids[core], found.count, scale)
+    counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
     gains, origin = {}, {}
     if split and found.count:
         gains, cuts = _touching(core_counts, settings)
         found, core, origin = _split(found, values, core, cuts, _searched(core_counts, cuts, settings))
         if origin:
-            core_counts = cyst_fit.histograms(bins[core], found.ids[core], found.count, scale)
-    counts = cyst_fit.histograms(bins, found.ids, found.count, scale)
+            counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
     regions = _regions(found, values, counts, core_counts, scale, source)
     for n in set(gains) | set(origin):
         parent = origin[n] + 1 if n in origin else None

@@ -71,7 +71,7 @@ def find_regions(
     for value in values[1:]:
         inside |= part == value
     start = np.array([s.start - 1 for s in box])
-    local = np.flatnonzero(mask)
+    local = _set_voxels(mask)
     if len(local) == 0:
         return Regions(array.shape, mask, start, local, local, local, local, 0, np.zeros((0, 3)))
     # A run ends with its row, because of the margin.
@@ -94,6 +94,15 @@ def find_regions(
         count=count,
         centroids=centroids / sizes[:, None],
     )
+
+
+def _set_voxels(mask: np.ndarray) -> np.ndarray:
+    """`np.flatnonzero` for a mask that is nearly empty: words of eight voxels first."""
+    flat = mask.reshape(-1)
+    whole = len(flat) // 8 * 8
+    words = np.flatnonzero(flat[:whole].view(np.uint64))
+    inside = np.flatnonzero(flat[:whole].reshape(-1, 8)[words])
+    return np.append(words[inside >> 3] * 8 + (inside & 7), whole + np.flatnonzero(flat[whole:]))
 
 
 def occupied_box(array: np.ndarray) -> tuple[slice, slice, slice]:

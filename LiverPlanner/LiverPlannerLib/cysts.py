@@ -167,33 +167,38 @@ def filter_cysts(
             "Check that it is a mask of lesions and not of the body or of everything",
         )
     settings, warnings = _settings(array, labels, is_labels, liver_mask, rule, modality, threshold, relative_threshold)
+    ml = len(found.index) * images.voxel_ml(lesions)
+    if lesions_are == "auto" and not is_labels and ml > MASK_ML:
+        warnings.append(f"The image of 0 and 1 was taken for a lesion mask of {ml:.0f} ml; is it a liver?")
     values = array.reshape(-1)[found.index]
     checks.require_finite(values)
     if settings.relative:
         values = (values - settings.liver.median) / settings.liver.mad
-    measured = measure(found, values, settings, lesions, split_touching and rule == "robust")
+    result = _filtered(found, values, settings, lesions, is_labels, warnings, split_touching and rule == "robust")
+    return result.with_overrides(overrides) if overrides else result
+
+
+def _filtered(
+    found: Regions,
+    values: np.ndarray,
+    settings: Settings,
+    lesions: sitk.Image,
+    is_labels: bool,
+    warnings: list[str],
+    split: bool,
+) -> CystResult:
+    measured = measure(found, values, settings, lesions, split)
     if found.count == 0:
         warnings.append("There is no lesion in the mask, so nothing was filtered")
-    ml = len(found.index) * images.voxel_ml(lesions)
-    if lesions_are == "auto" and not is_labels and ml > MASK_ML:
-        warnings.append(f"The image of 0 and 1 was taken for a lesion mask of {ml:.0f} ml; is it a liver?")
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
         warnings.append(
             f"Tumour and cyst seem to touch in {len(set(measured.origin.values()))} region(s), "
             f"split by intensity into {pairs}"
         )
-    result = CystResult(
-        [cyst_rules.decided(r, settings) for r in measured.regions],
-        warnings,
-        settings,
-        measured.counts,
-        measured.core_counts,
-        measured.found,
-        lesions,
-        is_labels,
-    )
-    return result.with_overrides(overrides) if overrides else result
+    decided = [cyst_rules.decided(r, settings) for r in measured.regions]
+    counts, core_counts = measured.counts, measured.core_counts
+    return CystResult(decided, warnings, settings, counts, core_counts, measured.found, lesions, is_labels)
 
 
 def _settings(

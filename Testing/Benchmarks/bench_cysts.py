@@ -121,7 +121,7 @@ def fitted_by_scipy(case: Lesions) -> np.ndarray:
 
     found = find_regions(images.array_of(case.labels), (2,))
     bins = HOUNSFIELD.bin_of(images.array_of(case.image).reshape(-1)[found.index])
-    smoothed = smooth(histograms(bins, found.ids, found.count, HOUNSFIELD), HOUNSFIELD)
+    smoothed = smooth(histograms(bins, found.ids, bins < 0, found.count, HOUNSFIELD)[0], HOUNSFIELD)
     x = HOUNSFIELD.centers
     return np.array([curve_fit(gaussian, x, h, p0=(h.sum(), (h @ x) / h.sum(), 25.0))[0][1] for h in smoothed])
 
