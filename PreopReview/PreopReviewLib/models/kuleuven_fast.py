@@ -32,6 +32,11 @@ Region = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Step = Callable[[float], None]
 """Called between parts of the work with the fraction done; may raise to stop."""
 
+
+def _no_step(fraction: float) -> None:
+    """The step of a caller that does not want to know."""
+
+
 SLICE_STEP = 7
 LIVER_MARGIN = (8, 8, 9)
 _CHUNK = 24
@@ -71,7 +76,7 @@ class _Field:
 
 
 def liver_probability(
-    network: KuLeuvenLiverUNet, image: Tensor, canvas: tuple[int, int, int], step: Step = lambda fraction: None
+    network: KuLeuvenLiverUNet, image: Tensor, canvas: tuple[int, int, int], step: Step = _no_step
 ) -> Tensor:
     """The probability of liver at each voxel of a preprocessed image.
 

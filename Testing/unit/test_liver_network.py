@@ -1,0 +1,165 @@
+"""The liver: its fast network against the plain one, preparation, post-processing, and real images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib import liver, liver_field
+from PreopReviewLib import images, models
+from PreopReviewLib.errors import Cancelled, InputError, ModelError, ModelUnavailable, NothingFound
+from PreopReviewLib.progress import CancelToken
+
+torch = pytest.importorskip("torch")
+
+CANVAS = (54, 54, 54)
+
+
+@pytest.fixture(scope="module")
+def network():
+    from PreopReviewLib.models.kuleuven_networks import KuLeuvenLiverUNet
+
+    torch.manual_seed(3)
+    return KuLeuvenLiverUNet((4, 6, 8, 10)).requires_grad_(False).eval()
+
+
+@pytest.fixture(scope="module")
+def real() -> models.ModelPackage:
+    try:
+        return models.find_package("kuleuven-liver")
+    except ModelUnavailable as error:
+        pytest.skip(str(error))
+
+
+def padded(image):
+    full = torch.zeros(CANVAS)
+    start = [s // 2 - n // 2 for s, n in zip(CANVAS, image.shape, strict=True)]
+    full[tuple(slice(s, s + n) for s, n in zip(start, image.shape, strict=True))] = image
+    return full[None, None], start
+
+
+def test_output_is_thirteen_voxels_less_on_each_side(network) -> None:
+    assert network(torch.zeros(1, 1, 54, 81, 54)).shape == (1, 1, 28, 55, 28)
+
+
+def test_the_first_level_on_the_image_box_equals_the_one_on_the_whole_canvas(network) -> None:
+    from PreopReviewLib.models import kuleuven_fast
+    from PreopReviewLib.models.kuleuven_networks import moments, normalize
+
+    image = torch.rand(20, 17, 12) - 0.5
+    full, start = padded(image)
+    field, pooled = kuleuven_fast._encode_image(network, image, CANVAS, start)
+    first, second = network.down[0]
+    expected = second(normalize(first(full)))
+    inner = expected[:, :, 13:-13, 13:-13, 13:-13]
+    assert torch.allclose(pooled, torch.nn.functional.max_pool3d(expected, 3), atol=1e-5)
+    assert torch.allclose(field.region(((13, 41),) * 3), inner, atol=1e-5)
+    for ours, plain in zip(field.moments_in(13), moments(inner), strict=True):
+        assert torch.allclose(ours, plain, atol=1e-5)
+
+
+def test_regions_put_together_equal_the_plain_network_for_equal_statistics(network) -> None:
+    from PreopReviewLib.models import kuleuven_fast
+    from PreopReviewLib.models.kuleuven_networks import moments, normalize
+
+    image = torch.rand(21, 16, 14) - 0.5
+    full, start = padded(image)
+    plain = torch.sigmoid(network(full))[0, 0]
+    skip, pooled = kuleuven_fast._encode_image(network, image, CANVAS, start)
+    decoder = kuleuven_fast._Decoder(network, skip, kuleuven_fast._coarse_levels(network, pooled), 13)
+    whole = ((0, 28),) * 3
+    x = decoder._joined(whole)
+    decoder.statistics = [moments(x)]
+    x = decoder.first(normalize(x))
+    decoder.statistics.append(moments(x))
+    decoder.statistics.append(moments(decoder.second(normalize(x))))
+    parts = [decoder.probability(((a, a + 7), (0, 28), (0, 28))) for a in range(0, 28, 7)]
+    assert torch.allclose(torch.cat(parts), plain, atol=1e-4)
+
+
+def test_pieces_on_thin_bridges_are_cut_off_and_holes_of_the_grid_are_not() -> None:
+    probability = np.zeros((60, 30, 30), np.float32)
+    probability[5:30, 5:25, 5:25] = 0.9
+    probability[36:50, 8:22, 8:22] = 0.9  # a neighbor
+    probability[30:36, 14:18, 14:18] = 0.9  # the bridge
+    kept = liver.liver_component(probability) & (probability > 0.5)
+    assert kept[10:28, 8:22, 8:22].all()
+    assert not kept[40:48].any()
+
+
+def test_the_network_grid_covers_the_cropped_image() -> None:
+    array = np.full((40, 60, 64), -1000, np.int16)
+    array[:, 10:50, 8:56] = 40
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4.0, 4.0, 5.0))
+    image.SetOrigin((10, -20, 30))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    prepared = liver.prepare(image, "CT")
+    back = sitk.Resample(
+        liver._as_image((prepared.values > -0.4).astype(np.float32), prepared.image),
+        image,
+        sitk.Transform(),
+        sitk.sitkLinear,
+    )
+    body, found = array > -150, sitk.GetArrayFromImage(back) > 0.5
+    assert not (found & ~body).any()
+    # The mask of the body is eroded, so one voxel is lost on each side, as in the original; nothing is shifted.
+    assert found[:, 11:49, 9:55].all()
+
+
+def test_the_image_is_cut_above_the_lung_bases_and_far_below() -> None:
+    array = np.full((240, 60, 80), -1000, np.int16)
+    array[:, 10:50, 10:70] = 40
+    array[160:, 15:45, 15:35] = -850
+    array[160:, 15:45, 45:65] = -850
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4.0, 4.0, 4.0))
+    box = liver_field.abdomen_box(images.orient(image, "RAS"), "CT")
+    assert box.stop[0] == pytest.approx(160 + 70 / 4, abs=3)
+    assert (box.stop[0] - box.start[0]) * 4 <= 408
+
+
+def test_a_bad_modality_model_or_cancel_is_said_before_any_work(tmp_path: Path, real) -> None:
+    image = sitk.Image(20, 20, 20, sitk.sitkInt16)
+    with pytest.raises(InputError, match="modality"):
+        liver.segment_liver(image, "PET", real)
+    wrong = models.ModelPackage(real.folder, {**real.metadata, "network": {"name": "UNet", "arguments": {}}})
+    with pytest.raises(ModelError, match="not KuLeuvenLiverUNet"):
+        liver.segment_liver(image, "CT", wrong)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        liver.segment_liver(image, "CT", real, cancel=token)
+
+
+def test_no_liver_is_an_error_and_not_an_empty_mask(real, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.full((20, 30, 30), -1000, np.int16)
+    array[:, 8:22, 8:22] = -80
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((5.0, 5.0, 5.0))
+    monkeypatch.setattr(liver, "_predict", lambda p, prepared, *rest: np.full(prepared.values.shape, 0.4, np.float32))
+    with pytest.raises(NothingFound):
+        liver.segment_liver(image, "CT", real, "cpu")
+
+
+def dice_of(name: str, labels: str, modality: str, folder: Path, package: models.ModelPackage) -> float:
+    image = images.read_image(folder / "totalsegmentator" / name)
+    reference = images.resample_to(images.read_labels(folder / "totalsegmentator" / labels), image, "nearest")
+    result = liver.segment_liver(image, modality, package, "cpu")
+    assert images.same_grid(result.mask, image)
+    a, b = images.array_of(result.mask) > 0, images.array_of(reference) == 5
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+@pytest.mark.slow
+def test_a_real_ct_has_the_liver_where_the_labels_say(shared_data: Path, real) -> None:
+    assert dice_of("ct_3mm.nii.gz", "ct_3mm_seg117.nii.gz", "CT", shared_data, real) >= 0.95
+
+
+@pytest.mark.slow
+def test_thin_slabs_of_mr_and_ct_have_a_liver(shared_data: Path, real) -> None:
+    assert dice_of("mr_3mm_slab.nii.gz", "mr_3mm_slab_seg.nii.gz", "MR", shared_data, real) >= 0.8
+    assert dice_of("ct_dicom", "ct_dicom_seg117.nii.gz", "CT", shared_data, real) >= 0.8
