@@ -1,4 +1,4 @@
-"""`preop train`, `preop evaluate-model` and `preop pack-model`: recipes, runs and packages."""
+"""`preop train`, `preop evaluate-model` and `preop models pack`: recipes, runs and packages."""
 
 from __future__ import annotations
 
