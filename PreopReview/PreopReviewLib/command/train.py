@@ -22,9 +22,10 @@ def train(
     shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run in the folder.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after so long.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+    settings_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE for a field of the recipe, e.g. training.ema=0.9.")
+    ] = None,
     package: Annotated[Path | None, typer.Option(help="Model package to start from (fine-tuning).")] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the network.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
@@ -34,11 +35,7 @@ def train(
     from PreopReviewLib.training.fit import RunSettings, start_run
     from PreopReviewLib.training.recipe import load_recipe
 
-    chosen = load_recipe(recipe)
-    if iterations:
-        chosen = chosen.changed(schedule__iterations=iterations)
-    if rate:
-        chosen = chosen.changed(optimizer__learning_rate=rate)
+    chosen = load_recipe(recipe).set_from_words(settings_ or ())
     settings = RunSettings(data, shapes or (), minutes, device, workers, threads)
     if package is not None:
         from PreopReviewLib.training.fine_tuning import start_from

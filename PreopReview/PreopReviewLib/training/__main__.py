@@ -18,14 +18,12 @@ def main() -> None:
     parser.add_argument("--shapes", action="append", default=[], metavar="FILE:LABEL")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--minutes", type=float)
-    parser.add_argument("--iterations", type=int)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
-    recipe = load_recipe(given.recipe)
-    if given.iterations:
-        recipe = recipe.changed(schedule__iterations=given.iterations)
+    recipe = load_recipe(given.recipe).set_from_words(given.set)
     settings = RunSettings(given.data, given.shapes, given.minutes, given.device, given.workers, given.threads)
 
     def show(fraction: float, words: str) -> None:

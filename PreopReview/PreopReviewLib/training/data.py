@@ -159,7 +159,7 @@ def _collate(samples: list[Sample]) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(np.stack([target for _, target in samples]))
 
 
-def _one_thread(worker: int) -> None:
+def _one_thread(_worker: int) -> None:
     import torch
 
     torch.set_num_threads(1)

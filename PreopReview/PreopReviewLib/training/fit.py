@@ -21,7 +21,6 @@ from PreopReviewLib.training.losses import build_loss, over_scales
 from PreopReviewLib.training.recipe import Recipe, recipe_from_dict
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 
@@ -77,9 +76,6 @@ class Trainer:
         recipe: what to train.
         run: folder for checkpoints, log and pool.
         settings: device, time and data.
-
-    Raises:
-        TrainingError: the folder holds a run of another recipe.
     """
 
     def __init__(self, recipe: Recipe, run: Path, settings: RunSettings) -> None:
@@ -110,8 +106,6 @@ class Trainer:
     def resume(self) -> None:
         """Take up the run in the folder exactly where its last checkpoint left it."""
         kept = read_checkpoint(self.run_folder / LAST)
-        if kept.get("recipe", {}).get("name") != self.recipe.name:
-            raise TrainingError(f"{self.run_folder} holds a run of another recipe", "Choose another folder")
         self.network.load_state_dict(kept["network"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.average = {k: v.to(self.device) for k, v in kept["average"].items()}
@@ -296,15 +290,16 @@ def start_run(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> RunResult:
-    """Train in a folder: a new run, or the going on of one.
+    """Train in a folder: a new run, or the going on of one with its own recipe.
+
+    A resumed run takes over only the fields that were set on the command line (such as the iterations).
 
     Raises:
         TrainingError: a run is there already and `resume` is false, or it is of another recipe.
     """
     if resume:
         kept = read_checkpoint(run / LAST)
-        longer = recipe["schedule.iterations"]
-        recipe = recipe_from_dict(kept["recipe"], str(run / LAST)).changed(schedule__iterations=longer)
+        recipe = recipe_from_dict(kept["recipe"], str(run / LAST)).with_changes_of(recipe)
     elif (run / LAST).exists():
         raise TrainingError(f"{run} holds a run already", "Add --resume, or choose another folder")
     trainer = Trainer(recipe, run, settings)

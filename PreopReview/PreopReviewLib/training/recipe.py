@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from PreopReviewLib.errors import InputError
 
 PAPER, DEFAULT = "paper", "default"
+COMMAND_LINE = "set on the command line"
 
 REQUIRED = (
     "data.kind",
@@ -79,8 +80,35 @@ class Recipe:
         """A copy with other values (keys with `__` for the dot), marked as our own."""
         fields = dict(self.fields)
         for key, value in values.items():
-            fields[key.replace("__", ".")] = Field(value, DEFAULT, "set on the command line")
+            fields[key.replace("__", ".")] = Field(value, DEFAULT, COMMAND_LINE)
         return replace(self, fields=fields)
+
+    def with_changes_of(self, other: Recipe) -> Recipe:
+        """This recipe with the fields that were set on the command line for the other.
+
+        Raises:
+            InputError: the other is another recipe.
+        """
+        if other.name != self.name:
+            raise InputError(f"The run is one of {self.name}, not of {other.name}", "Choose another folder or recipe")
+        changes = {k: f for k, f in other.fields.items() if f.section == COMMAND_LINE}
+        return replace(self, fields={**self.fields, **changes})
+
+    def set_from_words(self, words: Sequence[str]) -> Recipe:
+        """A copy with `key=value` settings, values in YAML.
+
+        Raises:
+            InputError: not of that form, or a key that the recipe does not have.
+        """
+        import yaml
+
+        values = {}
+        for word in words:
+            key, equals, text = word.partition("=")
+            if not equals or key not in self.fields:
+                raise InputError(f"{word!r} sets no field of {self.name}", "Write for example schedule.iterations=500")
+            values[key.replace(".", "__")] = yaml.safe_load(text)
+        return self.changed(**values)
 
     def as_dict(self) -> dict[str, Any]:
         """The form of the YAML file."""

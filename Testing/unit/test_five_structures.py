@@ -1,0 +1,164 @@
+"""The network inside a given liver: geometry, refusal of bad input, post-processing, package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib.five_evaluation import evaluate_five_structures, painted_anatomy, summary
+from LiverPlannerLib.five_structures import segment_structures, shipped_package, tidy_probabilities
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import Cancelled, GeometryError, ModelError, NothingFound
+from PreopReviewLib.models import networks, write_package
+from PreopReviewLib.models.liver_channels import liver_channels
+from PreopReviewLib.phantoms.liver import make_liver_phantom
+from PreopReviewLib.phantoms.tissues import CLASSES
+from PreopReviewLib.progress import CancelToken
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_liver_phantom(21, "ct", (80, 72, 64), 3.2)
+
+
+@pytest.fixture(scope="module")
+def liver(phantom):
+    return images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
+
+
+@pytest.fixture(scope="module")
+def random_package(tmp_path_factory):
+    arguments = {"in_channels": 2, "out_channels": len(CLASSES), "widths": [4, 8], "block": 2}
+    torch.manual_seed(1)
+    metadata = {
+        "name": "random",
+        "version": "0",
+        "task": "five-structures",
+        "description": "random weights",
+        "license": "Apache-2.0",
+        "intended_use": "tests",
+        "network": {"name": "ResidualUNet3D", "arguments": arguments},
+        "inference": {"spacing_mm": 2.0, "classes": list(CLASSES), "divisor": 4},
+    }
+    network = networks.build("ResidualUNet3D", arguments)
+    folder = tmp_path_factory.mktemp("models") / "random"
+    return write_package(folder, metadata, network.state_dict(), "# random", "Apache-2.0")
+
+
+def test_labels_lie_on_the_source_grid_and_fill_the_liver(phantom, liver, random_package):
+    found = segment_structures(phantom.image, liver, random_package)
+    assert images.same_grid(found.labels, phantom.image)
+    labels = images.array_of(found.labels)
+    assert set(np.unique(labels)) <= {0, 1, 2, 3, 4, 5, 6, 7}
+    assert (labels[images.array_of(liver) > 0] > 0).all()
+    assert found.model == "random 0"
+    assert any("not validated" in note for note in found.notes)
+
+
+def test_a_scan_stored_in_another_orientation_gives_the_labels_of_the_straight_one(phantom, liver, random_package):
+    straight = images.array_of(segment_structures(phantom.image, liver, random_package).labels)
+    turned_image, turned_mask = (sitk.DICOMOrient(i, "RPI") for i in (phantom.image, liver))
+    turned = segment_structures(turned_image, turned_mask, random_package).labels
+    back = images.array_of(sitk.DICOMOrient(turned, "LPS"))
+    assert (back == straight).mean() > 0.999
+
+
+def test_scaling_and_shifting_the_intensities_changes_nothing(phantom, liver, random_package):
+    one = images.array_of(segment_structures(phantom.image, liver, random_package).labels)
+    other = images.array_of(segment_structures(phantom.image * 3.0 + 500.0, liver, random_package).labels)
+    assert (one == other).mean() > 0.999
+
+
+def test_channels_center_the_parenchyma_and_hide_what_is_far_away():
+    rng = np.random.default_rng(0)
+    liver = np.zeros((40, 40, 40), bool)
+    liver[12:28, 12:28, 12:28] = True
+    image = np.where(liver, 100.0, -500.0) + rng.normal(0, 10, liver.shape)
+    shown = liver_channels(image.astype(np.float32), liver, 2.0)
+    assert abs(np.median(shown[0][liver])) < 0.02
+    assert (shown[0][:5] == 0).all()
+    assert shown[1].max() == pytest.approx(16 / 16, abs=0.1)
+    assert shown[1].min() == -1
+
+
+def test_bad_input_is_refused(phantom, liver, random_package):
+    with pytest.raises(NothingFound, match="empty"):
+        segment_structures(phantom.image, liver * 0, random_package)
+    moved = sitk.Image(liver)
+    moved.SetOrigin([0, 0, 99])
+    with pytest.raises(GeometryError):
+        segment_structures(phantom.image, moved, random_package)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        segment_structures(phantom.image, liver, random_package, cancel=token)
+
+
+def test_a_package_for_another_task_is_refused(phantom, liver, tmp_path):
+    metadata = {
+        "name": "other",
+        "version": "0",
+        "task": "liver",
+        "description": "no grid",
+        "license": "Apache-2.0",
+        "intended_use": "tests",
+        "network": {"name": "ResidualUNet3D", "arguments": {"in_channels": 1, "out_channels": 2, "widths": [4, 8]}},
+    }
+    network = networks.build("ResidualUNet3D", metadata["network"]["arguments"])
+    package = write_package(tmp_path / "other", metadata, network.state_dict(), "# other", "Apache-2.0")
+    with pytest.raises(ModelError, match="other"):
+        segment_structures(phantom.image, liver, package)
+
+
+def test_a_liver_of_one_slice_or_at_the_border_is_no_crash(phantom, liver, random_package):
+    thin = sitk.Image(liver) * 0
+    middle = liver.GetSize()[2] // 2
+    thin[:, :, middle : middle + 1] = liver[:, :, middle : middle + 1]
+    assert images.array_of(segment_structures(phantom.image, thin, random_package).labels).any()
+    border = phantom.image[20:50, 20:50, 20:40]
+    everything = images.image_like(np.ones(border.GetSize()[::-1], np.uint8), border)
+    assert (images.array_of(segment_structures(border, everything, random_package).labels) > 0).all()
+
+
+def test_tidying_keeps_a_decision_and_removes_specks():
+    shares = np.zeros((len(CLASSES), 24, 24, 40), np.float32)
+    shares[0] = 1
+    at = CLASSES.index
+    shares[:, 8:13, 8:13, 4:36] = 0
+    shares[at("portal_vein"), 8:13, 8:13, 4:36] = 0.9
+    shares[at("hepatic_vein"), 8:13, 8:13, 4:36] = 0.1
+    shares[at("portal_vein"), 8:13, 8:13, 14:18], shares[at("hepatic_vein"), 8:13, 8:13, 14:18] = 0.3, 0.7
+    shares[at("tumour"), 2, 2, 2], shares[0, 2, 2, 2] = 0.9, 0.1
+    decided = tidy_probabilities(shares, list(CLASSES), [2.0, 2.0, 2.0]).argmax(0)
+    assert (decided[9:12, 9:12, 6:34] == at("portal_vein")).all()
+    assert decided[2, 2, 2] == 0
+
+
+def test_a_summary_counts_only_cases_that_have_the_structure():
+    rows = [{"tumour": 0.5}, {"tumour": float("nan")}, {"tumour": 0.7}]
+    assert summary(rows)["tumour"] == {"mean": 0.6, "sd": 0.1414, "cases": 2}
+
+
+def test_evaluation_names_tests_and_structures(random_package):
+    figures = evaluate_five_structures(random_package, 1, ["ct"])
+    assert {"portal_vein", "hepatic_vein", "portal_vein, main"} <= set(figures["1 held-out phantoms, ct"])
+
+
+def test_the_real_anatomy_is_painted_with_its_own_truth(shared_data):
+    image, mask, truth = painted_anatomy(shared_data / "liver_anatomy" / "labels_1.5mm.nii.gz", "ct")
+    values, labels = images.array_of(image), images.array_of(truth)
+    portal = labels == structure("portal_vein").label
+    assert portal.sum() * images.voxel_ml(truth) == pytest.approx(27.4, abs=0.5)
+    assert np.median(values[portal]) > np.median(values[labels == 1])
+    assert images.array_of(mask)[portal].all()
+
+
+def test_the_shipped_model_finds_most_of_the_tumour_and_vessels_of_a_held_out_phantom():
+    package = shipped_package()
+    assert package.size_bytes < 16e6
+    figures = evaluate_five_structures(package, 2, ["ct"])["2 held-out phantoms, ct"]
+    assert figures["portal or hepatic vein"]["mean"] > 0.3

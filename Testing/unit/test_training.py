@@ -1,0 +1,215 @@
+"""Recipes, losses, samples, and the loop: resumed exactly, killed, fine-tuned."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from PreopReviewLib.errors import InputError, OutputError, TrainingError
+from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED
+from PreopReviewLib.training import checkpoint
+from PreopReviewLib.training.checkpoint import LAST, read_checkpoint, save_checkpoint
+from PreopReviewLib.training.data import Numbered, training_source
+from PreopReviewLib.training.fit import RunSettings, learning_rate, start_run
+from PreopReviewLib.training.phantom_data import PhantomSource
+from PreopReviewLib.training.recipe import load_recipe, recipe_files, recipe_from_dict
+
+torch = pytest.importorskip("torch")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tiny_recipe(iterations=4, **changes):
+    """The five-structure recipe at a size that takes a second."""
+    return load_recipe("five-structures").changed(
+        data__patch=[16, 16, 16],
+        data__spacing_mm=5.0,
+        data__echo=1,
+        network__arguments={"in_channels": 2, "out_channels": 7, "widths": [4, 8], "block": 2},
+        schedule__iterations=iterations,
+        schedule__warmup=1,
+        validation__every=2,
+        validation__cases=2,
+        **changes,
+    )
+
+
+def settings(**changes):
+    return RunSettings(workers=0, **changes)
+
+
+@pytest.mark.parametrize("path", recipe_files(), ids=lambda p: p.stem)
+def test_every_field_of_a_recipe_is_marked_and_its_network_can_be_built(path):
+    from PreopReviewLib.models import networks
+    from PreopReviewLib.training.losses import build_loss
+
+    recipe = load_recipe(path.stem)
+    assert {f.origin for f in recipe.fields.values()} <= {"paper", "default"}
+    build_loss(recipe["loss.name"], recipe["loss.arguments"])
+    network = networks.build(recipe["network.name"], recipe["network.arguments"])
+    assert sum(p.numel() for p in network.parameters()) > 1e5
+
+
+def test_the_recipes_of_the_papers_state_what_the_papers_state():
+    oh, lin, gross = load_recipe("oh2023"), load_recipe("lin2024"), load_recipe("gross2024")
+    assert (oh["optimizer.learning_rate"], oh["data.batch"], oh["loss.name"]) == (1e-4, 4, "dice")
+    assert (lin["optimizer.learning_rate"], lin["loss.name"]) == (2e-4, "nested")
+    assert lin["network.arguments"]["dropout"] == 0.3
+    assert lin["loss.scales"] == [0.25] * 4
+    assert gross["data.spacing_mm"] == 2.0
+    assert gross["network.arguments"]["channels"] == [16, 32, 64, 128]
+
+
+def test_a_field_without_its_origin_is_refused():
+    data = load_recipe("oh2023").as_dict()
+    data["fields"]["data.batch"] = {"value": 4}
+    with pytest.raises(InputError, match=r"data\.batch"):
+        recipe_from_dict(data)
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(InputError, match="oh2023"):
+        load_recipe("oh2032")
+
+
+def test_settings_on_the_command_line_change_known_fields_only():
+    recipe = load_recipe("five-structures").set_from_words(["training.ema=0.9", "data.patch=[32, 32, 32]"])
+    assert (recipe["training.ema"], recipe["data.patch"]) == (0.9, [32, 32, 32])
+    for wrong in ("training.emma=0.9", "training.ema"):
+        with pytest.raises(InputError, match="training"):
+            recipe.set_from_words([wrong])
+
+
+def source(pool=None, seed=3):
+    return PhantomSource(seed, (16, 16, 16), 5.0, {"ct": 0.5, "hbp": 0.5}, 3, pool)
+
+
+def test_a_sample_depends_on_its_number_alone(tmp_path):
+    first = source(tmp_path / "a")
+    wanted = [first.sample(n) for n in range(8)]
+    other = source(tmp_path / "b")
+    for number in (7, 2, 5):
+        image, target = other.sample(number)
+        assert np.array_equal(image, wanted[number][0])
+        assert np.array_equal(target, wanted[number][1])
+
+
+def test_a_damaged_anatomy_in_the_pool_is_grown_again(tmp_path):
+    fresh = source(tmp_path)
+    before = fresh.sample(0)[0]
+    kept = next(tmp_path.glob("*.npz"))
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert np.array_equal(fresh.sample(0)[0], before)
+
+
+def test_samples_hold_known_classes_and_are_unscored_far_outside():
+    image, target = source().sample(1)
+    assert set(np.unique(target)) <= {*range(len(CLASSES)), UNSCORED}
+    assert (target[image[1] < -10 / 16] == UNSCORED).all()
+    assert np.isfinite(image).all()
+
+
+def test_an_echoed_sample_has_the_same_target_and_another_image():
+    numbered = Numbered(source(), 0, 16, echo=2)
+    (image, target), (again, same) = numbered[0], numbered[8]
+    assert np.array_equal(target, same)
+    assert not np.array_equal(image, again)
+
+
+def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(tmp_path):
+    start_run(tiny_recipe(4), tmp_path / "whole", settings())
+    start_run(tiny_recipe(4), tmp_path / "parts", settings(minutes=0.0))
+    assert read_checkpoint(tmp_path / "parts" / LAST)["iteration"] == 1
+    start_run(tiny_recipe(4), tmp_path / "parts", settings(), resume=True)
+    whole, parts = (read_checkpoint(tmp_path / name / LAST) for name in ("whole", "parts"))
+    assert whole["iteration"] == parts["iteration"] == 4
+    for key, value in whole["average"].items():
+        assert torch.equal(value, parts["average"][key]), key
+    with (tmp_path / "whole" / "log.csv").open() as file:
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["2", "4"]
+    assert (tmp_path / "whole" / "curve.png").stat().st_size > 1000
+
+
+def test_a_killed_run_is_taken_up_where_its_checkpoint_was(tmp_path):
+    recipe = tmp_path / "tiny.yaml"
+    import yaml
+
+    recipe.write_text(yaml.safe_dump(tiny_recipe(100000).as_dict()))
+    command = [sys.executable, "-c", _SAVING_OFTEN, str(recipe), str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'PreopReview'}:{ROOT / 'LiverPlanner'}"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    last = tmp_path / "run" / LAST
+    deadline = time.monotonic() + 120
+    while not last.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert last.exists(), process.stderr.read().decode()[-2000:]
+    reached = read_checkpoint(last)["iteration"]
+    result = start_run(tiny_recipe(reached + 2), tmp_path / "run", settings(), resume=True)
+    assert result.iteration == reached + 2
+
+
+_SAVING_OFTEN = """
+import sys
+from pathlib import Path
+from PreopReviewLib.training.fit import RunSettings, start_run
+from PreopReviewLib.training.recipe import load_recipe
+start_run(load_recipe(sys.argv[1]), Path(sys.argv[2]), RunSettings(workers=0, save_every=0.0))
+"""
+
+
+def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(tmp_path):
+    start_run(tiny_recipe(1), tmp_path / "run", settings())
+    with pytest.raises(TrainingError, match="--resume"):
+        start_run(tiny_recipe(1), tmp_path / "run", settings())
+    with pytest.raises(InputError, match="oh2023"):
+        start_run(load_recipe("oh2023"), tmp_path / "run", settings(), resume=True)
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        start_run(tiny_recipe(1), tmp_path / "nothing", settings(), resume=True)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / LAST
+    save_checkpoint(path, {"iteration": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OutputError, match="No space"):
+        save_checkpoint(path, {"iteration": 2})
+    assert read_checkpoint(path)["iteration"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_checkpoint_that_carries_code_is_refused_and_does_not_run(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "it-ran"),)
+
+    torch.save({"iteration": Hostile()}, tmp_path / LAST)
+    with pytest.raises(TrainingError):
+        read_checkpoint(tmp_path / LAST)
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_the_learning_rate_warms_up_holds_and_falls():
+    recipe = tiny_recipe(100).changed(schedule__warmup=10, schedule__decay_from=0.5)
+    top = recipe["optimizer.learning_rate"]
+    assert learning_rate(recipe, 0) == pytest.approx(top / 10)
+    assert learning_rate(recipe, 50) == pytest.approx(top)
+    assert learning_rate(recipe, 100) == pytest.approx(top / 100)
+
+
+def test_phantoms_are_no_data_for_a_recipe_of_labeled_images(tmp_path):
+    with pytest.raises(InputError, match="labeled images"):
+        training_source(load_recipe("oh2023"), "phantoms", tmp_path)

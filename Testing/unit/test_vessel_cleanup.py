@@ -1,0 +1,89 @@
+"""Post-processing of vessel trees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from LiverPlannerLib.vessel_cleanup import drop_islands, find_branches, hysteresis, separate_trees
+
+ONE = (1.0, 1.0, 1.0)
+
+
+def tube(shape, start, end, radius):
+    points = np.linspace(start, end, 200)
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1)
+    out = np.zeros(shape, bool)
+    for point in points:
+        out |= ((grid - point) ** 2).sum(-1) <= radius**2
+    return out
+
+
+def test_hysteresis_closes_a_gap_of_low_probability_but_starts_nothing():
+    probability = np.zeros((5, 5, 20))
+    probability[2, 2, 2:8] = 0.9
+    probability[2, 2, 8:12] = 0.35
+    probability[2, 2, 12:18] = 0.9
+    probability[0, 0, 0:4] = 0.35
+    kept = hysteresis(probability)
+    assert kept[2, 2, 2:18].all()
+    assert not kept[0, 0].any()
+
+
+def test_islands_far_from_the_tree_go_and_near_ones_stay():
+    mask = np.zeros((20, 20, 60), bool)
+    mask[8:12, 8:12, 0:40] = True
+    mask[8:12, 8:12, 42:45] = True
+    mask[0:3, 0:3, 55:58] = True
+    kept = drop_islands(mask, ONE, least_ml=0.1, near_mm=3.0)
+    assert kept[:, :, :46].sum() == mask[:, :, :46].sum()
+    assert not kept[:, :, 50:].any()
+
+
+def test_dropping_islands_of_nothing_gives_nothing():
+    assert not drop_islands(np.zeros((4, 4, 4), bool), ONE).any()
+
+
+def test_the_center_line_of_a_fork_has_three_arms_that_meet_at_one_knot():
+    shape = (40, 40, 40)
+    fork = tube(shape, (20, 20, 3), (20, 20, 20), 2.5)
+    fork |= tube(shape, (20, 20, 20), (20, 5, 36), 2) | tube(shape, (20, 20, 20), (20, 35, 36), 2)
+    branches = find_branches(fork)
+    long = [b for b in range(branches.count) if (branches.branch == b).sum() >= 5]
+    assert len(long) == 3
+    assert len(branches.links) >= 3
+
+
+def crossing():
+    shape = (30, 40, 60)
+    portal = tube(shape, (10, 5, 30), (10, 35, 30), 3)
+    hepatic = tube(shape, (15, 20, 3), (15, 20, 57), 3)
+    return portal, hepatic & ~portal
+
+
+def test_touching_trees_with_wrong_patches_get_one_name_each():
+    portal, hepatic = crossing()
+    vessel = portal | hepatic
+    chance = np.where(portal, 0.8, 0.2)
+    chance[:, 8:12] = 1 - chance[:, 8:12]
+    chance[:, :, 45:50] = 1 - chance[:, :, 45:50]
+    named = separate_trees(vessel, np.where(vessel, chance, 0), np.where(vessel, 1 - chance, 0), ONE)
+    before = ((chance > 0.5) & vessel)[portal].mean()
+    after = named[portal].mean()
+    assert before < 0.9 < after
+    assert named[hepatic].mean() < 0.1
+
+
+def test_a_branch_at_the_vena_cava_is_hepatic_whatever_the_network_says():
+    shape = (20, 20, 60)
+    vessel = tube(shape, (10, 10, 5), (10, 10, 50), 3)
+    cava = np.zeros(shape, bool)
+    cava[:, :, 51:] = True
+    portal = np.where(vessel, 0.6, 0.0)
+    hepatic = np.where(vessel, 0.4, 0.0)
+    assert separate_trees(vessel, portal, hepatic, ONE)[vessel].all()
+    assert not separate_trees(vessel, portal, hepatic, ONE, cava).any()
+
+
+def test_no_vessel_has_no_names():
+    empty = np.zeros((5, 5, 5))
+    assert not separate_trees(empty > 0, empty, empty, ONE).any()
