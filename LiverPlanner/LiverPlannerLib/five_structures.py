@@ -158,7 +158,7 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
         ("cyst", LEAST_LESION_ML, 0.0, 1.0),
     ):
         decided = others == at[key]
-        kept = drop_islands(decided, spacing, least, close, tiny)
+        kept = drop_islands(decided, spacing, least, close, tiny, keep_largest=False)
         out[at[key]][decided & ~kept] = 0
     out[at["background"]][vessel] = np.minimum(out[at["background"]][vessel], both[vessel] * 0.99)
     return out

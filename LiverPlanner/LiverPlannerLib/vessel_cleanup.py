@@ -50,12 +50,18 @@ def hysteresis(probability: np.ndarray, high: float = 0.5, low: float = 0.3) -> 
 
 
 def drop_islands(
-    mask: np.ndarray, spacing: Spacing, least_ml: float = 0.1, near_mm: float = 3.0, near_ml: float = 0.02
+    mask: np.ndarray,
+    spacing: Spacing,
+    least_ml: float = 0.1,
+    near_mm: float = 3.0,
+    near_ml: float = 0.02,
+    keep_largest: bool = True,
 ) -> np.ndarray:
     """The mask without components below `least_ml`, unless they are within `near_mm` of the largest one.
 
     Args:
         near_ml: components below this go even beside the main tree.
+        keep_largest: the largest stays however small it is (a tree has one; lesions have none).
     """
     import cc3d
     import edt
@@ -66,7 +72,7 @@ def drop_islands(
     volume = np.bincount(parts.ravel(), minlength=count + 1) * (float(np.prod(spacing)) / 1000)
     volume[0] = 0
     kept = volume >= least_ml
-    kept[volume.argmax()] = True
+    kept[volume.argmax()] |= keep_largest
     doubtful = np.flatnonzero((volume >= near_ml) & ~kept)
     if len(doubtful):
         away = edt.edt(np.ascontiguousarray(parts != volume.argmax()), anisotropy=tuple(spacing), parallel=1)

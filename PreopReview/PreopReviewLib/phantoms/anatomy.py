@@ -116,10 +116,12 @@ def _fill(rng: np.random.Generator, liver: np.ndarray, spacing: float) -> Anatom
     hepatic = hepatic_veins(site, portal)
     duct = bile_ducts(site, portal)
     cava = vena_cava(site, liver.shape, spacing)
+    whole = liver
     if rng.random() < 0.5:
         liver = liver & ~(cava > 0.2)
     tissues = surroundings(rng, liver, spacing, landmarks)
-    tissues[liver] = Tissue.LIVER
+    # Mostly no fat can be seen between liver and vena cava.
+    tissues[whole if rng.random() < 0.7 else liver] = Tissue.LIVER
     _fissures(rng, tissues, liver, depth, landmarks, spacing)
     liver = _gallbladder(rng, tissues, liver, landmarks, spacing)
     lesions = plant_lesions(rng, tissues, liver, inside, spacing)

@@ -69,7 +69,9 @@ def paint(rng: np.random.Generator, anatomy: Anatomy, look: Appearance) -> np.nd
         image += part * (mean - image)
     blur = np.array([uniform(0.5, 1.8), *[uniform(0.4, 1.3)] * 2]) / anatomy.spacing
     image = ndimage.gaussian_filter(image, blur * 0.6, truncate=3)
-    if not look.additive:
+    if look.additive:
+        image += _ct_artifacts(rng, shape)
+    else:
         image *= np.exp(smooth_noise(rng, shape, 3) * uniform(0, 0.22))
     image += _noise(rng, shape, look.noise, anatomy.spacing)
     return (image * look.unit).astype(np.float32)
@@ -93,6 +95,24 @@ def thick_slices(
     part = (at - low)[:, None, None].astype(np.float32)
     slices = blurred[low] * (1 - part) + blurred[high] * part
     return stretch(slices, image.shape[0], 0)
+
+
+def _ct_artifacts(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Beam hardening as a slope from front to back, cupping, and streaks from side to side (liver = 1).
+
+    The contrast CT that these were drawn after falls by a third of the liver's attenuation from front to back.
+    """
+    field = np.zeros(shape, np.float32)
+    if rng.random() < 0.5:
+        slope = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32) * rng.uniform(-0.4, 0.15)
+        field += slope[None, :, None]
+    if rng.random() < 0.5:
+        field += smooth_noise(rng, shape, 2.5) * rng.uniform(0, 0.08)
+    if rng.random() < 0.4:
+        lines = rng.standard_normal((shape[0], shape[1], 3), dtype=np.float32)
+        weight = np.clip(np.linspace(rng.uniform(-0.5, 1), 1, shape[1], dtype=np.float32), 0, 1)
+        field += stretch(lines, shape[2], 2) * weight[None, :, None] * rng.uniform(0, 0.15)
+    return field
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], amount: float, spacing: float) -> np.ndarray:

@@ -57,7 +57,8 @@ def _move(
     if angles.any() or (scale != 1).any():
         moved = []
         for tensor, mode, padding in zip(both, ("bilinear", "nearest"), ("border", "border"), strict=True):
-            move = Affine(angles.tolist(), scale_params=scale.tolist(), mode=mode, padding_mode=padding, image_only=True)
+            place = {"rotate_params": angles.tolist(), "scale_params": scale.tolist(), "image_only": True}
+            move = Affine(**place, mode=mode, padding_mode=padding)
             moved.append(torch.as_tensor(move(tensor)))
         both = tuple(moved)
     for axis in settings.get("flip", ()):
