@@ -131,6 +131,9 @@ class VRN(nn.Module):
         variant: ``exact`` or ``corrected``.
         stochastic_depth: drop residual branches in training (corrected only).
         hidden: width of a second fully connected layer before the logits; the paper removed it (0).
+        stem_stride: 2 makes a light form for the CPU, which is not the paper's: the first convolution halves the
+            resolution, the first block has one VRN unit in place of three, and the last down-sampling is left out, so
+            that the features keep their resolution at half the channels and a small part of the work.
     """
 
     def __init__(
@@ -141,24 +144,26 @@ class VRN(nn.Module):
         variant: str = "corrected",
         stochastic_depth: bool = False,
         hidden: int = 0,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         if variant not in ("exact", "corrected"):
             raise ValueError(f"variant is {variant!r}, not exact or corrected")
-        if blocks not in (2, 3, 4) or width < 4 or width % 4:
-            raise ValueError("blocks must be 2, 3 or 4, and width a multiple of 4")
+        if blocks not in (2, 3, 4) or width < 4 or width % 4 or stem_stride not in (1, 2):
+            raise ValueError("blocks must be 2, 3 or 4, width a multiple of 4, stem_stride 1 or 2")
         corrected = variant == "corrected"
         if stochastic_depth and not corrected:
             raise ValueError("the exact variant has no stochastic depth: the authors' dropout never acts")
         self.variant, self.blocks, self.stochastic_depth = variant, blocks, stochastic_depth
-        self.first = _conv(1, width, 3)
+        self.first = _conv(1, width, 3, stem_stride)
         body: list[nn.Module] = []
         channels = width
         for block in range(blocks):
-            for unit in range(3):
+            for unit in range(1 if stem_stride == 2 and block == 0 else 3):
                 body.append(VoxceptionResidual(channels, corrected, KEEP[3 * block + unit], stochastic_depth))
-            body.append(VoxceptionDown(channels, corrected, corrected and block == blocks - 1))
-            channels *= 2
+            if stem_stride == 1 or block < blocks - 1:
+                body.append(VoxceptionDown(channels, corrected, corrected and block == blocks - 1))
+                channels *= 2
         self.body = nn.Sequential(*body)
         self.last = _LastConv(channels, corrected, stochastic_depth)
         self.pooled_norm = nn.BatchNorm1d(channels)

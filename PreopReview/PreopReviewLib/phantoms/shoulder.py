@@ -16,20 +16,14 @@ from PreopReviewLib.errors import InputError
 from PreopReviewLib.phantoms.shoulder_anatomy import (
     CONTRASTS,
     ShoulderParameters,
-    TearDrawing,
     Tissue,
     draw_lattices,
     draw_parameters,
     stack,
 )
+from PreopReviewLib.phantoms.shoulder_tears import TearDrawing, class_of, draw_tear
 
 __all__ = ["CONTRASTS", "ShoulderPhantom", "TearDrawing", "Tissue", "draw_tear", "make_shoulder_phantom"]
-
-TEAR_CLASSES = ("none", "partial", "small", "medium", "large")
-"""Class keys in ordinal order."""
-
-PAPER_TEST_SHARES = (72 / 200, 31 / 200, 22 / 200, 49 / 200, 26 / 200)
-"""Shares of the classes in the test set of Shim 2020, Table 1."""
 
 SUB_SLICES = 3
 
@@ -59,38 +53,6 @@ class ShoulderPhantom:
     head_center_lps: tuple[float, float, float]
     side: Literal["R", "L"]
     parameters: ShoulderParameters
-
-
-def draw_tear(rng: np.random.Generator, tear_class: int) -> TearDrawing | None:
-    """A random tear of a class: its width is the class's size, its place mostly the front of the cuff.
-
-    Raises:
-        InputError: no such class.
-    """
-    u = rng.uniform
-    if tear_class == 0:
-        return None
-    if tear_class == 1:
-        # Joint side, bursa side or inside the tendon, 40 to 85 % of the thickness.
-        share = u(0.4, 0.8)
-        start = (0.0, 1.0 - share, u(0.08, 0.92 - share))[int(rng.integers(3))]
-        return TearDrawing(u(5, 13), u(5, 11), u(-12, 9), (start, start + share), u(0.0, 4.0))
-    if tear_class not in (2, 3, 4):
-        raise InputError(f"There is no tear class {tear_class}", "Use 0 (none) to 4 (large to massive)")
-    low, high = {2: (5.0, 9.8), 3: (10.3, 29.5), 4: (30.5, 46.0)}[tear_class]
-    width = u(low, high)
-    front, back = 13.0 - width / 2, -30.0 + width / 2
-    place = u(max(back, front - 16), front) if front > back else u(-10, -7)
-    return TearDrawing(width, min(width, u(0.65, 1.0) * (0.6 * width + 4.5)), place, (0.0, 1.0), u(0.0, 1.5))
-
-
-def class_of(tear: TearDrawing | None) -> int:
-    """The ordinal class of a drawn tear (DeOrio and Cofield's sizes; a partial tear has none)."""
-    if tear is None or tear.width_mm <= 0:
-        return 0
-    if not tear.full:
-        return 1
-    return 2 if tear.width_mm < 10 else 3 if tear.width_mm <= 30 else 4
 
 
 def make_shoulder_phantom(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PreopReviewLib.phantoms.shoulder_tears import TearDrawing
+
 if TYPE_CHECKING:
     import torch
 
@@ -153,31 +155,6 @@ def draw_parameters(rng: np.random.Generator, contrast: str, tear: TearDrawing |
         coil_strength=u(0.0, 0.9),
         **signals,
     )
-
-
-@dataclass(frozen=True)
-class TearDrawing:
-    """A tear to draw on the cuff.
-
-    Attributes:
-        width_mm: from front to back, along the footprint: the size that DeOrio and Cofield classify.
-        length_mm: along the fibers (retraction).
-        place_mm: where its middle lies along the footprint, forward of the crest of the head (supraspinatus
-            from about -9 to 15, infraspinatus behind it to about -34).
-        depth: part of the thickness that is torn, from 0 (joint) to 1 (bursa).
-        gap_mm: intact tendon between the tear and the footprint.
-    """
-
-    width_mm: float
-    length_mm: float
-    place_mm: float = 4.0
-    depth: tuple[float, float] = (0.0, 1.0)
-    gap_mm: float = 0.0
-
-    @property
-    def full(self) -> bool:
-        """Whether it goes through the whole thickness."""
-        return self.depth[0] <= 0 and self.depth[1] >= 1
 
 
 def stack(parameters: list[ShoulderParameters], device: str = "cpu") -> dict[str, torch.Tensor]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from PreopReviewLib.phantoms.shoulder import draw_tear
 from PreopReviewLib.phantoms.shoulder_anatomy import draw_parameters, stack
+from PreopReviewLib.phantoms.shoulder_tears import draw_tear
 
 if TYPE_CHECKING:
     import torch

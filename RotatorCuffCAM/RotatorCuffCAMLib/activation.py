@@ -1,0 +1,157 @@
+"""Class activation maps as images in the patient's space.
+
+Where a map's voxel lies follows from the network: with symmetric padding and the strides of its down-samplings,
+feature voxel i sees the input symmetrically around cube voxel s·i (s = 4 for two blocks). The map is therefore an
+image with the cube's origin and direction and s times its spacing; nothing else is needed to lay it on the MRI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from RotatorCuffCAMLib.region import Cube
+    from RotatorCuffCAMLib.vrn import VRN
+
+Method = Literal["exact", "contrast", "gradcam", "hirescam"]
+METHODS: tuple[Method, ...] = ("exact", "contrast", "gradcam", "hirescam")
+"""exact: batch norm folded in. contrast: the exact map less that of no tear. gradcam: MONAI's. hirescam: activations
+times gradients, at the resolution of any layer (Draelos and Carin 2020)."""
+
+
+@dataclass(frozen=True)
+class ActivationMap:
+    """A map for one class.
+
+    Attributes:
+        image: raw values, float32, on the grid of the map.
+        class_index: whose map it is.
+        method: how it was made.
+        bias: what the logit has beyond the mean of an exact map (0 for other methods).
+        voxel_mm: edge of a map voxel: the finest detail it can show.
+    """
+
+    image: sitk.Image
+    class_index: int
+    method: Method
+    bias: float
+    voxel_mm: float
+
+
+def map_image(values: np.ndarray, cube: sitk.Image) -> sitk.Image:
+    """Values (E, E, E) of feature voxels as an image: the cube's origin and direction, 64/E times its spacing."""
+    edge = values.shape[-1]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values, np.float32))
+    image.SetOrigin(cube.GetOrigin())
+    image.SetDirection(cube.GetDirection())
+    image.SetSpacing([s * cube.GetSize()[0] / edge for s in cube.GetSpacing()])
+    return image
+
+
+def activate(
+    network: VRN, cube: Cube, class_index: int | None = None, method: Method = "exact", layer: str = "last"
+) -> ActivationMap:
+    """The map of a class (by default the predicted one).
+
+    Args:
+        layer: name of the network's layer for gradcam and hirescam; an earlier one is finer.
+
+    Raises:
+        InputError: an unknown method, class or layer.
+    """
+    import torch
+
+    if method not in METHODS:
+        raise InputError(f"There is no map {method!r}", f"Use one of {', '.join(METHODS)}")
+    tensor = as_tensor(cube.image, network)
+    if method in ("gradcam", "hirescam"):
+        values, index = _by_gradient(network, tensor, class_index, method, layer)
+        return _made(values, cube, index, method, 0.0)
+    from RotatorCuffCAMLib.activation_maps import against, exact_maps, folded_weights
+
+    with torch.inference_mode():
+        features = network.features(tensor)
+        logits, maps = network.logits_of(features)[0], exact_maps(network, features)
+        biases = folded_weights(network)[1]
+    index = _checked(class_index, logits)
+    if method == "contrast":
+        maps, biases = against(maps), biases - biases[0]
+    return _made(maps[0, index].cpu().numpy(), cube, index, method, float(biases[index]))
+
+
+def _made(values: np.ndarray, cube: Cube, index: int, method: Method, bias: float) -> ActivationMap:
+    image = map_image(values, cube.image)
+    return ActivationMap(image, index, method, bias, float(image.GetSpacing()[0]))
+
+
+def as_tensor(cube: sitk.Image, network: VRN) -> torch.Tensor:
+    """(1, 1, 64, 64, 64) on the network's device."""
+    import torch
+
+    device = next(network.parameters()).device
+    return torch.from_numpy(sitk.GetArrayFromImage(cube))[None, None].to(device)
+
+
+def _checked(class_index: int | None, logits: torch.Tensor) -> int:
+    if class_index is None:
+        return int(logits.argmax())
+    if not 0 <= class_index < len(logits):
+        raise InputError(f"There is no class {class_index}", f"Use 0 to {len(logits) - 1}")
+    return class_index
+
+
+def _by_gradient(
+    network: VRN, tensor: torch.Tensor, class_index: int | None, method: Method, layer: str
+) -> tuple[np.ndarray, int]:
+    import torch
+    from monai.visualize.class_activation_maps import GradCAM, ModelWithHooks
+
+    if layer not in dict(network.named_modules()):
+        raise InputError(f"The network has no layer {layer!r}", "Use last, or body.N")
+    needed = [p.requires_grad for p in network.parameters()]
+    network.requires_grad_(True)
+    try:
+        with torch.no_grad():
+            index = _checked(class_index, network(tensor)[0])
+        if method == "gradcam":
+            # compute_map, not the call: MONAI's own upsampling would shift the map by 1.5 cube voxels.
+            return GradCAM(network, layer).compute_map(tensor, class_idx=index)[0, 0].detach().cpu().numpy(), index
+        hooked = ModelWithHooks(network, layer, register_forward=True, register_backward=True)
+        _, activations, gradients = hooked(tensor, class_idx=index)
+        product = (activations[0] * gradients[0]).sum(1)[0]
+        return torch.relu(product).detach().cpu().numpy(), index
+    finally:
+        for parameter, need in zip(network.parameters(), needed, strict=True):
+            parameter.requires_grad_(need)
+        network.zero_grad(set_to_none=True)
+
+
+def on_grid(activation: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """The map, linearly interpolated on the reference's grid (the MRI's); 0 outside of the map's cube."""
+    # One voxel more at the far faces: the cube goes on for 3.5 cube voxels behind the last map voxel's middle.
+    padded = sitk.ZeroFluxNeumannPad(activation, [0, 0, 0], [1, 1, 1])
+    return sitk.Resample(padded, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+
+
+def normalized(activation: sitk.Image) -> sitk.Image:
+    """Positive values over their maximum, 0 to 1; all 0 where nothing is positive."""
+    values = np.clip(sitk.GetArrayFromImage(activation), 0, None)
+    top = float(values.max())
+    image = sitk.GetImageFromArray((values / top if top > 0 else values).astype(np.float32))
+    image.CopyInformation(activation)
+    return image
+
+
+def peak_lps(activation: sitk.Image) -> tuple[float, float, float]:
+    """The middle of the map's hottest voxel, mm."""
+    values = sitk.GetArrayViewFromImage(activation)
+    k, j, i = np.unravel_index(int(values.argmax()), values.shape)
+    return activation.TransformIndexToPhysicalPoint((int(i), int(j), int(k)))

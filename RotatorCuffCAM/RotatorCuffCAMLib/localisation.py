@@ -1,0 +1,99 @@
+"""How well an activation map shows where the tear is, against a box that a specialist drew around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class DrawnBox:
+    """A box in the patient's space, as a markups ROI is: middle (LPS, mm), half sizes (mm), axes as columns."""
+
+    center_lps: tuple[float, float, float]
+    half_mm: tuple[float, float, float]
+    axes: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+    def __post_init__(self) -> None:
+        if not all(h > 0 for h in self.half_mm):
+            raise InputError("The box has no size", "Draw it around the tear")
+
+    @classmethod
+    def around(cls, low_lps: Sequence[float], high_lps: Sequence[float], margin_mm: float = 0.0) -> DrawnBox:
+        """The box along the patient's axes between two opposite corners, wider by a margin on each side."""
+        low, high = np.minimum(low_lps, high_lps), np.maximum(low_lps, high_lps)
+        return cls(tuple((low + high) / 2), tuple((high - low) / 2 + margin_mm))
+
+    def holds(self, points_lps: np.ndarray) -> np.ndarray:
+        """Which of the points (..., 3) lie in the box, faces included."""
+        local = (np.asarray(points_lps) - np.array(self.center_lps)) @ np.array(self.axes, float)
+        return (np.abs(local) <= np.array(self.half_mm) + 1e-9).all(-1)
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """One map against one box.
+
+    Attributes:
+        pointing: whether the maximum lies in the box (pointing game).
+        energy_inside: part of the positive values that lies in the box.
+        iou: intersection over union of the box and the voxels of at least half the maximum.
+        centroid_mm: from the box's middle to the centroid of those voxels; None for a map with nothing positive.
+        peak_mm: from the box's middle to the maximum.
+    """
+
+    pointing: bool
+    energy_inside: float
+    iou: float
+    centroid_mm: float | None
+    peak_mm: float | None
+
+
+def compare(activation: sitk.Image, box: DrawnBox, share: float = 0.5) -> Localisation:
+    """A map, on whatever grid (best the MRI's), against a box. A map with nothing positive points nowhere."""
+    values = np.clip(sitk.GetArrayFromImage(activation), 0, None).astype(float)
+    points = voxel_centers(activation)
+    inside = box.holds(points)
+    top = values.max()
+    if top <= 0:
+        return Localisation(False, 0.0, 0.0, None, None)
+    hot = values >= share * top
+    peaks = points[values == top]
+    middle = np.array(box.center_lps)
+    centroid = np.average(points[hot], axis=0, weights=values[hot])
+    union = (hot | inside).sum()
+    return Localisation(
+        bool(box.holds(peaks).any()),
+        float(values[inside].sum() / values.sum()),
+        float((hot & inside).sum() / union),
+        float(np.linalg.norm(centroid - middle)),
+        float(np.linalg.norm(peaks.mean(0) - middle)),
+    )
+
+
+def voxel_centers(image: sitk.Image) -> np.ndarray:
+    """(K, J, I, 3): the middle of each voxel, LPS mm."""
+    steps = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    index = np.moveaxis(np.indices(image.GetSize()[::-1], dtype=float)[::-1], 0, -1)
+    return np.array(image.GetOrigin()) + index @ steps.T
+
+
+def summarize(cases: Sequence[Localisation]) -> dict[str, float | int | None]:
+    """A cohort: share of hits, medians and quartiles.
+
+    Raises:
+        InputError: no case.
+    """
+    if not cases:
+        raise InputError("There is no case with a box", "Draw boxes around the tears first")
+    found: dict[str, float | int | None] = {"cases": len(cases), "pointing_game": float(np.mean([c.pointing for c in cases]))}
+    for name in ("energy_inside", "iou", "centroid_mm", "peak_mm"):
+        held = [v for c in cases if (v := getattr(c, name)) is not None]
+        low, middle, high = np.percentile(held, [25, 50, 75]) if held else (None,) * 3
+        found |= {f"{name}_median": middle, f"{name}_q1": low, f"{name}_q3": high}
+    return found
