@@ -70,7 +70,7 @@ def paint(rng: np.random.Generator, anatomy: Anatomy, look: Appearance) -> np.nd
     blur = np.array([uniform(0.5, 1.8), *[uniform(0.4, 1.3)] * 2]) / anatomy.spacing
     image = ndimage.gaussian_filter(image, blur * 0.6, truncate=3)
     if look.additive:
-        image += _ct_artifacts(rng, shape)
+        image += _ct_artifacts(rng, shape, anatomy.spacing)
     else:
         image *= np.exp(smooth_noise(rng, shape, 3) * uniform(0, 0.22))
     image += _noise(rng, shape, look.noise, anatomy.spacing)
@@ -97,15 +97,21 @@ def thick_slices(
     return stretch(slices, image.shape[0], 0)
 
 
-def _ct_artifacts(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _ct_artifacts(rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> np.ndarray:
     """Beam hardening as a slope from front to back, cupping, and streaks from side to side (liver = 1).
 
-    The contrast CT that these were drawn after falls by a third of the liver's attenuation from front to back.
+    The contrast CT that these were drawn after loses a third of the liver's attenuation within 40 mm, where the
+    spine and the arms begin to lie beside the liver.
     """
     field = np.zeros(shape, np.float32)
     if rng.random() < 0.5:
         slope = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32) * rng.uniform(-0.4, 0.15)
         field += slope[None, :, None]
+    if rng.random() < 0.35:
+        at = np.arange(shape[1], dtype=np.float32) - rng.uniform(0.1, 0.9) * shape[1]
+        tilt = np.linspace(-1, 1, shape[2], dtype=np.float32) * rng.uniform(-0.15, 0.15) * shape[1]
+        step = 1 / (1 + np.exp(-(at[:, None] + tilt[None]) * spacing / rng.uniform(2, 14)))
+        field -= (rng.uniform(0.05, 0.42) * step)[None].astype(np.float32)
     if rng.random() < 0.5:
         field += smooth_noise(rng, shape, 2.5) * rng.uniform(0, 0.08)
     if rng.random() < 0.4:
