@@ -29,7 +29,8 @@ class SyntheticTraining:
     """How to train on synthetic shoulders.
 
     Attributes:
-        seconds: wall time of the training.
+        seconds: wall time of the training, unless
+        steps: is above 0: number of steps, however long they take.
         weak_share: part of it without guidance.
         batch: cases a step.
         fresh: new shoulders rendered a step; the rest of the batch is drawn from the pool.
@@ -41,6 +42,7 @@ class SyntheticTraining:
     """
 
     seconds: float = 240.0
+    steps: int = 0
     weak_share: float = 0.6
     batch: int = 32
     fresh: int = 16
@@ -197,8 +199,11 @@ def train_on_phantoms(
             time.sleep(1)
     start, saved, step, weak_over, paused = time.monotonic(), 0.0, 0, False, 0.0
     history: list[tuple[float, float, float]] = []
-    while (elapsed := time.monotonic() - start - paused) < settings.seconds:
-        fraction = elapsed / settings.seconds
+    while True:
+        elapsed = time.monotonic() - start - paused
+        fraction = step / settings.steps if settings.steps else elapsed / settings.seconds
+        if fraction >= 1:
+            break
         if not weak_over and settings.weak_share > 0 and fraction >= settings.weak_share:
             began = time.monotonic()
             weak_over = True
@@ -221,9 +226,9 @@ def train_on_phantoms(
         optimizer.step()
         step += 1
         if step % 20 == 0:
-            right = float((logits.argmax(1) == classes).float().mean())
-            history.append((elapsed, float(loss), right))
-            progress(fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss):.3f}, right {right:.2f}")
+            right = float((logits.detach().argmax(1) == classes).float().mean())
+            history.append((elapsed, float(loss.detach()), right))
+            progress(fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss.detach()):.3f}, right {right:.2f}")
         if elapsed - saved > 60:
             saved = elapsed
             save_weights(network, folder / "checkpoint.safetensors", {"step": str(step)})

@@ -131,9 +131,9 @@ class VRN(nn.Module):
         variant: ``exact`` or ``corrected``.
         stochastic_depth: drop residual branches in training (corrected only).
         hidden: width of a second fully connected layer before the logits; the paper removed it (0).
-        stem_stride: 2 makes a light form for the CPU, which is not the paper's: the first convolution halves the
-            resolution, the first block has one VRN unit in place of three, and the last down-sampling is left out, so
-            that the features keep their resolution at half the channels and a small part of the work.
+        stem_stride: 4 makes a light form for the CPU, which is not the paper's: a first convolution of 7³ goes
+            straight to the resolution of the map, and no down-sampling follows, so that `width` channels carry
+            all units at a small part of the work. 1 is the paper's.
     """
 
     def __init__(
@@ -149,19 +149,21 @@ class VRN(nn.Module):
         super().__init__()
         if variant not in ("exact", "corrected"):
             raise ValueError(f"variant is {variant!r}, not exact or corrected")
-        if blocks not in (2, 3, 4) or width < 4 or width % 4 or stem_stride not in (1, 2):
-            raise ValueError("blocks must be 2, 3 or 4, width a multiple of 4, stem_stride 1 or 2")
+        if blocks not in (2, 3, 4) or width < 4 or width % 4 or stem_stride not in (1, 4):
+            raise ValueError("blocks must be 2, 3 or 4, width a multiple of 4, stem_stride 1 or 4")
         corrected = variant == "corrected"
         if stochastic_depth and not corrected:
             raise ValueError("the exact variant has no stochastic depth: the authors' dropout never acts")
-        self.variant, self.blocks, self.stochastic_depth = variant, blocks, stochastic_depth
-        self.first = _conv(1, width, 3, stem_stride)
+        self.variant, self.stochastic_depth = variant, stochastic_depth
+        self.stride = 2**blocks if stem_stride == 1 else stem_stride
+        """Cube voxels from one feature voxel to the next."""
+        self.first = _conv(1, width, 3) if stem_stride == 1 else _conv(1, width, 7, stem_stride)
         body: list[nn.Module] = []
         channels = width
         for block in range(blocks):
-            for unit in range(1 if stem_stride == 2 and block == 0 else 3):
+            for unit in range(3):
                 body.append(VoxceptionResidual(channels, corrected, KEEP[3 * block + unit], stochastic_depth))
-            if stem_stride == 1 or block < blocks - 1:
+            if stem_stride == 1:
                 body.append(VoxceptionDown(channels, corrected, corrected and block == blocks - 1))
                 channels *= 2
         self.body = nn.Sequential(*body)
@@ -173,11 +175,6 @@ class VRN(nn.Module):
                 nn.Linear(channels, hidden), nn.BatchNorm1d(hidden), nn.ELU(), nn.Linear(hidden, classes)
             )
         self.apply(_xavier)
-
-    @property
-    def stride(self) -> int:
-        """Cube voxels from one feature voxel to the next."""
-        return 2**self.blocks
 
     def features(self, cube: torch.Tensor) -> torch.Tensor:
         """(N, C, E, E, E) of cubes (N, 1, 64, 64, 64) with values 0 to 255."""
