@@ -91,7 +91,10 @@ def summarize(cases: Sequence[Localisation]) -> dict[str, float | int | None]:
     """
     if not cases:
         raise InputError("There is no case with a box", "Draw boxes around the tears first")
-    found: dict[str, float | int | None] = {"cases": len(cases), "pointing_game": float(np.mean([c.pointing for c in cases]))}
+    found: dict[str, float | int | None] = {
+        "cases": len(cases),
+        "pointing_game": float(np.mean([c.pointing for c in cases])),
+    }
     for name in ("energy_inside", "iou", "centroid_mm", "peak_mm"):
         held = [v for c in cases if (v := getattr(c, name)) is not None]
         low, middle, high = np.percentile(held, [25, 50, 75]) if held else (None,) * 3

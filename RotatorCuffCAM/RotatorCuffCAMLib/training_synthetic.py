@@ -228,7 +228,9 @@ def train_on_phantoms(
         if step % 20 == 0:
             right = float((logits.detach().argmax(1) == classes).float().mean())
             history.append((elapsed, float(loss.detach()), right))
-            progress(fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss.detach()):.3f}, right {right:.2f}")
+            progress(
+                fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss.detach()):.3f}, right {right:.2f}"
+            )
         if elapsed - saved > 60:
             saved = elapsed
             save_weights(network, folder / "checkpoint.safetensors", {"step": str(step)})
@@ -283,3 +285,10 @@ def _faster_layout(network: VRN, settings: SyntheticTraining, device: str) -> VR
     print("step seconds", {str(k): round(v, 4) for k, v in took.items()}, flush=True)
     network.load_state_dict(state)
     return network.to(memory_format=min(took, key=took.get)).train()
+
+
+def light(settings: SyntheticTraining) -> SyntheticTraining:
+    """The same with the network and batches for a CPU; guided throughout, as there is no time to find out."""
+    from dataclasses import replace
+
+    return replace(settings, batch=16, width=32, stem_stride=4, weak_share=0.0, guidance=0.5, rate=4e-3)

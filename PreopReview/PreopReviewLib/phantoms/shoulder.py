@@ -88,7 +88,7 @@ def make_shoulder_phantom(
     warp, texture = draw_lattices(rng)
     frame = _frame(rng, side)
     grid = _slices(rng, frame, side, plane, size, field_of_view_mm, slice_mm)
-    signal, labels, torn = _render(grid, frame, parameters, (warp, texture), slice_mm)
+    signal, labels, torn = _render(grid, frame, parameters, (warp, texture))
     noise = rng.uniform(0.012, 0.03)
     scale = rng.uniform(500, 1500)
     real = signal + noise * rng.standard_normal(signal.shape, dtype=np.float32)
@@ -126,7 +126,13 @@ def _frame(rng: np.random.Generator, side: str) -> np.ndarray:
 
 
 def _slices(
-    rng: np.random.Generator, frame: np.ndarray, side: str, plane: str, size: tuple[int, int, int], fov: float, step: float
+    rng: np.random.Generator,
+    frame: np.ndarray,
+    side: str,
+    plane: str,
+    size: tuple[int, int, int],
+    fov: float,
+    step: float,
 ) -> sitk.Image:
     """The acquisition grid, tilted by a few degrees against the scapula as a technician's planning is."""
     lateral, forward, up = frame[:, :3].T
@@ -150,7 +156,7 @@ def _slices(
 
 
 def _render(
-    grid: sitk.Image, frame: np.ndarray, parameters: ShoulderParameters, lattices: tuple, step: float
+    grid: sitk.Image, frame: np.ndarray, parameters: ShoulderParameters, lattices: tuple
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Signal, labels and torn fraction (K, J, I); each slice is the mean of thin ones across its thickness."""
     import torch
@@ -170,9 +176,7 @@ def _render(
     offsets = (torch.arange(SUB_SLICES) - (SUB_SLICES - 1) / 2) * 0.9 / SUB_SLICES
     for slice_index in range(size[2]):
         ck = (slice_index + offsets)[None, :, None, None]
-        points = tuple(
-            (start[a] + steps[a, 0] * ci + steps[a, 1] * cj + steps[a, 2] * ck).float() for a in range(3)
-        )
+        points = tuple((start[a] + steps[a, 0] * ci + steps[a, 1] * cj + steps[a, 2] * ck).float() for a in range(3))
         painted = paint_shoulders(points, q, fields, edge=float(spacing[0]), labelled=True)
         signal[slice_index] = painted.signal[0].mean(0).numpy()
         torn[slice_index] = painted.tear[0].mean(0).numpy()

@@ -47,7 +47,11 @@ def draw_classes(rng: np.random.Generator, count: int, shares: tuple[float, ...]
 
 
 def render_cubes(
-    seed: int, classes: np.ndarray, device: str = "cpu", jitter_voxels: float = 6.0, contrasts: tuple[str, ...] = ("t2", "t2fs")
+    seed: int,
+    classes: np.ndarray,
+    device: str = "cpu",
+    jitter_voxels: float = 6.0,
+    contrasts: tuple[str, ...] = ("t2", "t2fs"),
 ) -> ShoulderCubes:
     """Cubes of new shoulders with tears of the given classes.
 
@@ -62,7 +66,9 @@ def render_cubes(
 
     rng = np.random.default_rng([seed, 21])
     count = len(classes)
-    drawn = [draw_parameters(rng, contrasts[int(rng.integers(len(contrasts)))], draw_tear(rng, int(c))) for c in classes]
+    drawn = [
+        draw_parameters(rng, contrasts[int(rng.integers(len(contrasts)))], draw_tear(rng, int(c))) for c in classes
+    ]
     generator = torch.Generator(device).manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
@@ -92,9 +98,7 @@ def render_cubes(
     )
     q = stack(drawn, device)
     painted = paint_shoulders(points, q, (normal(3, 9, 9, 9), normal(2, 56, 56, 56)), edge=1.0)
-    signal, torn = (
-        x.view(count, _SLICES, _SUB, CUBE, CUBE).mean(2) for x in (painted.signal, painted.tear)
-    )
+    signal, torn = (x.view(count, _SLICES, _SUB, CUBE, CUBE).mean(2) for x in (painted.signal, painted.tear))
     level = torch.from_numpy(rng.uniform(0.010, 0.035, count).astype(np.float32)).to(device).view(-1, 1, 1, 1)
     shape = (_SLICES, CUBE, CUBE)
     signal = torch.sqrt((signal + level * normal(*shape)) ** 2 + (level * normal(*shape)) ** 2)

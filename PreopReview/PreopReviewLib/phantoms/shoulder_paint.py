@@ -74,7 +74,7 @@ def paint_shoulders(
     sheet = _cuff(canvas, p, q, fine)
     _scapula(canvas, p, q, fine)
     _joint(canvas, p, q, humerus, sheet, fine)
-    tear = canvas.cover(_tear(p, q, sheet, coarse)) * (1 - canvas.cover(humerus)) * (q["tear_width"] > 0)
+    tear = canvas.cover(_tear(q, sheet, coarse)) * (1 - canvas.cover(humerus)) * (q["tear_width"] > 0)
     canvas.blend(tear, q["fluid"] * q["tear_signal"] + 0.03 * fine, Tissue.TEAR)
     depth = (q["head_radius"] + 25 - p[0]).clamp(min=0)
     coil = 1 + q["coil_strength"] * (torch.exp(-depth / q["coil_depth"]) - 0.5)
@@ -108,7 +108,9 @@ def _body(canvas: _Canvas, p: Coordinates, q: Parameters, fine: torch.Tensor) ->
     outer = r + q["acromion_gap"] + q["deltoid"] + q["skin_fat"]
     arm = capsule(p, (0, 0, -4), (20, 0, -140), outer, outer - 6)
     neck = capsule(p, (-20, -4, 8), (-140, -6, 48), outer - 8, outer + 4)
-    chest = ellipsoid(p, (-110 + _zero(q), 4 + _zero(q), -70 + _zero(q)), (90 + _zero(q), 62 + _zero(q), 110 + _zero(q)))
+    chest = ellipsoid(
+        p, (-110 + _zero(q), 4 + _zero(q), -70 + _zero(q)), (90 + _zero(q), 62 + _zero(q), 110 + _zero(q))
+    )
     body = union(union(arm, neck, 18.0), chest, 12.0)
     canvas.paint(body, q["fat"] * (1 + 0.06 * fine), Tissue.FAT)
     flesh = body + q["skin_fat"]
@@ -122,9 +124,7 @@ def _muscles(canvas: _Canvas, p: Coordinates, q: Parameters, coarse: torch.Tenso
     # Fat around the joint and in the fossae, into which the muscles are laid.
     space = capsule(p, (0, 0, 0), (16, 0, -130), r + 8.0, q["shaft_radius"] + 4)
     fossa = capsule(p, (-18, 0, r - 2), (-90, -4, r + 2), 13.0 + _zero(q), 17.0 + _zero(q))
-    axilla = ellipsoid(
-        p, (-r - 4, _zero(q), -36 + _zero(q)), (12 + _zero(q), 20 + _zero(q), 15 + _zero(q))
-    )
+    axilla = ellipsoid(p, (-r - 4, _zero(q), -36 + _zero(q)), (12 + _zero(q), 20 + _zero(q), 15 + _zero(q)))
     fat = q["fat"] * (1 + 0.08 * fine + 0.04 * coarse)
     for shape in (union(space, fossa, 6.0), axilla):
         canvas.paint(shape, fat, Tissue.FAT)
@@ -203,8 +203,11 @@ def _scapula(canvas: _Canvas, p: Coordinates, q: Parameters, fine: torch.Tensor)
     thick = 12 - 0.42 * medial.clamp(max=18)
     body = both((z + 3).abs() - high, (y + 1).abs() - thick, x + r - 2, face - torch.sqrt(x * x + y * y + z * z))
     blade = both(y.abs() - 3.0, z - 4 - 0.12 * medial, -z - 90, x + r + 16)
-    labrum = both((torch.sqrt(((y + 1) / 11.5) ** 2 + ((z + 3) / q["glenoid_height"]) ** 2) - 1).abs() * 12 - 2.2,
-                  (torch.sqrt(x * x + y * y + z * z) - face).abs() - 3.0, x + 0.5 * r)
+    labrum = both(
+        (torch.sqrt(((y + 1) / 11.5) ** 2 + ((z + 3) / q["glenoid_height"]) ** 2) - 1).abs() * 12 - 2.2,
+        (torch.sqrt(x * x + y * y + z * z) - face).abs() - 3.0,
+        x + 0.5 * r,
+    )
     _bone(canvas, union(body, blade, 5.0), q, fine, 1.3, Tissue.GLENOID)
     canvas.paint(labrum, q["tendon"] * 1.2, Tissue.FAT)
     roof = r + q["acromion_gap"]
@@ -235,8 +238,12 @@ def _joint(
     angle = torch.atan2(p[0], p[2])
     # Bursa: a film over the cuff; the fat stripe above it stays.
     top = 1.7 + q["cuff_thickness"]
-    film = both((sheet.radial - top - 0.7).abs() - q["bursa_fluid"] * 0.55, sheet.forward.abs() - 15, -sheet.along - 6,
-                sheet.along - 24)
+    film = both(
+        (sheet.radial - top - 0.7).abs() - q["bursa_fluid"] * 0.55,
+        sheet.forward.abs() - 15,
+        -sheet.along - 6,
+        sheet.along - 24,
+    )
     canvas.paint(without(film, humerus), q["fluid"] * 0.95, Tissue.FLUID)
     medial = both(p[0] + 0.35 * r, sheet.radial - 2.0 - q["joint_fluid"], 1.6 - sheet.radial)
     recess = ellipsoid(
@@ -251,7 +258,7 @@ def _joint(
     _bone(canvas, humerus, q, fine, shell, Tissue.HUMERUS)
 
 
-def _tear(p: Coordinates, q: Parameters, sheet: _Sheet, coarse: torch.Tensor) -> torch.Tensor:
+def _tear(q: Parameters, sheet: _Sheet, coarse: torch.Tensor) -> torch.Tensor:
     import torch
 
     wide, long = (q["tear_width"] / 2).clamp(min=0.5), (q["tear_length"] / 2).clamp(min=0.5)

@@ -1,0 +1,117 @@
+"""`preop cuff`: classify a shoulder MRI, train on labelled ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group `cuff` to the command."""
+    group = typer.Typer(no_args_is_help=True, help="Rotator cuff tears: class and 3D activation map. Research only.")
+    group.command("classify")(classify)
+    group.command("train")(train)
+    app.add_typer(group, name="cuff")
+
+
+def classify(
+    image: Annotated[Path, typer.Argument(help="Coronal shoulder MRI: a file or a DICOM folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Model package for tears.")] = "tear-synthetic",
+    center: Annotated[
+        str | None, typer.Option(help="Middle of the humeral head, R,A,S in mm; else it is looked for.")
+    ] = None,
+    edge: Annotated[float | None, typer.Option(help="Edge of the cube, mm.", min=30, max=200)] = None,
+    side: Annotated[str | None, typer.Option(help="R or L; else told from DICOM or the place.")] = None,
+    map_class: Annotated[str | None, typer.Option("--class", help="Whose map; else the predicted class's.")] = None,
+    method: Annotated[str, typer.Option(help="exact, contrast, gradcam or hirescam.")] = "exact",
+    repetitions: Annotated[int, typer.Option(help="Passes with a moved cube, for the spread.", min=1)] = 1,
+    any_plane: Annotated[bool, typer.Option(help="Go on with an axial or sagittal series.")] = False,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which class of rotator cuff tear a shoulder MRI shows, and map what speaks for it. Not for diagnosis."""
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
+    from PreopReviewLib.errors import InputError
+    from RotatorCuffCAMLib.classifier import load_network
+    from RotatorCuffCAMLib.cuff import CuffOptions, as_dict, examine, write_files
+    from RotatorCuffCAMLib.tears import tear_class
+
+    if side is not None and side.upper() not in ("R", "L"):
+        raise InputError(f"There is no side {side!r}", "Use R or L")
+    options = CuffOptions(
+        _point(center),
+        edge,
+        side.upper() if side else None,  # type: ignore[arg-type]
+        tear_class(map_class).index if map_class else None,
+        method,  # type: ignore[arg-type]
+        repetitions,
+        any_plane,
+    )
+    loaded = images.read_image(image, series)
+    images.require_usable(loaded, str(image))
+    with output_folder(out, overwrite) as folder, progress_bar(quiet) as progress:
+        result = examine(loaded, load_network(model), options, str(image), progress)
+        summary = as_dict(result, str(image), model)
+        write_files(result, summary, folder)
+
+    def table() -> None:
+        rows = [(k, p) for k, p in summary["probabilities"].items()]
+        print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
+        for warning in summary["warnings"]:
+            print(f"warning: {warning}.")
+
+    emit(summary, as_json, table)
+
+
+def _point(text: str | None) -> tuple[float, float, float] | None:
+    """LPS from the words R,A,S."""
+    from PreopReviewLib.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        r, a, s = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{text!r} is no point", "Write R,A,S in mm, for example --center=150,10,40") from None
+    return -r, -a, s
+
+
+def train(
+    table: Annotated[Path | None, typer.Argument(help="CSV with image,class (and r,a,s).", show_default=False)] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/cuff"),
+    recipe: Annotated[str, typer.Option(help="Recipe, or a YAML file.")] = "shim2020",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
+    synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for so many minutes.", min=0)] = 0,
+    light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    resume: Annotated[bool, typer.Option(help="Go on from the run's last epoch.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train the tear classifier on labelled MRI, or the demonstration network on synthetic shoulders."""
+    from PreopReviewLib.command.console import progress_bar
+    from PreopReviewLib.errors import InputError
+    from PreopReviewLib.inference.device import choose_device
+    from PreopReviewLib.training.recipe import load_recipe
+    from RotatorCuffCAMLib import training, training_synthetic
+
+    where = choose_device(device)
+    with progress_bar(quiet) as progress:
+        if synthetic:
+            chosen = training_synthetic.SyntheticTraining(seconds=60 * synthetic)
+            if light:
+                chosen = training_synthetic.light(chosen)
+            training_synthetic.train_on_phantoms(chosen, out, where, progress)
+        elif table is None:
+            raise InputError("There is nothing to train on", "Give a table, or --synthetic MINUTES")
+        else:
+            steps = load_recipe(recipe).set_from_words(settings or ())
+            cubes, classes = training.load_cubes(training.read_cases(table), progress)
+            network = training.train(cubes, classes, steps, out, where, resume, progress)
+            training_synthetic.save_weights(network, out / "model.safetensors", {"recipe": steps.name})
+    print(out)

@@ -1,0 +1,139 @@
+"""From an MRI to class, probabilities and activation map: the steps in one call, and its files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.progress import Progress, silent
+from RotatorCuffCAMLib.activation import ActivationMap, Method, activate, on_grid, peak_lps
+from RotatorCuffCAMLib.classifier import Answer, classify, classify_repeatedly
+from RotatorCuffCAMLib.head import HeadGuess, find_head
+from RotatorCuffCAMLib.region import Cube, Side, cut_cube
+from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+if TYPE_CHECKING:
+    from RotatorCuffCAMLib.vrn import VRN
+
+UNSURE = 0.3
+"""Confidence of the head's guess below which a person must place the point."""
+
+
+@dataclass(frozen=True)
+class CuffResult:
+    """What was found in one shoulder.
+
+    Attributes:
+        answer: class and probabilities.
+        activation: the class's map on its own grid.
+        on_source: the same, interpolated on the MRI's grid.
+        cube: what the network saw.
+        guess: how the head was found, or None where its middle was given.
+        warnings: doubts, for people.
+    """
+
+    answer: Answer
+    activation: ActivationMap
+    on_source: sitk.Image
+    cube: Cube
+    guess: HeadGuess | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CuffOptions:
+    """How to look at a shoulder; None means found automatically."""
+
+    center_lps: tuple[float, float, float] | None = None
+    edge_mm: float | None = None
+    side: Side | None = None
+    class_index: int | None = None
+    method: Method = "exact"
+    repetitions: int = 1
+    any_plane: bool = False
+
+
+def examine(
+    image: sitk.Image,
+    network: VRN,
+    options: CuffOptions | None = None,
+    source: str = "The image",
+    progress: Progress = silent,
+) -> CuffResult:
+    """Cuts the cube, classifies it and makes the map."""
+    options = options or CuffOptions()
+    guess, warnings = None, []
+    center = options.center_lps
+    if center is None:
+        progress(0.1, "Looking for the humeral head")
+        guess = find_head(image)
+        center = guess.center_lps
+        if guess.confidence < UNSURE:
+            warnings.append(
+                f"the humeral head was found with little confidence ({guess.confidence:.2f}): give its middle"
+            )
+    cube = cut_cube(image, center, options.edge_mm, options.side, source, options.any_plane)
+    progress(0.5, "Classifying")
+    answer = (
+        classify_repeatedly(network, image, cube, options.repetitions)
+        if options.repetitions > 1
+        else classify(network, cube)
+    )
+    progress(0.8, "Mapping what speaks for the class")
+    chosen = answer.class_index if options.class_index is None else options.class_index
+    activation = activate(network, cube, chosen, options.method)
+    if answer.class_index in (1, 2):
+        warnings.append(
+            f"a voxel of the map is {activation.voxel_mm:.1f} mm wide: too coarse to measure a tear below 1 cm"
+        )
+    return CuffResult(answer, activation, on_grid(activation.image, image), cube, guess, (*cube.warnings, *warnings))
+
+
+def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
+    """For JSON. Points in RAS, mm."""
+    said, cube = result.answer, result.cube
+    found = TEAR_CLASSES[said.class_index]
+    return {
+        "image": source,
+        "model": model,
+        "intended_use": "research only; not for diagnosis",
+        "class": found.key,
+        "class_name": found.name,
+        "class_index": said.class_index,
+        "tear_score": said.tear_score,
+        "probabilities": {c.key: p for c, p in zip(TEAR_CLASSES, said.probabilities, strict=True)},
+        "spread": None if said.spread is None else dict(zip([c.key for c in TEAR_CLASSES], said.spread, strict=True)),
+        "repetitions": said.repetitions,
+        "logits": list(said.logits),
+        "side": cube.side,
+        "plane": cube.plane,
+        "cube": {"center_ras": _ras(cube.center_lps), "edge_mm": cube.edge_mm, "inside": cube.inside},
+        "head_confidence": result.guess.confidence if result.guess else None,
+        "activation": {
+            "class": TEAR_CLASSES[result.activation.class_index].key,
+            "method": result.activation.method,
+            "voxel_mm": result.activation.voxel_mm,
+            "bias": result.activation.bias,
+            "peak_ras": _ras(peak_lps(result.activation.image)),
+        },
+        "warnings": list(result.warnings),
+    }
+
+
+def _ras(lps: tuple[float, float, float]) -> list[float]:
+    return [-lps[0], -lps[1], lps[2]]
+
+
+def write_files(result: CuffResult, summary: dict[str, Any], folder: Path) -> None:
+    """probabilities.json, activation.nii.gz (on the MRI's grid), activation-raw.nrrd and cube.nrrd."""
+    text = json.dumps(summary, indent=2, allow_nan=False)
+    (folder / "probabilities.json").write_text(text + "\n", encoding="utf-8")
+    images.write_image(result.on_source, folder / "activation.nii.gz")
+    # NRRD holds the mirrored (left-handed) grids of left shoulders as they are.
+    images.write_image(result.activation.image, folder / "activation-raw.nrrd")
+    images.write_image(result.cube.image, folder / "cube.nrrd")

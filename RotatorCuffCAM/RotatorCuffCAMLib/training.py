@@ -1,0 +1,246 @@
+"""Training the VRN on labelled shoulders, by the recipe of Shim 2020.
+
+SGD with Nesterov momentum 0.9, learning rate 0.002 and from the thirteenth epoch on 0.0002, batches of 6, Xavier
+initial weights, cross-entropy and L2 on everything but biases, 100 epochs, shuffled anew in each.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from PreopReviewLib.errors import FileMissing, InputError, TrainingError
+from PreopReviewLib.progress import CancelToken, Progress, silent
+
+if TYPE_CHECKING:
+    import torch
+
+    from PreopReviewLib.training.recipe import Recipe
+    from RotatorCuffCAMLib.vrn import VRN
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: an MRI, its class (ordinal index), and the head's middle in RAS mm if it is given."""
+
+    image: Path
+    class_index: int
+    center_ras: tuple[float, float, float] | None = None
+
+
+def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
+    """The cases of a CSV with the columns ``image`` and ``class``, and optionally ``r``, ``a``, ``s``.
+
+    Paths are taken from the table's folder.
+
+    Args:
+        every_class: refuse a table in which a class has no case.
+
+    Raises:
+        FileMissing: no such table or image.
+        InputError: a column is missing, or a class or number that is none; the line is named.
+        TrainingError: a class without cases.
+    """
+    from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
+
+    table = Path(table)
+    if not table.is_file():
+        raise FileMissing(f"There is no table {table}", "Check the path")
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        columns = [c.strip().lower() for c in reader.fieldnames or ()]
+        if not {"image", "class"} <= set(columns):
+            raise InputError(f"{table} lacks the column image or class", "Its first line must be image,class")
+        reader.fieldnames = columns
+        cases = []
+        for row in reader:
+            where = f"{table}, line {reader.line_num}"
+            try:
+                index = tear_class(row["class"] or "").index
+            except InputError as error:
+                raise InputError(f"{where}: {error.problem}", error.remedy) from error
+            image = table.parent / (row["image"] or "").strip()
+            if not (row["image"] or "").strip() or not image.exists():
+                raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
+            cases.append(Case(image, index, _point(row, where)))
+    held = {c.class_index for c in cases}
+    lacking = [c.key for c in TEAR_CLASSES if c.index not in held]
+    if every_class and lacking:
+        raise TrainingError(f"{table} has no case of {', '.join(lacking)}", "Every class needs cases to be learned")
+    return cases
+
+
+def _point(row: dict[str, str], where: str) -> tuple[float, float, float] | None:
+    texts = [(row.get(axis) or "").strip() for axis in "ras"]
+    if not any(texts):
+        return None
+    try:
+        point = tuple(float(t) for t in texts)
+    except ValueError:
+        raise InputError(
+            f"{where}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
+        ) from None
+    return point  # type: ignore[return-value]
+
+
+def load_cubes(cases: Sequence[Case], progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
+    """Cubes (N, 64, 64, 64) as bytes and classes (N,) of the cases; where no point is given, the head is looked for."""
+    import SimpleITK as sitk
+
+    from PreopReviewLib import images
+    from RotatorCuffCAMLib.head import find_head
+    from RotatorCuffCAMLib.region import cut_cube
+
+    cubes = np.empty((len(cases), 64, 64, 64), np.uint8)
+    for n, case in enumerate(cases):
+        progress(n / len(cases), f"Reading {case.image.name}")
+        image = images.read_image(case.image)
+        ras = case.center_ras
+        center = (-ras[0], -ras[1], ras[2]) if ras else find_head(image).center_lps
+        cubes[n] = np.round(sitk.GetArrayViewFromImage(cut_cube(image, center, source=str(case.image)).image))
+    return cubes, np.array([c.class_index for c in cases])
+
+
+def train(
+    cubes: np.ndarray,
+    classes: np.ndarray,
+    recipe: Recipe,
+    folder: str | Path,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> VRN:
+    """Trains by the recipe; after each epoch the whole state goes to `folder`/state.pt, so that it can be resumed.
+
+    Args:
+        cubes: (N, 64, 64, 64) bytes.
+        classes: (N,) ordinal indices.
+
+    Raises:
+        TrainingError: fewer cases than two, or nothing to resume, or a state of another network.
+        Cancelled: at the end of a step; the last epoch's state stays.
+    """
+    import torch
+
+    from PreopReviewLib.models import networks
+
+    if len(cubes) < 2:
+        raise TrainingError(f"{len(cubes)} case is too few to train on", "Give more")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe["training.seed"])
+    network = networks.build("VRN", recipe["network.arguments"]).to(device)
+    optimizer = _optimizer(network, recipe)
+    first = _resume(folder / "state.pt", network, optimizer, device) if resume else 0
+    rows = (
+        (folder / "epochs.csv").read_text(encoding="utf-8").splitlines()
+        if first
+        else ["epoch,rate,loss,accuracy,seconds"]
+    )
+    epochs = recipe["schedule.epochs"]
+    for epoch in range(first, epochs):
+        began = time.monotonic()
+        rate = learning_rate(recipe, epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss, right = _epoch(network, optimizer, cubes, classes, recipe, epoch, device, cancel)
+        rows.append(f"{epoch},{rate:g},{loss:.5f},{right:.4f},{time.monotonic() - began:.1f}")
+        _save(folder / "state.pt", network, optimizer, epoch + 1)
+        (folder / "epochs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        progress((epoch + 1) / epochs, f"Epoch {epoch + 1} of {epochs}: loss {loss:.3f}, {right:.0%} right in training")
+    return network.eval()  # type: ignore[return-value]
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """The rate of an epoch, counted from 0."""
+    late = epoch >= recipe["schedule.drop_at"]
+    return recipe["optimizer.late_rate"] if late else recipe["optimizer.learning_rate"]
+
+
+def _optimizer(network: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    import torch
+
+    # L2 acts on every variable but the biases, as in the authors' program.
+    decayed = [p for n, p in network.named_parameters() if not n.endswith("bias")]
+    plain = [p for n, p in network.named_parameters() if n.endswith("bias")]
+    arguments: dict[str, Any] = dict(recipe["optimizer.arguments"])
+    groups = [
+        {"params": decayed, "weight_decay": arguments.pop("weight_decay")},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe["optimizer.learning_rate"], **arguments)
+
+
+def _epoch(
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    cubes: np.ndarray,
+    classes: np.ndarray,
+    recipe: Recipe,
+    epoch: int,
+    device: str,
+    cancel: CancelToken | None,
+) -> tuple[float, float]:
+    """Mean loss and share of right answers over one pass in an order that seed and epoch give."""
+    import torch
+    from torch.nn import functional as F
+
+    rng = np.random.default_rng([recipe["training.seed"], epoch])
+    order, size, jitter = rng.permutation(len(cubes)), recipe["data.batch"], recipe["data.jitter_voxels"]
+    network.train()
+    total, right = 0.0, 0
+    for start in range(0, len(order), size):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        chosen = order[start : start + size]
+        if len(chosen) < 2:
+            continue  # batch norm needs two
+        batch = np.stack([_shifted(cubes[n], rng.integers(-jitter, jitter + 1, 3)) for n in chosen])
+        target = torch.from_numpy(classes[chosen]).to(device)
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+            logits = network(torch.from_numpy(batch[:, None]).to(device).float())
+        loss = F.cross_entropy(logits.float(), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach()) * len(chosen)
+        right += int((logits.detach().argmax(1) == target).sum())
+    return total / len(order), right / len(order)
+
+
+def _shifted(cube: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """The cube moved by whole voxels; what comes in is 0."""
+    moved = np.zeros_like(cube)
+    to = tuple(slice(max(b, 0), min(s, s + b)) for b, s in zip(by, cube.shape, strict=True))
+    of = tuple(slice(max(-b, 0), min(s, s - b)) for b, s in zip(by, cube.shape, strict=True))
+    moved[to] = cube[of]
+    return moved
+
+
+def _save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+    import torch
+
+    part = path.with_suffix(".part")
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, part)
+    part.replace(path)
+
+
+def _resume(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, device: str) -> int:
+    import torch
+
+    if not path.is_file():
+        raise TrainingError(f"There is no {path} to resume from", "Start without --resume")
+    state = torch.load(path, map_location=device, weights_only=True)
+    try:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["epoch"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise TrainingError(f"{path} is the state of another network", "Choose another folder or recipe") from error
