@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.cyst_rules import PHASE_MEDIAN
+from LiverPlannerLib.plan_measures import Region, find_regions, liver_warnings, measure_volumes
+from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
-PLAUSIBLE_ML = (300.0, 5000.0)
-"""Outside, a whole liver is hardly possible; a warning, not an error (children, resected or partial livers)."""
 MIN_LIVER_ML = 20.0
 """Below, what was found is no liver."""
 MIN_LESION_ML = 0.05
@@ -41,26 +41,6 @@ class PlanOptions:
     lesions: bool = True
     structures: bool = True
     device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Region:
-    """One connected region of tumour or cyst.
-
-    Attributes:
-        number: 1, 2, …, by falling volume within its structure.
-        structure: ``tumour`` or ``cyst``.
-        voxels, ml: size on the source grid.
-        centroid_ras: mm.
-        diameter_mm: largest distance between two of its surface voxels' centers (3-D Feret diameter).
-    """
-
-    number: int
-    structure: str
-    voxels: int
-    ml: float
-    centroid_ras: tuple[float, float, float]
-    diameter_mm: float
 
 
 @dataclass
@@ -126,10 +106,11 @@ def make_plan(
     if options.lesions:
         run.add_lesions(liver)
     progress(0.98, "Measuring")
+    run.labels = without_tiny_lesions(run.labels)
     volumes = measure_volumes(run.labels, set(run.models))
     regions = find_regions(run.labels)
     warnings = [f"The image {f.problem}. {f.remedy}." for f in findings]
-    warnings += liver_warnings(run.labels, volumes["liver"])
+    warnings += run.warnings + liver_warnings(run.labels, volumes["liver"])
     run.lap("measuring")
     progress(1.0, "Done")
     return LiverPlan(
@@ -163,6 +144,7 @@ class _Run:
         self.labels = image  # replaced by the first step
         self.models: dict[str, str] = {}
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.seconds: dict[str, float] = {}
         self.device = options.device
         self._since = time.perf_counter()
@@ -217,11 +199,30 @@ class _Run:
             cancel=self.cancel,
         )
         inner = images.array_of(found.labels)
+        keys = ["hepatic_vein", "portal_vein", "bile_duct", "tumour", "cyst"]
+        phase = self.phase_warning(liver)
+        if phase:
+            # The network has learned contrast phases only: elsewhere it takes any dark patch for a lesion.
+            self.warnings.append(phase)
+            inner = np.where(np.isin(inner, [structure(k).label for k in keys[3:]]), 0, inner)
+            keys = keys[:3]
         self._put(inner, inner > structure("liver").label)
-        for key in ("tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct"):
+        for key in keys:
             self.models[key] = found.model
         self.notes += found.notes
         self.lap("structures")
+
+    def phase_warning(self, liver: sitk.Image) -> str | None:
+        """What to say of a CT whose liver does not enhance as in a portal-venous phase; else None."""
+        if self.modality != "CT":
+            return None
+        median = float(np.median(images.array_of(self.image)[images.array_of(liver) > 0]))
+        if median >= PHASE_MEDIAN:
+            return None
+        return (
+            f"The liver's median is {median:.0f} HU: this is no portal-venous phase. Vessels and ducts can hardly be "
+            "seen and are not to be relied on; tumours and cysts of the network trained on simulated images were left out."
+        )
 
     def add_lesions(self, liver: sitk.Image) -> None:
         """Lesions of the real network; it adds to what the network trained on simulated images calls tumour."""
@@ -287,86 +288,20 @@ def lesions_inside(
     return images.image_like(cc3d.dust(found, threshold=threshold, connectivity=26), lesions)
 
 
-def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[str, float]:
-    """Volumes in ml by voxel counting on the image's own grid, in the order of the table.
+def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> sitk.Image:
+    """The labels with regions of tumour or cyst below a volume given back to the liver.
 
-    Args:
-        keys: structures that were looked for; None is all. One that was looked for and not found has 0 ml.
+    Where two networks are put together, single voxels of one are left beside the other's.
     """
-    unit = images.voxel_ml(labels)
-    wanted = [s.key for s in STRUCTURES if keys is None or s.key in keys or s.key == "liver"]
-    return {k: round(float(images.array_of(mask_of(labels, k)).sum()) * unit, 3) for k in wanted}
-
-
-def find_regions(labels: sitk.Image) -> list[Region]:
-    """Every connected region (26) of tumour and of cyst, numbered by falling volume."""
-    found: list[Region] = []
-    for key in ("tumour", "cyst"):
-        found += _regions_of(labels, key)
-    return found
-
-
-def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
     import cc3d
-    from scipy.spatial import ConvexHull, QhullError
-    from scipy.spatial.distance import pdist
 
-    mask = np.ascontiguousarray(images.array_of(labels) == structure(key).label)
-    if not mask.any():
-        return []
-    components = cc3d.connected_components(mask, connectivity=26)
-    statistics = cc3d.statistics(components)
-    sizes = statistics["voxel_counts"][1:]
-    regions = []
-    for number, index in enumerate(np.argsort(-sizes.astype(np.int64), kind="stable") + 1, start=1):
-        box = statistics["bounding_boxes"][index]
-        points = np.argwhere(components[box] == index) + [s.start for s in box]
-        world = images.kji_to_ras(points, labels)
-        try:
-            corners = world[ConvexHull(world).vertices]
-        except QhullError:  # fewer than four points, or all in one plane
-            corners = world if len(world) < 2000 else world[:: len(world) // 2000]
-        diameter = float(pdist(corners).max()) if len(corners) > 1 else 0.0
-        center = tuple(round(float(v), 2) for v in world.mean(axis=0))
-        count = int(sizes[index - 1])
-        ml = round(count * images.voxel_ml(labels), 3)
-        regions.append(Region(number, key, count, ml, center, round(diameter, 1)))  # type: ignore[arg-type]
-    return regions
-
-
-def liver_warnings(labels: sitk.Image, liver_ml: float) -> list[str]:
-    """What a reader must know before using the volumes."""
-    warnings = []
-    sides = _touched_sides(labels)
-    if sides:
-        warnings.append(
-            f"The liver reaches the {' and '.join(sides)} border of the image: it is cut off, and {liver_ml:.0f} ml "
-            "is the volume of the part that is shown, not the total liver volume."
-        )
-    low, high = PLAUSIBLE_ML
-    if not low <= liver_ml <= high:
-        warnings.append(
-            f"A liver of {liver_ml:.0f} ml is outside {low:.0f} to {high:.0f} ml: look at the segmentation first."
-        )
-    return warnings
-
-
-def _touched_sides(labels: sitk.Image) -> list[str]:
-    """The sides of the image, in patient terms, where the liver touches the first or last voxel."""
-    liver = images.array_of(mask_of(labels, "liver")) > 0
-    names = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
-    center = (np.array(liver.shape) - 1) / 2
-    touched = []
-    for axis in range(3):
-        for index in (0, liver.shape[axis] - 1):
-            if not liver.take(index, axis=axis).any():
-                continue
-            point = center.copy()
-            point[axis] = index
-            step = (images.kji_to_ras(point, labels) - images.kji_to_ras(center, labels))[0]
-            main = int(np.abs(step).argmax())
-            touched.append(names[main][int(step[main] > 0)])
-    return touched
+    array = images.array_of(labels).copy()
+    threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
+    for key in ("tumour", "cyst"):
+        mask = np.ascontiguousarray(array == structure(key).label)
+        kept = cc3d.dust(mask, threshold=threshold, connectivity=26) if mask.any() else mask
+        array[mask & ~kept.astype(bool)] = structure("liver").label
+    return images.image_like(array, labels)
 
 
 def labels_from_mask(mask: sitk.Image) -> sitk.Image:

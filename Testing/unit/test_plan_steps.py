@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import plan
+from LiverPlannerLib import plan, plan_measures
 from PreopReviewLib import errors, images
 
 
@@ -63,15 +63,25 @@ def test_lesions_outside_the_grown_liver_and_tiny_ones_are_dropped():
 
 def test_volumes_count_nested_structures_in_the_liver():
     labels = filled((slice(12, 16), slice(12, 16), slice(40, 44)), value=2, image=filled(RIGHT))
-    volumes = plan.measure_volumes(labels, {"liver", "tumour", "cyst"})
+    volumes = plan_measures.measure_volumes(labels, {"liver", "tumour", "cyst"})
     assert volumes == {"liver": pytest.approx(20 * 20 * 17 * 8e-3), "tumour": pytest.approx(64 * 8e-3), "cyst": 0.0}
+
+
+def test_crumbs_of_lesions_are_given_back_to_the_liver():
+    crumb = (slice(12, 13), slice(12, 13), slice(40, 42))
+    lesion = (slice(20, 24), slice(20, 24), slice(45, 49))
+    labels = filled(crumb, lesion, value=2, image=filled(RIGHT))
+    cleaned = images.array_of(plan.without_tiny_lesions(labels, 0.05))
+    assert (cleaned[crumb] == 1).all()
+    assert (cleaned[lesion] == 2).all()
+    assert (cleaned > 0).sum() == (images.array_of(labels) > 0).sum()
 
 
 def test_regions_are_numbered_by_size_with_center_and_diameter_in_mm():
     small = (slice(12, 13), slice(12, 13), slice(40, 41))
     large = (slice(20, 24), slice(20, 24), slice(45, 49))
     labels = filled(small, large, value=2, image=filled(RIGHT))
-    first, second = plan.find_regions(labels)
+    first, second = plan_measures.find_regions(labels)
     assert (first.number, first.voxels, second.number, second.voxels) == (1, 64, 2, 1)
     assert first.diameter_mm == pytest.approx(3 * 2 * np.sqrt(3), abs=0.1)
     assert second.diameter_mm == 0
@@ -81,21 +91,23 @@ def test_regions_are_numbered_by_size_with_center_and_diameter_in_mm():
 
 def test_flat_regions_have_a_diameter_too():
     flat = (slice(20, 21), slice(20, 24), slice(45, 49))
-    assert plan.find_regions(filled(flat, value=3))[0].diameter_mm == pytest.approx(3 * 2 * np.sqrt(2), abs=0.1)
+    assert plan_measures.find_regions(filled(flat, value=3))[0].diameter_mm == pytest.approx(
+        3 * 2 * np.sqrt(2), abs=0.1
+    )
 
 
 def test_a_liver_at_the_border_is_told_with_the_side():
     whole = (slice(5, 40), slice(10, 40), slice(10, 50))
-    warnings = plan.liver_warnings(filled(whole), 900.0)
+    warnings = plan_measures.liver_warnings(filled(whole), 900.0)
     assert len(warnings) == 1
     assert "superior border" in warnings[0]
     assert "not the total liver volume" in warnings[0]
-    assert plan.liver_warnings(filled(RIGHT), 900.0) == []
+    assert plan_measures.liver_warnings(filled(RIGHT), 900.0) == []
 
 
 @pytest.mark.parametrize("ml", [120.0, 6000.0])
 def test_an_implausible_volume_is_told(ml):
-    assert "outside 300 to 5000 ml" in plan.liver_warnings(filled(RIGHT), ml)[0]
+    assert "outside 300 to 5000 ml" in plan_measures.liver_warnings(filled(RIGHT), ml)[0]
 
 
 def ct() -> sitk.Image:

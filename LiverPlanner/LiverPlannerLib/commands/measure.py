@@ -54,7 +54,7 @@ def measure(
             text.append(words.replace(str(folder), str(out)))  # the folder takes its name at the end
             print(text[-1], flush=True)
 
-        step("cysts", lambda place: cysts.cysts(image, labels, place))
+        step("cysts", lambda place: cysts.cysts(image, labels, place, lesions_are=cysts.LesionKind.labels))
         filtered = folder / "cysts" / "labels.nii.gz"
         current = filtered if filtered.is_file() else labels
         step("branches", lambda place: branches.branches(current, place))

@@ -1,0 +1,116 @@
+"""What a plan measures on its label image: volumes, regions, and what a reader must be warned of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from PreopReviewLib import images
+
+PLAUSIBLE_ML = (300.0, 5000.0)
+"""Outside, a whole liver is hardly possible; a warning, not an error (children, resected or partial livers)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of tumour or cyst.
+
+    Attributes:
+        number: 1, 2, …, by falling volume within its structure.
+        structure: ``tumour`` or ``cyst``.
+        voxels, ml: size on the source grid.
+        centroid_ras: mm.
+        diameter_mm: largest distance between two of its surface voxels' centers (3-D Feret diameter).
+    """
+
+    number: int
+    structure: str
+    voxels: int
+    ml: float
+    centroid_ras: tuple[float, float, float]
+    diameter_mm: float
+
+
+def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[str, float]:
+    """Volumes in ml by voxel counting on the image's own grid, in the order of the table.
+
+    Args:
+        keys: structures that were looked for; None is all. One that was looked for and not found has 0 ml.
+    """
+    unit = images.voxel_ml(labels)
+    wanted = [s.key for s in STRUCTURES if keys is None or s.key in keys or s.key == "liver"]
+    return {k: round(float(images.array_of(mask_of(labels, k)).sum()) * unit, 3) for k in wanted}
+
+
+def find_regions(labels: sitk.Image) -> list[Region]:
+    """Every connected region (26) of tumour and of cyst, numbered by falling volume."""
+    found: list[Region] = []
+    for key in ("tumour", "cyst"):
+        found += _regions_of(labels, key)
+    return found
+
+
+def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
+    import cc3d
+    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial.distance import pdist
+
+    mask = np.ascontiguousarray(images.array_of(labels) == structure(key).label)
+    if not mask.any():
+        return []
+    components = cc3d.connected_components(mask, connectivity=26)
+    statistics = cc3d.statistics(components)
+    sizes = statistics["voxel_counts"][1:]
+    regions = []
+    for number, index in enumerate(np.argsort(-sizes.astype(np.int64), kind="stable") + 1, start=1):
+        box = statistics["bounding_boxes"][index]
+        points = np.argwhere(components[box] == index) + [s.start for s in box]
+        world = images.kji_to_ras(points, labels)
+        try:
+            corners = world[ConvexHull(world).vertices]
+        except QhullError:  # fewer than four points, or all in one plane
+            corners = world if len(world) < 2000 else world[:: len(world) // 2000]
+        diameter = float(pdist(corners).max()) if len(corners) > 1 else 0.0
+        center = tuple(round(float(v), 2) for v in world.mean(axis=0))
+        count = int(sizes[index - 1])
+        ml = round(count * images.voxel_ml(labels), 3)
+        regions.append(Region(number, key, count, ml, center, round(diameter, 1)))  # type: ignore[arg-type]
+    return regions
+
+
+def liver_warnings(labels: sitk.Image, liver_ml: float) -> list[str]:
+    """What a reader must know before using the volumes."""
+    warnings = []
+    sides = _touched_sides(labels)
+    if sides:
+        warnings.append(
+            f"The liver reaches the {' and '.join(sides)} border of the image: it is cut off, and {liver_ml:.0f} ml "
+            "is the volume of the part that is shown, not the total liver volume."
+        )
+    low, high = PLAUSIBLE_ML
+    if not low <= liver_ml <= high:
+        warnings.append(
+            f"A liver of {liver_ml:.0f} ml is outside {low:.0f} to {high:.0f} ml: look at the segmentation first."
+        )
+    return warnings
+
+
+def _touched_sides(labels: sitk.Image) -> list[str]:
+    """The sides of the image, in patient terms, where the liver touches the first or last voxel."""
+    liver = images.array_of(mask_of(labels, "liver")) > 0
+    names = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
+    center = (np.array(liver.shape) - 1) / 2
+    touched = []
+    for axis in range(3):
+        for index in (0, liver.shape[axis] - 1):
+            if not liver.take(index, axis=axis).any():
+                continue
+            point = center.copy()
+            point[axis] = index
+            step = (images.kji_to_ras(point, labels) - images.kji_to_ras(center, labels))[0]
+            main = int(np.abs(step).argmax())
+            touched.append(names[main][int(step[main] > 0)])
+    return touched
