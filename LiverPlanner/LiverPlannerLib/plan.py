@@ -221,7 +221,8 @@ class _Run:
             return None
         return (
             f"The liver's median is {median:.0f} HU: this is no portal-venous phase. Vessels and ducts can hardly be "
-            "seen and are not to be relied on; tumours and cysts of the network trained on simulated images were left out."
+            "seen and are not to be relied on; tumours and cysts by the network trained on simulated images were left "
+            "out."
         )
 
     def add_lesions(self, liver: sitk.Image) -> None:
