@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LiverPlannerLib.plan import LiverPlan
+from LiverPlannerLib.plan import LiverPlan, PlanOptions
 from LiverPlannerLib.plan_files import plan_liver
-from PreopReviewLib.progress import Progress, silent
-from PreopReviewLib.samples import Sample, sample_ct
+from PreopReviewLib import images
+from PreopReviewLib.progress import Progress, silent, within
+from PreopReviewLib.samples import sample_ct
+
+SIMULATED_MRI = "simulated_mri"
+MRI_SEED = 900_007
+"""Not among the seeds of the training: those count up from 20260."""
 
 
 def run_demo(
@@ -17,13 +22,50 @@ def run_demo(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> LiverPlan:
-    """The liver plan on a case of the user's own or on the sample CT.
+    """The liver plan on a case of the user's own; or on the sample CT and on a simulated hepatobiliary MRI.
+
+    The sample CT has no contrast agent, so that vessels are hardly to be seen in it: the simulated MRI shows all five
+    structures.
 
     Args:
-        out: folder to make.
+        out: folder to make; the simulated MRI gets a folder in it.
         case: an image or DICOM folder; None is the sample.
         samples: a folder that may hold the sample already.
     """
-    sample = Sample(case, "your own image") if case else sample_ct(samples, progress)
-    title = None if case else "Sample CT"
-    return plan_liver(sample.path, out, overwrite=overwrite, title=title, origin=sample.origin, progress=progress)
+    if case is not None:
+        return plan_liver(case, out, overwrite=overwrite, origin="your own image", progress=progress)
+    sample = sample_ct(samples, progress)
+    made = plan_liver(
+        sample.path,
+        out,
+        overwrite=overwrite,
+        title="Sample CT",
+        origin=sample.origin,
+        progress=within(progress, 0.0, 0.85),
+    )
+    _simulated_mri(out / SIMULATED_MRI, within(progress, 0.85, 1.0))
+    return made
+
+
+def _simulated_mri(out: Path, progress: Progress) -> None:
+    """Five structures in a simulated hepatobiliary MRI, inside the liver that the simulation knows."""
+    import tempfile
+
+    from PreopReviewLib.phantoms.liver import make_liver_phantom
+
+    progress(0.0, "Simulating a hepatobiliary MRI")
+    phantom = make_liver_phantom(MRI_SEED, "hbp", slice_mm=0)
+    with tempfile.TemporaryDirectory(prefix="preop-demo-") as folder:
+        image = images.write_image(phantom.image, Path(folder) / "simulated_mri.nii.gz")
+        liver = images.write_image(phantom.labels, Path(folder) / "truth.nii.gz")
+        plan_liver(
+            image,
+            out,
+            PlanOptions("MR", lesions=False),
+            liver=liver,
+            title="Simulated hepatobiliary MRI",
+            origin=f"SIMULATED from phantom {MRI_SEED}; the liver is the phantom's own",
+            progress=progress,
+        )
+        images.write_image(phantom.image, out / "image.nii.gz")
+        images.write_image(phantom.labels, out / "truth.nii.gz")

@@ -61,7 +61,7 @@ def simulated_ct(reason: str, progress: Progress = silent) -> Sample:
     progress(0.0, "Simulating a CT")
     path = models_folder() / ".samples" / f"simulated_ct_{SIMULATED_SEED}.nii.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    images.write_image(make_liver_phantom(SIMULATED_SEED).image("ct"), path)
+    images.write_image(make_liver_phantom(SIMULATED_SEED, "ct").image, path)
     return Sample(path, f"a SIMULATED CT (phantom of seed {SIMULATED_SEED}): the real one cannot be had ({reason})")
 
 
