@@ -57,7 +57,8 @@ def evaluate_five_structures(
         figures[f"{cases} held-out phantoms, {contrast}"] = summary(rows)
         if anatomy is not None:
             image, mask, truth = painted_anatomy(anatomy, contrast)
-            figures[f"real anatomy painted, {contrast}"] = summary([case_scores(package, image, mask, truth)])
+            scores = case_scores(package, image, mask, truth, cava_is_hepatic=True)
+            figures[f"real anatomy painted, {contrast}"] = summary([scores])
             done += 1
             progress(done / total, f"{contrast} real anatomy")
     return figures
@@ -69,9 +70,18 @@ def case_scores(
     mask: sitk.Image,
     truth: sitk.Image,
     order: sitk.Image | None = None,
+    cava_is_hepatic: bool = False,
 ) -> dict[str, float]:
-    """Dice of each structure, of PV and HV as one, and of main branches; NaN where the truth has none."""
+    """Dice of each structure, of PV and HV as one, and of main branches; NaN where the truth has none.
+
+    Args:
+        order: main (1) and peripheral (2) vessel voxels of the truth.
+        cava_is_hepatic: the truth counts the vena cava as hepatic vein, so the prediction does too.
+    """
     found = images.array_of(segment_structures(image, mask, package).labels)
+    if cava_is_hepatic:
+        cava = found == structure("inferior_vena_cava").label
+        found = np.where(cava, structure("hepatic_vein").label, found)
     real = images.array_of(truth)
     scores = {key: _dice(found == structure(key).label, real == structure(key).label) for key in KEYS}
     trees = [structure(key).label for key in ("portal_vein", "hepatic_vein")]
@@ -107,6 +117,8 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
 
 def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
     """A real anatomy as a simulated image: image, liver mask and truth in the table's values.
+
+    Its hepatic veins hold the vena cava behind the liver: their thickest part has a radius of 12.9 mm.
 
     Args:
         labels: 1 liver, 3 hepatic veins, 4 portal vein, 5 and 6 arteries or duct, 7 gallbladder, 8 cysts, 9 tumour.

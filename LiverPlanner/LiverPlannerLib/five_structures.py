@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.structures import structure
-from LiverPlannerLib.vessel_cleanup import drop_islands, hysteresis, separate_trees
+from LiverPlannerLib.vessel_cleanup import drop_islands, half_contrast, hysteresis, separate_trees
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -22,6 +22,7 @@ PACKAGE = "five-structures-synthetic"
 MARGIN_MM = 14.0
 REACH_CLOSING_MM = 9.0
 LEAST_LESION_ML = 0.05
+PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def segment_structures(
     tidy = tidy_probabilities(shares, settings["classes"], spacing)
     progress(0.75, "bringing the result to the image's grid")
     labels = _to_source(tidy, settings["classes"], frame, liver_mask)
+    labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(volume, mask, tidy))
     untouched = _to_source(shares, settings["classes"], frame, liver_mask) if keep_untouched else None
     progress(1.0, "done")
     notes = [f"{package.name}: trained on synthesised images, not validated on patients"]
@@ -162,6 +164,35 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
         out[at[key]][decided & ~kept] = 0
     out[at["background"]][vessel] = np.minimum(out[at["background"]][vessel], both[vessel] * 0.99)
     return out
+
+
+def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -> sitk.Image:
+    """Mean of the parenchyma within about 15 mm of each voxel, on the network's grid."""
+    from scipy import ndimage
+
+    values = images.array_of(volume).astype(np.float32)
+    own = ((images.array_of(mask) > 0) & (shares.argmax(0) == 0)).astype(np.float32)
+    width = PARENCHYMA_MM / volume.GetSpacing()[0]
+    middle = float(np.median(values[own > 0])) if own.any() else 0.0
+    weight = ndimage.gaussian_filter(own, width, truncate=2.5)
+    mean = ndimage.gaussian_filter((values - middle) * own, width, truncate=2.5) / (weight + 1e-3) + middle
+    return images.image_like(mean, volume)
+
+
+def sharpen_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, parenchyma: sitk.Image) -> sitk.Image:
+    """Portal and hepatic veins cut back to where the image shows them (see `half_contrast`), on the source grid."""
+    box = _box_of(parenchyma, labels)
+    small = images.crop(sitk.Cast(image, sitk.sitkFloat32), box)
+    if min(small.GetSize()) > 4:
+        small = sitk.SmoothingRecursiveGaussian(small, [EDGE_MM] * 3)
+    beside = images.array_of(sitk.Resample(parenchyma, small, sitk.Transform(), sitk.sitkLinear, 0.0))
+    out = images.array_of(labels).copy()
+    part, inside = out[box.slices], images.array_of(liver_mask)[box.slices] > 0
+    for key in ("portal_vein", "hepatic_vein"):
+        own = part == structure(key).label
+        cut = own & ~half_contrast(own, images.array_of(small), beside)
+        part[cut] = np.where(inside[cut], structure("liver").label, 0)
+    return images.image_like(out, labels)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from LiverPlannerLib.vessel_cleanup import drop_islands, find_branches, hysteresis, separate_trees
+from LiverPlannerLib.vessel_cleanup import drop_islands, find_branches, half_contrast, hysteresis, separate_trees
 
 ONE = (1.0, 1.0, 1.0)
 
@@ -87,3 +87,20 @@ def test_a_branch_at_the_vena_cava_is_hepatic_whatever_the_network_says():
 def test_no_vessel_has_no_names():
     empty = np.zeros((5, 5, 5))
     assert not separate_trees(empty > 0, empty, empty, ONE).any()
+
+
+def test_a_vessel_drawn_too_thick_is_cut_back_to_the_image_bright_or_dark():
+    shape = (20, 20, 40)
+    true, thick = tube(shape, (10, 10, 2), (10, 10, 38), 2), tube(shape, (10, 10, 2), (10, 10, 38), 4)
+    rng = np.random.default_rng(0)
+    for sign in (1, -1):
+        image = 100.0 + sign * 50.0 * true + rng.normal(0, 3, shape)
+        assert np.array_equal(half_contrast(thick, image, np.full(shape, 100.0)), true)
+
+
+def test_a_vessel_that_does_not_show_is_left_as_it_is():
+    shape = (12, 12, 30)
+    vessel = tube(shape, (6, 6, 2), (6, 6, 28), 3)
+    image = np.random.default_rng(1).normal(100, 10, shape)
+    assert np.array_equal(half_contrast(vessel, image, np.full(shape, 100.0)), vessel)
+    assert not half_contrast(vessel & False, image, image).any()
