@@ -1,0 +1,89 @@
+"""Class and activation map on the source grid of a 512×512×28 series: ours against a plain forward pass and MONAI.
+
+All with the paper's two-block network in one process, warm, on at most two threads; random weights do for the time.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from RotatorCuffCAMLib.activation import as_tensor, map_image, on_grid
+from RotatorCuffCAMLib.activation_maps import exact_maps
+from RotatorCuffCAMLib.region import cut_cube
+from RotatorCuffCAMLib.vrn import VRN
+
+RESULTS = Path(__file__).parent / "results" / "cam.json"
+
+
+def series() -> sitk.Image:
+    """Noise on the grid of a coronal series, 512×512×28, 0.31 × 0.31 × 4 mm."""
+    rng = np.random.default_rng(0)
+    image = sitk.GetImageFromArray(rng.uniform(0, 800, (28, 512, 512)).astype(np.float32))
+    image.SetSpacing((0.3125, 0.3125, 4.0))
+    direction = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
+    image.SetDirection(direction.ravel().tolist())
+    middle = direction @ (np.array([255.5, 255.5, 13.5]) * image.GetSpacing())
+    image.SetOrigin((np.array([-150.0, 0, 0]) - middle).tolist())
+    return image
+
+
+def median_time(call: Callable[[], object], times: int = 5) -> float:
+    """Median seconds after one warm-up."""
+    call()
+    took = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def main() -> None:
+    """Prints a table and writes it."""
+    from monai.visualize import GradCAM
+
+    torch.set_num_threads(2)
+    source, center = series(), (-150.0, 0.0, 0.0)
+    found: dict[str, float] = {}
+    for name, network in (("paper", VRN().eval()), ("light", VRN(stem_stride=4).eval())):
+        network = network.to(memory_format=torch.channels_last_3d)
+
+        def ours(network: VRN = network, dtype: torch.dtype | None = None) -> sitk.Image:
+            cube = cut_cube(source, center)
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
+                features = network.features(as_tensor(cube.image, network))
+            with torch.inference_mode():
+                index = int(network.logits_of(features).argmax())
+                heat = exact_maps(network, features)[0, index].numpy()
+            return on_grid(map_image(heat, cube.image), source)
+
+        found[f"{name}: cube, class and exact map on the source grid, fp32"] = median_time(ours)
+        if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            found[f"{name}: the same, bf16"] = median_time(lambda call=ours: call(dtype=torch.bfloat16))
+        plain = VRN(stem_stride=4 if name == "light" else 1).eval()
+        cube = as_tensor(cut_cube(source, center).image, plain)
+
+        def forward(plain: VRN = plain, cube: torch.Tensor = cube) -> object:
+            with torch.inference_mode():
+                return plain(cube)
+
+        found[f"{name}: plain fp32 forward pass alone"] = median_time(forward)
+        monai = GradCAM(plain, "last")
+        found[f"{name}: MONAI Grad-CAM, on the cube only"] = median_time(lambda m=monai, c=cube: m(c, class_idx=1), 3)
+        del monai
+    for key, seconds in found.items():
+        print(f"{seconds:8.3f} s  {key}")
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
