@@ -13,6 +13,7 @@ from PreopReviewLib.command.console import run
 GROUPS = (
     "LiverPlannerLib.commands",
     "LiverPlannerLib.commands.demo",
+    "RotatorCuffCAMLib.commands",
     "PreopReviewLib.command.image",
     "PreopReviewLib.command.models",
     "PreopReviewLib.command.phantom",
