@@ -31,8 +31,8 @@ CANVAS = (189, 162, 162)
 SLAB_MM = 120.0
 """An image less high than this cannot hold a liver with what is above and below it."""
 SLAB_CANVAS = 81
-BRIDGE = 0.5
-"""A piece on a bridge below this share of its cross-section does not belong to the liver."""
+CORE = 0.6
+"""What the liver's core must be above; in a slab, where the network is less sure, 0.5 as in the original."""
 
 
 @dataclass
@@ -101,7 +101,7 @@ def segment_liver(
     token.raise_if_cancelled()
     probability = _predict(predictor, prepared, within(progress, 0.25, 0.9), token)
     progress(0.9, "Bringing the liver to the image's grid")
-    kept = liver_component(probability)
+    kept = liver_component(probability, THRESHOLD if prepared.slab else CORE)
     if not kept.any():
         raise NothingFound(
             f"The network found no liver in this {modality} image",
@@ -228,49 +228,23 @@ def fill_height(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int], i
     return filled, (rows, columns, SLAB_CANVAS), before
 
 
-def liver_component(probability: np.ndarray) -> np.ndarray:
-    """Where the probability counts: > 0.5, eroded, largest component, dilated, as in the original, and one voxel
-    more, so that the surface can be interpolated on a finer grid.
+def liver_component(probability: np.ndarray, core: float = CORE) -> np.ndarray:
+    """Where the probability counts: above `core`, eroded, largest component, dilated; and around it where it is at
+    most 0.5, so that the surface can be interpolated on a finer grid.
 
-    Unlike the original, a piece that hangs on the liver by a thin bridge (spleen, stomach) is cut off first.
+    The original erodes what is above 0.5. On a real CT, whether that takes in 200 ml of kidney and bowel then hangs
+    on a few voxels of the crop; with 0.6 it does not, and the dilation brings the liver's own rim back.
     """
     import cc3d
     from scipy import ndimage
 
     element = ndimage.generate_binary_structure(3, 2)
-    core = ndimage.binary_erosion(probability > THRESHOLD, element)
-    if not core.any():
-        return core
-    largest = cc3d.largest_k(core, k=1, connectivity=6) > 0
-    liver = _without_appendages(largest)
-    return ndimage.binary_dilation(liver, element, iterations=2) & ~(largest & ~liver)
-
-
-def _without_appendages(mask: np.ndarray) -> np.ndarray:
-    """A connected mask without the pieces that come off when it is eroded and had touched it on a small face only.
-
-    Each voxel goes to the nearest piece of the eroded mask; a piece is cut off if its contact with the largest is
-    less than `BRIDGE` of a cross-section, volume^(2/3).
-    """
-    import cc3d
-    from scipy import ndimage
-
-    core = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(3, 2))
-    pieces = cc3d.connected_components(core, connectivity=6)
-    if pieces.max() < 2:
-        return mask
-    nearest = ndimage.distance_transform_edt(pieces == 0, return_distances=False, return_indices=True)
-    owner = np.where(mask, pieces[tuple(nearest)], 0)
-    sizes = np.bincount(owner.ravel())
-    main = int(sizes[1:].argmax()) + 1
-    contact = np.zeros(len(sizes), int)
-    for axis in range(3):
-        a, b = np.moveaxis(owner, axis, 0)[:-1], np.moveaxis(owner, axis, 0)[1:]
-        contact += np.bincount(b[(a == main) & (b != main)], minlength=len(sizes))
-        contact += np.bincount(a[(b == main) & (a != main)], minlength=len(sizes))
-    cut = [n for n in range(1, len(sizes)) if n != main and contact[n] < BRIDGE * sizes[n] ** (2 / 3)]
-    cut_off = np.isin(owner, cut)
-    return cc3d.largest_k(mask & ~cut_off, k=1, connectivity=6) > 0
+    eroded = ndimage.binary_erosion(probability > core, element)
+    if not eroded.any():
+        return eroded
+    largest = cc3d.largest_k(eroded, k=1, connectivity=6) > 0
+    liver = ndimage.binary_dilation(largest, element)
+    return liver | (ndimage.binary_dilation(liver, element) & (probability <= THRESHOLD))
 
 
 def to_source(probability: sitk.Image, image: sitk.Image, threshold: float = THRESHOLD) -> sitk.Image:

@@ -80,14 +80,17 @@ def test_regions_put_together_equal_the_plain_network_for_equal_statistics(netwo
     assert torch.allclose(torch.cat(parts), plain, atol=1e-4)
 
 
-def test_pieces_on_thin_bridges_are_cut_off_and_holes_of_the_grid_are_not() -> None:
+def test_what_hangs_on_the_liver_by_doubtful_voxels_is_cut_off() -> None:
     probability = np.zeros((60, 30, 30), np.float32)
     probability[5:30, 5:25, 5:25] = 0.9
     probability[36:50, 8:22, 8:22] = 0.9  # a neighbor
-    probability[30:36, 14:18, 14:18] = 0.9  # the bridge
-    kept = liver.liver_component(probability) & (probability > 0.5)
-    assert kept[10:28, 8:22, 8:22].all()
+    probability[30:36, 10:20, 10:20] = 0.55  # the bridge
+    probability[4, 5:25, 5:25] = 0.3  # the partial-volume rim is kept for interpolation
+    kept = liver.liver_component(probability)
+    assert kept[5:30, 8:22, 8:22].all()
+    assert kept[4, 8:22, 8:22].all()
     assert not kept[40:48].any()
+    assert not liver.liver_component(np.full((9, 9, 9), 0.4, np.float32)).any()
 
 
 def test_the_network_grid_covers_the_cropped_image() -> None:

@@ -103,9 +103,9 @@ def measure(network: nn.Module, clock: Callable[[], float] = time.perf_counter) 
     inputs, outputs = (layer.in_channels, layer.out_channels) if layer else (32, 32)
     found = {}
     with torch.inference_mode():
-        for name in ("float32", "bfloat16"):
+        for name in ("float32", "bfloat16") if _cpu_has_bfloat16() else ("float32",):
             dtype = getattr(torch, name)
-            size = max(int(_PATCH * (1600 / (inputs * outputs)) ** (1 / 3)), 12)
+            size = min(max(int(_PATCH * (1600 / (inputs * outputs)) ** (1 / 3)), 12), 64)
             x = torch.ones(1, inputs, size, size, size, dtype=dtype)
             weight = torch.ones(outputs, inputs, 3, 3, 3, dtype=dtype)
             F.conv3d(x, weight)  # the first call chooses kernels
@@ -116,6 +116,16 @@ def measure(network: nn.Module, clock: Callable[[], float] = time.perf_counter) 
                 best = min(best, clock() - start)
             found[name] = round(best, 5)
     return found
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether oneDNN has kernels for it here; without, torch emulates it, many times slower than float32."""
+    import torch
+
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # a build without oneDNN, e.g. on Apple silicon
+        return False
 
 
 def _key(model: str) -> str:

@@ -32,10 +32,16 @@ def zoom_kji(array: np.ndarray, zoom: Sequence[float]) -> np.ndarray:
 
     In-plane slice by slice, so that no float copy of the whole input is made.
     """
-    along_k, along_j, along_i = (zoom_matrix(n, float(z)) for n, z in zip(array.shape, zoom, strict=True))
-    plane = np.empty((array.shape[0], len(along_j), len(along_i)), np.float32)
+    from scipy import sparse
+
+    # Each new voxel is made of two or three old ones, so the matrices are nearly empty.
+    along_k, along_j, along_i = (
+        sparse.csr_array(zoom_matrix(n, float(z))) for n, z in zip(array.shape, zoom, strict=True)
+    )
+    plane = np.empty((array.shape[0], along_j.shape[0], along_i.shape[0]), np.float32)
     for k in range(array.shape[0]):
-        plane[k] = along_j @ array[k].astype(np.float32) @ along_i.T
+        rows = along_j @ array[k].astype(np.float32)
+        plane[k] = (along_i @ np.ascontiguousarray(rows.T)).T
     if zoom[0] == 1:
         return plane
-    return (along_k @ plane.reshape(len(plane), -1)).reshape(len(along_k), *plane.shape[1:])
+    return (along_k @ plane.reshape(len(plane), -1)).reshape(along_k.shape[0], *plane.shape[1:])

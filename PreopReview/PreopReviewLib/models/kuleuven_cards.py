@@ -87,7 +87,8 @@ above 0.5, eroded, largest component, dilated; back to the image's grid.
 - Slabs below 120 mm are continued by their outermost slices in a canvas of 81 slices. The network normalizes every
   channel over its whole input; in the original's canvas a slab is almost all padding, and the network found nothing in
   the MR slab (Dice 0.01) and little in the CT slab (0.30). Lowering the intensity limit of MR alone gave 0.65 at best.
-- A piece that hangs on the liver by a thin bridge is cut off (spleen, stomach).
+- The largest component is taken of what is above 0.6, eroded (slabs: 0.5 as in the original): with 0.5 it hung on a
+  few voxels of the crop whether 200 ml of kidney and bowel were taken for liver (Dice 0.87 instead of 0.96).
 - The probability, not the mask, is interpolated to the image's grid and cut at 0.5. The original interpolates the mask
   and keeps everything above 0, which makes the liver larger by almost a 3 mm voxel all around.
 - Full resolution is computed only where the image and the liver are; the last level's statistics are estimated from

@@ -165,11 +165,18 @@ class _Decoder:
         self.statistics: list[Moments] = []
 
     def _up(self, region: Region) -> Tensor:
-        cells = [(a // 3, (b + 1) // 3 + 1) for a, b in region]
-        x = self.deep[(slice(None), slice(None), *(slice(a, b) for a, b in cells))]
-        x = self.network.upsample(x)
-        for axis, ((a, b), (cell, _)) in enumerate(zip(region, cells, strict=True), start=2):
-            x = x.narrow(axis, a - 3 * cell, b - a)
+        (_, _), (_, _), (low, high) = region
+        # Along K only what is asked for is interpolated: a survey asks for single slices.
+        where = torch.arange(low, high, device=self.deep.device)
+        cell = (where // 3).clamp(max=self.deep.shape[4] - 2)
+        weight = ((where - 3 * cell) / 3).to(self.deep.dtype)
+        cells = [(a // 3, (b + 1) // 3 + 1) for a, b in region[:2]]
+        x = self.deep[:, :, cells[0][0] : cells[0][1], cells[1][0] : cells[1][1]]
+        x = torch.lerp(x.index_select(4, cell), x.index_select(4, cell + 1), weight)
+        size = [3 * n - 2 for n in x.shape[2:4]]
+        x = F.interpolate(x, size=(*size, high - low), mode="trilinear", align_corners=True)
+        for axis, ((a, b), (first, _)) in enumerate(zip(region[:2], cells, strict=True), start=2):
+            x = x.narrow(axis, a - 3 * first, b - a)
         return x
 
     def _joined(self, region: Region) -> Tensor:

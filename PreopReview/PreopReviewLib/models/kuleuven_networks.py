@@ -73,8 +73,12 @@ class KuLeuvenLiverUNet(nn.Module):
 
     @staticmethod
     def upsample(x: Tensor) -> Tensor:
-        """Nearest by 3 and a 3³ mean without padding: n voxels become 3n - 2 (linear interpolation)."""
-        return F.avg_pool3d(F.interpolate(x, scale_factor=3, mode="nearest"), 3, 1)
+        """n voxels become 3n - 2 by linear interpolation.
+
+        The original repeats each voxel three times and takes the mean of 3³ without padding, which is the same.
+        """
+        size = [3 * n - 2 for n in x.shape[2:]]
+        return F.interpolate(x, size=size, mode="trilinear", align_corners=True)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []
