@@ -7,6 +7,7 @@ equal width at full resolution this takes about an eighth of the operations.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -37,8 +38,8 @@ class ResidualUNet3D(nn.Module):
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
         self.stem = convolution(in_channels * block**3, widths[0])
-        self.down = nn.ModuleList(Residual(a, b, 2) for a, b in zip(widths, widths[1:], strict=False))
-        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(Residual(a, b, 2) for a, b in itertools.pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in itertools.pairwise(widths))
         self.fuse = nn.ModuleList(Residual(2 * a, a) for a in widths[1:-1])
         self.fuse.insert(0, convolution(2 * widths[0], widths[0]))
         self.head = nn.Conv3d(widths[0], out_channels * block**3, 1)
