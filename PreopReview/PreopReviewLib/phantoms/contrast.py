@@ -107,11 +107,13 @@ def _ct_artifacts(rng: np.random.Generator, shape: tuple[int, ...], spacing: flo
     if rng.random() < 0.5:
         slope = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32) * rng.uniform(-0.4, 0.15)
         field += slope[None, :, None]
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         at = np.arange(shape[1], dtype=np.float32) - rng.uniform(0.1, 0.9) * shape[1]
         tilt = np.linspace(-1, 1, shape[2], dtype=np.float32) * rng.uniform(-0.15, 0.15) * shape[1]
         step = 1 / (1 + np.exp(-(at[:, None] + tilt[None]) * spacing / rng.uniform(2, 14)))
-        field -= (rng.uniform(0.05, 0.42) * step)[None].astype(np.float32)
+        step = step[None].astype(np.float32)
+        grain = rng.standard_normal((*shape[:2], shape[2] // 3 + 1), dtype=np.float32)
+        field += step * (rng.uniform(0, 0.2) * stretch(grain, shape[2], 2) - rng.uniform(0.05, 0.42))
     if rng.random() < 0.5:
         field += smooth_noise(rng, shape, 2.5) * rng.uniform(0, 0.08)
     if rng.random() < 0.4:

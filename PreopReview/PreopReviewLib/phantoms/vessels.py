@@ -1,8 +1,8 @@
 """The liver's vessels: portal vein, hepatic veins, bile ducts and vena cava in the given liver.
 
 The large branches follow anatomy (trunk, bifurcation, umbilical part, sectoral and segmental branches; three
-hepatic veins between the sectors), the small ones grow by space colonisation. Radii in mm: portal trunk 5 to 7.2,
-first order 60 to 80 % of it, umbilical part 3 to 4.5, sectors 2 to 3.5, hepatic veins 3 to 5.5, vena cava 9 to 13.
+hepatic veins between the sectors), the small ones grow by space colonisation. Radii in mm: portal trunk 4.8 to 8.4,
+first order 60 to 80 % of it, umbilical part 3 to 4.5, sectors 2 to 3.5, hepatic veins 3 to 6.5, vena cava 7 to 15.
 Axes K (up), J (back), I (left), mm.
 """
 
@@ -142,15 +142,13 @@ def portal_vein(site: Site) -> VesselTree:
     bend = fork + np.array([uniform(4, 18), -uniform(8, 24), uniform(20, 40)])
     left_end, line = sketch.curve(bifurcation, [(fork + bend) / 2 + (uniform(0, 6), 0, 0), bend], rng)
     first.append(line)
-    tip, umbilical = sketch.curve(
-        left_end, [bend + np.array([uniform(-8, 4), -uniform(16, 32), uniform(0, 10)])], rng
-    )
+    tip, umbilical = sketch.curve(left_end, [bend + np.array([uniform(-8, 4), -uniform(16, 32), uniform(0, 10)])], rng)
     segments.append(sketch.curve(left_end, [bend * 0.3 + site.region("S2", 0.4) * 0.7], rng)[1])
     segments.append(sketch.curve(tip, [site.region("S3", 0.4)], rng)[1])
     segments.append(sketch.curve(tip, [site.region("S4", 0.5)], rng)[1])
     count = int(uniform(100, 380))
     points, parents = colonise(rng, site.attractors(count), sketch, 3.2, uniform(6, 9))
-    root = uniform(5, 7.2)
+    root = uniform(4.8, 8.4)
     radii = murray(parents, root, uniform(2.3, 2.9), uniform(0.5, 0.9))
     raise_radius(radii, trunk, root, root * 0.97)
     for line in first:
@@ -171,9 +169,7 @@ def hepatic_veins(site: Site, portal: VesselTree) -> VesselTree:
     uniform = rng.uniform
     sketch = Sketch()
     start = sketch.root(confluence + np.array([2.0, 6.0, 0.0]))
-    middle_target = np.array(
-        [hilum[0] + uniform(-10, 20), hilum[1] - uniform(24, 50), hilum[2] - uniform(6, 28)]
-    )
+    middle_target = np.array([hilum[0] + uniform(-10, 20), hilum[1] - uniform(24, 50), hilum[2] - uniform(6, 28)])
     right_target = site.region("right", 0.25) * 0.8 + 0.2 * np.array(
         [site.right_height - uniform(0, 40), site.right_depth, site.center[2] - uniform(20, 60)]
     )
@@ -183,9 +179,7 @@ def hepatic_veins(site: Site, portal: VesselTree) -> VesselTree:
     common = start
     if rng.random() < 0.7:
         ahead = confluence + (0, -6, 0)
-        common, line = sketch.curve(
-            start, [ahead, ahead + (uniform(-4, 2), -uniform(6, 14), uniform(0, 8))], rng
-        )
+        common, line = sketch.curve(start, [ahead, ahead + (uniform(-4, 2), -uniform(6, 14), uniform(0, 8))], rng)
         veins.append(line)
     from_here = np.array(sketch.points[common])
     for target, sag in ((middle_target, uniform(0, 12)), (left_target, 0.0)):
@@ -197,8 +191,8 @@ def hepatic_veins(site: Site, portal: VesselTree) -> VesselTree:
     allowed = near_portal > min(8, float(np.quantile(near_portal, 0.5)))
     count = int(uniform(70, 260))
     points, parents = colonise(rng, site.attractors(count, allowed), sketch, 3.2, uniform(7, 10))
-    root = uniform(5.5, 8)
-    thickest = uniform(3.2, 5.5)
+    root = uniform(5.5, 8.5)
+    thickest = uniform(3.2, 6.5)
     radii = np.minimum(murray(parents, root, uniform(2.2, 2.8), uniform(0.5, 0.9)), thickest)
     for line in veins:
         raise_radius(radii, line, thickest * uniform(0.8, 1.0), thickest * uniform(0.25, 0.45))
@@ -223,7 +217,7 @@ def vena_cava(site: Site, shape: tuple[int, ...], spacing: float) -> np.ndarray:
     """Voxel fractions of the inferior vena cava: a flattened tube behind the confluence, top to bottom."""
     uniform = site.rng.uniform
     confluence = site.landmarks.confluence
-    wide, deep = uniform(9, 14), uniform(7, 11.5)
+    wide, deep = uniform(9, 15), uniform(7, 13)
     drift_back, drift_left = uniform(-0.12, 0.05), uniform(-0.05, 0.06)
     forward, leftward = uniform(0, 0.4), uniform(0, 0.3)
     out = np.zeros(shape, np.float32)
