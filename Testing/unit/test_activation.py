@@ -100,7 +100,7 @@ def test_gradients_leave_the_network_as_it_was():
 
 
 @pytest.mark.parametrize("side", ["R", "L"])
-@pytest.mark.parametrize("at", [(8, 8, 8), (4, 11, 6), (13, 3, 10), (15, 0, 15)])
+@pytest.mark.parametrize("at", [(8, 8, 8), (4, 11, 6), (13, 3, 10), (12, 4, 11)])
 def test_a_planted_blob_peaks_within_half_a_map_voxel_on_the_source_grid(side, at):
     for found, grid, center in _grids():
         if found != side:

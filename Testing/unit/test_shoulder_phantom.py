@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 torch = pytest.importorskip("torch")
 
+from PreopReviewLib import images  # noqa: E402
 from PreopReviewLib.errors import InputError  # noqa: E402
 from PreopReviewLib.phantoms.shoulder import TearDrawing, Tissue, make_shoulder_phantom  # noqa: E402
 from PreopReviewLib.phantoms.shoulder_cubes import render_cubes  # noqa: E402
@@ -18,15 +19,15 @@ SMALL = {"size": (64, 64, 24)}
 
 def test_the_same_seed_gives_the_same_voxels_and_another_one_others():
     first, again, other = (make_shoulder_phantom(s, 3, size=(48, 48, 8), slice_mm=8.0) for s in (5, 5, 6))
-    assert np.array_equal(sitk.GetArrayViewFromImage(first.image), sitk.GetArrayViewFromImage(again.image))
-    assert not np.array_equal(sitk.GetArrayViewFromImage(first.image), sitk.GetArrayViewFromImage(other.image))
+    assert np.array_equal(images.array_of(first.image), images.array_of(again.image))
+    assert not np.array_equal(images.array_of(first.image), images.array_of(other.image))
     assert first.tear_center_lps == again.tear_center_lps
 
 
 @pytest.mark.parametrize("side", ["R", "L"])
 def test_the_tear_lies_at_its_center_over_the_head(side):
     found = make_shoulder_phantom(2, TearDrawing(20, 14, 2.0), side=side, **SMALL)
-    labels = sitk.GetArrayViewFromImage(found.labels)
+    labels = images.array_of(found.labels)
     torn = np.argwhere(labels == Tissue.TEAR)
     middle = np.array(found.labels.TransformContinuousIndexToPhysicalPoint(torn.mean(0)[::-1].tolist()))
     assert np.linalg.norm(middle - found.tear_center_lps) < 3
@@ -40,7 +41,7 @@ def test_an_intact_shoulder_has_no_tear():
     found = make_shoulder_phantom(3, None, **SMALL)
     assert found.tear_class == 0
     assert found.tear_center_lps is None
-    assert not (sitk.GetArrayViewFromImage(found.labels) == Tissue.TEAR).any()
+    assert not (images.array_of(found.labels) == Tissue.TEAR).any()
 
 
 def test_a_wider_tear_takes_more_room_front_to_back():
@@ -53,14 +54,14 @@ def test_a_wider_tear_takes_more_room_front_to_back():
 
 
 def test_all_tissues_are_there():
-    labels = sitk.GetArrayViewFromImage(make_shoulder_phantom(7, 4, size=(128, 128, 24)).labels)
+    labels = sitk.GetArrayFromImage(make_shoulder_phantom(7, 4, size=(128, 128, 24)).labels)
     assert set(np.unique(labels)) == {int(t) for t in Tissue}
 
 
 @pytest.mark.parametrize(("contrast", "brighter"), [("t2", True), ("t2fs", True), ("t1", False)])
 def test_fluid_is_brighter_than_fat_on_t2_only(contrast, brighter):
     found = make_shoulder_phantom(8, 4, contrast, size=(96, 96, 24))
-    image, labels = (sitk.GetArrayViewFromImage(i) for i in (found.image, found.labels))
+    image, labels = (images.array_of(i) for i in (found.image, found.labels))
     assert (image[labels == Tissue.TEAR].mean() > image[labels == Tissue.HUMERUS].mean()) == brighter
 
 

@@ -45,7 +45,11 @@ def settings(**changes):
     return RunSettings(workers=0, **changes)
 
 
-@pytest.mark.parametrize("path", recipe_files(), ids=lambda p: p.stem)
+# shim2020 trains a classifier, by a loop of its own.
+SEGMENTATION = [p for p in recipe_files() if p.stem != "shim2020"]
+
+
+@pytest.mark.parametrize("path", SEGMENTATION, ids=lambda p: p.stem)
 def test_every_field_of_a_recipe_is_marked_and_its_network_can_be_built(path):
     from PreopReviewLib.models import networks
     from PreopReviewLib.training.losses import build_loss
