@@ -135,9 +135,11 @@ def _by_gradient(
 
 
 def on_grid(activation: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """The map, linearly interpolated on the reference's grid (the MRI's); 0 outside of the map's cube."""
-    # One voxel more at the far faces: the cube goes on for 3.5 cube voxels behind the last map voxel's middle.
-    padded = sitk.ZeroFluxNeumannPad(activation, [0, 0, 0], [1, 1, 1])
+    """The map, linearly interpolated on the reference's grid (the MRI's).
+
+    From the middle of its outer voxels it falls to 0 over one map voxel; beyond that it is 0.
+    """
+    padded = sitk.ConstantPad(activation, [1, 1, 1], [1, 1, 1], 0.0)
     return sitk.Resample(padded, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
 
 
