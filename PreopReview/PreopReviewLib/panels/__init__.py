@@ -1,0 +1,1 @@
+"""What the panels of LiverPlanner and RotatorCuffCAM share. The only package here, with its likes, that imports qt."""

@@ -1,0 +1,200 @@
+"""What the sections of one module share: parameters, the job that runs, and words of what has changed."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+
+from PreopReviewLib.errors import InputError, PreopError
+
+POLL_MS = 50
+
+
+class Context:
+    """One per module widget.
+
+    Attributes:
+        parameters: the parameter node wrapper, or None while the scene closes.
+        job: the job that runs, or None. There is never more than one.
+        observers: called with the topic by `notify`, e.g. ``"segmentation"``.
+        progress_shown: called with (fraction, words) while a job runs and with None when it has ended.
+    """
+
+    def __init__(self, resource_path: Callable[[str], str]) -> None:
+        self._resource_path = resource_path
+        self.parameters: Any | None = None
+        self.job: Any | None = None
+        self.observers: list[Callable[[str], None]] = []
+        self.progress_shown: list[Callable[[tuple[float, str] | None], None]] = []
+        self._runner: Any | None = None
+        self._folders: set[Path] = set()
+        self._abandoned = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", self._poll)
+
+    # ---- resources and words ----
+
+    def resource_path(self, name: str) -> str:
+        """The path of a file in the module's Resources folder."""
+        return self._resource_path(name)
+
+    def notify(self, topic: str) -> None:
+        """Tells every section that something in the scene has changed, e.g. ``"segmentation"``."""
+        for observer in list(self.observers):
+            observer(topic)
+
+    # ---- jobs ----
+
+    @property
+    def runner(self) -> Any:
+        """The `jobs.JobRunner`, made when first asked for."""
+        if self._runner is None:
+            from PreopReviewLib import jobs
+
+            self._runner = jobs.JobRunner()
+        return self._runner
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return self.job is not None
+
+    def new_folder(self) -> Path:
+        """A private temporary folder for the files of one job; it is removed when the job has ended."""
+        import slicer
+
+        folder = Path(tempfile.mkdtemp(prefix="preopreview-", dir=slicer.app.temporaryPath))
+        self._folders.add(folder)
+        return folder
+
+    def run_job(
+        self,
+        task: str,
+        parameters: dict[str, Any],
+        folder: Path,
+        on_finished: Callable[[dict[str, Any]], None],
+        title: str,
+        on_failed: Callable[[Exception], None] | None = None,
+    ) -> Any:
+        """Starts a task in the worker process; the event loop goes on.
+
+        Args:
+            task: ``"package.module:function"``.
+            parameters: plain values for the task.
+            folder: for files both ways, from `new_folder`; removed when the job has ended.
+            on_finished: called with the task's result. What it raises is shown as an error.
+            title: what errors are headed with, e.g. "Segmentation".
+            on_failed: called instead of the error display.
+
+        Raises:
+            JobBusy: another job runs.
+        """
+        self._abandoned = False
+        try:
+            self.job = self.runner.start(
+                task,
+                parameters,
+                folder,
+                on_progress=self._show,
+                on_finished=lambda result: self._finished(result, folder, on_finished, title, on_failed),
+                on_failed=lambda error: self._failed(error, folder, title, on_failed),
+                on_cancelled=lambda: self._end(folder),
+            )
+        except Exception:
+            self._remove(folder)
+            raise
+        self._timer.start()
+        self._show(0.0, "")
+        self.notify("job")
+        return self.job
+
+    def cancel_job(self) -> None:
+        """Asks the running job to stop; nothing happens if there is none."""
+        if self.job is not None:
+            self.job.cancel()
+
+    def abandon_job(self) -> None:
+        """Stops the running job and drops its result even if it is there already: its scene is gone."""
+        self._abandoned = True
+        self.cancel_job()
+
+    def show_error(self, title: str, error: Exception) -> None:
+        """One sentence of cause and one of remedy; what is unforeseen also goes to the log with its trace."""
+        import slicer
+
+        if not isinstance(error, PreopError):
+            logging.error("%s failed", title, exc_info=error)
+        slicer.util.errorDisplay(str(error), windowTitle=title)
+
+    def _poll(self) -> None:
+        self.runner.poll()
+
+    def _show(self, fraction: float, words: str) -> None:
+        for observer in self.progress_shown:
+            observer((fraction, words))
+
+    def _finished(
+        self,
+        result: dict[str, Any],
+        folder: Path,
+        on_finished: Callable[[dict[str, Any]], None],
+        title: str,
+        on_failed: Callable[[Exception], None] | None,
+    ) -> None:
+        if self._abandoned:
+            self._end(folder)
+            return
+        try:
+            on_finished(result)
+        except Exception as error:  # shown, with its trace in the log: a timer's callback has nobody above it
+            self._failed(error, folder, title, on_failed)
+        else:
+            self._end(folder)
+
+    def _failed(
+        self, error: Exception, folder: Path, title: str, on_failed: Callable[[Exception], None] | None
+    ) -> None:
+        self._end(folder)
+        if self._abandoned:
+            return
+        if on_failed is not None:
+            on_failed(error)
+        else:
+            self.show_error(title, error)
+
+    def _end(self, folder: Path) -> None:
+        self._timer.stop()
+        self.job = None
+        self._remove(folder)
+        for observer in self.progress_shown:
+            observer(None)
+        self.notify("job")
+
+    def _remove(self, folder: Path) -> None:
+        if folder in self._folders:
+            self._folders.discard(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Ends the worker and removes the temporary folders; the module is being unloaded."""
+        self._timer.stop()
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+        self.job = None
+        for folder in list(self._folders):
+            self._remove(folder)
+
+
+def require(value: Any, problem: str, remedy: str) -> Any:
+    """The value, or an InputError where it is None or empty."""
+    if value is None or value == "":
+        raise InputError(problem, remedy)
+    return value
