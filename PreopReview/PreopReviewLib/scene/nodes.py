@@ -174,11 +174,16 @@ def read_segments(node: Any) -> list[SegmentContent]:
     Raises:
         GeometryError: the segmentation has no reference geometry.
     """
-    grid = _reference_grid(node)
+    grid = reference_grid(node)
     return [_read_segment(node, key, grid) for key in segment_keys(node)]
 
 
-def _reference_grid(node: Any) -> Any:
+def reference_grid(node: Any) -> Any:
+    """The grid that the segments of a node were drawn on: an empty vtkOrientedImageData with extent and geometry.
+
+    Raises:
+        GeometryError: the segmentation has no reference geometry.
+    """
     import slicer
 
     converter = slicer.vtkSegmentationConverter
@@ -221,7 +226,7 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
     """
     segmentation = node.GetSegmentation()
     segmentation.SetConversionParameter("Smoothing factor", str(default))  # should Slicer make them anew
-    grid = _reference_grid(node)
+    grid = reference_grid(node)
     for key in segment_keys(node):
         mask = _read_segment(node, key, grid).mask
         surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
