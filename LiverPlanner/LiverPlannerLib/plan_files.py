@@ -17,7 +17,7 @@ from LiverPlannerLib.label_files import read_structures
 from LiverPlannerLib.plan import LiverPlan, PlanOptions, make_plan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import __version__, images
-from PreopReviewLib.command.console import output_folder
+from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
 NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, no medical device."

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from PreopReviewLib import errors
-from PreopReviewLib.command.console import output_folder, run
+from PreopReviewLib.command.console import run
+from PreopReviewLib.output import output_folder
 
 
 def test_a_foreseen_error_is_one_line_and_its_own_exit_code(capsys):

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from PreopReviewLib import output
 from PreopReviewLib.errors import InputError, OutputError, TrainingError
 from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED
-from PreopReviewLib.training import checkpoint
 from PreopReviewLib.training.checkpoint import LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import Numbered, training_source
 from PreopReviewLib.training.fit import RunSettings, learning_rate, start_run
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(output.os, "fsync", full)
     with pytest.raises(OutputError, match="No space"):
         save_checkpoint(path, {"iteration": 2})
     assert read_checkpoint(path)["iteration"] == 1

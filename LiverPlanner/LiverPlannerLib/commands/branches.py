@@ -53,7 +53,8 @@ def branches(
     Exits with 3 if none of the wanted structures is in the file. Not for clinical use.
     """
     from LiverPlannerLib.label_files import read_structures
-    from PreopReviewLib.command.console import emit, output_folder
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.output import output_folder
 
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     overrides = _overrides(override or [], keys)

@@ -52,7 +52,8 @@ def compare(
     from LiverPlannerLib.comparison_figure import comparison_figure
     from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, output_folder
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.output import output_folder
 
     first, second = read_structures(auto), read_structures(manual)
     result = compare_labels(

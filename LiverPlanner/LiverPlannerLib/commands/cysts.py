@@ -77,7 +77,8 @@ def cysts(
     from LiverPlannerLib.cyst_report import as_dict
     from LiverPlannerLib.cysts import filter_cysts
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, output_folder
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.output import output_folder
 
     overrides = _overrides(override or [])
     picture = images.read_image(image, series)

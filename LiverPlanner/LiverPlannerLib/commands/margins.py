@@ -53,7 +53,8 @@ def margins(
     )
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.margins import REFERENCE_LINES, measure_margins
-    from PreopReviewLib.command.console import emit, output_folder
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.output import output_folder
 
     file = read_structures(labels)
     cut = make_resection(file.labels, plane, seed, surface, remnant, territory)

@@ -37,8 +37,8 @@ def measure(
     from LiverPlannerLib.commands import branches, compare, cysts, margins, volumetry
     from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import output_folder
     from PreopReviewLib.errors import OutputError
+    from PreopReviewLib.output import output_folder
 
     if out is None:
         raise OutputError("Measuring everything needs a folder to write to", "Give -o FOLDER")

@@ -53,8 +53,9 @@ def radiomics(
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.radiomics import extract, settings_for
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, output_folder, progress_bar
+    from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.errors import NothingFound
+    from PreopReviewLib.output import output_folder
 
     loaded = images.read_image(image)
     kind = images.guess_modality(loaded) if modality is Modality.auto else modality.value

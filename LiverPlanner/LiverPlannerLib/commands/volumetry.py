@@ -86,7 +86,7 @@ def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict
 
 def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | None) -> None:
     from LiverPlannerLib.commands.cutting import write_csv, write_json, write_masks
-    from PreopReviewLib.command.console import output_folder
+    from PreopReviewLib.output import output_folder
 
     with output_folder(out, overwrite) as folder:
         write_csv(folder / "volumetry.csv", data["measures"])

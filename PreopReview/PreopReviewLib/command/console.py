@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from PreopReviewLib.errors import OutputError, OutputExists, PreopError
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import Progress, silent
+
+__all__ = ["emit", "output_folder", "print_table", "progress_bar", "run"]
 
 
 def run(command: Callable[[], None]) -> None:
@@ -83,49 +83,3 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         table.add_row(*("n/a" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
     # A pipe has no width of its own: let it be as wide as the table needs.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-@contextmanager
-def output_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """A folder that appears only when the block has come to its end without an error.
-
-    The block writes into a temporary folder beside it, which then takes its name.
-
-    Raises:
-        OutputExists: the folder is there, not empty, and `overwrite` is false.
-        OutputError: it cannot be made.
-    """
-    path = Path(path).absolute()
-    if path.is_file():
-        raise OutputExists(f"{path} is a file", "Give the name of a folder")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise OutputExists(f"The folder {path} is there already", "Give another one, or --overwrite to replace it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        umask = os.umask(0)
-        os.umask(umask)
-        work.chmod(0o777 & ~umask)  # mkdtemp makes private folders
-    except OSError as error:
-        raise OutputError(f"{path} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
-    try:
-        yield work
-        _replace(work, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _replace(work: Path, path: Path) -> None:
-    if not path.exists():
-        work.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-    path.rename(old / path.name)
-    try:
-        work.rename(path)
-    except OSError:
-        (old / path.name).rename(path)  # the earlier results stay where they were
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -47,10 +47,11 @@ def evaluate(
     The CSV has one line for each case and a column 'case'; the columns that a paper needs are named in the message
     if they are not there. Missing values and failed cases are counted and stated, never averaged.
     """
-    from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
+    from PreopReviewLib.command.console import emit, print_table, progress_bar
     from PreopReviewLib.evaluation.cohort import read_cohort, write_cases_csv
     from PreopReviewLib.evaluation.figures import save_figures
     from PreopReviewLib.evaluation.paper_tables import evaluate as tables_of
+    from PreopReviewLib.output import output_folder
 
     with output_folder(out, overwrite) as folder:
         with progress_bar(quiet or cases.is_file()) as progress:

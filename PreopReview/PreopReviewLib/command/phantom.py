@@ -27,7 +27,7 @@ def liver(
 ) -> None:
     """Write image.nii.gz, labels.nii.gz, order.nii.gz (1 main, 2 peripheral vessels) and planted.json."""
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import output_folder
+    from PreopReviewLib.output import output_folder
     from PreopReviewLib.phantoms.liver import make_liver_phantom
     from PreopReviewLib.phantoms.shape_files import liver_shape
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from PreopReviewLib.errors import InputError, ModelCorrupt, ModelError, ModelUnavailable, OutputError
-from PreopReviewLib.models.package import METADATA, ModelPackage, load_package, put_in_place
+from PreopReviewLib.models.package import METADATA, ModelPackage, load_package
+from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.resources import resource
 
@@ -161,15 +162,8 @@ def _make(folder: Path) -> None:
 
 def _install_folder(source: Path, target: Path) -> ModelPackage:
     load_package(source).load_network()  # not only whole: the weights fit
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            shutil.copytree(source, work, dirs_exist_ok=True)
-            put_in_place(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written ({error})", "Look for space and permissions") from error
+    with output_folder(target, overwrite=True) as work:
+        shutil.copytree(source, work, dirs_exist_ok=True)
     return load_package(target)
 
 

@@ -9,15 +9,14 @@ LICENSE
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PreopReviewLib.errors import ModelCorrupt, ModelError, OutputError
+from PreopReviewLib.errors import ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
+from PreopReviewLib.output import output_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -158,40 +157,12 @@ def write_package(
     from safetensors.torch import save_file
 
     check_metadata(metadata)
-    folder = Path(folder).absolute()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            for part in (METADATA, WEIGHTS, CARD):
-                (work / part).parent.mkdir(exist_ok=True)
-            (work / METADATA).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            save_file({k: v.detach().cpu().contiguous() for k, v in state_dict.items()}, work / WEIGHTS)
-            (work / CARD).write_text(card, encoding="utf-8")
-            (work / LICENSE).write_text(license_text, encoding="utf-8")
-            load_package(work)
-            put_in_place(work, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(
-            f"The package {folder} cannot be written ({error})", "Look for space and permissions"
-        ) from error
+    with output_folder(folder, overwrite=True) as work:
+        for part in (METADATA, WEIGHTS, CARD):
+            (work / part).parent.mkdir(exist_ok=True)
+        (work / METADATA).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        save_file({k: v.detach().cpu().contiguous() for k, v in state_dict.items()}, work / WEIGHTS)
+        (work / CARD).write_text(card, encoding="utf-8")
+        (work / LICENSE).write_text(license_text, encoding="utf-8")
+        load_package(work)
     return load_package(folder)
-
-
-def put_in_place(work: Path, folder: Path) -> None:
-    """Renames `work` (same file system) to `folder`; an older `folder` goes only once the new one is there."""
-    work.chmod(0o755)  # mkdtemp makes private folders
-    if not folder.exists():
-        work.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(old / folder.name)
-    try:
-        work.rename(folder)
-    except OSError:
-        (old / folder.name).rename(folder)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import OutputError, TrainingError
+from PreopReviewLib.output import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -22,17 +21,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as part:
+            torch.save(state, part)
     except (OSError, RuntimeError) as error:
         raise OutputError(
             f"The checkpoint {path} cannot be written ({error})", "Make room; the earlier one is whole"

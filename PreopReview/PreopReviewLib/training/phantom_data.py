@@ -7,8 +7,6 @@ very samples an uninterrupted one would have seen.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from PreopReviewLib.models.liver_channels import DISTANCE_UNIT_MM, REACH_MM, liver_channels
+from PreopReviewLib.output import whole_file
 from PreopReviewLib.phantoms.anatomy import Anatomy, grow_anatomy
 from PreopReviewLib.phantoms.contrast import draw_appearance, paint, thick_slices
 from PreopReviewLib.phantoms.fields import smooth_noise
@@ -76,21 +75,15 @@ class PhantomSource:
 def save_anatomy(path: Path, anatomy: Anatomy) -> None:
     """Write an anatomy whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                tissues=anatomy.tissues,
-                fractions=anatomy.fractions,
-                main=np.packbits(anatomy.main),
-                liver=np.packbits(anatomy.liver),
-                spacing=anatomy.spacing,
-            )
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path, ".part") as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file,
+            tissues=anatomy.tissues,
+            fractions=anatomy.fractions,
+            main=np.packbits(anatomy.main),
+            liver=np.packbits(anatomy.liver),
+            spacing=anatomy.spacing,
+        )
 
 
 def load_anatomy(path: Path) -> Anatomy:
