@@ -1,0 +1,11 @@
+"""The sections of LiverPlanner's panel, one class and one .ui file each."""
+
+from __future__ import annotations
+
+
+def section_classes() -> list[type]:
+    """The sections in the order in which a plan is made. Imported here, not before the module is opened.
+
+    Order: Segment, Cysts, Correct, Measure, Compare, 3D, Ground truth, Report.
+    """
+    return []

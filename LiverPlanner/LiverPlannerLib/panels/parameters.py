@@ -1,0 +1,49 @@
+"""What LiverPlanner remembers in the scene; saved and reloaded with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer.parameterNodeWrapper import Choice, Minimum, parameterNodeWrapper
+
+
+@parameterNodeWrapper
+class LiverPlannerParameters:
+    """The one parameter node of the module.
+
+    Attributes:
+        inputVolume: the CT or MRI.
+        segmentation: the plan, to be corrected.
+        modelOutput: what the models gave, untouched.
+        referenceSegmentation: what the plan is compared with.
+        modality: auto is guessed from DICOM or the intensities.
+        model: of the liver; empty is the default one.
+        lesions: look for lesions with the lesion network.
+        structures: find vessels and ducts with the network trained on simulated images.
+        cystThreshold: HU.
+        cystRule: default, robust or lin2024; default is robust.
+        heightCm, weightKg: of the patient; 0 is unknown.
+        opacityPreset: of the section 3D.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    modelOutput: vtkMRMLSegmentationNode
+    referenceSegmentation: vtkMRMLSegmentationNode
+    modality: Annotated[str, Choice(["auto", "CT", "MR"])] = "auto"
+    model: str = ""
+    device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"
+    lesions: bool = True
+    structures: bool = True
+    cystThreshold: float = 45.0
+    cystRule: Annotated[str, Choice(["default", "robust", "lin2024"])] = "default"
+    heightCm: Annotated[float, Minimum(0)] = 0.0
+    weightKg: Annotated[float, Minimum(0)] = 0.0
+    remnantMode: Annotated[str, Choice(["planes", "surface", "territory"])] = "planes"
+    opacityPreset: Annotated[str, Choice(["solid", "glass", "vessels", "lesions"])] = "glass"
+    volumesTable: vtkMRMLTableNode
+    cystsTable: vtkMRMLTableNode
+    marginsTable: vtkMRMLTableNode
+    branchesTable: vtkMRMLTableNode
+    comparisonTable: vtkMRMLTableNode
