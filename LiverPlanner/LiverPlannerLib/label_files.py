@@ -41,7 +41,7 @@ class LabelFile:
 
 
 def read_structures(path: str | Path) -> LabelFile:
-    """A label image with the values of our table, or a Slicer segmentation (.seg.nrrd) of any segments.
+    """A label image with the values of our table, a Slicer segmentation (.seg.nrrd) or a DICOM SEG of any segments.
 
     Segments are matched by terminology code first, then by name. Where segments overlap, those that the liver
     contains win over the liver.
@@ -52,7 +52,12 @@ def read_structures(path: str | Path) -> LabelFile:
     path = Path(path)
     if not path.exists():
         raise FileMissing(f"There is no file {path}", "Check the path")
-    found = _from_segmentation(path) if path.name.lower().endswith(".seg.nrrd") else _from_labels(path)
+    if path.name.lower().endswith(".seg.nrrd"):
+        found = _from_segmentation(path)
+    elif path.is_file() and images.is_dicom_segmentation(path):
+        found = _from_dicom(path)
+    else:
+        found = _from_labels(path)
     if found.unknown and not images.array_of(found.labels).any():
         known = ", ".join(f"{s.label} {s.name}" for s in STRUCTURES)
         raise InputError(
@@ -78,11 +83,22 @@ def match_terminology(entry: str) -> Structure | None:
     parts = entry.split("~")
     if len(parts) < 3 or parts[2].count("^") < 1:
         return None
-    code = parts[2].split("^")[1]
+    scheme, value = parts[2].split("^")[:2]
+    return match_code((scheme, value, ""))
+
+
+def match_code(code: tuple[str, str, str]) -> Structure | None:
+    """The structure of a (scheme, value, meaning) code, or None; retired SRT codes count as their SNOMED CT ones."""
+    value = code[1]
+    if code[0] == "SRT":
+        from pydicom.sr.coding import Code
+
+        same = (s.type.value for s in STRUCTURES if Code(value, "SRT", "") == Code(s.type.value, "SCT", ""))
+        value = next(same, value)
     for candidate in STRUCTURES:
-        if code == candidate.type.value:
+        if value == candidate.type.value:
             return candidate
-    return structure(_TYPE_CODES[code]) if code in _TYPE_CODES else None
+    return structure(_TYPE_CODES[value]) if value in _TYPE_CODES else None
 
 
 def _from_labels(path: Path) -> LabelFile:
@@ -123,11 +139,30 @@ def _from_segmentation(path: Path) -> LabelFile:
             continue
         layer = int(_meta(image, index, "Layer") or 0)
         painted.append((found, layers[..., layer] == int(_meta(image, index, "LabelValue") or 1)))
-    # The liver first, so that what lies in it is painted over it; in the order of the table else.
-    for found, mask in sorted(painted, key=lambda pair: pair[0].label):
-        array[mask] = found.label
+    _paint(array, painted)
     reference = image if image.GetNumberOfComponentsPerPixel() == 1 else sitk.VectorIndexSelectionCast(image, 0)
     return LabelFile(images.image_like(array, reference), unknown)
+
+
+def _from_dicom(path: Path) -> LabelFile:
+    masks = images.read_dicom_segmentation(path)
+    unknown: list[str] = []
+    painted: list[tuple[Structure, np.ndarray]] = []
+    for mask in masks:
+        found = match_code(mask.type) or match_name(mask.name)
+        if found is None:
+            unknown.append(mask.name)
+        else:
+            painted.append((found, images.array_of(mask.mask) > 0))
+    array = np.zeros(images.array_of(masks[0].mask).shape, np.uint8)
+    _paint(array, painted)
+    return LabelFile(images.image_like(array, masks[0].mask), unknown)
+
+
+def _paint(array: np.ndarray, painted: list[tuple[Structure, np.ndarray]]) -> None:
+    """The liver first, so that what lies in it is painted over it; in the order of the table else."""
+    for found, mask in sorted(painted, key=lambda pair: pair[0].label):
+        array[mask] = found.label
 
 
 def _segment_indices(image: sitk.Image) -> list[int]:

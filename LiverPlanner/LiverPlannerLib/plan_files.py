@@ -17,6 +17,7 @@ from LiverPlannerLib.label_files import read_structures
 from LiverPlannerLib.plan import LiverPlan, PlanOptions, make_plan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import __version__, images
+from PreopReviewLib.errors import PreopError
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
@@ -41,7 +42,8 @@ def plan_liver(
     Args:
         path: image file or DICOM folder.
         out: folder to make: labels.nii.gz, volumes.csv, summary.txt and, where slicer-core is installed,
-            scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure.
+            scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure; of a
+            DICOM series also segmentation.dcm (SEG), which carries the patient data of the series.
         liver: a label image or mask whose liver replaces the network's.
         title: what scene, pictures and summary call the case; the file's name by default.
         origin: where the image comes from, for the summary.
@@ -66,6 +68,8 @@ def plan_liver(
         progress(0.86, "Writing the results")
         write_plan(plan, folder, title or _stem(path), within(progress, 0.86, 1.0))
         total = time.perf_counter() - began
+        if path.is_dir():
+            _write_dicom(plan, path, series, folder / "segmentation.dcm")
         (folder / "summary.txt").write_text(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
@@ -108,6 +112,22 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
         plan.image, plan.labels, plan.volumes_ml, folder, title, modality=plan.modality, footnote=footnote
     )
     plan.notes += saved.notes
+
+
+def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> None:
+    """The structures as a DICOM SEG of the series they were found in, or a note why there is none."""
+    found = images.list_series(source)
+    if not found:
+        return  # a folder with one image file
+    masks = []
+    for key in plan.volumes_ml:
+        known, by = structure(key), plan.models.get(key)
+        codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
+        masks.append(images.CodedMask(known.name, mask_of(plan.labels, key), *codes, known.color, by))
+    try:
+        images.write_dicom_segmentation(masks, images.choose_series(found, source, uid), path)
+    except PreopError as error:
+        plan.notes.append(f"No segmentation.dcm was made: {error}")
 
 
 def write_volumes(plan: LiverPlan, path: Path) -> None:

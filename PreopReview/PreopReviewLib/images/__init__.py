@@ -5,7 +5,13 @@ given to people are in RAS, as in 3D Slicer.
 """
 
 from PreopReviewLib.images.checks import Finding, check_image, guess_modality, require_usable
-from PreopReviewLib.images.dicom import Series, list_series
+from PreopReviewLib.images.dicom import Series, choose_series, list_series
+from PreopReviewLib.images.dicom_segmentation import (
+    CodedMask,
+    is_dicom_segmentation,
+    read_dicom_segmentation,
+    write_dicom_segmentation,
+)
 from PreopReviewLib.images.geometry import (
     Box,
     array_of,
@@ -28,19 +34,23 @@ from PreopReviewLib.images.writing import write_image
 __all__ = [
     "SUFFIXES",
     "Box",
+    "CodedMask",
     "Finding",
     "Series",
     "array_of",
     "bounding_box",
     "check_image",
+    "choose_series",
     "crop",
     "guess_modality",
     "image_like",
+    "is_dicom_segmentation",
     "kji_to_ras",
     "list_series",
     "orient",
     "paste",
     "ras_to_kji",
+    "read_dicom_segmentation",
     "read_image",
     "read_labels",
     "require_usable",
@@ -49,5 +59,6 @@ __all__ = [
     "same_grid",
     "spacing_kji",
     "voxel_ml",
+    "write_dicom_segmentation",
     "write_image",
 ]

@@ -1,0 +1,202 @@
+"""DICOM segmentation objects (SEG, PS3.3 A.51): binary segments with coded names, on the slices of a series.
+
+Written and read by highdicom; here only what ties them to `SimpleITK.Image` and to clear errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import __version__
+from PreopReviewLib.errors import GeometryError, InputError, OutputError, UnreadableImage
+from PreopReviewLib.images.dicom import Series
+from PreopReviewLib.images.geometry import array_of
+from PreopReviewLib.output import whole_file
+
+Coded = tuple[str, str, str]
+"""Scheme, value and meaning of a code, such as ``("SCT", "10200004", "Liver")``."""
+
+
+@dataclass(frozen=True)
+class CodedMask:
+    """One segment.
+
+    Attributes:
+        name: what people read.
+        mask: binary image.
+        category, type: codes of the segmented property.
+        color: sRGB, 0 to 1, or None.
+        algorithm: name of what drew it; None means a person.
+    """
+
+    name: str
+    mask: sitk.Image
+    category: Coded
+    type: Coded
+    color: tuple[float, float, float] | None = None
+    algorithm: str | None = None
+
+
+def is_dicom_segmentation(path: str | Path) -> bool:
+    """Whether the file is a DICOM object of modality SEG."""
+    with open(path, "rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return False  # told without importing pydicom
+    import pydicom
+
+    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality") == "SEG"
+
+
+def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
+    """The segments, each a uint8 mask on the grid that the object's frames span (slices without a frame are empty).
+
+    Raises:
+        UnreadableImage: it cannot be decoded, or its frames form no regular grid.
+    """
+    import highdicom as hd
+
+    try:
+        segmentation = hd.seg.segread(str(path))
+        volume = segmentation.get_volume(combine_segments=False)
+        numbers = list(segmentation.segment_numbers)
+    except Exception as error:  # highdicom and pydicom raise whatever the damage leads to
+        raise UnreadableImage(
+            f"The DICOM segmentation {path} cannot be read ({error})", "Export it again, or save it as .seg.nrrd"
+        ) from error
+    array = np.asarray(volume.array)
+    masks = []
+    for index, number in enumerate(numbers):
+        about = segmentation.get_segment_description(number)
+        category, kind = about.segmented_property_category, about.segmented_property_type
+        masks.append(
+            CodedMask(
+                str(about.segment_label),
+                _image_of((array[..., index] > 0).astype(np.uint8), np.asarray(volume.affine)),
+                (category.scheme_designator, category.value, category.meaning),
+                (kind.scheme_designator, kind.value, kind.meaning),
+            )
+        )
+    return masks
+
+
+def _image_of(array: np.ndarray, affine: np.ndarray) -> sitk.Image:
+    """An image from a K-J-I array and the 4×4 matrix from (K, J, I) indices to LPS; right-handed by flipping K."""
+    steps = affine[:3, :3].copy()
+    origin = affine[:3, 3].copy()
+    if np.linalg.det(steps[:, ::-1]) < 0:
+        origin += steps[:, 0] * (array.shape[0] - 1)
+        steps[:, 0] *= -1
+        array = array[::-1]
+    spacing = np.linalg.norm(steps, axis=0)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing([float(s) for s in spacing[::-1]])
+    image.SetOrigin([float(v) for v in origin])
+    image.SetDirection([float(v) for v in (steps / spacing)[:, ::-1].ravel()])
+    return image
+
+
+def write_dicom_segmentation(masks: Sequence[CodedMask], series: Series, path: str | Path) -> Path:
+    """A binary SEG that refers to the slices of a series and carries its patient and study.
+
+    Args:
+        masks: on the grid of the series as `read_image` gives it, one slice for each file in the order of
+            `Series.files`; empty ones are left out, because DICOM has no empty segment.
+        series: where the masks belong.
+
+    Raises:
+        InputError: every mask is empty. GeometryError: a mask has other slices than the series.
+        OutputError: the object cannot be made from this series, or not be written.
+    """
+    import pydicom
+
+    kept = [m for m in masks if array_of(m.mask).any()]
+    if not kept:
+        raise InputError("There is nothing to write as a DICOM segmentation: every segment is empty")
+    for mask in kept:
+        if mask.mask.GetSize()[2] != series.slices:
+            raise GeometryError(
+                f"{mask.name} has {mask.mask.GetSize()[2]} slices, but the series {series.uid} has {series.slices}",
+                "Resample it to the series first",
+            )
+    sources = [pydicom.dcmread(f, stop_before_pixels=True) for f in series.files]
+    _require_identifiers(sources[0], series)
+    pixels = np.stack([array_of(m.mask) > 0 for m in kept], axis=-1).astype(np.uint8)
+    try:
+        segmentation = _make(pixels, sources, kept)
+    except (AttributeError, ValueError, TypeError, KeyError) as error:
+        raise OutputError(
+            f"No DICOM segmentation can be made of the series {series.uid} ({error})",
+            "Its headers lack what DICOM asks for; use segmentation.seg.nrrd instead",
+        ) from error
+    try:
+        with whole_file(path) as work:
+            segmentation.save_as(work)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
+    return Path(path)
+
+
+def _require_identifiers(source: Any, series: Series) -> None:
+    wanted = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+    missing = [keyword for keyword in wanted if not source.get(keyword)]
+    if missing:
+        raise OutputError(
+            f"No DICOM segmentation can refer to {series.files[0].parent}: its files have no {', '.join(missing)} "
+            "(removed when they were de-identified?)",
+            "Use segmentation.seg.nrrd instead",
+        )
+
+
+def _make(pixels: np.ndarray, sources: list[Any], masks: Sequence[CodedMask]) -> Any:
+    import highdicom as hd
+
+    for source in sources:  # de-identified files often lack what DICOM lets be empty, but not absent
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+            if keyword not in source:
+                setattr(source, keyword, "")
+        for keyword in ("StudyDate", "StudyTime"):
+            if keyword not in source:
+                setattr(source, keyword, None)
+    return hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=pixels,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(number, mask) for number, mask in enumerate(masks, 1)],
+        series_instance_uid=hd.UID(),
+        series_number=900,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="PreopReview",
+        manufacturer_model_name="PreopReview",
+        software_versions=__version__,
+        device_serial_number="none",
+        content_label="LIVERPLAN",
+        content_description="Not for clinical use",
+    )
+
+
+def _description(number: int, mask: CodedMask) -> Any:
+    import highdicom as hd
+    from pydicom.sr.coding import Code
+
+    category, kind = (Code(value, scheme, meaning) for scheme, value, meaning in (mask.category, mask.type))
+    kinds = hd.seg.SegmentAlgorithmTypeValues
+    identification = None
+    if mask.algorithm is not None:
+        family = Code("123110", "DCM", "Artificial Intelligence")
+        identification = hd.AlgorithmIdentificationSequence(mask.algorithm, family=family, version=__version__)
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=mask.name[:64],
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type=kinds.MANUAL if identification is None else kinds.AUTOMATIC,
+        algorithm_identification=identification,
+        display_color=mask.color and hd.color.CIELabColor.from_rgb(*(round(255 * c) for c in mask.color)),
+    )

@@ -1,0 +1,151 @@
+"""DICOM SEG: read what others wrote, write what others read, with the structures told by their codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib.label_files import match_code, read_structures
+from LiverPlannerLib.plan import LiverPlan
+from LiverPlannerLib.plan_files import _write_dicom
+from LiverPlannerLib.structures import mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError, OutputError, UnreadableImage
+
+SHAPE = (5, 24, 32)
+
+
+@pytest.fixture
+def series(tmp_path):
+    """A small CT series on oblique axes, as files and as the image read from them."""
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    folder = tmp_path / "series"
+    folder.mkdir()
+    tilt = np.deg2rad(20)
+    rows, columns = np.array([1.0, 0, 0]), np.array([0, np.cos(tilt), np.sin(tilt)])
+    normal = np.cross(rows, columns)
+    study, uid, frame = generate_uid(), generate_uid(), generate_uid()
+    for k in range(SHAPE[0]):
+        ds = pydicom.Dataset()
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, uid, frame
+        ds.PatientName, ds.PatientID, ds.Modality, ds.SeriesNumber = "Doe^Jane", "17", "CT", 3
+        ds.ImagePositionPatient = [float(v) for v in np.array([-20.0, 30, 40]) + 2.5 * k * normal]
+        ds.ImageOrientationPatient = [float(v) for v in (*rows, *columns)]
+        ds.PixelSpacing, ds.SliceThickness = [0.8, 0.7], 2.5
+        ds.Rows, ds.Columns = SHAPE[1:]
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit, ds.PixelRepresentation = 15, 1
+        ds.RescaleIntercept, ds.RescaleSlope = 0, 1
+        ds.PixelData = np.full(SHAPE[1:], 10 * k, np.int16).tobytes()
+        ds.save_as(folder / f"{9 - k}.dcm", enforce_file_format=True)  # file names against the order of the slices
+    return folder
+
+
+def labels_on(image: sitk.Image) -> sitk.Image:
+    array = np.zeros(SHAPE, np.uint8)
+    array[1:4, 5:20, 4:28] = structure("liver").label
+    array[2, 8:12, 6:16] = structure("portal_vein").label
+    array[3, 9:11, 6:9] = structure("tumour").label
+    return images.image_like(array, image)
+
+
+def coded(labels: sitk.Image, *keys: str) -> list[images.CodedMask]:
+    masks = []
+    for key in keys:
+        s = structure(key)
+        codes = [(c.scheme, c.value, c.meaning) for c in (s.category, s.type)]
+        masks.append(images.CodedMask(s.name, mask_of(labels, key), *codes, s.color, "a-model"))
+    return masks
+
+
+def test_a_segmentation_that_another_tool_wrote_is_read_voxel_for_voxel(shared_data):
+    folder = shared_data / "dicom_seg"
+    found = read_structures(folder / "liver.dcm")  # its codes are of the retired SRT scheme
+    truth = sitk.ReadImage(str(folder / "liver_seg.nrrd"))
+    assert found.unknown == []
+    assert images.same_grid(found.labels, truth)
+    np.testing.assert_array_equal(images.array_of(found.labels) > 0, images.array_of(truth) > 0)
+
+
+def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
+    image = images.read_image(series)
+    labels = labels_on(image)
+    path = tmp_path / "segmentation.dcm"
+    masks = coded(labels, "liver", "portal_vein", "tumour", "cyst")
+    images.write_dicom_segmentation(masks, images.list_series(series)[0], path)
+
+    again = read_structures(path)
+    assert again.unknown == []
+    back = images.resample_to(again.labels, image, "nearest")
+    np.testing.assert_array_equal(images.array_of(back), images.array_of(labels))
+
+
+def test_the_object_carries_codes_colors_patient_and_who_drew_it(series, tmp_path):
+    import pydicom
+
+    labels = labels_on(images.read_image(series))
+    masks = coded(labels, "liver", "portal_vein")
+    images.write_dicom_segmentation(masks, images.list_series(series)[0], tmp_path / "s.dcm")
+    ds = pydicom.dcmread(tmp_path / "s.dcm")
+    liver, vein = ds.SegmentSequence
+    assert (ds.Modality, ds.PatientID, ds.ContentDescription) == ("SEG", "17", "Not for clinical use")
+    assert vein.SegmentedPropertyTypeCodeSequence[0].CodeValue == "32764006"
+    assert (liver.SegmentAlgorithmType, liver.SegmentAlgorithmName) == ("AUTOMATIC", "a-model")
+    assert liver.RecommendedDisplayCIELabValue != vein.RecommendedDisplayCIELabValue
+    assert ds.ReferencedSeriesSequence[0].SeriesInstanceUID == images.list_series(series)[0].uid
+
+
+def test_a_plan_of_a_dicom_folder_writes_it_and_a_deidentified_one_says_why_not(series, tmp_path):
+    import pydicom
+
+    image = images.read_image(series)
+    volumes = {"liver": 1.0, "portal_vein": 0.1, "cyst": 0.0}
+    plan = LiverPlan(image, labels_on(image), "CT", volumes, [], [], {"liver": "a-model"})
+    _write_dicom(plan, series, None, tmp_path / "segmentation.dcm")
+    assert images.is_dicom_segmentation(tmp_path / "segmentation.dcm")
+    assert plan.notes == []
+
+    for file in series.iterdir():
+        ds = pydicom.dcmread(file)
+        ds.FrameOfReferenceUID = ""
+        ds.save_as(file)
+    _write_dicom(plan, series, None, tmp_path / "none.dcm")
+    assert "have no FrameOfReferenceUID" in plan.notes[0]
+    assert not (tmp_path / "none.dcm").exists()
+
+
+def test_what_cannot_be_written_is_said(series, tmp_path):
+    image = images.read_image(series)
+    found = images.list_series(series)[0]
+    empty = images.image_like(np.zeros(SHAPE, np.uint8), image)
+    with pytest.raises(InputError, match="every segment is empty"):
+        images.write_dicom_segmentation(coded(empty, "liver"), found, tmp_path / "s.dcm")
+    with pytest.raises(GeometryError, match="has 4 slices, but the series"):
+        images.write_dicom_segmentation(coded(labels_on(image)[:, :, :4], "liver"), found, tmp_path / "s.dcm")
+    with pytest.raises(OutputError, match="cannot be written"):
+        images.write_dicom_segmentation(coded(labels_on(image), "liver"), found, tmp_path / "no" / "s.dcm")
+
+
+def test_a_damaged_segmentation_is_named(series, tmp_path):
+    path = tmp_path / "s.dcm"
+    labels = labels_on(images.read_image(series))
+    images.write_dicom_segmentation(coded(labels, "liver"), images.list_series(series)[0], path)
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(UnreadableImage, match=r"s\.dcm cannot be read"):
+        read_structures(path)
+
+
+def test_codes_of_both_schemes_mean_the_same_structure():
+    assert match_code(("SRT", "T-62000", "Liver")).key == "liver"
+    assert match_code(("SCT", "10200004", "Liver")).key == "liver"
+    assert match_code(("SCT", "108369006", "Neoplasm")).key == "tumour"
+    assert match_code(("SCT", "80891009", "Heart")) is None
