@@ -8,4 +8,6 @@ def section_classes() -> list[type]:
 
     Order: Segment, Cysts, Correct, Measure, Compare, 3D, Ground truth, Report.
     """
-    return []
+    from LiverPlannerLib.panels.segment import SegmentSection
+
+    return [SegmentSection]

@@ -17,6 +17,7 @@ class LiverPlannerParameters:
         segmentation: the plan, to be corrected.
         modelOutput: what the models gave, untouched.
         referenceSegmentation: what the plan is compared with.
+        liverSource: whose liver is kept when a plan is made; none is the model's.
         modality: auto is guessed from DICOM or the intensities.
         model: of the liver; empty is the default one.
         lesions: look for lesions with the lesion network.
@@ -31,6 +32,7 @@ class LiverPlannerParameters:
     segmentation: vtkMRMLSegmentationNode
     modelOutput: vtkMRMLSegmentationNode
     referenceSegmentation: vtkMRMLSegmentationNode
+    liverSource: vtkMRMLSegmentationNode
     modality: Annotated[str, Choice(["auto", "CT", "MR"])] = "auto"
     model: str = ""
     device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Context:
         self._runner: Any | None = None
         self._folders: set[Path] = set()
         self._abandoned = False
+        self._pieces: tuple[Generator, Path, str, Callable[[Exception], None] | None] | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._poll)
@@ -79,7 +80,7 @@ class Context:
         task: str,
         parameters: dict[str, Any],
         folder: Path,
-        on_finished: Callable[[dict[str, Any]], None],
+        on_finished: Callable[[dict[str, Any]], Any],
         title: str,
         on_failed: Callable[[Exception], None] | None = None,
     ) -> Any:
@@ -89,7 +90,9 @@ class Context:
             task: ``"package.module:function"``.
             parameters: plain values for the task.
             folder: for files both ways, from `new_folder`; removed when the job has ended.
-            on_finished: called with the task's result. What it raises is shown as an error.
+            on_finished: called with the task's result. What it raises is shown as an error. Where it is a
+                generator function (`yield` between pieces of work), its pieces are done one at a time, and the
+                event loop answers between them; the job counts as running until it is through.
             title: what errors are headed with, e.g. "Segmentation".
             on_failed: called instead of the error display.
 
@@ -117,7 +120,9 @@ class Context:
 
     def cancel_job(self) -> None:
         """Asks the running job to stop; nothing happens if there is none."""
-        if self.job is not None:
+        if self._pieces is not None:
+            self._abandoned = True  # the worker is done; what is left of showing its result is dropped
+        elif self.job is not None:
             self.job.cancel()
 
     def abandon_job(self) -> None:
@@ -134,7 +139,10 @@ class Context:
         slicer.util.errorDisplay(str(error), windowTitle=title)
 
     def _poll(self) -> None:
-        self.runner.poll()
+        if self._pieces is not None:
+            self._next_piece()
+        else:
+            self.runner.poll()
 
     def _show(self, fraction: float, words: str) -> None:
         for observer in self.progress_shown:
@@ -144,7 +152,7 @@ class Context:
         self,
         result: dict[str, Any],
         folder: Path,
-        on_finished: Callable[[dict[str, Any]], None],
+        on_finished: Callable[[dict[str, Any]], Any],
         title: str,
         on_failed: Callable[[Exception], None] | None,
     ) -> None:
@@ -152,11 +160,31 @@ class Context:
             self._end(folder)
             return
         try:
-            on_finished(result)
+            pieces = on_finished(result)
         except Exception as error:  # shown, with its trace in the log: a timer's callback has nobody above it
             self._failed(error, folder, title, on_failed)
+            return
+        if isinstance(pieces, Generator):
+            self._pieces = (pieces, folder, title, on_failed)
+            self._timer.setInterval(0)
         else:
             self._end(folder)
+
+    def _next_piece(self) -> None:
+        pieces, folder, title, on_failed = self._pieces
+        try:
+            if not self._abandoned:
+                next(pieces)
+                return
+            pieces.close()
+        except StopIteration:
+            pass
+        except Exception as error:  # as in `_finished`
+            self._pieces = None
+            self._failed(error, folder, title, on_failed)
+            return
+        self._pieces = None
+        self._end(folder)
 
     def _failed(
         self, error: Exception, folder: Path, title: str, on_failed: Callable[[Exception], None] | None
@@ -171,6 +199,7 @@ class Context:
 
     def _end(self, folder: Path) -> None:
         self._timer.stop()
+        self._timer.setInterval(POLL_MS)
         self.job = None
         self._remove(folder)
         for observer in self.progress_shown:

@@ -1,0 +1,287 @@
+"""Segment: from a volume to a plan in one click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib import model_choices, scene_input, scene_plan
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.panels.section import Section
+
+MODALITIES = ("auto", "CT", "MR")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+class SegmentSection(Section):
+    """Volume, modality, what to look for, Apply; below, what was found and what to beware of."""
+
+    title = _("Segment")
+    ui_file = "Segment.ui"
+    collapsed = False
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._guessed: dict[str, tuple[int, str]] = {}
+        self._error = ""
+        self._card: Any | None = None
+
+    def connect(self) -> None:
+        """Fills the combo boxes and connects the buttons."""
+        ui = self.ui
+        fill(ui.modalityComboBox, MODALITIES, (_("Automatic"), _("CT"), _("MRI")))
+        devices = (_("Automatic"), _("NVIDIA graphics card"), _("Apple graphics"), _("Processor"))
+        fill(ui.deviceComboBox, DEVICES, devices)
+        self._fill_models()
+        self.run_button = RunButton(self.context, ui.applyButton, ui.progressBar, ui.progressLabel, self.apply)
+        ui.modalityComboBox.connect("activated(int)", lambda i: self._set("modality", MODALITIES[i]))
+        ui.deviceComboBox.connect("activated(int)", lambda i: self._set("device", DEVICES[i]))
+        ui.modelComboBox.connect("activated(int)", self._on_model)
+        ui.cardButton.connect("clicked(bool)", lambda *_args: self.show_card())
+        ui.messageLabel.visible = False
+
+    def refresh(self) -> None:
+        """Shows the parameters, and why Apply is off where it is."""
+        parameters = self.parameters
+        if parameters is None:
+            self.run_button.refresh(_("The scene is being closed."))
+            return
+        volume = parameters.inputVolume
+        self._show_modality(volume)
+        self.ui.deviceComboBox.setCurrentIndex(DEVICES.index(parameters.device))
+        chosen = self.ui.modelComboBox.findData(parameters.model or model_choices.DEFAULT)
+        self.ui.modelComboBox.setCurrentIndex(max(chosen, 0))
+        self.run_button.refresh(self.why_not())
+        self._show_message()
+
+    def why_not(self) -> str:
+        """Why Apply is off, a sentence for the surgeon; empty if it is on."""
+        volume = self.parameters.inputVolume
+        if volume is None:
+            return _("Load a CT or MRI, or choose it above, first.")
+        return in_panel_words(scene_input.why_unusable(volume))
+
+    def enter(self) -> None:
+        """The module is opened: models may have been installed meanwhile."""
+        self._fill_models()
+        self.refresh()
+
+    # ---- modality ----
+
+    def modality(self) -> str:
+        """``CT`` or ``MR``: as chosen, else as guessed."""
+        if self.parameters.modality != "auto":
+            return self.parameters.modality
+        return self._guess(self.parameters.inputVolume)
+
+    def _guess(self, volume: Any) -> str:
+        data = volume.GetImageData()
+        stamp = data.GetMTime() if data is not None else 0
+        known = self._guessed.get(volume.GetID())
+        if known is None or known[0] != stamp:
+            known = (stamp, scene_input.guess_modality(volume))
+            self._guessed[volume.GetID()] = known
+        return known[1]
+
+    def _show_modality(self, volume: Any | None) -> None:
+        box = self.ui.modalityComboBox
+        box.setCurrentIndex(MODALITIES.index(self.parameters.modality))
+        words = _("Automatic")
+        if volume is not None and volume.GetID() in self._guessed:
+            words = _("Automatic: {modality}").format(
+                modality={"CT": "CT", "MR": "MRI"}[self._guessed[volume.GetID()][1]]
+            )
+        elif volume is not None and not scene_input.why_unusable(volume):
+            qt.QTimer.singleShot(0, self._guess_later)  # looks at the voxels: not while the panel is being drawn
+        box.setItemText(0, words)
+
+    def _guess_later(self) -> None:
+        volume = self.parameters.inputVolume if self.parameters is not None else None
+        if volume is not None and not scene_input.why_unusable(volume):
+            self._guess(volume)
+            self._show_modality(volume)
+
+    # ---- models ----
+
+    def _fill_models(self) -> None:
+        choices = model_choices.liver_models()
+        names = [c.name for c in choices]
+        box = self.ui.modelComboBox
+        if [box.itemData(i) for i in range(box.count)] != names:
+            fill(box, names, names)
+        for i, choice in enumerate(choices):
+            box.setItemData(i, choice.words, qt.Qt.ToolTipRole)
+
+    def _on_model(self, index: int) -> None:
+        name = self.ui.modelComboBox.itemData(index)
+        self._set("model", "" if name == model_choices.DEFAULT else name)
+
+    def show_card(self, name: str | None = None) -> Any:
+        """Shows the card of a model, by default of the chosen one, in a window of its own."""
+        name = name or self.parameters.model or model_choices.DEFAULT
+        others = "\n\n---\n\n".join(model_choices.card(n) for n in (name, *model_choices.OTHERS))
+        if self._card is None:
+            self._card = qt.QTextBrowser()
+            self._card.setWindowTitle(_("Model cards"))
+            self._card.setOpenExternalLinks(True)
+            self._card.resize(720, 640)
+        self._card.setMarkdown(others)
+        self._card.show()
+        self._card.raise_()
+        return self._card
+
+    # ---- running ----
+
+    def apply(self) -> None:
+        """Starts the segmentation; called by the button.
+
+        Raises:
+            PreopError: why it cannot be started. The scene is then as it was.
+        """
+        from PreopReviewLib.panels import dependencies
+
+        self._error = ""
+        parameters = self.parameters
+        volume = parameters.inputVolume
+        scene_input.require_volume(volume)
+        dependencies.ensure()
+        options = {
+            "modality": self.modality(),
+            "liver_model": parameters.model or None,
+            "lesions": parameters.lesions,
+            "structures": parameters.structures,
+            "device": parameters.device,
+        }
+        folder = self.context.new_folder()
+        request = {
+            "image": scene_input.save_volume(volume, folder),
+            "source": volume.GetName(),
+            "options": options,
+        }
+        if parameters.liverSource is not None:
+            request["liver"] = scene_plan.save_liver(parameters.liverSource, volume, folder)
+        identifier = volume.GetID()
+        self.context.run_job(
+            "LiverPlannerLib.tasks:plan",
+            request,
+            folder,
+            on_finished=lambda result: self._show_result(identifier, folder, result),
+            title=_("Liver segmentation"),
+            on_failed=self._on_failed,
+        )
+
+    def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
+        from LiverPlannerLib.exchange import load_part
+
+        volume = slicer.mrmlScene.GetNodeByID(volume_id)
+        if volume is None:
+            raise InputError(
+                _("The volume was removed while it was being segmented"), _("Load it again, then press Apply")
+            )
+        parts = (load_part(record, folder) for record in result["parts"])
+        nodes = yield from scene_plan.add_plan_steps(volume, parts, result["plan"], self._previous(volume))
+        with slicer.util.NodeModify(self.parameters):
+            self.parameters.segmentation = nodes.segmentation
+            self.parameters.modelOutput = nodes.model_output
+        self._look_at(nodes)
+        self.context.notify("segmentation")
+
+    def _previous(self, volume: Any) -> scene_plan.PlanNodes | None:
+        """The plan that the panel shows, if it is one of this volume."""
+        plan, output = self.parameters.segmentation, self.parameters.modelOutput
+        if plan is None or not scene_plan.plan_record(plan) or _same(plan, self.parameters.liverSource):
+            return None
+        return scene_plan.PlanNodes(volume, plan, output) if _same(scene_plan.volume_of(plan), volume) else None
+
+    def _look_at(self, nodes: scene_plan.PlanNodes) -> None:
+        slicer.util.setSliceViewerLayers(background=nodes.volume)
+        manager = slicer.app.layoutManager()
+        if manager is not None and manager.threeDViewCount:
+            slicer.util.resetThreeDViews()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._error = in_panel_words(str(error))
+        self.refresh()
+        if isinstance(error, InputError) or getattr(error, "problem", ""):
+            slicer.util.errorDisplay(self._error, windowTitle=_("Liver segmentation"))
+        else:
+            self.context.show_error(_("Liver segmentation"), error)
+
+    # ---- words ----
+
+    def _show_message(self) -> None:
+        text = f"<p><b>{escape(self._error)}</b></p>" if self._error else ""
+        record = scene_plan.plan_record(self.parameters.segmentation)
+        if record and not self._error:
+            text = summary_html(record)
+        self.ui.messageLabel.text = text
+        self.ui.messageLabel.visible = bool(text)
+
+    def _set(self, name: str, value: Any) -> None:
+        if self.parameters is not None:
+            self.parameters.setValue(name, value)
+
+    def cleanup(self) -> None:
+        """Closes the window of the cards."""
+        if self._card is not None:
+            self._card.close()
+            self._card = None
+
+
+def fill(box: Any, values: tuple | list, words: tuple | list) -> None:
+    """The items of a combo box: the words shown, the values as their data."""
+    box.clear()
+    for value, word in zip(values, words, strict=True):
+        box.addItem(word, value)
+
+
+def in_panel_words(text: str) -> str:
+    """An error of the library without the names of command line options."""
+    for option, words in (
+        ("use --modality mr", _("choose MRI as modality")),
+        ("Use --modality mr", _("Choose MRI as modality")),
+        ("Use --modality ct", _("Choose CT as modality")),
+        ("give a liver mask with --liver", _("choose a segmentation under Options, Keep the liver of")),
+    ):
+        text = text.replace(option, words)
+    return text
+
+
+def summary_html(record: dict[str, Any]) -> str:
+    """What a plan found, and what to beware of, as rich text."""
+    from LiverPlannerLib.structures import structure
+
+    volumes = record.get("volumes_ml", {})
+    found = ", ".join(f"{escape(structure(k).name.lower())} {_ml(v)}" for k, v in volumes.items() if v > 0)
+    missing = ", ".join(escape(structure(k).name.lower()) for k, v in volumes.items() if v == 0)
+    lines = [_("<b>Found:</b> {structures}.").format(structures=found)]
+    if missing:
+        lines.append(_("<b>Looked for, not found:</b> {structures}.").format(structures=missing))
+    if record.get("warnings"):
+        items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
+        lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
+    seconds = sum(record.get("seconds", {}).values())
+    lines.append(
+        _("<small>{seconds:.0f} s on {device}. Models: {models}. Not for clinical use.</small>").format(
+            seconds=seconds,
+            device=escape(record.get("device", "")),
+            models=escape(", ".join(dict.fromkeys(record.get("models", {}).values()))),
+        )
+    )
+    return "".join(f"<p style='margin: 2px;'>{line}</p>" for line in lines)
+
+
+def _ml(value: float) -> str:
+    return f"{value:.0f} ml" if value >= 10 else f"{value:.1f} ml"
+
+
+def _same(a: Any | None, b: Any | None) -> bool:
+    return a is not None and b is not None and a.GetID() == b.GetID()

@@ -1,0 +1,101 @@
+"""What the panel lets the worker process do (`PreopReviewLib.jobs`): plain values and files in, the same out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.progress import CancelToken, Progress, within
+
+
+def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Segments an image; see `plan.make_plan`.
+
+    Args:
+        parameters: ``image`` (a record of `exchange`), ``source`` (what errors call it), ``options`` (fields of
+            `plan.PlanOptions`), and, to keep a liver that was drawn, ``liver`` (a record).
+
+    Returns:
+        ``parts`` (records of `exchange.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
+        warnings, notes, models, seconds, device).
+    """
+    from LiverPlannerLib import exchange
+    from LiverPlannerLib.plan import PlanOptions, make_plan
+    from LiverPlannerLib.plan_files import as_dict
+
+    progress(0.0, "Reading the image")
+    image = exchange.load_image(folder, parameters["image"])
+    liver = exchange.load_image(folder, parameters["liver"]) if parameters.get("liver") else None
+    made = make_plan(
+        image,
+        PlanOptions(**parameters["options"]),
+        liver_mask=liver,
+        source=parameters["source"],
+        progress=within(progress, 0.02, 0.9),
+        cancel=cancel,
+    )
+    records = []
+    for part in exchange.parts_of(made.labels):
+        cancel.raise_if_cancelled()
+        progress(0.9 + 0.012 * len(records), "Making surfaces")
+        records.append(exchange.save_part(part, folder))
+    return {"parts": records, "plan": as_dict(made)}
+
+
+def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Tells cysts from tumours; see `cysts.filter_cysts`.
+
+    Args:
+        parameters: ``image`` and ``labels`` (records of `exchange`) and ``options`` (rule, threshold, modality,
+            relative_threshold, reconsider_cysts).
+
+    Returns:
+        ``regions`` (plain values of `cyst_rules.CystRegion`), ``region_labels`` (a record), ``counts``,
+        ``smoothed`` and ``core`` (file names of (R, bins) arrays), ``centers`` (bin centers), ``unit``,
+        ``threshold``, ``rule`` and ``warnings``.
+    """
+    import numpy as np
+
+    from LiverPlannerLib import cyst_fit, exchange
+    from LiverPlannerLib.cysts import filter_cysts
+
+    progress(0.1, "Measuring the lesions")
+    image = exchange.load_image(folder, parameters["image"])
+    labels = exchange.load_image(folder, parameters["labels"])
+    result = filter_cysts(image, labels, lesions_are="labels", **parameters["options"])
+    cancel.raise_if_cancelled()
+    progress(0.9, "Writing the table")
+    scale = result.settings.scale
+    smoothed = cyst_fit.smooth(result.counts, scale) if result.regions else result.counts
+    for name, array in (("counts", result.counts), ("smoothed", smoothed), ("core", result.core_counts)):
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return {
+        "regions": [asdict(r) for r in result.regions],
+        "region_labels": exchange.save_image(result.region_labels, folder, "region_labels"),
+        "centers": [float(v) for v in scale.centers],
+        "unit": scale.unit,
+        "threshold": result.settings.threshold,
+        "rule": result.settings.rule,
+        "warnings": result.warnings,
+    }
+
+
+def simulate(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """A simulated liver for the Sample Data module.
+
+    Args:
+        parameters: ``seed``, ``contrast``, ``size`` (voxels I, J, K) and ``spacing`` (mm).
+
+    Returns:
+        ``image`` (a record of `exchange`).
+    """
+    from LiverPlannerLib import exchange
+    from PreopReviewLib.phantoms.liver import make_liver_phantom
+
+    progress(0.1, "Growing vessels")
+    phantom = make_liver_phantom(
+        parameters["seed"], parameters["contrast"], tuple(parameters["size"]), parameters["spacing"], slice_mm=0
+    )
+    cancel.raise_if_cancelled()
+    return {"image": exchange.save_image(phantom.image, folder, "image")}
