@@ -1,0 +1,166 @@
+"""What the sections Measure and Compare have the worker process do; see `PreopReviewLib.jobs`.
+
+Each task gets plain values and a private folder with label images, and gives plain values and files back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.exchange import load_image, save_image
+from LiverPlannerLib.structures import mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.progress import CancelToken, Progress
+
+VESSELS = ("portal_vein", "hepatic_vein", "bile_duct")
+
+
+def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Features of each structure.
+
+    Args:
+        parameters: ``image``, ``labels``: records of `exchange`; ``modality``: CT or MR; ``structures``: keys.
+
+    Returns:
+        `radiomics.RadiomicsResult.as_dict`.
+
+    Raises:
+        InputError: MIRP is not installed, or a constant image.
+    """
+    from LiverPlannerLib.radiomics import extract, settings_for
+
+    image, labels = load_image(folder, parameters["image"]), load_image(folder, parameters["labels"])
+
+    def told(fraction: float, words: str) -> None:
+        cancel.raise_if_cancelled()
+        progress(fraction, words)
+
+    keys = parameters.get("structures")
+    return extract(image, labels, settings_for(parameters["modality"]), structures=keys, progress=told).as_dict()
+
+
+def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Main and peripheral branches of every vessel in the labels.
+
+    Args:
+        parameters: ``labels``: a record of `exchange`; ``overrides``: by structure key, branch id (text) to part.
+
+    Returns:
+        ``trees``: file by structure key, for `vessel_trees.load_tree`; ``absent``: keys; ``notes``.
+    """
+    from LiverPlannerLib.vessel_trees import save_tree
+    from LiverPlannerLib.vessels import split_branches
+
+    labels = load_image(folder, parameters["labels"])
+    liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
+    found: dict[str, str] = {}
+    absent, notes = [], []
+    for n, key in enumerate(VESSELS):
+        cancel.raise_if_cancelled()
+        name = structure(key).name
+        progress(n / len(VESSELS), f"Branches of {name.lower()}")
+        mask = mask_of(labels, key)
+        if not images.array_of(mask).any():
+            absent.append(key)
+            continue
+        try:
+            has_cava = bool(images.array_of(cava).any())
+            tree = split_branches(mask, key, liver, cava if has_cava else None)
+        except InputError as error:  # one vessel that is no tree must not cost the others
+            notes.append(f"{name}: {error}")
+            continue
+        notes += [f"{name}: {warning}." for warning in tree.warnings]
+        found[key] = save_tree(tree, folder / f"{key}.npz").name
+    progress(1.0, "Branches found")
+    return {"trees": found, "absent": absent, "notes": notes}
+
+
+def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Distances of every lesion to vessels, ducts and the cut.
+
+    Args:
+        parameters: ``labels``: a record of `exchange`; ``remnant``: what stays, a record or None; ``lesions``: key.
+
+    Returns:
+        ``rows``, ``notes``, ``smallest_mm``, ``uncertainty_mm``.
+
+    Raises:
+        NothingFound: no such lesion.
+    """
+    from LiverPlannerLib.margins import measure_margins
+    from LiverPlannerLib.resection import resect_by_remnant
+
+    labels = load_image(folder, parameters["labels"])
+    progress(0.1, "Measuring margins")
+    remnant = parameters.get("remnant")
+    cut = resect_by_remnant(labels, load_image(folder, remnant)) if remnant else None
+    cancel.raise_if_cancelled()
+    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumour"))
+    progress(1.0, "Margins measured")
+    return {
+        "rows": found.as_rows(),
+        "notes": list(found.notes),
+        "smallest_mm": found.smallest_mm,
+        "uncertainty_mm": found.uncertainty_mm,
+    }
+
+
+def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """All structures of two segmentations.
+
+    Args:
+        parameters: ``prediction``, ``reference``: records of `exchange`; ``convention``, ``tolerance``, ``branches``:
+            as for `comparison.compare`.
+
+    Returns:
+        ``rows``, ``notes``; ``lesions``: counts of found, missed and false ones by structure key; ``differences``: by
+        structure key the record of an image with 2 where the prediction alone is and 3 where the reference alone is.
+
+    Raises:
+        GeometryError: the two do not overlap in space.
+        InputError: both empty.
+    """
+    from LiverPlannerLib.comparison import compare as compare_labels
+
+    prediction, reference = (load_image(folder, parameters[name]) for name in ("prediction", "reference"))
+    progress(0.05, "Comparing structures")
+    found = compare_labels(
+        prediction,
+        reference,
+        convention=parameters["convention"],
+        tolerance=parameters["tolerance"],
+        branches=parameters["branches"],
+    )
+    cancel.raise_if_cancelled()
+    progress(0.8, "Drawing differences")
+    differences = {}
+    for row in found.rows:
+        image = _difference(found.prediction, found.reference, row.key)
+        if image is not None:
+            differences[row.key] = save_image(image, folder, f"difference_{row.key}")
+    lesions = {k: {"found": d.found, "missed": d.missed, "false": d.false} for k, d in found.detection.items()}
+    progress(1.0, "Compared")
+    return {
+        "rows": [row.as_row() for row in found.rows],
+        "notes": list(found.notes),
+        "differences": differences,
+        "lesions": lesions,
+    }
+
+
+def _difference(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image | None:
+    """The voxels that one of the two has and the other has not, cropped to them; None if there are none."""
+    from LiverPlannerLib.comparison import TRUE_POSITIVE, difference_image
+
+    image = difference_image(prediction, reference, key)
+    values = images.array_of(image)
+    differ = np.where(values == TRUE_POSITIVE, 0, values).astype(np.uint8)
+    if not differ.any():
+        return None
+    cropped = images.image_like(differ, image)
+    return images.crop(cropped, images.bounding_box(cropped))

@@ -1,0 +1,137 @@
+"""What a surgeon draws to cut a liver (planes, curves, surfaces), to and from `LiverPlannerLib.resection`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.curved_cut import resect_by_curve
+from LiverPlannerLib.resection import Plane, Resection, resect_by_planes, resect_by_surface
+from LiverPlannerLib.scene_parts import Part, show_parts
+from LiverPlannerLib.scene_segments import Grid
+from PreopReviewLib.errors import InputError
+
+PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
+REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.80, 0.55, 0.50)
+RIGHT = (1.0, 0.0, 0.0)
+"""RAS: a new plane takes the patient's right side, as most resections do."""
+
+
+def add_plane(
+    scene: Any,
+    center_ras: Sequence[float],
+    size_mm: float,
+    normal: Sequence[float] = RIGHT,
+    name: str | None = None,
+) -> Any:
+    """A markups plane with handles to drag and turn it, and its normal shown: that side is taken."""
+    number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name or scene.GenerateUniqueName("Cut plane"))
+    node.SetPlaneType(node.PlaneTypePointNormal)
+    node.SetSizeMode(node.SizeModeAbsolute)
+    node.SetCenterWorld(*center_ras)
+    node.SetNormalWorld(*normal)
+    node.SetSizeWorld(size_mm, size_mm)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    color = PLANE_COLORS[number % len(PLANE_COLORS)]
+    display.SetSelectedColor(*color)
+    display.SetColor(*color)
+    display.SetFillOpacity(0.35)
+    display.SetOutlineOpacity(1.0)
+    display.SetHandlesInteractive(True)
+    display.SetScaleHandleVisibility(False)
+    display.SetNormalVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
+    return node
+
+
+def plane_of(node: Any) -> Plane:
+    """The cutting plane of a markups plane.
+
+    Raises:
+        InputError: it is not placed yet.
+    """
+    if not node.GetIsPlaneValid():
+        raise InputError(f"The plane {node.GetName()!r} is not placed yet", "Place it in a view, or remove it")
+    return Plane(tuple(node.GetCenterWorld()), tuple(node.GetNormalWorld()))
+
+
+def flip(node: Any) -> None:
+    """Takes the other side."""
+    node.SetNormalWorld(*(-v for v in node.GetNormalWorld()))
+
+
+def cut_by_planes(labels: sitk.Image, planes: Sequence[Any]) -> Resection:
+    """`resection.resect_by_planes` with the markups planes of the scene.
+
+    Raises:
+        InputError: no plane, one that is not placed, or planes that take nothing or everything.
+        NothingFound: there is no liver.
+    """
+    if not planes:
+        raise InputError("There is no cut plane", "Add one")
+    return resect_by_planes(labels, [plane_of(node) for node in planes])
+
+
+def cut_by_drawn(labels: sitk.Image, node: Any, flipped: bool = False) -> Resection:
+    """Cuts by what a node holds: the inside of a closed surface, or along the sheet through a curve's points.
+
+    Args:
+        node: vtkMRMLModelNode, or a markups node with three points or more.
+        flipped: for a curve: take the larger side.
+
+    Raises:
+        InputError: a node of another kind, an open surface, too few points, or a cut that takes nothing.
+        NothingFound: there is no liver.
+    """
+    if node is None:
+        raise InputError("No curve or surface is chosen", "Draw a curve, or choose a model")
+    if node.IsA("vtkMRMLModelNode"):
+        return resect_by_surface(labels, _surface_in_world(node))
+    if node.IsA("vtkMRMLMarkupsNode"):
+        return resect_by_curve(labels, _points_of(node), flipped)
+    raise InputError(f"{node.GetName()!r} is neither a model nor a curve", "Choose a closed surface or a curve")
+
+
+def _surface_in_world(node: Any) -> Any:
+    import vtk
+
+    if node.GetPolyData() is None or node.GetPolyData().GetNumberOfCells() == 0:
+        raise InputError(f"The model {node.GetName()!r} has no surface", "Choose another one")
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return node.GetPolyData()
+    transform = vtk.vtkGeneralTransform()
+    parent.GetTransformToWorld(transform)
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(transform)
+    mover.SetInputData(node.GetPolyData())
+    mover.Update()
+    return mover.GetOutput()
+
+
+def _points_of(node: Any) -> np.ndarray:
+    count = node.GetNumberOfDefinedControlPoints()
+    if count < 3:
+        raise InputError(f"{node.GetName()!r} has {count} points; a cut needs three", "Place more points on it")
+    points = np.zeros((count, 3))
+    for n in range(count):
+        node.GetNthControlPointPositionWorld(n, points[n])
+    if not node.IsA("vtkMRMLMarkupsCurveNode"):
+        return points
+    line = node.GetCurvePointsWorld()
+    return np.array([line.GetPoint(n) for n in range(line.GetNumberOfPoints())])
+
+
+def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resection) -> Any:
+    """Remnant and resected part as a segmentation node."""
+    parts = (
+        Part("remnant", "Remnant", REMNANT_COLOR, cut.remnant, opacity=0.45, smoothing=0.4),
+        Part("resected", "Resected", RESECTED_COLOR, cut.resected, opacity=0.25, smoothing=0.4),
+    )
+    return show_parts(scene, node, name, grid, parts)

@@ -1,0 +1,156 @@
+"""Results as vtkMRMLTableNode, in the study of what was measured; and the same rows as CSV.
+
+A number that is not defined is NaN in the node and an empty cell in CSV; it is never 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: in the rows.
+        title: what people read, with the unit.
+        kind: of the values; a flag is 0 or 1.
+        decimals: how a number is shown.
+        help: what it means, a sentence.
+    """
+
+    key: str
+    title: str
+    kind: Literal["text", "number", "flag"] = "number"
+    decimals: int = 1
+    help: str = ""
+
+    def shown(self, value: Any) -> str:
+        """A value as people read it: n/a where it is None or NaN."""
+        if self.kind == "text":
+            return "" if value is None else str(value)
+        if self.kind == "flag":
+            return "yes" if value else "no"
+        if value is None or math.isnan(value):
+            return "n/a"
+        return f"{value:.{self.decimals}f}"
+
+
+def write_table(scene: Any, node: Any | None, name: str, columns: Sequence[Column], rows: Sequence[Row]) -> Any:
+    """Puts rows into a table node, which is made if there is none, and returns it."""
+    import vtk
+
+    if node is None or node.GetScene() is None:
+        node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    table = vtk.vtkTable()
+    for column in columns:
+        table.AddColumn(_array(column, rows))
+    node.SetName(name)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetAndObserveTable(table)
+    for column in columns:
+        node.SetColumnTitle(column.key, column.title)
+        if column.help:
+            node.SetColumnDescription(column.key, column.help)
+    node.SetLocked(True)  # computed, not typed
+    return node
+
+
+def _array(column: Column, rows: Sequence[Row]) -> Any:
+    import vtk
+
+    kinds = {"text": vtk.vtkStringArray, "number": vtk.vtkDoubleArray, "flag": vtk.vtkIntArray}
+    array = kinds[column.kind]()
+    array.SetName(column.key)
+    for row in rows:
+        value = row.get(column.key)
+        if column.kind == "text":
+            array.InsertNextValue("" if value is None else str(value))
+        elif column.kind == "flag":
+            array.InsertNextValue(int(bool(value)))
+        else:
+            array.InsertNextValue(math.nan if value is None else round(float(value), 6))
+    return array
+
+
+def read_table(node: Any, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """The rows of a table node; a column that it lacks gives None."""
+    table = node.GetTable()
+    found = []
+    for n in range(table.GetNumberOfRows()):
+        row: dict[str, Any] = {}
+        for column in columns:
+            array = table.GetColumnByName(column.key)
+            value = None if array is None else array.GetValue(n)
+            if column.kind == "number" and value is not None:
+                value = _number(value)
+            elif column.kind == "flag" and value is not None:
+                value = bool(int(value))
+            row[column.key] = value
+        found.append(row)
+    return found
+
+
+def _number(value: Any) -> float | None:
+    number = float(value) if value != "" else math.nan
+    return None if math.isnan(number) else number
+
+
+def place_beside(scene: Any, node: Any, other: Any) -> None:
+    """Puts a node into the study of another one, and makes it go where that one goes under transforms: nowhere."""
+    hierarchy = scene.GetSubjectHierarchyNode()
+    if hierarchy is None or other is None:
+        return
+    beside = hierarchy.GetItemByDataNode(other)
+    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()
+    item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
+    hierarchy.SetItemParent(item, parent)
+
+
+def csv_text(columns: Sequence[Column], rows: Sequence[Row], separator: str = ",", titles: bool = False) -> str:
+    """Rows as text, one line a row, with a head line of keys (or titles); what is not defined is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator, lineterminator="\n")
+    writer.writerow([c.title if titles else c.key for c in columns])
+    for row in rows:
+        writer.writerow([_plain(c, row.get(c.key)) for c in columns])
+    return stream.getvalue()
+
+
+def _plain(column: Column, value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if column.kind == "flag":
+        return int(bool(value))
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def write_csv(path: str | Path, columns: Sequence[Column], rows: Sequence[Row], notes: Sequence[str] = ()) -> Path:
+    """Writes rows to a file, whole or not at all; notes follow the rows as lines that begin with ``#``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from PreopReviewLib.errors import OutputError
+    from PreopReviewLib.output import whole_file
+
+    path = Path(path)
+    text = csv_text(columns, rows) + "".join(f"# {note}\n" for note in notes)
+    try:
+        with whole_file(path) as temporary:
+            # Excel takes a file for UTF-8 only with this mark, and there are ± and ² in it.
+            temporary.write_text(text, encoding="utf-8-sig")
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror})", "Choose a folder with space and write permission"
+        ) from error
+    return path
