@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from PreopReviewLib.errors import OutOfMemory
+from PreopReviewLib.inference import warm
 from PreopReviewLib.inference.device import Placement, place
 from PreopReviewLib.inference.memory import available_bytes, fitting_window
 from PreopReviewLib.models.package import ModelPackage
@@ -33,10 +34,17 @@ class Predictor:
 
     @classmethod
     def of(cls, package: ModelPackage, device: str = "auto") -> Predictor:
-        """Loads the package's weights and puts the network where it runs fastest (see `device.place`)."""
-        network = package.load_network()
-        placement = place(network, f"{package.name} {package.version}", device)
-        return cls(_move(network, placement), placement)
+        """Loads the package's weights and puts the network where it runs fastest (see `device.place`).
+
+        A process that keeps networks (see `warm`) may give the one of an earlier run.
+        """
+
+        def load() -> Predictor:
+            network = package.load_network()
+            placement = place(network, f"{package.name} {package.version}", device)
+            return cls(_move(network, placement), placement)
+
+        return warm.predictor(package, device, load)
 
     def run(self, compute: Callable[[nn.Module, Placement], Result]) -> Result:
         """Calls `compute`, on the CPU in float32 if the device runs out of memory.
@@ -62,6 +70,7 @@ class Predictor:
     def _fall_back(self) -> None:
         import torch
 
+        warm.forget(self)
         self.notes.append(f"The memory of the device {self.placement.device} did not suffice; computed on the CPU.")
         self.placement = Placement("cpu", "float32")
         self.network = _move(self.network, self.placement)

@@ -27,10 +27,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from PreopReviewLib.errors import Cancelled
+from PreopReviewLib.inference import warm
 from PreopReviewLib.jobs.failure import describe
 from PreopReviewLib.jobs.protocol import SCRATCH, Message, decode, encode
 from PreopReviewLib.progress import CancelToken
 
+KEPT_NETWORKS = 3
 PAUSE = 0.05
 """Seconds between two progress messages."""
 
@@ -175,7 +177,9 @@ def work(request: Message, token: CancelToken, progress: Callable[[float, str], 
 
 
 def free_memory() -> None:
-    """Gives back what a failed run held."""
+    """Gives back what a failed run held, and the kept networks."""
+    warm.keep(0)
+    warm.keep(KEPT_NETWORKS)
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -188,6 +192,7 @@ def main() -> int:
     parser.add_argument("--own-group", action="store_true", help="this process leads a process group of its own")
     options = parser.parse_args()
     faulthandler.enable()
+    warm.keep(KEPT_NETWORKS)
     channel = Channel()
     inbox = Inbox(channel, options.own_group)
     channel.send({"type": "ready", "pid": os.getpid()})

@@ -1,0 +1,47 @@
+"""Loaded networks kept from one run to the next, in processes that want it (`PreopReviewLib.jobs.worker`)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PreopReviewLib.inference.predictor import Predictor
+    from PreopReviewLib.models.package import ModelPackage
+
+_limit = 0
+_kept: OrderedDict[tuple, Predictor] = OrderedDict()
+
+
+def keep(limit: int) -> None:
+    """Keeps the so many networks used last from now on; 0, the default, keeps none and lets go of all."""
+    global _limit
+    _limit = limit
+    while len(_kept) > limit:
+        _kept.popitem(last=False)
+
+
+def predictor(package: ModelPackage, device: str, load: Callable[[], Predictor]) -> Predictor:
+    """The kept predictor of a package on a device, without the notes of its earlier runs; else a loaded one.
+
+    A package that was installed anew since is loaded anew.
+    """
+    if not _limit:
+        return load()
+    weights = package.weights.stat()
+    key = (str(package.folder), device, package.version, weights.st_mtime_ns, weights.st_size)
+    found = _kept.pop(key, None)
+    if found is None:
+        found = load()
+    else:
+        found.notes = []
+    _kept[key] = found
+    keep(_limit)
+    return found
+
+
+def forget(used: Predictor) -> None:
+    """Does not keep this one: it was moved to where it was not meant to be."""
+    for key in [k for k, kept in _kept.items() if kept is used]:
+        del _kept[key]
