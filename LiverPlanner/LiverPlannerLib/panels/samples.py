@@ -59,6 +59,7 @@ def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: flo
         JobError: it failed.
     """
     import tempfile
+    import time
 
     from LiverPlannerLib.exchange import load_image
     from PreopReviewLib import jobs
@@ -74,13 +75,11 @@ def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: flo
             while job.running:
                 runner.poll()
                 slicer.app.processEvents()
+                time.sleep(0.02)
         finally:
             runner.close()
         image = load_image(Path(folder), job.result["image"])
-    modality = MODALITY[wanted["contrast"]]
-    volume = add_volume(slicer.mrmlScene, image, name, gray_window(image, modality))
-    volume.SetAttribute("DICOM.Modality", modality)
-    return volume
+    return add_volume(slicer.mrmlScene, image, name, gray_window(image, MODALITY[wanted["contrast"]]))
 
 
 def _raise(error: Exception) -> None:

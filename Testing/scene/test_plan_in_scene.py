@@ -1,0 +1,234 @@
+"""A plan in the scene: what is added, where it lies, what is kept with it, and which volumes are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import vtk
+
+from LiverPlannerLib import scene_input, scene_plan
+from LiverPlannerLib.exchange import parts_of
+from LiverPlannerLib.structures import STRUCTURES, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
+from PreopReviewLib.scene import files, nodes
+
+RECORD = {"modality": "MR", "volumes_ml": {"liver": 12.0}, "warnings": ["a; b: 5 %\nc"], "models": {"liver": "given"}}
+
+
+@pytest.fixture
+def labels() -> sitk.Image:
+    array = np.zeros((20, 24, 28), np.uint8)
+    array[4:16, 4:20, 4:24] = 1
+    array[6:10, 6:10, 6:10] = 2
+    array[8:14, 12:14, 5:22] = 4
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([2.0, 2.1, 3.0])
+    image.SetOrigin([-30.0, 12.0, -50.0])
+    return image
+
+
+@pytest.fixture
+def volume(scene: Any, labels: sitk.Image) -> Any:
+    gray = images.image_like(images.array_of(labels).astype(np.int16) * 40 + 100, labels)
+    return nodes.add_volume(scene, gray, "MRI")
+
+
+def turned(scene: Any, volume: Any, degrees: float = 20.0) -> Any:
+    transform = vtk.vtkTransform()
+    transform.Translate(12, -30, 5)
+    transform.RotateWXYZ(degrees, 1, 2, 3)
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Turn")
+    node.SetMatrixTransformToParent(transform.GetMatrix())
+    volume.SetAndObserveTransformNodeID(node.GetID())
+    return node
+
+
+def plan_of(volume: Any, labels: sitk.Image, previous: Any = None) -> scene_plan.PlanNodes:
+    world = sitk.Image(labels)
+    geometry = scene_input.world_geometry(volume)
+    world.SetSpacing(geometry["spacing"])
+    world.SetDirection(geometry["direction"])
+    world.SetOrigin(geometry["origin"])
+    return scene_plan.add_plan(volume, list(parts_of(world)), RECORD, previous)
+
+
+def test_a_plan_has_names_colors_codes_and_the_exact_voxels(volume: Any, labels: sitk.Image) -> None:
+    made = plan_of(volume, labels)
+    read = {s.key: s for s in nodes.read_segments(made.segmentation)}
+    assert list(read) == ["liver", "tumour", "hepatic_vein"]
+    for key, content in read.items():
+        assert content.name == structure(key).name
+        assert content.color == pytest.approx(structure(key).color, abs=1e-3)
+        assert structure(key).type.value in content.terminology
+        assert images.same_grid(content.mask, labels)
+    array = images.array_of(labels)
+    assert np.array_equal(images.array_of(read["tumour"].mask), array == 2)
+    assert np.array_equal(images.array_of(read["liver"].mask), array > 0)
+
+
+def test_a_plan_lies_in_the_study_of_its_volume(scene: Any, volume: Any, labels: sitk.Image) -> None:
+    study = nodes.put_in_study(scene, [volume], "Patient", "MRI of the liver")
+    made = plan_of(volume, labels)
+    hierarchy = scene.GetSubjectHierarchyNode()
+    for node in (made.segmentation, made.model_output):
+        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
+    assert scene_plan.volume_of(made.segmentation).GetID() == volume.GetID()
+
+
+def test_the_model_output_is_hidden_and_not_offered_for_editing(volume: Any, labels: sitk.Image) -> None:
+    made = plan_of(volume, labels)
+    assert made.model_output.GetHideFromEditors()
+    assert not made.model_output.GetDisplayNode().GetVisibility()
+    assert made.segmentation.GetDisplayNode().GetVisibility()
+    assert scene_plan.same_segments(made.segmentation, made.model_output)
+    made.segmentation.GetSegmentation().RemoveSegment("tumour")
+    assert not scene_plan.same_segments(made.segmentation, made.model_output)
+    assert nodes.segment_keys(made.model_output) == ["liver", "tumour", "hepatic_vein"]
+
+
+def test_a_plan_under_a_rigid_transform_covers_the_transformed_volume(
+    scene: Any, volume: Any, labels: sitk.Image
+) -> None:
+    transform = turned(scene, volume)
+    made = plan_of(volume, labels)
+    assert made.segmentation.GetParentTransformNode() is transform
+    read = {s.key: s for s in nodes.read_segments(made.segmentation)}
+    assert images.same_grid(read["liver"].mask, labels)  # in the volume's own space, below the transform
+    assert np.array_equal(images.array_of(read["tumour"].mask), images.array_of(labels) == 2)
+    surface = vtk.vtkPolyData()
+    made.segmentation.GetClosedSurfaceRepresentation("tumour", surface)
+    inside = images.kji_to_ras(np.array([[7.5, 7.5, 7.5]]), labels)[0]
+    assert surface.GetCenter() == pytest.approx(inside, abs=1.0)
+
+
+def test_world_geometry_is_where_the_volume_is_seen(scene: Any, volume: Any) -> None:
+    turned(scene, volume)
+    image = scene_input.image_of(volume)
+    point = np.array([3.0, 5.0, 7.0, 1.0])  # I, J, K
+    expected = (scene_input.ijk_to_world(volume) @ point)[:3]
+    assert images.kji_to_ras(np.array([[7.0, 5.0, 3.0]]), image)[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_is_known_of_a_plan_comes_back_with_the_scene(
+    scene: Any, volume: Any, labels: sitk.Image, tmp_path: Any
+) -> None:
+    plan_of(volume, labels)
+    files.write_bundle(scene, tmp_path / "scene.mrb")
+    scene.Clear(False)
+    files.read_bundle(scene, tmp_path / "scene.mrb")
+    found = scene.GetFirstNodeByName("MRI liver plan")
+    assert scene_plan.plan_record(found) == RECORD
+    output = scene.GetFirstNodeByName("MRI model output")
+    assert output.GetHideFromEditors()
+    assert scene_plan.same_segments(found, output)
+    assert scene_plan.volume_of(found).GetName() == "MRI"
+
+
+def test_a_second_plan_replaces_an_unchanged_one_and_keeps_a_changed_one(
+    scene: Any, volume: Any, labels: sitk.Image
+) -> None:
+    first = plan_of(volume, labels)
+    second = plan_of(volume, labels, first)
+    assert not scene.IsNodePresent(first.segmentation)
+    second.segmentation.GetSegmentation().RemoveSegment("tumour")
+    third = plan_of(volume, labels, second)
+    assert scene.IsNodePresent(second.segmentation)
+    assert not second.segmentation.GetDisplayNode().GetVisibility()
+    assert third.segmentation.GetName() != second.segmentation.GetName()
+
+
+def test_a_plan_stopped_half_way_leaves_the_scene_as_it_was(scene: Any, volume: Any, labels: sitk.Image) -> None:
+    before = scene.GetNumberOfNodes()
+    steps = scene_plan.add_plan_steps(volume, list(parts_of(labels)), RECORD)
+    next(steps)
+    next(steps)
+    steps.close()
+    assert scene.GetNumberOfNodes() == before
+
+
+def test_a_volume_that_left_the_scene_is_said_and_nothing_is_added(scene: Any, volume: Any, labels: sitk.Image) -> None:
+    steps = scene_plan.add_plan_steps(volume, list(parts_of(labels)), RECORD)
+    next(steps)
+    scene.RemoveNode(volume)
+    with pytest.raises(InputError, match="removed"):
+        list(steps)
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+def test_unusable_volumes_are_refused_in_words(scene: Any, volume: Any, labels: sitk.Image) -> None:
+    assert scene_input.why_unusable(volume) == ""
+    assert "No volume is chosen" in scene_input.why_unusable(None)
+    label_map = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn")
+    assert "label map" in scene_input.why_unusable(label_map)
+    empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+    assert "holds no image" in scene_input.why_unusable(empty)
+    thin = nodes.add_volume(scene, labels[:, :, :2], "Thin")
+    assert "only" in scene_input.why_unusable(thin)
+    with pytest.raises(UnsupportedImage):
+        scene_input.require_volume(thin)
+
+
+def test_a_color_volume_is_refused(scene: Any, volume: Any) -> None:
+    data = vtk.vtkImageData()
+    data.SetDimensions(8, 8, 8)
+    data.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    color = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
+    color.SetAndObserveImageData(data)
+    assert "color" in scene_input.why_unusable(color)
+
+
+def test_a_sequence_is_refused(scene: Any, volume: Any) -> None:
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Phases")
+    for time in "123":
+        sequence.SetDataNodeAtValue(volume, time)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    browser.AddProxyNode(volume, sequence, False)
+    assert "4D sequence" in scene_input.why_unusable(volume)
+
+
+def test_a_non_linear_or_shearing_transform_is_refused_with_a_reason(scene: Any, volume: Any) -> None:
+    bent = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
+    spline = vtk.vtkThinPlateSplineTransform()
+    bent.SetAndObserveTransformToParent(spline)
+    volume.SetAndObserveTransformNodeID(bent.GetID())
+    assert "non-linear transform Bent" in scene_input.why_unusable(volume)
+    shear = vtk.vtkMatrix4x4()
+    shear.SetElement(0, 1, 0.2)
+    linear = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Shear")
+    linear.SetMatrixTransformToParent(shear)
+    volume.SetAndObserveTransformNodeID(linear.GetID())
+    with pytest.raises(GeometryError, match="shears"):
+        scene_input.require_volume(volume)
+
+
+def test_modality_comes_from_dicom_before_the_intensities(scene: Any, volume: Any) -> None:
+    assert scene_input.guess_modality(volume) == "MR"
+    volume.SetAttribute("DICOM.Modality", "CT")
+    assert scene_input.guess_modality(volume) == "CT"
+
+
+def test_segments_are_found_by_code_then_name(volume: Any, labels: sitk.Image) -> None:
+    made = plan_of(volume, labels)
+    segmentation = made.segmentation.GetSegmentation()
+    segmentation.GetSegment("tumour").SetName("Segment_2")
+    assert scene_plan.find_segment(made.segmentation, "tumour") == "tumour"
+    segmentation.GetSegment("tumour").SetTerminology("")
+    segmentation.SetSegmentIndex("tumour", 0)
+    assert scene_plan.find_segment(made.segmentation, "tumour") == "tumour"  # by its identifier
+    segmentation.GetSegment("hepatic_vein").SetTerminology("")
+    assert scene_plan.find_segment(made.segmentation, "hepatic_vein") == "hepatic_vein"  # by name
+    assert scene_plan.find_segment(made.segmentation, "bile_duct") is None
+
+
+def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> None:
+    array = images.array_of(labels).copy()
+    for i, s in enumerate(STRUCTURES[2:]):
+        array[5:8, 5:8, 4 * i // 2 + 5] = s.label
+    for part in parts_of(images.image_like(array, labels)):
+        assert part.voxels.max() == 1
+        assert part.surface.GetNumberOfCells() > 0
