@@ -125,7 +125,7 @@ def _style(display: Any) -> None:
 
 def show_only(node: Any, keys: Sequence[str]) -> None:
     """Shows these segments of a node, and hides the others; nothing to show hides the node."""
-    display = node.GetDisplayNode()
-    display.SetVisibility(bool(keys))
-    for key in nodes.segment_keys(node):
+    display, there = node.GetDisplayNode(), nodes.segment_keys(node)
+    display.SetVisibility(any(key in keys for key in there))
+    for key in there:
         display.SetSegmentVisibility(key, key in keys)

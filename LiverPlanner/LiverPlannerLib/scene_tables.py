@@ -78,7 +78,7 @@ def _array(column: Column, rows: Sequence[Row]) -> Any:
         elif column.kind == "flag":
             array.InsertNextValue(int(bool(value)))
         else:
-            array.InsertNextValue(math.nan if value is None else round(float(value), 6))
+            array.InsertNextValue(math.nan if value is None else float(f"{value:.6g}"))  # as VTK writes it to a file
     return array
 
 

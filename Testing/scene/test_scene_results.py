@@ -65,7 +65,8 @@ def test_a_plane_in_the_scene_is_the_plane_that_was_added(scene):
 def test_live_volumes_are_those_of_the_resection(labels):
     live = LiveCut(labels)
     assert live.center_ras == pytest.approx(center_of(labels), abs=1e-3)
-    planes = [Plane(tuple(center_of(labels)), (1.0, 0.3, 0.1)), Plane(tuple(center_of(labels)), (0.0, 0.2, 1.0))]
+    point = tuple(center_of(labels) + [0.37, 0.21, 0.11])  # through no voxel's center
+    planes = [Plane(point, (1.0, 0.3, 0.1)), Plane(point, (0.0, 0.2, 1.0))]
     for chosen in (planes[:1], planes):
         cut, now = resect_by_planes(labels, chosen), live.cut(chosen)
         assert now.resected_ml == pytest.approx(cut.resected_ml)
