@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import (
+    vtkMRMLDisplayableNode,
+    vtkMRMLMarkupsPlaneNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+)
 from slicer.parameterNodeWrapper import Choice, Minimum, parameterNodeWrapper
 
 
@@ -26,6 +32,12 @@ class LiverPlannerParameters:
         cystRule: default, robust or lin2024; default is robust.
         heightCm, weightKg: of the patient; 0 is unknown.
         opacityPreset: of the section 3D.
+        bsaFormula: of the body surface area, for the standard volumes that leave the choice.
+        excludeCysts, excludeVessels: not functional liver, beside tumours.
+        cutPlanes, cutSurface, cutFlipped, territoryBranches: what the remnant is cut by, for each `remnantMode`.
+        sidesSegmentation, branchesSegmentation, differencesSegmentation: what the sections Measure and Compare show.
+        comparedWith: the reference segmentation, or the model output (what a human has corrected).
+        hd95Convention, nsdTolerance, compareBranches: as for `comparison.compare`.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -49,3 +61,20 @@ class LiverPlannerParameters:
     marginsTable: vtkMRMLTableNode
     branchesTable: vtkMRMLTableNode
     comparisonTable: vtkMRMLTableNode
+    bsaFormula: Annotated[str, Choice(["mosteller", "dubois"])] = "mosteller"
+    excludeCysts: bool = False
+    excludeVessels: bool = False
+    cutPlanes: list[vtkMRMLMarkupsPlaneNode]
+    cutSurface: vtkMRMLDisplayableNode
+    cutFlipped: bool = False
+    territoryBranches: list[int]
+    sidesSegmentation: vtkMRMLSegmentationNode
+    branchesSegmentation: vtkMRMLSegmentationNode
+    radiomicsTable: vtkMRMLTableNode
+    changesTable: vtkMRMLTableNode
+    remnantTable: vtkMRMLTableNode
+    comparedWith: Annotated[str, Choice(["reference", "model"])] = "reference"
+    hd95Convention: Annotated[str, Choice(["max-of-two", "pooled", "area-weighted"])] = "max-of-two"
+    nsdTolerance: Annotated[float, Minimum(0)] = 2.0
+    compareBranches: bool = True
+    differencesSegmentation: vtkMRMLSegmentationNode
