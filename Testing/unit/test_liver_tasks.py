@@ -1,0 +1,75 @@
+"""What the liver's panel has computed in the worker, on a small phantom with a given liver."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LiverPlannerLib import exchange, tasks
+from PreopReviewLib import images
+from PreopReviewLib.errors import Cancelled
+from PreopReviewLib.phantoms.liver import make_liver_phantom
+from PreopReviewLib.progress import CancelToken
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_liver_phantom(21, "ct", (80, 72, 64), 3.2)
+
+
+@pytest.fixture
+def parameters(phantom, folder):
+    """Of a plan with a given liver, whose image and mask are in the job's folder."""
+    liver = images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
+    return {
+        "image": exchange.save_image(phantom.image, folder, "image"),
+        "liver": exchange.save_image(liver, folder, "liver"),
+        "source": "the phantom",
+        "options": {"modality": "CT", "lesions": False, "structures": True, "device": "cpu"},
+    }
+
+
+def test_a_plan_made_in_the_worker_is_all_the_panel_needs(runner, folder, parameters, phantom):
+    seen = []
+    job = runner.start("LiverPlannerLib.tasks:plan", parameters, folder, on_progress=lambda f, w: seen.append(f))
+    runner.wait(job, 120)
+    assert job.state == "finished", job.error
+    found = job.result["plan"]
+    expected = phantom.anatomy.liver.sum() * images.voxel_ml(phantom.image)
+    assert found["modality"] == "CT"
+    assert found["volumes_ml"]["liver"] == pytest.approx(expected, rel=1e-3)
+    assert {"hepatic_vein", "portal_vein", "bile_duct"} <= set(found["volumes_ml"])
+    assert found["models"]["liver"] == "given"
+    assert "five-structures-synthetic" in found["models"]["portal_vein"]
+    assert found["device"] == "cpu"
+    assert {"structures", "measuring"} <= set(found["seconds"])
+    assert all(isinstance(w, str) for w in found["warnings"] + found["notes"])
+    assert seen == sorted(seen)
+
+
+def test_the_parts_of_a_plan_hold_its_volumes(runner, folder, parameters, phantom):
+    pytest.importorskip("vtk")
+    job = runner.wait(runner.start("LiverPlannerLib.tasks:plan", parameters, folder), 120)
+    assert job.state == "finished", job.error
+    unit = images.voxel_ml(phantom.image)
+    volumes = job.result["plan"]["volumes_ml"]
+    parts = [exchange.load_part(record, folder) for record in job.result["parts"]]
+    found = {part.key: part.voxels.sum() * unit for part in parts}
+    assert {k: v for k, v in found.items() if k in volumes} == pytest.approx(
+        {k: v for k, v in volumes.items() if v > 0}, abs=2e-3
+    )
+    assert all(part.surface.GetNumberOfPoints() > 0 for part in parts)
+
+
+def test_a_plan_can_be_cancelled(folder, parameters):
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        tasks.plan(parameters, folder, lambda fraction, words: token.cancel(), token)
+
+
+def test_a_plan_without_a_liver_says_whose_image_it_was(runner, folder, parameters, phantom):
+    empty = images.image_like(np.zeros_like(images.array_of(phantom.labels)), phantom.image)
+    parameters["liver"] = exchange.save_image(empty, folder, "liver")
+    job = runner.wait(runner.start("LiverPlannerLib.tasks:plan", parameters, folder), 120)
+    assert job.error.kind == "NothingFound"
+    assert "the phantom" in job.error.problem
