@@ -63,7 +63,7 @@ class MeasureOptions:
         looked_for: structures that were looked for: absent ones are reported with 0 ml. None: only what occurs.
         patient: for standard volumes.
         manual: label image to compare with.
-        cut: makes the resection from the labels on the image's grid; None for no resection.
+        resection: made from the labels on the image's grid (see `on_image_grid`); None for none.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
     """
 
@@ -71,7 +71,7 @@ class MeasureOptions:
     looked_for: frozenset[str] | None = None
     patient: Patient | None = None
     manual: sitk.Image | None = None
-    cut: Callable[[sitk.Image], Resection | None] | None = None
+    resection: Resection | None = None
     cyst_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -95,8 +95,7 @@ def measure_all(
     """
     options, cancel = options or MeasureOptions(), cancel or CancelToken()
     modality = images.guess_modality(image) if options.modality == "auto" else options.modality.upper()
-    labels, notes = to_grid_of(sitk.Cast(labels, sitk.sitkUInt8), image)
-    notes = [n.replace("prediction", "segmentation").replace("reference", "image") for n in notes]
+    labels, notes = on_image_grid(labels, image)
     present = _present(labels)
     if not present & {s.key for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}:
         raise NothingFound("There is no liver in the segmentation", "Segment the liver first")
@@ -116,6 +115,16 @@ def measure_all(
         step(made, options)
     progress(1.0, "Measured")
     return made
+
+
+def on_image_grid(labels: sitk.Image, image: sitk.Image) -> tuple[sitk.Image, list[str]]:
+    """The labels on the grid of the image, and notes saying what that took.
+
+    Raises:
+        GeometryError: they do not overlap.
+    """
+    labels, notes = to_grid_of(sitk.Cast(labels, sitk.sitkUInt8), image)
+    return labels, [n.replace("prediction", "segmentation").replace("reference", "image") for n in notes]
 
 
 def _present(labels: sitk.Image) -> frozenset[str]:
@@ -139,8 +148,7 @@ def _tried(made: Measures, topic: str, run: Callable[[], Made]) -> Made | None:
 def _volumetry(made: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.volumetry import volumetry
 
-    if options.cut is not None:
-        made.resection = _tried(made, "Resection", lambda: options.cut(made.labels))  # type: ignore[misc]
+    made.resection = options.resection
     remnant = made.resection.remnant if made.resection else None
     made.volumetry = _tried(made, "Volumetry", lambda: volumetry(made.labels, remnant=remnant, patient=options.patient))
 

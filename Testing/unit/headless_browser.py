@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 FLAGS = (
-    "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-sync "
-    "--disable-component-update --hide-scrollbars --use-angle=swiftshader --enable-unsafe-swiftshader "
-    "--remote-debugging-pipe"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--hide-scrollbars",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--remote-debugging-pipe",
+)
 
 
 def browser_path() -> str | None:
@@ -124,13 +132,9 @@ class Browser:
         found = f"(r => [r.x, r.y, r.width, r.height])(document.querySelector({selector!r}).getBoundingClientRect())"
         return tuple(self.evaluate(found))  # type: ignore[return-value]
 
-    def screenshot(self, path: Path, full: bool = False) -> Path:
-        """A PNG of what is seen, or of the whole page."""
-        data = self.call("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": full})["data"]
-        if full:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-            data = self.call("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})["data"]
+    def screenshot(self, path: Path) -> Path:
+        """A PNG of what is seen."""
+        data = self.call("Page.captureScreenshot", {"format": "png"})["data"]
         path.write_bytes(base64.b64decode(data))
         return path
 

@@ -6,7 +6,18 @@ from importlib import import_module
 
 import typer
 
-TOPICS = ("plan", "cysts", "branches", "volumetry", "margins", "radiomics", "compare", "measure", "cohort")
+TOPICS = (
+    "plan",
+    "cysts",
+    "branches",
+    "volumetry",
+    "margins",
+    "radiomics",
+    "compare",
+    "measure",
+    "cohort",
+    "report",
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -138,7 +138,7 @@ class Section:
     """A heading and what stands under it.
 
     Attributes:
-        folded: closed until it is asked for; print opens it.
+        folded: closed until it is asked for; printed only if it is open.
         columns: 1 or 2, where the window is wide enough.
     """
 
@@ -222,8 +222,7 @@ def write_report(page: Page, path: str | Path, overwrite: bool = False) -> list[
         OutputError: the folder cannot be written to.
     """
     path = Path(path).absolute()
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"{path.name} is no name of a page", "Give a name that ends in .html")
+    check_path(path, overwrite)
     texts = {path: render(page)}
     texts |= {path.with_name(f"{path.stem}_{table.name}.csv"): table.as_csv() for table in page.tables}
     there = [p.name for p in texts if p.exists()]
@@ -233,6 +232,20 @@ def write_report(page: Page, path: str | Path, overwrite: bool = False) -> list[
         )
     _write_all(texts, path.parent)
     return list(texts)
+
+
+def check_path(path: str | Path, overwrite: bool = False) -> None:
+    """Raises, before any work is done, what `write_report` would raise because of the name of its page.
+
+    Raises:
+        OutputExists: it is there already.
+        OutputError: it is no name of a page.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"{path.name} is no name of a page", "Give a name that ends in .html")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise OutputExists(f"{path} is there already", "Choose another name, or replace it with --overwrite")
 
 
 def _write_all(texts: dict[Path, str], folder: Path) -> None:

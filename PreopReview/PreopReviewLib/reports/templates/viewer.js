@@ -46,6 +46,7 @@
     superior: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     inferior: [[-1, 0, 0], [0, 1, 0], [0, 0, -1]],
   };
+  const LENS = Math.tan(12.5 * Math.PI / 180); // half of what is seen, at a distance of 1
   const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
   const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
   const unit = (a) => { const s = Math.hypot(...a) || 1; return a.map((v) => v / s); };
@@ -198,10 +199,11 @@
     reset(from = "anterior") {
       this.rows = FROM[from].map((r) => r.slice());
       this.shift = [0, 0];
-      const { half, radius } = this.bounds, size = (axis) => axis.reduce((sum, v, i) => sum + Math.abs(v) * half[i], 0);
+      const { half, radius } = this.bounds, [right, up, back] = this.rows;
+      const size = (axis) => axis.reduce((sum, v, i) => sum + Math.abs(v) * half[i], 0);
       const aspect = this.canvas.clientWidth / Math.max(this.canvas.clientHeight, 1);
-      this.zoom = 0.9 * radius * Math.min(1, aspect) / Math.max(size(this.rows[1]) * Math.min(1, aspect),
-        size(this.rows[0]) * Math.min(1, aspect) / aspect);
+      const needed = 1.06 * Math.max(size(up), size(right) / aspect) / LENS + size(back);
+      this.zoom = radius / (LENS * Math.min(1, aspect)) / needed;
       this.draw();
     }
 
@@ -241,13 +243,13 @@
 
     setCamera(aspect) {
       const gl = this.gl, { middle, radius } = this.bounds, [right, up, back] = this.rows;
-      const half = Math.tan(0.5 * 25 * Math.PI / 180) * Math.min(1, aspect), distance = radius / half / this.zoom;
+      const distance = radius / (LENS * Math.min(1, aspect)) / this.zoom;
       const move = (axis, by) => -dot(axis, middle) + by;
       const view = [
         right[0], up[0], back[0], 0, right[1], up[1], back[1], 0, right[2], up[2], back[2], 0,
         move(right, this.shift[0]), move(up, this.shift[1]), move(back, -distance), 1,
       ];
-      const near = Math.max(distance - 2.5 * radius, 1), far = distance + 2.5 * radius, t = Math.tan(0.5 * 25 * Math.PI / 180);
+      const near = Math.max(distance - 2.5 * radius, 1), far = distance + 2.5 * radius, t = LENS;
       const projection = [
         1 / (t * aspect), 0, 0, 0, 0, 1 / t, 0, 0,
         0, 0, (near + far) / (near - far), -1, 0, 0, 2 * near * far / (near - far), 0,
@@ -371,6 +373,5 @@
     }
   }
 
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
   document.querySelectorAll("[data-view3d]").forEach((root) => { root.viewer = new Viewer(root); });
 })();

@@ -1,0 +1,102 @@
+"""`preop liver report`: one self-contained HTML page of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from LiverPlannerLib.commands.cutting import AsJson, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from LiverPlannerLib.report_sources import ReportCase
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("report")(report)
+
+
+def report(
+    case: Annotated[Path, typer.Argument(help="Folder of 'preop liver plan', or the CT or MRI.", show_default=False)],
+    labels: Annotated[Path | None, typer.Argument(help="Its labels or segmentation.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write, NAME.html.", show_default=False)] = Path(
+        "report.html"
+    ),
+    manual: Annotated[Path | None, typer.Option(help="Another segmentation to compare with.")] = None,
+    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
+    plane: Planes = None,
+    seed: Seeds = None,
+    surface: Surface = None,
+    remnant: RemnantFile = None,
+    territory: Territory = None,
+    title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
+    identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Say that the image was made by a program.")] = False,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a page with an interactive 3D view, slices, tables, figures, models and warnings; CSV files beside it.
+
+    The page opens without a network. Nothing on it identifies the patient unless --identity is given. Not for
+    clinical use.
+    """
+    from LiverPlannerLib.commands.volumetry import _patient
+    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.report import MeasureOptions, ReportInfo, build_page, measure_all
+    from LiverPlannerLib.report_sources import identity_of, is_plan_folder, read_case
+    from PreopReviewLib.command.console import emit, progress_bar
+    from PreopReviewLib.progress import within
+    from PreopReviewLib.reports import write_report
+    from PreopReviewLib.reports.page import check_path
+
+    check_path(out, overwrite)
+    patient = _patient(height, weight)
+    with progress_bar(quiet) as progress:
+        progress(0.0, "Reading")
+        read = read_case(case, labels, series)
+        other = read_structures(manual).labels if manual is not None else None
+        cut = _cut(read, plane, seed, surface, remnant, territory)
+        options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
+        made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
+        who = identity_of(labels if is_plan_folder(case) and labels else case, series) if identity else ()
+        notes = (*read.notes, *_unknown(read))
+        info = ReportInfo(title, who, simulated or read.simulated, read.models, tuple(read.warnings), notes, read.still)
+        page = build_page(made, info, within(progress, 0.5, 0.95))
+        files = write_report(page, out, overwrite)
+        progress(1.0, "Done")
+    data = {"files": [str(f) for f in files], "volumes_ml": made.volumes_ml, "not_measured": made.missing}
+    emit(data, as_json, lambda: _print(data))
+
+
+def _cut(
+    case: ReportCase,
+    plane: list[str] | None,
+    seed: list[str] | None,
+    surface: Path | None,
+    remnant: Path | None,
+    territory: list[int] | None,
+) -> object | None:
+    from LiverPlannerLib.commands.cutting import make_resection
+    from LiverPlannerLib.report_measures import on_image_grid
+
+    labels: sitk.Image = on_image_grid(case.labels, case.image)[0]
+    return make_resection(labels, plane, seed, surface, remnant, territory)
+
+
+def _unknown(case: ReportCase) -> list[str]:
+    if not case.unknown:
+        return []
+    return [f"The segmentation has labels that are no liver structure, and were ignored: {', '.join(case.unknown)}."]
+
+
+def _print(data: dict) -> None:
+    print(f"Written {data['files'][0]}, with {len(data['files']) - 1} tables as CSV beside it.")
+    for topic, reason in data["not_measured"].items():
+        print(f"Not measured: {topic}. {reason}")

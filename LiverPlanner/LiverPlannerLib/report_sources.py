@@ -1,0 +1,172 @@
+"""What a report is made from: a folder that `preop liver plan` wrote, or an image and its labels."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import SimpleITK as sitk
+
+from LiverPlannerLib.label_files import match_name, read_structures
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.reports import Picture
+
+_LABELS, _VOLUMES, _SUMMARY, _STILL = "labels.nii.gz", "volumes.csv", "summary.txt", "reconstruction.png"
+
+
+@dataclass
+class ReportCase:
+    """One case, read.
+
+    Attributes:
+        image, labels: as they are on disk.
+        models: by structure key, what found it; empty where nobody knows.
+        warnings, notes: of the run that made the labels.
+        simulated: the files say that the image was made by a program.
+        still: the picture of the 3D view that lay beside them.
+        unknown: labels that are no liver structure.
+    """
+
+    image: sitk.Image
+    labels: sitk.Image
+    models: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    simulated: bool = False
+    still: Picture | None = None
+    unknown: list[str] = field(default_factory=list)
+
+
+def is_plan_folder(path: Path) -> bool:
+    """Whether `preop liver plan` wrote this folder."""
+    return path.is_dir() and (path / _LABELS).is_file() and (path / _VOLUMES).is_file()
+
+
+def read_case(path: str | Path, labels: str | Path | None = None, series: str | None = None) -> ReportCase:
+    """A plan folder, or an image with its labels.
+
+    Args:
+        path: a folder of `preop liver plan`; or an image file or DICOM folder.
+        labels: label image or segmentation; of a plan folder, the labels to use instead of its own.
+        series: SeriesInstanceUID, where a DICOM folder holds several.
+
+    Raises:
+        FileMissing, InputError, UnreadableImage: also for an image without labels.
+    """
+    path = Path(path)
+    if is_plan_folder(path):
+        return _plan_folder(path, labels)
+    if not path.exists():
+        raise FileMissing(f"There is no file or folder {path}", "Check the path")
+    if labels is None:
+        raise InputError(
+            f"{path} is no folder of a liver plan", "Give the labels as well, or a folder that 'preop liver plan' wrote"
+        )
+    read = read_structures(labels)
+    return ReportCase(images.read_image(path, series), read.labels, unknown=read.unknown)
+
+
+def _plan_folder(folder: Path, labels: str | Path | None) -> ReportCase:
+    read = read_structures(labels or folder / _LABELS)
+    case = ReportCase(_image_of(folder), read.labels, unknown=read.unknown)
+    if labels is None:
+        case.models = _models(folder / _VOLUMES)
+    if (folder / _SUMMARY).is_file():
+        _add_summary(case, (folder / _SUMMARY).read_text(encoding="utf-8"))
+    if labels is None and (folder / _STILL).is_file():
+        case.still = Picture((folder / _STILL).read_bytes(), "The structures in three dimensions, from the front")
+    return case
+
+
+def _image_of(folder: Path) -> sitk.Image:
+    """The image that a plan was made from: beside it, in its scene, or where its summary says that it lay."""
+    if (folder / "image.nii.gz").is_file():
+        return images.read_image(folder / "image.nii.gz")
+    if (folder / "scene.mrb").is_file():
+        return _image_in_scene(folder / "scene.mrb")
+    summary = folder / _SUMMARY
+    lines = summary.read_text(encoding="utf-8").splitlines() if summary.is_file() else []
+    named = next((line[len("Image") :].strip() for line in lines if line.startswith("Image ")), "")
+    if named and Path(named).exists():
+        return images.read_image(named)
+    raise FileMissing(
+        f"The folder {folder} does not hold the image of its plan",
+        f"Give image and labels: preop liver report IMAGE {folder / _LABELS}",
+    )
+
+
+def _image_in_scene(path: Path) -> sitk.Image:
+    try:
+        with zipfile.ZipFile(path) as scene, tempfile.TemporaryDirectory(prefix="preop-report-") as folder:
+            inside = [n for n in scene.namelist() if PurePosixPath(n).parent.name == "Data"]
+            volumes = [n for n in inside if n.lower().endswith((".nrrd", ".nii.gz")) and ".seg." not in n.lower()]
+            if len(volumes) != 1:
+                raise FileMissing(f"{path} holds {len(volumes)} images", "Give the image and the labels as two files")
+            file = Path(folder) / PurePosixPath(volumes[0]).name
+            file.write_bytes(scene.read(volumes[0]))
+            image = images.read_image(file)
+            return sitk.Image(image)
+    except zipfile.BadZipFile as error:
+        raise UnreadableImage(f"{path} is damaged", "Make the plan again") from error
+
+
+def _models(path: Path) -> dict[str, str]:
+    """By structure key, the last column of volumes.csv."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [r for r in csv.DictReader(stream) if r.get("region") == "all" and r.get("model")]
+    found = {}
+    for row in rows:
+        match = match_name(row["structure"])
+        if match is not None:
+            found[match.key] = row["model"]
+    return found
+
+
+def _add_summary(case: ReportCase, text: str) -> None:
+    """Warnings and notes of summary.txt, and whether it calls the image simulated."""
+    section = ""
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            section = line.split()[0]
+            if section == "Image" and "SIMULATED" in line:
+                case.simulated = True
+        elif line.startswith("  - ") and line != "  - none":
+            {"Warnings": case.warnings, "Notes": case.notes}.get(section, []).append(line[4:])
+
+
+# ---- whose images these are ----
+
+_IDENTITY = {
+    "PatientName": "Patient",
+    "PatientID": "Patient ID",
+    "PatientBirthDate": "Born",
+    "PatientSex": "Sex",
+    "StudyDate": "Study date",
+    "AccessionNumber": "Accession",
+    "StudyDescription": "Study",
+    "SeriesDescription": "Series",
+}
+
+
+def identity_of(path: str | Path, series: str | None = None) -> tuple[tuple[str, str], ...]:
+    """What identifies the patient: the DICOM header's words, or the name of the file. For those who ask for it only."""
+    import pydicom
+
+    path = Path(path)
+    found = [s for s in images.list_series(path) if series in (None, s.uid)] if path.is_dir() else []
+    if not found:
+        return (("File", path.name),)
+    header = pydicom.dcmread(found[0].files[0], stop_before_pixels=True)
+    return tuple(
+        (words, _date(str(header[tag].value)) if tag.endswith("Date") else str(header[tag].value))
+        for tag, words in _IDENTITY.items()
+        if tag in header and str(header[tag].value)
+    )
+
+
+def _date(value: str) -> str:
+    return f"{value[:4]}-{value[4:6]}-{value[6:8]}" if len(value) == 8 and value.isdigit() else value
