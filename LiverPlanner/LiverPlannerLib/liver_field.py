@@ -1,10 +1,11 @@
 """The field of view that the KU Leuven liver network is given: the abdomen, without air, arms and table.
 
 Follows the original's `crop_ct_image` and `crop_mr_image` in what they aim at. What differs, and why: the masks are
-made on a grid of about 3 mm (theirs on the full one; the box is the same to a voxel or two); the hip is not looked
-for in the profile of the bones, only the height is limited to 400 mm below the dome (their search needs a whole
-pelvis and fails without one); images without lungs, on which theirs stops, keep their top; the y profile of MR is
-not used (it needs an image of more than 100 rows and a known table), only the mask of the body.
+made on a grid of about 3 mm (theirs on the full one; the faces of a CT's box are then found on the full one, near
+where the coarse ones are, because the network minds a few voxels more or less); the hip is not looked for in the
+profile of the bones, only the height is limited to 400 mm below the dome (their search needs a whole pelvis and fails
+without one); images without lungs, on which theirs stops, keep their top; the y profile of MR is not used (it needs
+an image of more than 100 rows and a known table), only the mask of the body.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def abdomen_box(image: sitk.Image, modality: str) -> Box:
     limits = [(height[0], height[1]), (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)]
     start = [int(a * s) for (a, _), s in zip(limits, steps, strict=True)]
     stop = [min(int(b * s), n) for (_, b), s, n in zip(limits, steps, array.shape, strict=True)]
+    if modality == "CT":
+        start, stop = _exact_faces(array, body, steps, (start, stop))
     for axis in (0, 1, 2):
         excess = stop[axis] - start[axis] - int(MAX_SIZE_MM[axis] / spacing[axis])
         if excess > 0 and axis == 0:
@@ -58,6 +61,62 @@ def _body(small: np.ndarray, modality: str) -> np.ndarray:
     tissue = small > (TISSUE_HU if modality == "CT" else MR_TISSUE * float(small.max()))
     core = ndimage.binary_erosion(tissue, np.ones((1, 3, 3)))
     return cc3d.largest_k(core if core.any() else tissue, k=1, connectivity=6) > 0
+
+
+def _exact_faces(
+    array: np.ndarray, body: np.ndarray, steps: np.ndarray, box: tuple[list[int], list[int]]
+) -> tuple[list[int], list[int]]:
+    """The box with the four faces of the plane where the original has them: around the tissue eroded by one voxel,
+    then, inside that box, around the tissue eroded by two.
+
+    Only tissue within some millimeters of the coarse body counts, and only near the faces is anything computed.
+    """
+    from scipy import ndimage
+
+    near = ndimage.binary_dilation(body, np.ones((1, 3, 3)), iterations=2)
+    coarse = box
+    for eroded in (_eroded_by_one, _eroded_by_two):
+        inside, box = box, ([*box[0]], [*box[1]])
+        for axis, side in ((1, 0), (1, -1), (2, 0), (2, -1)):
+            face = coarse[side][axis]
+            reach = 3 * int(steps[axis]) + 6
+            window = [list(limits) for limits in zip(*inside, strict=True)]
+            if eroded is _eroded_by_one:
+                window[1:] = [[0, n] for n in array.shape[1:]]
+            window[axis] = [max(face - reach, window[axis][0]), min(face + reach, window[axis][1])]
+            hit = np.flatnonzero(eroded(_tissue(array, near, steps, window)).any(axis=(0, 3 - axis)))
+            if len(hit):
+                box[side][axis] = window[axis][0] + int(hit[side]) + (1 if side else 0)
+    return box
+
+
+def _tissue(array: np.ndarray, near: np.ndarray, steps: np.ndarray, window: list[list[int]]) -> np.ndarray:
+    """Tissue in a window (start and stop along K, J, I), where `near` on the coarse grid is set."""
+    tissue = array[tuple(slice(a, b) for a, b in window)] > TISSUE_HU
+    coarse = [np.minimum(np.arange(a, b) // s, n - 1) for (a, b), s, n in zip(window, steps, near.shape, strict=True)]
+    return tissue & near[np.ix_(*coarse)]
+
+
+def _eroded_by_one(mask: np.ndarray) -> np.ndarray:
+    """Voxels whose six neighbors are set; none at the border."""
+    out = np.zeros_like(mask)
+    core = mask[1:-1, 1:-1, 1:-1].copy()
+    for axis in range(3):
+        for step in (slice(0, -2), slice(2, None)):
+            core &= mask[tuple(step if a == axis else slice(1, -1) for a in range(3))]
+    out[1:-1, 1:-1, 1:-1] = core
+    return out
+
+
+def _eroded_by_two(mask: np.ndarray) -> np.ndarray:
+    """Voxels whose 5³ neighborhood is set; none at the border."""
+    for axis in range(3):
+        moved = np.moveaxis(mask, axis, 0)
+        core = np.zeros_like(moved)
+        if len(moved) > 4:
+            core[2:-2] = moved[:-4] & moved[1:-3] & moved[2:-2] & moved[3:-1] & moved[4:]
+        mask = np.moveaxis(core, 0, axis)
+    return mask
 
 
 def _height(small: np.ndarray, body: np.ndarray, step_mm: np.ndarray, modality: str) -> tuple[int, int]:

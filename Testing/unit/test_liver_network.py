@@ -45,39 +45,54 @@ def test_output_is_thirteen_voxels_less_on_each_side(network) -> None:
     assert network(torch.zeros(1, 1, 54, 81, 54)).shape == (1, 1, 28, 55, 28)
 
 
+def inner_feature(x):
+    return x[:, :, 13:-13, 13:-13, 13:-13]
+
+
 def test_the_first_level_on_the_image_box_equals_the_one_on_the_whole_canvas(network) -> None:
-    from PreopReviewLib.models import kuleuven_fast
+    from PreopReviewLib.models import folded, kuleuven_fast
     from PreopReviewLib.models.kuleuven_networks import moments, normalize
 
     image = torch.rand(20, 17, 12) - 0.5
     full, start = padded(image)
-    field, pooled = kuleuven_fast._encode_image(network, image, CANVAS, start)
+    layers = kuleuven_fast._Layers.of(network)
+    slices, order = image.permute(2, 0, 1).contiguous(), (2, 0, 1)
+    field, pooled = kuleuven_fast._encode_image(layers, slices, CANVAS, tuple(start[n] for n in order))
     first, second = network.down[0]
-    expected = second(normalize(first(full)))
-    inner = expected[:, :, 13:-13, 13:-13, 13:-13]
-    assert torch.allclose(pooled, torch.nn.functional.max_pool3d(expected, 3), atol=1e-5)
-    assert torch.allclose(field.region(((13, 41),) * 3), inner, atol=1e-5)
+    expected = second(normalize(first(full))).permute(0, 1, 4, 2, 3)
+    assert torch.allclose(folded.volume(pooled), torch.nn.functional.max_pool3d(expected, 3), atol=1e-5)
+    inner = inner_feature(expected)
+    assert torch.allclose(folded.volume(field.region(((13, 41),) * 3)), inner, atol=1e-5)
     for ours, plain in zip(field.moments_in(13), moments(inner), strict=True):
         assert torch.allclose(ours, plain, atol=1e-5)
 
 
-def test_regions_put_together_equal_the_plain_network_for_equal_statistics(network) -> None:
+@pytest.mark.parametrize("shape", [(21, 16, 14), (28, 28, 28), (12, 28, 9)])
+def test_the_survey_of_every_slice_gives_the_plain_network(network, shape, monkeypatch: pytest.MonkeyPatch) -> None:
     from PreopReviewLib.models import kuleuven_fast
-    from PreopReviewLib.models.kuleuven_networks import moments, normalize
 
-    image = torch.rand(21, 16, 14) - 0.5
+    monkeypatch.setattr(kuleuven_fast, "SLICE_STEP", 1)
+    monkeypatch.setattr(kuleuven_fast, "OUTER_STEP", 1)
+    monkeypatch.setattr(kuleuven_fast, "_liver_region", lambda *arguments: ((0, 28),) * 3)
+    image = torch.rand(shape) - 0.5
     full, start = padded(image)
     plain = torch.sigmoid(network(full))[0, 0]
-    skip, pooled = kuleuven_fast._encode_image(network, image, CANVAS, start)
-    decoder = kuleuven_fast._Decoder(network, skip, kuleuven_fast._coarse_levels(network, pooled), 13)
-    whole = ((0, 28),) * 3
-    x = decoder._joined(whole)
-    decoder.statistics = [moments(x)]
-    x = decoder.first(normalize(x))
-    decoder.statistics.append(moments(x))
-    decoder.statistics.append(moments(decoder.second(normalize(x))))
-    parts = [decoder.probability(((a, a + 7), (0, 28), (0, 28))) for a in range(0, 28, 7)]
-    assert torch.allclose(torch.cat(parts), plain, atol=1e-4)
+    window = tuple(slice(s - 13, s - 13 + n) for s, n in zip(start, shape, strict=True))
+    with torch.inference_mode():
+        found = kuleuven_fast.liver_probability(network, image, CANVAS)
+    assert torch.allclose(found, plain[window], atol=1e-4)
+
+
+def test_the_box_around_the_liver_leaves_margins_and_takes_the_largest_piece() -> None:
+    from PreopReviewLib.models import kuleuven_fast
+
+    seen = np.zeros((4, 60, 60), bool)
+    seen[1:3, 20:40, 25:45] = True
+    seen[0, 50:54, 3:7] = True
+    limits = ([3, 10, 17, 24], (30, 90), (10, 70))
+    found = kuleuven_fast._liver_region(seen, limits, (50, 163, 136))
+    assert found == ((1, 27), (30 + 21 - 8, 30 + 39 + 8), (10 + 26 - 8, 10 + 44 + 8))
+    assert kuleuven_fast._liver_region(seen & False, limits, (50, 163, 136)) is None
 
 
 def test_what_hangs_on_the_liver_by_doubtful_voxels_is_cut_off() -> None:
@@ -109,8 +124,26 @@ def test_the_network_grid_covers_the_cropped_image() -> None:
     )
     body, found = array > -150, sitk.GetArrayFromImage(back) > 0.5
     assert not (found & ~body).any()
-    # The mask of the body is eroded, so one voxel is lost on each side, as in the original; nothing is shifted.
-    assert found[:, 11:49, 9:55].all()
+    # The mask of the body is eroded, so three voxels are lost on each side, as in the original; nothing is shifted.
+    assert found[:, 13:47, 11:53].all()
+
+
+def test_the_faces_of_the_box_are_where_erosion_of_the_whole_image_has_them() -> None:
+    from scipy import ndimage
+
+    rng = np.random.default_rng(2)
+    body = ndimage.gaussian_filter(rng.normal(size=(30, 90, 100)), 4)
+    grid = np.indices(body.shape)
+    body = (((grid[1] - 45) / 33) ** 2 + ((grid[2] - 50) / 40) ** 2 + 4 * body) < 1
+    image = sitk.GetImageFromArray(np.where(body, 40, -1000).astype(np.int16))
+    image.SetSpacing((1.0, 1.2, 2.0))
+    box = liver_field.abdomen_box(image, "CT")
+    first = ndimage.find_objects(ndimage.binary_erosion(body).astype(int))[0]
+    inside = body[:, first[1], first[2]]
+    second = ndimage.find_objects(ndimage.binary_erosion(inside, np.ones((5, 5, 5))).astype(int))[0]
+    for axis in (1, 2):
+        assert box.start[axis] == first[axis].start + second[axis].start
+        assert box.stop[axis] == first[axis].start + second[axis].stop
 
 
 def test_the_image_is_cut_above_the_lung_bases_and_far_below() -> None:

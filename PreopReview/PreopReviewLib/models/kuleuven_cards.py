@@ -79,7 +79,9 @@ above 0.5, eroded, largest component, dilated; back to the image's grid.
 
 ## Deviations from the original, and why
 
-- Body mask on a 3 mm grid, with smaller erosion: less to compute; the box is a few voxels larger.
+- Body mask on a 3 mm grid, the faces of a CT's box then on the full grid: less to compute, the same box to the voxel
+  on the three CTs tried. The network minds a few voxels: crops 3 mm wider agreed with a Dice of 0.98 only, none of them
+  nearer to the reference.
 - The hip is not looked for, only the height is limited; the dome is looked for only where real lungs are in the image
   (the original takes gas in the bowel for lungs, and stops with an error where there is no air at all). For MR the
   profile along the patient's front-back axis is not used.
@@ -92,7 +94,7 @@ above 0.5, eroded, largest component, dilated; back to the image's grid.
 - The probability, not the mask, is interpolated to the image's grid and cut at 0.5. The original interpolates the mask
   and keeps everything above 0, which makes the liver larger by almost a 3 mm voxel all around.
 - Full resolution is computed only where the image and the liver are; the last level's statistics are estimated from
-  every seventh slice (Dice 0.999 against the plain network on a real CT).
+  every seventh slice (Dice 0.998 between this and a plain port of the whole recipe on a real CT).
 """
 
 LESION_CARD = f"""# kuleuven-lesion
