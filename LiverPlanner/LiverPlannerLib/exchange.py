@@ -46,6 +46,17 @@ def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:
     return image
 
 
+def on_grid(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
+    """The image on the grid of another; voxel for voxel where that grid is a part of the image's own."""
+    same = np.allclose(image.GetSpacing(), grid.GetSpacing(), rtol=1e-4) and np.allclose(
+        image.GetDirection(), grid.GetDirection(), atol=1e-4
+    )
+    index = np.array(image.TransformPhysicalPointToContinuousIndex(grid.GetOrigin()))
+    aligned = same and np.abs(index - np.round(index)).max() < 1e-2
+    low = float(images.array_of(image).min())  # what lies outside the image is background, not 0 HU
+    return images.resample_to(image, grid, "nearest" if aligned else "linear", low)
+
+
 @dataclass(frozen=True)
 class Part:
     """One structure of a plan, ready to become a segment.

@@ -274,42 +274,27 @@ def volume_of(segmentation: Any) -> Any | None:
 
 
 def save_liver(segmentation: Any, volume: Any, folder: Path) -> dict[str, Any]:
-    """Writes the liver of a segmentation on a volume's grid, for the worker.
+    """Writes the liver of a segmentation, with everything in it, on a volume's grid, for the worker.
 
     Raises:
-        InputError: it has no liver, or an empty one.
+        InputError: it has no liver, or an empty one. GeometryError: it has no reference geometry.
     """
-    import slicer
+    import SimpleITK as sitk
 
-    from LiverPlannerLib.exchange import save_array
-    from PreopReviewLib.scene.nodes import segment_keys
+    from LiverPlannerLib.exchange import save_image
+    from LiverPlannerLib.scene_segments import SegmentVoxels
+    from LiverPlannerLib.structures import mask_of
+    from PreopReviewLib import images
 
-    key = find_segment(segmentation, "liver")
-    if key is None:
+    voxels = SegmentVoxels(segmentation)
+    if not voxels.mask("liver").count:
         raise InputError(
-            f"The segmentation {segmentation.GetName()} has no liver",
-            f"Name the segment Liver; it has {', '.join(segment_keys(segmentation)) or 'no segment'}",
+            f"The segmentation {segmentation.GetName()} has no liver, or an empty one",
+            "Draw it and name the segment Liver, or keep no liver",
         )
-    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, key, volume)
-    if mask is None or not mask.any():
-        raise InputError(f"The liver of {segmentation.GetName()} is empty", "Draw it, or keep no liver")
-    return save_array(mask.astype(np.uint8), scene_input.world_geometry(volume), folder, "liver")
-
-
-def find_segment(segmentation: Any, structure_key: str) -> str | None:
-    """The identifier of the segment that is a structure: by terminology, then name, then identifier; else None."""
-    from LiverPlannerLib.structures import structure
-    from PreopReviewLib.scene.nodes import segment_keys
-    from PreopReviewLib.scene.terminology import deserialize
-
-    s = structure(structure_key)
-    keys = segment_keys(segmentation)
-    for key in keys:
-        try:
-            entry = deserialize(segmentation.GetSegmentation().GetSegment(key).GetTerminology())
-        except InputError:
-            continue
-        if entry.type.value == s.type.value and entry.category.value == s.category.value:
-            return key
-    names = {segmentation.GetSegmentation().GetSegment(k).GetName().strip().lower(): k for k in reversed(keys)}
-    return names.get(s.name.lower()) or names.get(s.key.replace("_", " ")) or (s.key if s.key in keys else None)
+    grid = sitk.Image(volume.GetImageData().GetDimensions(), sitk.sitkUInt8)
+    geometry = scene_input.world_geometry(volume)
+    grid.SetSpacing(geometry["spacing"])
+    grid.SetDirection(geometry["direction"])
+    grid.SetOrigin(geometry["origin"])
+    return save_image(images.resample_to(mask_of(voxels.labels(), "liver"), grid, "nearest"), folder, "liver")

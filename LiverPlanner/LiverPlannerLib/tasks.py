@@ -47,13 +47,13 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     """Tells cysts from tumours; see `cysts.filter_cysts`.
 
     Args:
-        parameters: ``image`` and ``labels`` (records of `exchange`) and ``options`` (rule, threshold, modality,
-            relative_threshold, reconsider_cysts).
+        parameters: ``image`` and ``labels`` (records of `exchange`; the labels may be a part of the image) and
+            ``options`` (rule, threshold, modality, reconsider_cysts).
 
     Returns:
-        ``regions`` (plain values of `cyst_rules.CystRegion`), ``region_labels`` (a record), ``counts``,
-        ``smoothed`` and ``core`` (file names of (R, bins) arrays), ``centers`` (bin centers), ``unit``,
-        ``threshold``, ``rule`` and ``warnings``.
+        ``regions`` (plain values of `cyst_rules.CystRegion`), ``region_labels`` (a record, on the grid of the
+        labels), ``liver`` (median, mad, voxels; or None) and ``warnings``. In the folder, ``counts.npy``,
+        ``smoothed.npy`` and ``core.npy``: (R, bins) histograms.
     """
     import numpy as np
 
@@ -61,22 +61,19 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     from LiverPlannerLib.cysts import filter_cysts
 
     progress(0.1, "Measuring the lesions")
-    image = exchange.load_image(folder, parameters["image"])
     labels = exchange.load_image(folder, parameters["labels"])
+    image = exchange.on_grid(exchange.load_image(folder, parameters["image"]), labels)
     result = filter_cysts(image, labels, lesions_are="labels", **parameters["options"])
     cancel.raise_if_cancelled()
     progress(0.9, "Writing the table")
-    scale = result.settings.scale
-    smoothed = cyst_fit.smooth(result.counts, scale) if result.regions else result.counts
+    settings = result.settings
+    smoothed = cyst_fit.smooth(result.counts, settings.scale) if result.regions else result.counts
     for name, array in (("counts", result.counts), ("smoothed", smoothed), ("core", result.core_counts)):
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     return {
         "regions": [asdict(r) for r in result.regions],
         "region_labels": exchange.save_image(result.region_labels, folder, "region_labels"),
-        "centers": [float(v) for v in scale.centers],
-        "unit": scale.unit,
-        "threshold": result.settings.threshold,
-        "rule": result.settings.rule,
+        "liver": asdict(settings.liver) if settings.liver else None,
         "warnings": result.warnings,
     }
 

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import vtk
 
 from LiverPlannerLib import scene_input, scene_plan
-from LiverPlannerLib.exchange import parts_of
+from LiverPlannerLib.exchange import load_image, parts_of
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
@@ -212,17 +212,17 @@ def test_modality_comes_from_dicom_before_the_intensities(scene: Any, volume: An
     assert scene_input.guess_modality(volume) == "CT"
 
 
-def test_segments_are_found_by_code_then_name(volume: Any, labels: sitk.Image) -> None:
+def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(
+    scene: Any, volume: Any, labels: sitk.Image, tmp_path: Any
+) -> None:
+    turned(scene, volume)
     made = plan_of(volume, labels)
-    segmentation = made.segmentation.GetSegmentation()
-    segmentation.GetSegment("tumour").SetName("Segment_2")
-    assert scene_plan.find_segment(made.segmentation, "tumour") == "tumour"
-    segmentation.GetSegment("tumour").SetTerminology("")
-    segmentation.SetSegmentIndex("tumour", 0)
-    assert scene_plan.find_segment(made.segmentation, "tumour") == "tumour"  # by its identifier
-    segmentation.GetSegment("hepatic_vein").SetTerminology("")
-    assert scene_plan.find_segment(made.segmentation, "hepatic_vein") == "hepatic_vein"  # by name
-    assert scene_plan.find_segment(made.segmentation, "bile_duct") is None
+    liver = load_image(tmp_path, scene_plan.save_liver(made.segmentation, volume, tmp_path))
+    assert images.same_grid(liver, scene_input.image_of(volume))
+    assert np.array_equal(images.array_of(liver) > 0, images.array_of(labels) > 0)
+    made.segmentation.GetSegmentation().RemoveAllSegments()
+    with pytest.raises(InputError, match="no liver"):
+        scene_plan.save_liver(made.segmentation, volume, tmp_path)
 
 
 def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> None:

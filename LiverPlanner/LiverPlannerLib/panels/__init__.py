@@ -8,6 +8,7 @@ def section_classes() -> list[type]:
 
     Order: Segment, Cysts, Correct, Measure, Compare, 3D, Ground truth, Report.
     """
+    from LiverPlannerLib.panels.cysts import CystsSection
     from LiverPlannerLib.panels.segment import SegmentSection
 
-    return [SegmentSection]
+    return [SegmentSection, CystsSection]

@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib import model_choices, scene_input, scene_plan
+from LiverPlannerLib.panels import modality
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -30,7 +31,6 @@ class SegmentSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._guessed: dict[str, tuple[int, str]] = {}
         self._error = ""
         self._card: Any | None = None
 
@@ -76,38 +76,23 @@ class SegmentSection(Section):
 
     # ---- modality ----
 
-    def modality(self) -> str:
-        """``CT`` or ``MR``: as chosen, else as guessed."""
-        if self.parameters.modality != "auto":
-            return self.parameters.modality
-        return self._guess(self.parameters.inputVolume)
-
-    def _guess(self, volume: Any) -> str:
-        data = volume.GetImageData()
-        stamp = data.GetMTime() if data is not None else 0
-        known = self._guessed.get(volume.GetID())
-        if known is None or known[0] != stamp:
-            known = (stamp, scene_input.guess_modality(volume))
-            self._guessed[volume.GetID()] = known
-        return known[1]
-
     def _show_modality(self, volume: Any | None) -> None:
         box = self.ui.modalityComboBox
         box.setCurrentIndex(MODALITIES.index(self.parameters.modality))
         words = _("Automatic")
-        if volume is not None and volume.GetID() in self._guessed:
-            words = _("Automatic: {modality}").format(
-                modality={"CT": "CT", "MR": "MRI"}[self._guessed[volume.GetID()][1]]
-            )
-        elif volume is not None and not scene_input.why_unusable(volume):
-            qt.QTimer.singleShot(0, self._guess_later)  # looks at the voxels: not while the panel is being drawn
+        if volume is not None and not scene_input.why_unusable(volume):
+            guess = modality.known(volume)
+            if guess:
+                words = _("Automatic: {modality}").format(modality={"CT": "CT", "MR": "MRI"}[guess])
+            else:
+                qt.QTimer.singleShot(0, self._guess_later)  # looks at the voxels: not while the panel is being drawn
         box.setItemText(0, words)
 
     def _guess_later(self) -> None:
         volume = self.parameters.inputVolume if self.parameters is not None else None
         if volume is not None and not scene_input.why_unusable(volume):
-            self._guess(volume)
-            self._show_modality(volume)
+            modality.guess(volume)
+            self.context.notify("modality")
 
     # ---- models ----
 
@@ -154,7 +139,7 @@ class SegmentSection(Section):
         scene_input.require_volume(volume)
         dependencies.ensure()
         options = {
-            "modality": self.modality(),
+            "modality": modality.chosen(parameters),
             "liver_model": parameters.model or None,
             "lesions": parameters.lesions,
             "structures": parameters.structures,

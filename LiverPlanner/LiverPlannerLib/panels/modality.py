@@ -1,0 +1,36 @@
+"""CT or MRI: as the surgeon chose, else as DICOM or the intensities say. Guesses are kept, a volume is read once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from LiverPlannerLib import scene_input
+
+_guesses: dict[tuple[str, int], str] = {}
+
+
+def _key(volume: Any) -> tuple[str, int]:
+    return volume.GetID(), volume.GetImageData().GetMTime()
+
+
+def known(volume: Any) -> str:
+    """``CT`` or ``MR`` if it has been guessed already or DICOM says so, else empty. Reads no voxel."""
+    said = scene_input.dicom_modality(volume)
+    return said if said in ("CT", "MR") else _guesses.get(_key(volume), "")
+
+
+def guess(volume: Any) -> str:
+    """``CT`` or ``MR``.
+
+    Raises:
+        InputError: the volume cannot be used.
+    """
+    found = known(volume)
+    if not found:
+        found = _guesses[_key(volume)] = scene_input.guess_modality(volume)
+    return found
+
+
+def chosen(parameters: Any) -> str:
+    """``CT`` or ``MR`` for the volume of the parameters."""
+    return parameters.modality if parameters.modality != "auto" else guess(parameters.inputVolume)

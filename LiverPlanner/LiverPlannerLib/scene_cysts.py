@@ -1,0 +1,259 @@
+"""The cyst filter in the scene: the regions as a table, decisions by rule or hand, and cysts moved to their segment.
+
+Everything is kept with the table node: measures and overrides as an attribute, the regions as a hidden label map and
+their histograms as a hidden table that it refers to. So a threshold or a rule is tried without measuring again, and
+all of it comes back with the scene.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LiverPlannerLib import cyst_rules, scene_input
+from LiverPlannerLib.cyst_fit import HOUNSFIELD
+from LiverPlannerLib.cyst_rules import CystRegion, LiverLevel, Settings
+from LiverPlannerLib.scene_tables import Column, place_beside, write_table
+from PreopReviewLib.errors import NothingFound
+
+STATE = "PreopReview.Cysts"
+REGIONS, HISTOGRAMS, SEGMENTATION = "PreopReview.CystRegions", "PreopReview.CystHistograms", "PreopReview.CystsOf"
+
+COLUMNS = (
+    Column("id", "Region", decimals=0, help="Number of the region, the largest first."),
+    Column("ml", "ml", decimals=2, help="Volume by voxel counting."),
+    Column("fit_mean", "M (HU)", help="Mean of the Gaussian fitted to the smoothed histogram."),
+    Column("fit_sd", "σ (HU)", help="Standard deviation of the fitted Gaussian."),
+    Column("r2", "R²", decimals=2, help="How well the Gaussian fits."),
+    Column("core_median", "Core median (HU)", help="Median of the region eroded by one voxel."),
+    Column("decision", "Decision", "text", help="cyst, tumour, or undecided (which stays a tumour)."),
+    Column("by_hand", "By hand", "flag", help="Whether somebody has set the decision."),
+    Column("reason", "Reason", "text", help="Why."),
+    Column("r", "R (mm)", help="Centroid."),
+    Column("a", "A (mm)", help="Centroid."),
+    Column("s", "S (mm)", help="Centroid."),
+)
+
+
+def rule_of(name: str) -> str:
+    """The rule of the filter for a value of the parameter: default is robust."""
+    return "robust" if name == "default" else name
+
+
+def save_request(segmentation: Any, volume: Any, folder: Path, rule: str, threshold: float) -> dict[str, Any]:
+    """Writes what `tasks.cysts` needs and returns its parameters.
+
+    Raises:
+        InputError, NothingFound, GeometryError: the volume or the segmentation cannot be used, or has no lesion.
+    """
+    from LiverPlannerLib import exchange
+    from LiverPlannerLib.scene_segments import SegmentVoxels
+
+    voxels = SegmentVoxels(segmentation)
+    if not any(m.count for key in ("tumour", "cyst") for m in voxels.of(key)):
+        raise NothingFound(
+            f"The segmentation {segmentation.GetName()} has no lesion", "Segment lesions, or draw them, first"
+        )
+    return {
+        "image": scene_input.save_volume(volume, folder),
+        "labels": exchange.save_image(voxels.labels(), folder, "labels"),
+        "options": {"rule": rule, "threshold": threshold, "modality": "CT", "reconsider_cysts": True},
+    }
+
+
+def show(
+    result: Mapping[str, Any], folder: Path, segmentation: Any, node: Any | None, rule: str, threshold: float
+) -> Any:
+    """Puts the result of `tasks.cysts` into the scene.
+
+    Args:
+        node: the table node to fill again, or None.
+
+    Returns:
+        vtkMRMLTableNode.
+    """
+    from LiverPlannerLib.exchange import load_image
+
+    scene = segmentation.GetScene()
+    name = f"{segmentation.GetName()} cysts"
+    if node is None or node.GetScene() is None:
+        node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+        place_beside(scene, node, segmentation)
+    labels = load_image(folder, result["region_labels"])
+    _keep_regions(node, labels, segmentation)
+    _keep_histograms(node, folder)
+    node.SetNodeReferenceID(SEGMENTATION, segmentation.GetID())
+    state = {
+        "regions": result["regions"],
+        "liver": result["liver"],
+        "warnings": result["warnings"],
+        "rule": rule,
+        "threshold": threshold,
+        "overrides": {},
+        "homes": _homes(labels, segmentation, len(result["regions"])),
+        "measured_at": scene_input.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
+        "applied": False,
+    }
+    _write(node, state)
+    return node
+
+
+def _keep_regions(node: Any, labels: Any, segmentation: Any) -> None:
+    """The label image of the regions as a hidden volume, under the segmentation's transform."""
+    import vtk
+
+    from LiverPlannerLib.scene_segments import grid_of
+    from PreopReviewLib import images
+    from PreopReviewLib.scene.geometry import fill, ijk_to_ras
+
+    scene = segmentation.GetScene()
+    kept = node.GetNodeReference(REGIONS) or scene.AddNewNodeByClass(
+        "vtkMRMLLabelMapVolumeNode", f"{node.GetName()} regions"
+    )
+    kept.SetHideFromEditors(True)
+    grid = grid_of(segmentation)
+    world = vtk.vtkMatrix4x4()
+    world.DeepCopy((grid.to_node @ np.linalg.inv(grid.to_ras)).ravel())
+    matrix = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Multiply4x4(world, ijk_to_ras(labels), matrix)
+    kept.SetIJKToRASMatrix(matrix)
+    kept.SetAndObserveImageData(fill(vtk.vtkImageData(), images.array_of(labels).astype(np.int16)))
+    kept.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+    node.SetNodeReferenceID(REGIONS, kept.GetID())
+
+
+def _keep_histograms(node: Any, folder: Path) -> None:
+    scene = node.GetScene()
+    kept = node.GetNodeReference(HISTOGRAMS)
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("counts", "smoothed", "core")}
+    columns, values = [Column("hu", "HU")], {"hu": HOUNSFIELD.centers}
+    for name, array in arrays.items():
+        for n, row in enumerate(array, 1):
+            columns.append(Column(f"{name}_{n}", f"{name} {n}"))
+            values[f"{name}_{n}"] = row
+    rows = [{key: float(column[i]) for key, column in values.items()} for i in range(len(HOUNSFIELD.centers))]
+    kept = write_table(scene, kept, f"{node.GetName()} histograms", columns, rows)
+    kept.SetHideFromEditors(True)
+    node.SetNodeReferenceID(HISTOGRAMS, kept.GetID())
+
+
+def _homes(labels: Any, segmentation: Any, count: int) -> list[str]:
+    """Of each region, the segment that most of its voxels come from: where `revert` puts it back."""
+    from LiverPlannerLib.scene_cyst_segments import painted, place
+    from LiverPlannerLib.scene_segments import SegmentVoxels
+
+    voxels = SegmentVoxels(segmentation)
+    start, array = place(labels, voxels.grid.to_ras)
+    votes: dict[str, np.ndarray] = {}
+    for segment_id, key in voxels.structures.items():
+        if key in ("tumour", "cyst"):
+            inside = array[painted(voxels.masks[segment_id], start, array.shape)]
+            votes[segment_id] = np.bincount(inside, minlength=count + 1)[1:]
+    names = list(votes)
+    return [names[int(np.argmax([votes[n][i] for n in names]))] for i in range(count)] if names else []
+
+
+# ---- state ----
+
+
+def state_of(node: Any | None) -> dict[str, Any]:
+    """What is kept with a table node; empty if it is none of the cyst filter."""
+    text = node.GetAttribute(STATE) if node is not None else None
+    return json.loads(text) if text else {}
+
+
+def regions_of(node: Any | None) -> list[CystRegion]:
+    """The regions as they are decided now: by the rule, and by hand on top."""
+    state = state_of(node)
+    if not state:
+        return []
+    liver = LiverLevel(**state["liver"]) if state["liver"] else None
+    settings = Settings(state["rule"], state["threshold"], HOUNSFIELD, liver)
+    found = []
+    for plain in state["regions"]:
+        region = cyst_rules.decided(CystRegion(**(plain | {"centroid_ras": tuple(plain["centroid_ras"])})), settings)
+        by_hand = state["overrides"].get(str(region.id))
+        found.append(cyst_rules.overridden(region, by_hand) if by_hand else region)
+    return found
+
+
+def decide(node: Any, rule: str, threshold: float) -> None:
+    """Decides all regions by another rule or threshold; nothing is measured again, overrides stay."""
+    state = state_of(node)
+    if state and (state["rule"], state["threshold"]) != (rule, threshold):
+        _write(node, state | {"rule": rule, "threshold": threshold})
+
+
+def override(node: Any, region_id: int, decision: str | None) -> None:
+    """Decides one region by hand, or (None) leaves it to the rule again."""
+    state = state_of(node)
+    overrides = dict(state["overrides"])
+    overrides.pop(str(region_id), None)
+    if decision is not None:
+        overrides[str(region_id)] = decision
+    _write(node, state | {"overrides": overrides})
+
+
+def _write(node: Any, state: dict[str, Any]) -> None:
+    blocked = node.StartModify()
+    node.SetAttribute(STATE, json.dumps(state))
+    rows = []
+    for region in regions_of(node):
+        r, a, s = region.centroid_ras
+        shown = {c.key: getattr(region, c.key, None) for c in COLUMNS}
+        rows.append(shown | {"by_hand": region.overridden, "r": r, "a": a, "s": s})
+    write_table(node.GetScene(), node, node.GetName(), COLUMNS, rows)
+    node.EndModify(blocked)
+
+
+def forget_overrides(node: Any) -> None:
+    """Leaves every region to the rule."""
+    _write(node, state_of(node) | {"overrides": {}})
+
+
+def is_of(node: Any, segmentation: Any | None) -> bool:
+    """Whether a table node belongs to a segmentation."""
+    return segmentation is not None and node.GetNodeReferenceID(SEGMENTATION) == segmentation.GetID()
+
+
+def has_lesions(segmentation: Any) -> bool:
+    """Whether a segmentation has a segment of tumour or cyst, empty or not; reads no voxel."""
+    from LiverPlannerLib.scene_segments import structure_of_segment
+    from PreopReviewLib.scene.nodes import segment_keys
+
+    content = segmentation.GetSegmentation()
+    found = (structure_of_segment(content.GetSegment(key)) for key in segment_keys(segmentation))
+    return any(s is not None and s.key in ("tumour", "cyst") for s in found)
+
+
+def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:
+    """Where a region is now, RAS mm: its centroid, moved with the segmentation since it was measured."""
+    kept = node.GetNodeReference(REGIONS)
+    start = state_of(node).get("measured_at")
+    if kept is None or start is None:
+        return region.centroid_ras
+    now = scene_input.ijk_to_world(kept)
+    moved = now @ np.linalg.inv(np.array(start)) @ [*region.centroid_ras, 1.0]
+    return tuple(float(v) for v in moved[:3])  # type: ignore[return-value]
+
+
+def apply(node: Any) -> list[str]:
+    """Moves the regions to the segments that they were decided to belong to; see `scene_cyst_segments.move`."""
+    from LiverPlannerLib.scene_cyst_segments import move
+
+    changed = move(node)
+    _write(node, state_of(node) | {"applied": True})
+    return changed
+
+
+def revert(node: Any) -> list[str]:
+    """Moves the regions back to where they were found."""
+    from LiverPlannerLib.scene_cyst_segments import move
+
+    changed = move(node, back=True)
+    _write(node, state_of(node) | {"applied": False})
+    return changed

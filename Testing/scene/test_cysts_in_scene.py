@@ -1,0 +1,168 @@
+"""The cyst filter in the scene: table, decisions without measuring again, voxels moved and back, chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib import scene_cyst_plot, scene_cyst_segments, scene_cysts, scene_plan, tasks
+from LiverPlannerLib.exchange import parts_of
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.progress import CancelToken, silent
+from PreopReviewLib.scene import files, nodes
+
+HU = {0: -100, 1: 110, 2: 75}
+
+
+@pytest.fixture
+def labels() -> sitk.Image:
+    """A liver with three lesions, all called tumour: the first is dark as water, the others are not."""
+    k, j, i = np.mgrid[:32, :48, :56]
+    array = np.zeros(k.shape, np.uint8)
+    array[4:28, 4:44, 4:52] = 1
+    for center, radius in (((14, 14, 14), 6), ((16, 30, 34), 5), ((20, 14, 40), 4)):
+        near = (k - center[0]) ** 2 + (j - center[1]) ** 2 + (i - center[2]) ** 2
+        array[near < radius**2] = 2
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([2.0, 2.0, 2.5])
+    image.SetOrigin([-40.0, 5.0, 60.0])
+    return image
+
+
+@pytest.fixture
+def plan(scene: Any, labels: sitk.Image) -> scene_plan.PlanNodes:
+    array = images.array_of(labels)
+    gray = np.vectorize(HU.get)(array).astype(float)
+    k, j, i = np.mgrid[:32, :48, :56]
+    gray[(array == 2) & ((k - 14) ** 2 + (j - 14) ** 2 + (i - 14) ** 2 < 36)] = 8
+    gray[:, :2] = -1000
+    gray += np.random.default_rng(1).normal(0, 7, gray.shape)
+    volume = nodes.add_volume(scene, images.image_like(gray.astype(np.int16), labels), "CT")
+    return scene_plan.add_plan(volume, list(parts_of(labels)), {})
+
+
+def find(plan: scene_plan.PlanNodes, folder: Path, node: Any = None, threshold: float = 45.0) -> Any:
+    request = scene_cysts.save_request(plan.segmentation, plan.volume, folder, "robust", threshold)
+    result = tasks.cysts(request, folder, silent, CancelToken())
+    return scene_cysts.show(result, folder, plan.segmentation, node, "robust", threshold)
+
+
+def voxels(plan: scene_plan.PlanNodes, key: str) -> np.ndarray:
+    found = {s.key: s for s in nodes.read_segments(plan.segmentation)}
+    return images.array_of(found[key].mask) > 0 if key in found else np.zeros((32, 48, 56), bool)
+
+
+def test_the_dark_region_is_a_cyst_and_says_why(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    regions = scene_cysts.regions_of(node)
+    assert [r.decision for r in regions] == ["cyst", "tumour", "tumour"]
+    assert node.GetTable().GetValueByName(0, "decision").ToString() == "cyst"
+    assert "below 45 HU" in node.GetTable().GetValueByName(0, "reason").ToString()
+    assert regions[0].fit_mean == pytest.approx(8, abs=1.5)
+
+
+def test_a_threshold_decides_anew_without_measuring(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    scene_cysts.decide(node, "lin2024", 90.0)
+    assert [r.decision for r in scene_cysts.regions_of(node)] == ["cyst"] * 3
+    scene_cysts.decide(node, "robust", 45.0)
+    assert [r.decision for r in scene_cysts.regions_of(node)] == ["cyst", "tumour", "tumour"]
+
+
+def test_apply_moves_a_region_and_revert_puts_every_voxel_back(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    before = voxels(plan, "tumour")
+    node = find(plan, tmp_path)
+    assert set(scene_cyst_segments.move(node)) == {"tumour", "cyst"}
+    assert voxels(plan, "cyst").sum() == scene_cysts.regions_of(node)[0].voxels
+    assert not (voxels(plan, "cyst") & voxels(plan, "tumour")).any()
+    assert ((voxels(plan, "cyst") | voxels(plan, "tumour")) == before).all()
+    assert scene_cyst_segments.move(node) == []  # nothing is left to move
+    scene_cyst_segments.move(node, back=True)
+    assert np.array_equal(voxels(plan, "tumour"), before)
+    assert not voxels(plan, "cyst").any()
+
+
+def test_a_hand_beats_the_rule_and_can_be_taken_off(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    scene_cysts.override(node, 1, "tumour")
+    scene_cysts.override(node, 2, "cyst")
+    assert [r.decision for r in scene_cysts.regions_of(node)] == ["tumour", "cyst", "tumour"]
+    assert "by hand" in scene_cysts.regions_of(node)[0].reason
+    scene_cyst_segments.move(node)
+    assert voxels(plan, "cyst").sum() == scene_cysts.regions_of(node)[1].voxels
+    scene_cysts.override(node, 1, None)
+    scene_cysts.override(node, 2, None)
+    scene_cyst_segments.move(node)
+    assert voxels(plan, "cyst").sum() == scene_cysts.regions_of(node)[0].voxels
+
+
+def test_what_was_drawn_or_erased_since_stays_so(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    import slicer
+
+    node = find(plan, tmp_path)
+    array = voxels(plan, "tumour").astype(np.uint8)
+    array[14, 14, 10:19] = 0  # a line through the cyst erased
+    array[30:32, 46:48, 54:56] = 1  # drawn far from everything
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, plan.segmentation, "tumour", plan.volume)
+    scene_cyst_segments.move(node)
+    both = voxels(plan, "cyst") | voxels(plan, "tumour")
+    assert np.array_equal(both, array > 0)
+    assert voxels(plan, "tumour")[30:32, 46:48, 54:56].all()
+
+
+def test_a_transform_moved_later_does_not_shift_the_regions(
+    scene: Any, plan: scene_plan.PlanNodes, tmp_path: Path
+) -> None:
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "T")
+    for node in (plan.volume, plan.segmentation):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    table = find(plan, tmp_path)
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 33.0)
+    transform.SetMatrixTransformToParent(matrix)
+    before = voxels(plan, "tumour")
+    scene_cyst_segments.move(table)
+    assert np.array_equal(voxels(plan, "tumour") | voxels(plan, "cyst"), before)
+    assert voxels(plan, "cyst").any()
+
+
+def test_the_table_comes_back_with_the_scene(scene: Any, plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    scene_cysts.override(node, 2, "cyst")
+    scene_cyst_plot.plot_region(node, 1)
+    name = node.GetName()
+    files.write_bundle(scene, tmp_path / "scene.mrb")
+    scene.Clear(False)
+    files.read_bundle(scene, tmp_path / "scene.mrb")
+    back = scene.GetFirstNodeByName(name)
+    assert [r.decision for r in scene_cysts.regions_of(back)] == ["cyst", "cyst", "tumour"]
+    assert set(scene_cyst_segments.move(back)) == {"tumour", "cyst"}
+    assert scene_cyst_plot.plot_region(back, 2).GetTitle().startswith("Region 2: cyst")
+
+
+def test_the_chart_shows_histogram_fit_and_threshold(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    chart = scene_cyst_plot.plot_region(node, 1)
+    assert chart.GetNumberOfPlotSeriesNodes() == 5
+    table = chart.GetNthPlotSeriesNode(0).GetTableNode().GetTable()
+    counts = [table.GetColumnByName("counts").GetValue(i) for i in range(table.GetNumberOfRows())]
+    assert sum(counts) == pytest.approx(scene_cysts.regions_of(node)[0].voxels, rel=0.01)
+    assert scene_cyst_plot.plot_region(node, 2) is chart
+    assert "threshold 45 hu" in chart.GetNthPlotSeriesNode(4).GetName().lower()
+
+
+def test_no_lesion_and_a_vanished_segmentation_are_said(scene: Any, plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    node = find(plan, tmp_path)
+    plan.segmentation.GetSegmentation().RemoveSegment("tumour")
+    with pytest.raises(NothingFound, match="no lesion"):
+        scene_cysts.save_request(plan.segmentation, plan.volume, tmp_path, "robust", 45.0)
+    scene.RemoveNode(plan.segmentation)
+    with pytest.raises(InputError, match="gone"):
+        scene_cyst_segments.move(node)
