@@ -11,7 +11,7 @@ from slicer import (
     vtkMRMLSegmentationNode,
     vtkMRMLTableNode,
 )
-from slicer.parameterNodeWrapper import Choice, Minimum, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Minimum, WithinRange, parameterNodeWrapper
 
 
 @parameterNodeWrapper
@@ -50,7 +50,7 @@ class LiverPlannerParameters:
     device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"
     lesions: bool = True
     structures: bool = True
-    cystThreshold: float = 45.0
+    cystThreshold: Annotated[float, WithinRange(0, 100)] = 45.0
     cystRule: Annotated[str, Choice(["default", "robust", "lin2024"])] = "default"
     heightCm: Annotated[float, Minimum(0)] = 0.0
     weightKg: Annotated[float, Minimum(0)] = 0.0
