@@ -1,0 +1,291 @@
+"""The test host: one empty Slicer for one test, and the hands and eyes of its user."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import photographs
+from .start import start
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_SHOWN = ("mrmlScene", "app", "modules", "selfTests")
+
+
+class ErrorInSlot(AssertionError):
+    """Python code that Qt or VTK called has raised. Slicer prints such errors and goes on; a test must not."""
+
+
+class SlicerHost:
+    """A Slicer with an empty scene, from `__enter__` (or `open`) to `__exit__` (or `close`).
+
+    Attributes:
+        app: `slicer.app`; scene: `slicer.mrmlScene`.
+        dialogs: answers dialogs, and remembers what the user was told.
+        packages: what was asked of pip.
+    """
+
+    def __init__(self, module_folders: tuple[Path, ...] = (REPOSITORY,)) -> None:
+        self._folders = module_folders
+        self._errors: list[str] = []
+
+    # ---- start and end ----
+
+    def open(self) -> SlicerHost:
+        import slicer
+
+        self._qt = start()
+        from PreopReviewLib.scene import host as scene_host
+
+        from .application import Application
+        from .dialogs import Dialogs
+        from .main_window import MainWindow
+        from .packages import Packages
+
+        self._before = {name: getattr(slicer, name) for name in _SHOWN if name in vars(slicer)}
+        self._hook, sys.excepthook = sys.excepthook, self._remember
+        self._folder = tempfile.TemporaryDirectory(prefix="slicer-host-")
+        self._scene_host = scene_host.Host()
+        slicer.mrmlScene = self.scene = self._scene_host.scene
+        slicer.selfTests = {}
+        self.app = slicer.app = Application(self._scene_host, self._folder.name)
+        slicer.modules = self.app.moduleManager().add_core(self._scene_host.modules)
+        self._add_widget_classes(slicer)
+        self.window = MainWindow(self.app.moduleManager())
+        self.dialogs, self.packages = Dialogs(), Packages()
+        self.dialogs.attach()
+        self.packages.attach()
+        self._started = False
+        return self
+
+    def _add_widget_classes(self, slicer: Any) -> None:
+        from . import module_manager
+
+        slicer.qSlicerScriptedLoadableModule = module_manager.qSlicerScriptedLoadableModule
+        slicer.qSlicerScriptedLoadableModuleWidget = module_manager.qSlicerScriptedLoadableModuleWidget
+
+    def close(self) -> None:
+        """Leaves and unloads every module, and puts back what `slicer` showed before.
+
+        Raises:
+            ErrorInSlot: an error in a slot or an observer has not been reported yet.
+        """
+        import slicer
+
+        try:
+            self.window.moduleSelector().leave()
+            self.app.moduleManager().unload_all()
+            self.process_events()
+        finally:
+            self.app.layoutManager().shut_down()
+            self.dialogs.detach()
+            self.packages.detach()
+            self.window.deleteLater()
+            self._qt.processEvents()
+            self._scene_host.close()
+            sys.excepthook = self._hook
+            for name in _SHOWN:
+                if name in self._before:
+                    setattr(slicer, name, self._before[name])
+                elif name in vars(slicer):
+                    delattr(slicer, name)
+            sys.modules.pop("slicer.modules", None)
+            self._folder.cleanup()
+        self.raise_errors()
+
+    def __enter__(self) -> SlicerHost:
+        return self.open()
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        try:
+            self.close()
+        except ErrorInSlot:
+            if kind is None:
+                raise
+
+    # ---- errors ----
+
+    def _remember(self, kind: type, error: BaseException, trace: Any) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        self._errors.append(text)
+        sys.stderr.write(text)
+
+    def raise_errors(self) -> None:
+        """Raises what was raised in slots and observers since the last call.
+
+        Raises:
+            ErrorInSlot: with every trace.
+        """
+        errors, self._errors = self._errors, []
+        if errors:
+            raise ErrorInSlot("\n".join(errors))
+
+    # ---- modules ----
+
+    def load_module(self, name: str) -> Any:
+        """Loads a scripted module and those it depends on, as Slicer does when it starts; returns its `parent`."""
+        manager = self.app.moduleManager()
+        if manager.module(name) is not None:
+            return manager.module(name)
+        module = manager.load(self._find(name))
+        for needed in module.dependencies:
+            if manager.module(needed) is None and self._has(needed):
+                self.load_module(needed)
+        return module
+
+    def _has(self, name: str) -> bool:
+        return any((folder / name / f"{name}.py").is_file() for folder in self._folders)
+
+    def _find(self, name: str) -> Path:
+        found = (folder / name / f"{name}.py" for folder in self._folders)
+        path = next((p for p in found if p.is_file()), None)
+        if path is None:
+            raise FileNotFoundError(f"There is no module {name} in {', '.join(map(str, self._folders))}")
+        return path
+
+    def start_up(self) -> None:
+        """Tells that the start is over, once: `startupCompleted()`."""
+        if not self._started:
+            self._started = True
+            self.app.startupCompleted.emit()
+            self.process_events()
+
+    def open_module(self, name: str) -> Any:
+        """Opens a module's panel as by the module menu; returns its Python widget."""
+        self.load_module(name)
+        self.start_up()
+        self.window.moduleSelector().selectModule(name)
+        self.process_events()
+        return self.app.moduleManager().module(name).widgetRepresentation().self()
+
+    def leave_module(self) -> None:
+        """Goes to no module; the open one's `exit` is called."""
+        self.window.moduleSelector().leave()
+        self.process_events()
+
+    def reload_module(self, name: str) -> Any:
+        """Reloads a module's code and makes its panel anew, as the developer's button does."""
+        import slicer
+
+        slicer.util.reloadScriptedModule(name)
+        self.process_events()
+        return self.app.moduleManager().module(name).widgetRepresentation().self()
+
+    # ---- hands ----
+
+    def process_events(self, seconds: float = 0.0) -> None:
+        """Lets Qt work until nothing is left to do, and at least for a time.
+
+        Raises:
+            ErrorInSlot: something that Qt or VTK called raised.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self._qt.processEvents()
+            if time.monotonic() >= end:
+                break
+            time.sleep(0.002)
+        self._qt.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
+        self.raise_errors()
+
+    def wait_until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+        """Lets Qt work until a condition is true, and returns what it gave.
+
+        Raises:
+            TimeoutError: it did not become true.
+        """
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"Nothing came of it within {seconds} s")
+            self.process_events(0.01)
+        return value
+
+    def click(self, button: Any) -> None:
+        """Clicks as a user can: not on what is off or hidden.
+
+        Raises:
+            AssertionError: the button cannot be clicked now.
+        """
+        name = button.objectName or getattr(button, "text", "")
+        assert button.isEnabled(), f"{name} is off: {button.toolTip}"
+        assert not button.isHidden(), f"{name} is hidden"
+        button.click()
+        self.process_events()
+
+    def type_text(self, widget: Any, text: str) -> None:
+        """Replaces the text of a line, a spin box or a text edit and leaves it, as with the keyboard."""
+        assert widget.isEnabled(), f"{widget.objectName} is off: {widget.toolTip}"
+        from .keyboard import type_into
+
+        type_into(widget, text)
+        self.process_events()
+
+    def choose(self, combo: Any, what: Any) -> None:
+        """Chooses in a combo box by text, or a node in a node selector (None for none).
+
+        Raises:
+            AssertionError: it is not among the choices.
+        """
+        assert combo.isEnabled(), f"{combo.objectName} is off: {combo.toolTip}"
+        from .keyboard import choose
+
+        choose(combo, what)
+        self.process_events()
+
+    # ---- the scene ----
+
+    def close_scene(self) -> None:
+        """File, Close scene."""
+        self.scene.Clear(False)
+        self.process_events()
+
+    def save_scene(self, path: str | Path) -> Path:
+        """Writes the scene to a .mrb."""
+        import slicer
+
+        assert slicer.util.saveScene(str(path)), f"{path} was not written"
+        return Path(path)
+
+    def load_scene(self, path: str | Path) -> None:
+        """Closes the scene and loads another."""
+        import slicer
+
+        self.close_scene()
+        slicer.util.loadScene(str(path))
+        self.process_events()
+
+    # ---- eyes ----
+
+    @property
+    def messages(self) -> list[Any]:
+        """What the user was told, see `dialogs.Message`."""
+        return self.dialogs.messages
+
+    def photograph(self, what: Any, path: str | Path, **options: Any) -> Path:
+        """Writes a PNG.
+
+        Args:
+            what: a widget, a module's Python widget, or "slices", "3d", "all".
+            options: as the functions of `photographs` take them.
+        """
+        self.process_events()
+        manager = self.app.layoutManager()
+        if what == "slices":
+            image = photographs.slices(manager, **options)
+        elif what == "3d":
+            image = photographs.three_d(manager, **options)
+        elif what == "all":
+            current = self.app.moduleManager().module(self.window.moduleSelector().selectedModule)
+            panel = current.widgetRepresentation() if current is not None else None
+            image = photographs.everything(manager, panel, **options)
+        else:
+            widget = what if hasattr(what, "grab") else what.parent
+            image = photographs.panel(widget, **options)
+        self.process_events()
+        return photographs.save(image, path)

@@ -1,0 +1,54 @@
+"""Stand-ins for the widgets of ctk and Slicer that our modules use, by class name.
+
+Each has the properties, methods and signals that the C++ class documents, as far as they matter to a module, and
+nothing else: any other attribute is an AttributeError.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+
+from PySide6 import QtWidgets
+
+REGISTRY: dict[str, type] = {}
+
+
+def register_all() -> dict[str, type]:
+    """Imports the stand-ins (after `pythonqt.dress`) and returns them by name."""
+    from . import (
+        ctk_buttons,
+        ctk_choices,
+        ctk_dialogs,
+        ctk_numbers,
+        ctk_ranges,
+        qmrml_basic,
+        qmrml_nodes,
+        segment_editor,
+        segment_views,
+        tables_plots,
+    )
+
+    for module in (
+        ctk_buttons,
+        ctk_choices,
+        ctk_dialogs,
+        ctk_numbers,
+        ctk_ranges,
+        qmrml_basic,
+        qmrml_nodes,
+        segment_editor,
+        segment_views,
+        tables_plots,
+    ):
+        REGISTRY.update(_widgets_of(module))
+    return REGISTRY
+
+
+def _widgets_of(module: ModuleType) -> dict[str, type]:
+    return {
+        name: found
+        for name, found in vars(module).items()
+        if inspect.isclass(found) and found.__module__ == module.__name__ and issubclass(found, QtWidgets.QWidget)
+        and name.startswith(("ctk", "qMRML", "qSlicer"))
+    }  # fmt: skip

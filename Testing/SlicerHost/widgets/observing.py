@@ -1,0 +1,32 @@
+"""VTK observers of widgets. A widget that Qt has deleted stops observing, as ctk's and Slicer's own do."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import shiboken6
+
+
+class Observing:
+    """Mixed into a widget that follows MRML objects."""
+
+    def _observe(self, watched: Any, event: Any, method: str) -> None:
+        """Calls `self.<method>(caller, event)` at each event."""
+        this = weakref.ref(self)
+        tags: list[int] = []
+
+        def forward(caller: Any, what: str) -> None:
+            widget = this()
+            if widget is None or not shiboken6.isValid(widget):
+                if watched is not None:
+                    watched.RemoveObserver(tags[0])
+                return
+            getattr(widget, method)(caller, what)
+
+        tags.append(watched.AddObserver(event, forward))
+        self.__dict__.setdefault("_observed", []).append((watched, tags[0]))
+
+    def _observe_nothing(self) -> None:
+        for watched, tag in self.__dict__.pop("_observed", []):
+            watched.RemoveObserver(tag)
