@@ -163,14 +163,20 @@ def calibrate(logits: np.ndarray, classes: np.ndarray, bins: int = 10) -> Calibr
         return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
 
     temperature = float(np.exp(minimize_scalar(unlikelihood, bounds=(-3, 3), method="bounded").x))
-    before, _ = _reliability(softmax(logits), classes, bins)
-    after, table = _reliability(softmax(logits, temperature), classes, bins)
+    before, _ = reliability(softmax(logits), classes, bins)
+    after, table = reliability(softmax(logits, temperature), classes, bins)
     return Calibration(temperature, before, after, table)
 
 
-def _reliability(
-    probabilities: np.ndarray, classes: np.ndarray, bins: int
+def reliability(
+    probabilities: np.ndarray, classes: np.ndarray, bins: int = 10
 ) -> tuple[float, tuple[tuple[float, float, int], ...]]:
+    """Expected calibration error, and (confidence, accuracy, cases) of each bin that holds cases.
+
+    Args:
+        probabilities: (N, 5).
+        classes: (N,).
+    """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == classes
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     table = tuple(

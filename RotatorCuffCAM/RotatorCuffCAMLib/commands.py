@@ -1,4 +1,4 @@
-"""`preop cuff`: classify a shoulder MRI, train on labelled ones."""
+"""`preop cuff`: classify a shoulder MRI, train on labelled ones; the rest is in `commands_readers`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from RotatorCuffCAMLib import commands_readers
+
 
 def register(app: typer.Typer) -> None:
     """Adds the group `cuff` to the command."""
     group = typer.Typer(no_args_is_help=True, help="Rotator cuff tears: class and 3D activation map. Research only.")
     group.command("classify")(classify)
     group.command("train")(train)
+    commands_readers.register(group)
     app.add_typer(group, name="cuff")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from PreopReviewLib.errors import InputError
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing, InputError
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,54 @@ def compare(activation: sitk.Image, box: DrawnBox, share: float = 0.5) -> Locali
         float(np.linalg.norm(centroid - middle)),
         float(np.linalg.norm(peaks.mean(0) - middle)),
     )
+
+
+def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
+    """Boxes by case from a CSV: middle (r, a, s) and whole sizes (size_r, size_a, size_s), mm, along patient axes.
+
+    Raises:
+        FileMissing: no such table.
+        InputError: a column is missing, a value is no number, a case twice, no box.
+    """
+    table = Path(table)
+    if not table.is_file():
+        raise FileMissing(f"There is no table {table}", "Check the path")
+    needed = ("case", "r", "a", "s", "size_r", "size_a", "size_s")
+    found: dict[str, DrawnBox] = {}
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        reader.fieldnames = [c.strip().lower() for c in reader.fieldnames or ()]
+        lacking = [c for c in needed if c not in reader.fieldnames]
+        if lacking:
+            raise InputError(f"{table} lacks the column {', '.join(lacking)}", f"It needs {', '.join(needed)}")
+        for row in reader:
+            case = (row["case"] or "").strip()
+            try:
+                r, a, s, *size = (float(row[c]) for c in needed[1:])
+            except (TypeError, ValueError):
+                raise InputError(f"{table}, case {case}: a value is no number", "Give mm") from None
+            if case in found:
+                raise InputError(f"{table} has the case {case} twice", "Keep one box a case")
+            found[case] = DrawnBox((-r, -a, s), tuple(v / 2 for v in size))  # type: ignore[arg-type]
+    if not found:
+        raise InputError(f"{table} has no box", "Add one for each case with a tear")
+    return found
+
+
+def compare_folder(table: str | Path, maps: str | Path) -> dict[str, Localisation]:
+    """Every box of a table against ``activation.nii.gz`` of its case in a folder of classified cases.
+
+    Raises:
+        FileMissing: no table, or no map of a case.
+        InputError: as `read_boxes`.
+    """
+    found = {}
+    for case, box in read_boxes(table).items():
+        path = Path(maps) / case / "activation.nii.gz"
+        if not path.is_file():
+            raise FileMissing(f"There is no map {path}", "Run preop cuff classify on the case first")
+        found[case] = compare(images.read_image(path), box)
+    return found
 
 
 def voxel_centers(image: sitk.Image) -> np.ndarray:

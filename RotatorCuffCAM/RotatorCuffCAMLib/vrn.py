@@ -48,6 +48,12 @@ class _ConvUnit(nn.Module):
         return F.elu(self.norm(x)) if self.corrected else self.norm(F.elu(x))
 
 
+def _light_stem(width: int) -> nn.Sequential:
+    """To a quarter of the resolution in two steps; voxel i of the result is centered on cube voxel 4 i."""
+    half = width // 2
+    return nn.Sequential(_conv(1, half, 3, 2, False), nn.BatchNorm3d(half), nn.ELU(), _conv(half, width, 3, 2))
+
+
 def _drop(branch: torch.Tensor, keep: float, active: bool, sampling: bool) -> torch.Tensor:
     """Stochastic depth: each case keeps its branch with probability `keep`; outside of sampling, the expectation."""
     if not active:
@@ -131,9 +137,10 @@ class VRN(nn.Module):
         variant: ``exact`` or ``corrected``.
         stochastic_depth: drop residual branches in training (corrected only).
         hidden: width of a second fully connected layer before the logits; the paper removed it (0).
-        stem_stride: 4 makes a light form for the CPU, which is not the paper's: a first convolution of 7³ goes
+        stem_stride: 4 makes a light form for the CPU, which is not the paper's: two strided convolutions of 3³ go
             straight to the resolution of the map, and no down-sampling follows, so that `width` channels carry
             all units at a small part of the work. 1 is the paper's.
+        units: residual units in each block (the paper's: 3).
     """
 
     def __init__(
@@ -145,23 +152,24 @@ class VRN(nn.Module):
         stochastic_depth: bool = False,
         hidden: int = 0,
         stem_stride: int = 1,
+        units: int = 3,
     ) -> None:
         super().__init__()
         if variant not in ("exact", "corrected"):
             raise ValueError(f"variant is {variant!r}, not exact or corrected")
-        if blocks not in (2, 3, 4) or width < 4 or width % 4 or stem_stride not in (1, 4):
-            raise ValueError("blocks must be 2, 3 or 4, width a multiple of 4, stem_stride 1 or 4")
+        if blocks not in (2, 3, 4) or width < 4 or width % 4 or stem_stride not in (1, 4) or units not in (1, 2, 3):
+            raise ValueError("blocks must be 2, 3 or 4, width a multiple of 4, stem_stride 1 or 4, units 1 to 3")
         corrected = variant == "corrected"
         if stochastic_depth and not corrected:
             raise ValueError("the exact variant has no stochastic depth: the authors' dropout never acts")
         self.variant, self.stochastic_depth = variant, stochastic_depth
         self.stride = 2**blocks if stem_stride == 1 else stem_stride
         """Cube voxels from one feature voxel to the next."""
-        self.first = _conv(1, width, 3) if stem_stride == 1 else _conv(1, width, 7, stem_stride)
+        self.first = _conv(1, width, 3) if stem_stride == 1 else _light_stem(width)
         body: list[nn.Module] = []
         channels = width
         for block in range(blocks):
-            for unit in range(3):
+            for unit in range(units):
                 body.append(VoxceptionResidual(channels, corrected, KEEP[3 * block + unit], stochastic_depth))
             if stem_stride == 1:
                 body.append(VoxceptionDown(channels, corrected, corrected and block == blocks - 1))

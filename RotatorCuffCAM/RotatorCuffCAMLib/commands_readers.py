@@ -1,0 +1,103 @@
+"""`preop cuff study`, `evaluate` and `localise`: the reader study, its statistics, and maps against drawn boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Overwrite = Annotated[bool, typer.Option(help="Replace the folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Adds the commands to `preop cuff`."""
+    group.command("study")(study)
+    group.command("evaluate")(evaluate)
+    group.command("localise")(localise)
+
+
+def study(
+    table: Annotated[Path, typer.Argument(help="CSV with image (and case, r, a, s).", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.", show_default=False)],
+    name: Annotated[str, typer.Option(help="What people call it.")] = "Reader study",
+    seed: Annotated[int, typer.Option(help="Of the readers' orders.")] = 0,
+    second_look: Annotated[bool, typer.Option(help="Ask again with the model's answer shown.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder with a result of `preop cuff classify` for each case.")
+    ] = None,
+    idle: Annotated[float, typer.Option(help="Seconds without a key after which the clock stops.", min=5)] = 120,
+) -> None:
+    """Make a reader study of the cases in a table; it is read in the module RotatorCuffCAM."""
+    from RotatorCuffCAMLib.reader_study import create_study, read_study_cases
+
+    made = create_study(out, read_study_cases(table), name, seed, second_look, model, idle)
+    print(f"{made.name}: {len(made.cases)} cases, study {made.identifier}, in {out}")
+
+
+def evaluate(
+    truth: Annotated[Path, typer.Argument(help="CSV with case and class (and set).", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    study: Annotated[Path | None, typer.Option(help="Folder of a reader study.")] = None,
+    readers: Annotated[Path | None, typer.Option(help="CSV with reader, group, case, class, seconds.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="CSV of probabilities, or a folder of `preop cuff classify` results.")
+    ] = None,
+    figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tables 1 to 3 of Shim 2020, ROC with the readers, agreement and intervals, from answers of readers and model."""
+    from PreopReviewLib.command.console import emit, output_folder, print_table
+    from RotatorCuffCAMLib.reader_evaluation import evaluate_study, write_evaluation
+    from RotatorCuffCAMLib.reader_results import read_model, read_readings_table, read_study_readings, read_truth
+    from RotatorCuffCAMLib.reader_study import load_study
+    from RotatorCuffCAMLib.reader_tables import gather
+
+    answers = read_study_readings(load_study(study)) if study else []
+    answers += read_readings_table(readers) if readers else []
+    classes = read_truth(truth)
+    found = evaluate_study(classes, gather(classes, answers, read_model(model) if model else None))
+    with output_folder(out, overwrite) as folder:
+        write_evaluation(found, folder, figures)
+
+    def show() -> None:
+        for table in found.tables:
+            print_table(table.title, table.columns, table.rows)
+            print(*(f"  {note}" for note in table.notes), "", sep="\n")
+        print(*found.statements, *(f"warning: {w}." for w in found.warnings), f"Written to {out}.", sep="\n")
+
+    emit(found.numbers | {"statements": found.statements, "warnings": found.warnings}, as_json, show)
+
+
+def localise(
+    boxes: Annotated[Path, typer.Argument(help="CSV: case, r, a, s, size_r, size_a, size_s (mm).", show_default=False)],
+    maps: Annotated[
+        Path, typer.Argument(help="Folder with a result of `preop cuff classify` for each case.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV of every case to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare activation maps with boxes that a specialist drew: pointing game, energy, overlap, distance."""
+    from dataclasses import asdict
+
+    from PreopReviewLib.command.console import emit, print_table
+    from PreopReviewLib.output import whole_file
+    from RotatorCuffCAMLib.localisation import compare_folder, summarize
+
+    found = compare_folder(boxes, maps)
+    summary = summarize(list(found.values()))
+    columns = list(asdict(next(iter(found.values()))))
+    rows = [[case, *asdict(one).values()] for case, one in found.items()]
+    if out is not None:
+        lines = [",".join(["case", *columns])]
+        lines += [",".join("" if v is None else str(v) for v in row) for row in rows]
+        with whole_file(out) as path:
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def show() -> None:
+        print_table("Activation maps and boxes", ["case", *columns], rows)
+        print(*(f"{k}: {'n/a' if v is None else round(v, 3)}" for k, v in summary.items()), sep="\n")
+
+    emit({"cases": {c: asdict(o) for c, o in found.items()}, "summary": summary}, as_json, show)
