@@ -86,7 +86,8 @@ class Browser:
         self.errors.clear()
         self.call("Page.navigate", {"url": path.absolute().as_uri()})
         self._wait_for("Page.loadEventFired")
-        self.wait(0.3)
+        if scripts:
+            self.wait(0.1)
 
     def call(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         """A command of the DevTools protocol for the page."""
