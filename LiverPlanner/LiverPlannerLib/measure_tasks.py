@@ -6,7 +6,7 @@ Each task gets plain values and a private folder with label images, and gives pl
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,6 +16,9 @@ from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.resection import Resection
 
 VESSELS = ("portal_vein", "hepatic_vein", "bile_duct")
 
@@ -78,6 +81,45 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
         found[key] = save_tree(tree, folder / f"{key}.npz").name
     progress(1.0, "Branches found")
     return {"trees": found, "absent": absent, "notes": notes}
+
+
+def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """What a drawn surface, a curve or a portal territory leaves.
+
+    Args:
+        parameters: ``labels``: a record of `exchange`; ``kind``: ``surface`` (``points`` and ``triangles``, files),
+            ``curve`` (``points``, a file of RAS mm; ``flipped``) or ``territory`` (``tree``, a file of `vessel_trees`;
+            ``branches``, ids).
+
+    Returns:
+        ``remnant``: a record; ``method`` and ``notes`` for the reader.
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: a cut that takes nothing or everything, an open surface, points on a line.
+    """
+    labels = load_image(folder, parameters["labels"])
+    progress(0.2, "Cutting")
+    made = _resection(labels, parameters, folder)
+    cancel.raise_if_cancelled()
+    remnant = save_image(made.remnant, folder, "remnant")
+    progress(1.0, "Cut")
+    return {"remnant": remnant, "method": made.method, "notes": list(made.notes)}
+
+
+def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> Resection:
+    from LiverPlannerLib.curved_cut import resect_by_curve
+    from LiverPlannerLib.resection import resect_by_branches, resect_by_surface
+    from LiverPlannerLib.vessel_trees import load_tree
+
+    kind = parameters["kind"]
+    if kind == "territory":
+        tree = load_tree(folder / parameters["tree"], mask_of(labels, "portal_vein"))
+        return resect_by_branches(labels, tree, parameters["branches"])
+    points = np.load(folder / parameters["points"], allow_pickle=False)
+    if kind == "curve":
+        return resect_by_curve(labels, points, parameters["flipped"])
+    return resect_by_surface(labels, (points, np.load(folder / parameters["triangles"], allow_pickle=False)))
 
 
 def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import SimpleITK as sitk
+
 from LiverPlannerLib.scene_segments import SegmentVoxels, keys_in
 from LiverPlannerLib.scene_tables import Column
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.volumetry import Volumetry
-from LiverPlannerLib.voxel_boxes import dice, without
-from PreopReviewLib.errors import GeometryError
+from LiverPlannerLib.voxel_boxes import dice, union, without
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, NothingFound
 from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.geometry import fill, ijk_to_ras
 from PreopReviewLib.scene.surfaces import surface_of_mask
 
 VOLUME_COLUMNS = (
@@ -154,3 +158,64 @@ def surface_smoothing(key: str) -> float:
 def volume_rows(result: Volumetry) -> list[dict[str, Any]]:
     """Rows with the keys of `VOLUME_COLUMNS`."""
     return result.as_rows()
+
+
+def fill_liver(plan: SegmentVoxels) -> bool:
+    """Adds to the liver segment what lies inside the liver by the table and was cut out of it by painting.
+
+    The Segment Editor takes a voxel from every other segment when it is painted. The liver is the union of all that it
+    contains, so a tumour that was painted, or erased again, must not leave a hole in it.
+
+    Returns:
+        whether voxels were added.
+    """
+    import slicer
+
+    livers = [segment_id for segment_id, key in plan.structures.items() if key == "liver"]
+    if not livers:
+        return False
+    own = union([plan.masks[segment_id] for segment_id in livers])
+    missing = without(plan.mask("liver"), own)
+    if not own.count or not missing.count:
+        return False
+    image = plan.grid.image(missing.mask.view("uint8"), missing.start, world=False)
+    content = fill(slicer.vtkOrientedImageData(), images.array_of(image))
+    content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    return bool(logic.SetBinaryLabelmapToSegment(content, plan.node, livers[0], logic.MODE_MERGE_MAX))
+
+
+def restore_structure(plan: Any, model: Any, key: str) -> None:
+    """Puts the segments of a structure back to what the model had drawn, also where they were deleted.
+
+    Raises:
+        NothingFound: neither node has the structure.
+    """
+    import slicer
+
+    now, was = SegmentVoxels(plan), SegmentVoxels(model)
+    own = [i for i, k in now.structures.items() if k == key]
+    old = [i for i, k in was.structures.items() if k == key]
+    if not own and not old:
+        raise NothingFound(f"There is no {structure(key).name.lower()} to restore", "Choose another structure")
+    segmentation = plan.GetSegmentation()
+    for segment_id in old:
+        source = model.GetSegmentation().GetSegment(segment_id)
+        if segment_id not in own:
+            added = slicer.vtkSegment()
+            added.DeepCopy(source)
+            segmentation.AddSegment(added, segment_id)
+            continue
+        mask = was.masks[segment_id]
+        _replace(plan, segment_id, was.grid.image(mask.mask.view("uint8"), mask.start, world=False))
+    for segment_id in set(own) - set(old):
+        segmentation.RemoveSegment(segment_id)
+
+
+def _replace(node: Any, segment_id: str, image: sitk.Image) -> None:
+    import slicer
+
+    content = fill(slicer.vtkOrientedImageData(), images.array_of(image))
+    content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(content, node, segment_id, logic.MODE_REPLACE)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.closed_surface import triangles_of
 from LiverPlannerLib.curved_cut import resect_by_curve
 from LiverPlannerLib.resection import Plane, Resection, resect_by_planes, resect_by_surface
 from LiverPlannerLib.scene_parts import Part, show_parts
@@ -82,19 +83,34 @@ def cut_by_drawn(labels: sitk.Image, node: Any, flipped: bool = False) -> Resect
     """Cuts by what a node holds: the inside of a closed surface, or along the sheet through a curve's points.
 
     Args:
-        node: vtkMRMLModelNode, or a markups node with three points or more.
+        node: see `drawn`.
         flipped: for a curve: take the larger side.
 
     Raises:
-        InputError: a node of another kind, an open surface, too few points, or a cut that takes nothing.
+        InputError: as `drawn`; an open surface, or a cut that takes nothing or everything.
         NothingFound: there is no liver.
+    """
+    kind, points, triangles = drawn(node)
+    if kind == "surface":
+        return resect_by_surface(labels, (points, triangles))
+    return resect_by_curve(labels, points, flipped)
+
+
+def drawn(node: Any | None) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """What a node holds to cut with: ``surface`` or ``curve``, points (N, 3) in RAS mm, and triangles of a surface.
+
+    Args:
+        node: vtkMRMLModelNode, or a markups node with three points or more.
+
+    Raises:
+        InputError: none, a node of another kind, an open surface, too few points.
     """
     if node is None:
         raise InputError("No curve or surface is chosen", "Draw a curve, or choose a model")
     if node.IsA("vtkMRMLModelNode"):
-        return resect_by_surface(labels, _surface_in_world(node))
+        return "surface", *triangles_of(_surface_in_world(node))
     if node.IsA("vtkMRMLMarkupsNode"):
-        return resect_by_curve(labels, _points_of(node), flipped)
+        return "curve", _points_of(node), None
     raise InputError(f"{node.GetName()!r} is neither a model nor a curve", "Choose a closed surface or a curve")
 
 

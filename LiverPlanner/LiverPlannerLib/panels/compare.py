@@ -1,0 +1,229 @@
+"""Compare: the plan against a second segmentation, or against what the model had drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib.panels.measure_page import NO_PLAN
+from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
+from LiverPlannerLib.scene_comparison import (
+    COLUMNS,
+    Pair,
+    choose_differences,
+    comparison_rows,
+    effort_words,
+    show_differences,
+)
+from LiverPlannerLib.scene_tables import Row, place_beside, read_table, write_table
+from LiverPlannerLib.structures import STRUCTURES
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.panels.section import Section, enable
+
+WITH = ("reference", "model")
+NOTES = "PreopReview.Notes"
+"""Attribute of the table node that keeps what must be read with it."""
+_KEY_OF = {s.name: s.key for s in STRUCTURES}
+_COLOR_OF = {s.name: s.color for s in STRUCTURES}
+
+
+class CompareSection(Section):
+    """One table for all structures; the differences of the chosen one as segments.
+
+    Attributes:
+        rows, notes: of the comparison that is shown.
+    """
+
+    title = _("Compare")
+    ui_file = "Compare.ui"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.rows: list[Row] = []
+        self.notes: list[str] = []
+        self._of: tuple[str, str] | None = None
+        self._summary = ""
+
+    def connect(self) -> None:
+        """Fills the choices and connects the buttons."""
+        ui = self.ui
+        for key, words in zip(
+            WITH, (_("a second segmentation"), _("the model output: what was corrected")), strict=True
+        ):
+            ui.withComboBox.addItem(words, key)
+        for name in CONVENTIONS:
+            ui.conventionComboBox.addItem(f"{name}: {DESCRIPTIONS[name]}", name)
+        self.run = RunButton(
+            self.context, ui.compareButton, ui.compareProgressBar, ui.compareProgressLabel, self.compare
+        )
+        ui.withComboBox.connect("activated(int)", lambda i: self.parameters.setValue("comparedWith", WITH[i]))
+        ui.conventionComboBox.connect(
+            "activated(int)", lambda i: self.parameters.setValue("hd95Convention", CONVENTIONS[i])
+        )
+        ui.comparisonTable.connect("itemSelectionChanged()", self.show_chosen)
+        for box in (ui.missedCheckBox, ui.extraCheckBox):
+            box.connect("toggled(bool)", lambda *_args: self.show_chosen())
+        ui.copyButton.connect("clicked(bool)", lambda *_args: copy_table(COLUMNS, self.rows))
+        ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
+        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+
+    # ---- state ----
+
+    def refresh(self) -> None:
+        """Shows the choices, why they cannot be compared, and the last comparison."""
+        parameters = self.parameters
+        if parameters is None:
+            self._forget()
+            return
+        if self.button.collapsed:
+            return
+        ui = self.ui
+        ui.withComboBox.setCurrentIndex(WITH.index(parameters.comparedWith))
+        ui.conventionComboBox.setCurrentIndex(CONVENTIONS.index(parameters.hd95Convention))
+        by_hand = parameters.comparedWith == "reference"
+        ui.referenceLabel.visible = ui.referenceSelector.visible = by_hand
+        self.run.refresh(self.why_not())
+        if self._of is not None and slicer.mrmlScene.GetNodeByID(self._of[0]) is None:
+            self._forget()
+        if not self.rows and parameters.comparisonTable is not None:
+            self.rows = read_table(parameters.comparisonTable, COLUMNS)
+            self._summary = parameters.comparisonTable.GetName()
+            self.notes = (parameters.comparisonTable.GetAttribute(NOTES) or "").splitlines()
+        self._show_rows()
+
+    def why_not(self) -> str:
+        """Why the button is off, a sentence; empty if it is on. Looks at no voxel."""
+        parameters = self.parameters
+        plan, other = parameters.segmentation, self.other()
+        if plan is None:
+            return NO_PLAN
+        if other is None and parameters.comparedWith == "model":
+            return _("There is no model output beside this plan.")
+        if other is None:
+            return _("Choose the second segmentation above first.")
+        if other.GetID() == plan.GetID():
+            return _("The second segmentation is the plan itself. Choose another one.")
+        return ""
+
+    def other(self) -> Any | None:
+        """What the plan is compared with."""
+        parameters = self.parameters
+        return parameters.modelOutput if parameters.comparedWith == "model" else parameters.referenceSegmentation
+
+    def _show_rows(self) -> None:
+        ui = self.ui
+        columns = [c for c in COLUMNS if c.key not in ("hd95_convention", "nsd_tolerance_mm")]
+        fill_table(ui.comparisonTable, columns, self.rows, lambda row: _COLOR_OF.get(row["structure"]))
+        ui.summaryLabel.text = self._summary
+        ui.summaryLabel.visible = bool(self._summary)
+        ui.notesLabel.text = bullets(self.notes)
+        ui.notesLabel.visible = bool(self.notes)
+        why = "" if self.rows else _("Compare first.")
+        enable(ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
+        enable(ui.saveButton, why, _("Saves the table, with its notes, to a file."))
+        node = self.parameters.differencesSegmentation
+        why = "" if node is not None else _("Compare first.")
+        enable(ui.missedCheckBox, why, _("What the other segmentation has and the plan has not, in blue."))
+        enable(ui.extraCheckBox, why, _("What the plan has and the other segmentation has not, in orange."))
+
+    def _forget(self) -> None:
+        self.rows, self.notes, self._of, self._summary = [], [], None, ""
+
+    # ---- comparing ----
+
+    def compare(self) -> None:
+        """Starts the job.
+
+        Raises:
+            PreopError: the two cannot be compared; says why.
+        """
+        parameters, other = self.parameters, self.other()
+        plan = parameters.segmentation
+        # Of the model output and its correction the latter is taken for right.
+        effort = parameters.comparedWith == "model"
+        pair = Pair(other, plan) if effort else Pair(plan, other)
+        prediction, reference = pair.labels()
+        folder = self.context.new_folder()
+        request = {
+            "prediction": save_image(prediction, folder, "prediction"),
+            "reference": save_image(reference, folder, "reference"),
+            "convention": parameters.hd95Convention,
+            "tolerance": float(parameters.nsdTolerance),
+            "branches": bool(parameters.compareBranches),
+        }
+        self.context.run_job(
+            "LiverPlannerLib.measure_tasks:compare",
+            request,
+            folder,
+            on_finished=lambda result: self._show(result, folder, pair, effort),
+            title=_("Comparison"),
+        )
+
+    def _show(self, result: dict[str, Any], folder: Path, pair: Pair, effort: bool) -> None:
+        parameters = self.parameters
+        judged, right = pair.prediction.node, pair.reference.node
+        self.rows = comparison_rows(result["rows"])
+        self.notes = [*pair.notes(), *result["notes"]]
+        self._of = (judged.GetID(), right.GetID())
+        self._summary = effort_words(result["rows"]) if effort else _lesion_words(result["lesions"])
+        name = f"{judged.GetName()} / {right.GetName()}"
+        self._write_table(_("Comparison {pair}").format(pair=name))
+        node = show_differences(
+            slicer.mrmlScene,
+            parameters.differencesSegmentation,
+            _("Differences {pair}").format(pair=name),
+            pair.grid,
+            folder,
+            result["differences"],
+        )
+        if parameters.differencesSegmentation is None:
+            place_beside(slicer.mrmlScene, node, parameters.segmentation)
+            parameters.differencesSegmentation = node
+        self._show_rows()
+        self.show_chosen()
+
+    def _write_table(self, name: str) -> None:
+        parameters = self.parameters
+        before = parameters.comparisonTable
+        node = write_table(slicer.mrmlScene, before, name, COLUMNS, self.rows)
+        node.SetAttribute(NOTES, "\n".join(self.notes))
+        if before is None:
+            place_beside(slicer.mrmlScene, node, parameters.segmentation)
+            parameters.comparisonTable = node
+
+    # ---- looking ----
+
+    def show_chosen(self) -> None:
+        """The differences of the structure that is chosen in the table."""
+        if self.parameters is None or self.parameters.differencesSegmentation is None:
+            return
+        row = self.ui.comparisonTable.currentRow()
+        key = _KEY_OF.get(self.rows[row]["structure"]) if 0 <= row < len(self.rows) else None
+        missed, extra = self.ui.missedCheckBox.checked, self.ui.extraCheckBox.checked
+        choose_differences(self.parameters.differencesSegmentation, key, missed, extra)
+
+    def save(self) -> None:
+        """The table to a CSV file."""
+        try:
+            path = save_table("comparison", COLUMNS, self.rows, self.notes, self.widget)
+        except PreopError as error:
+            self.context.show_error(_("Saving the table"), error)
+            return
+        if path is not None:
+            slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
+
+
+def _lesion_words(lesions: dict[str, dict[str, int]]) -> str:
+    """Lesions found, missed and false, in a sentence; empty without any."""
+    words = []
+    for key, counts in lesions.items():
+        name = next(s.name for s in STRUCTURES if s.key == key)
+        words.append(_("<b>{name}s:</b> {found} found, {missed} missed, {false} false.").format(name=name, **counts))
+    return " ".join(words)

@@ -1,0 +1,264 @@
+"""Correct: the Segment Editor on the plan, and what it changed in the model's output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib import scene_plan
+from LiverPlannerLib.panels.live_plan import live_plan_of
+from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.scene_measures import CHANGE_COLUMNS, Change, restore_structure
+from LiverPlannerLib.scene_tables import place_beside, write_table
+from LiverPlannerLib.structures import structure
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.section import Section, enable
+
+EDITOR_TAG = "LiverPlanner"
+UNDO_STATES = 10
+EFFECTS = (
+    "Paint",
+    "Erase",
+    "Draw",
+    "Scissors",
+    "Level tracing",
+    "Threshold",
+    "Grow from seeds",
+    "Fill between slices",
+    "Islands",
+    "Smoothing",
+    "Margin",
+    "Logical operators",
+)
+
+
+class CorrectSection(Section):
+    """The editor is made when the section is opened first: it takes longer to build than the rest of the panel."""
+
+    title = _("Correct")
+    ui_file = "Correct.ui"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.live = live_plan_of(context)
+        self.editor: Any | None = None
+        self.editor_node: Any | None = None
+        self._shown: tuple[Any, ...] = ()
+        self._active = False
+
+    def connect(self) -> None:
+        """Connects table, buttons and the section's own opening."""
+        self.live.users.append(lambda: self.open)
+        self.live.observers.append(lambda _keys: self.show_changes())
+        self.button.connect("contentsCollapsed(bool)", self._on_collapsed)
+        self.ui.changesTable.connect("itemSelectionChanged()", self._show_restore)
+        self.ui.restoreButton.connect("clicked(bool)", lambda *_args: self.restore())
+        self.ui.outlineCheckBox.connect("toggled(bool)", self.show_outline)
+        qt.QVBoxLayout(self.ui.editorFrame).setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def open(self) -> bool:
+        """Whether the section is open."""
+        return not self.button.collapsed
+
+    def refresh(self) -> None:
+        """Points the editor at the plan and its volume, and shows what has changed."""
+        parameters = self.parameters
+        if parameters is None:
+            self._let_go()
+            self.live.forget()
+            return
+        if not self.open:
+            return
+        self.live.refresh()
+        self._show_state()
+        if parameters.segmentation is None:
+            self._let_go()
+        else:
+            self._edit(parameters.segmentation)
+        self.show_changes()
+        output = parameters.modelOutput
+        why = "" if output is not None else _("There is no model output beside this plan.")
+        enable(self.ui.outlineCheckBox, why, _("Shows in the slices what the model had drawn, as lines."))
+
+    def _show_state(self) -> None:
+        parameters = self.parameters
+        if parameters.segmentation is None:
+            text = _("Segment the liver, or choose a segmentation, first.")
+        elif parameters.modelOutput is None:
+            text = _("Editing <b>{name}</b>.").format(name=parameters.segmentation.GetName())
+        else:
+            text = _("Editing <b>{name}</b>. What the model drew is kept beside it, unchanged.").format(
+                name=parameters.segmentation.GetName()
+            )
+        if self.live.problem:
+            text += f"<br>{self.live.problem}"
+        self.ui.stateLabel.text = text
+        self.ui.editorFrame.visible = parameters.segmentation is not None
+
+    # ---- the editor ----
+
+    def _edit(self, segmentation: Any) -> None:
+        if self.editor is None:
+            self._make_editor()
+        volume = scene_plan.volume_of(segmentation) or self.parameters.inputVolume
+        if self.editor_node.GetSegmentationNode() is not segmentation:
+            self.editor.setSegmentationNode(segmentation)
+        if self.editor_node.GetSourceVolumeNode() is not volume:
+            self.editor.setSourceVolumeNode(volume)
+        self._activate()
+
+    def _make_editor(self) -> None:
+        self.editor = slicer.qMRMLSegmentEditorWidget()
+        self.editor.setMaximumNumberOfUndoStates(UNDO_STATES)
+        self.editor.setSegmentationNodeSelectorVisible(False)
+        self.editor.setSourceVolumeNodeSelectorVisible(False)
+        self.editor.setSwitchToSegmentationsButtonVisible(False)
+        self.editor.setEffectNameOrder(EFFECTS)
+        self.editor.setUnorderedEffectsVisible(False)
+        self._give_node()
+        self.ui.editorFrame.layout().addWidget(self.editor)
+
+    def _give_node(self) -> None:
+        """An editor node of our own, so that the Segment Editor module keeps its settings; before the scene."""
+        self.editor_node = _editor_node()
+        self.editor.setMRMLSegmentEditorNode(self.editor_node)
+        self.editor.setMRMLScene(slicer.mrmlScene)
+
+    def _activate(self) -> None:
+        if not self._active and self._entered:
+            self.editor.setupViewObservations()
+            self.editor.installKeyboardShortcuts()
+            self._active = True
+
+    def _deactivate(self) -> None:
+        if self.editor is not None and self._active:
+            self.editor.setActiveEffect(None)
+            self.editor.uninstallKeyboardShortcuts()
+            self.editor.removeViewObservations()
+        self._active = False
+
+    def _let_go(self) -> None:
+        """The plan, or the whole scene, is gone."""
+        self._deactivate()
+        if self.editor is not None:
+            self.editor.setSegmentationNode(None)
+            self.editor.setSourceVolumeNode(None)
+
+    _entered = False
+
+    def enter(self) -> None:
+        """The module is opened: a closed scene has taken the editor node with it."""
+        self._entered = True
+        self.refresh()
+
+    def exit(self) -> None:
+        """The module is left: no effect may go on painting, and no key stays taken."""
+        self._deactivate()
+        self._entered = False
+
+    def cleanup(self) -> None:
+        """Lets go of the scene."""
+        self._deactivate()
+        self.live.forget()
+        if self.editor is not None:
+            self.editor.setMRMLScene(None)
+
+    def _on_collapsed(self, collapsed: bool) -> None:
+        if collapsed:
+            self._deactivate()
+        else:
+            self.refresh()
+
+    def bind(self, node: Any | None) -> None:
+        """Follows another parameter node; after a scene was closed the editor gets a node of the new one."""
+        if node is not None and self.editor is not None and self.editor_node.GetScene() is None:
+            self._give_node()
+        super().bind(node)
+
+    # ---- what has changed ----
+
+    def show_changes(self) -> None:
+        """The table of structures against the model output, in the panel and as a node of the scene."""
+        parameters = self.parameters
+        if parameters is None or not self.open:
+            return
+        changes = self.live.measures.changes if self.live.measures is not None else []
+        columns = CHANGE_COLUMNS if any(c.dsc is not None for c in changes) else CHANGE_COLUMNS[:2]
+        rows = [c.as_row() for c in changes]
+        signature = (self.live.revision, len(columns), *(tuple(row.values()) for row in rows))
+        if signature == self._shown:
+            return
+        self._shown = signature
+        self._keys = [c.key for c in changes]
+        colors = {structure(c.key).name: structure(c.key).color for c in changes}
+        fill_table(self.ui.changesTable, columns, rows, lambda row: colors[row["structure"]])
+        self._write_node(rows)
+        self._show_restore()
+
+    def _write_node(self, rows: list[dict[str, Any]]) -> None:
+        parameters = self.parameters
+        if not rows or parameters.modelOutput is None:
+            return
+        name = _("{plan}: corrections").format(plan=parameters.segmentation.GetName())
+        node = write_table(slicer.mrmlScene, parameters.changesTable, name, CHANGE_COLUMNS, rows)
+        if parameters.changesTable is None:
+            place_beside(slicer.mrmlScene, node, parameters.segmentation)
+            parameters.changesTable = node
+
+    _keys: list[str] = []  # noqa: RUF012  replaced, never changed
+
+    def _chosen(self) -> Change | None:
+        row = self.ui.changesTable.currentRow()
+        if self.live.measures is None or not 0 <= row < len(self._keys):
+            return None
+        return next((c for c in self.live.measures.changes if c.key == self._keys[row]), None)
+
+    def _show_restore(self) -> None:
+        change = self._chosen()
+        if self.parameters is None or self.parameters.modelOutput is None:
+            why = _("There is no model output to restore from.")
+        elif change is None:
+            why = _("Choose a structure in the table above first.")
+        elif change.dsc == 1:
+            why = _("{name} is as the model drew it.").format(name=structure(change.key).name)
+        else:
+            why = ""
+        words = _("Puts {name} back to what the model had drawn. Can be undone.")
+        name = structure(change.key).name if change is not None else ""
+        enable(self.ui.restoreButton, why, words.format(name=name.lower()))
+
+    def restore(self) -> None:
+        """Puts the chosen structure back to what the model had drawn."""
+        change, parameters = self._chosen(), self.parameters
+        if change is None:
+            return
+        self.editor.saveStateForUndo()
+        with slicer.util.tryWithErrorDisplay(_("Restoring failed."), waitCursor=True):
+            restore_structure(parameters.segmentation, parameters.modelOutput, change.key)
+        self.live.update()
+
+    def show_outline(self, shown: bool) -> None:
+        """The model output as lines in the slices."""
+        output = self.parameters.modelOutput if self.parameters is not None else None
+        if output is None or output.GetDisplayNode() is None:
+            return
+        display = output.GetDisplayNode()
+        display.SetVisibility3D(False)
+        display.SetVisibility2DFill(False)
+        display.SetVisibility2DOutline(True)
+        display.SetSliceIntersectionThickness(2)
+        display.SetVisibility(shown)
+
+
+def _editor_node() -> Any:
+    node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(EDITOR_TAG)
+        node = slicer.mrmlScene.AddNode(node)
+    return node

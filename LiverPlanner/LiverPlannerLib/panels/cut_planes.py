@@ -1,0 +1,194 @@
+"""Cut planes of the tab Remnant: added, flipped, removed; followed while they are dragged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.live_cut import LiveCut
+from LiverPlannerLib.scene_planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
+from LiverPlannerLib.scene_tables import place_beside
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels.section import enable
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.panels.measure_remnant import RemnantPage
+
+LIVE_MS, QUIET_MS = 30, 400
+"""While a plane moves, volumes are shown at most so often; when it has rested so long, all else is measured."""
+
+
+class CutPlanes:
+    """The planes of the parameter node. A plane that is hidden does not cut."""
+
+    def __init__(self, page: RemnantPage) -> None:
+        self.page, self.ui = page, page.ui
+        self._observed: list[tuple[Any, int]] = []
+        self._live: tuple[tuple[Any, ...], LiveCut] | None = None
+        self._measured: tuple[Any, ...] = ()
+        self._moving = _timer(LIVE_MS, self._follow)
+        self._resting = _timer(QUIET_MS, self.measure_now)
+
+    def connect(self) -> None:
+        """Connects buttons and list."""
+        ui = self.ui
+        ui.addPlaneButton.connect("clicked(bool)", lambda *_args: self.add())
+        ui.flipPlaneButton.connect("clicked(bool)", lambda *_args: self._with_chosen(flip))
+        ui.removePlaneButton.connect("clicked(bool)", lambda *_args: self._with_chosen(slicer.mrmlScene.RemoveNode))
+        ui.planesList.connect("currentRowChanged(int)", lambda *_args: self._show_buttons(""))
+        ui.planesList.connect("itemChanged(QListWidgetItem*)", self._on_item)
+
+    def forget(self) -> None:
+        """The plan is another one, or gone."""
+        self._moving.stop()
+        self._resting.stop()
+        self._watch([])
+        self._live, self._measured = None, ()
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The planes that are in the scene."""
+        return [node for node in self.page.parameters.cutPlanes if node is not None]
+
+    @property
+    def active(self) -> list[Any]:
+        """The planes that cut: those that are shown."""
+        return [node for node in self.nodes if node.GetDisplayNode() is None or node.GetDisplayNode().GetVisibility()]
+
+    # ---- state ----
+
+    def refresh(self, why: str) -> None:
+        """Shows the list; measures in a moment where something is out of date."""
+        nodes = self.nodes
+        self._watch(nodes if self.page.parameters.remnantMode == "planes" else [])
+        self._fill(nodes)
+        self._show_buttons(why)
+        if why or self.page.parameters.remnantMode != "planes":
+            return
+        if not self.active:
+            self.page.no_cut(_("Add a plane, then drag and turn it in the 3D view."))
+            self._measured = ()
+        elif self._signature() != self._measured:
+            self.measure_now()
+
+    def _signature(self) -> tuple[Any, ...]:
+        places = tuple((n.GetID(), n.GetCenterWorld(), n.GetNormalWorld(), n.GetIsPlaneValid()) for n in self.active)
+        return (self.page.live.revision, places)
+
+    def _fill(self, nodes: list[Any]) -> None:
+        view = self.ui.planesList
+        blocked = view.blockSignals(True)
+        row = view.currentRow
+        view.clear()
+        for node in nodes:
+            item = qt.QListWidgetItem(node.GetName())
+            item.setData(qt.Qt.UserRole, node.GetID())
+            display = node.GetDisplayNode()
+            item.setCheckState(qt.Qt.Checked if display.GetVisibility() else qt.Qt.Unchecked)
+            item.setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*display.GetSelectedColor()))
+            view.addItem(item)
+        view.setCurrentRow(min(max(row, 0), len(nodes) - 1))
+        view.visible = bool(nodes)
+        view.setFixedHeight(22 * min(max(len(nodes), 1), 5) + 6)
+        view.blockSignals(blocked)
+
+    def _show_buttons(self, why: str) -> None:
+        enable(self.ui.addPlaneButton, why, _("Adds a cutting plane through the middle of the liver."))
+        none = why or ("" if self._chosen() is not None else _("Choose a plane in the list below first."))
+        enable(self.ui.flipPlaneButton, none, _("Turns the chosen plane: the arrow points to the side that is taken."))
+        enable(self.ui.removePlaneButton, none, _("Removes the chosen plane from the scene."))
+
+    def _chosen(self) -> Any | None:
+        nodes, row = self.nodes, self.ui.planesList.currentRow
+        return nodes[row] if 0 <= row < len(nodes) else None
+
+    # ---- editing ----
+
+    def add(self) -> Any:
+        """Adds a plane through the middle of the liver."""
+        parameters, live = self.page.parameters, self._live_cut()
+        number = len(parameters.cutPlanes)
+        normal = (RIGHT, (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))[number % 3]
+        name = slicer.mrmlScene.GenerateUniqueName(_("Cut plane"))
+        node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name)
+        place_beside(slicer.mrmlScene, node, parameters.segmentation)
+        parameters.cutPlanes = [*self.nodes, node]
+        self.page.section.refresh()
+        return node
+
+    def _with_chosen(self, action: Any) -> None:
+        node = self._chosen()
+        if node is None:
+            return
+        action(node)
+        self.page.parameters.cutPlanes = self.nodes
+        self.page.section.refresh()
+
+    def _on_item(self, item: Any) -> None:
+        node = slicer.mrmlScene.GetNodeByID(item.data(qt.Qt.UserRole))
+        if node is not None:
+            node.GetDisplayNode().SetVisibility(item.checkState() == qt.Qt.Checked)
+            self.page.section.refresh()
+
+    # ---- following ----
+
+    def _watch(self, nodes: list[Any]) -> None:
+        if [node for node, _tag in self._observed] == nodes:
+            return
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_moved)) for node in nodes]
+
+    def _on_moved(self, *_args: Any) -> None:
+        if self._signature() == self._measured:
+            return  # only its look was changed
+        if not self._moving.isActive():
+            self._moving.start()
+        self._resting.start()
+
+    def _live_cut(self) -> LiveCut:
+        key = (self.page.live.revision, self.page.section.volumes.exclude())
+        if self._live is None or self._live[0] != key:
+            self._live = (key, LiveCut(self.page.live.labels(), key[1]))
+        return self._live[1]
+
+    def _follow(self) -> None:
+        """The volumes of the planes where they are now, in milliseconds."""
+        from LiverPlannerLib.panels.measure_remnant import live_words
+
+        if self.page.parameters is None or not self.active:
+            return
+        try:
+            found = self._live_cut().cut([plane_of(node) for node in self.active])
+            patient = self.page.section.volumes.patient()
+        except PreopError as error:
+            self.page.say(str(error))
+            return
+        weight = patient.weight_kg if patient is not None else 0.0
+        to_weight = found.functional_remnant_ml / (1000 * weight) if weight else None
+        figures = (found.functional_remnant_ml, found.remnant_share, to_weight)
+        self.page.say(live_words(*figures, found.resected_ml, found.tumour_remnant_ml))
+
+    def measure_now(self) -> None:
+        """Everything that follows from the planes where they are now, if it is out of date."""
+        self._resting.stop()
+        if self.page.parameters is None or not self.active or self._signature() == self._measured:
+            return
+        self._measured = self._signature()
+        try:
+            cut = cut_by_planes(self.page.live.labels(), self.active)
+            self.page.show_cut(cut, self.page.live.revision)
+        except PreopError as error:
+            self.page.no_cut(str(error))
+
+
+def _timer(milliseconds: int, callback: Any) -> Any:
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", callback)
+    return timer

@@ -1,0 +1,158 @@
+"""Curves, surfaces and portal branches of the tab Remnant: what else a liver can be cut by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.panels.measure_page import jump_to
+from LiverPlannerLib.scene_planes import PLANE_COLORS, drawn
+from LiverPlannerLib.scene_tables import place_beside
+from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.panels.section import enable
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.panels.measure_remnant import RemnantPage
+
+MOST_BRANCHES = 24
+"""The territory of a smaller branch than these is no resection."""
+
+
+class CutShapes:
+    """A drawn curve, a closed surface, or ticked portal branches."""
+
+    def __init__(self, page: RemnantPage) -> None:
+        self.page, self.ui = page, page.ui
+        self._branches: list[int] = []
+
+    def connect(self) -> None:
+        """Connects selector, button and list."""
+        ui = self.ui
+        ui.surfaceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_surface)
+        ui.drawCurveButton.connect("clicked(bool)", self._on_draw)
+        ui.territoryList.connect("itemChanged(QListWidgetItem*)", self._on_ticked)
+        ui.territoryList.connect("currentRowChanged(int)", self._on_chosen)
+
+    # ---- state ----
+
+    def refresh(self, why: str) -> None:
+        """Shows the chosen node and the portal branches."""
+        parameters = self.page.parameters
+        blocked = self.ui.surfaceSelector.blockSignals(True)
+        self.ui.surfaceSelector.setCurrentNode(parameters.cutSurface)
+        self.ui.surfaceSelector.blockSignals(blocked)
+        self.ui.drawCurveButton.checked = self._placing()
+        enable(self.ui.drawCurveButton, why, _("Click points around the part to take; right click ends."))
+        self.ui.flippedCheckBox.visible = parameters.cutSurface is None or parameters.cutSurface.IsA(
+            "vtkMRMLMarkupsNode"
+        )
+        self._fill()
+
+    def why_not(self) -> str:
+        """Why the button Cut is off, a sentence; empty if it is on."""
+        parameters = self.page.parameters
+        if parameters.remnantMode == "territory":
+            if self._tree() is None:
+                return _("Find the branches of the portal vein first, in the tab Branches.")
+            return "" if parameters.territoryBranches else _("Tick a portal branch in the list above first.")
+        try:
+            drawn(parameters.cutSurface)
+        except PreopError as error:
+            return str(error)
+        return ""
+
+    def _tree(self) -> Any | None:
+        return self.page.section.branches.trees.get("portal_vein")
+
+    def _fill(self) -> None:
+        view, tree = self.ui.territoryList, self._tree()
+        view.visible = tree is not None
+        if tree is None:
+            return
+        reach = {b.id: sum(tree.branch(d).ml for d in tree.downstream(b.id)) for b in tree.branches if b.generation > 0}
+        self._branches = sorted(sorted(reach, key=lambda i: -reach[i])[:MOST_BRANCHES])
+        ticked = set(self.page.parameters.territoryBranches)
+        blocked, row = view.blockSignals(True), view.currentRow
+        view.clear()
+        for number in self._branches:
+            branch = tree.branch(number)
+            words = _("Branch {id} · order {order} · radius {radius:.1f} mm · {ml:.1f} ml with all downstream")
+            item = qt.QListWidgetItem(
+                words.format(id=number, order=branch.generation, radius=branch.radius_mm, ml=reach[number])
+            )
+            item.setCheckState(qt.Qt.Checked if number in ticked else qt.Qt.Unchecked)
+            view.addItem(item)
+        view.setCurrentRow(row)
+        view.setFixedHeight(20 * min(len(self._branches), 8) + 6)
+        view.blockSignals(blocked)
+
+    # ---- editing ----
+
+    def _on_surface(self, node: Any | None) -> None:
+        if self.page.parameters is not None:
+            self.page.parameters.cutSurface = node
+
+    def _on_ticked(self, _item: Any) -> None:
+        view = self.ui.territoryList
+        ticked = [n for r, n in enumerate(self._branches) if view.item(r).checkState() == qt.Qt.Checked]
+        self.page.parameters.territoryBranches = ticked
+
+    def _on_chosen(self, row: int) -> None:
+        tree = self._tree()
+        if tree is not None and 0 <= row < len(self._branches):
+            line = tree.centerline(self._branches[row])
+            jump_to(line[len(line) // 2])
+
+    def _on_draw(self, pressed: bool) -> None:
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        if not pressed:
+            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+            return
+        logic = slicer.modules.markups.logic()
+        node = slicer.mrmlScene.AddNewNodeByClass(
+            "vtkMRMLMarkupsClosedCurveNode", slicer.mrmlScene.GenerateUniqueName(_("Cut curve"))
+        )
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetSelectedColor(*PLANE_COLORS[0])
+        node.GetDisplayNode().SetPropertiesLabelVisibility(False)
+        node.GetDisplayNode().SetPointLabelsVisibility(False)
+        place_beside(slicer.mrmlScene, node, self.page.parameters.segmentation)
+        self.page.parameters.cutSurface = node
+        logic.SetActiveList(node)
+        logic.StartPlaceMode(1)
+
+    def _placing(self) -> bool:
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
+
+    # ---- for the worker ----
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        """What `measure_tasks.cut` needs beside the labels; writes its files.
+
+        Raises:
+            InputError: there is nothing to cut with.
+        """
+        parameters = self.page.parameters
+        if parameters.remnantMode == "territory":
+            return self._territory(folder)
+        kind, points, triangles = drawn(parameters.cutSurface)
+        np.save(folder / "points.npy", points, allow_pickle=False)
+        request = {"kind": kind, "points": "points.npy", "flipped": bool(parameters.cutFlipped)}
+        if triangles is not None:
+            np.save(folder / "triangles.npy", triangles, allow_pickle=False)
+            request["triangles"] = "triangles.npy"
+        return request
+
+    def _territory(self, folder: Path) -> dict[str, Any]:
+        from LiverPlannerLib.vessel_trees import save_tree
+
+        tree, branches = self._tree(), list(self.page.parameters.territoryBranches)
+        if tree is None or self.page.section.branches.stale:
+            raise InputError(_("The branches are older than the plan"), _("Find them again, in the tab Branches"))
+        return {"kind": "territory", "tree": save_tree(tree, folder / "tree.npz").name, "branches": branches}

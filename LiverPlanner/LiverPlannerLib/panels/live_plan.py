@@ -1,0 +1,155 @@
+"""The plan's measures, kept up to date while somebody edits it; shared by the sections Correct and Measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+from LiverPlannerLib.scene_measures import LiveMeasures, fill_liver
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels.context import Context
+
+QUIET_MS = 250
+"""After the last stroke of an edit this long, measures are computed; with them, well within a second."""
+_EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved", "SegmentModified")
+
+
+def live_plan_of(context: Context) -> LivePlan:
+    """The one of a module: made when a section asks first."""
+    found = getattr(context, "live_plan", None)
+    if found is None:
+        found = context.live_plan = LivePlan(context)
+    return found
+
+
+class LivePlan:
+    """Observes the plan's segmentation, and measures again what was edited.
+
+    Attributes:
+        measures: None where there is no plan, or one that cannot be measured; `problem` says why then.
+        revision: grows with each change; what was computed from an earlier one is out of date.
+        observers: called with the keys of the structures that changed.
+        users: who needs the measures; nothing is computed while none says so (a collapsed section does not).
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.measures: LiveMeasures | None = None
+        self.problem = ""
+        self.revision = 0
+        self.observers: list[Callable[[set[str]], None]] = []
+        self.users: list[Callable[[], bool]] = []
+        self._observed: list[tuple[Any, int]] = []
+        self._followed: tuple[Any, Any, Any] = (None, None, None)
+        self._labels: tuple[int, Any] | None = None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(QUIET_MS)
+        self._timer.connect("timeout()", self.update)
+
+    # ---- following ----
+
+    def refresh(self) -> None:
+        """Follows the segmentation that the parameter node names now."""
+        parameters = self._context.parameters
+        plan = parameters.segmentation if parameters is not None else None
+        model = parameters.modelOutput if parameters is not None else None
+        if not any(wanted() for wanted in self.users):
+            return
+        content = plan.GetSegmentation() if plan is not None else None
+        if self._followed == (plan, model, content):
+            return
+        self.forget()
+        self._followed = (plan, model, content)
+        if plan is None:
+            return
+        for name in _EVENTS:
+            event = getattr(slicer.vtkSegmentation, name)
+            self._observed.append((content, content.AddObserver(event, self._on_edited)))
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        self._observed.append((plan, plan.AddObserver(moved, self._on_edited)))
+        self._measure_all(plan, model)
+
+    def forget(self) -> None:
+        """Lets go of the segmentation."""
+        self._timer.stop()
+        for observed, tag in self._observed:
+            observed.RemoveObserver(tag)
+        self._observed.clear()
+        self._followed = (None, None, None)
+        self.measures, self.problem, self._labels = None, "", None
+        self.revision += 1
+
+    def _measure_all(self, plan: Any, model: Any | None) -> None:
+        try:
+            self.measures, self.problem = LiveMeasures(plan, model), ""
+        except PreopError as error:
+            self.problem = str(error)
+            self.measures = self._without_model(plan) if model is not None else None
+
+    def _without_model(self, plan: Any) -> LiveMeasures | None:
+        """The plan alone, where it is the model output that cannot be measured."""
+        try:
+            return LiveMeasures(plan)
+        except PreopError:
+            return None
+
+    def _on_edited(self, *_args: Any) -> None:
+        self._timer.start()
+
+    # ---- measuring ----
+
+    def update(self) -> set[str]:
+        """Measures now what has changed, tells the observers, and returns the keys."""
+        self._timer.stop()
+        plan, model, _content = self._followed
+        if plan is None or plan.GetScene() is None:
+            return set()
+        if self.measures is None:
+            self._measure_all(plan, model)
+            changed = {c.key for c in self.measures.changes} if self.measures is not None else set()
+        else:
+            changed = self._update_measures(self.measures)
+        self.revision += 1
+        for observer in list(self.observers):
+            observer(changed)
+        return changed
+
+    def _update_measures(self, measures: LiveMeasures) -> set[str]:
+        try:
+            changed = measures.update()
+            if changed and fill_liver(measures.plan):
+                changed |= measures.update()
+                self._timer.stop()  # the liver's own event
+            measures.refresh_surfaces(changed)
+        except PreopError as error:
+            self.measures, self.problem = None, str(error)
+            return set()
+        return changed
+
+    def labels(self) -> Any:
+        """The label image of the plan around all structures, made once for each revision.
+
+        Raises:
+            PreopError: there is no plan, or it is empty.
+        """
+        if self.measures is None:
+            from PreopReviewLib.errors import InputError
+
+            raise InputError(self.problem.rstrip(".") or "There is no plan yet", "")
+        if self._labels is None or self._labels[0] != self.revision:
+            self._labels = (self.revision, self.measures.plan.labels())
+        return self._labels[1]
+
+    def why_not(self) -> str:
+        """Why there is nothing to measure, a sentence; empty if there is."""
+        if self.measures is None:
+            return self.problem
+        try:
+            self.measures.plan.require()
+        except PreopError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,113 @@
+"""Measure: volumes, remnant, margins, branches and radiomics of the plan, one tab each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.panels.live_plan import live_plan_of
+from LiverPlannerLib.panels.measure_branches import BranchesPage
+from LiverPlannerLib.panels.measure_margins import MarginsPage
+from LiverPlannerLib.panels.measure_page import NO_PLAN, Page
+from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
+from LiverPlannerLib.panels.measure_remnant import RemnantPage
+from LiverPlannerLib.panels.measure_volumes import VolumesPage
+from LiverPlannerLib.panels.tables import bullets, copy_table, save_table
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.section import Section, enable
+
+
+class MeasureSection(Section):
+    """The tabs, and what they share: the plan's measures, notes, clipboard and CSV."""
+
+    title = _("Measure")
+    ui_file = "Measure.ui"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.live = live_plan_of(context)
+        self.volumes = VolumesPage(self)
+        self.remnant = RemnantPage(self)
+        self.margins = MarginsPage(self)
+        self.branches = BranchesPage(self)
+        self.radiomics = RadiomicsPage(self)
+        self.pages: tuple[Page, ...] = (self.volumes, self.remnant, self.margins, self.branches, self.radiomics)
+        self._plan: Any | None = None
+
+    def connect(self) -> None:
+        """Connects tabs, pages and export."""
+        self.live.users.append(lambda: self.open)
+        self.live.observers.append(lambda _keys: self.refresh())
+        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+        self.ui.tabs.connect("currentChanged(int)", lambda *_args: self.refresh())
+        self.ui.copyButton.connect("clicked(bool)", lambda *_args: self.copy())
+        self.ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
+        for page in self.pages:
+            page.connect()
+
+    @property
+    def open(self) -> bool:
+        """Whether the section is open."""
+        return not self.button.collapsed
+
+    @property
+    def page(self) -> Page:
+        """The tab that is shown."""
+        return self.pages[self.ui.tabs.currentIndex]
+
+    def refresh(self) -> None:
+        """Measures what is out of date in the tab that is shown."""
+        parameters = self.parameters
+        if parameters is None:
+            self._forget(None)
+            return
+        if not self.open:
+            return
+        self.live.refresh()
+        if parameters.segmentation is not self._plan:
+            self._forget(parameters.segmentation)
+        why = NO_PLAN if parameters.segmentation is None else self.live.why_not()
+        self.ui.stateLabel.text = why
+        self.ui.stateLabel.visible = bool(why)
+        self.page.refresh(why)
+        self.show_export()
+
+    def show_export(self) -> None:
+        """Notes and export of the tab that is shown."""
+        page = self.page
+        notes = list(page.notes)
+        if page.stale:
+            notes.insert(0, _("The plan was edited since: press the button again for new numbers."))
+        self.ui.notesLabel.text = bullets(notes)
+        self.ui.notesLabel.visible = bool(notes)
+        why = "" if page.rows else _("There is no table in this tab yet.")
+        enable(self.ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
+        enable(self.ui.saveButton, why, _("Saves the table, with its notes, to a file."))
+
+    def _forget(self, plan: Any | None) -> None:
+        self._plan = plan
+        for page in self.pages:
+            page.forget()
+
+    def copy(self) -> None:
+        """The shown table to the clipboard."""
+        copy_table(self.page.columns, self.page.rows)
+        slicer.util.showStatusMessage(_("The table is on the clipboard."), 3000)
+
+    def save(self) -> None:
+        """The shown table to a CSV file."""
+        page = self.page
+        try:
+            path = save_table(page.name, page.columns, page.rows, page.notes, self.widget)
+        except Exception as error:
+            self.context.show_error(_("Saving the table"), error)
+            return
+        if path is not None:
+            slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
+
+    def cleanup(self) -> None:
+        """Lets go of planes and timers."""
+        for page in self.pages:
+            page.forget()

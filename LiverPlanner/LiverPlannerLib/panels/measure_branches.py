@@ -1,0 +1,208 @@
+"""The tab Branches: main and peripheral branches of veins and bile duct, to be overruled by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib.panels.measure_page import Page, jump_to
+from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.scene_branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
+from LiverPlannerLib.scene_tables import place_beside, read_table
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.vessels import VesselTree, relabel
+from PreopReviewLib.panels.run_button import RunButton
+
+_KEY_OF = {s.name: s.key for s in STRUCTURES}
+_MAIN = [c.key for c in COLUMNS].index("main")
+
+
+class BranchesPage(Page):
+    """Found in the worker; what is ticked by hand is kept in the table node, and applied again after a new search.
+
+    Attributes:
+        trees: by structure key; empty after a scene was loaded, until they are found again.
+    """
+
+    name = "branches"
+    parameter = "branchesTable"
+
+    def connect(self) -> None:
+        """Connects button, choice of vessel and table."""
+        ui = self.ui
+        self.trees: dict[str, VesselTree] = {}
+        self.run = RunButton(
+            self.context, ui.branchesButton, ui.branchesProgressBar, ui.branchesProgressLabel, self.find
+        )
+        ui.vesselComboBox.connect("activated(int)", lambda *_args: self._fill())
+        ui.showBranchesCheckBox.connect("toggled(bool)", lambda *_args: self._show_segments())
+        ui.branchesTable.connect("itemChanged(QTableWidgetItem*)", self._on_ticked)
+        ui.branchesTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(300)
+        self._timer.connect("timeout()", self._show_segments)
+
+    def forget(self) -> None:
+        super().forget()
+        self.trees = {}
+        self._timer.stop()
+
+    # ---- state ----
+
+    def refresh(self, why: str) -> None:
+        """Shows the branches of the chosen vessel, also those of a loaded scene."""
+        plan = self.live.measures.plan if self.live.measures is not None else None
+        if not why and not any(plan.mask(s.key).count for s in STRUCTURES if s.vascular):
+            why = _("There are no vessels and no bile duct in the plan.")
+        self.run.refresh(why)
+        table = self.parameters.branchesTable
+        if not self.rows and table is not None:
+            self.columns, self.rows = COLUMNS, read_table(table, COLUMNS)
+            self.notes = [_("These branches were saved with the scene. Find them again to change or show them.")]
+            self.revision = self.live.revision
+        self._fill_vessels()
+        self._fill()
+        box = self.ui.showBranchesCheckBox
+        box.enabled = bool(self.trees)
+        box.toolTip = (
+            _("Main branches in the vessel's own color, peripheral ones in a paler one.")
+            if self.trees
+            else _("Find the branches first.")
+        )
+
+    def _fill_vessels(self) -> None:
+        names = list(dict.fromkeys(row["structure"] for row in self.rows))
+        box = self.ui.vesselComboBox
+        if [box.itemText(i) for i in range(box.count)] != names:
+            blocked = box.blockSignals(True)
+            box.clear()
+            for name in names:
+                box.addItem(name, _KEY_OF[name])
+            box.blockSignals(blocked)
+        box.visible = self.ui.showBranchesCheckBox.visible = bool(names)
+
+    @property
+    def shown_rows(self) -> list[Any]:
+        """The rows of the chosen vessel."""
+        return [row for row in self.rows if row["structure"] == self.ui.vesselComboBox.currentText]
+
+    def _fill(self) -> None:
+        fill_table(
+            self.ui.branchesTable,
+            COLUMNS[1:],
+            self.shown_rows,
+            lambda row: (main_color if row["main"] else peripheral_color)(_KEY_OF[row["structure"]]),
+            checkable="main" if self.trees else "",
+        )
+
+    # ---- finding ----
+
+    def find(self) -> None:
+        """Starts the job.
+
+        Raises:
+            PreopError: there is nothing to search.
+        """
+        folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
+        self.context.run_job(
+            "LiverPlannerLib.measure_tasks:branches",
+            {"labels": save_image(labels, folder, "labels")},
+            folder,
+            on_finished=lambda result: self._show(result, folder, labels, revision),
+            title=_("Branches"),
+        )
+
+    def _show(self, result: dict[str, Any], folder: Path, labels: Any, revision: int) -> None:
+        from LiverPlannerLib.vessel_trees import load_tree
+
+        by_hand = self._by_hand()
+        self.trees = {}
+        for key, file in result["trees"].items():
+            tree = load_tree(folder / file, mask_of(labels, key))
+            parts = {b.id: by_hand[key, b.id][0] for b in tree.branches if _still(by_hand.get((key, b.id)), b)}
+            self.trees[key] = relabel(tree, parts) if parts else tree
+        absent = ", ".join(structure(key).name.lower() for key in result["absent"])
+        self.notes = list(result["notes"]) + ([_("Not in the plan: {names}.").format(names=absent)] if absent else [])
+        self.revision = revision
+        self._show_rows()
+        self.ui.showBranchesCheckBox.checked = True
+        self._show_segments()
+        self.section.refresh()
+
+    def _show_rows(self) -> None:
+        self.columns, self.rows = COLUMNS, branch_rows(self.trees)
+        self.write_node()
+        self._fill_vessels()
+        self._fill()
+
+    def _by_hand(self) -> dict[tuple[str, int], tuple[str, float]]:
+        """Part and radius of the branches that were ticked by hand, by structure and id."""
+        table = self.parameters.branchesTable
+        rows = read_table(table, COLUMNS) if table is not None else []
+        return {
+            (_KEY_OF[row["structure"]], int(row["id"])): ("main" if row["main"] else "peripheral", row["radius_mm"])
+            for row in rows
+            if row["overridden"]
+        }
+
+    # ---- by hand ----
+
+    def _on_ticked(self, item: Any) -> None:
+        if item.column() != _MAIN - 1 or not self.trees:
+            return
+        row = self.shown_rows[item.row()]
+        self.set_main(_KEY_OF[row["structure"]], int(row["id"]), item.checkState() == qt.Qt.Checked)
+
+    def set_main(self, key: str, branch: int, main: bool) -> None:
+        """Overrules the computation for one branch.
+
+        Raises:
+            InputError: there is no such branch.
+        """
+        self.trees[key] = relabel(self.trees[key], {branch: "main" if main else "peripheral"})
+        self._show_rows()
+        self.section.show_export()
+        self._timer.start()
+
+    def _show_segments(self) -> None:
+        """Main and peripheral branches as segments; the vessels of the plan step back meanwhile."""
+        parameters = self.parameters
+        if parameters is None or self.live.measures is None:
+            return
+        shown = self.ui.showBranchesCheckBox.checked and bool(self.trees)
+        node = parameters.branchesSegmentation
+        if shown:
+            name = _("{plan}: branches").format(plan=parameters.segmentation.GetName())
+            made = show_branches(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.trees)
+            if node is None:
+                place_beside(slicer.mrmlScene, made, parameters.segmentation)
+                parameters.branchesSegmentation = made
+            node = made
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(shown)
+        self._show_vessels(not shown)
+
+    def _show_vessels(self, shown: bool) -> None:
+        display = self.parameters.segmentation.GetDisplayNode()
+        for segment_id, key in self.live.measures.plan.structures.items():
+            if key in self.trees:
+                display.SetSegmentVisibility(segment_id, shown)
+
+    def _jump(self, row: int) -> None:
+        rows = self.shown_rows
+        if not 0 <= row < len(rows) or not self.trees:
+            return
+        line = self.trees[_KEY_OF[rows[row]["structure"]]].centerline(int(rows[row]["id"]))
+        if len(line):
+            jump_to(line[len(line) // 2])
+
+
+def _still(known: tuple[str, float] | None, branch: Any) -> bool:
+    """Whether a branch that was ticked by hand is the same one in a new search."""
+    return known is not None and abs(known[1] - branch.radius_mm) < 0.05

@@ -1,0 +1,88 @@
+"""The tab Margins: each lesion to vessels, bile duct and the cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib.margins import NEIGHBORS
+from LiverPlannerLib.panels.measure_page import Page, jump_to
+from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.structures import structure
+from PreopReviewLib.panels.run_button import RunButton
+
+LESIONS = ("tumour", "cyst")
+COLUMNS = (
+    Column("lesion", "Lesion", "number", 0, "Numbered by falling size."),
+    Column("ml", "Volume (ml)", "number", 1),
+    Column("fate", "Fate", "text", help="What the cut of the tab Remnant does to it."),
+    Column("margin_mm", "To the cut (mm)", "number", 1, "0 where the cut goes through it."),
+    *(
+        Column(f"to_{key}_mm", f"To {structure(key).name.lower()} (mm)", "number", 1, "0 where they touch.")
+        for key in NEIGHBORS
+    ),
+    *(Column(f"contact_{key}_mm2", f"Contact {structure(key).name.lower()} (mm²)", "number", 0) for key in NEIGHBORS),
+    Column("uncertainty_mm", "± (mm)", "number", 1, "Half the diagonal of a voxel."),
+    Column("centroid_ras", "Centroid (RAS mm)", "text"),
+)
+
+
+class MarginsPage(Page):
+    """Measured in the worker, with the cut of the tab Remnant where there is one."""
+
+    name = "margins"
+    parameter = "marginsTable"
+
+    def connect(self) -> None:
+        """Connects button, choice of lesions and table."""
+        ui = self.ui
+        for key in LESIONS:
+            ui.lesionComboBox.addItem(_("{name}s").format(name=structure(key).name), key)
+        self.run = RunButton(
+            self.context, ui.marginsButton, ui.marginsProgressBar, ui.marginsProgressLabel, self.measure
+        )
+        ui.lesionComboBox.connect("activated(int)", lambda *_args: self.section.refresh())
+        ui.marginsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
+
+    def refresh(self, why: str) -> None:
+        """Says why the margins cannot be measured."""
+        key = self.ui.lesionComboBox.currentData
+        if not why and not self.live.measures.plan.mask(key).count:
+            why = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
+        self.run.refresh(why)
+        fill_table(self.ui.marginsTable, COLUMNS, self.rows)
+
+    def measure(self) -> None:
+        """Starts the job.
+
+        Raises:
+            PreopError: there is nothing to measure.
+        """
+        folder, revision = self.context.new_folder(), self.live.revision
+        key = self.ui.lesionComboBox.currentData
+        cut = self.section.remnant.current_cut()
+        request: dict[str, Any] = {"labels": save_image(self.live.labels(), folder, "labels"), "lesions": key}
+        if cut is not None:
+            request["remnant"] = save_image(cut.remnant, folder, "remnant")
+        self.context.run_job(
+            "LiverPlannerLib.measure_tasks:margins",
+            request,
+            folder,
+            on_finished=lambda result: self._show(result, revision, cut is not None),
+            title=_("Margins"),
+        )
+
+    def _show(self, result: dict[str, Any], revision: int, with_cut: bool) -> None:
+        self.columns, self.rows, self.revision = COLUMNS, result["rows"], revision
+        self.notes = list(result["notes"])
+        if not with_cut:
+            self.notes.append(_("There is no cut: distances to vessels and bile duct only. See the tab Remnant."))
+        self.write_node()
+        self.section.refresh()
+
+    def _jump(self, row: int) -> None:
+        if 0 <= row < len(self.rows):
+            jump_to([float(v) for v in self.rows[row]["centroid_ras"].split()])

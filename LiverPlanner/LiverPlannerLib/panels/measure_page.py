@@ -1,0 +1,85 @@
+"""What the tabs of the section Measure have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.scene_tables import Column, Row, place_beside, write_table
+from PreopReviewLib.panels.context import Context
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.panels.live_plan import LivePlan
+    from LiverPlannerLib.panels.measure import MeasureSection
+
+
+class Page:
+    """One tab.
+
+    Attributes:
+        name: of its table, in the scene and as a file.
+        parameter: field of the parameter node that names the table node.
+        columns, rows, notes: what it shows now.
+        revision: of the plan that the rows were measured on.
+    """
+
+    name: str = ""
+    parameter: str = ""
+
+    def __init__(self, section: MeasureSection) -> None:
+        self.section = section
+        self.ui: Any = section.ui
+        self.context: Context = section.context
+        self.live: LivePlan = section.live
+        self.columns: Sequence[Column] = ()
+        self.rows: list[Row] = []
+        self.notes: list[str] = []
+        self.revision = -1
+
+    @property
+    def parameters(self) -> Any:
+        return self.context.parameters
+
+    @property
+    def stale(self) -> bool:
+        """Whether the plan was edited since the rows were measured."""
+        return bool(self.rows) and self.revision != self.live.revision
+
+    def connect(self) -> None:
+        """Connects the signals; called once."""
+
+    def refresh(self, why: str) -> None:
+        """Shows the state.
+
+        Args:
+            why: why nothing can be measured, a sentence; empty if it can.
+        """
+
+    def forget(self) -> None:
+        """The plan is another one, or gone."""
+        self.rows, self.notes, self.revision = [], [], -1
+
+    def write_node(self) -> None:
+        """Puts the rows into the page's table node, beside the plan."""
+        parameters = self.parameters
+        plan = parameters.segmentation
+        if plan is None or not self.rows:
+            return
+        before = parameters.getValue(self.parameter)
+        name = f"{plan.GetName()}: {self.name}"
+        node = write_table(slicer.mrmlScene, before, name, self.columns, self.rows)
+        if before is None:
+            place_beside(slicer.mrmlScene, node, plan)
+            parameters.setValue(self.parameter, node)
+
+
+def jump_to(point_ras: Sequence[float]) -> None:
+    """Centers all slice views on a point, RAS mm."""
+    node = slicer.vtkMRMLSliceNode
+    node.JumpAllSlices(slicer.mrmlScene, *map(float, point_ras), node.CenteredJumpSlice)
+
+
+NO_PLAN = _("Segment the liver, or choose a segmentation, first.")

@@ -1,0 +1,90 @@
+"""The tab Radiomics: features of each structure, on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from LiverPlannerLib import scene_input, scene_plan
+from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib.panels.measure_page import Page
+from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.structures import structure
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels.run_button import RunButton
+
+
+class RadiomicsPage(Page):
+    """Computed in the worker by MIRP, which is an optional package."""
+
+    name = "radiomics"
+    parameter = "radiomicsTable"
+
+    def connect(self) -> None:
+        """Connects the button."""
+        ui = self.ui
+        self.run = RunButton(
+            self.context, ui.radiomicsButton, ui.radiomicsProgressBar, ui.radiomicsProgressLabel, self.measure
+        )
+
+    def refresh(self, why: str) -> None:
+        """Says why features cannot be computed, e.g. where the package is not installed."""
+        if not why and self._volume() is None:
+            why = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
+        if not why:
+            from LiverPlannerLib.radiomics import require_library
+
+            try:
+                require_library()
+            except InputError as error:
+                why = str(error)
+        self.run.refresh(why)
+        fill_table(self.ui.radiomicsTable, self.columns, self.rows)
+
+    def _volume(self) -> Any | None:
+        plan = self.parameters.segmentation
+        return (scene_plan.volume_of(plan) if plan is not None else None) or self.parameters.inputVolume
+
+    def measure(self) -> None:
+        """Starts the job.
+
+        Raises:
+            PreopError: there is nothing to measure, or a volume that cannot be used.
+        """
+        from PreopReviewLib import images
+
+        folder, revision, volume = self.context.new_folder(), self.live.revision, self._volume()
+        image = scene_input.image_of(volume)
+        labels = self.live.measures.plan.labels(None)
+        if not images.same_grid(image, labels):
+            labels = images.resample_to(labels, image, "label")
+        modality = self.parameters.modality
+        request = {
+            "image": save_image(image, folder, "image"),
+            "labels": save_image(labels, folder, "labels"),
+            "modality": scene_input.guess_modality(volume) if modality == "auto" else modality,
+        }
+        self.context.run_job(
+            "LiverPlannerLib.measure_tasks:radiomics",
+            request,
+            folder,
+            on_finished=lambda result: self._show(result, revision),
+            title=_("Radiomics"),
+        )
+
+    def _show(self, result: dict[str, Any], revision: int) -> None:
+        found = {s["structure"]: s["features"] for s in result["structures"] if s["features"]}
+        names = list(dict.fromkeys(name for features in found.values() for name in features))
+        self.columns = (
+            Column("feature", "Feature", "text"),
+            *(Column(key, structure(key).name, "number", 4) for key in found),
+        )
+        self.rows = [{"feature": name} | {key: found[key].get(name) for key in found} for name in names]
+        settings = ", ".join(f"{k} {v}" for k, v in result["settings"].items())
+        self.notes = [f"{result['library']}: {settings}."]
+        self.notes += [f"{structure(s['structure']).name}: {s['note']}." for s in result["structures"] if s["note"]]
+        self.revision = revision
+        self.write_node()
+        self.section.refresh()

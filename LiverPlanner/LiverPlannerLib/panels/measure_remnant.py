@@ -1,0 +1,192 @@
+"""The tab Remnant: what a cut takes and what stays, live while planes are dragged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.exchange import load_image, save_image
+from LiverPlannerLib.panels.cut_planes import CutPlanes
+from LiverPlannerLib.panels.cut_shapes import CutShapes
+from LiverPlannerLib.panels.measure_page import Page
+from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.resection import Resection, resect_by_remnant
+from LiverPlannerLib.scene_planes import show_sides
+from LiverPlannerLib.scene_tables import Column, place_beside
+from LiverPlannerLib.volumetry import Volumetry
+from PreopReviewLib.panels.run_button import RunButton
+
+COLUMNS = (
+    Column("measure", "Measure", "text"),
+    Column("value", "Value", "number", 1),
+    Column("unit", "Unit", "text"),
+    Column("how", "How", "text"),
+)
+MODES = ("planes", "surface", "territory")
+
+
+class RemnantPage(Page):
+    """Three ways to cut; the result of the last one is what tables, sides and margins are made of."""
+
+    name = "remnant"
+    parameter = "remnantTable"
+
+    def connect(self) -> None:
+        """Connects the ways to cut."""
+        ui = self.ui
+        self.cut: Resection | None = None
+        self._inputs: tuple[Any, ...] = ()
+        self.planes = CutPlanes(self)
+        self.shapes = CutShapes(self)
+        self._radios = dict(zip(MODES, (ui.planesRadio, ui.surfaceRadio, ui.territoryRadio), strict=True))
+        for mode, radio in self._radios.items():
+            radio.connect("clicked(bool)", lambda _on, mode=mode: self._choose(mode))
+        self.run = RunButton(self.context, ui.cutButton, ui.cutProgressBar, ui.cutProgressLabel, self.start_cut)
+        ui.sidesCheckBox.connect("toggled(bool)", lambda *_args: self.show_sides())
+        self.planes.connect()
+        self.shapes.connect()
+
+    def forget(self) -> None:
+        super().forget()
+        self.cut = None
+        self.planes.forget()
+
+    # ---- state ----
+
+    def refresh(self, why: str) -> None:
+        """Shows the chosen way, and measures planes that are out of date."""
+        mode = self.parameters.remnantMode
+        for name, radio in self._radios.items():
+            radio.checked = name == mode
+        ui = self.ui
+        ui.planesWidget.visible = mode == "planes"
+        ui.surfaceWidget.visible = mode == "surface"
+        ui.territoryWidget.visible = mode == "territory"
+        ui.cutButton.visible = mode != "planes"
+        self.planes.refresh(why)
+        self.shapes.refresh(why)
+        if mode != "planes":
+            self.run.refresh(why or self.shapes.why_not())
+            if not self.rows:
+                self.say("")
+        self._refresh_rows(why)
+
+    def _refresh_rows(self, why: str) -> None:
+        """New numbers where height, weight or what is functional were changed."""
+        inputs = self.section.volumes.inputs()
+        if not why and self.cut is not None and not self.stale and inputs != self._inputs:
+            self.show_cut(self.cut, self.revision)
+        fill_table(self.ui.remnantTable, COLUMNS, self.rows)
+        self.ui.sidesCheckBox.enabled = self.cut is not None
+        tooltip = _("Shows both sides of the cut as segments, in slices and in 3D.")
+        self.ui.sidesCheckBox.toolTip = tooltip if self.cut is not None else _("Cut the liver first.")
+
+    def _choose(self, mode: str) -> None:
+        if mode == self.parameters.remnantMode:
+            return
+        self.forget()
+        self.parameters.remnantMode = mode
+        self.section.refresh()
+
+    def current_cut(self) -> Resection | None:
+        """The cut on the plan as it is now; None without one."""
+        if self.parameters.remnantMode == "planes":
+            self.planes.measure_now()
+        return None if self.stale else self.cut
+
+    # ---- cutting ----
+
+    def start_cut(self) -> None:
+        """Cuts by a drawn surface or a territory, in the worker.
+
+        Raises:
+            PreopError: there is nothing to cut, or to cut with.
+        """
+        folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
+        request = {"labels": save_image(labels, folder, "labels"), **self.shapes.request(folder)}
+
+        def show(result: dict[str, Any]) -> None:
+            made = resect_by_remnant(labels, load_image(folder, result["remnant"]))
+            notes = tuple(dict.fromkeys((*result["notes"], *made.notes)))
+            self.show_cut(Resection(**{**vars(made), "method": result["method"], "notes": notes}), revision)
+            self.section.refresh()
+
+        self.context.run_job(
+            "LiverPlannerLib.measure_tasks:cut", request, folder, on_finished=show, title=_("Cutting the liver")
+        )
+
+    def show_cut(self, cut: Resection, revision: int) -> None:
+        """Numbers, table and sides of a cut."""
+        volumes = self.section.volumes
+        self.cut, self.revision, self.columns, self._inputs = cut, revision, COLUMNS, volumes.inputs()
+        result = volumes.measure(cut.remnant)
+        self.rows = remnant_rows(cut, result)
+        self.notes = [*cut.notes, *volumes.said(result)]
+        r = result.remnant
+        self.say(live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumour_ml))
+        fill_table(self.ui.remnantTable, COLUMNS, self.rows)
+        self.write_node()
+        self.show_sides()
+        self.section.show_export()
+
+    def no_cut(self, why: str) -> None:
+        """There is no cut, or not yet."""
+        self.forget_cut()
+        self.say(why)
+        fill_table(self.ui.remnantTable, COLUMNS, [])
+
+    def forget_cut(self) -> None:
+        """The last cut is of no use any more."""
+        self.cut, self.rows, self.notes = None, [], []
+
+    def say(self, text: str) -> None:
+        """The large line below the ways to cut."""
+        self.ui.liveLabel.text = text
+        self.ui.liveLabel.visible = bool(text)
+
+    def show_sides(self) -> None:
+        """Both sides as segments, where wished for."""
+        parameters = self.parameters
+        if parameters is None:
+            return
+        shown = self.ui.sidesCheckBox.checked and self.cut is not None and self.live.measures is not None
+        node = parameters.sidesSegmentation
+        if shown:
+            name = _("{plan}: remnant").format(plan=parameters.segmentation.GetName())
+            made = show_sides(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.cut)
+            if node is None:
+                place_beside(slicer.mrmlScene, made, parameters.segmentation)
+                parameters.sidesSegmentation = made
+            node = made
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(shown)
+
+
+def live_words(
+    remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumour_ml: float
+) -> str:
+    """The remnant in one look, as rich text."""
+    parts = [_("of functional liver remain, <b>{ml:.0f} ml</b> are taken").format(ml=resected_ml)]
+    share = f"<b>{100 * to_functional:.0f} %</b> " if to_functional is not None else ""
+    if to_weight is not None:
+        parts.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
+    if tumour_ml > 0:
+        parts.append(_("<b>{ml:.1f} ml of tumour stay</b>").format(ml=tumour_ml))
+    large = f"<span style='font-size: x-large;'><b>{remnant_ml:.0f} ml</b></span>"
+    return f"{large} · {share}{' · '.join(parts)}"
+
+
+def remnant_rows(cut: Resection, result: Volumetry) -> list[dict[str, Any]]:
+    """Rows of the remnant, of what is taken, and of what becomes of each lesion."""
+    others = len(replace(result, remnant=None).as_rows())
+    rows = result.as_rows()[others:]  # those of the remnant come last
+    rows.append({"measure": _("Resected, all"), "value": cut.resected_ml, "unit": "ml", "how": cut.method})
+    rows.append({"measure": _("Resected"), "value": 100 * cut.resected_share, "unit": "%", "how": _("of the liver")})
+    for lesion in cut.lesions:
+        name = _("Tumour {number}").format(number=lesion.number)
+        how = _("{fate}, {share:.0f} % taken").format(fate=lesion.fate, share=100 * lesion.resected_share)
+        rows.append({"measure": name, "value": lesion.ml, "unit": "ml", "how": how})
+    return rows

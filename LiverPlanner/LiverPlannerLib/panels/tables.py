@@ -1,0 +1,110 @@
+"""Rows in a QTableWidget, on the clipboard and in a CSV file; shared by the sections that measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.scene_tables import Column, Row, csv_text, write_csv
+
+MOST_ROWS = 12
+"""A table grows up to so many rows before it scrolls: the panel scrolls already."""
+
+
+def fill_table(
+    widget: Any,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    color_of: Callable[[Row], tuple[float, float, float] | None] | None = None,
+    checkable: str = "",
+) -> None:
+    """Shows rows; the chosen row stays chosen where it can.
+
+    Args:
+        widget: QTableWidget.
+        color_of: color of the square before a row's first cell.
+        checkable: key of the flag column that the user may tick; other flags are words.
+    """
+    chosen = widget.currentRow()
+    blocked = widget.blockSignals(True)
+    try:
+        widget.setColumnCount(len(columns))
+        widget.setRowCount(len(rows))
+        for c, column in enumerate(columns):
+            head = qt.QTableWidgetItem(_(column.title))
+            head.setToolTip(_(column.help) if column.help else "")
+            widget.setHorizontalHeaderItem(c, head)
+            for r, row in enumerate(rows):
+                widget.setItem(r, c, _item(column, row, column.key == checkable))
+        if color_of is not None:
+            for r, row in enumerate(rows):
+                _add_square(widget.item(r, 0), color_of(row))
+        widget.resizeColumnsToContents()
+        widget.visible = bool(rows)
+        _fit_height(widget, len(rows))
+        if 0 <= chosen < len(rows):
+            widget.setCurrentCell(chosen, 0)
+    finally:
+        widget.blockSignals(blocked)
+
+
+def _item(column: Column, row: Row, checkable: bool) -> Any:
+    value = row.get(column.key)
+    item = qt.QTableWidgetItem("" if checkable else column.shown(value))
+    if checkable:
+        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
+        item.setCheckState(qt.Qt.Checked if value else qt.Qt.Unchecked)
+    elif column.kind == "number":
+        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+    if column.kind == "text" and len(column.shown(value)) > 24:
+        item.setToolTip(column.shown(value))
+    return item
+
+
+def _add_square(item: Any, color: tuple[float, float, float] | None) -> None:
+    if color is not None:
+        item.setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
+
+
+def _fit_height(widget: Any, rows: int) -> None:
+    shown = min(rows, MOST_ROWS)
+    line = widget.verticalHeader().defaultSectionSize
+    head = widget.horizontalHeader().height
+    widget.setFixedHeight(int(head + shown * line + 2 * widget.frameWidth + 14))
+
+
+def copy_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Puts rows on the clipboard, as a spreadsheet takes them."""
+    qt.QApplication.clipboard().setText(csv_text(columns, rows, "\t", titles=True))
+
+
+def save_table(
+    name: str, columns: Sequence[Column], rows: Sequence[Row], notes: Sequence[str], parent: Any | None = None
+) -> Path | None:
+    """Asks for a file and writes rows to it.
+
+    Returns:
+        the file; None where the user has cancelled.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = qt.QFileDialog.getSaveFileName(parent, _("Save the table"), f"{name}.csv", _("Tables (*.csv)"))
+    if not path:
+        return None
+    chosen = Path(path)
+    return write_csv(chosen if chosen.suffix else chosen.with_suffix(".csv"), columns, rows, notes)
+
+
+def bullets(notes: Sequence[str]) -> str:
+    """Sentences as rich text, one a line."""
+    from html import escape
+
+    if not notes:
+        return ""
+    lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<ul style='margin: 0px; -qt-list-indent: 0; margin-left: 12px;'>{lines}</ul>"
