@@ -8,9 +8,6 @@ from PySide6.QtCore import Property, QObject, Signal
 
 from .views import BACKGROUND, PlainViewWidget, SliceWidget, ThreeDWidget
 
-_SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
-_COLORS = {"Red": (0.952, 0.290, 0.2), "Green": (0.431, 0.690, 0.294), "Yellow": (0.929, 0.835, 0.298)}
-
 
 class LayoutManager(QObject):
     """qSlicerLayoutManager, with the three standard slice views and one 3D view; more are made when asked for."""
@@ -22,51 +19,47 @@ class LayoutManager(QObject):
         import slicer
 
         self._scene, self._app_logic, self._paused = scene, app_logic, 0
-        self._logic = slicer.vtkMRMLLayoutLogic()
-        self._logic.SetMRMLScene(scene)
         self._slices: dict[str, SliceWidget] = {}
         self._three_d: list[ThreeDWidget] = []
         self._plots: list[PlainViewWidget] = []
         self._tables: list[PlainViewWidget] = []
-        for name, orientation in _SLICES.items():
-            self._add_slice(name, orientation)
-        self._add_three_d()
+        self._add_three_d("1")
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(scene)
         node = self._logic.GetLayoutNode()
         node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        for name in ("Red", "Green", "Yellow"):
+            self._add_slice(name)
         self._shown = self.layout
         self._tag = node.AddObserver("ModifiedEvent", self._arranged)
 
-    def _add_slice(self, name: str, orientation: str) -> None:
+    def _add_slice(self, name: str) -> None:
+        """The widget of a slice node that the layout logic has put into the scene."""
         import slicer
 
         logic = slicer.vtkMRMLSliceLogic()
         logic.SetMRMLApplicationLogic(self._app_logic)
         self._app_logic.GetSliceLogics().AddItem(logic)
         logic.SetMRMLScene(self._scene)
-        node = logic.AddSliceNode(name)
-        node.SetOrientation(orientation)
-        node.SetLayoutLabel(name[0])
-        node.SetLayoutColor(*_COLORS.get(name, (0.5, 0.5, 0.5)))
-        self._place(node)
+        node = self._scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        logic.SetSliceNode(node)
+        node.SetInteractionNode(self._app_logic.GetInteractionNode())
         logic.ResizeSliceNode(500, 400)
         self._slices[name] = SliceWidget(logic, node)
 
-    def _add_three_d(self) -> None:
+    def _add_three_d(self, name: str) -> None:
         import slicer
 
         logic = slicer.vtkMRMLViewLogic()
         logic.SetMRMLApplicationLogic(self._app_logic)
         self._app_logic.GetViewLogics().AddItem(logic)
         logic.SetMRMLScene(self._scene)
-        node = logic.AddViewNode(str(len(self._three_d) + 1))
+        # A logic makes its node, but takes none that the layout logic has made; such a view needs no logic here.
+        node = self._scene.GetSingletonNode(name, "vtkMRMLViewNode") or logic.AddViewNode(name)
+        node.SetInteractionNode(self._app_logic.GetInteractionNode())
         node.SetBackgroundColor(BACKGROUND[0])
         node.SetBackgroundColor2(BACKGROUND[1])
-        self._place(node)
         self._three_d.append(ThreeDWidget(logic, node))
-
-    def _place(self, node: Any) -> None:
-        node.SetMappedInLayout(1)
-        node.SetInteractionNode(self._app_logic.GetInteractionNode())
 
     def _arranged(self, *_: Any) -> None:
         if self.layout != self._shown:
@@ -92,9 +85,14 @@ class LayoutManager(QObject):
     # ---- the views ----
 
     def sliceViewNames(self) -> tuple[str, ...]:
-        return tuple(self._slices)
+        nodes = self._scene.GetNodesByClass("vtkMRMLSliceNode")
+        nodes.UnRegister(None)
+        found = [nodes.GetItemAsObject(i).GetLayoutName() for i in range(nodes.GetNumberOfItems())]
+        return tuple(name for name in found if self.sliceWidget(name) is not None)
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
+        if name not in self._slices and self._scene.GetSingletonNode(name, "vtkMRMLSliceNode") is not None:
+            self._add_slice(name)
         return self._slices.get(name)
 
     def mrmlSliceLogics(self) -> Any:
@@ -103,13 +101,9 @@ class LayoutManager(QObject):
     def threeDWidget(self, which: int | str) -> ThreeDWidget | None:
         """By number, or by the name of the view ("View1"); dual layouts have a second one."""
         wanted = which if isinstance(which, int) else int(which.removeprefix("View")) - 1
-        while 0 <= wanted < 2 and wanted >= len(self._three_d) and self._needs_second():
-            self._add_three_d()
+        while self._scene.GetSingletonNode(str(len(self._three_d) + 1), "vtkMRMLViewNode") is not None:
+            self._add_three_d(str(len(self._three_d) + 1))
         return self._three_d[wanted] if 0 <= wanted < len(self._three_d) else None
-
-    def _needs_second(self) -> bool:
-        description = self._logic.GetLayoutNode().GetCurrentLayoutDescription() or ""
-        return description.count('class="vtkMRMLViewNode"') > 1
 
     def plotWidget(self, index: int) -> PlainViewWidget | None:
         from .widgets.tables_plots import qMRMLPlotView
@@ -127,8 +121,9 @@ class LayoutManager(QObject):
         return self._tables[index] if index < len(self._tables) else None
 
     def _three_d_count(self) -> int:
-        self.threeDWidget(1)
-        return len(self._three_d)
+        self.threeDWidget(0)
+        shown = [w for w in self._three_d if w.mrmlViewNode().IsMappedInLayout()]
+        return max(len(shown), 1)
 
     threeDViewCount = Property(int, _three_d_count)
     sliceViewCount = Property(int, lambda self: len(self._slices))

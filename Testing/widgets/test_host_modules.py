@@ -145,7 +145,7 @@ def test_the_panel_and_the_views_are_photographed(host: Any, tmp_path: Path) -> 
     widget = host.open_module("HostSample")
     panel = QImage(str(host.photograph(widget, tmp_path / "panel.png")))
     assert panel.width() == 460
-    assert len({panel.pixel(x, 12) for x in range(20, 200)}) > 10  # the words of the collapsible button
+    assert len({panel.pixel(x, 34) for x in range(40, 200)}) > 10  # the words of the collapsible button
     everything = QImage(str(host.photograph("all", tmp_path / "all.png")))
     assert everything.width() > 2 * 560
     three_d = QImage(str(host.photograph("3d", tmp_path / "3d.png")))

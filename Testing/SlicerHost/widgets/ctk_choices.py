@@ -21,6 +21,11 @@ class ctkComboBox(QtWidgets.QComboBox):
     elideMode = stored(int, 3)
     scrollWheelEffect = stored(int, 0)
 
+    def _set_user_data(self, data: str) -> None:
+        self.setCurrentIndex(self.findData(data))
+
+    currentUserDataAsString = Property(str, lambda self: str(self.itemData(self.currentIndex) or ""), _set_user_data)
+
 
 class ctkCheckableComboBox(QtWidgets.QComboBox):
     """A combo box whose items are ticked one by one."""
@@ -87,6 +92,7 @@ class _PathEdit(QtWidgets.QWidget):
         self._edit.setEditable(True)
         self._edit.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
         self._button.setText("...")
+        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._edit, 1)

@@ -21,6 +21,7 @@ def _finite(value: float) -> float:
 def _row(widget: QtWidgets.QWidget, *parts: QtWidgets.QWidget) -> None:
     layout = QtWidgets.QHBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
+    widget.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Fixed)
     for part in parts:
         layout.addWidget(part, int(isinstance(part, QtWidgets.QSlider)))
 

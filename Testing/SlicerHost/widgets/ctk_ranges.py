@@ -24,6 +24,7 @@ class ctkDoubleRangeSlider(QtWidgets.QWidget):
         super().__init__(next((a for a in arguments if isinstance(a, QtWidgets.QWidget)), None))
         self._range, self._values = (0.0, 99.0), (0.0, 99.0)
         self.setMinimumSize(60, 20)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
 
     def setRange(self, minimum: float, maximum: float) -> None:
         self._range = (float(minimum), float(max(minimum, maximum)))
@@ -80,6 +81,7 @@ class ctkRangeWidget(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._low, self._high, self._slider = ctkDoubleSpinBox(), ctkDoubleSpinBox(), ctkDoubleRangeSlider()
+        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Fixed)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._low)

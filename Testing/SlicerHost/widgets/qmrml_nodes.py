@@ -30,6 +30,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
         super().__init__(parent)
         self._box = QtWidgets.QComboBox()
         self._box.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Fixed)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Fixed)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
@@ -83,6 +84,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
             self._box.addItem(self.noneDisplay, "")
         for node in nodes:
             self._box.addItem(node.GetName(), node.GetID())
+        self._box.setPlaceholderText(f"Select a {self._tag()}")
         if self._scene is not None:
             self._add_actions()
         known = [n.GetID() for n in nodes]
