@@ -153,6 +153,8 @@ def _predict(
     """Probability (I, J, K), 0 outside the liver; windows without liver are not computed."""
     import torch
 
+    from PreopReviewLib.models.kuleuven_lesion_fast import lesion_logits
+
     shares = [share(n, w, r) for n, w, r in zip(values.shape, MAX_WINDOW, (4, 4, 2), strict=True)]
     window = tuple(side for side, _ in shares)
     starts = list(product(*(begin for _, begin in shares)))
@@ -161,11 +163,21 @@ def _predict(
     for number, start in enumerate(starts):
         cancel.raise_if_cancelled()
         progress(0.15 + 0.8 * number / len(starts), f"Looking for lesions, part {number + 1} of {len(starts)}")
-        patch = _window_input(values, start, window)
+        shape = tuple(w + 2 * m for w, m in zip(window, _MARGIN, strict=True))
+        first = tuple(s - m for s, m in zip(start, _MARGIN, strict=True))
+        seen, place = _overlap(first, shape, values.shape)
+        # Beyond the liver's box the window is 0, as in the original.
+        patch, at = np.ascontiguousarray(values[seen]), tuple(p.start for p in place)
 
-        def compute(network: nn.Module, placement: Placement, patch: np.ndarray = patch) -> torch.Tensor:
-            tensor = torch.from_numpy(patch[None, None]).to(placement.device, placement.dtype)
-            return torch.sigmoid(network(tensor)[0, 0].float()).cpu()
+        def compute(
+            network: nn.Module,
+            placement: Placement,
+            patch: np.ndarray = patch,
+            at: tuple[int, ...] = at,
+            shape: tuple[int, ...] = shape,
+        ) -> torch.Tensor:
+            tensor = torch.from_numpy(patch).to(placement.device, placement.dtype)
+            return torch.sigmoid(lesion_logits(network, tensor, at, shape)).cpu()  # type: ignore[arg-type]
 
         target, source = _overlap(start, window, values.shape)
         out[target] = predictor.run(compute).numpy()[source]
@@ -182,13 +194,3 @@ def _overlap(
         tuple(slice(a, b) for a, b in zip(low, high, strict=True)),
         tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True)),
     )
-
-
-def _window_input(values: np.ndarray, start: tuple[int, ...], window: tuple[int, ...]) -> np.ndarray:
-    """The window's output with the margin the network needs; 0 beyond the liver's box, as in the original."""
-    shape = tuple(w + 2 * m for w, m in zip(window, _MARGIN, strict=True))
-    first = tuple(s - m for s, m in zip(start, _MARGIN, strict=True))
-    target, source = _overlap(first, shape, values.shape)
-    patch = np.zeros(shape, np.float32)
-    patch[source] = values[target]
-    return patch

@@ -44,6 +44,29 @@ def test_every_side_that_windows_may_have_is_one_the_network_takes() -> None:
     assert list(out.shape[2:]) == shape
 
 
+@pytest.mark.parametrize(
+    ("size", "start"),
+    [((30, 41, 20), (40, 35, 22)), ((100, 92, 5), (0, 0, 24)), ((12, 40, 54), (88, 50, 0)), ((3, 2, 1), (9, 90, 50))],
+)
+def test_the_fast_network_equals_the_plain_one_on_a_window_that_is_mostly_zero(
+    size: tuple[int, int, int], start: tuple[int, int, int]
+) -> None:
+    from PreopReviewLib.models.kuleuven_lesion_fast import lesion_logits
+    from PreopReviewLib.models.kuleuven_networks import KuLeuvenLesionUNet
+
+    torch.manual_seed(1)
+    network = KuLeuvenLesionUNet((3, 4, 5, 6)).eval()
+    shape = (100, 92, 54)
+    values = torch.rand(size) - 0.5
+    full = torch.zeros(shape)
+    full[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))] = values
+    with torch.inference_mode():
+        expected = network(full[None, None])[0, 0]
+        found = lesion_logits(network, values, start, shape)
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, atol=2e-4)
+
+
 def test_the_liver_is_prepared_in_place_and_everything_else_is_dark() -> None:
     image, liver = case()
     values, inside, grid = lesions.prepare(image, liver, "CT")

@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from PreopReviewLib.models.kuleuven_networks import EPSILON, SLOPE, Moments
+
+Region = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Start and stop along K, I, J."""
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -42,6 +46,10 @@ class Conv:
     def folded(self, statistics: Moments) -> Conv:
         """The convolution that takes over the division by the SD of its input."""
         return Conv(self.weight / (statistics[1] + EPSILON)[None, :, None, None, None], self.bias)
+
+    def of_constant(self, x: Tensor) -> Tensor:
+        """(O) float32: the output for one and the same value (C) everywhere."""
+        return self.weight.sum((2, 3, 4)) @ x.float() + self.bias
 
     def __call__(self, x: Tensor, pad: bool = True) -> Tensor:
         """(K, C, I, J) to (K', O, I', J'), the same size with zeros around if `pad`."""
@@ -150,3 +158,57 @@ def _interpolation(n: int) -> Tensor:
         return torch.ones(1, 1)
     at = torch.arange(3 * n - 2)
     return (1 - (at[:, None] / 3 - torch.arange(n)).abs()).clamp(min=0)
+
+
+@dataclass
+class Field:
+    """A feature map (K, C, I, J) that is one constant per channel outside a box of its canvas."""
+
+    values: Tensor
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    outside: Tensor
+
+    @classmethod
+    def dense(cls, values: Tensor) -> Field:
+        """A field without an outside."""
+        return cls(values, (0, 0, 0), (values.shape[0], *values.shape[2:]), values.new_zeros(values.shape[1]))
+
+    @property
+    def box(self) -> Region:
+        """Where the values lie in the canvas."""
+        sizes = (self.values.shape[0], *self.values.shape[2:])
+        return tuple((a, a + n) for a, n in zip(self.start, sizes, strict=True))  # type: ignore[return-value]
+
+    @property
+    def whole(self) -> Region:
+        """The canvas."""
+        return tuple((0, n) for n in self.shape)  # type: ignore[return-value]
+
+    def moments_in(self, margin: int) -> Moments:
+        """Mean and SD over the canvas without `margin` voxels on each side."""
+        inner = self.values
+        for axis, (a, n) in enumerate(zip(self.start, self.shape, strict=True)):
+            along = (0, 2, 3)[axis]
+            low, high = max(margin - a, 0), min(n - margin - a, inner.shape[along])
+            inner = inner.narrow(along, low, high - low)
+        sample = Sample.of(inner)
+        rest = float(np.prod([n - 2 * margin for n in self.shape])) - sample.count
+        constant = self.outside.to(sample.mean)
+        return Sample.pooled([(sample, sample.count), (Sample(1, constant, torch.zeros_like(constant)), rest)])
+
+    def region(self, region: Region, own: bool = False) -> Tensor:
+        """The values in a region of the canvas: a view where that can be, a copy if it is to be overwritten (`own`)."""
+        (k, i, j) = ((low - start, high - start) for (low, high), start in zip(region, self.start, strict=True))
+        sizes = (self.values.shape[0], *self.values.shape[2:])
+        if all(a >= 0 and b <= n for (a, b), n in zip((k, i, j), sizes, strict=True)):
+            view = self.values[k[0] : k[1], :, i[0] : i[1], j[0] : j[1]]
+            return view.clone(memory_format=torch.channels_last) if own else view
+        shape = [b - a for a, b in (k, i, j)]
+        out = self.outside.to(self.values.dtype).expand(*shape, -1).contiguous().permute(0, 3, 1, 2)
+        source = [slice(max(a, 0), max(min(b, n), 0)) for (a, b), n in zip((k, i, j), sizes, strict=True)]
+        if any(s.stop <= s.start for s in source):
+            return out
+        target = [slice(s.start - a, s.stop - a) for s, (a, _) in zip(source, (k, i, j), strict=True)]
+        out[target[0], :, target[1], target[2]] = self.values[source[0], :, source[1], source[2]]
+        return out

@@ -24,6 +24,8 @@ from torch.nn import functional as F
 
 from PreopReviewLib.models.folded import (
     Conv,
+    Field,
+    Region,
     Sample,
     activate_,
     channels_last,
@@ -34,8 +36,6 @@ from PreopReviewLib.models.folded import (
 )
 from PreopReviewLib.models.kuleuven_networks import KuLeuvenLiverUNet, Moments, center_crop
 
-Region = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-"""Start and stop along K, I, J."""
 Step = Callable[[float], None]
 """Called between parts of the work with the fraction done; may raise to stop."""
 
@@ -63,43 +63,6 @@ class _Layers:
     def of(cls, network: KuLeuvenLiverUNet) -> _Layers:
         pairs = [[(Conv.of(a), Conv.of(b)) for a, b in part] for part in (network.down, network.up)]
         return cls(*pairs, Conv.of(network.head))
-
-
-@dataclass
-class _Field:
-    """A feature map (K, C, I, J) that is one constant per channel outside a box of its canvas."""
-
-    values: Tensor
-    start: tuple[int, int, int]
-    shape: tuple[int, int, int]
-    outside: Tensor
-
-    def moments_in(self, margin: int) -> Moments:
-        """Mean and SD over the canvas without `margin` voxels on each side."""
-        inner = self.values
-        for axis, (a, n) in enumerate(zip(self.start, self.shape, strict=True)):
-            along = (0, 2, 3)[axis]
-            low, high = max(margin - a, 0), min(n - margin - a, inner.shape[along])
-            inner = inner.narrow(along, low, high - low)
-        sample = Sample.of(inner)
-        rest = float(np.prod([n - 2 * margin for n in self.shape])) - sample.count
-        constant = self.outside.double()
-        return Sample.pooled([(sample, sample.count), (Sample(1, constant, torch.zeros_like(constant)), rest)])
-
-    def region(self, region: Region) -> Tensor:
-        """The values in a region of the canvas."""
-        (k, i, j) = ((low - start, high - start) for (low, high), start in zip(region, self.start, strict=True))
-        sizes = (self.values.shape[0], *self.values.shape[2:])
-        if all(a >= 0 and b <= n for (a, b), n in zip((k, i, j), sizes, strict=True)):
-            return self.values[k[0] : k[1], :, i[0] : i[1], j[0] : j[1]]
-        shape = [b - a for a, b in (k, i, j)]
-        out = self.outside.expand(*shape, -1).contiguous().permute(0, 3, 1, 2)
-        source = [slice(max(a, 0), max(min(b, n), 0)) for (a, b), n in zip((k, i, j), sizes, strict=True)]
-        if any(s.stop <= s.start for s in source):
-            return out
-        target = [slice(s.start - a, s.stop - a) for s, (a, _) in zip(source, (k, i, j), strict=True)]
-        out[target[0], :, target[1], target[2]] = self.values[source[0], :, source[1], source[2]]
-        return out
 
 
 def liver_probability(
@@ -137,26 +100,26 @@ def liver_probability(
 
 def _encode_image(
     layers: _Layers, image: Tensor, canvas: tuple[int, int, int], start: tuple[int, ...]
-) -> tuple[_Field, Tensor]:
+) -> tuple[Field, Tensor]:
     """The first level on the box of the image: its output, and the pooled whole canvas."""
     first, second = layers.down[0]
     low = [(s - 3) // 3 * 3 for s in start]  # two convolutions reach two voxels further; pooling needs threes
     high = [-(-(s + n + 3) // 3) * 3 for s, n in zip(start, image.shape, strict=True)]
     pads = [(s - a, b - s - n) for s, n, a, b in zip(start, image.shape, low, high, strict=True)]
     x = first(F.pad(image, [p for pair in reversed(pads) for p in pair]).unsqueeze(1))
-    statistics = _Field(x, tuple(low), canvas, first.bias).moments_in(0)
+    statistics = Field(x, tuple(low), canvas, first.bias).moments_in(0)
     # Around the box the input of the second convolution is `quiet`, not 0: convolve the difference.
     quiet = activate_(first.bias[None, :, None, None].clone(), statistics)
     x = activate_(x, statistics).sub_(quiet)
     scaled = second.folded(statistics)
-    beyond = scaled.weight.sum((2, 3, 4)) @ quiet.flatten() + second.bias
+    beyond = scaled.of_constant(quiet.flatten())
     x = Conv(scaled.weight, beyond)(x)
     # What the canvas looks like without any image, its rim included: nine voxels show all there is.
     empty = _pooled(scaled(channels_last(quiet.expand(9, -1, 9, 9))))
     pooled = _stretch(empty, [n // 3 for n in canvas])
     k, i, j = (slice(a // 3, b // 3) for a, b in zip(low, high, strict=True))
     pooled[k, :, i, j] = _pooled(x)
-    return _Field(x, tuple(low), canvas, beyond), pooled
+    return Field(x, tuple(low), canvas, beyond), pooled
 
 
 def _pooled(x: Tensor) -> Tensor:
@@ -198,7 +161,7 @@ def _two_convs(pair: tuple[Conv, Conv], x: Tensor) -> Tensor:
 class _Decoder:
     """The last level: concatenation, two convolutions and the head, in any region of the output."""
 
-    def __init__(self, layers: _Layers, skip: _Field, deep: Tensor, margin: int) -> None:
+    def __init__(self, layers: _Layers, skip: Field, deep: Tensor, margin: int) -> None:
         self.skip, self.deep, self.margin, self.head = skip, deep, margin, layers.head
         self.shape = tuple(3 * n - 2 for n in (deep.shape[0], *deep.shape[2:]))
         self.first, self.second = layers.up[2]
