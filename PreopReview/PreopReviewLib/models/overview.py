@@ -1,0 +1,68 @@
+"""What there is to say of every model, from the packages' JSON alone: it works before anything is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.models import catalogue, kuleuven_cards
+from PreopReviewLib.models.package import METADATA
+
+
+@dataclass(frozen=True)
+class ModelNote:
+    """One model in words.
+
+    Attributes:
+        state: ``installed``, ``built-in``, ``not installed`` or ``broken``.
+        description, intended_use, training, license: as its package says; empty where it does not.
+    """
+
+    name: str
+    state: str
+    version: str = ""
+    description: str = ""
+    intended_use: str = ""
+    training: str = ""
+    license: str = ""
+
+
+def overview() -> list[ModelNote]:
+    """Every model that is built in, installed, or fetched on first use, by name."""
+    known = {m["name"]: m for m in (kuleuven_cards.LIVER_METADATA, kuleuven_cards.LESION_METADATA)}
+    notes = {name: _note(name, "not installed", metadata) for name, metadata in known.items()}
+    for name, (folder, state) in _folders().items():
+        metadata = _read(folder)
+        notes[name] = _note(name, state, metadata) if metadata else ModelNote(name, "broken")
+    return [notes[name] for name in sorted(notes)]
+
+
+def _folders() -> dict[str, tuple[Path, str]]:
+    try:
+        return dict(catalogue._folders())
+    except ModuleNotFoundError:  # without platformdirs there has been no place to install a model to
+        built_in = catalogue._built_in_folder()
+        found = sorted(built_in.iterdir()) if built_in else []
+        return {f.name: (f, "built-in") for f in found if (f / METADATA).is_file()}
+
+
+def _read(folder: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _note(name: str, state: str, metadata: Mapping[str, Any]) -> ModelNote:
+    training = metadata.get("training")
+    told = metadata.get("training_data") or (training.get("data") if isinstance(training, dict) else "")
+    words = (metadata.get(key) for key in ("version", "description", "intended_use"))
+    return ModelNote(name, state, *(_text(w) for w in words), _text(told), _text(metadata.get("license")))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
