@@ -17,6 +17,7 @@ TOPICS = (
     "measure",
     "cohort",
     "report",
+    "truth",
 )
 
 

@@ -1,0 +1,264 @@
+"""`preop liver truth …`: lists of cases to be drawn, several annotators, consensus, and data sets to train on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.ground_truth import WorkList
+
+ListFolder = Annotated[Path, typer.Argument(help="Folder of the list.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+class Method(StrEnum):
+    """How several become one."""
+
+    staple = "staple"
+    majority = "majority"
+
+
+class Form(StrEnum):
+    """Forms of a data set."""
+
+    nnunet = "nnunet"
+    monai = "monai"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group `truth` to the group `liver`."""
+    group = typer.Typer(no_args_is_help=True, help="Ground truth: lists of cases, annotators, consensus, data sets.")
+    for command in (new, show, add, compare, consensus, export):
+        group.command("list" if command is show else command.__name__)(command)
+    app.add_typer(group, name="truth")
+
+
+def new(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder with images or DICOM, or a text file with one path a line.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the list to make.", show_default=False)],
+    structure: Annotated[
+        list[str] | None, typer.Option(help="Structure to draw, e.g. liver; may be repeated. Five, without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a list of the cases in a folder; images stay where they are."""
+    from LiverPlannerLib.ground_truth import DEFAULT_STRUCTURES, create_list
+    from LiverPlannerLib.ground_truth_cases import find_cases, read_case_file
+    from PreopReviewLib.command.console import emit
+
+    cases = find_cases(source, out) if source.is_dir() else read_case_file(source, out)
+    work = create_list(out, cases, structure or DEFAULT_STRUCTURES)
+    names = [c.name for c in work.cases]
+    data = {"folder": str(work.folder), "structures": list(work.structures), "cases": names}
+    emit(data, as_json, lambda: print(f"{len(names)} cases in {work.folder}: {', '.join(names)}"))
+
+
+def show(
+    folder: ListFolder,
+    annotator: Annotated[str | None, typer.Option(help="Of one annotator only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who has done what, in which time, and what comes next."""
+    from LiverPlannerLib.ground_truth import CONSENSUS, PROGRESS, open_list
+    from PreopReviewLib.command.console import emit, print_table
+
+    work = open_list(folder)
+    everybody = [*work.annotators, *([CONSENSUS] if (work.folder / CONSENSUS / PROGRESS).exists() else [])]
+    rows = _rows(work, [annotator] if annotator else everybody)
+    columns = ["case", "annotator", "state", *work.structures, "min", "comment"]
+
+    def table() -> None:
+        print_table(f"{len(work.cases)} cases", columns, [[row[c] for c in columns] for row in rows])
+        if not rows:
+            print(f"Nobody has begun. Cases: {', '.join(c.name for c in work.cases)}")
+
+    emit({"structures": list(work.structures), "cases": [c.name for c in work.cases], "work": rows}, as_json, table)
+
+
+def _rows(work: WorkList, annotators: list[str]) -> list[dict[str, Any]]:
+    from LiverPlannerLib.ground_truth_annotation import is_finished, read_progress
+
+    rows = []
+    for name in annotators:
+        states = read_progress(work, name)[1]
+        for case in work.cases:
+            state = states[case.name]
+            words = "unusable" if state.unusable else "finished" if is_finished(state) else "open"
+            comment = " ".join(filter(None, (state.unusable, state.comment)))
+            row = {"case": case.name, "annotator": name, "state": words, **state.status}
+            rows.append({**row, "min": round(state.seconds / 60, 1), "comment": comment})
+    return rows
+
+
+def add(
+    folder: ListFolder,
+    case: Annotated[str, typer.Argument(help="Name of the case.", show_default=False)],
+    labels: Annotated[Path, typer.Argument(help="Labels or segmentation drawn elsewhere.", show_default=False)],
+    annotator: Annotated[str, typer.Option(help="Who has drawn it.", show_default=False)],
+    comment: Annotated[str | None, typer.Option(help="Comment on the case.")] = None,
+    seconds: Annotated[float, typer.Option(help="Time spent on it.", min=0)] = 0.0,
+    finished: Annotated[bool, typer.Option(help="Every structure is done, or absent where it has no voxel.")] = True,
+) -> None:
+    """Take over a segmentation that was drawn elsewhere."""
+    from LiverPlannerLib.ground_truth import open_list
+    from LiverPlannerLib.ground_truth_annotation import Annotation
+    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.structures import mask_of
+    from PreopReviewLib import images
+
+    work = open_list(folder)
+    image = work.image(case)
+    read = read_structures(labels)
+    with Annotation(work, annotator) as mine:
+        mine.save_labels(case, read.labels, image)
+        for key in work.structures if finished else ():
+            drawn = images.array_of(mask_of(read.labels, key)).any()
+            mine.set_status(case, key, "done" if drawn else "absent")
+        mine.add_seconds(case, seconds)
+        if comment is not None:
+            mine.set_comment(case, comment)
+    print(f"{case} by {annotator} is in the list.")
+    if read.unknown:
+        print(f"Left out, since they are no liver structure: {', '.join(read.unknown)}")
+
+
+def compare(
+    folder: ListFolder,
+    first: Annotated[str, typer.Argument(help="Annotator.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="Annotator to compare with.", show_default=False)],
+    out: Out = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two annotators on every case that both have drawn; write tables and images of their disagreement."""
+    from LiverPlannerLib.ground_truth import open_list
+    from PreopReviewLib.command.console import emit, progress_bar
+
+    work = open_list(folder)
+    with progress_bar(quiet) as progress:
+        data = _compared(work, first, second, out, overwrite, progress)
+    emit(data, as_json, lambda: _print_comparison(data, first, second))
+
+
+def _compared(
+    work: WorkList, first: str, second: str, out: Path | None, overwrite: bool, progress: Any
+) -> dict[str, Any]:
+    from contextlib import nullcontext
+
+    from LiverPlannerLib.commands.cutting import write_csv
+    from LiverPlannerLib.ground_truth_consensus import compare_annotators, disagreement
+    from PreopReviewLib import images
+    from PreopReviewLib.errors import FileMissing, NothingFound
+    from PreopReviewLib.output import output_folder
+
+    rows, left_out = [], {}
+    with output_folder(out, overwrite) if out is not None else nullcontext() as place:
+        for number, case in enumerate(work.cases):
+            progress(number / len(work.cases), case.name)
+            try:
+                result = compare_annotators(work, case.name, first, second)
+            except FileMissing as problem:
+                left_out[case.name] = str(problem)
+                continue
+            rows += [{"case": case.name, **row.as_row()} for row in result.rows]
+            if place is not None:
+                where = disagreement([result.prediction, result.reference])
+                images.write_image(where, place / f"{case.name}_disagreement.nii.gz")
+        if not rows:
+            raise NothingFound(f"No case was drawn by both {first} and {second}", "Draw one, or choose others")
+        if place is not None:
+            write_csv(place / "comparison.csv", rows)
+    return {"first": first, "second": second, "structures": rows, "left_out": left_out}
+
+
+def _print_comparison(data: dict[str, Any], first: str, second: str) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    columns = ["case", "structure", "DSC", "HD95 mm", "ASSD mm", f"{first} ml", f"{second} ml"]
+    keys = ["case", "structure", "dsc", "hd95_mm", "assd_mm", "predicted_ml", "reference_ml"]
+    print_table("", columns, [[row[k] for k in keys] for row in data["structures"]])
+    _print_left_out(data["left_out"])
+
+
+def consensus(
+    folder: ListFolder,
+    method: Annotated[Method, typer.Option(help="STAPLE weighs the annotators, majority counts them.")] = Method.staple,
+    annotator: Annotated[list[str] | None, typer.Option(help="Whose work; may be repeated. All, without it.")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one segmentation of every case that two annotators or more have finished."""
+    from dataclasses import asdict
+
+    from LiverPlannerLib.ground_truth import open_list
+    from LiverPlannerLib.ground_truth_consensus import consensus_of_list
+    from PreopReviewLib.command.console import emit, print_table, progress_bar
+
+    with progress_bar(quiet) as progress:
+        made = consensus_of_list(open_list(folder), method.value, annotator or None, progress)
+    rows = [
+        (name, p.annotator, p.structure, p.sensitivity, p.specificity)
+        for name in made.made
+        for p in made.performance[name]
+    ]
+
+    def table() -> None:
+        print(f"Consensus of {len(made.made)} cases: {', '.join(made.made)}")
+        if rows:
+            print_table("By STAPLE's estimate", ["case", "annotator", "structure", "sensitivity", "specificity"], rows)
+        _print_left_out(made.left_out)
+
+    emit(asdict(made), as_json, table)
+
+
+def export(
+    folder: ListFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    source: Annotated[str, typer.Option("--from", help="An annotator, or the consensus.")] = "consensus",
+    form: Annotated[Form, typer.Option(help="nnU-Net raw, or a MONAI datalist.")] = Form.nnunet,
+    ignore_undecided: Annotated[
+        bool, typer.Option("--ignore-undecided", help="Undecided voxels of a consensus get the label 'ignore'.")
+    ] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the finished cases as a data set for 'preop train --data', nnU-Net or MONAI. Metadata are left out."""
+    from LiverPlannerLib.ground_truth import open_list
+    from LiverPlannerLib.ground_truth_export import export_list
+    from PreopReviewLib.command.console import emit, progress_bar
+
+    with progress_bar(quiet) as progress:
+        made = export_list(
+            open_list(folder),
+            source,
+            out,
+            form.value,
+            ignore_undecided=ignore_undecided,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    data = {"folder": str(made.folder), "cases": made.cases, "labels": made.labels}
+
+    def words() -> None:
+        print(f"{len(made.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
+        for note in made.notes:
+            print(f"Note: {note}")
+        _print_left_out(made.left_out)
+
+    emit({**data, "left_out": made.left_out, "notes": made.notes}, as_json, words)
+
+
+def _print_left_out(left_out: dict[str, str]) -> None:
+    for name, why in left_out.items():
+        print(f"Left out: {name}: {why}")

@@ -1,0 +1,99 @@
+"""A file that says who has something open, so that nobody opens it twice unaware."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+from pathlib import Path
+
+from PreopReviewLib.errors import InputError
+
+
+class InUse(InputError):
+    """Somebody else has it open."""
+
+
+class Lock:
+    """Held from its making to `release`.
+
+    A lock that a crashed program of this computer has left is taken over silently.
+
+    Args:
+        path: of the lock file.
+        who: named in the message to others.
+        take_over: takes it from whoever has it.
+
+    Raises:
+        InUse: somebody else holds it.
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, who: str, take_over: bool = False) -> None:
+        self.path = path
+        self._held = False
+        mine = {
+            "who": who,
+            "computer": socket.gethostname(),
+            "process": os.getpid(),
+            "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+        if take_over or self._is_stale():
+            path.unlink(missing_ok=True)
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except FileExistsError:
+            raise self._in_use() from None
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(mine, file)
+        self._mine = mine
+        self._held = True
+
+    def release(self) -> None:
+        """Lets others have it; somebody who took it over keeps it."""
+        if self._held and self._read() == self._mine:
+            self.path.unlink(missing_ok=True)
+        self._held = False
+
+    def _read(self) -> dict:
+        with contextlib.suppress(OSError, ValueError):  # gone meanwhile, or just being written
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            if isinstance(found, dict):
+                return found
+        return {}
+
+    def _is_stale(self) -> bool:
+        """Whether a process of this computer left it that runs no more."""
+        found = self._read()
+        if found.get("computer") != socket.gethostname() or not isinstance(found.get("process"), int):
+            return False
+        return not _runs(found["process"])
+
+    def _in_use(self) -> InUse:
+        found = self._read()
+        where = f" on {found['computer']}" if found.get("computer") else ""
+        since = f" since {found['since'].replace('T', ' ')[:16]}" if isinstance(found.get("since"), str) else ""
+        return InUse(
+            f"The work of {found.get('who', 'this annotator')} is open already{where}{since}",
+            "Close it there first; or, if nobody is working on it, take it over",
+        )
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this computer with that number is alive."""
+    if os.name == "nt":  # os.kill would end it there
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, process)  # type: ignore[attr-defined]
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)  # type: ignore[attr-defined]
+        return bool(handle)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
