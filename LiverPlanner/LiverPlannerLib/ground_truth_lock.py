@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Lock:
             "who": who,
             "computer": socket.gethostname(),
             "process": os.getpid(),
+            "token": secrets.token_hex(8),
             "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
         if take_over or self._is_stale():
