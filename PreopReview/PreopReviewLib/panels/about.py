@@ -29,7 +29,7 @@ def limits() -> list[str]:
         ),
         _("The lesion model leaves lesions out and draws them too small; a missing lesion is no finding."),
         _("Volumes count the voxels of a segmentation: they are as good as its borders."),
-        _("Images stay on this computer. Only Python packages and models are fetched, after you have agreed."),
+        _("Images stay on this computer. Only Python packages and models are fetched, when they are first needed."),
     ]
 
 
