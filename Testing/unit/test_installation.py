@@ -9,6 +9,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import packaging.version  # noqa: F401  (before the search path is emptied)
 import pytest
 
 from PreopReviewLib import installation
