@@ -62,11 +62,11 @@ def require_images(
 def liver_level(
     array: np.ndarray, labels: np.ndarray, is_labels: bool, liver_mask: sitk.Image | None
 ) -> LiverLevel | None:
-    """Level of the parenchyma, from every sixth voxel along each axis where that is enough; None without a liver."""
+    """Level of the parenchyma, from every twelfth voxel along each axis where that is enough; None without a liver."""
     if liver_mask is None and not is_labels:
         return None
     parenchyma = structure("liver").label
-    for step in (6, 2, 1):
+    for step in (12, 6, 2, 1):
         coarse = (slice(None, None, step),) * 3
         part = labels[coarse]
         if liver_mask is None:

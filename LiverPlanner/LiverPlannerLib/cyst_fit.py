@@ -39,7 +39,12 @@ class Scale:
         """Bin of each value (nearest center, clipped to the ends)."""
         last = len(self.centers) - 1
         if np.issubdtype(values.dtype, np.integer) and self.width == 1.0:
-            return np.clip(values.astype(np.int64) - round(self.low), 0, last)
+            low = round(self.low)
+            if np.iinfo(values.dtype).min > low or np.iinfo(values.dtype).max < low + last:
+                values = values.astype(np.int64)
+            bins = np.clip(values, low, low + last).astype(np.int64)
+            bins -= low
+            return bins
         return np.clip(np.rint((values - self.low) / self.width), 0, last).astype(np.int64)
 
 

@@ -140,7 +140,7 @@ def _regions(
         return []
     fits = cyst_fit.fit_gaussians(cyst_fit.smooth(counts, scale), scale)
     median, core_median = (cyst_fit.quantile(c, scale, 0.5) for c in (counts, core_counts))
-    sizes = found.sizes
+    sizes = counts.sum(1)
     columns = {
         "voxels": sizes,
         "ml": sizes * images.voxel_ml(source),

@@ -66,20 +66,15 @@ def find_regions(
     box = box or occupied_box(array)
     part = array[box]
     mask = np.zeros(np.add(part.shape, 2), bool)
-    inside = mask[1:-1, 1:-1, 1:-1]
-    np.equal(part, values[0], out=inside)
-    for value in values[1:]:
-        inside |= part == value
     start = np.array([s.start - 1 for s in box])
-    local = _set_voxels(mask)
-    if len(local) == 0:
-        return Regions(array.shape, mask, start, local, local, local, local, 0, np.zeros((0, 3)))
-    # A run ends with its row, because of the margin.
-    heads = np.append(0, np.flatnonzero(local[1:] != local[:-1] + 1) + 1)
-    lengths = np.diff(heads, append=len(local))
-    of_run, count = _label_runs(local[heads], lengths, mask.shape)
-    first = np.stack(np.unravel_index(local[heads], mask.shape)) + start[:, None]
-    shift = np.ravel_multi_index(tuple(first), array.shape) - local[heads]
+    head, lengths = _mark_runs(mask, part, values)
+    if len(head) == 0:
+        return Regions(array.shape, mask, start, head, head, head, head, 0, np.zeros((0, 3)))
+    of_run, count = _label_runs(head, lengths, mask.shape)
+    first = np.stack(np.unravel_index(head, mask.shape)) + start[:, None]
+    shift = np.ravel_multi_index(tuple(first), array.shape) - head
+    heads = np.cumsum(lengths) - lengths
+    local = np.arange(heads[-1] + lengths[-1]) + np.repeat(head - heads, lengths)
     middle = first + np.stack([0 * lengths, 0 * lengths, (lengths - 1) / 2])
     sizes = np.bincount(of_run, weights=lengths, minlength=count)
     centroids = np.stack([np.bincount(of_run, weights=c * lengths, minlength=count) for c in middle], 1)
@@ -96,13 +91,24 @@ def find_regions(
     )
 
 
-def _set_voxels(mask: np.ndarray) -> np.ndarray:
-    """`np.flatnonzero` for a mask that is nearly empty: words of eight voxels first."""
-    flat = mask.reshape(-1)
-    whole = len(flat) // 8 * 8
-    words = np.flatnonzero(flat[:whole].view(np.uint64))
-    inside = np.flatnonzero(flat[:whole].reshape(-1, 8)[words])
-    return np.append(words[inside >> 3] * 8 + (inside & 7), whole + np.flatnonzero(flat[whole:]))
+def _mark_runs(mask: np.ndarray, part: np.ndarray, values: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Sets the mask, which has an empty layer around `part`, where `part` holds one of the values.
+
+    Returns:
+        First voxel (flat index in the mask) and length of each run along I.
+    """
+    size, found = mask[0].size, [np.zeros(0, np.int64)]
+    edges = np.zeros(size, bool)
+    for k, layer in enumerate(part, start=1):  # one after the other, because a layer stays in the cache
+        inside = mask[k, 1:-1, 1:-1]
+        np.equal(layer, values[0], out=inside)
+        for value in values[1:]:
+            inside |= layer == value
+        flat = mask[k].reshape(-1)
+        np.not_equal(flat[1:], flat[:-1], out=edges[1:])
+        found.append(np.flatnonzero(edges) + k * size)
+    places = np.concatenate(found)
+    return places[::2], places[1::2] - places[::2]
 
 
 def occupied_box(array: np.ndarray) -> tuple[slice, slice, slice]:
