@@ -238,6 +238,13 @@ class SlicerHost:
         choose(combo, what)
         self.process_events()
 
+    def edit_segment(self, editor: Any, mask: Any, mode: str = "add", segment_id: str | None = None) -> None:
+        """One stroke of an effect of an embedded Segment Editor, see `editing.edit_segment`."""
+        from .editing import edit_segment
+
+        edit_segment(editor, mask, mode, segment_id)
+        self.process_events()
+
     # ---- the scene ----
 
     def close_scene(self) -> None:
