@@ -36,6 +36,7 @@ class LiverPlannerParameters:
         excludeCysts, excludeVessels: not functional liver, beside tumours.
         cutPlanes, cutSurface, cutFlipped, territoryBranches: what the remnant is cut by, for each `remnantMode`.
         sidesSegmentation, branchesSegmentation, differencesSegmentation: what the sections Measure and Compare show.
+        reportTitle, reportIdentity, reportSimulated, reportRemnant, reportComparison: what the page of a report says.
         comparedWith: the reference segmentation, or the model output (what a human has corrected).
         hd95Convention, nsdTolerance, compareBranches: as for `comparison.compare`.
     """
@@ -78,3 +79,8 @@ class LiverPlannerParameters:
     nsdTolerance: Annotated[float, Minimum(0)] = 2.0
     compareBranches: bool = True
     differencesSegmentation: vtkMRMLSegmentationNode
+    reportTitle: str = ""
+    reportIdentity: bool = False
+    reportSimulated: bool = False
+    reportRemnant: bool = True
+    reportComparison: bool = True
