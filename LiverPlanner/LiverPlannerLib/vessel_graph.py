@@ -75,7 +75,8 @@ def _radii(box: np.ndarray, grid: np.ndarray, side: np.ndarray) -> np.ndarray:
     """
     from edt import edt
 
-    distance = edt(box, anisotropy=tuple(side.tolist()), parallel=2)
+    # (Of a boolean array edt is three times slower, and two threads only wait for each other on one this small.)
+    distance = edt(box.view(np.uint8), anisotropy=tuple(side.tolist()), parallel=1)
     steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
     around = np.moveaxis(grid + steps, -1, 0)  # the mask is padded, so that no neighbor is outside
     return distance[tuple(around)].max(0)
