@@ -70,7 +70,10 @@ class SegmentSection(Section):
         return in_panel_words(scene_input.why_unusable(volume))
 
     def enter(self) -> None:
-        """The module is opened: models may have been installed meanwhile."""
+        """The module is opened: settings may have been changed, and models installed, meanwhile."""
+        from PreopReviewLib.panels import settings
+
+        settings.apply()
         self._fill_models()
         self.refresh()
 
@@ -131,7 +134,7 @@ class SegmentSection(Section):
         Raises:
             PreopError: why it cannot be started. The scene is then as it was.
         """
-        from PreopReviewLib.panels import dependencies
+        from PreopReviewLib.panels import dependencies, settings
 
         self._error = ""
         parameters = self.parameters
@@ -143,7 +146,7 @@ class SegmentSection(Section):
             "liver_model": parameters.model or None,
             "lesions": parameters.lesions,
             "structures": parameters.structures,
-            "device": parameters.device,
+            "device": settings.device(parameters.device),
         }
         folder = self.context.new_folder()
         request = {

@@ -98,9 +98,13 @@ class Context:
 
         Raises:
             JobBusy: another job runs.
+            PackagesMissing: the settings name an offline folder without packages.
         """
+        from PreopReviewLib.panels import settings
+
         self._abandoned = False
         try:
+            self.runner.extra_environment = settings.worker_environment()
             self.job = self.runner.start(
                 task,
                 parameters,

@@ -1,0 +1,225 @@
+"""Surfaces of a plan out of Slicer: models in the scene; STL, OBJ and glTF files, all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.errors import NothingFound, OutputError
+
+FORMATS = ("stl", "obj", "gltf")
+_ROOM = "Choose a folder with space and write permission"
+GLTF_AXES = ((-0.001, 0, 0), (0, 0, 0.001), (0, 0.001, 0))
+"""glTF is in metres, Y up, Z towards the viewer: patient left to the right, superior up, anterior to the viewer."""
+
+
+def export_surfaces(
+    segmentation: Any, folder: str | Path, formats: Sequence[str], keys: Sequence[str] | None = None
+) -> list[Path]:
+    """Writes the surfaces of segments as files; where one cannot be written, none is there afterwards.
+
+    STL and OBJ are one file a segment, in LPS mm as 3D Slicer writes and expects it; glTF is one file with all of
+    them in color, in metres, Y up. Files of the same name are replaced.
+
+    Args:
+        formats: of `FORMATS`.
+        keys: segment identifiers; None is all.
+
+    Returns:
+        The files.
+
+    Raises:
+        NothingFound: there is no segment, or all are empty.
+        OutputError: the folder cannot be written, or is full.
+    """
+    folder = Path(folder).expanduser()
+    surfaces = _surfaces(segmentation, keys)
+    try:
+        work = Path(tempfile.mkdtemp(prefix=".preopreview-", dir=folder))
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror})", _ROOM) from error
+    try:
+        names = _write_all(surfaces, work, formats, _file_name(segmentation.GetName()))
+        _put_in_place(work, folder, names)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror})", _ROOM) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return [folder / name for name in names]
+
+
+def _put_in_place(work: Path, folder: Path, names: Sequence[str]) -> None:
+    """Moves files into the folder; if one cannot be, those before it go and what they replaced comes back."""
+    old = Path(tempfile.mkdtemp(dir=work))
+    done: list[str] = []
+    try:
+        for name in names:
+            if (folder / name).exists():
+                (folder / name).rename(old / name)
+            done.append(name)
+            (work / name).rename(folder / name)
+    except OSError:
+        for name in done:
+            (folder / name).unlink(missing_ok=True)
+            if (old / name).exists():
+                (old / name).rename(folder / name)
+        raise
+
+
+def _surfaces(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str, Any, Any]]:
+    """(name, vtkSegment, vtkPolyData in RAS mm) of every segment that has a surface."""
+    import slicer
+    import vtk
+
+    from PreopReviewLib.scene.nodes import segment_keys
+
+    content = segmentation.GetSegmentation()
+    if content.GetNumberOfSegments() and not content.ContainsRepresentation("Closed surface"):
+        segmentation.CreateClosedSurfaceRepresentation()
+    found = []
+    for key in keys if keys is not None else segment_keys(segmentation):
+        surface = vtk.vtkPolyData()
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        logic.GetSegmentClosedSurfaceRepresentation(segmentation, key, surface, True)
+        if surface.GetNumberOfCells():
+            found.append((content.GetSegment(key).GetName(), content.GetSegment(key), surface))
+    if not found:
+        raise NothingFound(f"The segmentation {segmentation.GetName()} has no surface", "Segment the liver first")
+    return found
+
+
+def _file_name(words: str) -> str:
+    return re.sub(r"[^\w-]+", "_", words).strip("_") or "segment"
+
+
+def _write_all(surfaces: list[tuple[str, Any, Any]], work: Path, formats: Sequence[str], case: str) -> list[str]:
+    names: list[str] = []
+    for form in formats:
+        if form == "gltf":
+            _require_whole(_write_gltf(surfaces, work / f"{case}.gltf"))
+            names.append(f"{case}.gltf")
+            continue
+        for name, _segment, surface in surfaces:
+            own = _unused(f"{case}_{_file_name(name)}", form, names)
+            _require_whole(_write_lps(surface, work / own, form))
+            names.append(own)
+    return names
+
+
+def _unused(stem: str, form: str, names: Sequence[str]) -> str:
+    """Two segments of one name give two files."""
+    name, n = f"{stem}.{form}", 2
+    while name in names:
+        name, n = f"{stem}_{n}.{form}", n + 1
+    return name
+
+
+def _require_whole(path: Path) -> None:
+    """VTK's writers do not always say that the disk was full, so the end of every file is looked at.
+
+    Raises:
+        OutputError: it is not there, or cut off.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        raise OutputError(f"{path.name} cannot be written", _ROOM)
+    with path.open("rb") as file:
+        head = file.read(84)
+        file.seek(-min(path.stat().st_size, 16), 2)
+        tail = file.read()
+    if path.suffix == ".stl":
+        whole = path.stat().st_size == 84 + 50 * int.from_bytes(head[80:84], "little")
+    else:
+        whole = tail.rstrip().endswith(b"}") if path.suffix == ".gltf" else tail.endswith(b"\n")
+    if not whole:
+        raise OutputError(f"{path.name} was cut off", _ROOM)
+
+
+def _write_lps(surface: Any, path: Path, form: str) -> Path:
+    import vtk
+
+    moved = _moved(surface, ((-1, 0, 0), (0, -1, 0), (0, 0, 1)))
+    writer = vtk.vtkSTLWriter() if form == "stl" else vtk.vtkOBJWriter()
+    if form == "stl":
+        writer.SetFileTypeToBinary()
+        writer.SetHeader("PreopReview. SPACE=LPS")  # Slicer reads the coordinate system from here
+    writer.SetFileName(str(path))
+    writer.SetInputData(moved)
+    if not writer.Write():
+        raise OutputError(f"{path.name} cannot be written", _ROOM)
+    return path
+
+
+def _write_gltf(surfaces: list[tuple[str, Any, Any]], path: Path) -> Path:
+    import vtk
+
+    renderer = vtk.vtkRenderer()
+    for name, segment, surface in surfaces:
+        mapper = vtk.vtkPolyDataMapper()
+        mapper.SetInputData(_moved(surface, GLTF_AXES))
+        mapper.ScalarVisibilityOff()
+        actor = vtk.vtkActor()
+        actor.SetMapper(mapper)
+        actor.GetProperty().SetColor(segment.GetColor())
+        actor.GetProperty().SetOpacity(0.35 if name == "Liver" else 1.0)
+        with contextlib.suppress(AttributeError):  # older VTK has no names for actors
+            actor.SetObjectName(name)
+        renderer.AddActor(actor)
+    window = vtk.vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.AddRenderer(renderer)
+    exporter = vtk.vtkGLTFExporter()
+    exporter.SetFileName(str(path))
+    exporter.InlineDataOn()
+    exporter.SaveNormalOn()
+    exporter.SetRenderWindow(window)
+    exporter.Write()
+    return path
+
+
+def _moved(surface: Any, rows: Sequence[Sequence[float]]) -> Any:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    for r, row in enumerate(rows):
+        for c, value in enumerate(row):
+            matrix.SetElement(r, c, value)
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(matrix)
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(transform)
+    mover.SetInputData(surface)
+    mover.Update()
+    return mover.GetOutput()
+
+
+def export_models(segmentation: Any) -> int:
+    """Models of all segments in a folder of the subject hierarchy, beside the segmentation.
+
+    Returns:
+        how many.
+
+    Raises:
+        NothingFound: there is no surface.
+    """
+    import slicer
+
+    surfaces = _surfaces(segmentation, None)
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(segmentation)
+    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
+    folder = hierarchy.CreateFolderItem(parent, f"{segmentation.GetName()} models")
+    for name, segment, surface in surfaces:
+        model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", name)
+        model.SetAndObservePolyData(surface)
+        model.CreateDefaultDisplayNodes()
+        model.GetDisplayNode().SetColor(*segment.GetColor())
+        model.GetDisplayNode().SetOpacity(0.25 if name == "Liver" else 1.0)
+        own = hierarchy.GetItemByDataNode(model) or hierarchy.CreateItem(folder, model)
+        hierarchy.SetItemParent(own, folder)
+    segmentation.GetDisplayNode().SetVisibility3D(False)  # else both are drawn on top of each other
+    return len(surfaces)
