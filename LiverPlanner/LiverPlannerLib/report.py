@@ -39,6 +39,7 @@ class ReportInfo:
         models: by structure key, which model package gave it, e.g. ``kuleuven-liver 0.3.0``; or ``drawn``.
         warnings, notes: of the run that made the segmentation.
         still: a picture of the 3D view, for print and browsers without 3D.
+        corrected: structures that a person has changed since.
         made: when; now by default.
     """
 
@@ -49,6 +50,7 @@ class ReportInfo:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     still: Picture | None = None
+    corrected: frozenset[str] = frozenset()
     made: datetime.datetime | None = None
 
 
@@ -63,7 +65,10 @@ def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) ->
     sections = [
         three_d,
         Section("Slices", (planes, series)),
-        Section("Volumes", _given(tables.volumes(made, info.models), tables.lesions(made) if made.regions else None)),
+        Section(
+            "Volumes",
+            _given(tables.volumes(made, info.models, info.corrected), tables.lesions(made) if made.regions else None),
+        ),
         Section("Remnant", _given(tables.volumetry(made), *tables.resection(made))),
         Section("Margins", _given(tables.margins(made))),
         Section("Vessels and bile duct", _given(tables.trees(made), *pictures.trees(made))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from LiverPlannerLib.report_measures import Measures, structure_name
@@ -10,15 +10,16 @@ from LiverPlannerLib.structures import structure
 from PreopReviewLib.reports import Table
 
 
-def volumes(made: Measures, models: Mapping[str, str]) -> Table:
-    """Volume of every structure, its share of the liver, and what found it."""
+def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str] = ()) -> Table:
+    """Volume of every structure, its share of the liver, and what found it; `corrected`: what a person changed."""
     liver = made.volumes_ml["liver"]
     rows, colors = [], []
     for key, ml in made.volumes_ml.items():
         inside = key == "liver" or structure(key).parent == "liver"
         share = 100 * ml / liver if inside and liver else None
         name = structure(key).name + (" (with all that it contains)" if key == "liver" else "")
-        rows.append((name, ml, share, models.get(key, "not said")))
+        source = models.get(key, "not said" if key not in corrected else "drawn")
+        rows.append((name, ml, share, f"{source}, corrected by hand" if key in models and key in corrected else source))
         colors.append(structure(key).color)
     columns = ("Structure", "ml", "% of the liver", "Found by")
     return Table("volumes", "Volumes, by voxel counting", columns, tuple(rows), colors=tuple(colors))

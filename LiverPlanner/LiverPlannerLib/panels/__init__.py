@@ -8,7 +8,11 @@ def section_classes() -> list[type]:
 
     Order: Segment, Cysts, Correct, Measure, Compare, 3D, Ground truth, Report.
     """
+    from LiverPlannerLib.panels.compare import CompareSection
+    from LiverPlannerLib.panels.correct import CorrectSection
     from LiverPlannerLib.panels.cysts import CystsSection
+    from LiverPlannerLib.panels.measure import MeasureSection
+    from LiverPlannerLib.panels.report import ReportSection
     from LiverPlannerLib.panels.segment import SegmentSection
 
-    return [SegmentSection, CystsSection]
+    return [SegmentSection, CystsSection, CorrectSection, MeasureSection, CompareSection, ReportSection]
