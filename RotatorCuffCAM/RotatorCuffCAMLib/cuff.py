@@ -87,6 +87,8 @@ def examine(
     progress(0.8, "Mapping what speaks for the class")
     chosen = answer.class_index if options.class_index is None else options.class_index
     activation = activate(network, cube, chosen, options.method)
+    if chosen == 0:
+        warnings.append("the map is that of the class none: what speaks for no tear has no place; choose a tear class")
     if answer.class_index in (1, 2):
         warnings.append(
             f"a voxel of the map is {activation.voxel_mm:.1f} mm wide: too coarse to measure a tear below 1 cm"

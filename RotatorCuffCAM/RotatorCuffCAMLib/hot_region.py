@@ -1,0 +1,104 @@
+"""The part of an activation map that stands out: where, how much and how wide.
+
+A map's voxel is 5 to 6 mm wide, so these are the measures of a map, not of a tear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+from RotatorCuffCAMLib.activation import on_grid
+
+DISPLAY_VOXELS = 48
+"""Voxels along each edge of the grid on which a map is shown: about 2 mm, which linear interpolation fills well."""
+
+
+@dataclass(frozen=True)
+class HotRegion:
+    """Where a map is at least `share` of its maximum, connected to the maximum.
+
+    Attributes:
+        mask: uint8 on the map's grid.
+        share: of the maximum.
+        ml: volume.
+        extent_mm: width along the grid's axes I, J, K.
+        center_lps: centroid weighted by the map.
+        elsewhere_ml: what reaches the share without being connected.
+    """
+
+    mask: sitk.Image
+    share: float
+    ml: float
+    extent_mm: tuple[float, float, float]
+    center_lps: tuple[float, float, float]
+    elsewhere_ml: float
+
+
+def display_grid(cube: sitk.Image, voxels: int = DISPLAY_VOXELS) -> sitk.Image:
+    """An empty right-handed grid over the cube, for scenes: a left shoulder's cube is mirrored, this is not."""
+    direction = np.array(cube.GetDirection()).reshape(3, 3)
+    size, spacing = np.array(cube.GetSize()), np.array(cube.GetSpacing())
+    first = np.zeros(3)
+    if np.linalg.det(direction) < 0:
+        first[0] = size[0] - 1
+        direction[:, 0] *= -1
+    step = size * spacing / voxels
+    start = np.array(cube.GetOrigin()) + np.array(cube.GetDirection()).reshape(3, 3) @ (first * spacing)
+    # Both grids cover the same box, so their outer voxels' middles differ by half the difference of the spacings.
+    origin = start + direction @ ((step - spacing) / 2)
+    grid = sitk.Image([voxels] * 3, sitk.sitkFloat32)
+    grid.SetSpacing(step.tolist())
+    grid.SetDirection(direction.ravel().tolist())
+    grid.SetOrigin(origin.tolist())
+    return grid
+
+
+def percent_map(activation: sitk.Image, cube: sitk.Image) -> tuple[sitk.Image, float]:
+    """The positive part of a map in percent of its maximum on a right-handed grid, and the maximum."""
+    top = float(sitk.GetArrayViewFromImage(activation).max())
+    placed = on_grid(activation, display_grid(cube))
+    values = np.clip(sitk.GetArrayFromImage(placed), 0, None)
+    scaled = np.clip(values * (100 / top), 0, 100) if top > 0 else values
+    return images.image_like(scaled.astype(np.float32), placed), top
+
+
+def hot_region(percent: sitk.Image, share: float = 0.5) -> HotRegion | None:
+    """The region around the maximum; None where nothing is positive.
+
+    Args:
+        percent: as `percent_map` gives it.
+        share: of the maximum, above 0 to 1.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    import cc3d
+
+    if not 0 < share <= 1:
+        raise InputError(f"A share of {share} of the maximum is none", "Give more than 0, and 1 at most")
+    values = sitk.GetArrayFromImage(percent)
+    if not values.max() > 0:
+        return None
+    hot = values >= share * values.max()
+    parts = cc3d.connected_components(hot, connectivity=26)
+    peak = np.unravel_index(int(values.argmax()), values.shape)
+    own = parts == parts[peak]
+    where = np.argwhere(own)
+    spacing = images.spacing_kji(percent)
+    extent = ((where.max(0) - where.min(0) + 1) * spacing)[::-1]
+    middle = np.average(where, axis=0, weights=values[own])[::-1]
+    center = percent.TransformContinuousIndexToPhysicalPoint([float(v) for v in middle])
+    voxel = images.voxel_ml(percent)
+    return HotRegion(
+        images.image_like(own.astype(np.uint8), percent),
+        share,
+        float(own.sum() * voxel),
+        tuple(map(float, extent)),  # type: ignore[arg-type]
+        center,
+        float((hot & ~own).sum() * voxel),
+    )

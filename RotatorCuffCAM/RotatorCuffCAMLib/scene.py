@@ -1,0 +1,317 @@
+"""An answer in the scene: MRI, activation map as a volume with its colors, hot region, box, skin for context.
+
+The map is kept in percent of its maximum, in the MRI's frame and on a right-handed grid; the maximum itself is an
+attribute of its node, so that raw values are not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.scene import host, nodes, pictures
+from PreopReviewLib.scene.terminology import Term, TerminologyEntry, serialize
+from PreopReviewLib.scene.views import add_volume_rendering
+from RotatorCuffCAMLib.cuff import CuffResult
+from RotatorCuffCAMLib.hot_region import HotRegion, hot_region, percent_map
+from RotatorCuffCAMLib.localisation import DrawnBox
+from RotatorCuffCAMLib.scene_context import skin_surface, sphere_surface
+from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))
+THRESHOLD = 30.0
+"""Percent of the maximum below which nothing is shown at first."""
+
+COLORS = ((0.0, (0.10, 0.25, 0.95)), (45.0, (0.10, 0.85, 0.75)), (65.0, (0.20, 0.85, 0.20)),
+          (82.0, (0.98, 0.80, 0.10)), (100.0, (0.90, 0.08, 0.08)))  # fmt: skip
+"""Percent of the maximum and color: blue, green, red, as in the paper."""
+
+_SKIN, _BONE = (0.86, 0.72, 0.62), (0.93, 0.90, 0.80)
+
+
+@dataclass(frozen=True)
+class CuffScene:
+    """The nodes of one answer.
+
+    Attributes:
+        volume: the MRI.
+        activation: vtkMRMLScalarVolumeNode, percent of the maximum.
+        colors: vtkMRMLColorTableNode.
+        rendering: volume rendering display node of the activation.
+        hot: vtkMRMLSegmentationNode with the hot region; None for the class "none" and where nothing is positive.
+        region: its measures.
+        context: model nodes: skin, humeral head.
+        box: vtkMRMLMarkupsROINode, or None.
+        peak_ras: the middle of what is looked at, mm.
+    """
+
+    volume: Any
+    activation: Any
+    colors: Any
+    rendering: Any
+    hot: Any | None
+    region: HotRegion | None
+    context: tuple[Any, ...]
+    box: Any | None
+    peak_ras: tuple[float, float, float]
+
+
+def build_scene(
+    image: sitk.Image,
+    result: CuffResult,
+    title: str,
+    *,
+    volume: Any | None = None,
+    context: Mapping[str, sitk.Image] | None = None,
+    box: DrawnBox | None = None,
+    scene: Any | None = None,
+    on_cpu: bool = True,
+) -> CuffScene:
+    """Adds an answer to a scene.
+
+    Args:
+        image: the MRI.
+        result: of `cuff.examine`.
+        volume: its node, where it is in the scene already.
+        context: masks of bones by name, shown beside the skin, where somebody has drawn them.
+        box: around the tear, as a specialist drew it.
+        on_cpu: cast rays on the CPU.
+
+    Raises:
+        SceneUnavailable: there is neither Slicer nor slicer-core.
+    """
+    scene = scene or host.start()
+    if volume is None:
+        volume = nodes.add_volume(scene, image, title, pictures.gray_window(image, "MR"))
+    colors = color_table(scene)
+    activation, percent = add_activation(scene, result, colors)
+    # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
+    region = hot_region(percent) if result.activation.class_index > 0 else None
+    hot = add_hot_region(scene, region, volume) if region else None
+    rendering = add_volume_rendering(activation, on_cpu)
+    models = add_context(scene, image, result, context or {})
+    roi = add_box(scene, box) if box else None
+    add_legend(activation)
+    set_threshold(activation, THRESHOLD)
+    lps = region.center_lps if region else result.cube.center_lps
+    kept = [n for n in (volume, activation, hot, *models, roi) if n is not None]
+    nodes.put_in_study(scene, kept, title, "Rotator cuff")
+    return CuffScene(volume, activation, colors, rendering, hot, region, tuple(models), roi, (-lps[0], -lps[1], lps[2]))
+
+
+def color_table(scene: Any) -> Any:
+    """The table of our colors, 0 to 100; one for each scene."""
+    import vtk
+
+    found = scene.GetFirstNodeByName("RotatorCuffCAM activation")
+    if found is not None:
+        return found
+    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "RotatorCuffCAM activation")
+    node.SetTypeToUser()
+    node.SetNumberOfColors(256)
+    places, rgb = np.array([p for p, _ in COLORS]), np.array([c for _, c in COLORS])
+    for n in range(256):
+        percent = n / 255 * 100
+        color = [float(np.interp(percent, places, rgb[:, a])) for a in range(3)]
+        node.SetColor(n, f"{percent:.0f} %", *color, 1.0)
+        node.SetColorDefined(n, True)
+    table = node.GetLookupTable()
+    assert isinstance(table, vtk.vtkLookupTable)
+    table.SetRange(0, 100)
+    node.SetSaveWithScene(True)
+    storage = node.GetStorageNode() or scene.AddNewNodeByClass("vtkMRMLColorTableStorageNode")
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return node
+
+
+def add_activation(scene: Any, result: CuffResult, colors: Any) -> tuple[Any, sitk.Image]:
+    """The map's node, with what it is of, its unit and its colors; and its image."""
+    import slicer
+
+    percent, top = percent_map(result.activation.image, result.cube.image)
+    said = TEAR_CLASSES[result.activation.class_index]
+    node = nodes.add_volume(scene, percent, f"Activation map: {said.name}", (100.0, 50.0))
+    quantity, unit = slicer.vtkCodedEntry(), slicer.vtkCodedEntry()
+    quantity.SetValueSchemeMeaning("ACTIVATION", "99PREOP", "Class activation relative to its maximum")
+    unit.SetValueSchemeMeaning("%", "UCUM", "percent")
+    node.SetVoxelValueQuantity(quantity)
+    node.SetVoxelValueUnits(unit)
+    node.SetAttribute(MAXIMUM, f"{top:.9g}")
+    node.SetAttribute(CLASS, said.key)
+    node.SetAttribute(METHOD, result.activation.method)
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(colors.GetID())
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(100.0, 50.0)
+    display.SetInterpolate(1)
+    return node, percent
+
+
+def set_threshold(activation: Any, percent: float) -> None:
+    """Shows only what reaches so much of the maximum, in slices and in 3D.
+
+    Args:
+        percent: 0 to 100.
+    """
+    import slicer
+
+    percent = float(np.clip(percent, 0.5, 99.5))
+    display = activation.GetDisplayNode()
+    display.AutoThresholdOff()
+    display.SetThreshold(percent, 100.0)
+    display.ApplyThresholdOn()
+    logic = slicer.modules.volumerendering.logic()
+    rendering = logic.GetFirstVolumeRenderingDisplayNode(activation)
+    if rendering is not None:
+        _fill_property(rendering.GetVolumePropertyNode(), percent)
+
+
+def threshold_of(activation: Any) -> float:
+    """Percent of the maximum from which on a map is shown."""
+    display = activation.GetDisplayNode()
+    return float(display.GetLowerThreshold()) if display.GetApplyThreshold() else 0.0
+
+
+def _fill_property(node: Any, threshold: float) -> None:
+    """Heat: the colors of the table, and an opacity that rises from the threshold to the maximum."""
+    import vtk
+
+    color, opacity = vtk.vtkColorTransferFunction(), vtk.vtkPiecewiseFunction()
+    for percent, rgb in COLORS:
+        color.AddRGBPoint(percent, *rgb)
+    opacity.AddPoint(0.0, 0.0)
+    opacity.AddPoint(threshold - 0.4, 0.0)
+    for part, value in ((0.0, 0.03), (0.35, 0.10), (0.7, 0.38), (1.0, 0.85)):
+        opacity.AddPoint(threshold + part * (100.0 - threshold), value)
+    flat = vtk.vtkPiecewiseFunction()
+    flat.AddPoint(0.0, 1.0)
+    flat.AddPoint(100.0, 1.0)
+    node.SetColor(color)
+    node.SetScalarOpacity(opacity)
+    node.SetGradientOpacity(flat)
+    volume_property = node.GetVolumeProperty()
+    volume_property.SetInterpolationTypeToLinear()
+    volume_property.ShadeOff()
+    volume_property.SetScalarOpacityUnitDistance(3.0)
+    node.SetName("RotatorCuffCAM heat")
+
+
+def add_hot_region(scene: Any, region: HotRegion, volume: Any) -> Any:
+    """A segmentation with the hot region, named with its measures."""
+    width = " × ".join(f"{v:.0f}" for v in region.extent_mm)
+    name = f"Activation ≥ {region.share:.0%} of maximum: {region.ml:.1f} ml, {width} mm"
+    spec = nodes.SegmentSpec("hot-region", name, (0.95, 0.35, 0.10), (1,), _terminology(), 0.35)
+    node = nodes.add_segmentation(scene, region.mask, [spec], "Hot region")
+    nodes.make_surfaces(node, default=0.3)
+    display = node.GetDisplayNode()
+    display.SetVisibility3D(False)  # the volume rendering shows the same place, with its shades
+    display.SetOpacity2DFill(0.0)
+    display.SetSliceIntersectionThickness(2)
+    node.SetNodeReferenceID("RotatorCuffCAM.Volume", volume.GetID())
+    return node
+
+
+def _terminology() -> str:
+    finding = Term("SCT", "85756007", "Tissue")
+    region = Term("SCT", "16982005", "Shoulder region structure")
+    entry = TerminologyEntry("PreopReview", Term("SCT", "85756007", "Tissue"), finding, region=region)
+    return serialize(entry)
+
+
+def add_context(scene: Any, image: sitk.Image, result: CuffResult, bones: Mapping[str, sitk.Image]) -> list[Any]:
+    """Skin, and bones where they are known, else a sphere where the humeral head was found."""
+    from PreopReviewLib.scene.surfaces import surface_of_mask
+
+    made = [_model(scene, skin_surface(image), "Skin", _SKIN, 0.12)]
+    for name, mask in bones.items():
+        made.append(_model(scene, surface_of_mask(mask, 0.6), name, _BONE, 1.0))
+    if not bones and result.guess is not None:
+        center, radius = result.guess.center_lps, result.guess.radius_mm
+        made.append(_model(scene, sphere_surface(center, radius), "Humeral head (as found)", _BONE, 0.55))
+    return made
+
+
+def _model(scene: Any, surface: Any, name: str, color: tuple[float, float, float], opacity: float) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLModelNode", name)
+    node.SetAndObservePolyData(surface)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(*color)
+    display.SetOpacity(opacity)
+    display.SetVisibility2D(False)
+    display.SetAmbient(0.2)
+    display.SetDiffuse(0.8)
+    display.SetSpecular(0.1)
+    display.SetBackfaceCulling(opacity < 0.5)
+    return node
+
+
+def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:
+    """A markups ROI of a box that was drawn around the tear."""
+    import vtk
+
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
+    node.CreateDefaultDisplayNodes()
+    axes, center = np.array(box.axes, float), np.array(box.center_lps)
+    turned = np.diag([-1.0, -1.0, 1.0])
+    matrix = vtk.vtkMatrix4x4()
+    columns = turned @ axes
+    if np.linalg.det(columns) < 0:
+        columns[:, 0] *= -1
+    for r in range(3):
+        for c in range(3):
+            matrix.SetElement(r, c, columns[r, c])
+        matrix.SetElement(r, 3, (turned @ center)[r])
+    node.SetAndObserveObjectToNodeMatrix(matrix)
+    node.SetSize(*(2 * h for h in box.half_mm))
+    node.SetLocked(True)
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(1.0, 1.0, 1.0)
+    display.SetColor(1.0, 1.0, 1.0)
+    display.SetFillOpacity(0.0)
+    display.SetHandlesInteractive(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
+    return node
+
+
+def box_of(roi: Any) -> DrawnBox:
+    """The box of a markups ROI, in the patient's space."""
+    import vtk
+
+    matrix, size = vtk.vtkMatrix4x4(), roi.GetSize()
+    matrix.DeepCopy(roi.GetObjectToWorldMatrix())
+    numbers = np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(3)])
+    turned = np.diag([-1.0, -1.0, 1.0]) @ numbers
+    lengths = np.linalg.norm(turned[:, :3], axis=0)
+    axes = turned[:, :3] / lengths
+    half = [s * n / 2 for s, n in zip(size, lengths, strict=True)]
+    return DrawnBox(
+        tuple(map(float, turned[:, 3])),  # type: ignore[arg-type]
+        tuple(map(float, half)),  # type: ignore[arg-type]
+        tuple(tuple(map(float, row)) for row in axes),  # type: ignore[arg-type]
+    )
+
+
+def add_legend(activation: Any) -> Any:
+    """A color legend in percent."""
+    import slicer
+
+    logic = slicer.modules.colors.logic()
+    legend = logic.AddDefaultColorLegendDisplayNode(activation)
+    legend.SetTitleText("Activation\n(% of maximum)")
+    legend.SetLabelFormat("%.0f")
+    legend.SetNumberOfLabels(5)
+    return legend
+
+
+def activation_image(activation: Any) -> sitk.Image:
+    """The raw map of a node: percent times the maximum that it keeps."""
+    image = nodes.image_of_volume(activation)
+    top = float(activation.GetAttribute(MAXIMUM) or 100.0)
+    return images.image_like(images.array_of(image).astype(np.float32) * np.float32(top / 100), image)

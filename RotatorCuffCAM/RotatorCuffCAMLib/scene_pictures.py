@@ -1,0 +1,171 @@
+"""The picture of an answer: the activation map in 3D beside three slices through its hottest place, with legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from PreopReviewLib.errors import OutputError
+from PreopReviewLib.scene.views import SliceView, ThreeDView
+from RotatorCuffCAMLib.scene import COLORS, CuffScene, threshold_of
+
+_INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
+_DPI, _FONT = 100, "DejaVu Sans"
+TURNED = 40.0
+"""Degrees from before towards the side of the shoulder."""
+
+OVERLAY = 0.55
+"""Opacity of the map over the slices."""
+
+_SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
+
+
+def answer_picture(
+    made: CuffScene,
+    path: str | Path,
+    title: str,
+    lines: Sequence[str] = (),
+    footnote: str = "",
+    side: str = "R",
+    size: tuple[int, int] = (1800, 1180),
+    oversampling: int = 2,
+) -> Path:
+    """Draws the scene's map.
+
+    Args:
+        lines: under the title: class, probabilities, measures.
+        side: of the patient, ``R`` or ``L``: the picture is taken from before and beside it.
+        size: pixels.
+        oversampling: how much finer it is drawn; 1 is quick.
+
+    Raises:
+        NoRendering: pictures cannot be drawn here.
+        OutputError: the file cannot be written.
+    """
+    width, height = size
+    head, foot, gap = 132, 74, 10
+    tall = height - head - foot
+    small = (tall - 2 * gap) // 3
+    wide = width - round(1.25 * small) - gap
+    figure = _canvas(size)
+    pixels = three_d_pixels(made, side, (wide, tall), oversampling)
+    _put(figure, pixels, 0, head, size)
+    for row, plane in enumerate(("Coronal", "Sagittal", "Axial")):
+        panel = slice_pixels(made, plane, (width - wide - gap, small))
+        axes = _put(figure, panel, wide + gap, head + row * (small + gap), size)
+        _letters(axes, plane, (width - wide - gap, small))
+    figure.text(24 / width, 1 - 20 / height, title, size=20, weight="bold", color=_INK, va="top", family=_FONT)
+    words = "\n".join(lines)
+    figure.text(24 / width, 1 - 62 / height, words, size=12.5, color=_INK, va="top", family=_FONT, linespacing=1.4)
+    _color_bar(figure, size, threshold_of(made.activation), made.hot is not None, made.box is not None)
+    figure.text(1 - 20 / width, 22 / height, footnote, size=10, color=_GRAY, ha="right", va="center", family=_FONT)
+    return _save(figure, path)
+
+
+def three_d_pixels(made: CuffScene, side: str, size: tuple[int, int], oversampling: int = 2) -> np.ndarray:
+    """(height, width, 3): the map in 3D with skin and bones, from before and beside the shoulder."""
+    legend_hidden = _legend(made.activation)
+    with ThreeDView(made.activation.GetScene(), size, oversampling, (0.97, 0.98, 0.99)) as view:
+        if legend_hidden is not None:
+            legend_hidden.SetVisibility(False)
+        try:
+            # Peeling volumes as if they were surfaces would cast all rays once for each layer.
+            view.renderer.SetUseDepthPeelingForVolumes(0)
+            view.look_from("Anterior", azimuth=-TURNED if side == "R" else TURNED, elevation=20)
+            view.show_orientation_marker()
+            return view.array()
+        finally:
+            if legend_hidden is not None:
+                legend_hidden.SetVisibility(True)
+
+
+def _legend(activation: Any) -> Any:
+    import slicer
+
+    return slicer.modules.colors.logic().GetColorLegendDisplayNode(activation)
+
+
+def slice_pixels(made: CuffScene, plane: str, size: tuple[int, int], field_mm: float = 105.0) -> np.ndarray:
+    """(height, width, 3): the MRI with the map over it, through the middle of the hot region."""
+    legend = _legend(made.activation)
+    if legend is not None:
+        legend.SetVisibility(False)
+    try:
+        with SliceView(made.volume.GetScene(), plane, size) as view:  # type: ignore[arg-type]
+            composite = view.logic.GetSliceCompositeNode()
+            composite.SetForegroundVolumeID(made.activation.GetID())
+            composite.SetForegroundOpacity(OVERLAY)
+            view.show(made.volume, made.peak_ras, (field_mm * size[0] / size[1], field_mm))
+            return view.array()
+    finally:
+        if legend is not None:
+            legend.SetVisibility(True)
+
+
+def _canvas(size: tuple[int, int]) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor=_PAPER)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _put(figure: Any, pixels: np.ndarray, left: int, top: int, canvas: tuple[int, int]) -> Any:
+    height, width = pixels.shape[:2]
+    axes = figure.add_axes((left / canvas[0], 1 - (top + height) / canvas[1], width / canvas[0], height / canvas[1]))
+    axes.imshow(pixels, interpolation="nearest", extent=(0, width, height, 0), aspect="auto")
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def _letters(axes: Any, plane: str, size: tuple[int, int]) -> None:
+    width, height = size
+    axes.text(12, 12, plane, size=12, weight="bold", color="white", va="top", family=_FONT)
+    left, right, top, bottom = _SIDES[plane]
+    for letter, x, y in (
+        (left, 12, height / 2),
+        (right, width - 12, height / 2),
+        (top, width / 2, 12),
+        (bottom, width / 2, height - 12),
+    ):
+        axes.text(x, y, letter, size=12, weight="bold", color="#ffd65c", ha="center", va="center", family=_FONT)
+
+
+def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: bool, boxed: bool) -> None:
+    """The colors in percent, the threshold, and what the white box is."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    width, height = size
+    colors = LinearSegmentedColormap.from_list("heat", [(p / 100, c) for p, c in COLORS])
+    axes = figure.add_axes((24 / width, 34 / height, 420 / width, 16 / height))
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, aspect="auto", extent=(0, 100, 0, 1))
+    axes.axvspan(0, threshold, color="white", alpha=0.75, linewidth=0)
+    axes.set_yticks([])
+    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
+    axes.tick_params(labelsize=10, colors=_INK, length=3)
+    words = f"Activation, percent of its maximum (shown from {threshold:.0f} %)"
+    figure.text(24 / width, 58 / height, words, size=10.5, color=_INK, family=_FONT)
+    x = 490
+    entries = [((0.95, 0.35, 0.10), "outline: activation ≥ 50 %")] if outlined else []
+    entries += [((0.2, 0.2, 0.2), "box: the tear, as it was drawn")] if boxed else []
+    for color, text in entries:
+        frame = (x / width, 34 / height)
+        style = {"fill": False, "edgecolor": color, "linewidth": 2.2, "transform": figure.transFigure}
+        figure.add_artist(Rectangle(frame, 22 / width, 16 / height, **style))
+        figure.text((x + 32) / width, 42 / height, text, size=10.5, color=_INK, va="center", family=_FONT)
+        x += 300
+
+
+def _save(figure: Any, path: str | Path) -> Path:
+    path = Path(path)
+    try:
+        figure.savefig(path, dpi=_DPI, facecolor=figure.get_facecolor(), format="png")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "Choose a folder with space") from error
+    return path

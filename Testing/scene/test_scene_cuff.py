@@ -1,0 +1,143 @@
+"""An answer for a shoulder as a scene: map in the MRI's frame, colors, hot region, box, saved and reloaded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+torch = pytest.importorskip("torch")
+
+from PreopReviewLib import images  # noqa: E402
+from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
+from PreopReviewLib.scene import files, host, nodes  # noqa: E402
+from RotatorCuffCAMLib import scene as cuff_scene  # noqa: E402
+from RotatorCuffCAMLib.activation import ActivationMap, map_image  # noqa: E402
+from RotatorCuffCAMLib.classifier import Answer  # noqa: E402
+from RotatorCuffCAMLib.cuff import CuffResult  # noqa: E402
+from RotatorCuffCAMLib.head import HeadGuess  # noqa: E402
+from RotatorCuffCAMLib.hot_region import display_grid, hot_region, percent_map  # noqa: E402
+from RotatorCuffCAMLib.localisation import DrawnBox  # noqa: E402
+from RotatorCuffCAMLib.region import cut_cube  # noqa: E402
+
+
+@pytest.fixture(scope="module", params=["R", "L"])
+def planted(request):
+    """A phantom with a map whose hottest voxel is the one nearest to the planted tear."""
+    made = make_shoulder_phantom(3, 4, side=request.param, size=(64, 64, 20))
+    cube = cut_cube(made.image, made.head_center_lps, side=made.side)
+    values = np.full((16, 16, 16), -1.0)
+    empty = map_image(values, cube.image)
+    at = empty.TransformPhysicalPointToIndex(made.tear_center_lps)
+    values[at[2], at[1], at[0]] = 7.5
+    values[at[2], at[1], at[0] + 1] = 6.0
+    activation = ActivationMap(map_image(values, cube.image), 4, "exact", 0.0, float(empty.GetSpacing()[0]))
+    answer = Answer((0.1, 0.1, 0.1, 0.1, 0.6), 4, 0.9, (0.0,) * 5, None, 1)
+    guess = HeadGuess(made.head_center_lps, 24.0, 0.9)
+    return made, CuffResult(answer, activation, sitk.Image(), cube, guess, ())
+
+
+def test_the_display_grid_covers_the_cube_and_is_right_handed(planted):
+    _, result = planted
+    cube, grid = result.cube.image, display_grid(result.cube.image)
+    assert np.linalg.det(np.array(grid.GetDirection()).reshape(3, 3)) == pytest.approx(1)
+
+    def corners(image):
+        size = np.array(image.GetSize())
+        ends = [[(-0.5, n - 0.5)[b] for n, b in zip(size, bits, strict=True)] for bits in np.ndindex(2, 2, 2)]
+        points = [image.TransformContinuousIndexToPhysicalPoint([float(v) for v in p]) for p in ends]
+        return np.array(sorted(np.round(points, 4).tolist()))
+
+    np.testing.assert_allclose(corners(grid), corners(cube), atol=1e-3)
+
+
+def test_the_map_peaks_at_the_tear_on_every_grid(planted):
+    made, result = planted
+    percent, top = percent_map(result.activation.image, result.cube.image)
+    assert top == 7.5
+    region = hot_region(percent)
+    assert np.linalg.norm(np.subtract(region.center_lps, made.tear_center_lps)) < result.activation.voxel_mm
+    assert region.ml == pytest.approx(0.4, abs=0.35)
+    assert region.extent_mm[0] > region.extent_mm[1]  # two voxels along I, one along J
+    assert region.elsewhere_ml == 0
+
+
+def test_the_scene_holds_the_answer_and_comes_back_from_a_file(planted, scene, tmp_path):
+    made, result = planted
+    box = DrawnBox.around(*made.tear_corners_lps, margin_mm=2)
+    built = cuff_scene.build_scene(made.image, result, "Case 1", box=box, scene=scene)
+    cuff_scene.set_threshold(built.activation, 40)
+    assert built.activation.GetVoxelValueUnits().GetCodeValue() == "%"
+    assert np.linalg.det(_directions(built.activation)) > 0
+    np.testing.assert_allclose(
+        built.peak_ras, np.array(made.tear_center_lps) * [-1, -1, 1], atol=result.activation.voxel_mm
+    )
+    raw = cuff_scene.activation_image(built.activation)
+    assert images.array_of(raw).max() == pytest.approx(7.5, rel=0.35)  # the middle of a map voxel may lie between two
+    back = cuff_scene.box_of(built.box)
+    np.testing.assert_allclose(back.center_lps, box.center_lps, atol=1e-6)
+    np.testing.assert_allclose(back.half_mm, box.half_mm, atol=1e-6)
+    path = files.write_bundle(scene, tmp_path / "scene.mrb")
+    with host.fresh_scene() as again:
+        files.read_bundle(again, path)
+        _check_reloaded(again, built)
+
+
+def _check_reloaded(again, built):
+    node = again.GetFirstNodeByName(built.activation.GetName())
+    assert node.GetAttribute(cuff_scene.MAXIMUM) == "7.5"
+    assert node.GetAttribute(cuff_scene.CLASS) == "large"
+    assert node.GetVoxelValueUnits().GetCodeValue() == "%"
+    assert cuff_scene.threshold_of(node) == pytest.approx(40)
+    color = [0.0] * 4
+    node.GetDisplayNode().GetColorNode().GetColor(255, color)
+    assert color[:3] == pytest.approx(cuff_scene.COLORS[-1][1], abs=0.01)
+    opacity = again.GetFirstNodeByClass("vtkMRMLVolumePropertyNode").GetScalarOpacity()
+    assert opacity.GetValue(39) == 0
+    assert 0 < opacity.GetValue(60) < opacity.GetValue(100)
+    hot = again.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    (segment,) = nodes.read_segments(hot)
+    assert segment.name.startswith("Activation ≥ 50%")
+    assert sitk.GetArrayFromImage(segment.mask).any()
+    assert {m.GetName() for m in _of_class(again, "vtkMRMLModelNode")} >= {"Skin", "Humeral head (as found)"}
+    assert len(_of_class(again, "vtkMRMLColorLegendDisplayNode")) == 1
+    assert len(_of_class(again, "vtkMRMLMarkupsROINode")) == 1
+
+
+def _of_class(scene, name):
+    found = scene.GetNodesByClass(name)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+
+
+def _directions(volume):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return [[matrix.GetElement(r, c) for c in range(3)] for r in range(3)]
+
+
+def test_the_map_of_no_tear_outlines_nothing(planted, scene):
+    from dataclasses import replace
+
+    made, result = planted
+    none = replace(result, activation=replace(result.activation, class_index=0))
+    built = cuff_scene.build_scene(made.image, none, "Case 1", scene=scene)
+    assert built.hot is None
+    assert built.region is None
+
+
+def test_the_picture_shows_the_heat_at_the_tear(planted, scene, tmp_path, pictures_possible):
+    from RotatorCuffCAMLib.scene_pictures import answer_picture, slice_pixels
+
+    made, result = planted
+    box = DrawnBox.around(*made.tear_corners_lps, margin_mm=2)
+    built = cuff_scene.build_scene(made.image, result, "Case 1", box=box, scene=scene)
+    pixels = slice_pixels(built, "Coronal", (150, 150)).astype(int)
+    colored = pixels.max(2) - pixels.min(2) > 60
+    assert colored[60:90, 60:90].mean() > 3 * max(colored[:, :40].mean(), 0.01)  # the middle is the hottest place
+    path = answer_picture(
+        built, tmp_path / "a.png", "Case 1", ["Large"], side=made.side, size=(640, 480), oversampling=1
+    )
+    assert path.stat().st_size > 20_000
