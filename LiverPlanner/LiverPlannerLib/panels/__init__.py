@@ -14,5 +14,6 @@ def section_classes() -> list[type]:
     from LiverPlannerLib.panels.measure import MeasureSection
     from LiverPlannerLib.panels.report import ReportSection
     from LiverPlannerLib.panels.segment import SegmentSection
+    from LiverPlannerLib.panels.three_d import ThreeDSection
 
-    return [SegmentSection, CystsSection, CorrectSection, MeasureSection, CompareSection, ReportSection]
+    return [SegmentSection, CystsSection, CorrectSection, MeasureSection, CompareSection, ThreeDSection, ReportSection]

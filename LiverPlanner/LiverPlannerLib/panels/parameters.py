@@ -24,6 +24,7 @@ class LiverPlannerParameters:
         modelOutput: what the models gave, untouched.
         referenceSegmentation: what the plan is compared with.
         liverSource: whose liver is kept when a plan is made; none is the model's.
+        besideSegmentation: what the section 3D shows beside the plan.
         modality: auto is guessed from DICOM or the intensities.
         model: of the liver; empty is the default one.
         lesions: look for lesions with the lesion network.
@@ -46,6 +47,7 @@ class LiverPlannerParameters:
     modelOutput: vtkMRMLSegmentationNode
     referenceSegmentation: vtkMRMLSegmentationNode
     liverSource: vtkMRMLSegmentationNode
+    besideSegmentation: vtkMRMLSegmentationNode
     modality: Annotated[str, Choice(["auto", "CT", "MR"])] = "auto"
     model: str = ""
     device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"
