@@ -25,7 +25,7 @@ from PreopReviewLib.scene.surfaces import surface_of_mask
 
 VOLUME_COLUMNS = (
     Column("measure", "Measure", "text"),
-    Column("value", "Value", "number", 1),
+    Column("value", "Value", "number", None),
     Column("unit", "Unit", "text"),
     Column("how", "How", "text"),
 )

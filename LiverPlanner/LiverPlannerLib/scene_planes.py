@@ -16,9 +16,9 @@ from LiverPlannerLib.scene_segments import Grid
 from PreopReviewLib.errors import InputError
 
 PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
-REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.80, 0.55, 0.50)
-RIGHT = (1.0, 0.0, 0.0)
-"""RAS: a new plane takes the patient's right side, as most resections do."""
+REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
+RIGHT = (0.906, -0.423, 0.0)
+"""RAS: a new plane takes the patient's right side, turned from sagittal about as the line of Cantlie runs."""
 
 
 def add_plane(

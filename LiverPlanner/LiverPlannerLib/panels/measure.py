@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -41,11 +42,30 @@ class MeasureSection(Section):
         self.live.users.append(lambda: self.open)
         self.live.observers.append(lambda _keys: self.refresh())
         self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
-        self.ui.tabs.connect("currentChanged(int)", lambda *_args: self.refresh())
         self.ui.copyButton.connect("clicked(bool)", lambda *_args: self.copy())
         self.ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
         for page in self.pages:
             page.connect()
+        self.tabs = self._make_tabs()
+        self._on_tab()
+
+    def _make_tabs(self) -> Any:
+        """A bar above the pages. A QTabWidget would always be as high as its highest page."""
+        bar = qt.QTabBar()
+        bar.name = "tabBar"
+        bar.setExpanding(False)
+        for words in (_("Volumes"), _("Remnant"), _("Margins"), _("Branches"), _("Radiomics")):
+            bar.addTab(words)
+        self.ui.tabsFrame.layout().insertWidget(0, bar)
+        bar.connect("currentChanged(int)", lambda *_args: self._on_tab())
+        return bar
+
+    def _on_tab(self) -> None:
+        ui = self.ui
+        pages = (ui.volumesPage, ui.remnantPage, ui.marginsPage, ui.branchesPage, ui.radiomicsPage)
+        for index, page in enumerate(pages):
+            page.visible = index == self.tabs.currentIndex
+        self.refresh()
 
     @property
     def open(self) -> bool:
@@ -55,7 +75,7 @@ class MeasureSection(Section):
     @property
     def page(self) -> Page:
         """The tab that is shown."""
-        return self.pages[self.ui.tabs.currentIndex]
+        return self.pages[self.tabs.currentIndex]
 
     def refresh(self) -> None:
         """Measures what is out of date in the tab that is shown."""

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("fate", "Fate", "text", help="What the cut of the tab Remnant does to it."),
     Column("margin_mm", "To the cut (mm)", "number", 1, "0 where the cut goes through it."),
     *(
-        Column(f"to_{key}_mm", f"To {structure(key).name.lower()} (mm)", "number", 1, "0 where they touch.")
+        Column(f"to_{key}_mm", f"{structure(key).name} (mm)", "number", 1, "Shortest distance; 0 where they touch.")
         for key in NEIGHBORS
     ),
     *(Column(f"contact_{key}_mm2", f"Contact {structure(key).name.lower()} (mm²)", "number", 0) for key in NEIGHBORS),

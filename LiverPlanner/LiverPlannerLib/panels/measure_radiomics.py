@@ -15,6 +15,8 @@ from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.run_button import RunButton
 
+CHOICES = ("lesions", "all")
+
 
 class RadiomicsPage(Page):
     """Computed in the worker by MIRP, which is an optional package."""
@@ -25,6 +27,9 @@ class RadiomicsPage(Page):
     def connect(self) -> None:
         """Connects the button."""
         ui = self.ui
+        ui.radiomicsComboBox.addItem(_("Tumours and cysts"), CHOICES[0])
+        ui.radiomicsComboBox.addItem(_("All structures"), CHOICES[1])
+        ui.radiomicsComboBox.connect("activated(int)", lambda *_args: self.section.refresh())
         self.run = RunButton(
             self.context, ui.radiomicsButton, ui.radiomicsProgressBar, ui.radiomicsProgressLabel, self.measure
         )
@@ -33,6 +38,8 @@ class RadiomicsPage(Page):
         """Says why features cannot be computed, e.g. where the package is not installed."""
         if not why and self._volume() is None:
             why = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
+        if not why and not self._keys():
+            why = _("There is no tumour and no cyst in the plan. Choose all structures.")
         if not why:
             from LiverPlannerLib.radiomics import require_library
 
@@ -46,6 +53,13 @@ class RadiomicsPage(Page):
     def _volume(self) -> Any | None:
         plan = self.parameters.segmentation
         return (scene_plan.volume_of(plan) if plan is not None else None) or self.parameters.inputVolume
+
+    def _keys(self) -> list[str]:
+        plan = self.live.measures.plan
+        found = [key for key in plan.keys if plan.mask(key).count]
+        if self.ui.radiomicsComboBox.currentData == "all":
+            return found
+        return [key for key in found if key in ("tumour", "cyst")]
 
     def measure(self) -> None:
         """Starts the job.
@@ -64,6 +78,7 @@ class RadiomicsPage(Page):
         request = {
             "image": save_image(image, folder, "image"),
             "labels": save_image(labels, folder, "labels"),
+            "structures": self._keys(),
             "modality": scene_input.guess_modality(volume) if modality == "auto" else modality,
         }
         self.context.run_job(

@@ -14,17 +14,12 @@ from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection import Resection, resect_by_remnant
+from LiverPlannerLib.scene_measures import VOLUME_COLUMNS
 from LiverPlannerLib.scene_planes import show_sides
-from LiverPlannerLib.scene_tables import Column, place_beside
+from LiverPlannerLib.scene_tables import place_beside
 from LiverPlannerLib.volumetry import Volumetry
 from PreopReviewLib.panels.run_button import RunButton
 
-COLUMNS = (
-    Column("measure", "Measure", "text"),
-    Column("value", "Value", "number", 1),
-    Column("unit", "Unit", "text"),
-    Column("how", "How", "text"),
-)
 MODES = ("planes", "surface", "territory")
 
 
@@ -79,7 +74,7 @@ class RemnantPage(Page):
         inputs = self.section.volumes.inputs()
         if not why and self.cut is not None and not self.stale and inputs != self._inputs:
             self.show_cut(self.cut, self.revision)
-        fill_table(self.ui.remnantTable, COLUMNS, self.rows)
+        fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.ui.sidesCheckBox.enabled = self.cut is not None
         tooltip = _("Shows both sides of the cut as segments, in slices and in 3D.")
         self.ui.sidesCheckBox.toolTip = tooltip if self.cut is not None else _("Cut the liver first.")
@@ -121,13 +116,13 @@ class RemnantPage(Page):
     def show_cut(self, cut: Resection, revision: int) -> None:
         """Numbers, table and sides of a cut."""
         volumes = self.section.volumes
-        self.cut, self.revision, self.columns, self._inputs = cut, revision, COLUMNS, volumes.inputs()
+        self.cut, self.revision, self.columns, self._inputs = cut, revision, VOLUME_COLUMNS, volumes.inputs()
         result = volumes.measure(cut.remnant)
         self.rows = remnant_rows(cut, result)
         self.notes = [*cut.notes, *volumes.said(result)]
         r = result.remnant
         self.say(live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumour_ml))
-        fill_table(self.ui.remnantTable, COLUMNS, self.rows)
+        fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.write_node()
         self.show_sides()
         self.section.show_export()
@@ -136,7 +131,7 @@ class RemnantPage(Page):
         """There is no cut, or not yet."""
         self.forget_cut()
         self.say(why)
-        fill_table(self.ui.remnantTable, COLUMNS, [])
+        fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], [])
 
     def forget_cut(self) -> None:
         """The last cut is of no use any more."""
@@ -169,14 +164,17 @@ def live_words(
     remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumour_ml: float
 ) -> str:
     """The remnant in one look, as rich text."""
-    parts = [_("of functional liver remain, <b>{ml:.0f} ml</b> are taken").format(ml=resected_ml)]
-    share = f"<b>{100 * to_functional:.0f} %</b> " if to_functional is not None else ""
+    stays = []
+    if to_functional is not None:
+        stays.append(_("<b>{percent:.0f} %</b> of the functional liver").format(percent=100 * to_functional))
     if to_weight is not None:
-        parts.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
+        stays.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
+    goes = [_("{ml:.0f} ml taken").format(ml=resected_ml)]
     if tumour_ml > 0:
-        parts.append(_("<b>{ml:.1f} ml of tumour stay</b>").format(ml=tumour_ml))
-    large = f"<span style='font-size: x-large;'><b>{remnant_ml:.0f} ml</b></span>"
-    return f"{large} · {share}{' · '.join(parts)}"
+        goes.append(_("<b>{ml:.1f} ml of tumour stay</b>").format(ml=tumour_ml))
+    large = _("{ml:.0f} ml remain").format(ml=remnant_ml)
+    first = f"<span style='font-size: x-large;'><b>{large}</b></span>"
+    return f"{first}<br>{' · '.join(stays)}<br>{' · '.join(goes)}"
 
 
 def remnant_rows(cut: Resection, result: Volumetry) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class VolumesPage(Page):
         self.ui.bsaComboBox.setCurrentIndex([key for key, _word in BSA].index(self.parameters.bsaFormula))
         if why:
             self.forget()
-            fill_table(self.ui.volumesTable, VOLUME_COLUMNS, [])
+            fill_table(self.ui.volumesTable, VOLUME_COLUMNS[:3], [])
             return
         signature = (self.live.revision, *self.inputs())
         if signature == self._shown:
@@ -52,7 +52,7 @@ class VolumesPage(Page):
         except PreopError as error:
             self.rows, self.notes = [], [str(error)]
         colors = {s.name: s.color for s in STRUCTURES}
-        fill_table(self.ui.volumesTable, self.columns, self.rows, lambda row: colors.get(row["measure"]))
+        fill_table(self.ui.volumesTable, VOLUME_COLUMNS[:3], self.rows, lambda row: colors.get(row["measure"]))
         self.write_node()
 
     def inputs(self) -> tuple[Any, ...]:

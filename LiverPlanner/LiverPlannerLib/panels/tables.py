@@ -39,11 +39,14 @@ def fill_table(
             head.setToolTip(_(column.help) if column.help else "")
             widget.setHorizontalHeaderItem(c, head)
             for r, row in enumerate(rows):
-                widget.setItem(r, c, _item(column, row, column.key == checkable))
+                item = _item(column, row, column.key == checkable)
+                item.setToolTip(str(row.get("how") or row.get("reason") or item.toolTip()))
+                widget.setItem(r, c, item)
         if color_of is not None:
             for r, row in enumerate(rows):
                 _add_square(widget.item(r, 0), color_of(row))
         widget.resizeColumnsToContents()
+        _stretch(widget, len(columns))
         widget.visible = bool(rows)
         _fit_height(widget, len(rows))
         if 0 <= chosen < len(rows):
@@ -70,11 +73,21 @@ def _add_square(item: Any, color: tuple[float, float, float] | None) -> None:
         item.setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
 
 
+def _stretch(widget: Any, columns: int) -> None:
+    """Where there are few columns, the first one takes the room that is left."""
+    few, header = columns <= 3, widget.horizontalHeader()
+    header.setStretchLastSection(not few)
+    if columns:
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
+
+
 def _fit_height(widget: Any, rows: int) -> None:
+    line = widget.fontMetrics().height() + 6
+    widget.verticalHeader().setMinimumSectionSize(line)
+    widget.verticalHeader().setDefaultSectionSize(line)
+    head = widget.fontMetrics().height() + 8
     shown = min(rows, MOST_ROWS)
-    line = widget.verticalHeader().defaultSectionSize
-    head = widget.horizontalHeader().height
-    widget.setFixedHeight(int(head + shown * line + 2 * widget.frameWidth + 14))
+    widget.setFixedHeight(int(head + shown * line + 2 * widget.frameWidth + 16))
 
 
 def copy_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
