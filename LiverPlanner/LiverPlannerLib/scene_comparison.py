@@ -35,8 +35,8 @@ COLUMNS = (
     Column("nsd_tolerance_mm", "NSD at (mm)", "number", 1),
 )
 STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
-MISSED_COLOR, EXTRA_COLOR = (0.15, 0.45, 0.90), (0.95, 0.50, 0.05)
-"""Blue and orange: told apart with any color vision."""
+MISSED_COLOR, EXTRA_COLOR = (0.88, 0.10, 0.10), (0.70, 0.98, 0.15)
+"""Red and bright lime: no structure's colors, and so unlike in brightness that any color vision tells them apart."""
 
 
 class Pair:

@@ -33,8 +33,8 @@ CHANGE_COLUMNS = (
     Column("structure", "Structure", "text"),
     Column("now_ml", "Now (ml)", "number", 1),
     Column("model_ml", "Model (ml)", "number", 1, "In the untouched output of the model."),
-    Column("added_ml", "Added (ml)", "number", 2, "In the plan and not in the model output."),
-    Column("removed_ml", "Removed (ml)", "number", 2, "In the model output and not in the plan."),
+    Column("added_ml", "+ ml", "number", 2, "Added: in the plan and not in the model output."),
+    Column("removed_ml", "− ml", "number", 2, "Removed: in the model output and not in the plan."),
     Column("dsc", "DSC", "number", 3, "Dice of plan and model output: 1 is untouched."),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -13,6 +14,8 @@ from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
 from LiverPlannerLib.scene_comparison import (
     COLUMNS,
+    EXTRA_COLOR,
+    MISSED_COLOR,
     Pair,
     choose_differences,
     comparison_rows,
@@ -30,6 +33,11 @@ from PreopReviewLib.panels.section import Section, enable
 WITH = ("reference", "model")
 NOTES = "PreopReview.Notes"
 """Attribute of the table node that keeps what must be read with it."""
+_CONVENTION_WORDS = {
+    "max-of-two": _("larger of both directions (as MONAI)"),
+    "pooled": _("both directions together (as medpy)"),
+    "area-weighted": _("weighted by area (as DeepMind)"),
+}
 _KEY_OF = {s.name: s.key for s in STRUCTURES}
 _COLOR_OF = {s.name: s.color for s in STRUCTURES}
 
@@ -58,8 +66,13 @@ class CompareSection(Section):
             WITH, (_("a second segmentation"), _("the model output: what was corrected")), strict=True
         ):
             ui.withComboBox.addItem(words, key)
-        for name in CONVENTIONS:
-            ui.conventionComboBox.addItem(f"{name}: {DESCRIPTIONS[name]}", name)
+        for index, name in enumerate(CONVENTIONS):
+            ui.conventionComboBox.addItem(_CONVENTION_WORDS[name], name)
+            ui.conventionComboBox.setItemData(index, f"{name}: {DESCRIPTIONS[name]}", qt.Qt.ToolTipRole)
+        for box, color in ((ui.missedCheckBox, MISSED_COLOR), (ui.extraCheckBox, EXTRA_COLOR)):
+            square = qt.QPixmap(12, 12)
+            square.fill(qt.QColor.fromRgbF(*color))
+            box.setIcon(qt.QIcon(square))
         self.run = RunButton(
             self.context, ui.compareButton, ui.compareProgressBar, ui.compareProgressLabel, self.compare
         )
@@ -130,8 +143,8 @@ class CompareSection(Section):
         enable(ui.saveButton, why, _("Saves the table, with its notes, to a file."))
         node = self.parameters.differencesSegmentation
         why = "" if node is not None else _("Compare first.")
-        enable(ui.missedCheckBox, why, _("What the other segmentation has and the plan has not, in blue."))
-        enable(ui.extraCheckBox, why, _("What the plan has and the other segmentation has not, in orange."))
+        enable(ui.missedCheckBox, why, _("What the other segmentation has and the plan has not, in red."))
+        enable(ui.extraCheckBox, why, _("What the plan has and the other segmentation has not, in lime."))
 
     def _forget(self) -> None:
         self.rows, self.notes, self._of, self._summary = [], [], None, ""
