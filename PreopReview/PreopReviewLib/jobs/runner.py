@@ -18,6 +18,8 @@ from PreopReviewLib.jobs.protocol import SCRATCH, Message, encode
 from PreopReviewLib.jobs.python import environment, find_python, log_folder
 from PreopReviewLib.progress import Progress, silent
 
+TRIES = 4
+"""Workers tried for a job that none has accepted."""
 State = Literal["running", "finished", "failed", "cancelled"]
 
 
@@ -94,6 +96,7 @@ class JobRunner:
         self._job: Job | None = None
         self._worker: WorkerProcess | None = None
         self._accepted = self._fresh = False
+        self._tries = 0
         self._deadline: float | None = None  # for the start of the worker
         self._kill_at: float | None = None  # for the end of a cancelled job
         self._cancelling = False
@@ -137,7 +140,7 @@ class JobRunner:
         job = Job(next(self._numbers), task, dict(parameters), Path(folder).absolute(), *callbacks)
         encode(_request(job))
         job._request_cancel = lambda: self._cancel(job)
-        self._job, self._cancelling, self._kill_at = job, False, None
+        self._job, self._cancelling, self._kill_at, self._tries = job, False, None, 0
         self._submit(job)
         return job
 
@@ -184,6 +187,7 @@ class JobRunner:
 
     def _submit(self, job: Job) -> None:
         self._accepted, self._unstartable = False, None
+        self._tries += 1
         wanted = environment(self.extra_environment)
         if self._worker is not None and self._worker.environment != wanted:
             self._worker.kill()  # the settings have changed
@@ -245,7 +249,7 @@ class JobRunner:
         worker.discard(job.folder / SCRATCH)
         if self._cancelling:
             self._finish(job, "cancelled", job.on_cancelled)
-        elif not self._accepted and not self._fresh:
+        elif not self._accepted and (not self._fresh or code == 0) and self._tries < TRIES:
             self._submit(job)  # it had just gone idle: the job never reached it
         elif not worker.ready and code != -9:
             why = worker.last_words() or f"exit code {code}"

@@ -99,10 +99,24 @@ class Inbox:
     """Reads requests in a thread: jobs are queued, a cancellation is carried out at once, the end ends us."""
 
     def __init__(self, channel: Channel, own_group: bool) -> None:
-        self.jobs: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lock, self._open = threading.Lock(), True
         self._channel, self._own_group = channel, own_group
         self._tokens: dict[int, CancelToken] = {}
         threading.Thread(target=self._read, daemon=True, name="requests").start()
+
+    def next_job(self, seconds: float) -> Message | None:
+        """The next request; None, and no later one is accepted, if none has come in time."""
+        with contextlib.suppress(queue.Empty):
+            return self._jobs.get(timeout=seconds)
+        with self._lock:
+            self._open = not self._jobs.empty()  # what was accepted in the meantime is done
+            return self._jobs.get() if self._open else None
+
+    def close(self) -> None:
+        """Accepts no more."""
+        with self._lock:
+            self._open = False
 
     def token(self, number: int) -> CancelToken:
         return self._tokens.setdefault(number, CancelToken())
@@ -116,8 +130,10 @@ class Inbox:
             if message is None:
                 continue
             if message["type"] == "run":
-                self._channel.send({"type": "accepted", "id": message["id"]})
-                self.jobs.put(message)
+                with self._lock:
+                    if self._open:
+                        self._channel.send({"type": "accepted", "id": message["id"]})
+                        self._jobs.put(message)
             elif message["type"] == "cancel":
                 self.token(message["id"]).cancel()
         end_tree(self._own_group)  # whoever started us is gone or wants us gone
@@ -196,11 +212,7 @@ def main() -> int:
     channel = Channel()
     inbox = Inbox(channel, options.own_group)
     channel.send({"type": "ready", "pid": os.getpid()})
-    while True:
-        try:
-            request = inbox.jobs.get(timeout=options.idle)
-        except queue.Empty:
-            return 0
+    while request := inbox.next_job(options.idle):
         number = request["id"]
         progress = Reporter(channel, number)
         message = work(request, inbox.token(number), progress)
@@ -208,9 +220,13 @@ def main() -> int:
         inbox.forget(number)
         if message["type"] == "failed":
             free_memory()
+        poisoned = message.get("poisoned", False)
+        if poisoned:
+            inbox.close()  # the next job gets a new process
         channel.send({**message, "id": number})
-        if message.get("poisoned"):
-            return 0  # the next job gets a new process
+        if poisoned:
+            break
+    return 0
 
 
 if __name__ == "__main__":
