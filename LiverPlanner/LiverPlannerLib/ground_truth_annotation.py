@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -140,14 +141,26 @@ class Annotation:
             raise GeometryError(
                 f"The labels of {name} are not on the grid of its image", "Draw on the image itself, or resample them"
             )
-        path = images.write_image(sitk.Cast(labels, sitk.sitkUInt8), self.work.label_path(name, self.annotator))
-        present = set(np.unique(images.array_of(labels)).tolist())
+        path = images.write_image(sitk.Cast(labels, sitk.sitkUInt8), self.label_path(name))
+        values = set(np.unique(images.array_of(labels)).tolist())
+        self.note_labels(name, [key for key in self.work.structures if structure(key).label in values])
+        return path
+
+    def label_path(self, name: str) -> Path:
+        """Where the labels of a case lie, or would."""
+        return self.work.label_path(name, self.annotator)
+
+    def note_labels(self, name: str, drawn: Collection[str]) -> None:
+        """Labels of a case were written by somebody else, e.g. the worker process.
+
+        Args:
+            drawn: structures with voxels; those that were to do, or said to be absent, are in progress now.
+        """
         status = self.state(name).status
         for key in self.work.structures:
-            if structure(key).label in present and status[key] in ("to do", "absent"):
+            if key in drawn and status[key] in ("to do", "absent"):
                 status[key] = "in progress"
         self._save(name)
-        return path
 
     def next_case(self, after: str | None = None) -> Case | None:
         """The next case that is not finished, after that one and then from the start; None if all are."""

@@ -11,9 +11,19 @@ def section_classes() -> list[type]:
     from LiverPlannerLib.panels.compare import CompareSection
     from LiverPlannerLib.panels.correct import CorrectSection
     from LiverPlannerLib.panels.cysts import CystsSection
+    from LiverPlannerLib.panels.ground_truth import GroundTruthSection
     from LiverPlannerLib.panels.measure import MeasureSection
     from LiverPlannerLib.panels.report import ReportSection
     from LiverPlannerLib.panels.segment import SegmentSection
     from LiverPlannerLib.panels.three_d import ThreeDSection
 
-    return [SegmentSection, CystsSection, CorrectSection, MeasureSection, CompareSection, ThreeDSection, ReportSection]
+    return [
+        SegmentSection,
+        CystsSection,
+        CorrectSection,
+        MeasureSection,
+        CompareSection,
+        ThreeDSection,
+        GroundTruthSection,
+        ReportSection,
+    ]

@@ -59,6 +59,9 @@ class ReportSection(Section):
         why = "" if parameters.referenceSegmentation is not None else _("Choose one first, in the section Compare.")
         enable(ui.comparisonCheckBox, why, _("The plan against the second segmentation of the section Compare."))
         simulated = scene_report.is_simulated(parameters.inputVolume)
+        blocked = ui.simulatedCheckBox.blockSignals(True)
+        ui.simulatedCheckBox.checked = simulated or parameters.reportSimulated
+        ui.simulatedCheckBox.blockSignals(blocked)
         ui.simulatedCheckBox.enabled = not simulated
         ui.simulatedCheckBox.toolTip = (
             _("The volume is marked as simulated, and the page will say so.")

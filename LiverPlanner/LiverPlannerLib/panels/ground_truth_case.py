@@ -1,0 +1,312 @@
+"""The case that is open: status, comment and time; what is drawn is saved as one goes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from LiverPlannerLib import scene_ground_truth as in_scene
+from LiverPlannerLib.exchange import load_image
+from LiverPlannerLib.ground_truth_annotation import STATUSES
+from LiverPlannerLib.structures import structure
+from PreopReviewLib.errors import InputError, PreopError
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.panels.ground_truth import GroundTruthSection
+
+IDLE_SECONDS = 120
+"""A pause longer than this, without drawing or scrolling, is no time spent on the case."""
+SAVE_SECONDS = 20
+"""After the last stroke of an edit so long, the labels are saved."""
+_EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved")
+
+
+class OpenCase:
+    """At most one case at a time; its nodes say in the scene which one they are.
+
+    Attributes:
+        name: of the case; empty if none is open.
+        dirty: whether something was drawn since it was saved.
+    """
+
+    def __init__(self, section: GroundTruthSection) -> None:
+        self.section, self.ui, self.context = section, section.ui, section.context
+        self.name = ""
+        self.dirty = False
+        self._boxes: dict[str, Any] = {}
+        self._observed: list[tuple[Any, int]] = []
+        self._active_until = self._counted_to = 0.0
+        self._seconds = 0.0
+        self._save_timer = _timer(SAVE_SECONDS * 1000, True, self._autosave)
+        self._clock = _timer(1000, False, self._tick)
+
+    def connect(self) -> None:
+        """Connects the widgets of the case."""
+        ui = self.ui
+        ui.caseWidget.visible = False
+        ui.commentEdit.connect("editingFinished()", lambda: self._change(self._comment))
+        ui.unusableCheckBox.connect("toggled(bool)", lambda on: self._change(lambda: self._unusable(on)))
+        ui.saveButton.connect("clicked(bool)", lambda *_args: self._change(self.save))
+
+    @property
+    def nodes(self) -> in_scene.CaseNodes | None:
+        """The nodes of the case, as the parameters name them; None where they are gone or others."""
+        parameters = self.section.parameters
+        if parameters is None or not self.name:
+            return None
+        volume, drawn = parameters.inputVolume, parameters.segmentation
+        ours = in_scene.case_of(volume) == self.name == in_scene.case_of(drawn)
+        return in_scene.CaseNodes(volume, drawn) if ours else None
+
+    # ---- showing ----
+
+    def refresh(self) -> None:
+        """Shows the case, or nothing."""
+        ui, mine = self.ui, self.section.mine
+        nodes = self.nodes if mine is not None else None
+        ui.caseWidget.visible = nodes is not None
+        if nodes is None:
+            self._forget()
+            return
+        state = mine.state(self.name)
+        self._make_boxes()
+        for key, box in self._boxes.items():
+            box.setCurrentIndex(STATUSES.index(state.status[key]))
+        ui.caseLabel.text = f"<b>{self.name}</b>"
+        if not ui.commentEdit.hasFocus():
+            ui.commentEdit.text = state.unusable or state.comment
+        blocked = ui.unusableCheckBox.blockSignals(True)
+        ui.unusableCheckBox.checked = bool(state.unusable)
+        ui.unusableCheckBox.blockSignals(blocked)
+        ui.saveButton.enabled = self.dirty
+        ui.saveButton.toolTip = (
+            _("Saves now what was drawn; it is saved by itself, too.") if self.dirty else _("Everything is saved.")
+        )
+        self._show_time()
+
+    def _make_boxes(self) -> None:
+        """One combo box for each structure of the list."""
+        keys = self.section.work.structures
+        if tuple(self._boxes) == tuple(keys):
+            return
+        form = self.ui.statusWidget.layout()
+        while form.rowCount():
+            form.removeRow(0)
+        self._boxes = {}
+        words = (_("to do"), _("in progress"), _("done"), _("not in the image"))
+        for key in keys:
+            box = qt.QComboBox()
+            for word, status in zip(words, STATUSES, strict=True):
+                box.addItem(word, status)
+            box.toolTip = _("Done, or found not to be in the image: then it is finished.")
+            box.connect("activated(int)", lambda i, key=key: self._change(lambda: self._status(key, STATUSES[i])))
+            form.addRow(f"{structure(key).name}:", box)
+            self._boxes[key] = box
+
+    def _show_time(self) -> None:
+        seconds = round(self.section.mine.state(self.name).seconds + self._seconds)
+        self.ui.timeLabel.text = _("{minutes}:{seconds:02d} min").format(minutes=seconds // 60, seconds=seconds % 60)
+
+    # ---- changing; every change is on disk at once ----
+
+    def _change(self, action: Any) -> None:
+        if not self.name or self.section.mine is None:
+            return
+        self._mark_active()
+        try:
+            action()
+        except Exception as error:  # a slot has nobody above it
+            self.context.show_error(_("Ground truth"), error)
+        self.section.refresh()
+
+    def _status(self, key: str, status: Any) -> None:
+        self.save()
+        self.section.mine.set_status(self.name, key, status)
+
+    def _comment(self) -> None:
+        text = self.ui.commentEdit.text.strip()
+        if self.ui.unusableCheckBox.checked:
+            self.section.mine.set_unusable(self.name, text or _("no reason given"))
+        else:
+            self.section.mine.set_comment(self.name, text)
+
+    def _unusable(self, on: bool) -> None:
+        reason = self.ui.commentEdit.text.strip() or _("no reason given")
+        self.section.mine.set_unusable(self.name, reason if on else "")
+
+    # ---- saving ----
+
+    def save(self) -> None:
+        """Saves what was drawn and the time, now.
+
+        Raises:
+            PreopError: it cannot be saved; it stays in the scene.
+        """
+        self._save_timer.stop()
+        nodes, mine = self.nodes, self.section.mine
+        if mine is None or nodes is None:
+            return
+        if self.dirty:
+            mine.save_labels(self.name, in_scene.labels_on(nodes.segmentation, nodes.volume))
+            self.dirty = False
+        self._flush_time()
+
+    def _autosave(self) -> None:
+        if self.context.busy:
+            self._save_timer.start()  # later: the worker has one job at a time
+        elif self.dirty and self.nodes is not None:
+            self._run({"save": self._save_request(folder := self.context.new_folder())}, folder, self._on_saved)
+
+    def _save_request(self, folder: Any) -> dict[str, Any] | None:
+        nodes = self.nodes
+        if nodes is None or not self.dirty:
+            return None
+        self.dirty = False  # what is drawn while it is being saved makes it dirty again
+        return {
+            "labels": in_scene.save_drawn(nodes.segmentation, folder),
+            "grid": in_scene.grid_of_volume(nodes.volume),
+            "path": str(self.section.mine.label_path(self.name)),
+        }
+
+    def _on_saved(self, _result: dict[str, Any]) -> None:
+        self.section.mine.note_labels(self.name, self._drawn_keys())
+        self._flush_time()
+        self.section.refresh()
+
+    def _drawn_keys(self) -> list[str]:
+        from LiverPlannerLib.scene_segments import SegmentVoxels
+
+        voxels = SegmentVoxels(self.nodes.segmentation) if self.nodes is not None else None
+        return [key for key in voxels.keys if voxels.mask(key).count] if voxels is not None else []
+
+    def _run(self, request: dict[str, Any], folder: Any, on_finished: Any) -> None:
+        def failed(error: Exception) -> None:
+            self.dirty = self.dirty or bool(request.get("save"))
+            self.context.show_error(_("Ground truth"), error)
+            self.section.refresh()
+
+        task = "LiverPlannerLib.ground_truth_tasks:switch"
+        self.context.run_job(task, request, folder, on_finished, _("Ground truth"), failed)
+
+    # ---- opening ----
+
+    def open(self, name: str) -> None:
+        """Saves the case that is open, then reads another one in the worker process.
+
+        Raises:
+            PreopError: its image is not there.
+        """
+        from PreopReviewLib.panels import dependencies
+
+        work, mine = self.section.work, self.section.mine
+        case, path = work.case(name), work.image_path(name)
+        dependencies.ensure()
+        folder = self.context.new_folder()
+        left, save = self.name, self._save_request(folder)
+        load = {"path": str(path), "series": case.series, "labels": str(mine.label_path(name))}
+
+        def show(result: dict[str, Any]) -> None:
+            if save:
+                mine.note_labels(left, self._drawn_keys())
+            self._flush_time()
+            labels = load_image(folder, result["labels"]) if result["labels"] else None
+            self._show(name, load_image(folder, result["image"]), labels, result["modality"])
+
+        self._run({"save": save, "load": load}, folder, show)
+
+    def _show(self, name: str, image: Any, labels: Any | None, modality: str) -> None:
+        parameters = self.section.parameters
+        if parameters is None:
+            raise InputError(_("The scene was closed while the case was read"), _("Open the case again"))
+        made = in_scene.add_case(name, image, labels, self.section.work.structures, modality)
+        self._forget()
+        with slicer.util.NodeModify(parameters):
+            parameters.inputVolume, parameters.segmentation = made.volume, made.segmentation
+            parameters.modelOutput = None
+            parameters.modality = modality
+        for node in (n for kind in ("Segmentation", "ScalarVolume") for n in _nodes(kind)):
+            mine = node in (made.volume, made.segmentation)
+            if in_scene.case_of(node) and not mine:
+                slicer.mrmlScene.RemoveNode(node)
+        self.name = name
+        self._follow(made)
+        slicer.util.setSliceViewerLayers(background=made.volume, fit=True)
+        self.enter()
+        self.context.notify("segmentation")
+
+    def _follow(self, made: in_scene.CaseNodes) -> None:
+        content = made.segmentation.GetSegmentation()
+        for event in _EVENTS:
+            tag = content.AddObserver(getattr(slicer.vtkSegmentation, event), self._on_edited)
+            self._observed.append((content, tag))
+        for node in _nodes("Slice"):
+            self._observed.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._mark_active)))
+
+    def _forget(self) -> None:
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed.clear()
+        self._clock.stop()
+        self._save_timer.stop()
+        self.name, self.dirty, self._seconds = "", False, 0.0
+
+    def _on_edited(self, *_args: Any) -> None:
+        self._mark_active()
+        self._save_timer.start()
+        if not self.dirty:
+            self.dirty = True
+            self.ui.saveButton.enabled = True
+
+    # ---- time ----
+
+    def enter(self) -> None:
+        """Time counts from now on."""
+        if self.name:
+            self._counted_to = time.monotonic()
+            self._mark_active()
+            self._clock.start()
+
+    def leave(self) -> None:
+        """Saves everything, and stops the clock; what cannot be saved is said, and stays in the scene."""
+        self._tick()
+        self._clock.stop()
+        try:
+            self.save()
+        except PreopError as error:
+            self.context.show_error(_("Ground truth"), error)
+
+    def _mark_active(self, *_args: Any) -> None:
+        self._active_until = time.monotonic() + IDLE_SECONDS
+
+    def _tick(self) -> None:
+        """Adds what has passed since it was asked last, as far as somebody was at work."""
+        now = time.monotonic()
+        if self._clock.isActive():
+            self._seconds += max(0.0, min(now, self._active_until) - self._counted_to)
+        self._counted_to = now
+        if self.name and self.section.mine is not None and self.section.parameters is not None:
+            self._show_time()
+
+    def _flush_time(self) -> None:
+        if self.name and self.section.mine is not None:
+            self._tick()
+            seconds, self._seconds = self._seconds, 0.0
+            if seconds >= 1:
+                self.section.mine.add_seconds(self.name, seconds)
+
+
+def _nodes(kind: str) -> list[Any]:
+    return list(slicer.util.getNodesByClass(f"vtkMRML{kind}Node"))
+
+
+def _timer(milliseconds: int, once: bool, callback: Any) -> Any:
+    timer = qt.QTimer()
+    timer.setSingleShot(once)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", callback)
+    return timer
