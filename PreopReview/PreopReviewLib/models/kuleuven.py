@@ -30,8 +30,9 @@ WHEEL_SHA256 = "ffe1576aefff5922ea8d1cfa2c50864cda97798798559542b9517689fd290cb8
 _LICENSE_IN_WHEEL = "pyliverlesionseg-0.3.dist-info/LICENSE"
 _WEIGHTS_IN_WHEEL = "pyliverlesionseg/trained_models/model_unet_ct_mr_"
 _NO_NETWORK = (
-    f"Fetch {WHEEL} from https://pypi.org/project/pyliverlesionseg/0.3/#files where there is a network "
-    "and run: preop models install kuleuven-liver --from FILE"
+    f"Fetch {WHEEL} from https://pypi.org/project/pyliverlesionseg/0.3/#files where there is a network; then, in "
+    "Slicer, put it into the offline folder of PreopReview's settings, or run: preop models install kuleuven-liver "
+    "--from FILE"
 )
 
 
