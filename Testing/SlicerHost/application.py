@@ -59,7 +59,7 @@ class Application(QObject):
         self._restarts = 0
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
         QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, folder)
-        self._settings = QtCore.QSettings(os.path.join(folder, "Slicer.ini"), QtCore.QSettings.IniFormat)
+        self._settings = QtCore.QSettings()  # what `qt.QSettings()` gives a module, too
         self._revision_settings = QtCore.QSettings(os.path.join(folder, "Revision.ini"), QtCore.QSettings.IniFormat)
         self._modules = ModuleManager()
         self._layouts = LayoutManager(self._scene, self._logic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ from . import photographs
 from .start import start
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_DEFERRED_DELETE = 52  # QEvent.DeferredDelete, which processEvents leaves to the main loop
 _SHOWN = ("mrmlScene", "app", "modules", "selfTests")
 
 
@@ -77,6 +79,8 @@ class SlicerHost:
         """
         import slicer
 
+        from .widgets.observing import observe_nothing_any_more
+
         try:
             self.window.moduleSelector().leave()
             self.app.moduleManager().unload_all()
@@ -86,7 +90,9 @@ class SlicerHost:
             self.dialogs.detach()
             self.packages.detach()
             self.window.deleteLater()
-            self._qt.processEvents()
+            self._qt.sendPostedEvents(None, _DEFERRED_DELETE)
+            observe_nothing_any_more()
+            gc.collect()  # what is left of the panels goes while the scene is still there
             self._scene_host.close()
             sys.excepthook = self._hook
             for name in _SHOWN:
@@ -156,12 +162,18 @@ class SlicerHost:
             self.process_events()
 
     def open_module(self, name: str) -> Any:
-        """Opens a module's panel as by the module menu; returns its Python widget."""
-        self.load_module(name)
+        """Opens a module's panel as by the module menu; returns its Python widget.
+
+        Raises:
+            AssertionError: the module is hidden, or has no panel.
+        """
+        module = self.load_module(name)
         self.start_up()
+        assert not module.hidden, f"{name} is hidden: nobody can open it"
+        assert module.widgetRepresentation() is not None, f"{name} has no panel"
         self.window.moduleSelector().selectModule(name)
         self.process_events()
-        return self.app.moduleManager().module(name).widgetRepresentation().self()
+        return module.widgetRepresentation().self()
 
     def leave_module(self) -> None:
         """Goes to no module; the open one's `exit` is called."""
@@ -190,7 +202,7 @@ class SlicerHost:
             if time.monotonic() >= end:
                 break
             time.sleep(0.002)
-        self._qt.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
+        self._qt.sendPostedEvents(None, _DEFERRED_DELETE)
         self.raise_errors()
 
     def wait_until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:

@@ -8,6 +8,16 @@ from typing import Any
 import shiboken6
 
 
+_all: list[tuple[Any, int]] = []
+
+
+def observe_nothing_any_more() -> None:
+    """Removes every observer of every stand-in: a scene that is freed must not call Python that is freed as well."""
+    while _all:
+        watched, tag = _all.pop()
+        watched.RemoveObserver(tag)
+
+
 class Observing:
     """Mixed into a widget that follows MRML objects."""
 
@@ -19,13 +29,13 @@ class Observing:
         def forward(caller: Any, what: str) -> None:
             widget = this()
             if widget is None or not shiboken6.isValid(widget):
-                if watched is not None:
-                    watched.RemoveObserver(tags[0])
+                watched.RemoveObserver(tags[0])
                 return
             getattr(widget, method)(caller, what)
 
         tags.append(watched.AddObserver(event, forward))
         self.__dict__.setdefault("_observed", []).append((watched, tags[0]))
+        _all.append((watched, tags[0]))
 
     def _observe_nothing(self) -> None:
         for watched, tag in self.__dict__.pop("_observed", []):
