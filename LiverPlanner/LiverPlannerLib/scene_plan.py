@@ -10,13 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from LiverPlannerLib import scene_input
-from LiverPlannerLib.exchange import Part
 from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.exchange import Part
 
 RECORD = "PreopReview.Plan"
 READ_ONLY = "PreopReview.ReadOnly"

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 
-def section_classes() -> list[type]:
-    """The sections in the order in which a plan is made. Imported here, not before the module is opened.
+def section_classes() -> list:
+    """The sections in the order in which a plan is made. All but the first are made when they are opened."""
+    from slicer.i18n import tr as _
 
-    Order: Segment, Cysts, Correct, Measure, Compare, 3D, Ground truth, Report.
-    """
-    from LiverPlannerLib.panels.compare import CompareSection
-    from LiverPlannerLib.panels.correct import CorrectSection
-    from LiverPlannerLib.panels.cysts import CystsSection
-    from LiverPlannerLib.panels.ground_truth import GroundTruthSection
-    from LiverPlannerLib.panels.measure import MeasureSection
-    from LiverPlannerLib.panels.report import ReportSection
     from LiverPlannerLib.panels.segment import SegmentSection
-    from LiverPlannerLib.panels.three_d import ThreeDSection
+    from PreopReviewLib.panels.module_widget import LaterSection
 
     return [
         SegmentSection,
-        CystsSection,
-        CorrectSection,
-        MeasureSection,
-        CompareSection,
-        ThreeDSection,
-        GroundTruthSection,
-        ReportSection,
+        LaterSection(_("Cysts"), "LiverPlannerLib.panels.cysts", "CystsSection"),
+        LaterSection(_("Correct"), "LiverPlannerLib.panels.correct", "CorrectSection"),
+        LaterSection(_("Measure"), "LiverPlannerLib.panels.measure", "MeasureSection"),
+        LaterSection(_("Compare"), "LiverPlannerLib.panels.compare", "CompareSection"),
+        LaterSection(_("3D"), "LiverPlannerLib.panels.three_d", "ThreeDSection"),
+        LaterSection(_("Ground truth"), "LiverPlannerLib.panels.ground_truth", "GroundTruthSection"),
+        LaterSection(_("Report"), "LiverPlannerLib.panels.report", "ReportSection"),
     ]

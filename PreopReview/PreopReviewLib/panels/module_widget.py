@@ -1,0 +1,195 @@
+"""The panel of a module that is made of sections: builds them, binds them to the scene, closes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import ctk
+import qt
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+from vtkmodules.vtkCommonCore import vtkCommand
+
+
+@dataclass(frozen=True)
+class LaterSection:
+    """A section that is made when it is opened, so that a panel of many sections opens at once.
+
+    Attributes:
+        title: on the collapsible button; give it through `_()`.
+        module, name: where its class is.
+    """
+
+    title: str
+    module: str
+    name: str
+
+    def load(self) -> type:
+        """The class."""
+        return getattr(import_module(self.module), self.name)
+
+
+class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Base of our modules' widgets. What a section does is in its own class.
+
+    Attributes:
+        shell: name of the .ui file with `sectionsLayoutWidget`.
+        context: what the sections share.
+        made: the sections that have been made so far, in that order.
+    """
+
+    shell = ""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: Any = None
+        self.context: Any = None
+        self.made: list[Any] = []
+        self._later: dict[str, tuple[Any, LaterSection]] = {}  # by name of the button; the button, and its section
+        self._observed: tuple[Any, int] | None = None
+        self._refreshing = False
+
+    def make_logic(self) -> Any:
+        """The module's logic; it has `getParameterNode`."""
+        raise NotImplementedError
+
+    def section_classes(self) -> Sequence[type | LaterSection]:
+        """The sections, from top to bottom; a `LaterSection` is collapsed at first."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        """Builds the panel; called when the module is opened for the first time."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from PreopReviewLib.panels.context import Context
+
+        shell = slicer.util.loadUI(self.resourcePath(f"UI/{self.shell}"))
+        self.layout.addWidget(shell)
+        self.ui = slicer.util.childWidgetVariables(shell)
+        shell.setMRMLScene(slicer.mrmlScene)
+        self.logic = self.make_logic()
+        self.context = Context(self.resourcePath)
+        self.context.observers.append(lambda _topic: self.refresh())
+        for kind in self.section_classes():
+            self._add_section(kind)
+        self.layout.addStretch(1)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def _add_section(self, kind: type | LaterSection) -> None:
+        button = ctk.ctkCollapsibleButton()
+        button.text = kind.title
+        button.name = (kind.name if isinstance(kind, LaterSection) else kind.__name__) + "Button"
+        qt.QVBoxLayout(button).setContentsMargins(6, 4, 6, 6)
+        self.ui.sectionsLayoutWidget.layout().addWidget(button)
+        if isinstance(kind, LaterSection):
+            button.collapsed = True
+            self._later[button.name] = (button, kind)
+            button.connect("contentsCollapsed(bool)", lambda collapsed, n=button.name: collapsed or self._make_later(n))
+            return
+        button.collapsed = kind.collapsed
+        self._fill(button, kind)
+
+    def _fill(self, button: Any, kind: type) -> Any:
+        section = kind(self.context)
+        button.layout().addWidget(section.widget)
+        section.button = button
+        section.connect()
+        self.made.append(section)
+        return section
+
+    def _make_later(self, name: str) -> None:
+        if name not in self._later:
+            return
+        button, later = self._later.pop(name)
+        section = self._fill(button, later.load())
+        section.bind(self.context.parameters)
+        section.enter()
+
+    @property
+    def sections(self) -> list[Any]:
+        """All sections in the order of the panel; those not opened yet are made now."""
+        for name in list(self._later):
+            self._make_later(name)
+        box = self.ui.sectionsLayoutWidget.layout()
+        return sorted(self.made, key=lambda section: box.indexOf(section.button))
+
+    def open_section(self, name: str) -> Any:
+        """Opens a section by the name of its class, as a click on its title does, and returns it."""
+        buttons = [button for button, _later in self._later.values()] + [section.button for section in self.made]
+        next(b for b in buttons if b.name == f"{name}Button").collapsed = False
+        return next(s for s in self.made if type(s).__name__ == name)
+
+    def cleanup(self) -> None:
+        """Lets go of everything; called when the module is unloaded or reloaded."""
+        self.removeObservers()
+        self.setParameterNode(None)
+        for section in self.made:
+            section.cleanup()
+        if self.context is not None:
+            self.context.close()
+
+    def enter(self) -> None:
+        """The module is opened."""
+        self.initializeParameterNode()
+        for section in self.made:
+            section.enter()
+
+    def exit(self) -> None:
+        """The module is left; a running job goes on."""
+        for section in self.made:
+            section.exit()
+
+    def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
+        """The scene is being closed: a job that runs for it is of no use any more."""
+        self.context.abandon_job()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: Any) -> None:
+        """The scene is empty, or another one has been loaded."""
+        self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Takes the scene's parameter node, and the first volume where none is chosen."""
+        if self.logic is None or slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
+            return
+        self.setParameterNode(self.logic.getParameterNode())
+        parameters = self.context.parameters
+        if parameters.inputVolume is None:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if first is not None and first.GetClassName() == "vtkMRMLScalarVolumeNode":
+                parameters.inputVolume = first
+
+    def setParameterNode(self, node: Any | None) -> None:
+        """Makes the panel follow a parameter node, or none."""
+        if self._observed is not None:
+            observed, tag = self._observed
+            observed.RemoveObserver(tag)
+            self._observed = None
+        self.context.parameters = node
+        self._refreshing = True  # binding writes into widgets; one refresh at the end is enough
+        try:
+            for section in self.made:
+                section.bind(node)
+        finally:
+            self._refreshing = False
+        if node is not None:
+            self._observed = (node, node.AddObserver(vtkCommand.ModifiedEvent, lambda *_args: self.refresh()))
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Lets every section show what the scene holds now."""
+        if self._refreshing or self.context.parameters is None:
+            return
+        self._refreshing = True
+        try:
+            for section in self.made:
+                section.refresh()
+        finally:
+            self._refreshing = False
