@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -155,6 +156,15 @@ def test_closing_leaves_no_process_even_in_the_middle_of_a_run(runner, folder):
     runner.poll()
     assert (job.state, seen) == ("cancelled", [])
     assert runner.wait(runner.start("job_samples:echo", {}, folder), 30).state == "finished", "may be used again"
+
+
+def test_a_runner_that_is_dropped_takes_its_worker_along(tmp_path, folder):
+    extra = {"PYTHONPATH": str(Path(__file__).parent)}
+    runner = jobs.JobRunner(extra_environment=extra, logs=tmp_path / "logs")
+    pid = runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"]
+    del runner
+    gc.collect()
+    assert is_gone(pid)
 
 
 PARENT = """
