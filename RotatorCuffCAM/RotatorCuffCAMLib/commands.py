@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from RotatorCuffCAMLib import commands_readers
+
+if TYPE_CHECKING:
+    from RotatorCuffCAMLib.localisation import DrawnBox
 
 
 def register(app: typer.Typer) -> None:
@@ -32,17 +35,27 @@ def classify(
     method: Annotated[str, typer.Option(help="exact, contrast, gradcam or hirescam.")] = "exact",
     repetitions: Annotated[int, typer.Option(help="Passes with a moved cube, for the spread.", min=1)] = 1,
     any_plane: Annotated[bool, typer.Option(help="Go on with an axial or sagittal series.")] = False,
+    box: Annotated[
+        str | None, typer.Option(help="Drawn around the tear, R,A,S,SIZE_R,SIZE_A,SIZE_S in mm: compared with the map.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which class of rotator cuff tear a shoulder MRI shows, and map what speaks for it. Not for diagnosis."""
+    """Say which class of rotator cuff tear a shoulder MRI shows, and map what speaks for it. Not for diagnosis.
+
+    The folder holds report.html, scene.mrb, activation.png, probabilities.json, activation.nii.gz (on the MRI's
+    grid), activation-raw.nrrd and cube.nrrd.
+    """
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
     from PreopReviewLib.errors import InputError
+    from PreopReviewLib.progress import within
+    from RotatorCuffCAMLib.answer_files import write_answer
     from RotatorCuffCAMLib.classifier import load_network
-    from RotatorCuffCAMLib.cuff import CuffOptions, as_dict, examine, write_files
+    from RotatorCuffCAMLib.cuff import CuffOptions, examine
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):
@@ -56,12 +69,13 @@ def classify(
         repetitions,
         any_plane,
     )
+    drawn = _box(box)
     loaded = images.read_image(image, series)
     images.require_usable(loaded, str(image))
     with output_folder(out, overwrite) as folder, progress_bar(quiet) as progress:
-        result = examine(loaded, load_network(model), options, str(image), progress)
-        summary = as_dict(result, str(image), model)
-        write_files(result, summary, folder)
+        result = examine(loaded, load_network(model), options, str(image), within(progress, 0.0, 0.3))
+        rest = within(progress, 0.3, 1.0)
+        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, rest)
 
     def table() -> None:
         rows = [(k, p) for k, p in summary["probabilities"].items()]
@@ -83,6 +97,20 @@ def _point(text: str | None) -> tuple[float, float, float] | None:
     except ValueError:
         raise InputError(f"{text!r} is no point", "Write R,A,S in mm, for example --center=150,10,40") from None
     return -r, -a, s
+
+
+def _box(text: str | None) -> DrawnBox | None:
+    from PreopReviewLib.errors import InputError
+    from RotatorCuffCAMLib.localisation import DrawnBox
+
+    if text is None:
+        return None
+    try:
+        r, a, s, *size = (float(part) for part in text.split(","))
+        x, y, z = size
+    except ValueError:
+        raise InputError(f"{text!r} is no box", "Write R,A,S,SIZE_R,SIZE_A,SIZE_S in mm") from None
+    return DrawnBox((-r, -a, s), (x / 2, y / 2, z / 2))
 
 
 def train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ class CuffResult:
         cube: what the network saw.
         guess: how the head was found, or None where its middle was given.
         warnings: doubts, for people.
+        seconds: from the cut to the map, without reading and loading.
     """
 
     answer: Answer
@@ -43,6 +45,7 @@ class CuffResult:
     cube: Cube
     guess: HeadGuess | None
     warnings: tuple[str, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def examine(
             warnings.append(
                 f"the humeral head was found with little confidence ({guess.confidence:.2f}): give its middle"
             )
+    began = time.perf_counter()
     cube = cut_cube(image, center, options.edge_mm, options.side, source, options.any_plane)
     progress(0.5, "Classifying")
     answer = (
@@ -93,7 +97,9 @@ def examine(
         warnings.append(
             f"a voxel of the map is {activation.voxel_mm:.1f} mm wide: too coarse to measure a tear below 1 cm"
         )
-    return CuffResult(answer, activation, on_grid(activation.image, image), cube, guess, (*cube.warnings, *warnings))
+    on_source = on_grid(activation.image, image)
+    seconds = time.perf_counter() - began
+    return CuffResult(answer, activation, on_source, cube, guess, (*cube.warnings, *warnings), seconds)
 
 
 def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
@@ -116,6 +122,7 @@ def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
         "plane": cube.plane,
         "cube": {"center_ras": _ras(cube.center_lps), "edge_mm": cube.edge_mm, "inside": cube.inside},
         "head_confidence": result.guess.confidence if result.guess else None,
+        "head_radius_mm": result.guess.radius_mm if result.guess else None,
         "activation": {
             "class": TEAR_CLASSES[result.activation.class_index].key,
             "method": result.activation.method,
@@ -123,6 +130,7 @@ def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
             "bias": result.activation.bias,
             "peak_ras": _ras(peak_lps(result.activation.image)),
         },
+        "seconds": result.seconds,
         "warnings": list(result.warnings),
     }
 

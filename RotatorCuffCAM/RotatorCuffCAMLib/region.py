@@ -86,16 +86,24 @@ def require_shoulder_series(image: sitk.Image, source: str = "The image", any_pl
         )
     if images.guess_modality(image) == "CT":
         raise UnsupportedImage(f"{source} is a CT", "Give an MRI of the shoulder")
-    plane, off = series_plane(image)
-    if plane != "coronal":
-        problem = f"{source} is {plane}, and the network knows coronal (oblique) series only"
-        if not any_plane:
-            raise UnsupportedImage(problem, "Give the coronal series, or --any-plane to go on all the same")
-        return [f"{problem}: the answer means little"]
+    warnings = require_coronal(image, source, any_plane)
     extent = max(np.array(image.GetSize()) * np.array(image.GetSpacing()))
-    if extent > 320:
-        return [f"{source} is {extent:.0f} mm wide: is it a shoulder?"]
-    return [f"the slices are turned {off:.0f}° out of the coronal plane"] if off > 50 else []
+    return [*warnings, f"{source} is {extent:.0f} mm wide: is it a shoulder?"] if extent > 320 else warnings
+
+
+def require_coronal(image: sitk.Image, source: str = "The image", any_plane: bool = False) -> list[str]:
+    """Warnings about the plane of a series, of which only spacing and direction are looked at.
+
+    Raises:
+        UnsupportedImage: slices that are not coronal, unless any plane will do.
+    """
+    plane, off = series_plane(image)
+    if plane == "coronal":
+        return [f"the slices are turned {off:.0f}° out of the coronal plane"] if off > 50 else []
+    problem = f"{source} is {plane}, and the network knows coronal (oblique) series only"
+    if not any_plane:
+        raise UnsupportedImage(problem, "Give the coronal series, or --any-plane to go on all the same")
+    return [f"{problem}: the answer means little"]
 
 
 def side_of(image: sitk.Image, center_lps: tuple[float, float, float]) -> Side:

@@ -70,7 +70,7 @@ def build_scene(
     context: Mapping[str, sitk.Image] | None = None,
     box: DrawnBox | None = None,
     scene: Any | None = None,
-    on_cpu: bool = True,
+    on_cpu: bool | None = True,
 ) -> CuffScene:
     """Adds an answer to a scene.
 
@@ -80,7 +80,7 @@ def build_scene(
         volume: its node, where it is in the scene already.
         context: masks of bones by name, shown beside the skin, where somebody has drawn them.
         box: around the tear, as a specialist drew it.
-        on_cpu: cast rays on the CPU.
+        on_cpu: cast rays on the CPU, or not; None: as is set in the application.
 
     Raises:
         SceneUnavailable: there is neither Slicer nor slicer-core.
@@ -93,7 +93,7 @@ def build_scene(
     # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
     region = hot_region(percent) if result.activation.class_index > 0 else None
     hot = add_hot_region(scene, region, volume) if region else None
-    rendering = add_volume_rendering(activation, on_cpu)
+    rendering = _render(activation, on_cpu)
     models = add_context(scene, image, result, context or {})
     roi = add_box(scene, box) if box else None
     add_legend(activation)
@@ -102,6 +102,16 @@ def build_scene(
     kept = [n for n in (volume, activation, hot, *models, roi) if n is not None]
     nodes.put_in_study(scene, kept, title, "Rotator cuff")
     return CuffScene(volume, activation, colors, rendering, hot, region, tuple(models), roi, (-lps[0], -lps[1], lps[2]))
+
+
+def _render(activation: Any, on_cpu: bool | None) -> Any:
+    import slicer
+
+    if on_cpu is not None:
+        return add_volume_rendering(activation, on_cpu)
+    display = slicer.modules.volumerendering.logic().CreateDefaultVolumeRenderingNodes(activation)
+    display.SetVisibility(True)
+    return display
 
 
 def color_table(scene: Any) -> Any:

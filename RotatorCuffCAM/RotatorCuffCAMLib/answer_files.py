@@ -1,0 +1,243 @@
+"""The folder of one answer: probabilities, map, cube, scene, picture and report; nothing of it without the rest."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from PreopReviewLib import __version__
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.reports import Facts, Page, Picture, Section, Table, View3D, Words
+from RotatorCuffCAMLib.cuff import CuffResult, as_dict, write_files
+from RotatorCuffCAMLib.localisation import DrawnBox, Localisation, compare
+from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+BANNER = "Research only: not for diagnosis, no medical device."
+SYNTHETIC = "The model has seen synthetic shoulders only"
+FOOTNOTE = "Research only. Not for diagnosis."
+
+
+def write_answer(
+    image: sitk.Image,
+    result: CuffResult,
+    folder: Path,
+    source: str,
+    model: str,
+    title: str = "Shoulder",
+    box: DrawnBox | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Writes everything; where no scene or picture can be made here, says so in the summary and goes on.
+
+    Args:
+        source: what the image is called in the files; a case number rather than a name.
+        box: around the tear, as a specialist drew it; the map is compared with it.
+
+    Returns:
+        the summary of probabilities.json.
+    """
+    summary = as_dict(result, source, model)
+    summary["missing"] = {}
+    where = compare(result.on_source, box) if box else None
+    if where is not None:
+        summary["localisation"] = where.__dict__
+    progress(0.1, "Building the scene")
+    picture, measures, view = None, None, None
+    try:
+        picture, measures, view = _scene_files(image, result, folder, title, box, progress)
+    except (PreopError, ImportError) as error:
+        summary["missing"]["scene and pictures"] = str(error)
+    if measures is not None:
+        summary["hot_region"] = measures
+    progress(0.9, "Writing the report")
+    write_files(result, summary, folder)
+    page = _page(result, summary, title, picture, view, where)
+    from PreopReviewLib.reports import render
+
+    (folder / "report.html").write_text(render(page), encoding="utf-8")
+    return summary
+
+
+def _scene_files(
+    image: sitk.Image, result: CuffResult, folder: Path, title: str, box: DrawnBox | None, progress: Progress
+) -> tuple[Picture | None, dict[str, Any] | None, View3D]:
+    from PreopReviewLib.scene import files, host, views
+    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib.scene_pictures import answer_picture
+
+    with host.fresh_scene() as scene:
+        made = cuff_scene.build_scene(image, result, title, box=box, scene=scene)
+        measures = None
+        if made.region is not None:
+            measures = {
+                "share": made.region.share,
+                "ml": made.region.ml,
+                "extent_mm": list(made.region.extent_mm),
+                "center_ras": list(made.peak_ras),
+                "elsewhere_ml": made.region.elsewhere_ml,
+            }
+        picture = None
+        problem = views.rendering_problem()
+        if not problem:
+            progress(0.4, "Drawing the picture")
+            path = answer_picture(
+                made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE, result.cube.side
+            )
+            words = "The activation map in 3D with skin and humeral head, and over three slices through its middle"
+            picture = Picture(path.read_bytes(), words, "Blue, green, red: percent of the map's maximum.")
+        progress(0.8, "Saving the scene")
+        files.write_bundle(scene, folder / "scene.mrb", folder / "activation.png" if picture else None)
+        view = _view(made, picture)
+    if problem:
+        raise views.NoRendering(f"No picture can be drawn: {problem}", "The scene and the report are there")
+    return picture, measures, view
+
+
+def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[str]:
+    """Two lines under a picture's title: what is said, and how large the hot region is."""
+    said, shown = TEAR_CLASSES[result.answer.class_index], TEAR_CLASSES[result.activation.class_index]
+    chance = result.answer.probabilities[said.index]
+    first = f"Said: {said.name}, probability {chance:.2f}; a tear of any kind: {result.answer.tear_score:.2f}"
+    if result.answer.repetitions > 1:
+        first += f" (mean of {result.answer.repetitions} repetitions)"
+    second = (
+        f"Map of: {shown.name}, {result.activation.method}; a voxel of the map is {result.activation.voxel_mm:.1f} mm"
+    )
+    if measures:
+        width = " × ".join(f"{v:.0f}" for v in measures["extent_mm"])
+        second += f"; at least half its maximum: {measures['ml']:.1f} ml, {width} mm (of the map, not of a tear)"
+    return [first, second]
+
+
+def _view(made: Any, picture: Picture | None) -> View3D:
+    from PreopReviewLib.reports.meshes import Mesh, decimated
+    from PreopReviewLib.scene import nodes
+
+    meshes = []
+    for node in made.context:
+        points, triangles = decimated(node.GetPolyData(), 20_000)
+        display = node.GetDisplayNode()
+        name = node.GetName()
+        opacity = float(display.GetOpacity())
+        meshes.append(Mesh(name.lower().split()[0], name, tuple(display.GetColor()), points, triangles, opacity))
+    if made.hot is not None:
+        points, triangles = decimated(nodes.surface_of(made.hot, "hot-region"), 20_000)
+        words = f"{made.region.ml:.1f} ml"
+        meshes.append(Mesh("hot", "Activation ≥ 50 %", (0.95, 0.35, 0.10), points, triangles, 1.0, words))
+    presets = {"All": {m.key: m.opacity for m in meshes}, "Activation": {"hot": 1.0, "humeral": 0.35}}
+    return View3D(tuple(meshes), presets, picture)
+
+
+def _page(
+    result: CuffResult,
+    summary: dict[str, Any],
+    title: str,
+    picture: Picture | None,
+    view: View3D | None,
+    where: Localisation | None,
+) -> Page:
+    when = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    said = TEAR_CLASSES[result.answer.class_index]
+    sections = [Section("Answer", (_answer_facts(result), _probabilities(result)), columns=2)]
+    if picture is not None:
+        sections.append(Section("Activation map", (picture,)))
+    if view is not None:
+        sections.append(Section("In three dimensions", (view,)))
+    sections.append(Section("Measures of the map", (_map_facts(result, summary),)))
+    if where is not None:
+        sections.append(Section("Map and drawn box", (_box_facts(where),)))
+    sections.append(Section("Model", _model_facts(summary["model"])))
+    if summary["missing"]:
+        reasons = tuple(f"{k}: {v}" for k, v in summary["missing"].items())
+        sections.append(Section("What could not be made", (Words(reasons),)))
+    synthetic = is_synthetic(summary["model"])
+    return Page(
+        title=title,
+        banner=BANNER,
+        sections=tuple(sections),
+        subtitle=f"{said.name} (probability {result.answer.probabilities[said.index]:.2f}), made {when}",
+        marks=(SYNTHETIC,) if synthetic else (),
+        warnings=tuple(w[0].upper() + w[1:] + "." for w in result.warnings),
+        footer=(f"PreopReview {__version__}, {when}. This file opens without a network.",),
+    )
+
+
+def is_synthetic(model: str) -> bool:
+    """Whether a model was trained on synthetic shoulders only, by its card."""
+    from PreopReviewLib.models import require_package
+
+    return "synthetic" in str(require_package(model).metadata["description"]).lower()
+
+
+def _answer_facts(result: CuffResult) -> Facts:
+    answer, cube = result.answer, result.cube
+    rows = [
+        ("Class", TEAR_CLASSES[answer.class_index].name),
+        ("Score of any tear", f"{answer.tear_score:.3f}"),
+        ("Side", {"R": "Right", "L": "Left (mirrored for the network)"}[cube.side]),
+        ("Series", f"{cube.plane}; cube of {cube.edge_mm:.0f} mm around the head, {cube.inside:.0%} in the image"),
+        ("Repetitions", "1 (the network answers the same each time)" if answer.repetitions == 1 else
+         f"{answer.repetitions}, the cube moved by up to 3 voxels"),
+    ]  # fmt: skip
+    if result.guess is not None:
+        rows.insert(3, ("Humeral head", f"found automatically, confidence {result.guess.confidence:.2f}"))
+    return Facts(tuple(rows))
+
+
+def _probabilities(result: CuffResult) -> Table:
+    spread = result.answer.spread or (None,) * 5
+    rows = tuple(
+        (c.name, round(p, 4), round(s, 4) if s is not None else None)
+        for c, p, s in zip(TEAR_CLASSES, result.answer.probabilities, spread, strict=True)
+    )
+    notes = ("Sizes after DeOrio and Cofield. Not calibrated on patients.",)
+    colors = tuple(c.color for c in TEAR_CLASSES)
+    return Table("probabilities", "Probabilities", ("Class", "Probability", "SD"), rows, notes, colors)
+
+
+def _map_facts(result: CuffResult, summary: dict[str, Any]) -> Facts:
+    shown = summary["activation"]
+    peak = ", ".join(f"{v:.1f}" for v in shown["peak_ras"])
+    rows = [
+        ("Class of the map", TEAR_CLASSES[result.activation.class_index].name),
+        ("Method", shown["method"]),
+        ("A voxel of the map", f"{shown['voxel_mm']:.1f} mm: nothing finer can be seen in it"),
+        ("Maximum at (RAS, mm)", peak),
+    ]
+    hot = summary.get("hot_region")
+    if hot:
+        width = " × ".join(f"{v:.0f}" for v in hot["extent_mm"])
+        rows.append(("At least half the maximum", f"{hot['ml']:.1f} ml, {width} mm, of the map and not of a tear"))
+        rows.append(("The same elsewhere", f"{hot['elsewhere_ml']:.1f} ml"))
+    return Facts(tuple(rows))
+
+
+def _box_facts(where: Localisation) -> Facts:
+    def mm(value: float | None) -> str:
+        return "n/a" if value is None else f"{value:.1f} mm"
+
+    return Facts(
+        (
+            ("Maximum in the box (pointing game)", "yes" if where.pointing else "no"),
+            ("Energy in the box", f"{where.energy_inside:.0%}"),
+            ("Overlap (IoU) of the box and half the maximum", f"{where.iou:.2f}"),
+            ("Centroid to the box's middle", mm(where.centroid_mm)),
+            ("Maximum to the box's middle", mm(where.peak_mm)),
+        )
+    )
+
+
+def _model_facts(model: str) -> tuple[Any, ...]:
+    from PreopReviewLib.models import require_package
+
+    data = require_package(model).metadata
+    rows = [("Model", f"{data['name']} {data['version']}"), ("Intended use", data["intended_use"])]
+    figures = (data.get("figures_on_held_out_synthetic_shoulders") or {}).get("classes", {})
+    if figures:
+        words = ", ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in figures.items() if k != "cases")
+        rows.append((f"On {figures.get('cases', '?')} held-out synthetic shoulders", words))
+    return (Facts((*rows, ("License", data["license"]))),)

@@ -1,0 +1,191 @@
+"""Classify: from the MRI to class, probabilities and map in one click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from LiverPlannerLib import exchange, scene_input
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.panels.section import Section
+from RotatorCuffCAMLib import model_choices, scene_answer
+from RotatorCuffCAMLib.panels.input import options_of, why_not
+from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+BAR_PIXELS = 150
+
+
+class ClassifySection(Section):
+    """Model, Classify, and what was said; which weights they are stands above the button."""
+
+    title = _("Classify")
+    ui_file = "CuffClassify.ui"
+    collapsed = False
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._models: dict[str, dict] = {}
+        self._card: Any | None = None
+
+    def connect(self) -> None:
+        """Fills the models and connects the buttons."""
+        ui = self.ui
+        self.run = RunButton(self.context, ui.classifyButton, ui.progressBar, ui.progressLabel, self.classify)
+        ui.modelComboBox.connect("activated(int)", self._on_model)
+        ui.cardButton.connect("clicked(bool)", lambda *_args: self.show_card())
+        self._fill_models()
+
+    def enter(self) -> None:
+        """The module is opened: models may have been installed meanwhile."""
+        self._fill_models()
+        self.refresh()
+
+    def _fill_models(self) -> None:
+        self._models = model_choices.tear_models()
+        self.ui.modelComboBox.clear()
+        for name in self._models:
+            self.ui.modelComboBox.addItem(name)
+
+    def _on_model(self, index: int) -> None:
+        self.parameters.model = list(self._models)[index]
+
+    def refresh(self) -> None:
+        """Shows the model's warning, the answer, and why the button is off where it is."""
+        parameters = self.parameters
+        if parameters is None:
+            self.run.refresh(_("The scene is being closed."))
+            return
+        names = list(self._models)
+        if parameters.model in names:
+            self.ui.modelComboBox.setCurrentIndex(names.index(parameters.model))
+        data = self._models.get(parameters.model)
+        self.ui.modelWarningLabel.text = (
+            f"<b style='color: #b42318'>{escape(str(data['intended_use']))}</b>" if data else ""
+        )
+        reason = why_not(parameters)
+        if not reason and data is None:
+            reason = _("There is no model of that name on this computer: choose one above.")
+        self.run.refresh(reason)
+        record = scene_answer.record_of(parameters.activation)
+        self.ui.answerLabel.text = answer_html(record) if record else ""
+        self.ui.answerLabel.visible = bool(record)
+
+    def show_card(self) -> Any:
+        """The model's card in a window of its own."""
+        data = self._models.get(self.parameters.model)
+        if data is None:
+            return None
+        if self._card is None:
+            self._card = qt.QTextBrowser()
+            self._card.setWindowTitle(_("Model card"))
+            self._card.resize(720, 560)
+        self._card.setMarkdown(model_choices.card(data))
+        self._card.show()
+        return self._card
+
+    # ---- running ----
+
+    def classify(self) -> None:
+        """Starts the classification; called by the button.
+
+        Raises:
+            PreopError: why it cannot be started. The scene is then as it was.
+        """
+        start(self.context)
+
+    def cleanup(self) -> None:
+        """Closes the window of the card."""
+        if self._card is not None:
+            self._card.close()
+            self._card = None
+
+
+def start(context: Context) -> None:
+    """Classifies the chosen MRI in the worker and shows the answer.
+
+    Raises:
+        PreopError: why it cannot be started.
+    """
+    from PreopReviewLib.panels import dependencies
+
+    parameters = context.parameters
+    volume = parameters.inputVolume
+    scene_input.require_volume(volume)
+    options = options_of(parameters)
+    dependencies.ensure()
+    folder = context.new_folder()
+    request = {
+        "image": scene_input.save_volume(volume, folder),
+        "source": volume.GetName(),
+        "model": parameters.model,
+        "options": options,
+    }
+    identifier = volume.GetID()
+    context.run_job(
+        "RotatorCuffCAMLib.tasks:classify",
+        request,
+        folder,
+        on_finished=lambda result: _show(context, identifier, folder, result),
+        title=_("Tear classification"),
+    )
+
+
+def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
+    volume = slicer.mrmlScene.GetNodeByID(volume_id)
+    if volume is None:
+        raise InputError(_("The MRI was removed while it was being classified"), _("Load it again"))
+    activation = exchange.load_image(folder, result["activation"])
+    cube = exchange.load_image(folder, result["cube"])
+    found = scene_answer.result_of(result["summary"], activation, cube)
+    yield
+    made = yield from scene_answer.add_answer_steps(volume, scene_input.image_of(volume), found, result["summary"])
+    parameters = context.parameters
+    with slicer.util.NodeModify(parameters):
+        parameters.activation = made.activation
+        parameters.hotRegion = made.hot
+    from RotatorCuffCAMLib import scene as cuff_scene
+
+    cuff_scene.set_threshold(made.activation, parameters.threshold)
+    scene_answer.set_opacity(made.activation, parameters.opacity)
+    manager = slicer.app.layoutManager()
+    if manager is not None and manager.threeDViewCount:
+        slicer.util.resetThreeDViews()
+    context.notify("answer")
+
+
+def answer_html(record: dict[str, Any]) -> str:
+    """Class, bars of the probabilities, and what to beware of."""
+    rows = []
+    for tear in TEAR_CLASSES:
+        chance = record["probabilities"][tear.key]
+        color = "#{:02x}{:02x}{:02x}".format(*(round(255 * v) for v in tear.color))
+        width = max(1, round(BAR_PIXELS * chance))
+        name = escape(tear.name)
+        name = f"<b>{name}</b>" if tear.key == record["class"] else name
+        spread = record["spread"]
+        value = f"{chance:.2f}" + (f" ± {spread[tear.key]:.2f}" if spread else "")
+        bar = f"<table cellspacing=0 cellpadding=0><tr><td bgcolor='{color}' width='{width}'>&nbsp;</td></tr></table>"
+        rows.append(f"<tr><td>{name}&nbsp;&nbsp;</td><td align='right'>{value}&nbsp;</td><td>{bar}</td></tr>")
+    lines = [
+        _("<b>{name}</b>. Score of any tear: {score:.2f}.").format(
+            name=escape(record["class_name"]), score=record["tear_score"]
+        ),
+        f"<table cellspacing=2>{''.join(rows)}</table>",
+    ]
+    if record["warnings"]:
+        items = "".join(f"<li>{escape(w[0].upper() + w[1:])}.</li>" for w in record["warnings"])
+        lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
+    lines.append(
+        _("<small>{model}, {seconds:.2f} s. Research only; not for diagnosis.</small>").format(
+            model=escape(record["model"]), seconds=record["seconds"]
+        )
+    )
+    return "".join(f"<p style='margin: 2px;'>{line}</p>" for line in lines)

@@ -1,0 +1,125 @@
+"""Compare with a box: how well the map shows where a specialist says the tear is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.section import Section, enable
+from RotatorCuffCAMLib import scene as cuff_scene
+from RotatorCuffCAMLib.localisation import Localisation, compare
+
+
+class CompareBoxSection(Section):
+    """Measures anew whenever box or map change."""
+
+    title = _("Compare with a box")
+    ui_file = "CuffCompareBox.ui"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._watched: tuple[Any, list[int]] | None = None
+        self._shown: tuple[Any, ...] = ()
+
+    def connect(self) -> None:
+        """Prepares the table and connects the button."""
+        table = self.ui.boxTable
+        table.setColumnCount(2)
+        table.setHorizontalHeaderLabels([_("Measure"), _("Value")])
+        table.verticalHeader().hide()
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        self.ui.drawButton.connect("clicked(bool)", lambda *_args: self.draw())
+        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+
+    def refresh(self) -> None:
+        """Compares, where there is a box and a map and the section is open."""
+        parameters = self.parameters
+        self._watch(parameters.tearBox if parameters is not None else None)
+        if parameters is None or self.button.collapsed:
+            return
+        why = "" if parameters.inputVolume is not None else _("Choose an MRI first.")
+        enable(self.ui.drawButton, why, _("Draw a box: press and drag in a slice view, then adjust its sides."))
+        box, activation = parameters.tearBox, parameters.activation
+        if box is None or activation is None or not min(box.GetSize()) > 0:
+            missing = _("Draw or choose a box around the tear.") if activation is not None else _("Classify first.")
+            self._show(None, missing)
+            return
+        key = (box.GetID(), box.GetMTime(), activation.GetID(), activation.GetMTime())
+        if key == self._shown:
+            return
+        try:
+            found = compare(cuff_scene.activation_image(activation), cuff_scene.box_of(box))
+        except PreopError as error:
+            self._show(None, str(error))
+            return
+        self._show(found, _("One case says little: for many, <i>preop cuff localise</i>."))
+        self._shown = key
+
+    def _show(self, found: Localisation | None, words: str) -> None:
+        self._shown = ()
+        rows = localisation_rows(found) if found is not None else []
+        table = self.ui.boxTable
+        table.setRowCount(len(rows))
+        for r, row in enumerate(rows):
+            for c, text in enumerate(row):
+                table.setItem(r, c, qt.QTableWidgetItem(text))
+        table.resizeColumnsToContents()
+        table.visible = bool(rows)
+        self.ui.boxLabel.text = words
+
+    def draw(self) -> None:
+        """Lets the user place a new box in the views."""
+        scene = slicer.mrmlScene
+        node = self.parameters.tearBox
+        if node is None:
+            node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Tear box"))
+            node.CreateDefaultDisplayNodes()
+            node.GetDisplayNode().SetSelectedColor(1, 1, 1)
+            node.GetDisplayNode().SetFillOpacity(0.0)
+            self.parameters.tearBox = node
+        slicer.modules.markups.logic().SetActiveListID(node)
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        interaction.SwitchToSinglePlaceMode()
+
+    def _watch(self, box: Any | None) -> None:
+        """Follows the box while it is being dragged."""
+        held = self._watched[0] if self._watched else None
+        if held is box:
+            return
+        if self._watched is not None:
+            for tag in self._watched[1]:
+                held.RemoveObserver(tag)
+            self._watched = None
+        if box is not None:
+            tags = [
+                box.AddObserver(event, lambda *_args: self.refresh())
+                for event in (
+                    slicer.vtkMRMLMarkupsNode.PointModifiedEvent,
+                    slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent,
+                )
+            ]
+            self._watched = (box, tags)
+
+    def cleanup(self) -> None:
+        """Lets go of the box."""
+        self._watch(None)
+
+
+def localisation_rows(found: Localisation) -> list[tuple[str, str]]:
+    """The measures in words."""
+
+    def mm(value: float | None) -> str:
+        return _("n/a") if value is None else f"{value:.1f} mm"
+
+    return [
+        (_("Maximum in the box (pointing game)"), _("yes") if found.pointing else _("no")),
+        (_("Energy in the box"), f"{found.energy_inside:.0%}"),
+        (_("Overlap of box and half the maximum (IoU)"), f"{found.iou:.2f}"),
+        (_("Centroid to the box's middle"), mm(found.centroid_mm)),
+        (_("Maximum to the box's middle"), mm(found.peak_mm)),
+    ]

@@ -1,0 +1,135 @@
+"""An answer in the application: built from what the worker sent, shown in the views, replaced by the next one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import SimpleITK as sitk
+
+from RotatorCuffCAMLib import scene as cuff_scene
+from RotatorCuffCAMLib.activation import ActivationMap
+from RotatorCuffCAMLib.classifier import Answer
+from RotatorCuffCAMLib.cuff import CuffResult
+from RotatorCuffCAMLib.head import HeadGuess
+from RotatorCuffCAMLib.region import Cube
+from RotatorCuffCAMLib.tears import KEYS, tear_class
+
+VOLUME = "RotatorCuffCAM.Volume"
+"""Node reference from an answer's nodes to the MRI."""
+
+
+def result_of(summary: dict[str, Any], activation: sitk.Image, cube: sitk.Image) -> CuffResult:
+    """The result of `cuff.examine`, from `cuff.as_dict` and the two images (the map on the MRI's grid is left out)."""
+    probabilities = tuple(summary["probabilities"][k] for k in KEYS)
+    spread = tuple(summary["spread"][k] for k in KEYS) if summary["spread"] else None
+    answer = Answer(
+        probabilities,
+        summary["class_index"],
+        summary["tear_score"],
+        tuple(summary["logits"]),
+        spread,
+        summary["repetitions"],
+    )
+    made = summary["activation"]
+    shown = ActivationMap(activation, tear_class(made["class"]).index, made["method"], made["bias"], made["voxel_mm"])
+    r, a, s = summary["cube"]["center_ras"]
+    center = (-r, -a, s)
+    edge, inside = summary["cube"]["edge_mm"], summary["cube"]["inside"]
+    cut = Cube(cube, center, edge, summary["side"], summary["plane"], inside, ())
+    sure = summary["head_confidence"]
+    guess = HeadGuess(center, summary["head_radius_mm"], sure) if sure is not None else None
+    return CuffResult(answer, shown, sitk.Image(), cut, guess, tuple(summary["warnings"]), summary["seconds"])
+
+
+def add_answer(volume: Any, image: sitk.Image, result: CuffResult, summary: dict[str, Any]) -> Any:
+    """Puts an answer beside its volume, in the place of the one before, and shows it. See `add_answer_steps`."""
+    steps = add_answer_steps(volume, image, result, summary)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def add_answer_steps(volume: Any, image: sitk.Image, result: CuffResult, summary: dict[str, Any]) -> Iterator[None]:
+    """The same in steps, so that the panel can answer between them.
+
+    Returns:
+        (of the generator) `scene.CuffScene`.
+    """
+    remove_answer(volume)
+    yield
+    made = cuff_scene.build_scene(image, result, volume.GetName(), volume=volume, scene=volume.GetScene(), on_cpu=None)
+    made.activation.SetAttribute(cuff_scene.RECORD, json.dumps(summary, ensure_ascii=False, allow_nan=False))
+    for node in (made.activation, made.hot, *made.context):
+        if node is not None:
+            node.SetNodeReferenceID(VOLUME, volume.GetID())
+    yield
+    show(made)
+    return made
+
+
+def record_of(activation: Any | None) -> dict[str, Any]:
+    """What the worker said of a map's case; empty for other nodes."""
+    text = activation.GetAttribute(cuff_scene.RECORD) if activation is not None else None
+    return json.loads(text) if text else {}
+
+
+def remove_answer(volume: Any) -> None:
+    """Takes the answer of a volume out of the scene: a new one is coming."""
+    scene = volume.GetScene()
+    import slicer
+
+    for class_name in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLModelNode"):
+        for node in _of_class(scene, class_name):
+            if node.GetNodeReferenceID(VOLUME) != volume.GetID():
+                continue
+            if class_name == "vtkMRMLScalarVolumeNode":
+                logic = slicer.modules.volumerendering.logic()
+                display = logic.GetFirstVolumeRenderingDisplayNode(node)
+                for part in (display, display.GetVolumePropertyNode() if display else None):
+                    if part is not None:
+                        scene.RemoveNode(part)
+                legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+                if legend is not None:
+                    scene.RemoveNode(legend)
+            scene.RemoveNode(node)
+
+
+def show(made: Any, opacity: float = 0.55) -> None:
+    """MRI and map in all slice views, linked, through the middle of the hot region."""
+    for composite in _of_class(made.volume.GetScene(), "vtkMRMLSliceCompositeNode"):
+        composite.SetLinkedControl(True)
+        composite.SetBackgroundVolumeID(made.volume.GetID())
+        composite.SetForegroundVolumeID(made.activation.GetID())
+        composite.SetForegroundOpacity(opacity)
+    for node in _of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
+        node.JumpSliceByCentering(*made.peak_ras)
+
+
+def set_opacity(activation: Any, opacity: float) -> None:
+    """Of the map over the slices, 0 to 1."""
+    for composite in _of_class(activation.GetScene(), "vtkMRMLSliceCompositeNode"):
+        if composite.GetForegroundVolumeID() == activation.GetID():
+            composite.SetForegroundOpacity(opacity)
+
+
+def rendering_of(activation: Any) -> Any | None:
+    """The volume rendering of a map."""
+    import slicer
+
+    return slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(activation)
+
+
+def context_of(volume: Any) -> list[Any]:
+    """Skin and head of a volume's answer."""
+    found = _of_class(volume.GetScene(), "vtkMRMLModelNode")
+    return [n for n in found if n.GetNodeReferenceID(VOLUME) == volume.GetID()]
+
+
+def _of_class(scene: Any, name: str) -> list[Any]:
+    found = scene.GetNodesByClass(name)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

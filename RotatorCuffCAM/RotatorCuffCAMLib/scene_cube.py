@@ -1,0 +1,87 @@
+"""The cube around the humeral head as a markups ROI, and what kind of series a volume is, without its voxels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from LiverPlannerLib import scene_input
+from PreopReviewLib.errors import InputError, UnsupportedImage
+from RotatorCuffCAMLib.region import MIN_SLICES, require_coronal, series_plane, slice_axis
+
+
+def _empty(volume: Any) -> Any:
+    """An image with the volume's geometry in world space and no voxels to speak of."""
+    import SimpleITK as sitk
+
+    geometry = scene_input.world_geometry(volume)
+    image = sitk.Image([2, 2, 2], sitk.sitkUInt8)
+    image.SetSpacing(geometry["spacing"])
+    image.SetDirection(geometry["direction"])
+    return image
+
+
+def plane_of(volume: Any) -> tuple[str, float, int]:
+    """Plane of the slices, degrees out of it, and their number."""
+    image = _empty(volume)
+    plane, off = series_plane(image)
+    return plane, off, int(volume.GetImageData().GetDimensions()[slice_axis(image)])
+
+
+def require_series(volume: Any, any_plane: bool) -> None:
+    """Raises where a volume cannot be a coronal shoulder MRI, as far as geometry and DICOM say.
+
+    Raises:
+        UnsupportedImage: too few slices, a CT, or slices that are not coronal.
+    """
+    if scene_input.dicom_modality(volume) == "CT":
+        raise UnsupportedImage(f"{volume.GetName()} is a CT", "Choose an MRI of the shoulder")
+    _plane, _off, count = plane_of(volume)
+    if count < MIN_SLICES:
+        raise UnsupportedImage(
+            f"{volume.GetName()} has only {count} slices, as a localiser has",
+            f"Choose a series of {MIN_SLICES} or more",
+        )
+    require_coronal(_empty(volume), volume.GetName(), any_plane)
+
+
+def place_cube(volume: Any, roi: Any | None, center_lps: Any, edge_mm: float) -> Any:
+    """Puts a ROI of the cube's size around a point, along the series' axes; makes it where there is none."""
+    import vtk
+
+    scene = volume.GetScene()
+    if roi is None:
+        roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Humeral head cube")
+        roi.CreateDefaultDisplayNodes()
+        display = roi.GetDisplayNode()
+        display.SetFillOpacity(0.05)
+        display.SetSelectedColor(0.35, 0.75, 1.0)
+        display.SetPropertiesLabelVisibility(False)
+        display.SetScaleHandleVisibility(True)
+    turned = np.diag([-1.0, -1.0, 1.0])
+    axes = turned @ np.array(scene_input.world_geometry(volume)["direction"]).reshape(3, 3)
+    if np.linalg.det(axes) < 0:
+        axes[:, 0] *= -1
+    matrix = vtk.vtkMatrix4x4()
+    for r in range(3):
+        for c in range(3):
+            matrix.SetElement(r, c, axes[r, c])
+        matrix.SetElement(r, 3, (turned @ np.array(center_lps))[r])
+    roi.SetAndObserveObjectToNodeMatrix(matrix)
+    roi.SetSize(edge_mm, edge_mm, edge_mm)
+    return roi
+
+
+def cube_of(roi: Any) -> tuple[list[float], float]:
+    """Middle (LPS) and longest side, mm, of a ROI.
+
+    Raises:
+        InputError: it has no size.
+    """
+    from RotatorCuffCAMLib.scene import box_of
+
+    if not min(roi.GetSize()) > 0:
+        raise InputError(f"The box {roi.GetName()} has no size", "Draw it around the humeral head")
+    box = box_of(roi)
+    return list(box.center_lps), 2 * max(box.half_mm)

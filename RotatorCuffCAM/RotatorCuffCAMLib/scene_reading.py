@@ -1,0 +1,118 @@
+"""The case of a reader study in the views: hung the same way each time, hidden in pauses, the model's map if asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing
+from PreopReviewLib.scene import nodes, pictures
+from RotatorCuffCAMLib import scene as cuff_scene
+from RotatorCuffCAMLib.reader_study import Study, StudyCase
+from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
+
+READING = "RotatorCuffCAM.Reading"
+"""Attribute of the nodes that a reading session made."""
+
+
+def show_case(case: StudyCase, number: int) -> Any:
+    """Loads a case's MRI under a number instead of its name and hangs it in all slice views.
+
+    Raises:
+        PreopError: it cannot be read.
+    """
+    import slicer
+
+    image = images.read_image(case.image)
+    volume = nodes.add_volume(slicer.mrmlScene, image, f"Case {number}", pictures.gray_window(image, "MR"))
+    volume.SetAttribute(READING, "1")
+    hang(volume)
+    return volume
+
+
+def hang(volume: Any) -> None:
+    """The MRI alone, in the planes of its series, each view fitted and in its middle."""
+    import slicer
+
+    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+        composite.SetLinkedControl(False)
+        composite.SetForegroundVolumeID(None)
+        composite.SetLabelVolumeID(None)
+        composite.SetBackgroundVolumeID(volume.GetID())
+    for node in _of_class("vtkMRMLSliceNode"):
+        node.RotateToVolumePlane(volume)
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    for i in range(logics.GetNumberOfItems() if logics is not None else 0):
+        logics.GetItemAsObject(i).FitSliceToBackground()
+
+
+def hide(volume: Any) -> None:
+    """Empties the views, for a pause."""
+    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+        if composite.GetBackgroundVolumeID() == volume.GetID():
+            composite.SetBackgroundVolumeID(None)
+        composite.SetForegroundVolumeID(None)
+
+
+def model_answer(study: Study, case: StudyCase) -> dict[str, Any]:
+    """What the model said of a case.
+
+    Raises:
+        FileMissing: there is no answer of it.
+    """
+    path = _answer_folder(study, case) / "probabilities.json"
+    if not path.is_file():
+        raise FileMissing(f"The model has no answer for case {case.case}", "Run preop cuff classify on it")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def model_words(said: dict[str, Any]) -> str:
+    """Class and probabilities in two lines."""
+    chances = ", ".join(f"{c.name} {said['probabilities'][c.key]:.2f}" for c in TEAR_CLASSES)
+    return f"{tear_class(said['class']).name}\n{chances}"
+
+
+def show_model_map(study: Study, case: StudyCase) -> Any | None:
+    """The model's map over the slices; None where its folder holds none."""
+    import numpy as np
+    import slicer
+
+    path = _answer_folder(study, case) / "activation.nii.gz"
+    if not path.is_file():
+        return None
+    image = images.read_image(path)
+    values = np.clip(images.array_of(image).astype(np.float32), 0, None)
+    top = float(values.max())
+    percent = images.image_like(values * np.float32(100 / top) if top > 0 else values, image)
+    node = nodes.add_volume(slicer.mrmlScene, percent, "Model's activation map", (100.0, 50.0))
+    node.SetAttribute(READING, "1")
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(cuff_scene.color_table(slicer.mrmlScene).GetID())
+    cuff_scene.set_threshold(node, cuff_scene.THRESHOLD)
+    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+        composite.SetForegroundVolumeID(node.GetID())
+        composite.SetForegroundOpacity(0.5)
+    return node
+
+
+def _answer_folder(study: Study, case: StudyCase) -> Path:
+    return (study.model or study.folder) / case.case
+
+
+def remove_reading() -> None:
+    """Takes everything that a session put into the scene out of it again."""
+    import slicer
+
+    for node in _of_class("vtkMRMLScalarVolumeNode"):
+        if node.GetAttribute(READING):
+            slicer.mrmlScene.RemoveNode(node)
+
+
+def _of_class(name: str) -> list[Any]:
+    import slicer
+
+    found = slicer.mrmlScene.GetNodesByClass(name)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

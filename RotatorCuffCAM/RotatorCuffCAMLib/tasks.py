@@ -1,0 +1,124 @@
+"""What the panel lets the worker process do (`PreopReviewLib.jobs`): plain values and files in, the same out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.progress import CancelToken, Progress, within
+
+_networks: dict[str, Any] = {}
+"""Networks loaded by this worker, by name: the next case finds them warm."""
+
+
+def find_head(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Looks for the humeral head.
+
+    Args:
+        parameters: ``image`` (a record of `exchange`), ``source``, ``any_plane``.
+
+    Returns:
+        ``center_lps``, ``radius_mm``, ``confidence``, ``edge_mm`` of the cube, ``plane``, ``off_degrees``,
+        ``warnings``.
+    """
+    from LiverPlannerLib import exchange
+    from RotatorCuffCAMLib import head, region
+
+    progress(0.1, "Looking for the humeral head")
+    image = exchange.load_image(folder, parameters["image"])
+    warnings = region.require_shoulder_series(image, parameters["source"], parameters["any_plane"])
+    guess = head.find_head(image)
+    cancel.raise_if_cancelled()
+    plane, off = region.series_plane(image)
+    return {
+        "center_lps": list(guess.center_lps),
+        "radius_mm": guess.radius_mm,
+        "confidence": guess.confidence,
+        "edge_mm": region.default_edge(image),
+        "plane": plane,
+        "off_degrees": off,
+        "warnings": warnings,
+    }
+
+
+def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Classifies a shoulder and maps what speaks for a class; see `cuff.examine`.
+
+    Args:
+        parameters: ``image`` (a record of `exchange`), ``source``, ``model``, ``options`` (fields of
+            `cuff.CuffOptions`).
+
+    Returns:
+        ``summary`` (see `cuff.as_dict`), and records of ``activation`` (raw, on its own grid) and ``cube``.
+    """
+    from LiverPlannerLib import exchange
+    from RotatorCuffCAMLib.cuff import as_dict, examine
+
+    progress(0.0, "Reading the image")
+    image = exchange.load_image(folder, parameters["image"])
+    progress(0.05, "Loading the model")
+    network = _network(parameters["model"])
+    cancel.raise_if_cancelled()
+    options = _options(parameters["options"])
+    result = examine(image, network, options, parameters["source"], within(progress, 0.1, 0.95))
+    cancel.raise_if_cancelled()
+    return {
+        "summary": as_dict(result, parameters["source"], parameters["model"]),
+        "activation": exchange.save_image(result.activation.image, folder, "activation"),
+        "cube": exchange.save_image(result.cube.image, folder, "cube"),
+    }
+
+
+def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Writes the folder of `preop cuff classify`: report, scene, pictures, probabilities, map.
+
+    Args:
+        parameters: as for `classify`; ``out`` (the folder to make), ``title``, ``overwrite``, and ``box`` (center_lps,
+            half_mm, axes; or None).
+
+    Returns:
+        ``files``: names.
+    """
+    from LiverPlannerLib import exchange
+    from PreopReviewLib.output import output_folder
+    from RotatorCuffCAMLib.answer_files import write_answer
+    from RotatorCuffCAMLib.cuff import examine
+    from RotatorCuffCAMLib.localisation import DrawnBox
+
+    image = exchange.load_image(folder, parameters["image"])
+    result = examine(
+        image,
+        _network(parameters["model"]),
+        _options(parameters["options"]),
+        parameters["source"],
+        within(progress, 0.0, 0.3),
+    )
+    cancel.raise_if_cancelled()
+    box = DrawnBox(**{k: _tuples(v) for k, v in parameters["box"].items()}) if parameters["box"] else None
+    with output_folder(parameters["out"], parameters["overwrite"]) as made:
+        write_answer(
+            image, result, made, parameters["source"], parameters["model"], parameters["title"], box,
+            within(progress, 0.3, 1.0),
+        )  # fmt: skip
+        names = sorted(p.name for p in made.iterdir())
+    return {"files": names}
+
+
+def _network(name: str) -> Any:
+    from RotatorCuffCAMLib.classifier import load_network
+
+    if name not in _networks:
+        _networks.clear()
+        _networks[name] = load_network(name)
+    return _networks[name]
+
+
+def _options(values: dict[str, Any]) -> Any:
+    from RotatorCuffCAMLib.cuff import CuffOptions
+
+    center = values.get("center_lps")
+    return CuffOptions(**values | {"center_lps": tuple(center) if center else None})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
