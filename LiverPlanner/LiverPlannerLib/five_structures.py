@@ -117,12 +117,13 @@ def class_probabilities(
     """
     import torch
 
+    from PreopReviewLib.inference.fusing import fused
     from PreopReviewLib.models.liver_channels import liver_channels
 
     settings = _settings(package)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = package.load_network().to(device)
+    network = fused(package.load_network()).to(device)
     shown = liver_channels(volume.astype(np.float32), liver, settings["spacing_mm"])
     divisor = settings["divisor"]
     pad = [(0, -size % divisor) for size in liver.shape]
