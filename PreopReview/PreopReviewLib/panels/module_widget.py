@@ -10,6 +10,7 @@ from typing import Any
 import ctk
 import qt
 import slicer
+from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 from vtkmodules.vtkCommonCore import vtkCommand
@@ -59,7 +60,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         raise NotImplementedError
 
     def section_classes(self) -> Sequence[type | LaterSection]:
-        """The sections, from top to bottom; a `LaterSection` is collapsed at first."""
+        """The sections but the last, "About and limits", from top to bottom; a `LaterSection` is collapsed first."""
         raise NotImplementedError
 
     def setup(self) -> None:
@@ -74,7 +75,8 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.make_logic()
         self.context = Context(self.resourcePath)
         self.context.observers.append(lambda _topic: self.refresh())
-        for kind in self.section_classes():
+        about = LaterSection(_("About and limits"), "PreopReviewLib.panels.about", "AboutSection")
+        for kind in (*self.section_classes(), about):
             self._add_section(kind)
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
