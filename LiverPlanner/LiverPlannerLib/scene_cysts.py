@@ -127,16 +127,22 @@ def _keep_regions(node: Any, labels: Any, segmentation: Any) -> None:
 
 
 def _keep_histograms(node: Any, folder: Path) -> None:
-    scene = node.GetScene()
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    table = vtk.vtkTable()
+    columns = {"hu": HOUNSFIELD.centers}
+    for name in ("counts", "smoothed", "core"):
+        rows = np.load(folder / f"{name}.npy", allow_pickle=False)
+        columns |= {f"{name}_{n}": row for n, row in enumerate(rows, 1)}
+    for name, values in columns.items():
+        column = numpy_to_vtk(np.ascontiguousarray(values, float), deep=True)
+        column.SetName(name)
+        table.AddColumn(column)
     kept = node.GetNodeReference(HISTOGRAMS)
-    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("counts", "smoothed", "core")}
-    columns, values = [Column("hu", "HU")], {"hu": HOUNSFIELD.centers}
-    for name, array in arrays.items():
-        for n, row in enumerate(array, 1):
-            columns.append(Column(f"{name}_{n}", f"{name} {n}"))
-            values[f"{name}_{n}"] = row
-    rows = [{key: float(column[i]) for key, column in values.items()} for i in range(len(HOUNSFIELD.centers))]
-    kept = write_table(scene, kept, f"{node.GetName()} histograms", columns, rows)
+    if kept is None:
+        kept = node.GetScene().AddNewNodeByClass("vtkMRMLTableNode", f"{node.GetName()} histograms")
+    kept.SetAndObserveTable(table)
     kept.SetHideFromEditors(True)
     node.SetNodeReferenceID(HISTOGRAMS, kept.GetID())
 

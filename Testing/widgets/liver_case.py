@@ -1,0 +1,135 @@
+"""A small liver for the tests of LiverPlanner's panel: a piece of a phantom, quick to segment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+
+SEED = 7  # a tumour and cysts
+
+
+@dataclass(frozen=True)
+class Case:
+    """A CT of a piece of a liver in air, and what is in it."""
+
+    image: sitk.Image
+    labels: sitk.Image
+
+
+@cache
+def small_case() -> Case:
+    """About 25×25×20 voxels of liver with a tumour and a cyst, in a CT with air around."""
+    from PreopReviewLib.phantoms.liver import make_liver_phantom
+
+    phantom = make_liver_phantom(SEED, "ct", size=(80, 72, 64), spacing=3.2, slice_mm=0)
+    labels = images.array_of(phantom.labels)
+    center = np.argwhere(labels == 3).mean(0).round().astype(int)
+    start = np.clip(center - 14, 0, np.array(labels.shape) - 28)
+    box = images.Box(tuple(start.tolist()), tuple((start + 28).tolist()))
+    image, labels_image = images.crop(phantom.image, box), images.crop(phantom.labels, box)
+    inside = np.isin(images.array_of(labels_image), [1, 2, 3, 4, 5, 6])
+    values = np.where(inside, images.array_of(image), -1000)
+    values[:3] = values[-3:] = values[:, :3] = values[:, -3:] = values[..., :3] = values[..., -3:] = -1000
+    kept = np.where(values > -900, images.array_of(labels_image), 0).astype(np.uint8)
+    return Case(images.image_like(values.astype(np.int16), image), images.image_like(kept, image))
+
+
+def add_volume(name: str = "CT") -> Any:
+    """The small CT as a volume node."""
+    import slicer
+
+    from PreopReviewLib.scene import nodes
+
+    return nodes.add_volume(slicer.mrmlScene, small_case().image, name, (400.0, 40.0))
+
+
+def add_liver(volume: Any, name: str = "Drawn") -> Any:
+    """A segmentation with the liver drawn, for what is found inside it: no model of the liver is needed."""
+    import slicer
+
+    from LiverPlannerLib.scene import segment_specs
+    from PreopReviewLib.scene import nodes
+
+    liver = (images.array_of(small_case().labels) > 0).astype(np.uint8)
+    labels = images.image_like(liver, small_case().labels)
+    node = nodes.add_segmentation(slicer.mrmlScene, labels, segment_specs()[:1], name, volume)
+    node.GetDisplayNode().SetVisibility(False)
+    return node
+
+
+def add_plan(volume: Any) -> Any:
+    """The true structures as a plan of the volume, without a run."""
+    from LiverPlannerLib import scene_plan
+    from LiverPlannerLib.exchange import parts_of
+
+    record = {
+        "modality": "CT",
+        "volumes_ml": {"liver": 300.0, "tumour": 5.0, "bile_duct": 0.0},
+        "warnings": ["The liver reaches the superior border of the image."],
+        "models": {"liver": "given"},
+        "seconds": {"liver": 3.0},
+        "device": "cpu",
+    }
+    return scene_plan.add_plan(volume, list(parts_of(small_case().labels)), record)
+
+
+def scene_content() -> list[tuple[str, str]]:
+    """Class and name of every node that a user would miss, in order."""
+    import slicer
+
+    kinds = (
+        "VolumeNode",
+        "SegmentationNode",
+        "MRMLTableNode",
+        "MRMLModelNode",
+        "Markups",
+        "TransformNode",
+        "PlotChart",
+    )
+    scene = slicer.mrmlScene
+    nodes = (scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes()))
+    found = [n for n in nodes if any(n.GetClassName().endswith(k) or f"MRML{k}" in n.GetClassName() for k in kinds)]
+    slices = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
+    return sorted((n.GetClassName(), n.GetName()) for n in found if n.GetName() not in slices)
+
+
+def wait(host: Any, widget: Any, seconds: float = 240.0) -> None:
+    """Until no job runs."""
+    host.wait_until(lambda: not widget.context.busy, seconds)
+    host.process_events(0.05)
+
+
+class Pulse:
+    """How long the main thread was busy between two beats of a timer, in seconds of its own computing time.
+
+    The computing time, not the clock: on a machine that is shared the clock says how busy the others are.
+    """
+
+    def __init__(self) -> None:
+        import qt
+
+        self.busy: list[float] = []
+        self.beats = 0
+        self._last = time.thread_time()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(5)
+        self._timer.connect("timeout()", self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = time.thread_time()
+        self.busy.append(now - self._last)
+        self._last = now
+        self.beats += 1
+
+    def stop(self) -> float:
+        """The longest time between two beats."""
+        self._timer.stop()
+        return max(self.busy)

@@ -1,0 +1,198 @@
+"""The section Segment: three clicks, an event loop that answers, cancel, and nothing lost whatever happens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
+
+
+@pytest.fixture
+def opened(host: Any) -> Any:
+    """The panel with the small CT and its liver given, lesions off: only the shipped model runs."""
+    volume = add_volume()
+    liver = add_liver(volume)
+    widget = host.open_module("LiverPlanner")
+    widget.context.parameters.liverSource = liver
+    widget.context.parameters.lesions = False
+    host.process_events(0.1)
+    return widget
+
+
+def section(widget: Any) -> Any:
+    return widget.open_section("SegmentSection")
+
+
+def start(host: Any, widget: Any) -> None:
+    host.click(section(widget).ui.applyButton)
+    assert widget.context.busy, host.messages
+
+
+def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop(host: Any, opened: Any) -> None:
+    clicks = 1  # opening the module; it takes the volume that is loaded
+    ui = section(opened).ui
+    assert ui.volumeSelector.currentNode().GetName() == "CT"
+    assert ui.modalityComboBox.currentText == "Automatic: CT"
+    start(host, opened)
+    clicks += 1
+    assert ui.applyButton.text == "Cancel"
+    pulse, seen = Pulse(), set()
+    while opened.context.busy:
+        host.process_events(0.02)
+        seen.add(ui.progressBar.value)
+    assert clicks <= 3
+    assert pulse.stop() < 0.05, sorted(pulse.busy)[-5:]
+    assert len(seen) > 3  # a real percentage
+    assert not ui.progressBar.isVisibleTo(ui.progressBar.parentWidget())
+    assert ui.applyButton.text == "Apply"
+    check_plan(opened)
+
+
+def check_plan(widget: Any) -> None:
+    from LiverPlannerLib import scene_plan
+
+    parameters = widget.context.parameters
+    plan, output = parameters.segmentation, parameters.modelOutput
+    assert plan.GetName() == "CT liver plan"
+    names = [
+        plan.GetSegmentation().GetNthSegment(i).GetName() for i in range(plan.GetSegmentation().GetNumberOfSegments())
+    ]
+    assert names[0] == "Liver"
+    assert len(names) >= 2
+    assert scene_plan.same_segments(plan, output)
+    assert output.GetHideFromEditors()
+    assert "ml" in section(widget).ui.messageLabel.text
+    assert "five-structures-synthetic" in section(widget).ui.messageLabel.text
+
+
+def test_cancel_ends_the_run_within_two_seconds_and_leaves_the_scene(host: Any, opened: Any) -> None:
+    before = scene_content()
+    start(host, opened)
+    host.process_events(0.5)
+    host.click(section(opened).ui.applyButton)
+    began = time.monotonic()
+    wait(host, opened, 10)
+    assert time.monotonic() - began < 2.0
+    assert scene_content() == before
+    assert host.messages == []
+    assert section(opened).ui.applyButton.text == "Apply"
+
+
+def test_closing_the_scene_while_a_job_runs_is_harmless(host: Any, opened: Any) -> None:
+    start(host, opened)
+    host.process_events(0.3)
+    host.close_scene()
+    wait(host, opened, 10)
+    assert scene_content() == []
+    assert host.messages == []
+    assert "Load a CT or MRI" in section(opened).ui.applyButton.toolTip
+
+
+def test_a_volume_removed_while_its_plan_is_made_is_said(host: Any, opened: Any) -> None:
+    start(host, opened)
+    host.process_events(0.3)
+    slicer.mrmlScene.RemoveNode(opened.context.parameters.inputVolume)
+    wait(host, opened)
+    assert "removed" in host.messages[-1].text
+    assert [name for _kind, name in scene_content() if "plan" in name] == []
+
+
+def test_apply_is_off_with_a_reason_for_what_is_no_single_3d_image(host: Any) -> None:
+    widget = host.open_module("LiverPlanner")
+    button = section(widget).ui.applyButton
+    assert not button.isEnabled()
+    assert "Load a CT or MRI" in button.toolTip
+    volume = add_volume()
+    widget.context.parameters.inputVolume = volume
+    host.process_events()
+    assert button.isEnabled()
+    bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
+    bent.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    volume.SetAndObserveTransformNodeID(bent.GetID())
+    widget.refresh()
+    assert not button.isEnabled()
+    assert "non-linear transform Bent" in button.toolTip
+    volume.SetAndObserveTransformNodeID(None)
+    label_map = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn labels")
+    widget.context.parameters.inputVolume = label_map
+    host.process_events()
+    assert not button.isEnabled()
+
+
+def test_a_segmentation_without_liver_is_refused_before_anything_starts(host: Any, opened: Any) -> None:
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Nothing")
+    empty.SetReferenceImageGeometryParameterFromVolumeNode(opened.context.parameters.inputVolume)
+    opened.context.parameters.liverSource = empty
+    before = scene_content()
+    host.click(section(opened).ui.applyButton)
+    assert not opened.context.busy
+    assert "no liver" in host.messages[-1].text
+    assert scene_content() == before
+
+
+def test_too_small_a_liver_ends_in_a_sentence_without_command_line_words(host: Any, opened: Any) -> None:
+    liver = opened.context.parameters.liverSource
+    array = np.zeros(small_case().image.GetSize()[::-1], np.uint8)
+    array[10:13, 10:13, 10:13] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, liver, "liver", opened.context.parameters.inputVolume)
+    before = scene_content()
+    start(host, opened)
+    wait(host, opened)
+    assert "No liver was found in CT" in host.messages[-1].text
+    assert "--" not in host.messages[-1].text
+    assert "No liver was found" in section(opened).ui.messageLabel.text
+    assert scene_content() == before
+
+
+def test_an_mri_called_a_ct_is_said(host: Any, opened: Any) -> None:
+    volume = opened.context.parameters.inputVolume
+    values = slicer.util.arrayFromVolume(volume)
+    values[:] = np.clip(values, 0, None) + 200
+    slicer.util.arrayFromVolumeModified(volume)
+    host.choose(section(opened).ui.modalityComboBox, "CT")
+    start(host, opened)
+    wait(host, opened)
+    assert "no CT in Hounsfield units" in host.messages[-1].text
+    assert "--modality" not in host.messages[-1].text
+
+
+def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) -> None:
+    made = add_plan(opened.context.parameters.inputVolume)
+    opened.context.parameters.segmentation = made.segmentation
+    host.process_events()
+    text = section(opened).ui.messageLabel.text
+    assert "Beware" in text
+    assert "superior border" in text
+    assert "not found:</b> bile duct" in text
+
+
+def test_the_card_is_one_click_away_and_says_what_the_model_may_be_used_for(host: Any, opened: Any) -> None:
+    host.click(section(opened).ui.cardButton)
+    shown = section(opened)._card
+    assert "kuleuven-liver" in shown.toPlainText()
+    assert "five-structures-synthetic" in shown.toPlainText()
+    assert "clinical" in shown.toPlainText()
+
+
+def test_everything_comes_back_with_a_saved_scene(host: Any, opened: Any, tmp_path: Any) -> None:
+    parameters = opened.context.parameters
+    made = add_plan(parameters.inputVolume)
+    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    parameters.modality, parameters.cystThreshold = "CT", 38.0
+    before = scene_content()
+    host.save_scene(tmp_path / "case.mrb")
+    host.load_scene(tmp_path / "case.mrb")
+    again = opened.context.parameters
+    assert scene_content() == before
+    assert again.inputVolume.GetName() == "CT"
+    assert again.segmentation.GetName() == "CT liver plan"
+    assert again.modelOutput.GetHideFromEditors()
+    assert again.liverSource.GetName() == "Drawn"
+    assert (again.modality, again.cystThreshold, again.lesions) == ("CT", 38.0, False)
+    assert "Beware" in section(opened).ui.messageLabel.text
+    assert section(opened).ui.modalityComboBox.currentText == "CT"
