@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import photographs
-from .start import start
+from .start import add_python_slicer, start
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _DEFERRED_DELETE = 52  # QEvent.DeferredDelete, which processEvents leaves to the main loop
@@ -30,11 +31,13 @@ class SlicerHost:
         app: `slicer.app`; scene: `slicer.mrmlScene`.
         dialogs: answers dialogs, and remembers what the user was told.
         packages: what was asked of pip.
+        clicks: how often a user would have clicked until now, with the sections and tabs that had to be opened.
     """
 
     def __init__(self, module_folders: tuple[Path, ...] = (REPOSITORY,)) -> None:
         self._folders = module_folders
         self._errors: list[str] = []
+        self.clicks = 0
 
     # ---- start and end ----
 
@@ -52,6 +55,7 @@ class SlicerHost:
         self._before = {name: getattr(slicer, name) for name in _SHOWN if name in vars(slicer)}
         self._hook, sys.excepthook = sys.excepthook, self._remember
         self._folder = tempfile.TemporaryDirectory(prefix="slicer-host-")
+        self._path, os.environ["PATH"] = os.environ["PATH"], add_python_slicer(Path(self._folder.name))
         self._scene_host = scene_host.Host()
         slicer.mrmlScene = self.scene = self._scene_host.scene
         slicer.selfTests = {}
@@ -95,6 +99,7 @@ class SlicerHost:
             gc.collect()  # what is left of the panels goes while the scene is still there
             self._scene_host.close()
             sys.excepthook = self._hook
+            os.environ["PATH"] = self._path
             for name in _SHOWN:
                 if name in self._before:
                     setattr(slicer, name, self._before[name])
@@ -219,14 +224,18 @@ class SlicerHost:
         return value
 
     def click(self, button: Any) -> None:
-        """Clicks as a user can: not on what is off or hidden.
+        """Clicks as a user can: opens the section and the tab first, and not on what is off or hidden.
 
         Raises:
             AssertionError: the button cannot be clicked now.
         """
+        from .keyboard import reveal
+
+        self.clicks += reveal(button) + 1
+        self.process_events()
         name = button.objectName or getattr(button, "text", "")
         assert button.isEnabled(), f"{name} is off: {button.toolTip}"
-        assert not button.isHidden(), f"{name} is hidden"
+        assert button.parentWidget() is None or button.isVisibleTo(button.window()), f"{name} is hidden"
         button.click()
         self.process_events()
 
@@ -280,6 +289,15 @@ class SlicerHost:
         self.process_events()
 
     # ---- eyes ----
+
+    @property
+    def testing(self) -> bool:
+        """Whether this Slicer runs with `--testing`: messages are logged and answered by themselves, as is usual."""
+        return self.app.testingEnabled()
+
+    @testing.setter
+    def testing(self, on: bool) -> None:
+        self.app._testing = on
 
     @property
     def messages(self) -> list[Any]:

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from PySide6 import QtCore, QtTest, QtWidgets
 
+from .widgets.ctk_buttons import ctkCollapsibleButton
 from .widgets.ctk_numbers import ctkDoubleSpinBox, ctkSliderWidget
 from .widgets.qmrml_nodes import qMRMLNodeComboBox
+
+
+def reveal(widget: Any) -> int:
+    """Opens the collapsed sections and the tabs that a widget is in, from the outermost; returns how many clicks."""
+    clicks = 0
+    for inner, outer in reversed(list(_ancestors(widget))):
+        if isinstance(outer, ctkCollapsibleButton) and outer.collapsed:
+            outer.click()
+            clicks += 1
+        elif isinstance(outer, QtWidgets.QTabWidget):
+            page = next((i for i in range(outer.count) if outer.widget(i) is inner), outer.currentIndex)
+            clicks += page != outer.currentIndex
+            outer.setCurrentIndex(page)
+    return clicks
+
+
+def _ancestors(widget: Any) -> Iterator[tuple[Any, Any]]:
+    """Every ancestor with the widget in it that leads here; a tab widget keeps its pages in a stack."""
+    inner = widget
+    while (outer := inner.parentWidget()) is not None:
+        if isinstance(outer, QtWidgets.QStackedWidget) and isinstance(outer.parentWidget(), QtWidgets.QTabWidget):
+            yield inner, outer.parentWidget()
+            inner = outer.parentWidget()
+        else:
+            yield inner, outer
+            inner = outer
 
 
 def type_into(widget: Any, text: str) -> None:

@@ -30,6 +30,7 @@ class LayoutManager(QObject):
         node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         for name in ("Red", "Green", "Yellow"):
             self._add_slice(name)
+        self._map()
         self._shown = self.layout
         self._tag = node.AddObserver("ModifiedEvent", self._arranged)
 
@@ -61,7 +62,17 @@ class LayoutManager(QObject):
         node.SetBackgroundColor2(BACKGROUND[1])
         self._three_d.append(ThreeDWidget(logic, node))
 
+    def _map(self) -> None:
+        """Marks the nodes of the views that the layout shows, which the application does, not the logic."""
+        shown = self._logic.GetViewNodes()
+        wanted = {shown.GetItemAsObject(i).GetID() for i in range(shown.GetNumberOfItems())}
+        nodes = self._scene.GetNodesByClass("vtkMRMLAbstractViewNode")
+        nodes.UnRegister(None)
+        for node in (nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())):
+            node.SetMappedInLayout(node.GetID() in wanted)
+
     def _arranged(self, *_: Any) -> None:
+        self._map()
         if self.layout != self._shown:
             self._shown = self.layout
             self.layoutChanged.emit(self._shown)

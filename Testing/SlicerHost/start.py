@@ -57,6 +57,19 @@ def start() -> Any:
     return application
 
 
+def add_python_slicer(folder: Path) -> str:
+    """Puts a PythonSlicer into a folder, and gives a PATH with it in front, as the application's is.
+
+    Like Slicer's it is a launcher: the interpreter is its child, which outlives it when only the launcher is killed.
+    """
+    home = folder / "SlicerHome" / "bin"
+    home.mkdir(parents=True)
+    launcher = home / "PythonSlicer"
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    launcher.chmod(0o755)
+    return f"{home}{os.pathsep}{os.environ['PATH']}"
+
+
 def _choose_font(application: Any) -> None:
     """A font that comes with matplotlib, so that machines without any font photograph the same words."""
     from PySide6 import QtGui

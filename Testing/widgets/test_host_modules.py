@@ -73,6 +73,26 @@ def test_what_is_off_cannot_be_clicked(host: Any) -> None:
         host.click(widget.ui.applyButton)
 
 
+def test_sections_and_tabs_are_opened_first_and_counted(host: Any) -> None:
+    import ctk
+    import qt
+
+    section, tabs, page = ctk.ctkCollapsibleButton(), qt.QTabWidget(), qt.QWidget()
+    qt.QVBoxLayout(section).addWidget(tabs)
+    tabs.addTab(qt.QWidget(), "first")
+    tabs.addTab(page, "second")
+    button = qt.QPushButton("Apply")
+    qt.QVBoxLayout(page).addWidget(button)
+    section.collapsed = True
+    host.click(button)
+    assert (host.clicks, section.collapsed, tabs.currentIndex) == (3, False, 1)
+    host.click(button)
+    assert host.clicks == 4
+    button.hide()
+    with pytest.raises(AssertionError, match="hidden"):
+        host.click(button)
+
+
 def test_widgets_and_parameters_follow_each_other(host: Any) -> None:
     widget = host.open_module("HostSample")
     volume = add_volume(host)

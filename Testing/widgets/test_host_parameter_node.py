@@ -229,7 +229,7 @@ def test_a_list_refuses_wrong_values_and_plus(parameters: Any) -> None:
         parameters.marks.append("x")
     assert parameters.marks == [1.0]
     with pytest.raises(NotImplementedError):
-        parameters.marks + [2.0]  # noqa: RUF005
+        parameters.marks + [2.0]
 
 
 # ---- events ----

@@ -7,7 +7,6 @@ from typing import Any
 
 import shiboken6
 
-
 _all: list[tuple[Any, int]] = []
 
 

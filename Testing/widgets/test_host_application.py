@@ -1,0 +1,303 @@
+"""`slicer.app`, dialogs, packages, files and views of the host."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from SlicerHost import SlicerHost
+from SlicerHost.dialogs import UnexpectedDialog
+
+
+def volume_of(host: Any, array: np.ndarray, name: str = "CT") -> Any:
+    import slicer
+
+    node = slicer.util.addVolumeFromArray(array, name=name)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+# ---- application ----
+
+
+def test_unknown_parts_of_the_application_are_errors(host: Any) -> None:
+    with pytest.raises(AttributeError):
+        host.app.errorLogModel()
+
+
+def test_settings_are_shared_and_forgotten_with_the_host(host: Any) -> None:
+    import qt
+    import slicer
+
+    qt.QSettings().setValue("Host/a", "1")
+    assert slicer.app.userSettings().value("Host/a") == "1"
+    assert slicer.app.settings().value("Host/a") == "1"
+    assert Path(qt.QSettings().fileName()).is_relative_to(slicer.app.temporaryPath)
+
+
+def test_hosts_follow_each_other_with_empty_scenes() -> None:
+    import slicer
+
+    names = []
+    for _ in range(2):
+        with SlicerHost() as host:
+            assert slicer.mrmlScene is host.scene
+            assert host.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None
+            host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+            names.append(host.app.temporaryPath)
+    assert not any(Path(n).exists() for n in names)
+
+
+def test_the_headless_scene_is_back_after_the_host() -> None:
+    import slicer
+
+    from PreopReviewLib.scene import host as scene_host
+
+    with scene_host.fresh_scene() as before:
+        with SlicerHost() as host:
+            assert scene_host.in_application()
+            assert scene_host.start() is host.scene
+        assert slicer.mrmlScene is before
+        assert not scene_host.in_application()
+
+
+def test_pythonslicer_is_found_and_runs(host: Any) -> None:
+    found = shutil.which("PythonSlicer")
+    assert found is not None
+    ran = subprocess.run([found, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "42"
+
+
+def test_the_status_bar_and_the_module_selector_are_those_of_the_main_window(host: Any) -> None:
+    import slicer
+
+    assert slicer.util.mainWindow() is host.window
+    assert slicer.util.showStatusMessage("at work")
+    assert host.window.statusBar().currentMessage() == "at work"
+    with pytest.raises(RuntimeError):
+        slicer.util.selectModule("Nonsense")
+
+
+# ---- dialogs ----
+
+
+def test_in_testing_mode_messages_are_written_down(host: Any, caplog: pytest.LogCaptureFixture) -> None:
+    import slicer
+
+    with caplog.at_level(logging.INFO):
+        slicer.util.errorDisplay("It failed. Do this.", windowTitle="Segmentation")
+        slicer.util.confirmYesNoDisplay("Really?")
+    assert [(m.kind, m.text) for m in host.messages] == [("error", "It failed. Do this."), ("question", "Really?")]
+    assert host.messages[0].title == "Segmentation"
+
+
+def test_outside_of_testing_mode_the_test_answers(host: Any) -> None:
+    import slicer
+
+    host.testing = False
+    host.dialogs.answer("no", "ok")
+    assert not slicer.util.confirmYesNoDisplay("Really?")
+    assert slicer.util.confirmOkCancelDisplay("Go on?")
+    slicer.util.infoDisplay("Done.")  # nothing to decide, so nothing to answer
+    assert [m.text for m in host.messages] == ["Really?", "Go on?", "Done."]
+
+
+def test_a_dialog_that_nobody_expects_is_an_error(host: Any) -> None:
+    import qt
+    import slicer
+
+    host.testing = False
+    with pytest.raises(UnexpectedDialog, match="Really"):
+        slicer.util.confirmYesNoDisplay("Really?")
+    with pytest.raises(UnexpectedDialog):
+        qt.QFileDialog.getSaveFileName(None, "Save", "")
+    with pytest.raises(UnexpectedDialog):
+        qt.QDialog().exec_()
+
+
+def test_file_dialogs_and_forms_are_answered(host: Any, tmp_path: Path) -> None:
+    import qt
+
+    host.dialogs.answer(tmp_path / "a.csv", "", "a name", lambda dialog: dialog.setWindowTitle("seen") or True)
+    assert qt.QFileDialog.getSaveFileName(None, "Save", "") == str(tmp_path / "a.csv")
+    assert qt.QFileDialog.getOpenFileName(None, "Open", "") == ""
+    assert qt.QInputDialog.getText(None, "Name", "Your name:") == "a name"
+    dialog = qt.QDialog()
+    assert dialog.exec_()
+    assert dialog.windowTitle == "seen"
+
+
+# ---- packages ----
+
+
+def test_what_is_missing_is_asked_for_and_written_down(host: Any, tmp_path: Path) -> None:
+    import slicer.packaging
+
+    path = tmp_path / "requirements.txt"
+    path.write_text("# comment\n--index-url x\nnumpy>=1.20\nmonai>=1.4 ; python_version >= '3'\n")
+    requirements = slicer.packaging.load_requirements(path)
+    assert [r.name for r in requirements] == ["numpy", "monai"]
+    host.packages.missing = {"monai"}
+    assert not slicer.packaging.pip_check(requirements)
+    host.testing = False
+    host.dialogs.answer("ok")
+    slicer.packaging.pip_ensure(requirements, requester="Host", prompt_restart=False)
+    assert len(host.packages.installed) == 1
+    assert "monai" in str(host.packages.installed[0])
+    assert slicer.packaging.pip_check(requirements)
+
+
+def test_in_testing_mode_nothing_is_installed(host: Any) -> None:
+    import slicer.packaging
+
+    slicer.packaging.pip_ensure("no-such-package-of-ours")
+    assert host.packages.installed == []
+
+
+def test_an_installation_may_be_declined_or_fail(host: Any) -> None:
+    import slicer.packaging
+
+    host.testing = False
+    host.dialogs.answer("cancel", "ok")
+    with pytest.raises(RuntimeError):
+        slicer.packaging.pip_ensure("no-such-package-of-ours")
+    host.packages.fails = True
+    with pytest.raises(subprocess.CalledProcessError):
+        slicer.packaging.pip_ensure("no-such-package-of-ours")
+
+
+# ---- files ----
+
+
+def test_volumes_segmentations_and_tables_are_saved_and_loaded(host: Any, tmp_path: Path) -> None:
+    import slicer
+
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    node = volume_of(host, array)
+    assert slicer.util.saveNode(node, str(tmp_path / "ct.nrrd"))
+    assert np.array_equal(slicer.util.arrayFromVolume(slicer.util.loadVolume(str(tmp_path / "ct.nrrd"))), array)
+    with pytest.raises(RuntimeError):
+        slicer.util.loadVolume(str(tmp_path / "nothing.nrrd"))
+
+
+# ---- views ----
+
+
+def test_slices_show_a_volume(host: Any, tmp_path: Path) -> None:
+    import slicer
+    from PySide6.QtGui import QImage
+
+    volume = volume_of(host, np.full((20, 10, 40), 100, np.int16))
+    volume.GetDisplayNode().AutoWindowLevelOff()
+    volume.GetDisplayNode().SetWindowLevel(100, 60)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    picture = QImage(str(host.photograph("slices", tmp_path / "slices.png", size=(200, 200))))
+    middle, corner = picture.pixelColor(100, 122), picture.pixelColor(2, 220)
+    assert middle.red() > 200
+    assert corner.red() < 50
+
+
+def test_three_d_shows_a_model_and_each_view_its_node(host: Any) -> None:
+    import slicer
+    import vtk
+
+    source = vtk.vtkSphereSource()
+    source.SetRadius(50)
+    source.Update()
+    model = slicer.modules.models.logic().AddModel(source.GetOutput())
+    model.GetDisplayNode().SetColor(1, 0, 0)
+    view = host.app.layoutManager().threeDWidget(0).threeDView()
+    assert view.mrmlViewNode().GetID() == "vtkMRMLViewNode1"
+    view.resetFocalPoint()
+    pixels = view.picture((200, 160)).astype(int)
+    red = (pixels[..., 0] > 100) & (pixels[..., 1] < 90)
+    assert red.mean() > 0.1
+
+
+def test_a_layout_with_two_3d_views_has_two(host: Any) -> None:
+    import slicer
+
+    manager = host.app.layoutManager()
+    told = []
+    manager.connect("layoutChanged(int)", told.append)
+    assert manager.threeDViewCount == 1
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView)
+    assert manager.threeDViewCount == 2
+    assert manager.threeDWidget(1).mrmlViewNode().GetID() == "vtkMRMLViewNode2"
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    assert manager.threeDViewCount == 1
+    assert told == [slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView]
+
+
+def test_a_layout_of_ones_own_must_be_described_first(host: Any) -> None:
+    manager = host.app.layoutManager()
+    with pytest.raises(ValueError):
+        manager.setLayout(501)
+    xml = '<layout type="vertical"><item><view class="vtkMRMLSliceNode" singletontag="Red"/></item></layout>'
+    manager.layoutLogic().GetLayoutNode().AddLayoutDescription(501, xml)
+    manager.setLayout(501)
+    assert manager.layout == 501
+
+
+def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
+    import slicer
+    from PySide6.QtGui import QImage
+
+    table = host.scene.AddNewNodeByClass("vtkMRMLTableNode", "histogram")
+    slicer.util.updateTableFromArray(table, np.array([[0.0, 1.0], [1.0, 4.0], [2.0, 2.0]]), ["x", "y"])
+    series = host.scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "count")
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName("x")
+    series.SetYColumnName("y")
+    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    series.SetColor(0, 0, 1)
+    chart = host.scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "chart")
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    slicer.modules.plots.logic().ShowChartInLayout(chart)
+    view = host.app.layoutManager().plotWidget(0).plotView()
+    assert view.mrmlPlotViewNode().GetPlotChartNode() is chart
+    picture = QImage(str(host.photograph(view, tmp_path / "plot.png", width=300, height=200)))
+    blue = sum(
+        picture.pixelColor(x, y).blue() > 150 > picture.pixelColor(x, y).red() + 60
+        for x in range(picture.width())
+        for y in range(picture.height())
+    )
+    assert blue > 30
+
+
+def test_tables_show_their_node_and_are_copied(host: Any) -> None:
+    import qt
+    import slicer
+
+    table = host.scene.AddNewNodeByClass("vtkMRMLTableNode", "volumes")
+    view = slicer.qMRMLTableView()
+    view.setMRMLTableNode(table)
+    slicer.util.updateTableFromArray(table, np.array([[1.5, 2.0]]), ["liver", "tumour"])
+    assert view.model().columnCount() == 2
+    view.selectAll()
+    view.copySelection()
+    assert qt.QApplication.clipboard().text() == "1.5\t2"
+
+
+def test_place_mode_is_on_for_one_markups_node(host: Any) -> None:
+    import slicer
+
+    widget, told = slicer.qSlicerMarkupsPlaceWidget(), []
+    widget.connect("activeMarkupsPlaceModeChanged(bool)", told.append)
+    widget.setMRMLScene(host.scene)
+    curve = host.scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "cut")
+    with pytest.raises(RuntimeError):
+        widget.setPlaceModeEnabled(True)
+    widget.setCurrentNode(curve)
+    widget.setPlaceModeEnabled(True)
+    interaction = host.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    assert host.app.applicationLogic().GetSelectionNode().GetActivePlaceNodeID() == curve.GetID()
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)  # as a right click does
+    assert not widget.placeModeEnabled
+    assert told == [True, False]
