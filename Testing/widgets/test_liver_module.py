@@ -1,0 +1,106 @@
+"""LiverPlanner as a module: opens at once, imports nothing heavy, has all its sections, files and samples."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from liver_case import add_volume
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OPENING = """
+import sys, time
+sys.path[:0] = [{testing!r}]
+from SlicerHost import SlicerHost
+with SlicerHost() as host:
+    host.load_module("LiverPlanner")
+    host.start_up()
+    loaded = time.process_time()
+    host.open_module("LiverPlanner")
+    print("seconds", time.process_time() - loaded)
+    print("heavy", [m for m in ("torch", "monai", "matplotlib", "skimage", "scipy", "SimpleITK") if m in sys.modules])
+"""
+ORDER = ["Segment", "Cysts", "Correct", "Measure", "Compare", "3D", "Ground truth", "Report"]
+
+
+def test_opening_imports_nothing_heavy_and_takes_little(host: Any) -> None:
+    code = OPENING.format(testing=str(REPOSITORY / "Testing"))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "heavy []" in ran.stdout
+    seconds = float(re.search(r"seconds ([\d.]+)", ran.stdout).group(1))
+    # Computing time; most of it is the host's own loading of .ui files. In Slicer the limit is 0.1 s.
+    assert seconds < 0.4
+
+
+def test_the_sections_are_in_the_order_of_a_plan_and_all_but_the_first_closed(host: Any) -> None:
+    widget = host.open_module("LiverPlanner")
+    assert len(widget.made) == 1
+    assert [s.title for s in widget.sections] == ORDER
+    assert [s.button.text for s in widget.sections] == ORDER
+    assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 7
+
+
+def test_a_section_opened_later_shows_the_scene_as_it_is(host: Any) -> None:
+    volume = add_volume()
+    widget = host.open_module("LiverPlanner")
+    later = widget.open_section("CystsSection")
+    assert later.parameters.inputVolume.GetID() == volume.GetID()
+    assert "segment the liver first" in later.ui.findButton.toolTip
+
+
+def test_scene_closed_and_module_reloaded_with_every_section_open(host: Any) -> None:
+    widget = host.open_module("LiverPlanner")
+    assert len(widget.sections) == 8
+    add_volume()
+    host.close_scene()
+    assert widget.context.parameters.inputVolume is None
+    host.leave_module()
+    again = host.reload_module("LiverPlanner")
+    assert len(again.sections) == 8
+
+
+def test_every_button_that_is_off_says_why(host: Any) -> None:
+    import qt
+
+    widget = host.open_module("LiverPlanner")
+    for section in widget.sections:
+        for button in section.widget.findChildren(qt.QPushButton):
+            if not button.isEnabled() and button.text and not button.objectName.startswith("qt_"):
+                assert len(button.toolTip) > 15, f"{section.title}: {button.objectName or button.text}"
+
+
+def test_samples_are_registered_and_nothing_is_fetched_for_them(host: Any) -> None:
+    import SampleData
+
+    host.load_module("LiverPlanner")
+    host.start_up()
+    names = {s.sampleName for s in slicer_sources("LiverPlanner", SampleData)}
+    assert names == {"SimulatedLiverMRI", "SimulatedLiverCT"}
+
+
+def slicer_sources(category: str, _module: Any) -> list[Any]:
+    import slicer
+
+    return slicer.modules.sampleDataSources[category]
+
+
+def test_a_sample_is_simulated_while_slicer_stays_alive(host: Any) -> None:
+    host.load_module("LiverPlanner")
+    from LiverPlannerLib.panels import samples
+
+    volume = samples.add_sample("SimulatedLiverMRI", size=(48, 44, 40), spacing=5.5)
+    assert volume.GetImageData().GetDimensions() == (48, 44, 40)
+    assert volume.GetName() == "SimulatedLiverMRI"
+
+
+def test_every_file_of_the_module_is_in_its_cmake_list() -> None:
+    folder = REPOSITORY / "LiverPlanner"
+    listed = set(re.findall(r"^\s+(\S+\.\w+)\s*$", (folder / "CMakeLists.txt").read_text(), re.MULTILINE))
+    there = {str(p.relative_to(folder)) for p in (folder / "LiverPlannerLib").rglob("*.py")}
+    there |= {str(p.relative_to(folder)) for p in (folder / "Resources").rglob("*") if p.is_file()}
+    assert there - listed == set()
+    assert {n for n in listed if "$" not in n} - there == set()
