@@ -45,6 +45,7 @@ class LivePlan:
         self._observed: list[tuple[Any, int]] = []
         self._followed: tuple[Any, Any, Any] = (None, None, None)
         self._labels: tuple[int, Any] | None = None
+        self._updating = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
@@ -98,7 +99,8 @@ class LivePlan:
             return None
 
     def _on_edited(self, *_args: Any) -> None:
-        self._timer.start()
+        if not self._updating:
+            self._timer.start()
 
     # ---- measuring ----
 
@@ -119,15 +121,17 @@ class LivePlan:
         return changed
 
     def _update_measures(self, measures: LiveMeasures) -> set[str]:
+        self._updating = True  # what is changed here are no strokes
         try:
             changed = measures.update()
             if changed and fill_liver(measures.plan):
                 changed |= measures.update()
-                self._timer.stop()  # the liver's own event
             measures.refresh_surfaces(changed)
         except PreopError as error:
             self.measures, self.problem = None, str(error)
             return set()
+        finally:
+            self._updating = False
         return changed
 
     def labels(self) -> Any:
