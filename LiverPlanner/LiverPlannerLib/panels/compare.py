@@ -24,7 +24,7 @@ from LiverPlannerLib.scene_comparison import (
 )
 from LiverPlannerLib.scene_tables import Row, place_beside, read_table, write_table
 from LiverPlannerLib.structures import STRUCTURES
-from PreopReviewLib.errors import PreopError
+from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -182,6 +182,10 @@ class CompareSection(Section):
     def _show(self, result: dict[str, Any], folder: Path, pair: Pair, effort: bool) -> None:
         parameters = self.parameters
         judged, right = pair.prediction.node, pair.reference.node
+        if judged.GetScene() is None or right.GetScene() is None:
+            raise InputError(
+                _("A segmentation was removed while it was being compared"), _("Choose it again, then press Compare")
+            )
         self.rows = comparison_rows(result["rows"])
         self.notes = [*pair.notes(), *result["notes"]]
         self._of = (judged.GetID(), right.GetID())

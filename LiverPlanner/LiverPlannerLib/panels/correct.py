@@ -19,7 +19,7 @@ from PreopReviewLib.panels.section import Section, enable
 
 EDITOR_TAG = "LiverPlanner"
 UNDO_STATES = 10
-EFFECTS = (
+EFFECTS = [
     "Paint",
     "Erase",
     "Draw",
@@ -32,7 +32,7 @@ EFFECTS = (
     "Smoothing",
     "Margin",
     "Logical operators",
-)
+]
 
 
 class CorrectSection(Section):
@@ -145,8 +145,7 @@ class CorrectSection(Section):
         """The plan, or the whole scene, is gone."""
         self._deactivate()
         if self.editor is not None:
-            self.editor.setSegmentationNode(None)
-            self.editor.setSourceVolumeNode(None)
+            self.editor.setSegmentationNode(None)  # and with it the volume
 
     _entered = False
 

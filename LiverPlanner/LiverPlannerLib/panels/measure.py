@@ -52,7 +52,7 @@ class MeasureSection(Section):
     def _make_tabs(self) -> Any:
         """A bar above the pages. A QTabWidget would always be as high as its highest page."""
         bar = qt.QTabBar()
-        bar.name = "tabBar"
+        bar.objectName = "tabBar"
         bar.setExpanding(False)
         for words in (_("Volumes"), _("Remnant"), _("Margins"), _("Branches"), _("Radiomics")):
             bar.addTab(words)

@@ -110,12 +110,12 @@ class BranchesPage(Page):
             PreopError: there is nothing to search.
         """
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
-        self.context.run_job(
-            "LiverPlannerLib.measure_tasks:branches",
+        self.start(
+            "branches",
             {"labels": save_image(labels, folder, "labels")},
             folder,
-            on_finished=lambda result: self._show(result, folder, labels, revision),
-            title=_("Branches"),
+            lambda result: self._show(result, folder, labels, revision),
+            _("Branches"),
         )
 
     def _show(self, result: dict[str, Any], folder: Path, labels: Any, revision: int) -> None:

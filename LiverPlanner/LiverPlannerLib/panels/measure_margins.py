@@ -67,12 +67,12 @@ class MarginsPage(Page):
         request: dict[str, Any] = {"labels": save_image(self.live.labels(), folder, "labels"), "lesions": key}
         if cut is not None:
             request["remnant"] = save_image(cut.remnant, folder, "remnant")
-        self.context.run_job(
-            "LiverPlannerLib.measure_tasks:margins",
+        self.start(
+            "margins",
             request,
             folder,
-            on_finished=lambda result: self._show(result, revision, cut is not None),
-            title=_("Margins"),
+            lambda result: self._show(result, revision, cut is not None),
+            _("Margins"),
         )
 
     def _show(self, result: dict[str, Any], revision: int, with_cut: bool) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.scene_tables import Column, Row, place_beside, write_table
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 
 if TYPE_CHECKING:
@@ -61,6 +63,31 @@ class Page:
     def forget(self) -> None:
         """The plan is another one, or gone."""
         self.rows, self.notes, self.revision = [], [], -1
+
+    def start(
+        self, task: str, request: dict[str, Any], folder: Path, show: Callable[[dict[str, Any]], None], title: str
+    ) -> None:
+        """Runs a task of `measure_tasks` in the worker.
+
+        Args:
+            request: plain values for the task.
+            show: called with the result, if the panel still shows the plan that it was computed for.
+
+        Raises:
+            JobBusy: another job runs.
+        """
+        plan = self.parameters.segmentation
+
+        def finished(result: dict[str, Any]) -> None:
+            if self.parameters is None or self.parameters.segmentation is not plan:
+                raise InputError(
+                    _("The plan was removed or replaced while it was being measured"), _("Press the button again")
+                )
+            show(result)
+
+        self.context.run_job(
+            f"LiverPlannerLib.measure_tasks:{task}", request, folder, on_finished=finished, title=title
+        )
 
     def write_node(self) -> None:
         """Puts the rows into the page's table node, beside the plan."""

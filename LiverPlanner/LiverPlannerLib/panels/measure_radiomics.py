@@ -81,12 +81,12 @@ class RadiomicsPage(Page):
             "structures": self._keys(),
             "modality": scene_input.guess_modality(volume) if modality == "auto" else modality,
         }
-        self.context.run_job(
-            "LiverPlannerLib.measure_tasks:radiomics",
+        self.start(
+            "radiomics",
             request,
             folder,
-            on_finished=lambda result: self._show(result, revision),
-            title=_("Radiomics"),
+            lambda result: self._show(result, revision),
+            _("Radiomics"),
         )
 
     def _show(self, result: dict[str, Any], revision: int) -> None:

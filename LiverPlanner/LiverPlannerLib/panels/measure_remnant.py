@@ -109,9 +109,7 @@ class RemnantPage(Page):
             self.show_cut(Resection(**{**vars(made), "method": result["method"], "notes": notes}), revision)
             self.section.refresh()
 
-        self.context.run_job(
-            "LiverPlannerLib.measure_tasks:cut", request, folder, on_finished=show, title=_("Cutting the liver")
-        )
+        self.start("cut", request, folder, show, _("Cutting the liver"))
 
     def show_cut(self, cut: Resection, revision: int) -> None:
         """Numbers, table and sides of a cut."""
