@@ -6,17 +6,14 @@ import gc
 import os
 import sys
 import tempfile
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import photographs
-from .start import add_python_slicer, start
+from .start import DEFERRED_DELETE, add_python_slicer, start
+from .user import User
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_DEFERRED_DELETE = 52  # QEvent.DeferredDelete, which processEvents leaves to the main loop
 _SHOWN = ("mrmlScene", "app", "modules", "selfTests")
 
 
@@ -24,7 +21,7 @@ class ErrorInSlot(AssertionError):
     """Python code that Qt or VTK called has raised. Slicer prints such errors and goes on; a test must not."""
 
 
-class SlicerHost:
+class SlicerHost(User):
     """A Slicer with an empty scene, from `__enter__` (or `open`) to `__exit__` (or `close`).
 
     Attributes:
@@ -94,7 +91,7 @@ class SlicerHost:
             self.dialogs.detach()
             self.packages.detach()
             self.window.deleteLater()
-            self._qt.sendPostedEvents(None, _DEFERRED_DELETE)
+            self._qt.sendPostedEvents(None, DEFERRED_DELETE)
             observe_nothing_any_more()
             gc.collect()  # what is left of the panels goes while the scene is still there
             self._scene_host.close()
@@ -135,6 +132,15 @@ class SlicerHost:
         errors, self._errors = self._errors, []
         if errors:
             raise ErrorInSlot("\n".join(errors))
+
+    @property
+    def testing(self) -> bool:
+        """Whether this Slicer runs with `--testing`: messages are logged and answered by themselves, as is usual."""
+        return self.app.testingEnabled()
+
+    @testing.setter
+    def testing(self, on: bool) -> None:
+        self.app._testing = on
 
     # ---- modules ----
 
@@ -192,137 +198,3 @@ class SlicerHost:
         slicer.util.reloadScriptedModule(name)
         self.process_events()
         return self.app.moduleManager().module(name).widgetRepresentation().self()
-
-    # ---- hands ----
-
-    def process_events(self, seconds: float = 0.0) -> None:
-        """Lets Qt work until nothing is left to do, and at least for a time.
-
-        Raises:
-            ErrorInSlot: something that Qt or VTK called raised.
-        """
-        end = time.monotonic() + seconds
-        while True:
-            self._qt.processEvents()
-            if time.monotonic() >= end:
-                break
-            time.sleep(0.002)
-        self._qt.sendPostedEvents(None, _DEFERRED_DELETE)
-        self.raise_errors()
-
-    def wait_until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-        """Lets Qt work until a condition is true, and returns what it gave.
-
-        Raises:
-            TimeoutError: it did not become true.
-        """
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            if time.monotonic() > end:
-                raise TimeoutError(f"Nothing came of it within {seconds} s")
-            self.process_events(0.01)
-        return value
-
-    def click(self, button: Any) -> None:
-        """Clicks as a user can: opens the section and the tab first, and not on what is off or hidden.
-
-        Raises:
-            AssertionError: the button cannot be clicked now.
-        """
-        from .keyboard import reveal
-
-        self.clicks += reveal(button) + 1
-        self.process_events()
-        name = button.objectName or getattr(button, "text", "")
-        assert button.isEnabled(), f"{name} is off: {button.toolTip}"
-        assert button.parentWidget() is None or button.isVisibleTo(button.window()), f"{name} is hidden"
-        button.click()
-        self.process_events()
-
-    def type_text(self, widget: Any, text: str) -> None:
-        """Replaces the text of a line, a spin box or a text edit and leaves it, as with the keyboard."""
-        assert widget.isEnabled(), f"{widget.objectName} is off: {widget.toolTip}"
-        from .keyboard import type_into
-
-        type_into(widget, text)
-        self.process_events()
-
-    def choose(self, combo: Any, what: Any) -> None:
-        """Chooses in a combo box by text, or a node in a node selector (None for none).
-
-        Raises:
-            AssertionError: it is not among the choices.
-        """
-        assert combo.isEnabled(), f"{combo.objectName} is off: {combo.toolTip}"
-        from .keyboard import choose
-
-        choose(combo, what)
-        self.process_events()
-
-    def edit_segment(self, editor: Any, mask: Any, mode: str = "add", segment_id: str | None = None) -> None:
-        """One stroke of an effect of an embedded Segment Editor, see `editing.edit_segment`."""
-        from .editing import edit_segment
-
-        edit_segment(editor, mask, mode, segment_id)
-        self.process_events()
-
-    # ---- the scene ----
-
-    def close_scene(self) -> None:
-        """File, Close scene."""
-        self.scene.Clear(False)
-        self.process_events()
-
-    def save_scene(self, path: str | Path) -> Path:
-        """Writes the scene to a .mrb."""
-        import slicer
-
-        assert slicer.util.saveScene(str(path)), f"{path} was not written"
-        return Path(path)
-
-    def load_scene(self, path: str | Path) -> None:
-        """Closes the scene and loads another."""
-        import slicer
-
-        self.close_scene()
-        slicer.util.loadScene(str(path))
-        self.process_events()
-
-    # ---- eyes ----
-
-    @property
-    def testing(self) -> bool:
-        """Whether this Slicer runs with `--testing`: messages are logged and answered by themselves, as is usual."""
-        return self.app.testingEnabled()
-
-    @testing.setter
-    def testing(self, on: bool) -> None:
-        self.app._testing = on
-
-    @property
-    def messages(self) -> list[Any]:
-        """What the user was told, see `dialogs.Message`."""
-        return self.dialogs.messages
-
-    def photograph(self, what: Any, path: str | Path, **options: Any) -> Path:
-        """Writes a PNG.
-
-        Args:
-            what: a widget, a module's Python widget, or "slices", "3d", "all".
-            options: as the functions of `photographs` take them.
-        """
-        self.process_events()
-        manager = self.app.layoutManager()
-        if what == "slices":
-            image = photographs.slices(manager, **options)
-        elif what == "3d":
-            image = photographs.three_d(manager, **options)
-        elif what == "all":
-            current = self.app.moduleManager().module(self.window.moduleSelector().selectedModule)
-            panel = current.widgetRepresentation() if current is not None else None
-            image = photographs.everything(manager, panel, **options)
-        else:
-            widget = what if hasattr(what, "grab") else what.parent
-            image = photographs.panel(widget, **options)
-        self.process_events()
-        return photographs.save(image, path)

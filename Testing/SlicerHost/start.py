@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SLICER_PYTHON = "SLICER_PYTHON_DIR"
+DEFERRED_DELETE = 52  # QEvent.DeferredDelete, which processEvents leaves to the main loop
 _HERE = Path(__file__).resolve().parent
 _started: list[Any] = []
 
@@ -47,6 +49,7 @@ def start() -> Any:
     vtk_messages.install()
     QtCore.QCoreApplication.setOrganizationName("PreopReview")
     QtCore.QCoreApplication.setApplicationName("SlicerHost")
+    QtCore.qInstallMessageHandler(_log_qt)
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     application.setQuitOnLastWindowClosed(False)
     application.setStyle("Fusion")
@@ -55,6 +58,13 @@ def start() -> Any:
     _make_modules(slicer)
     _started.append(application)
     return application
+
+
+def _log_qt(kind: Any, _context: Any, text: str) -> None:
+    """What Qt complains of goes to the log; that a platform without screen has no window hints is no complaint."""
+    if "propagateSizeHints" not in text:
+        level = logging.ERROR if "Critical" in str(kind) or "Fatal" in str(kind) else logging.WARNING
+        logging.getLogger("SlicerHost.qt").log(level, text)
 
 
 def add_python_slicer(folder: Path) -> str:

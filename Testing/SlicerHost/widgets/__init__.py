@@ -25,7 +25,8 @@ def register_all() -> dict[str, type]:
         qmrml_basic,
         qmrml_nodes,
         segment_editor,
-        segment_views,
+        segment_selectors,
+        segments_table,
         tables_plots,
     )
 
@@ -38,7 +39,8 @@ def register_all() -> dict[str, type]:
         qmrml_basic,
         qmrml_nodes,
         segment_editor,
-        segment_views,
+        segment_selectors,
+        segments_table,
         tables_plots,
     ):
         REGISTRY.update(_widgets_of(module))
