@@ -20,6 +20,7 @@ class PreopReview(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["PreopReview developers"]
         parent.hidden = True
+        parent.widgetRepresentationCreationEnabled = False  # Slicer would look for a class PreopReviewWidget
         parent.helpText = _(
             "<p>Shared by <i>Liver Planner</i> and <i>Rotator Cuff CAM</i>: models, computations in the background, "
             "terminology and settings (Edit / Application Settings / PreopReview).</p><p><b>Not for clinical "
