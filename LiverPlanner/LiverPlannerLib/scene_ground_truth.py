@@ -12,7 +12,6 @@ import SimpleITK as sitk
 from LiverPlannerLib.exchange import save_image
 from LiverPlannerLib.scene import segment_specs
 from LiverPlannerLib.scene_segments import SegmentVoxels
-from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.dicom import Series
@@ -160,6 +159,11 @@ def dicom_series() -> list[Series]:
     return found
 
 
-def structure_names(keys: Sequence[str]) -> list[str]:
-    """What people read for structure keys."""
-    return [structure(key).name for key in keys]
+def largest_region(mask: sitk.Image) -> tuple[float, float, float]:
+    """A point in the largest region of a mask that is not empty, RAS mm: its voxel nearest to its middle."""
+    import cc3d
+    import numpy as np
+
+    points = np.argwhere(cc3d.largest_k(np.ascontiguousarray(images.array_of(mask) > 0), k=1, connectivity=26))
+    world = images.kji_to_ras(points, mask)
+    return tuple(world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()].tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -38,6 +38,7 @@ class OpenCase:
         self.section, self.ui, self.context = section, section.ui, section.context
         self.name = ""
         self.dirty = False
+        self._made: in_scene.CaseNodes | None = None
         self._boxes: dict[str, Any] = {}
         self._observed: list[tuple[Any, int]] = []
         self._active_until = self._counted_to = 0.0
@@ -55,13 +56,12 @@ class OpenCase:
 
     @property
     def nodes(self) -> in_scene.CaseNodes | None:
-        """The nodes of the case, as the parameters name them; None where they are gone or others."""
-        parameters = self.section.parameters
-        if parameters is None or not self.name:
+        """The nodes of the case; None if none is open, or somebody has removed one."""
+        made = self._made
+        if not self.name or made is None:
             return None
-        volume, drawn = parameters.inputVolume, parameters.segmentation
-        ours = in_scene.case_of(volume) == self.name == in_scene.case_of(drawn)
-        return in_scene.CaseNodes(volume, drawn) if ours else None
+        there = all(slicer.mrmlScene.IsNodePresent(node) for node in (made.volume, made.segmentation))
+        return made if there else None
 
     # ---- showing ----
 
@@ -233,7 +233,7 @@ class OpenCase:
             mine = node in (made.volume, made.segmentation)
             if in_scene.case_of(node) and not mine:
                 slicer.mrmlScene.RemoveNode(node)
-        self.name = name
+        self.name, self._made = name, made
         self._follow(made)
         slicer.util.setSliceViewerLayers(background=made.volume, fit=True)
         self.enter()
@@ -253,7 +253,7 @@ class OpenCase:
         self._observed.clear()
         self._clock.stop()
         self._save_timer.stop()
-        self.name, self.dirty, self._seconds = "", False, 0.0
+        self.name, self.dirty, self._seconds, self._made = "", False, 0.0, None
 
     def _on_edited(self, *_args: Any) -> None:
         self._mark_active()
@@ -267,7 +267,7 @@ class OpenCase:
     def enter(self) -> None:
         """Time counts from now on."""
         if self.name:
-            self._counted_to = time.monotonic()
+            self._counted_to = monotonic()
             self._mark_active()
             self._clock.start()
 
@@ -281,11 +281,11 @@ class OpenCase:
             self.context.show_error(_("Ground truth"), error)
 
     def _mark_active(self, *_args: Any) -> None:
-        self._active_until = time.monotonic() + IDLE_SECONDS
+        self._active_until = monotonic() + IDLE_SECONDS
 
     def _tick(self) -> None:
         """Adds what has passed since it was asked last, as far as somebody was at work."""
-        now = time.monotonic()
+        now = monotonic()
         if self._clock.isActive():
             self._seconds += max(0.0, min(now, self._active_until) - self._counted_to)
         self._counted_to = now

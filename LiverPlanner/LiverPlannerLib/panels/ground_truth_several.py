@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib import scene_ground_truth as in_scene
 from LiverPlannerLib.exchange import load_image
 from LiverPlannerLib.ground_truth import CONSENSUS, PROGRESS
+from LiverPlannerLib.panels.measure_page import jump_to
 from LiverPlannerLib.panels.tables import bullets, fill_table
 from LiverPlannerLib.scene_tables import Column
 from LiverPlannerLib.structures import structure
@@ -118,7 +119,9 @@ class Several:
             nodes = self.section.open_case.nodes
             if result["ml"] > 0 and nodes is not None and self.section.open_case.name == case:
                 name = _("{case}: {first} against {second}").format(case=case, first=first, second=second)
-                in_scene.show_disagreement(load_image(folder, result["mask"]), nodes.volume, name)
+                mask = load_image(folder, result["mask"])
+                in_scene.show_disagreement(mask, nodes.volume, name)
+                jump_to(in_scene.largest_region(mask))
             self.section.refresh()
 
         self._run("disagreement", request, folder, show)
@@ -129,10 +132,11 @@ class Several:
         request = {"list": str(self.section.work.folder), "method": METHODS[self.ui.methodComboBox.currentIndex]}
 
         def show(result: dict[str, Any]) -> None:
-            words = _("Consensus of {count} cases: {names}.")
-            self.notes = [words.format(count=len(result["made"]), names=", ".join(result["made"]))]
+            words = _("There is a consensus of {names}.")
+            self.notes = [words.format(names=", ".join(result["made"]))]
             self.notes += _left_out(result["left_out"])
             self.section.refresh()
+            self.ui.sourceComboBox.setCurrentIndex(self.ui.sourceComboBox.findText(CONSENSUS))
 
         self._run("consensus", request, self.context.new_folder(), show)
 
@@ -152,8 +156,8 @@ class Several:
         }
 
         def show(result: dict[str, Any]) -> None:
-            words = _("{count} cases are in {folder}, ready for preop train --data.")
-            self.notes = [words.format(count=len(result["cases"]), folder=folder), *result["notes"]]
+            words = _("Written to {folder}, ready for preop train: {names}.")
+            self.notes = [words.format(names=", ".join(result["cases"]), folder=folder), *result["notes"]]
             self.notes += _left_out(result["left_out"])
             self.section.refresh()
 
