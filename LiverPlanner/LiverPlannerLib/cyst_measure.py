@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from LiverPlannerLib import cyst_fit
 from LiverPlannerLib.cyst_fit import Scale
 from LiverPlannerLib.cyst_pockets import MIN_REGION_CORE, find_pockets
-from LiverPlannerLib.cyst_regions import MIN_CORE, Regions, core_voxels
-from LiverPlannerLib.cyst_rules import SIMPLE_CYST, CystRegion, Settings
+from LiverPlannerLib.cyst_regions import MIN_CORE, Regions, core_voxels, dark_surroundings
+from LiverPlannerLib.cyst_rules import MIN_VOXELS, SIMPLE_CYST, CystRegion, Settings
 from LiverPlannerLib.cyst_split import split_region
 from PreopReviewLib import images
 
@@ -31,7 +31,9 @@ class Measured:
     origin: dict[int, int]
 
 
-def measure(found: Regions, values: np.ndarray, settings: Settings, source: sitk.Image, split: bool) -> Measured:
+def measure(
+    found: Regions, values: np.ndarray, settings: Settings, source: sitk.Image, split: bool, image: np.ndarray
+) -> Measured:
     """Histograms, statistics and fits of all regions; touching tumour and cyst are split if asked.
 
     Args:
@@ -39,19 +41,26 @@ def measure(found: Regions, values: np.ndarray, settings: Settings, source: sitk
         values: (n,) intensity of each of their voxels, in the unit of the settings.
         settings: threshold and scale.
         source: the lesion image, for its geometry.
+        image: the whole image, K-J-I, for what surrounds small regions.
     """
     scale, bins, core = settings.scale, settings.scale.bin_of(values), core_voxels(found)
     counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
-    gains, origin = {}, {}
+    gains, origin, around = {}, {}, {}
+    if settings.rule == "robust" and not settings.relative and found.count:
+        small = counts.sum(1) < MIN_VOXELS
+        share = dark_surroundings(found, image, small, settings.threshold)
+        around = {n: float(share[n]) for n in np.flatnonzero(small) if np.isfinite(share[n])}
     if split and found.count:
         gains, cuts = _touching(core_counts, settings)
         found, core, origin = _split(found, values, core, cuts, _searched(core_counts, cuts, settings))
         if origin:
             counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
     regions = _regions(found, values, counts, core_counts, scale, source)
-    for n in set(gains) | set(origin):
+    for n in set(gains) | set(origin) | set(around):
         parent = origin[n] + 1 if n in origin else None
-        regions[n] = replace(regions[n], bic_gain=gains.get(origin.get(n, n)), split_from=parent)
+        regions[n] = replace(
+            regions[n], bic_gain=gains.get(origin.get(n, n)), split_from=parent, dark_around=around.get(n)
+        )
     return Measured(regions, found, counts, core_counts, origin)
 
 

@@ -14,8 +14,8 @@ from LiverPlannerLib.cyst_split import MIN_PART_VOXELS, SMOOTHING
 
 BLOCK = 3  # voxels
 MIN_REGION_CORE = 1000  # a smaller tumour with a cyst on it is one for the two-component test
-MIN_DARK = 7  # voxels in a block
-SIGNIFICANCE = 4.0  # standard deviations above the number that noise explains
+MIN_DARK = 5  # voxels in a block
+CHANCE = 1e-6  # that noise makes a block of so many dark voxels (Poisson); a large tumour has some thousand blocks
 ON_SURFACE = 0.35  # of a pocket's neighbors, the share outside the region; half for a cyst that just touches
 
 
@@ -30,7 +30,7 @@ def find_pockets(
         level, sd: (R,) core median and standard deviation; regions with NaN are not searched.
         dark: a pocket's core median is at most this.
     """
-    from scipy.special import ndtr
+    from scipy.special import ndtr, pdtrc
 
     limit = np.where(np.isfinite(level), dark, -np.inf)
     chosen = np.flatnonzero(values < limit[regions.ids])
@@ -39,9 +39,11 @@ def find_pockets(
     grid = tuple(-(-n // BLOCK) for n in regions.mask.shape)
     block = np.ravel_multi_index(tuple(place // BLOCK), grid)
     owner = regions.ids[chosen]
-    expected = BLOCK**3 * ndtr((dark - level[owner]) / np.maximum(sd[owner], 1e-6))
-    least = np.maximum(MIN_DARK, expected + SIGNIFICANCE * np.sqrt(expected))
-    seeds = np.bincount(block, minlength=1)[block] >= least
+    expected = BLOCK**3 * ndtr((dark - level) / np.maximum(sd, 1e-6))
+    possible = np.arange(MIN_DARK, BLOCK**3 + 2)
+    unlikely = pdtrc(possible - 1, expected[:, None]) < CHANCE
+    unlikely[:, -1] = True  # more than a block holds
+    seeds = np.bincount(block, minlength=1)[block] >= possible[unlikely.argmax(1)][owner]
     found = []
     for region in np.unique(owner[seeds]):
         mine = place[:, seeds & (owner == region)]

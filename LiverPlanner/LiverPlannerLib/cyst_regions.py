@@ -197,3 +197,23 @@ def _innermost_third(regions: Regions, places: np.ndarray) -> np.ndarray:
     rank = np.empty(len(places), np.int64)
     rank[order] = np.arange(len(places)) - begins[ids[order]]
     return rank < np.ceil(sizes / 3)[ids]
+
+
+def dark_surroundings(regions: Regions, image: np.ndarray, chosen: np.ndarray, threshold: float) -> np.ndarray:
+    """(R,) share of the voxels that touch a region from outside, by a face, whose value is below the threshold.
+
+    Args:
+        image: the whole image, K-J-I.
+        chosen: (R,) bool, the regions asked about (small ones); NaN for the others.
+    """
+    places = np.flatnonzero(chosen[regions.ids])
+    _, rows, pitch = regions.mask.shape
+    at, owner = regions.local[places], regions.ids[places]
+    near = np.concatenate([at + step for step in (1, -1, pitch, -pitch, rows * pitch, -rows * pitch)])
+    pairs = np.unique(np.stack([np.tile(owner, 6), near])[:, ~regions.mask.reshape(-1)[near]], axis=1)
+    where = np.stack(np.unravel_index(pairs[1], regions.mask.shape)) + regions.start[:, None]
+    inside = ((where >= 0) & (where < np.array(image.shape)[:, None])).all(0)
+    owner, values = pairs[0, inside], image[tuple(where[:, inside])]
+    total = np.bincount(owner, minlength=regions.count)
+    dark = np.bincount(owner, weights=values < threshold, minlength=regions.count)
+    return np.divide(dark, total, out=np.full(regions.count, np.nan), where=total > 0)

@@ -21,6 +21,8 @@ Decision = Literal["cyst", "tumour", "undecided"]
 
 MIN_VOXELS = 50
 MIN_CORE = 8
+CLEARLY = 3.0  # standard errors
+BRIGHT_AROUND = 0.1  # at most this share of the voxels around a region is darker than the threshold
 MIN_R2 = 0.8
 MAX_FIT_SHIFT = 15.0  # HU between M and the median before the fit is called poor
 SIMPLE_CYST = 20.0  # HU; conventional upper bound of a simple cyst
@@ -81,6 +83,7 @@ class CystRegion:
             M, S, S without the smoothing). `area` is in voxels times unit.
         core_voxels, core_median, core_mad: the same over the core (region eroded by one voxel; where that
             leaves fewer than 8 voxels, the innermost third).
+        dark_around: of the voxels around a small region, the share below the threshold; None where it was not asked.
         bic_gain: how much better two Gaussians fit the core than one; None where it was not asked.
         decision, reason: what the region was taken for, and why, in words.
         suggestion: what the rule leans to, also where it is undecided.
@@ -107,6 +110,7 @@ class CystRegion:
     core_voxels: int
     core_median: float
     core_mad: float
+    dark_around: float | None = None
     bic_gain: float | None = None
     decision: Decision = "undecided"
     reason: str = ""
@@ -172,12 +176,30 @@ def _doubt(region: CystRegion, settings: Settings, suggestion: str) -> str:
         return f", but undecided: only {region.core_voxels} of its {region.voxels} voxels are core"
     # Partial volume with the parenchyma moves a small cyst towards a tumour and never a tumour towards a cyst:
     # a small region is believed where it is clearly a cyst, and only there.
+    if region.voxels < MIN_VOXELS and suggestion == "cyst" and _dark_throughout(region, settings):
+        return _phase_doubt(region, settings)
     if region.voxels < MIN_VOXELS and (suggestion == "tumour" or away < 2 * max(settings.margin, error)):
         return f", but undecided: {region.voxels} voxels are too few (fewer than {MIN_VOXELS})"
     margin = max(settings.margin, 2 * error)
     if away < margin:
         return f", but undecided: within {_number(margin, settings)} {settings.scale.unit} of the threshold"
-    if settings.low_phase and suggestion == "cyst" and region.core_median > SIMPLE_CYST:
+    return _phase_doubt(region, settings) if suggestion == "cyst" else ""
+
+
+def _dark_throughout(region: CystRegion, settings: Settings) -> bool:
+    """Whether all voxels of a small region together, its partial volume included, are clearly below the threshold.
+
+    Where everything around is brighter than the threshold, partial volume makes every voxel of the region brighter.
+    The mean of all of them is then an upper bound of the lesion's own level, and known better than the core's.
+    """
+    if settings.relative or region.dark_around is None or region.dark_around > BRIGHT_AROUND:
+        return False
+    error = max(1.4826 * region.mad, region.fit_sd_corrected) / np.sqrt(region.voxels)
+    return region.mean + max(settings.margin, CLEARLY * error) < settings.threshold
+
+
+def _phase_doubt(region: CystRegion, settings: Settings) -> str:
+    if settings.low_phase and region.core_median > SIMPLE_CYST:
         return (
             f", but undecided: the liver (median {settings.liver.median:.0f} HU) is not in a portal-venous phase, "
             f"where only up to {SIMPLE_CYST:g} HU is a cyst"

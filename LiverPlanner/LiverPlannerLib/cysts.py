@@ -17,7 +17,7 @@ from LiverPlannerLib import cyst_checks as checks
 from LiverPlannerLib import cyst_rules
 from LiverPlannerLib.cyst_contour import clinical_contour
 from LiverPlannerLib.cyst_fit import HOUNSFIELD, RELATIVE
-from LiverPlannerLib.cyst_measure import measure
+from LiverPlannerLib.cyst_measure import Measured, measure
 from LiverPlannerLib.cyst_regions import Regions, find_regions, occupied_box
 from LiverPlannerLib.cyst_rules import CystRegion, Decision, Rule, Settings
 from LiverPlannerLib.structures import structure
@@ -174,21 +174,15 @@ def filter_cysts(
     checks.require_finite(values)
     if settings.relative:
         values = (values - settings.liver.median) / settings.liver.mad
-    result = _filtered(found, values, settings, lesions, is_labels, warnings, split_touching and rule == "robust")
+    measured = measure(found, values, settings, lesions, split_touching and rule == "robust", array)
+    result = _filtered(measured, settings, lesions, is_labels, warnings)
     return result.with_overrides(overrides) if overrides else result
 
 
 def _filtered(
-    found: Regions,
-    values: np.ndarray,
-    settings: Settings,
-    lesions: sitk.Image,
-    is_labels: bool,
-    warnings: list[str],
-    split: bool,
+    measured: Measured, settings: Settings, lesions: sitk.Image, is_labels: bool, warnings: list[str]
 ) -> CystResult:
-    measured = measure(found, values, settings, lesions, split)
-    if found.count == 0:
+    if measured.found.count == 0:
         warnings.append("There is no lesion in the mask, so nothing was filtered")
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
