@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +182,17 @@ def regions_of(node: Any | None) -> list[CystRegion]:
     settings = Settings(state["rule"], state["threshold"], HOUNSFIELD, liver)
     found = []
     for plain in state["regions"]:
-        region = cyst_rules.decided(CystRegion(**(plain | {"centroid_ras": tuple(plain["centroid_ras"])})), settings)
+        region = cyst_rules.decided(_region(plain), settings)
         by_hand = state["overrides"].get(str(region.id))
         found.append(cyst_rules.overridden(region, by_hand) if by_hand else region)
     return found
+
+
+def _region(plain: Mapping[str, Any]) -> CystRegion:
+    """A region from plain values; those that another version of PreopReview has kept besides are passed over."""
+    known = {f.name for f in fields(CystRegion)}
+    values = {k: v for k, v in plain.items() if k in known}
+    return CystRegion(**(values | {"centroid_ras": tuple(plain["centroid_ras"])}))
 
 
 def decide(node: Any, rule: str, threshold: float) -> None:

@@ -96,8 +96,8 @@ def scene_content() -> list[tuple[str, str]]:
     scene = slicer.mrmlScene
     nodes = (scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes()))
     found = [n for n in nodes if any(n.GetClassName().endswith(k) or f"MRML{k}" in n.GetClassName() for k in kinds)]
-    slices = ("Red Volume Slice", "Green Volume Slice", "Yellow Volume Slice")
-    return sorted((n.GetClassName(), n.GetName()) for n in found if n.GetName() not in slices)
+    of_views = ("Volume Slice", "Slice Transform", "Red Transform", "Green Transform", "Yellow Transform")
+    return sorted((n.GetClassName(), n.GetName()) for n in found if not n.GetName().endswith(of_views))
 
 
 def wait(host: Any, widget: Any, seconds: float = 240.0) -> None:

@@ -23,7 +23,7 @@ with SlicerHost() as host:
     print("seconds", time.process_time() - loaded)
     print("heavy", [m for m in ("torch", "monai", "matplotlib", "skimage", "scipy", "SimpleITK") if m in sys.modules])
 """
-ORDER = ["Segment", "Cysts", "Correct", "Measure", "Compare", "3D", "Ground truth", "Report"]
+ORDER = ["Segment", "Cysts", "Correct", "Measure", "Compare", "3D", "Ground truth", "Report", "About and limits"]
 
 
 def test_opening_imports_nothing_heavy_and_takes_little(host: Any) -> None:
@@ -41,7 +41,7 @@ def test_the_sections_are_in_the_order_of_a_plan_and_all_but_the_first_closed(ho
     assert len(widget.made) == 1
     assert [s.title for s in widget.sections] == ORDER
     assert [s.button.text for s in widget.sections] == ORDER
-    assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 7
+    assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 8
 
 
 def test_a_section_opened_later_shows_the_scene_as_it_is(host: Any) -> None:
@@ -54,13 +54,13 @@ def test_a_section_opened_later_shows_the_scene_as_it_is(host: Any) -> None:
 
 def test_scene_closed_and_module_reloaded_with_every_section_open(host: Any) -> None:
     widget = host.open_module("LiverPlanner")
-    assert len(widget.sections) == 8
+    assert len(widget.sections) == 9
     add_volume()
     host.close_scene()
     assert widget.context.parameters.inputVolume is None
     host.leave_module()
     again = host.reload_module("LiverPlanner")
-    assert len(again.sections) == 8
+    assert len(again.sections) == 9
 
 
 def test_every_button_that_is_off_says_why(host: Any) -> None:
@@ -92,8 +92,8 @@ def test_a_sample_is_simulated_while_slicer_stays_alive(host: Any) -> None:
     host.load_module("LiverPlanner")
     from LiverPlannerLib.panels import samples
 
-    volume = samples.add_sample("SimulatedLiverMRI", size=(48, 44, 40), spacing=5.5)
-    assert volume.GetImageData().GetDimensions() == (48, 44, 40)
+    volume = samples.add_sample("SimulatedLiverMRI", size=(52, 48, 44), spacing=4.9)
+    assert volume.GetImageData().GetDimensions() == (52, 48, 44)
     assert volume.GetName() == "SimulatedLiverMRI"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import slicer
 
 SAMPLES: dict[str, dict[str, Any]] = {
-    "SimulatedLiverMRI": {"seed": 7, "contrast": "hbp", "size": (160, 128, 120), "spacing": 1.8},
-    "SimulatedLiverCT": {"seed": 7, "contrast": "ct", "size": (160, 128, 120), "spacing": 1.8},
+    "SimulatedLiverMRI": {"seed": 900_006, "contrast": "hbp", "size": (128, 128, 128), "spacing": 2.0},
+    "SimulatedLiverCT": {"seed": 900_006, "contrast": "ct", "size": (128, 128, 128), "spacing": 2.0},
 }
 """Name to the parameters of `tasks.simulate`."""
 MODALITY = {"hbp": "MR", "ct": "CT"}

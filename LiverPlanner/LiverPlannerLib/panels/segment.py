@@ -179,8 +179,8 @@ class SegmentSection(Section):
         with slicer.util.NodeModify(self.parameters):
             self.parameters.segmentation = nodes.segmentation
             self.parameters.modelOutput = nodes.model_output
-        self._look_at(nodes)
         self.context.notify("segmentation")
+        yield from self._look_at(nodes)
 
     def _previous(self, volume: Any) -> scene_plan.PlanNodes | None:
         """The plan that the panel shows, if it is one of this volume."""
@@ -189,8 +189,14 @@ class SegmentSection(Section):
             return None
         return scene_plan.PlanNodes(volume, plan, output) if _same(scene_plan.volume_of(plan), volume) else None
 
-    def _look_at(self, nodes: scene_plan.PlanNodes) -> None:
-        slicer.util.setSliceViewerLayers(background=nodes.volume)
+    def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
+        """Shows the volume in the slices, if it is not there already, and all of the liver in 3D."""
+        yield
+        red = slicer.app.applicationLogic().GetSliceLogics().GetItemAsObject(0)
+        shown = red.GetSliceCompositeNode().GetBackgroundVolumeID() if red is not None else None
+        if shown != nodes.volume.GetID():
+            slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
+            yield
         manager = slicer.app.layoutManager()
         if manager is not None and manager.threeDViewCount:
             slicer.util.resetThreeDViews()
@@ -256,14 +262,13 @@ def summary_html(record: dict[str, Any]) -> str:
     if record.get("warnings"):
         items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
         lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
-    seconds = sum(record.get("seconds", {}).values())
-    lines.append(
-        _("<small>{seconds:.0f} s on {device}. Models: {models}. Not for clinical use.</small>").format(
-            seconds=seconds,
-            device=escape(record.get("device", "")),
-            models=escape(", ".join(dict.fromkeys(record.get("models", {}).values()))),
-        )
-    )
+    device = record.get("device", "auto")
+    run = _("{seconds:.0f} s").format(seconds=sum(record.get("seconds", {}).values()))
+    if device != "auto":
+        run = _("{time} on {device}").format(time=run, device=escape(device))
+    models = escape(", ".join(dict.fromkeys(record.get("models", {}).values())))
+    small = _("{run}. Models: {models}. Not for clinical use.").format(run=run, models=models)
+    lines.append(f"<small>{small}</small>")
     return "".join(f"<p style='margin: 2px;'>{line}</p>" for line in lines)
 
 
