@@ -159,6 +159,7 @@ def test_an_unknown_module_field_is_refused(host: Any) -> None:
         module.catagories = []
 
 
+@pytest.mark.usefixtures("pictures_possible")
 def test_the_panel_and_the_views_are_photographed(host: Any, tmp_path: Path) -> None:
     from PySide6.QtGui import QImage
 

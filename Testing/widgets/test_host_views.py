@@ -17,6 +17,7 @@ def volume_of(host: Any, array: np.ndarray, name: str = "CT") -> Any:
     return node
 
 
+@pytest.mark.usefixtures("pictures_possible")
 def test_slices_show_a_volume(host: Any, tmp_path: Path) -> None:
     import slicer
     from PySide6.QtGui import QImage
@@ -31,6 +32,7 @@ def test_slices_show_a_volume(host: Any, tmp_path: Path) -> None:
     assert corner.red() < 50
 
 
+@pytest.mark.usefixtures("pictures_possible")
 def test_three_d_shows_a_model_and_each_view_its_node(host: Any) -> None:
     import slicer
     import vtk
@@ -73,6 +75,7 @@ def test_a_layout_of_ones_own_must_be_described_first(host: Any) -> None:
     assert manager.layout == 501
 
 
+@pytest.mark.usefixtures("pictures_possible")
 def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
     import slicer
     from PySide6.QtGui import QImage
