@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -96,8 +97,8 @@ def scene_content() -> list[tuple[str, str]]:
     scene = slicer.mrmlScene
     nodes = (scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes()))
     found = [n for n in nodes if any(n.GetClassName().endswith(k) or f"MRML{k}" in n.GetClassName() for k in kinds)]
-    of_views = ("Volume Slice", "Slice Transform", "Red Transform", "Green Transform", "Yellow Transform")
-    return sorted((n.GetClassName(), n.GetName()) for n in found if not n.GetName().endswith(of_views))
+    of_views = re.compile(r"Volume Slice|(Slice|Red|Green|Yellow) Transform")
+    return sorted((n.GetClassName(), n.GetName()) for n in found if not of_views.search(n.GetName()))
 
 
 def wait(host: Any, widget: Any, seconds: float = 240.0) -> None:

@@ -60,7 +60,7 @@ def test_cysts_are_found_looked_at_overruled_applied_and_reverted(host: Any, pla
     ui = section(planned).ui
     regions = scene_cysts.regions_of(planned.context.parameters.cystsTable)
     assert table.rowCount == len(regions) > 1
-    assert {r.decision for r in regions} >= {"cyst", "tumour"}
+    assert {r.decision for r in regions} > {"cyst"}
     row = next(i for i, r in enumerate(regions) if r.decision == "cyst")
 
     table.setCurrentCell(row, 1)  # a click on the row
