@@ -239,7 +239,9 @@ def fit_mixtures(counts: np.ndarray, scale: Scale, iterations: int = 30) -> Mixt
         counts: (R, bins) voxel counts, each row with a positive sum; four bins are pooled, which is fine for
             the standard deviations of CT and four times faster.
     """
-    pooled, x = _pool(counts, scale.centers, 4)
+    hit = np.flatnonzero(counts.any(0))
+    used = slice(int(hit[0]) // 4 * 4, int(hit[-1]) + 1)
+    pooled, x = _pool(counts[:, used], scale.centers[used], 4)
     total = pooled.sum(1)
     mean = (pooled @ x) / total
     floor = (2 * scale.width) ** 2

@@ -32,9 +32,8 @@ def find_pockets(
     """
     from scipy.special import ndtr, pdtrc
 
-    limit = np.where(np.isfinite(level), dark, -np.inf)
-    chosen = np.flatnonzero(values < limit[regions.ids])
-    chosen = chosen[core[chosen]]
+    chosen = np.flatnonzero((values < dark) & core)
+    chosen = chosen[np.isfinite(level)[regions.ids[chosen]]]
     place = np.stack(np.unravel_index(regions.local[chosen], regions.mask.shape))
     grid = tuple(-(-n // BLOCK) for n in regions.mask.shape)
     block = np.ravel_multi_index(tuple(place // BLOCK), grid)
