@@ -116,6 +116,8 @@ def _by_gradient(
 
     if layer not in dict(network.named_modules()):
         raise InputError(f"The network has no layer {layer!r}", "Use last, or body.N")
+    if network.window is not None and layer != "last":
+        raise InputError("This network looks at a part of the cube, so only its last layer has a place", "Use last")
     needed = [p.requires_grad for p in network.parameters()]
     network.requires_grad_(True)
     try:

@@ -29,6 +29,7 @@ def write_answer(
     model: str,
     title: str = "Shoulder",
     box: DrawnBox | None = None,
+    pictures: bool = True,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Writes everything; where no scene or picture can be made here, says so in the summary and goes on.
@@ -36,6 +37,7 @@ def write_answer(
     Args:
         source: what the image is called in the files; a case number rather than a name.
         box: around the tear, as a specialist drew it; the map is compared with it.
+        pictures: draw the picture, which takes most of the time.
 
     Returns:
         the summary of probabilities.json.
@@ -48,7 +50,9 @@ def write_answer(
     progress(0.1, "Building the scene")
     picture, measures, view = None, None, None
     try:
-        picture, measures, view = _scene_files(image, result, folder, title, box, progress)
+        picture, measures, view, problem = _scene_files(image, result, folder, title, box, pictures, progress)
+        if problem:
+            summary["missing"]["picture"] = problem
     except (PreopError, ImportError) as error:
         summary["missing"]["scene and pictures"] = str(error)
     if measures is not None:
@@ -63,8 +67,14 @@ def write_answer(
 
 
 def _scene_files(
-    image: sitk.Image, result: CuffResult, folder: Path, title: str, box: DrawnBox | None, progress: Progress
-) -> tuple[Picture | None, dict[str, Any] | None, View3D]:
+    image: sitk.Image,
+    result: CuffResult,
+    folder: Path,
+    title: str,
+    box: DrawnBox | None,
+    pictures: bool,
+    progress: Progress,
+) -> tuple[Picture | None, dict[str, Any] | None, View3D, str]:
     from PreopReviewLib.scene import files, host, views
     from RotatorCuffCAMLib import scene as cuff_scene
     from RotatorCuffCAMLib.scene_pictures import answer_picture
@@ -81,8 +91,8 @@ def _scene_files(
                 "elsewhere_ml": made.region.elsewhere_ml,
             }
         picture = None
-        problem = views.rendering_problem()
-        if not problem:
+        problem = views.rendering_problem() if pictures else ""
+        if pictures and not problem:
             progress(0.4, "Drawing the picture")
             path = answer_picture(
                 made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE, result.cube.side
@@ -92,9 +102,7 @@ def _scene_files(
         progress(0.8, "Saving the scene")
         files.write_bundle(scene, folder / "scene.mrb", folder / "activation.png" if picture else None)
         view = _view(made, picture)
-    if problem:
-        raise views.NoRendering(f"No picture can be drawn: {problem}", "The scene and the report are there")
-    return picture, measures, view
+    return picture, measures, view, problem
 
 
 def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[str]:

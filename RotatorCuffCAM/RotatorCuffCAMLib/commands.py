@@ -39,6 +39,7 @@ def classify(
         str | None, typer.Option(help="Drawn around the tear, R,A,S,SIZE_R,SIZE_A,SIZE_S in mm: compared with the map.")
     ] = None,
     title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
+    pictures: Annotated[bool, typer.Option(help="Draw the picture, which takes most of the time.")] = True,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -75,7 +76,7 @@ def classify(
     with output_folder(out, overwrite) as folder, progress_bar(quiet) as progress:
         result = examine(loaded, load_network(model), options, str(image), within(progress, 0.0, 0.3))
         rest = within(progress, 0.3, 1.0)
-        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, rest)
+        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, pictures, rest)
 
     def table() -> None:
         rows = [(k, p) for k, p in summary["probabilities"].items()]
@@ -129,14 +130,14 @@ def train(
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.inference.device import choose_device
     from PreopReviewLib.training.recipe import load_recipe
-    from RotatorCuffCAMLib import training, training_synthetic
+    from RotatorCuffCAMLib import training, training_light, training_synthetic
 
     where = choose_device(device)
     with progress_bar(quiet) as progress:
-        if synthetic:
+        if synthetic and light:
+            training_light.render_and_train(60 * synthetic, out, progress, resume)
+        elif synthetic:
             chosen = training_synthetic.SyntheticTraining(seconds=60 * synthetic)
-            if light:
-                chosen = training_synthetic.light(chosen)
             training_synthetic.train_on_phantoms(chosen, out, where, progress)
         elif table is None:
             raise InputError("There is nothing to train on", "Give a table, or --synthetic MINUTES")

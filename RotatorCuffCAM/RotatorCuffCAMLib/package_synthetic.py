@@ -35,7 +35,10 @@ def package(weights: Path, folder: Path, cases: int = 200, device: str = "cpu") 
         about = held.metadata() or {}
     if not {"width", "blocks", "stem_stride"} <= set(about):
         raise ModelCorrupt(f"{weights} does not say what network it is for", "Use model.safetensors of a whole run")
-    arguments = {k: int(about[k]) for k in ("blocks", "width", "stem_stride")} | {"variant": "corrected"}
+    arguments = {k: int(about[k]) for k in ("blocks", "width", "stem_stride", "units") if k in about}
+    arguments["variant"] = "corrected"  # type: ignore[assignment]
+    if "window" in about:
+        arguments["window"] = [int(v) for v in about["window"].split(",")]  # type: ignore[assignment]
     network = networks.build("VRN", arguments)
     network.load_state_dict(load_file(weights))
     figures = all_figures(answer_held_out(network.to(device), cases, device))  # type: ignore[arg-type]
@@ -83,11 +86,11 @@ def card(about: dict[str, str], figures: dict[str, Any]) -> str:
     rows.append(("a voxel of the map, mm", f"{plain['map_voxel_mm']:.1f}"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     light = about["stem_stride"] != "1"
-    guided = float(about.get("guidance", 0)) > 0 and float(about.get("weak_share", 1)) < 1
+    guided = float(about.get("guidance", 0)) > 0 and ("local_share" in about or float(about.get("weak_share", 1)) < 1)
     network = "the light form for a CPU, not the paper's network" if light else "the paper's two-block network"
     how = (
-        "Besides the class, the training was told where the planted tear lies (a loss on the map's energy); "
-        "the paper's network never is."
+        "Besides the class, the training was told where the planted tear lies (a loss on the map's energy, and in the "
+        "light form one on every voxel); the paper's network never is."
         if guided
         else "Only the class was told in training, as in the paper."
     )

@@ -98,7 +98,7 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     with output_folder(parameters["out"], parameters["overwrite"]) as made:
         write_answer(
             image, result, made, parameters["source"], parameters["model"], parameters["title"], box,
-            within(progress, 0.3, 1.0),
+            progress=within(progress, 0.3, 1.0),
         )  # fmt: skip
         names = sorted(p.name for p in made.iterdir())
     return {"files": names}

@@ -1,10 +1,10 @@
 """Training the light network on a CPU, with one thread, from cubes that were rendered beforehand.
 
 A CPU has time for a few tens of thousands of cubes, too few to learn from five words alone. So the place of the
-planted tear is shown as well (with patients it is never known), in two stages. ``local``: only the part of the cube
-where tears can be, a quarter of it, so that a step costs a quarter. ``whole``: whole cubes, which settles the batch
-norm after the pooling. The loss is cross-entropy on the class, the guidance of the map, and a voxel-wise
-cross-entropy of two channels (full and partial tear) that are thrown away afterwards.
+planted tear is shown as well (with patients it is never known), and the network looks only at the part of the cube
+where the phantom's tears can be, a quarter of it, so that a step costs a quarter. With `LightTraining.local_share`
+below 1, a second stage goes on with whole cubes. The loss is cross-entropy on the class, the guidance of the map, and
+a voxel-wise cross-entropy of two channels (full and partial tear) that are thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from PreopReviewLib.errors import TrainingError
-from PreopReviewLib.progress import Progress, silent
-from RotatorCuffCAMLib.training_synthetic import guidance_loss, save_weights
+from PreopReviewLib.progress import Progress, silent, within
+from RotatorCuffCAMLib.training_synthetic import guidance_loss, render_shards, save_weights
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ class LightTraining:
 
     Attributes:
         seconds: wall time, pauses for evaluation aside.
-        local_share: part of it on the part of the cube where tears are.
+        local_share: part of it on the part of the cube where tears are; 1 gives a network with that window.
         batch: cubes a step.
         rate: peak learning rate (AdamW); the second stage's is half.
         guidance, dense: weights of the map's loss and of the voxel-wise loss.
@@ -47,7 +47,7 @@ class LightTraining:
     """
 
     seconds: float = 3600.0
-    local_share: float = 0.6
+    local_share: float = 1.0
     batch: int = 16
     rate: float = 4e-3
     decay: float = 1e-3
@@ -187,6 +187,54 @@ def train_light(
     return state.network.eval()
 
 
+def render_and_train(
+    seconds: float,
+    folder: Path,
+    progress: Progress = silent,
+    resume: bool = False,
+    settings: LightTraining | None = None,
+) -> VRN:
+    """Renders shards for a third of the time into `folder`/cubes, then trains on all that are there.
+
+    Args:
+        seconds: wall time of both.
+        resume: go on from `folder`/state.pt; its share of the time is not spent again.
+        settings: all but the time; by default those of `LightTraining`.
+    """
+    from dataclasses import replace
+
+    cubes, began, part = folder / "cubes", time.monotonic(), seconds / 3
+    first = len(list(cubes.glob("*.npz")))
+    made = 0
+    while made < 2 or time.monotonic() - began < part:
+        progress(min((time.monotonic() - began) / seconds, 1 / 3), f"Drawing shoulders: {20 * (first + made)}")
+        render_shards(cubes, 100 + first + made, 1)
+        made += 1
+    chosen = replace(settings or LightTraining(), seconds=max(seconds - (time.monotonic() - began), 1.0))
+    return train_light(chosen, cubes, folder, within(progress, 1 / 3, 1.0), resume=resume)
+
+
+def with_window(network: VRN, settings: LightTraining) -> VRN:
+    """The network that was trained on the part of the cube, as one that takes whole cubes and looks at that part."""
+    import torch
+
+    from RotatorCuffCAMLib.vrn import VRN
+
+    window = [v for part in LOCAL for v in (part.start, part.stop)]
+    made = VRN(
+        settings.blocks, width=settings.width, stem_stride=settings.stem_stride, units=settings.units, window=window
+    )
+    made.load_state_dict(network.state_dict())
+    # The mean is now one over all voxels, most of them 0: smaller by this factor.
+    share = float(np.prod([p.stop - p.start for p in LOCAL])) / 16**3
+    norm = made.pooled_norm
+    with torch.no_grad():
+        norm.weight *= torch.sqrt((norm.running_var * share**2 + norm.eps) / (norm.running_var + norm.eps)) / share
+        norm.running_mean *= share
+        norm.running_var *= share**2
+    return made.eval()
+
+
 class _State:
     """Network, optimizer and how far they are."""
 
@@ -221,6 +269,8 @@ class _State:
         loss = F.cross_entropy(logits, classes) + settings.dense * dense_loss(self.marks(features), torn, classes)
         if self.steps > 200 and settings.guidance:
             loss = loss + settings.guidance * guidance_loss(network, features, classes, torn)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"The loss is no number at step {self.steps}", "Resume with a lower rate")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -250,8 +300,12 @@ class _State:
         )
         part.replace(self.folder / "state.pt")
         about = {k: str(v) for k, v in asdict(self.settings).items()}
-        about |= {"step": str(self.steps), "shoulders": str(cubes), "guided": "yes"}
-        save_weights(self.network, self.folder / "model.safetensors", about)
+        about |= {"step": str(self.steps), "shoulders": str(cubes)}
+        network = self.network
+        if self.settings.local_share >= 1:
+            network = with_window(network, self.settings)
+            about["window"] = ",".join(map(str, network.window))
+        save_weights(network, self.folder / "model.safetensors", about)
 
     def load(self) -> None:
         """Raises TrainingError where there is nothing."""

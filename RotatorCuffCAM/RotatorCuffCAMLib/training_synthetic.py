@@ -285,10 +285,3 @@ def _faster_layout(network: VRN, settings: SyntheticTraining, device: str) -> VR
     print("step seconds", {str(k): round(v, 4) for k, v in took.items()}, flush=True)
     network.load_state_dict(state)
     return network.to(memory_format=min(took, key=took.get)).train()
-
-
-def light(settings: SyntheticTraining) -> SyntheticTraining:
-    """The same with the network and batches for a CPU; guided throughout, as there is no time to find out."""
-    from dataclasses import replace
-
-    return replace(settings, batch=16, width=32, stem_stride=4, weak_share=0.0, guidance=0.5, rate=4e-3)

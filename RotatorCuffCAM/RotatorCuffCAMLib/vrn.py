@@ -16,6 +16,8 @@ corrected
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -121,10 +123,13 @@ class _LastConv(nn.Module):
         self.conv = _conv(channels, channels, 3, bias=not corrected)
         self.norm = nn.BatchNorm3d(channels)
         self.stochastic_depth, self.sampling, self.keep = stochastic_depth, False, LAST_KEEP
+        self.surroundings: tuple[int, ...] = ()
+        """What is added around, as `torch.nn.functional.pad` takes it, to make a window the whole again."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         branch = self.norm(self.conv(x))
-        return F.elu(x + _drop(branch, self.keep, self.stochastic_depth, self.training or self.sampling))
+        x = F.elu(x + _drop(branch, self.keep, self.stochastic_depth, self.training or self.sampling))
+        return F.pad(x, self.surroundings) if self.surroundings else x
 
 
 class VRN(nn.Module):
@@ -141,6 +146,8 @@ class VRN(nn.Module):
             straight to the resolution of the map, and no down-sampling follows, so that `width` channels carry
             all units at a small part of the work. 1 is the paper's.
         units: residual units in each block (the paper's: 3).
+        window: first and last voxel (exclusive) of the map along K, J, I, six numbers: only this part of the cube,
+            where the cuff lies, is looked at, and the map is 0 outside. None, the paper's: all of it.
     """
 
     def __init__(
@@ -153,6 +160,7 @@ class VRN(nn.Module):
         hidden: int = 0,
         stem_stride: int = 1,
         units: int = 3,
+        window: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if variant not in ("exact", "corrected"):
@@ -176,6 +184,8 @@ class VRN(nn.Module):
                 channels *= 2
         self.body = nn.Sequential(*body)
         self.last = _LastConv(channels, corrected, stochastic_depth)
+        self.window = _checked_window(window, CUBE // self.stride)
+        self.last.surroundings = _surroundings(self.window, CUBE // self.stride)
         self.pooled_norm = nn.BatchNorm1d(channels)
         self.head: nn.Module = nn.Linear(channels, classes)
         if hidden:
@@ -187,6 +197,9 @@ class VRN(nn.Module):
     def features(self, cube: torch.Tensor) -> torch.Tensor:
         """(N, C, E, E, E) of cubes (N, 1, 64, 64, 64) with values 0 to 255."""
         x = (cube - 64.0) / 64.0 if self.variant == "corrected" else cube
+        if self.window is not None:
+            k0, k1, j0, j1, i0, i1 = (self.stride * v for v in self.window)
+            x = x[:, :, k0:k1, j0:j1, i0:i1]
         return self.last(self.body(self.first(x)))
 
     def logits_of(self, features: torch.Tensor) -> torch.Tensor:
@@ -201,6 +214,22 @@ class VRN(nn.Module):
         for module in self.modules():
             if isinstance(module, VoxceptionResidual | _LastConv):
                 module.sampling = on
+
+
+def _checked_window(window: Sequence[int] | None, edge: int) -> tuple[int, ...] | None:
+    if window is None:
+        return None
+    bounds = tuple(int(v) for v in window)
+    if len(bounds) != 6 or any(not 0 <= a < b <= edge for a, b in zip(bounds[::2], bounds[1::2], strict=True)):
+        raise ValueError(f"a window is six numbers, first and last of K, J, I within 0 to {edge}, not {window}")
+    return bounds
+
+
+def _surroundings(window: tuple[int, ...] | None, edge: int) -> tuple[int, ...]:
+    if window is None:
+        return ()
+    k0, k1, j0, j1, i0, i1 = window
+    return (i0, edge - i1, j0, edge - j1, k0, edge - k1)
 
 
 def _xavier(module: nn.Module) -> None:

@@ -38,8 +38,9 @@ def shoulder(tmp_path_factory):
     return found, folder
 
 
-def _classify(folder, out, **options):
-    commands.classify(folder / "mri.nii.gz", out, model=str(folder / "model"), quiet=True, as_json=True, **options)
+def _classify(folder, out, image=None, **options):
+    given = {"model": str(folder / "model"), "quiet": True, "as_json": True, "pictures": False} | options
+    commands.classify(image or folder / "mri.nii.gz", out, **given)
 
 
 def test_classify_writes_probabilities_and_a_map_on_the_mri(shoulder, tmp_path, capsys):
@@ -81,7 +82,147 @@ def test_an_axial_series_is_refused(shoulder, tmp_path):
     axial = make_shoulder_phantom(1, plane="axial", size=(32, 32, 12))
     images.write_image(axial.image, tmp_path / "axial.nii.gz")
     with pytest.raises(UnsupportedImage, match="axial"):
-        commands.classify(tmp_path / "axial.nii.gz", tmp_path / "out", model=str(shoulder[1] / "model"), quiet=True)
+        _classify(shoulder[1], tmp_path / "out", tmp_path / "axial.nii.gz")
+
+
+def test_classify_writes_a_scene_and_a_page_that_say_what_was_found(shoulder, tmp_path, capsys):
+    pytest.importorskip("slicer")
+    found, folder = shoulder
+    low, high = (np.array(c) * [-1, -1, 1] for c in found.tear_corners_lps)
+    box = ",".join(f"{v:.3f}" for v in [*(low + high) / 2, *abs(high - low)])
+    _classify(folder, tmp_path / "out", box=box, title="Case <7>", map_class="large")
+    said = json.loads(capsys.readouterr().out)
+    assert said["missing"] == {}
+    assert said["localisation"]["peak_mm"] > 0
+    assert said["seconds"] > 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Case &lt;7&gt;" in page
+    assert "Case <7>" not in page
+    assert "not for diagnosis" in page
+    assert str(tmp_path) not in page
+    assert (tmp_path / "out" / "scene.mrb").stat().st_size > 10_000
+
+
+def _images_that_are_no_shoulder_mri(folder):
+    """Name → (image or path, error)."""
+    from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom
+
+    mri = sitk.ReadImage(str(folder / "mri.nii.gz"))
+    rng = np.random.default_rng(0)
+    ct = sitk.GetImageFromArray(rng.normal(40, 30, (24, 64, 64)).astype(np.int16))
+    values = sitk.GetArrayFromImage(ct)
+    values[:, :20] = -1000
+    ct = sitk.GetImageFromArray(values)
+    ct.CopyInformation(sitk.Resample(mri, [64, 64, 24]))
+    knee = make_shoulder_phantom(2, plane="sagittal", size=(48, 48, 20)).image
+    return {
+        "a knee, sagittal as knees are": (knee, "sagittal"),
+        "a CT": (ct, "is a CT"),
+        "three slices": (mri[:, :, :3], "at least 4 slices"),
+        "six slices": (mri[:, :, :6], "only 6 slices, as a localiser"),
+        "a localiser": (mri[:, :, 10:11], "one slice|only 1|slice"),
+        "color": (sitk.Compose([sitk.Cast(mri, sitk.sitkUInt8)] * 3), "[Cc]olou?r|vector"),
+    }
+
+
+KINDS = ("a knee, sagittal as knees are", "a CT", "three slices", "six slices", "a localiser", "color")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_shoulder_mri_is_refused_in_words(shoulder, tmp_path, kind):
+    image, words = _images_that_are_no_shoulder_mri(shoulder[1])[kind]
+    sitk.WriteImage(image, str(tmp_path / "x.nrrd"))
+    with pytest.raises(InputError, match=words):
+        _classify(shoulder[1], tmp_path / "out", tmp_path / "x.nrrd")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_series_in_a_folder_ask_for_one(shoulder, tmp_path):
+    from PreopReviewLib.errors import SeveralSeries
+
+    image = sitk.Cast(sitk.ReadImage(str(shoulder[1] / "mri.nii.gz")), sitk.sitkInt16)[:, :, :9]
+    for number in (1, 2):
+        _write_series(image, tmp_path / "dicom", number)
+    with pytest.raises(SeveralSeries):
+        _classify(shoulder[1], tmp_path / "out", tmp_path / "dicom")
+
+
+def _write_series(image, folder, number):
+    folder.mkdir(exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    direction = image.GetDirection()
+    for k in range(image.GetSize()[2]):
+        piece = image[:, :, k]
+        tags = {
+            "0008|0060": "MR",
+            "0020|000d": "1.2.826.0.1.3680043.2.1",
+            "0020|000e": f"1.2.826.0.1.3680043.2.1.{number}",
+            "0008|0018": f"1.2.826.0.1.3680043.2.1.{number}.{k + 1}",
+            "0020|0013": str(k + 1),
+            "0020|0032": "\\".join(f"{v:.6f}" for v in image.TransformIndexToPhysicalPoint((0, 0, k))),
+            "0020|0037": "\\".join(f"{direction[i]:.6f}" for i in (0, 3, 6, 1, 4, 7)),
+        }
+        for tag, value in tags.items():
+            piece.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{number}-{k}.dcm"))
+        writer.Execute(piece)
+
+
+def test_a_study_is_made_read_and_evaluated_by_the_command(shoulder, tmp_path, capsys):
+    from RotatorCuffCAMLib import commands_readers
+    from RotatorCuffCAMLib.reader_session import Session
+    from RotatorCuffCAMLib.reader_study import load_study
+
+    mri = shoulder[1] / "mri.nii.gz"
+    keys = ["none", "partial", "small", "medium", "large"] * 5
+    rows = [["case", "image", "class"], *([f"C{n:02d}", mri, key] for n, key in enumerate(keys))]
+    with (tmp_path / "cases.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    commands_readers.study(tmp_path / "cases.csv", tmp_path / "study", seed=3)
+    for reader, offset in (("Kim", 0), ("Yoon", 1), ("Ki", 0)):
+        session = Session(load_study(tmp_path / "study"), reader, "specialist")
+        while session.current is not None:
+            session.show()
+            session.answer(min(4, keys.index(keys[int(session.current.case[1:])]) + offset), 3)
+        session.close()
+    with (tmp_path / "model.csv").open("w") as stream:
+        stream.write("case,none,partial,small,medium,large\n")
+        stream.writelines(f"C{n:02d},{','.join('0.8' if k == key else '0.05' for k in keys[:5])}\n"
+                          for n, key in enumerate(keys))  # fmt: skip
+    capsys.readouterr()
+    commands_readers.evaluate(
+        tmp_path / "cases.csv", tmp_path / "out", study=tmp_path / "study", model=tmp_path / "model.csv", figures=False,
+        as_json=True,
+    )  # fmt: skip
+    said = json.loads(capsys.readouterr().out)
+    assert said["readers"]["Kim"]["top1"] == 1
+    assert said["readers"]["Yoon"]["top1_within_1"] == 1
+    assert said["auc"]["value"] == 1
+    assert "shim2020_table3a.csv" in {p.name for p in (tmp_path / "out").iterdir()}
+    other = tmp_path / "other"
+    commands_readers.study(tmp_path / "cases.csv", other, seed=4)
+    (other / "readers" / "kim.1.jsonl").write_bytes((tmp_path / "study" / "readers" / "kim.1.jsonl").read_bytes())
+    with pytest.raises(InputError, match="another study"):
+        commands_readers.evaluate(tmp_path / "cases.csv", tmp_path / "out2", study=other)
+
+
+def test_maps_of_a_folder_are_compared_with_boxes(shoulder, tmp_path, capsys):
+    from RotatorCuffCAMLib import commands_readers
+
+    found, folder = shoulder
+    _classify(folder, tmp_path / "maps" / "C1", map_class="large")
+    x, y, z = found.tear_center_lps
+    (tmp_path / "boxes.csv").write_text(f"case,r,a,s,size_r,size_a,size_s\nC1,{-x},{-y},{z},300,300,300\n")
+    capsys.readouterr()
+    commands_readers.localise(tmp_path / "boxes.csv", tmp_path / "maps", tmp_path / "out.csv", as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["summary"]["pointing_game"] == 1  # the box holds everything
+    assert said["cases"]["C1"]["energy_inside"] == pytest.approx(1)
+    assert (tmp_path / "out.csv").read_text().startswith("case,pointing")
+    (tmp_path / "boxes.csv").write_text("case,r,a,s,size_r,size_a,size_s\nC2,0,0,0,1,1,1\n")
+    with pytest.raises(FileMissing, match="no map"):
+        commands_readers.localise(tmp_path / "boxes.csv", tmp_path / "maps")
 
 
 def _table(path, rows):

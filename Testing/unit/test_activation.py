@@ -14,6 +14,8 @@ from RotatorCuffCAMLib.activation_maps import exact_maps, folded_weights  # noqa
 from RotatorCuffCAMLib.region import Cube, cube_grid  # noqa: E402
 from RotatorCuffCAMLib.vrn import VRN  # noqa: E402
 
+WINDOWED = {"stem_stride": 4, "units": 1, "window": (3, 15, 0, 9, 1, 12)}
+
 
 def _network(**arguments) -> VRN:
     """A small network whose pooled batch norm has statistics that matter."""
@@ -51,7 +53,7 @@ def _cube(side="R") -> Cube:
     raise AssertionError(side)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"variant": "exact"}, {"stem_stride": 4}, {"blocks": 3}])
+@pytest.mark.parametrize("arguments", [{}, {"variant": "exact"}, {"stem_stride": 4}, {"blocks": 3}, WINDOWED])
 def test_mean_of_the_exact_map_plus_bias_is_the_logit(arguments):
     network = _network(**arguments)
     cube = torch.rand(2, 1, 64, 64, 64) * 255
@@ -86,6 +88,19 @@ def test_hirescam_of_the_last_layer_is_the_positive_part_of_the_exact_map():
     exact = sitk.GetArrayFromImage(activate(network, cube, 2, "exact").image)
     hires = sitk.GetArrayFromImage(activate(network, cube, 2, "hirescam").image)
     np.testing.assert_allclose(hires * 16**3, np.clip(exact, 0, None), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_with_a_window_maps_nothing_outside_of_it():
+    network, cube = _network(**WINDOWED), _cube("L")
+    for method in METHODS:
+        values = sitk.GetArrayFromImage(activate(network, cube, 1, method).image)
+        assert values.shape == (16, 16, 16)
+        inside = np.zeros(values.shape, bool)
+        inside[3:15, 0:9, 1:12] = True
+        assert not values[~inside].any()
+        assert method in ("gradcam", "hirescam") or values[inside].any()
+    with pytest.raises(InputError, match="last layer"):
+        activate(network, cube, 1, "hirescam", layer="body.0")
 
 
 def test_an_earlier_layer_gives_a_finer_map():

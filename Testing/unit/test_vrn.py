@@ -43,7 +43,10 @@ def test_features_have_the_edge_that_the_blocks_leave(blocks, edge):
     assert network.stride == 64 // edge
 
 
-@pytest.mark.parametrize("arguments", [{"width": 4}, {"width": 4, "stem_stride": 4}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"width": 4}, {"width": 4, "stem_stride": 4}, {"width": 4, "stem_stride": 4, "window": (2, 15, 1, 14, 2, 16)}],
+)
 def test_a_feature_sees_the_cube_symmetrically_around_four_times_its_index(arguments):
     torch.manual_seed(0)
     centers = []
@@ -71,7 +74,16 @@ def test_stochastic_depth_changes_answers_only_where_it_samples():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"variant": "other"}, {"blocks": 1}, {"width": 6}, {"variant": "exact", "stochastic_depth": True}]
+    "arguments",
+    [
+        {"variant": "other"},
+        {"blocks": 1},
+        {"width": 6},
+        {"variant": "exact", "stochastic_depth": True},
+        {"window": (0, 17, 0, 4, 0, 4)},
+        {"window": (4, 4, 0, 4, 0, 4)},
+        {"units": 4},
+    ],
 )
 def test_impossible_networks_are_refused(arguments):
     with pytest.raises(ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from slicer import (
@@ -47,7 +46,7 @@ class RotatorCuffParameters:
     threshold: Annotated[float, WithinRange(1, 99)] = 30.0
     opacity: Annotated[float, WithinRange(0, 1)] = 0.55
     tearBox: vtkMRMLMarkupsROINode
-    studyFolder: Path
+    studyFolder: str = ""
     reader: str = ""
     readerGroup: str = ""
     readingPass: Annotated[int, WithinRange(1, 9)] = 1

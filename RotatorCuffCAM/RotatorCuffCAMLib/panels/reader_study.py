@@ -50,12 +50,17 @@ class ReaderStudySection(Section):
         ui.confidenceComboBox.addItem(_("not said"), 0)
         for n, words in enumerate((_("1, a guess"), "2", "3", "4", _("5, certain")), start=1):
             ui.confidenceComboBox.addItem(words, n)
+        ui.studyPathLineEdit.connect("currentPathChanged(QString)", self._on_folder)
         ui.startButton.connect("clicked(bool)", lambda *_args: self._guarded(self.start))
         ui.pauseButton.connect("clicked(bool)", lambda *_args: self._guarded(self.pause_or_go_on))
         ui.undoButton.connect("clicked(bool)", lambda *_args: self._guarded(self.undo))
         ui.stopButton.connect("clicked(bool)", lambda *_args: self.stop())
         for index, button in enumerate(self._answer_buttons()):
             button.connect("clicked(bool)", lambda _on=False, i=index: self._guarded(self.answer, i))
+
+    def _on_folder(self, path: str) -> None:
+        if self.parameters is not None:
+            self.parameters.studyFolder = path
 
     def _answer_buttons(self) -> list[Any]:
         return [getattr(self.ui, f"{key}Button") for key in KEYS]
@@ -72,6 +77,8 @@ class ReaderStudySection(Section):
     def refresh(self) -> None:
         """Shows how far the reader is."""
         session, ui = self.session, self.ui
+        if self.parameters is not None and ui.studyPathLineEdit.currentPath != self.parameters.studyFolder:
+            ui.studyPathLineEdit.setCurrentPath(self.parameters.studyFolder)
         on = session is not None
         running = on and session.current is not None
         ready = running and not session.paused and self.volume is not None
@@ -90,9 +97,7 @@ class ReaderStudySection(Section):
 
     def _complete(self) -> bool:
         parameters = self.parameters
-        return bool(
-            parameters is not None and str(parameters.studyFolder) not in ("", ".") and parameters.reader.strip()
-        )
+        return bool(parameters is not None and parameters.studyFolder and parameters.reader.strip())
 
     def _show_words(self) -> None:
         session, ui = self.session, self.ui

@@ -85,7 +85,7 @@ class RotatorCuffCAMSelfTest(unittest.TestCase):
             slicer.mrmlScene.Clear()
             slicer.util.selectModule("RotatorCuffCAM")
             section = slicer.util.getModuleWidget("RotatorCuffCAM").sections[4]
-            section.parameters.studyFolder, section.parameters.reader = study.folder, "Self-test"
+            section.parameters.studyFolder, section.parameters.reader = str(study.folder), "Self-test"
             section.start()
             assert section.volume.GetName() == "Case 1"
             section.answer(2)
