@@ -174,7 +174,13 @@ def test_temporary_files_of_a_task_go_with_it(runner, folder):
     assert list(folder.iterdir()) == []
 
 
-def test_changed_settings_take_a_new_worker(runner, folder):
+def test_changed_settings_take_a_new_worker_and_nothing_else_does(runner, folder, monkeypatch):
     first = runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"]
+    monkeypatch.setenv("SOME_OTHER_MODULE", "1")
+    assert runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"] == first
+    monkeypatch.setenv("PREOP_MODELS", "/elsewhere")
+    second = runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"]
+    assert second != first
+    first = second
     runner.extra_environment["OMP_NUM_THREADS"] = "1"
     assert runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"] != first

@@ -30,7 +30,7 @@ class WorkerProcess:
 
     def __init__(self, command: list[str], environment: Mapping[str, str], logs: Path) -> None:
         """Raises OSError if the program cannot be started."""
-        self.command, self.environment, self.ready = command, dict(environment), False
+        self.command, self.ready = command, False
         self.returncode: int | None = None
         self.log, stream = _new_log(logs)
         try:
@@ -39,7 +39,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream or subprocess.DEVNULL,
-                env=self.environment,
+                env=dict(environment),
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )

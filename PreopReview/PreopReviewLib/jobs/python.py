@@ -52,6 +52,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
+def own_settings(extra: Mapping[str, str]) -> dict[str, str]:
+    """The variables that matter to a running worker: if one has changed, the next job gets a new worker.
+
+    Others change all the time in an application of many modules.
+    """
+    return {k: v for k, v in os.environ.items() if k.startswith(("PREOP_", "PIP_"))} | dict(extra)
+
+
 def _library_folders() -> list[str]:
     """Slicer adds the folders of modules to the search path of its own process only."""
     folders: dict[str, None] = {}

@@ -15,7 +15,7 @@ from PreopReviewLib.jobs import failure
 from PreopReviewLib.jobs.failure import JobBusy, JobError
 from PreopReviewLib.jobs.process import WorkerProcess
 from PreopReviewLib.jobs.protocol import SCRATCH, Message, encode
-from PreopReviewLib.jobs.python import environment, find_python, log_folder
+from PreopReviewLib.jobs.python import environment, find_python, log_folder, own_settings
 from PreopReviewLib.progress import Progress, silent
 
 TRIES = 4
@@ -97,6 +97,7 @@ class JobRunner:
         self._worker: WorkerProcess | None = None
         self._accepted = self._fresh = False
         self._tries = 0
+        self._settings: dict[str, str] = {}  # those that the worker was started with
         self._deadline: float | None = None  # for the start of the worker
         self._kill_at: float | None = None  # for the end of a cancelled job
         self._cancelling = False
@@ -188,13 +189,14 @@ class JobRunner:
     def _submit(self, job: Job) -> None:
         self._accepted, self._unstartable = False, None
         self._tries += 1
-        wanted = environment(self.extra_environment)
-        if self._worker is not None and self._worker.environment != wanted:
-            self._worker.kill()  # the settings have changed
+        settings = own_settings(self.extra_environment)
+        if self._worker is not None and self._settings != settings:
+            self._worker.kill()
             self._worker = None
         self._fresh = self._worker is None or not self._worker.alive
         if self._fresh:
-            self._worker = self._spawn(wanted)
+            self._settings = settings
+            self._worker = self._spawn(environment(self.extra_environment))
             self._deadline = time.monotonic() + self.startup_seconds
         if self._worker is not None:
             self._worker.send(_request(job))
