@@ -1,0 +1,201 @@
+"""The section Report in the test host: what goes on the page, identity, bad input."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+
+SHAPE = (24, 30, 34)
+
+
+def gray() -> sitk.Image:
+    array = np.random.default_rng(1).normal(100, 6, SHAPE).astype(np.float32)
+    array[:, :4] = -1000
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4, 4, 4))
+    return image
+
+
+def labels() -> sitk.Image:
+    array = np.zeros(SHAPE, np.uint8)
+    array[4:18, 8:24, 5:28] = 1
+    array[8:12, 12:16, 8:12] = 2
+    array[9:11, 18:20, 7:26] = 5
+    return images.image_like(array, gray())
+
+
+@pytest.fixture
+def widget(host) -> Any:
+    made = host.open_module("LiverPlanner")
+    for section in made.sections:
+        section.button.collapsed = type(section).__name__ != "ReportSection"
+    return made
+
+
+@pytest.fixture
+def report(widget) -> Any:
+    return next(s for s in widget.sections if type(s).__name__ == "ReportSection")
+
+
+@pytest.fixture
+def planned(host, widget, report) -> Any:
+    """A plan of a small CT, of the patient Jane Doe."""
+    import slicer
+
+    from LiverPlannerLib import scene_plan
+    from LiverPlannerLib.exchange import parts_of
+    from PreopReviewLib.scene.nodes import add_volume, put_in_study
+
+    volume = add_volume(slicer.mrmlScene, gray(), "DOE JANE 3mm", (400, 40))
+    study = put_in_study(slicer.mrmlScene, [volume], "Doe^Jane", "Liver CT 2026")
+    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+    patient = hierarchy.GetItemParent(study)
+    hierarchy.SetItemAttribute(patient, "DICOM.PatientName", "Doe^Jane")
+    hierarchy.SetItemAttribute(patient, "DICOM.PatientID", "PID-4711")
+    hierarchy.SetItemAttribute(study, "DICOM.StudyDate", "20260102")
+    record = {
+        "models": {"liver": "somebody-liver 1.0", "tumour": "somebody-lesion 2.0"},
+        "volumes_ml": {"liver": 1.0, "tumour": 1.0},
+        "warnings": ["Mind the gap."],
+    }
+    nodes = scene_plan.add_plan(volume, list(parts_of(labels(), surfaces=False)), record)
+    parameters = widget.context.parameters
+    parameters.inputVolume, parameters.segmentation = volume, nodes.segmentation
+    parameters.modelOutput = nodes.model_output
+    host.process_events(0.1)
+    return nodes
+
+
+def write(host: Any, widget: Any, report: Any, path: Path) -> str:
+    host.dialogs.answer(str(path))
+    host.click(report.ui.reportButton)
+    host.wait_until(lambda: not widget.context.busy, 120)
+    host.process_events(0.1)
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def test_without_a_plan_the_button_says_what_to_do(host, widget, report):
+    assert not report.ui.reportButton.enabled
+    assert report.ui.reportButton.toolTip == "Choose a volume in the section Segment first."
+    assert report.ui.openButton.toolTip == "Write a report first."
+
+
+def test_a_page_is_written_without_the_patient(host, widget, report, planned, tmp_path):
+    text = write(host, widget, report, tmp_path / "case 7.html")
+    assert report.written == tmp_path / "case 7.html"
+    assert report.ui.openButton.enabled
+    assert "Not for clinical use" in text
+    assert "Mind the gap." in text
+    assert "somebody-liver 1.0" in text
+    assert "Portal vein" in text
+    files = list(tmp_path.iterdir())
+    assert {"case 7_volumes.csv", "case 7_lesions.csv"} <= {f.name for f in files}
+    everything = "".join(f.read_text(encoding="utf-8") for f in files)
+    everything = re.sub(r"[A-Za-z0-9+/=]{200,}", "", everything).lower()  # pictures and meshes hold any three letters
+    for secret in ("doe", "jane", "4711", "2026-01-02", "20260102", str(tmp_path).lower()):
+        assert secret not in everything, secret
+    assert host.messages == []
+
+
+def test_the_patient_is_on_the_page_if_asked_for(host, widget, report, planned, tmp_path):
+    host.click(report.ui.identityCheckBox)
+    assert widget.context.parameters.reportIdentity
+    text = write(host, widget, report, tmp_path / "case.html")
+    for said in ("Doe Jane", "PID-4711", "2026-01-02"):
+        assert said in text
+
+
+def test_what_a_person_has_corrected_is_marked(host, widget, report, planned, tmp_path):
+    content = planned.segmentation.GetSegmentation()
+    content.RemoveSegment("tumour")
+    text = write(host, widget, report, tmp_path / "case.html")
+    assert "somebody-lesion 2.0, corrected by hand" in text
+    assert "somebody-liver 1.0, corrected by hand" not in text
+
+
+def test_the_cut_of_the_planes_is_in_the_report(host, widget, report, planned, tmp_path):
+    import slicer
+
+    from LiverPlannerLib.scene_planes import add_plane
+
+    assert not report.ui.remnantCheckBox.enabled
+    assert "section Measure" in report.ui.remnantCheckBox.toolTip
+    middle = images.kji_to_ras(np.array([[11, 16, 16]]), gray())[0]
+    widget.context.parameters.cutPlanes = [add_plane(slicer.mrmlScene, middle, 100)]
+    host.process_events(0.1)
+    assert report.ui.remnantCheckBox.enabled
+    text = write(host, widget, report, tmp_path / "case.html")
+    assert "Future liver remnant" in text
+    assert "Resected part" in text
+    assert (tmp_path / "case_resection.csv").is_file()
+
+
+def test_a_simulated_volume_is_marked_by_itself(host, widget, report, planned, tmp_path):
+    planned.volume.SetName("Simulated CT")
+    report.refresh()
+    assert not report.ui.simulatedCheckBox.enabled
+    assert report.ui.simulatedCheckBox.checked
+    assert "Simulated image" in write(host, widget, report, tmp_path / "case.html")
+
+
+def test_a_second_segmentation_is_compared(host, widget, report, planned, tmp_path):
+    widget.context.parameters.referenceSegmentation = planned.model_output
+    host.process_events(0.1)
+    assert "This segmentation against the other one" in write(host, widget, report, tmp_path / "case.html")
+
+
+def test_cancelling_the_dialog_does_nothing(host, widget, report, planned):
+    host.dialogs.answer("")
+    host.click(report.ui.reportButton)
+    assert not widget.context.busy
+    assert report.written is None
+
+
+def test_a_folder_that_cannot_be_written_is_told(host, widget, report, planned, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert write(host, widget, report, tmp_path / "file" / "case.html") == ""
+    assert "cannot be written" in str(host.messages[-1])
+    assert report.written is None
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_plan_of_another_volume_is_told(host, widget, report, planned, tmp_path):
+    import slicer
+
+    from PreopReviewLib.scene.nodes import add_volume
+
+    far = gray()
+    far.SetOrigin((9000, 9000, 9000))
+    widget.context.parameters.inputVolume = add_volume(slicer.mrmlScene, far, "other", (400, 40))
+    assert write(host, widget, report, tmp_path / "case.html") == ""
+    assert "does not lie in the volume" in str(host.messages[-1])
+
+
+def test_an_emptied_plan_is_told(host, widget, report, planned, tmp_path):
+    planned.segmentation.GetSegmentation().RemoveAllSegments()
+    assert write(host, widget, report, tmp_path / "case.html") == ""
+    assert host.messages
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_report_that_was_moved_away_is_told(host, widget, report, planned, tmp_path):
+    write(host, widget, report, tmp_path / "case.html")
+    (tmp_path / "case.html").unlink()
+    report.open()
+    assert "no longer where it was written" in str(host.messages[-1])
+
+
+def test_closing_the_scene_while_it_is_written_leaves_no_page(host, widget, report, planned, tmp_path):
+    host.dialogs.answer(str(tmp_path / "case.html"))
+    host.click(report.ui.reportButton)
+    host.close_scene()
+    host.wait_until(lambda: not widget.context.busy, 60)
+    assert host.messages == []
+    assert not report.ui.reportButton.enabled
