@@ -150,4 +150,7 @@ def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resecti
         Part("remnant", "Remnant", REMNANT_COLOR, cut.remnant, opacity=0.45, smoothing=0.4),
         Part("resected", "Resected", RESECTED_COLOR, cut.resected, opacity=0.25, smoothing=0.4),
     )
-    return show_parts(scene, node, name, grid, parts)
+    shown = show_parts(scene, node, name, grid, parts)
+    for part in parts:
+        shown.GetDisplayNode().SetSegmentOpacity2DFill(part.key, 0.25)  # vessels and image stay visible below it
+    return shown

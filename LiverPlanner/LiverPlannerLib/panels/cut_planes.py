@@ -10,6 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.live_cut import LiveCut
+from LiverPlannerLib.panels.measure_page import jump_to
 from LiverPlannerLib.scene_planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
 from LiverPlannerLib.scene_tables import place_beside
 from PreopReviewLib.errors import PreopError
@@ -117,6 +118,8 @@ class CutPlanes:
         node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name)
         place_beside(slicer.mrmlScene, node, parameters.segmentation)
         parameters.cutPlanes = [*self.nodes, node]
+        if number == 0:
+            jump_to(live.center_ras)
         self.page.section.refresh()
         return node
 

@@ -37,6 +37,14 @@ class CutShapes:
         ui.drawCurveButton.connect("clicked(bool)", self._on_draw)
         ui.territoryList.connect("itemChanged(QListWidgetItem*)", self._on_ticked)
         ui.territoryList.connect("currentRowChanged(int)", self._on_chosen)
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        changed = interaction.InteractionModeChangedEvent
+        self._observed = (interaction, interaction.AddObserver(changed, self._on_placing))
+
+    def cleanup(self) -> None:
+        """Lets go of the interaction node."""
+        interaction, tag = self._observed
+        interaction.RemoveObserver(tag)
 
     # ---- state ----
 
@@ -125,10 +133,29 @@ class CutShapes:
         self.page.parameters.cutSurface = node
         logic.SetActiveList(node)
         logic.StartPlaceMode(1)
+        self.ui.drawCurveButton.checked = True
+
+    def _on_placing(self, *_args: Any) -> None:
+        """Placing has begun, or ended by a right click: now the points can be counted."""
+        if self.page.parameters is not None and self.page.parameters.remnantMode == "surface":
+            self.page.section.refresh()
 
     def _placing(self) -> bool:
         interaction = slicer.app.applicationLogic().GetInteractionNode()
         return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
+
+    def signature(self) -> tuple[Any, ...]:
+        """What a cut depends on beside the plan: another signature, another cut."""
+        parameters = self.page.parameters
+        node = parameters.cutSurface
+        if parameters.remnantMode == "territory":
+            return tuple(parameters.territoryBranches)
+        if node is None:
+            return ()
+        if node.IsA("vtkMRMLModelNode"):
+            return (node.GetID(), node.GetPolyData() and node.GetPolyData().GetMTime())
+        points = [node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())]
+        return (node.GetID(), bool(parameters.cutFlipped), tuple(tuple(round(v, 2) for v in p) for p in points))
 
     # ---- for the worker ----
 

@@ -99,7 +99,7 @@ class MeasureSection(Section):
         page = self.page
         notes = list(page.notes)
         if page.stale:
-            notes.insert(0, _("The plan was edited since: press the button again for new numbers."))
+            notes.insert(0, _("The plan, or what it is cut by, was edited since: press the button again."))
         self.ui.notesLabel.text = bullets(notes)
         self.ui.notesLabel.visible = bool(notes)
         why = "" if page.rows else _("There is no table in this tab yet.")
@@ -127,7 +127,12 @@ class MeasureSection(Section):
         if path is not None:
             slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
 
+    def enter(self) -> None:
+        """The module is opened: curves and planes may have been edited elsewhere."""
+        self.refresh()
+
     def cleanup(self) -> None:
         """Lets go of planes and timers."""
+        self.remnant.shapes.cleanup()
         for page in self.pages:
             page.forget()

@@ -10,13 +10,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.exchange import save_image
-from LiverPlannerLib.panels.measure_page import Page, jump_to
+from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene_branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
 from LiverPlannerLib.scene_tables import place_beside, read_table
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels import VesselTree, relabel
 from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.panels.section import enable
+from PreopReviewLib.scene import nodes
 
 _KEY_OF = {s.name: s.key for s in STRUCTURES}
 _MAIN = [c.key for c in COLUMNS].index("main")
@@ -52,6 +54,7 @@ class BranchesPage(Page):
         super().forget()
         self.trees = {}
         self._timer.stop()
+        set_quietly(self.ui.showBranchesCheckBox, is_shown(self.parameters and self.parameters.branchesSegmentation))
 
     # ---- state ----
 
@@ -68,13 +71,9 @@ class BranchesPage(Page):
             self.revision = self.live.revision
         self._fill_vessels()
         self._fill()
-        box = self.ui.showBranchesCheckBox
-        box.enabled = bool(self.trees)
-        box.toolTip = (
-            _("Main branches in the vessel's own color, peripheral ones in a paler one.")
-            if self.trees
-            else _("Find the branches first.")
-        )
+        there = bool(self.trees) or self.parameters.branchesSegmentation is not None
+        words = _("Main branches in the vessel's own color, peripheral ones in a paler one.")
+        enable(self.ui.showBranchesCheckBox, "" if there else _("Find the branches first."), words)
 
     def _fill_vessels(self) -> None:
         names = list(dict.fromkeys(row["structure"] for row in self.rows))
@@ -175,9 +174,9 @@ class BranchesPage(Page):
         parameters = self.parameters
         if parameters is None or self.live.measures is None:
             return
-        shown = self.ui.showBranchesCheckBox.checked and bool(self.trees)
+        shown = self.ui.showBranchesCheckBox.checked
         node = parameters.branchesSegmentation
-        if shown:
+        if shown and self.trees:
             name = _("{plan}: branches").format(plan=parameters.segmentation.GetName())
             made = show_branches(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.trees)
             if node is None:
@@ -186,12 +185,12 @@ class BranchesPage(Page):
             node = made
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
-        self._show_vessels(not shown)
+            self._show_vessels(not shown, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
 
-    def _show_vessels(self, shown: bool) -> None:
+    def _show_vessels(self, shown: bool, keys: set[str]) -> None:
         display = self.parameters.segmentation.GetDisplayNode()
         for segment_id, key in self.live.measures.plan.structures.items():
-            if key in self.trees:
+            if key in keys:
                 display.SetSegmentVisibility(segment_id, shown)
 
     def _jump(self, row: int) -> None:

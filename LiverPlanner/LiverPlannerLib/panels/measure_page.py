@@ -109,4 +109,16 @@ def jump_to(point_ras: Sequence[float]) -> None:
     node.JumpAllSlices(slicer.mrmlScene, *map(float, point_ras), node.CenteredJumpSlice)
 
 
+def is_shown(node: Any | None) -> bool:
+    """Whether a node is in the scene and visible."""
+    return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
+
+
+def set_quietly(box: Any, checked: bool) -> None:
+    """Ticks a box without telling anybody."""
+    blocked = box.blockSignals(True)
+    box.checked = checked
+    box.blockSignals(blocked)
+
+
 NO_PLAN = _("Segment the liver, or choose a segmentation, first.")

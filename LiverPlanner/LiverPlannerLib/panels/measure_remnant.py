@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.exchange import load_image, save_image
 from LiverPlannerLib.panels.cut_planes import CutPlanes
 from LiverPlannerLib.panels.cut_shapes import CutShapes
-from LiverPlannerLib.panels.measure_page import Page
+from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection import Resection, resect_by_remnant
 from LiverPlannerLib.scene_measures import VOLUME_COLUMNS
@@ -34,6 +34,8 @@ class RemnantPage(Page):
         ui = self.ui
         self.cut: Resection | None = None
         self._inputs: tuple[Any, ...] = ()
+        self._cut_by: tuple[Any, ...] = ()
+        self._liver_shown = True
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
         self._radios = dict(zip(MODES, (ui.planesRadio, ui.surfaceRadio, ui.territoryRadio), strict=True))
@@ -48,6 +50,13 @@ class RemnantPage(Page):
         super().forget()
         self.cut = None
         self.planes.forget()
+        set_quietly(self.ui.sidesCheckBox, is_shown(self.parameters and self.parameters.sidesSegmentation))
+
+    @property
+    def stale(self) -> bool:
+        """Whether the plan, or what it was cut by, was changed since."""
+        moved = self.parameters.remnantMode != "planes" and self.shapes.signature() != self._cut_by
+        return super().stale or (bool(self.rows) and moved)
 
     # ---- state ----
 
@@ -67,6 +76,8 @@ class RemnantPage(Page):
             self.run.refresh(why or self.shapes.why_not())
             if not self.rows:
                 self.say("")
+        if self.cut is None:
+            self.show_sides()  # those of an earlier cut, if there are any, go
         self._refresh_rows(why)
 
     def _refresh_rows(self, why: str) -> None:
@@ -102,10 +113,12 @@ class RemnantPage(Page):
         """
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
         request = {"labels": save_image(labels, folder, "labels"), **self.shapes.request(folder)}
+        signature = self.shapes.signature()
 
         def show(result: dict[str, Any]) -> None:
             made = resect_by_remnant(labels, load_image(folder, result["remnant"]))
             notes = tuple(dict.fromkeys((*result["notes"], *made.notes)))
+            self._cut_by = signature
             self.show_cut(Resection(**{**vars(made), "method": result["method"], "notes": notes}), revision)
             self.section.refresh()
 
@@ -129,6 +142,7 @@ class RemnantPage(Page):
         """There is no cut, or not yet."""
         self.forget_cut()
         self.say(why)
+        self.show_sides()
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], [])
 
     def forget_cut(self) -> None:
@@ -156,6 +170,17 @@ class RemnantPage(Page):
             node = made
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
+        self._show_liver(not shown)
+
+    def _show_liver(self, shown: bool) -> None:
+        """In 3D both sides are the liver: its own surface at the same place would only make them muddy."""
+        if shown == self._liver_shown or self.live.measures is None:
+            return
+        self._liver_shown = shown
+        display = self.parameters.segmentation.GetDisplayNode()
+        for segment_id, key in self.live.measures.plan.structures.items():
+            if key == "liver":
+                display.SetSegmentVisibility3D(segment_id, shown)
 
 
 def live_words(
