@@ -47,7 +47,8 @@ def deaf(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
     if parameters.get("child"):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (folder / "child.pid").write_text(str(child.pid))
-    (folder / "pid").write_text(str(os.getpid()))
+    (folder / "writing").write_text(str(os.getpid()))
+    (folder / "writing").rename(folder / "pid")  # whoever sees it can read it
     tempfile.mkstemp()
     if parameters.get("hold"):
         ctypes.PyDLL(None).sleep(600)  # keeps the interpreter's lock
