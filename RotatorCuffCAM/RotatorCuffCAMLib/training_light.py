@@ -184,6 +184,10 @@ def train_light(
             shown = fraction
             at_checkpoint(fraction, state.network.eval())
     state.save(shards.count)
+    if settings.local_share >= 1:
+        progress(1.0, "Fitting the last layer to all shoulders")
+        refit_head(state.network, *pooled_features(state.network, cubes))
+        state.save(shards.count)
     return state.network.eval()
 
 
@@ -212,6 +216,57 @@ def render_and_train(
         made += 1
     chosen = replace(settings or LightTraining(), seconds=max(seconds - (time.monotonic() - began), 1.0))
     return train_light(chosen, cubes, folder, within(progress, 1 / 3, 1.0), resume=resume)
+
+
+def pooled_features(network: VRN, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means of the features over the part of the cube, (N, C), and classes (N,), of all shards."""
+    import torch
+
+    part = tuple(slice(4 * p.start, 4 * p.stop) for p in LOCAL)
+    means, classes = [], []
+    with torch.inference_mode():
+        for path in sorted(folder.glob("*.npz")):
+            with np.load(path) as held:
+                cubes = torch.from_numpy(held["cubes"][(slice(None), *part)]).float()[:, None]
+                means.append(network.eval().features(cubes).mean((2, 3, 4)))
+                classes.append(torch.from_numpy(held["classes"]))
+    return torch.cat(means).clone(), torch.cat(classes)
+
+
+def refit_head(network: VRN, means: torch.Tensor, classes: torch.Tensor, decay: float = 1e-4) -> None:
+    """Replaces pooled batch norm and last layer by the regression that fits all training shoulders at once.
+
+    A few thousand small batches leave the statistics of the batch norm and the last layer far from their optimum,
+    which for given features is a convex problem.
+
+    Args:
+        means, classes: of `pooled_features`.
+        decay: weight of the squared weights.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    norm, head = network.pooled_norm, network.head
+    with torch.no_grad():
+        norm.running_mean.copy_(means.mean(0))
+        norm.running_var.copy_(means.var(0))
+        norm.weight.fill_(1.0)
+        norm.bias.zero_()
+        scaled = (means - norm.running_mean) / torch.sqrt(norm.running_var + norm.eps)
+    weights = torch.zeros_like(head.weight).requires_grad_()
+    biases = torch.zeros_like(head.bias).requires_grad_()
+    optimizer = torch.optim.LBFGS([weights, biases], max_iter=400, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(scaled @ weights.T + biases, classes) + decay * weights.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        head.weight.copy_(weights)
+        head.bias.copy_(biases)
 
 
 def with_window(network: VRN, settings: LightTraining) -> VRN:
