@@ -19,7 +19,7 @@ from LiverPlannerLib import cyst_rules, scene_input
 from LiverPlannerLib.cyst_fit import HOUNSFIELD
 from LiverPlannerLib.cyst_rules import CystRegion, LiverLevel, Settings
 from LiverPlannerLib.scene_tables import Column, place_beside, write_table
-from PreopReviewLib.errors import NothingFound
+from PreopReviewLib.errors import InputError, NothingFound
 
 STATE = "PreopReview.Cysts"
 REGIONS, HISTOGRAMS, SEGMENTATION = "PreopReview.CystRegions", "PreopReview.CystHistograms", "PreopReview.CystsOf"
@@ -76,15 +76,19 @@ def show(
 
     Returns:
         vtkMRMLTableNode.
+
+    Raises:
+        InputError: the segments of lesions have been removed meanwhile; the scene is then as it was.
     """
     from LiverPlannerLib.exchange import load_image
 
+    labels = load_image(folder, result["region_labels"])
+    homes = _homes(labels, segmentation, len(result["regions"]))
     scene = segmentation.GetScene()
     name = f"{segmentation.GetName()} cysts"
     if node is None or node.GetScene() is None:
         node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
         place_beside(scene, node, segmentation)
-    labels = load_image(folder, result["region_labels"])
     _keep_regions(node, labels, segmentation)
     _keep_histograms(node, folder)
     node.SetNodeReferenceID(SEGMENTATION, segmentation.GetID())
@@ -95,7 +99,7 @@ def show(
         "rule": rule,
         "threshold": threshold,
         "overrides": {},
-        "homes": _homes(labels, segmentation, len(result["regions"])),
+        "homes": homes,
         "measured_at": scene_input.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
         "applied": False,
     }
@@ -161,7 +165,9 @@ def _homes(labels: Any, segmentation: Any, count: int) -> list[str]:
             inside = array[painted(voxels.masks[segment_id], start, array.shape)]
             votes[segment_id] = np.bincount(inside, minlength=count + 1)[1:]
     names = list(votes)
-    return [names[int(np.argmax([votes[n][i] for n in names]))] for i in range(count)] if names else []
+    if not names:
+        raise InputError("The lesions were removed while they were measured", "Segment them again, then find cysts")
+    return [names[int(np.argmax([votes[n][i] for n in names]))] for i in range(count)]
 
 
 # ---- state ----

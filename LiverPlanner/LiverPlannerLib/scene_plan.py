@@ -103,8 +103,9 @@ def add_plan_steps(
         node.GetSegmentation().CollapseBinaryLabelmaps(False)
         yield
     _require_in_scene(volume)
-    if previous is not None:
-        retire(previous)
+    if previous is not None and retire(previous):
+        words = f"The earlier plan {previous.segmentation.GetName()}, which had been changed, is kept and hidden."
+        record = record | {"notes": [*record.get("notes", []), words]}
     for node in (plan, output):
         scene.AddNode(node)
         node.CreateDefaultDisplayNodes()

@@ -133,6 +133,15 @@ def test_the_scene_closed_while_lesions_are_measured_is_harmless(host: Any, plan
     assert scene_content() == []
 
 
+def test_segments_removed_while_they_are_measured_end_in_a_sentence(host: Any, planned: Any) -> None:
+    before = scene_content()
+    host.click(section(planned).ui.findButton)
+    planned.context.parameters.segmentation.GetSegmentation().RemoveSegment("tumour")
+    wait(host, planned)
+    assert "removed while they were measured" in host.messages[-1].text
+    assert scene_content() == before
+
+
 def test_the_table_comes_back_with_a_saved_scene(host: Any, planned: Any, tmp_path: Any) -> None:
     table = found(host, planned)
     tick(table, 0, False)

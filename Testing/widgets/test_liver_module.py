@@ -52,6 +52,16 @@ def test_a_section_opened_later_shows_the_scene_as_it_is(host: Any) -> None:
     assert "segment the liver first" in later.ui.findButton.toolTip
 
 
+def test_a_volume_loaded_while_the_module_is_open_is_taken_and_no_other_after_it(host: Any) -> None:
+    widget = host.open_module("LiverPlanner")
+    first = add_volume("First")
+    host.process_events(0.05)
+    assert widget.context.parameters.inputVolume.GetID() == first.GetID()
+    add_volume("Second")
+    host.process_events(0.05)
+    assert widget.context.parameters.inputVolume.GetID() == first.GetID()
+
+
 def test_scene_closed_and_module_reloaded_with_every_section_open(host: Any) -> None:
     widget = host.open_module("LiverPlanner")
     assert len(widget.sections) == 9

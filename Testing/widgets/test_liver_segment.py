@@ -137,6 +137,24 @@ def test_a_segmentation_without_liver_is_refused_before_anything_starts(host: An
     assert scene_content() == before
 
 
+def test_a_declined_installation_ends_in_a_sentence_and_nothing_starts(
+    host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PreopReviewLib.panels import dependencies
+
+    monkeypatch.setattr(dependencies, "_ensured", set())
+    monkeypatch.setattr(host.app, "_testing", False)
+    monkeypatch.setattr(dependencies, "_pytorch_extension", lambda: None)
+    host.packages.missing.add("monai")
+    host.dialogs.answer("cancel", "ok")  # the question, then the sentence
+    before = scene_content()
+    host.click(section(opened).ui.applyButton)
+    assert not opened.context.busy
+    assert host.packages.installed == []
+    assert scene_content() == before
+    assert "nothing was computed or changed" in host.messages[-1].text
+
+
 def test_too_small_a_liver_ends_in_a_sentence_without_command_line_words(host: Any, opened: Any) -> None:
     liver = opened.context.parameters.liverSource
     array = np.zeros(small_case().image.GetSize()[::-1], np.uint8)

@@ -72,6 +72,8 @@ class CystsSection(Section):
         self.run_button.refresh(reason)
         self.ui.offLabel.text = reason
         self.ui.offLabel.visible = bool(reason)
+        for widget in (self.ui.thresholdSlider, self.ui.ruleComboBox):
+            widget.enabled = not reason
         self._fill_table(node)
         self._enable(node)
 

@@ -262,6 +262,7 @@ def summary_html(record: dict[str, Any]) -> str:
     if record.get("warnings"):
         items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
         lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
+    lines += [escape(in_panel_words(note)) for note in record.get("notes", [])]
     device = record.get("device", "auto")
     run = _("{seconds:.0f} s").format(seconds=sum(record.get("seconds", {}).values()))
     if device != "auto":

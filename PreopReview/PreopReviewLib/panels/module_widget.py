@@ -54,6 +54,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._later: dict[str, tuple[Any, LaterSection]] = {}  # by name of the button; the button, and its section
         self._observed: tuple[Any, int] | None = None
         self._refreshing = False
+        self._awaiting = False
 
     def make_logic(self) -> Any:
         """The module's logic; it has `getParameterNode`."""
@@ -82,6 +83,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
 
     def _add_section(self, kind: type | LaterSection) -> None:
@@ -157,11 +159,26 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The scene is empty, or another one has been loaded."""
         self.initializeParameterNode()
 
+    def onNodeAdded(self, _caller: Any, _event: Any) -> None:
+        """Where no volume is chosen, the first one that is loaded is taken, once it has its image."""
+        if self._awaiting or self.context.parameters is None or self.context.parameters.inputVolume is not None:
+            return
+        self._awaiting = True
+        qt.QTimer.singleShot(0, self._take_volume)
+
+    def _take_volume(self) -> None:
+        self._awaiting = False
+        if self.context.parameters is not None and not slicer.mrmlScene.IsImporting():
+            self._choose_first_volume()
+
     def initializeParameterNode(self) -> None:
         """Takes the scene's parameter node, and the first volume where none is chosen."""
         if self.logic is None or slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
             return
         self.setParameterNode(self.logic.getParameterNode())
+        self._choose_first_volume()
+
+    def _choose_first_volume(self) -> None:
         parameters = self.context.parameters
         if parameters.inputVolume is None:
             first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
