@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import SimpleITK as sitk
@@ -131,8 +132,8 @@ class LiveMeasures:
         Slicer's own surface of an edited segment is smoothed as all others are, which thins vessels away.
         """
         segmentation = self.node.GetSegmentation()
-        if not segmentation.ContainsRepresentation(nodes.SURFACE):
-            return []
+        if not segmentation.ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
+            return []  # without edt, which Apply installs, Slicer's own surface stays
         wanted = set(keys)
         made = []
         for segment_id, key in self.plan.structures.items():

@@ -157,6 +157,9 @@ class CompareSection(Section):
         Raises:
             PreopError: the two cannot be compared; says why.
         """
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure()
         parameters, other = self.parameters, self.other()
         plan = parameters.segmentation
         # Of the model output and its correction the latter is taken for right.

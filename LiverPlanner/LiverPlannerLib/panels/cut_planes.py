@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -37,7 +38,7 @@ class CutPlanes:
     def connect(self) -> None:
         """Connects buttons and list."""
         ui = self.ui
-        ui.addPlaneButton.connect("clicked(bool)", lambda *_args: self.add())
+        ui.addPlaneButton.connect("clicked(bool)", lambda *_args: self._on_add())
         ui.flipPlaneButton.connect("clicked(bool)", lambda *_args: self._with_chosen(flip))
         ui.removePlaneButton.connect("clicked(bool)", lambda *_args: self._with_chosen(slicer.mrmlScene.RemoveNode))
         ui.planesList.connect("currentRowChanged(int)", lambda *_args: self._show_buttons(""))
@@ -110,7 +111,14 @@ class CutPlanes:
     # ---- editing ----
 
     def add(self) -> Any:
-        """Adds a plane through the middle of the liver."""
+        """Adds a plane through the middle of the liver.
+
+        Raises:
+            PreopError: there is no liver, or packages that this needs were not installed.
+        """
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure()
         parameters, live = self.page.parameters, self._live_cut()
         number = len(parameters.cutPlanes)
         normal = (RIGHT, (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))[number % 3]
@@ -122,6 +130,12 @@ class CutPlanes:
             jump_to(live.center_ras)
         self.page.section.refresh()
         return node
+
+    def _on_add(self) -> None:
+        try:
+            self.add()
+        except PreopError as error:
+            self.page.context.show_error(_("Cut plane"), error)
 
     def _with_chosen(self, action: Any) -> None:
         node = self._chosen()
@@ -182,6 +196,9 @@ class CutPlanes:
         if self.page.parameters is None or not self.active or self._signature() == self._measured:
             return
         self._measured = self._signature()
+        if find_spec("cc3d") is None:  # a scene that was planned on another computer
+            self.page.no_cut(_("Python packages that this needs are not installed. Press Add plane to install them."))
+            return
         try:
             cut = cut_by_planes(self.page.live.labels(), self.active)
             self.page.show_cut(cut, self.page.live.revision)

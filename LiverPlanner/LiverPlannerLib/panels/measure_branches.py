@@ -108,6 +108,9 @@ class BranchesPage(Page):
         Raises:
             PreopError: there is nothing to search.
         """
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure()
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
         self.start(
             "branches",

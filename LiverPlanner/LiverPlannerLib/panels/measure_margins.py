@@ -61,6 +61,9 @@ class MarginsPage(Page):
         Raises:
             PreopError: there is nothing to measure.
         """
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure()
         folder, revision = self.context.new_folder(), self.live.revision
         key = self.ui.lesionComboBox.currentData
         cut = self.section.remnant.current_cut()

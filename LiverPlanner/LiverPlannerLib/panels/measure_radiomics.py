@@ -12,9 +12,9 @@ from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene_tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.run_button import RunButton
 
+PACKAGE = "mirp>=2.4"
 CHOICES = ("lesions", "all")
 
 
@@ -35,18 +35,11 @@ class RadiomicsPage(Page):
         )
 
     def refresh(self, why: str) -> None:
-        """Says why features cannot be computed, e.g. where the package is not installed."""
+        """Says why features cannot be computed."""
         if not why and self._volume() is None:
             why = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
         if not why and not self._keys():
             why = _("There is no tumour and no cyst in the plan. Choose all structures.")
-        if not why:
-            from LiverPlannerLib.radiomics import require_library
-
-            try:
-                require_library()
-            except InputError as error:
-                why = str(error)
         self.run.refresh(why)
         fill_table(self.ui.radiomicsTable, self.columns, self.rows)
 
@@ -62,12 +55,17 @@ class RadiomicsPage(Page):
         return [key for key in found if key in ("tumour", "cyst")]
 
     def measure(self) -> None:
-        """Starts the job.
+        """Starts the job; asks first to install the optional package where it is missing.
 
         Raises:
-            PreopError: there is nothing to measure, or a volume that cannot be used.
+            PreopError: there is nothing to measure, a volume that cannot be used, or the package is missing.
         """
+        from LiverPlannerLib.radiomics import require_library
         from PreopReviewLib import images
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure(PACKAGE)
+        require_library()
 
         folder, revision, volume = self.context.new_folder(), self.live.revision, self._volume()
         image = scene_input.image_of(volume)

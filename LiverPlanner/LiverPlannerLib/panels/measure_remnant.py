@@ -111,6 +111,9 @@ class RemnantPage(Page):
         Raises:
             PreopError: there is nothing to cut, or to cut with.
         """
+        from PreopReviewLib.panels import dependencies
+
+        dependencies.ensure()
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
         request = {"labels": save_image(labels, folder, "labels"), **self.shapes.request(folder)}
         signature = self.shapes.signature()
