@@ -85,6 +85,7 @@ def card(about: dict[str, str], figures: dict[str, Any]) -> str:
     rows.append(("median distance of centroids, mm", f"{plain['median_centroid_mm']:.1f}"))
     rows.append(("a voxel of the map, mm", f"{plain['map_voxel_mm']:.1f}"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    looks = " It looks only at the part of the cube where the phantom's cuff lies." if "window" in about else ""
     light = about["stem_stride"] != "1"
     guided = float(about.get("guidance", 0)) > 0 and ("local_share" in about or float(about.get("weak_share", 1)) < 1)
     network = "the light form for a CPU, not the paper's network" if light else "the paper's two-block network"
@@ -98,8 +99,9 @@ def card(about: dict[str, str], figures: dict[str, Any]) -> str:
 
 **A demonstration. It has seen synthetic shoulders only and no patient. It must not be used on patients.**
 
-A Voxception-ResNet ({network}) that tells five classes of rotator cuff tear apart in drawn shoulders with planted
-tears, so that the module can be shown and tested. {how}
+A Voxception-ResNet ({network}) that tells five classes of rotator cuff tear
+apart in drawn shoulders with planted tears, so that the module can be shown and tested.{looks}
+{how}
 
 | on {said["cases"]} held-out synthetic shoulders | |
 |---|---|
@@ -108,7 +110,11 @@ tears, so that the module can be shown and tested. {how}
 The figures measure the generator as much as the network; they say nothing about patients. To train on your own
 labelled shoulders: `preop cuff train TABLE.csv --recipe shim2020` (a GPU is needed).
 
-Trained on {about.get("shoulders", "?")} synthetic shoulders in {about.get("step", "?")} steps.
+Trained on {about.get("shoulders", "?")} synthetic shoulders in {about.get("step", "?")} steps. The paper's network on
+as many as a GPU draws in an hour:
+
+    preop cuff train --synthetic 60 --device cuda -o runs/cuff
+    python -m RotatorCuffCAMLib.package_synthetic runs/cuff/model.safetensors Resources/Models/tear-synthetic
 """
 
 

@@ -156,7 +156,8 @@ def guidance_loss(network: VRN, features: torch.Tensor, classes: torch.Tensor, t
     losses = []
     for each in (maps, against(maps)):
         own = F.softplus(each[torch.arange(len(where)), where] / 4)
-        losses.append(-torch.log((own * target).sum((1, 2, 3)) / own.sum((1, 2, 3)) + 1e-4).mean())
+        # Of a map that is far below 0 everywhere, softplus leaves exactly nothing.
+        losses.append(-torch.log((own * target).sum((1, 2, 3)) / (own.sum((1, 2, 3)) + 1e-12) + 1e-4).mean())
     return torch.stack(losses).mean()
 
 

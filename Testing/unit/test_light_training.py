@@ -69,6 +69,30 @@ def test_the_network_with_a_window_answers_as_the_one_trained_on_the_part():
         torch.testing.assert_close(with_window(trained, settings)(cube), trained(part), atol=1e-4, rtol=1e-4)
 
 
+def test_the_guidance_of_a_map_that_is_negative_everywhere_is_a_number():
+    from RotatorCuffCAMLib.training_synthetic import guidance_loss
+
+    network = VRN(2, width=4, stem_stride=4, units=1).eval()
+    torch.nn.init.constant_(network.head.weight, -1.0)
+    torn = torch.zeros(1, 16, 16, 16)
+    torn[0, 8, 4, 6] = 0.5
+    features = torch.full((1, 4, 16, 16, 16), 500.0, requires_grad=True)
+    loss = guidance_loss(network, features, torch.tensor([2]), torn)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(features.grad).all()
+
+
+def test_refitting_the_head_separates_what_can_be_separated():
+    network = VRN(2, width=4, stem_stride=4, units=1).eval()
+    classes = torch.arange(200) % 5
+    means = torch.stack([classes, classes**2, (classes == 2), torch.zeros(200)], 1).float() + 0.01 * torch.randn(200, 4)
+    training_light.refit_head(network, means, classes)
+    with torch.inference_mode():
+        logits = network.head(network.pooled_norm(means))
+    assert (logits.argmax(1) == classes).all()
+
+
 def test_rendering_and_training_in_one_go(tmp_path, monkeypatch):
     drawn = []
 

@@ -1,0 +1,146 @@
+"""RotatorCuffCAM's panel as a user meets it: one click from a shoulder to class and map, a box, a report."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
+from PreopReviewLib.scene import nodes  # noqa: E402
+
+WAIT = 240.0  # the worker starts torch, on machines that are busy with other tests
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_shoulder_phantom(5, 4, side="R", size=(96, 96, 24))
+
+
+@pytest.fixture
+def panel(host, phantom):
+    widget = host.open_module("RotatorCuffCAM")
+    volume = nodes.add_volume(host.scene, phantom.image, "Shoulder")
+    widget.context.parameters.inputVolume = volume
+    host.process_events()
+    return widget
+
+
+def section(widget, name):
+    return next(s for s in widget.sections if type(s).__name__ == name)
+
+
+def test_the_panel_says_what_is_missing(host):
+    widget = host.open_module("RotatorCuffCAM")
+    button = section(widget, "ClassifySection").ui.classifyButton
+    assert not button.enabled
+    assert "Load a coronal MRI" in button.toolTip
+    assert "Classify" in section(widget, "ReportSection").ui.reportButton.toolTip
+
+
+def test_an_axial_series_is_refused_until_the_box_is_ticked(host):
+    widget = host.open_module("RotatorCuffCAM")
+    axial = make_shoulder_phantom(1, plane="axial", size=(32, 32, 12))
+    widget.context.parameters.inputVolume = nodes.add_volume(host.scene, axial.image, "Axial")
+    host.process_events()
+    one = section(widget, "ClassifySection").ui.classifyButton
+    assert not one.enabled
+    assert "axial" in one.toolTip
+    host.click(section(widget, "InputSection").ui.anyPlaneCheckBox)
+    assert one.enabled
+    assert "means little" in section(widget, "InputSection").ui.seriesLabel.text
+
+
+def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom, tmp_path):
+    classify = section(panel, "ClassifySection")
+    assert "Never for patients" in classify.ui.modelWarningLabel.text
+    host.click(classify.ui.classifyButton)
+    assert classify.ui.classifyButton.text == "Cancel"
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    parameters = panel.context.parameters
+    assert parameters.activation is not None, host.messages
+    assert "Score of any tear" in classify.ui.answerLabel.text
+    _check_sliders(host, panel)
+    _check_box(host, panel, phantom)
+    _check_again_and_reload(host, panel, tmp_path)
+
+
+def _check_sliders(host, panel):
+    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib import scene_answer
+
+    activation, ui = panel.context.parameters.activation, section(panel, "ActivationSection").ui
+    ui.thresholdSlider.value = 60
+    host.process_events()
+    assert cuff_scene.threshold_of(activation) == pytest.approx(60)
+    property_node = scene_answer.rendering_of(activation).GetVolumePropertyNode()
+    assert property_node.GetScalarOpacity().GetValue(58) == 0
+    ui.opacitySlider.value = 0.3
+    host.process_events()
+    shown = scene_answer._of_class(host.scene, "vtkMRMLSliceCompositeNode")
+    assert shown
+    assert all(c.GetForegroundVolumeID() == activation.GetID() for c in shown)
+    assert all(c.GetForegroundOpacity() == pytest.approx(0.3) for c in shown)
+    assert all(c.GetLinkedControl() for c in shown)
+    host.click(ui.renderingCheckBox)
+    assert not scene_answer.rendering_of(activation).GetVisibility()
+    assert "voxel of the map" in ui.measuresLabel.text
+
+
+def _check_box(host, panel, phantom):
+    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib.localisation import DrawnBox
+
+    compare = section(panel, "CompareBoxSection")
+    compare.button.collapsed = False
+    drawn = DrawnBox.around(*phantom.tear_corners_lps, margin_mm=3)
+    panel.context.parameters.tearBox = cuff_scene.add_box(host.scene, drawn)
+    host.process_events()
+    table = compare.ui.boxTable
+    assert table.rowCount == 5
+    before = table.item(4, 1).text()
+    box = panel.context.parameters.tearBox
+    center = box.GetCenter()
+    box.SetCenter(center[0] + 15, center[1], center[2])
+    host.process_events()
+    assert table.item(4, 1).text() != before
+
+
+def _check_again_and_reload(host, panel, tmp_path):
+    """Another answer takes the place of the first; the scene comes back with its answer."""
+    from RotatorCuffCAMLib import scene_answer
+
+    activation = section(panel, "ActivationSection")
+    host.choose(activation.ui.classComboBox, "Small (< 1 cm)")
+    host.click(activation.ui.updateButton)
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    parameters = panel.context.parameters
+    assert scene_answer.record_of(parameters.activation)["activation"]["class"] == "small"
+    volumes = scene_answer._of_class(host.scene, "vtkMRMLScalarVolumeNode")
+    assert len(volumes) == 2
+    assert len(scene_answer._of_class(host.scene, "vtkMRMLVolumePropertyNode")) == 1
+    host.load_scene(host.save_scene(tmp_path / "scene.mrb"))
+    parameters = panel.context.parameters
+    assert scene_answer.record_of(parameters.activation)["activation"]["class"] == "small"
+    assert "Small" in activation.ui.measuresLabel.text
+    assert "Score of any tear" in section(panel, "ClassifySection").ui.answerLabel.text
+
+
+def test_a_job_of_a_closed_scene_is_dropped(host, panel):
+    host.click(section(panel, "ClassifySection").ui.classifyButton)
+    host.close_scene()
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    assert not host.messages
+    assert panel.context.parameters.activation is None
+
+
+def test_the_head_is_found_and_becomes_a_box(host, panel, phantom):
+    from RotatorCuffCAMLib.scene_cube import cube_of
+
+    host.click(section(panel, "InputSection").ui.headButton)
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    center, edge = cube_of(panel.context.parameters.cubeRoi)
+    off = sum((a - b) ** 2 for a, b in zip(center, phantom.head_center_lps, strict=True)) ** 0.5
+    assert off < 14
+    assert 80 <= edge <= 100
+    assert "confidence" in section(panel, "InputSection").ui.seriesLabel.text
