@@ -183,7 +183,7 @@ def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -
 def sharpen_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, parenchyma: sitk.Image) -> sitk.Image:
     """Portal and hepatic veins cut back to where the image shows them (see `half_contrast`), on the source grid."""
     box = _box_of(parenchyma, labels)
-    small = images.crop(sitk.Cast(image, sitk.sitkFloat32), box)
+    small = sitk.Cast(images.crop(image, box), sitk.sitkFloat32)
     if min(small.GetSize()) > 4:
         small = sitk.SmoothingRecursiveGaussian(small, [EDGE_MM] * 3)
     beside = images.array_of(sitk.Resample(parenchyma, small, sitk.Transform(), sitk.sitkLinear, 0.0))
@@ -229,10 +229,9 @@ def _frame(liver_mask: sitk.Image, spacing: float) -> sitk.Image:
 def _to_frame(image: sitk.Image, frame: sitk.Image, kind: str = "linear") -> sitk.Image:
     """Resample to the frame, averaging over the frame's voxels where the source is finer."""
     target = np.array(frame.GetSpacing())
-    image = sitk.Cast(image, sitk.sitkFloat32)
     fine = np.array(image.GetSpacing())
     width = np.sqrt(np.maximum((0.5 * target) ** 2 - (0.5 * fine) ** 2, 0)) * 0.7
-    image = images.crop(image, _box_of(frame, image))
+    image = sitk.Cast(images.crop(image, _box_of(frame, image)), sitk.sitkFloat32)
     width = [float(w) for w in width]
     small = [n > 4 for n in image.GetSize()]
     for axis, sigma in enumerate(width):
@@ -267,14 +266,21 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
     labels = np.zeros(inside.shape, np.uint8)
     reach = _reach(small)
     for index, name in enumerate(classes):
-        channel = sitk.GetImageFromArray(shares[index])
-        channel.CopyInformation(frame)
+        channel = images.image_like(shares[index], frame)
+        part = images.Box((0, 0, 0), inside.shape)
+        if index:
+            # The largest of all shares is at least one in so many: elsewhere this class is not it.
+            likely = images.image_like(shares[index] >= 1 / len(classes), frame)
+            if not images.array_of(likely).any():
+                continue
+            part = _box_of(images.crop(likely, images.bounding_box(likely, frame.GetSpacing()[0])), small)
         outside = 1.0 if index == 0 else 0.0
-        fine = images.array_of(sitk.Resample(channel, small, sitk.Transform(), sitk.sitkLinear, outside))
+        grid = images.crop(small, part)
+        fine = images.array_of(sitk.Resample(channel, grid, sitk.Transform(), sitk.sitkLinear, outside))
         value = 0 if index == 0 else structure(name).label
-        better = fine > best
-        labels[better] = value
-        best = np.maximum(best, fine)
+        better = fine > best[part.slices]
+        labels[part.slices][better] = value
+        np.maximum(best[part.slices], fine, out=best[part.slices])
     labels[~reach] = 0
     for key in ("tumour", "cyst"):
         labels[(labels == structure(key).label) & ~inside] = 0
@@ -290,7 +296,8 @@ def _reach(mask: sitk.Image) -> np.ndarray:
 
     spacing = tuple(images.spacing_kji(mask))
     inside = np.pad(images.array_of(mask) > 0, 1)
-    near = edt.edt(np.ascontiguousarray(~inside), anisotropy=spacing, parallel=1) <= REACH_CLOSING_MM
-    closed = edt.edt(np.ascontiguousarray(near), anisotropy=spacing, parallel=1) > REACH_CLOSING_MM
+    # (Bytes, because edt is slower on booleans.)
+    near = edt.edt((~inside).view(np.uint8), anisotropy=spacing, parallel=1) <= REACH_CLOSING_MM
+    closed = edt.edt(near.view(np.uint8), anisotropy=spacing, parallel=1) > REACH_CLOSING_MM
     core = tuple(slice(1, -1) for _ in range(3))
     return (closed | inside)[core]
