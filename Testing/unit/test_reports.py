@@ -350,3 +350,28 @@ def test_without_scripts_the_still_picture_is_shown(browser, tmp_path):
     text = str(browser.call("DOM.getDocument", {"depth": -1}))
     assert "noscript" in text.lower()
     assert "a dot" in text
+
+
+@chromium
+def test_without_webgl_the_still_picture_is_shown(browser, tmp_path):
+    write_report(a_page(), tmp_path / "case.html")
+    none = {"source": "HTMLCanvasElement.prototype.getContext = () => null;"}
+    identifier = browser.call("Page.addScriptToEvaluateOnNewDocument", none)["identifier"]
+    browser.open(tmp_path / "case.html")
+    browser.call("Page.removeScriptToEvaluateOnNewDocument", {"identifier": identifier})
+    assert browser.errors == []
+    assert browser.evaluate("document.querySelector('.no-webgl img').alt") == "a dot"
+    assert browser.evaluate("document.querySelector('.controls').hidden")
+
+
+@chromium
+def test_a_lost_graphics_context_comes_back(browser, tmp_path):
+    write_report(a_page(), tmp_path / "case.html")
+    browser.open(tmp_path / "case.html")
+    before = browser.evaluate(PIXELS)
+    context = "document.querySelector('.view3d').viewer.gl.getExtension('WEBGL_lose_context')"
+    browser.evaluate(f"window.lost = {context}; lost.loseContext()")
+    browser.wait(0.2)
+    browser.evaluate("lost.restoreContext()")
+    browser.wait(0.3)
+    assert browser.evaluate(PIXELS) == before

@@ -50,7 +50,7 @@ def three_planes(
     figure = Figure(figsize=(13.0, max(heights) * inch), facecolor="black")
     left = 0.0
     for plane, wide, tall in zip(_SIDES, widths, heights, strict=True):
-        box = (left / sum(widths), 1 - tall / max(heights), wide / sum(widths) * 0.992, tall / max(heights))
+        box = (left / sum(widths), (1 - tall / max(heights)) / 2, wide / sum(widths) * 0.992, tall / max(heights))
         axes = figure.add_axes(box)
         stack.draw(axes, plane, point, low, high)
         _letters(axes, plane)

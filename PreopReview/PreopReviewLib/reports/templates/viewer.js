@@ -353,6 +353,8 @@
         this.zoomBy(Math.exp(-0.0015 * e.deltaY));
       }, { passive: false });
       canvas.addEventListener("keydown", (e) => this.key(e));
+      canvas.addEventListener("webglcontextlost", (e) => e.preventDefault());
+      canvas.addEventListener("webglcontextrestored", () => { this.setUp(); this.draw(); });
       new ResizeObserver(() => this.draw()).observe(canvas);
       window.addEventListener("beforeprint", () => this.drawNow());
     }
