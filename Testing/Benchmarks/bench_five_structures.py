@@ -93,16 +93,18 @@ def bench_network(
     for seed in seeds:
         case = network_case(seed, size)
         for name, run in ways.items():
-            if seed == seeds[0]:
-                rows[name]["liver box"] = case.box.shape[::-1]
-                rows[name].update(timed(lambda run=run, case=case: run(case), 3 if name.startswith("liver") else 1))
             rows[name]["dice"].append(structure_dice(package, run(case), case))
+    case = network_case(seeds[0], size)
+    for _ in range(2):  # in turns, so that other load on the machine meets all of them
+        for name, run in ways.items():
+            times = timed(lambda run=run, case=case: run(case), 4 if name.startswith("liver") else 1)
+            rows[name].update({k: min(v, rows[name].get(k, v)) for k, v in times.items()})
     ours = rows["liver box, one pass"]
     for row in rows.values():
         row["dice"] = {k: round(float(np.mean([d[k] for d in row["dice"] if k in d])), 4) for k in row["dice"][0]}
         row["mean dice"] = round(float(np.mean(list(row["dice"].values()))), 4)
         row["times as long as ours"] = [row[k] / ours[k] for k in ("seconds", "processor seconds")]
-    return {"size": size, "phantoms": len(seeds), **rows}
+    return {"size": size, "liver box": case.box.shape[::-1], "phantoms": len(seeds), **rows}
 
 
 @dataclass
@@ -161,9 +163,7 @@ def main() -> None:
     rows = {}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     segment_structures(image, mask, package)
-    started = time.perf_counter()
-    segment_structures(image, mask, package)
-    rows["ours, s"] = time.perf_counter() - started
+    rows["ours, s"] = timed(lambda: segment_structures(image, mask, package), 3)["seconds"]
     rows["ours, peak memory above the start, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
     started = time.perf_counter()
     obvious_way(package, image, mask)
