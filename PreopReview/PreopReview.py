@@ -17,7 +17,7 @@ class PreopReview(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("PreopReview")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Utilities")]
-        parent.dependencies = []
+        parent.dependencies = ["Colors", "Terminologies"]
         parent.contributors = ["PreopReview developers"]
         parent.hidden = True
         parent.widgetRepresentationCreationEnabled = False  # Slicer would look for a class PreopReviewWidget

@@ -131,11 +131,19 @@ class SettingsPanel(ctk.ctkSettingsPanel):
         )
         self.registerProperty(OFFLINE_FOLDER, self.ui.offlinePathEdit, "currentPath", path_changed, _("Offline folder"))
         self.connect("settingChanged(QString,QVariant)", lambda *_arguments: apply())
+        for key, edit in ((MODELS_FOLDER, self.ui.modelsPathEdit), (OFFLINE_FOLDER, self.ui.offlinePathEdit)):
+            # A path edit says nothing of a path that is no folder, and so nothing of one that was deleted.
+            line = slicer.util.findChildren(edit, className="QLineEdit")[0]
+            line.connect("textChanged(QString)", lambda text, k=key: text.strip() or self._forget(k))
+
+    def _forget(self, key: str) -> None:
+        qt.QSettings().setValue(key, "")
+        apply()
 
 
 def add_page() -> SettingsPanel | None:
     """Adds the page to the application's settings; None where there is no main window to open them from."""
-    if slicer.app.commandOptions().noMainWindow or slicer.util.mainWindow() is None:
+    if slicer.util.mainWindow() is None:
         return None
     panel = SettingsPanel()
     slicer.app.settingsDialog().addPanel("PreopReview", panel)
