@@ -14,8 +14,8 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from RotatorCuffCAMLib.activation import on_grid
 
-DISPLAY_VOXELS = 48
-"""Voxels along each edge of the grid on which a map is shown: about 2 mm, which linear interpolation fills well."""
+FINER = 3
+"""Voxels of the grid on which a map is shown for each of the map's: about 2 mm, which linear interpolation fills."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,21 @@ class HotRegion:
     elsewhere_ml: float
 
 
-def display_grid(cube: sitk.Image, voxels: int = DISPLAY_VOXELS) -> sitk.Image:
-    """An empty right-handed grid over the cube, for scenes: a left shoulder's cube is mirrored, this is not."""
+def display_grid(cube: sitk.Image, finer: int = FINER, edge: int = 16) -> sitk.Image:
+    """An empty right-handed grid over the cube, for scenes: a left shoulder's cube is mirrored, this is not.
+
+    Every `finer`-th voxel lies on one of the map's, so that nothing of its maximum is lost between them.
+
+    Args:
+        edge: voxels along the map's edges.
+    """
     direction = np.array(cube.GetDirection()).reshape(3, 3)
-    size, spacing = np.array(cube.GetSize()), np.array(cube.GetSpacing())
-    first = np.zeros(3)
+    voxels = edge * finer
+    step = np.array(cube.GetSpacing()) * (cube.GetSize()[0] / voxels)
+    origin = np.array(cube.GetOrigin())
     if np.linalg.det(direction) < 0:
-        first[0] = size[0] - 1
+        origin = origin + direction[:, 0] * step[0] * (voxels - 1)
         direction[:, 0] *= -1
-    step = size * spacing / voxels
-    start = np.array(cube.GetOrigin()) + np.array(cube.GetDirection()).reshape(3, 3) @ (first * spacing)
-    # Both grids cover the same box, so their outer voxels' middles differ by half the difference of the spacings.
-    origin = start + direction @ ((step - spacing) / 2)
     grid = sitk.Image([voxels] * 3, sitk.sitkFloat32)
     grid.SetSpacing(step.tolist())
     grid.SetDirection(direction.ravel().tolist())
@@ -61,7 +64,7 @@ def display_grid(cube: sitk.Image, voxels: int = DISPLAY_VOXELS) -> sitk.Image:
 def percent_map(activation: sitk.Image, cube: sitk.Image) -> tuple[sitk.Image, float]:
     """The positive part of a map in percent of its maximum on a right-handed grid, and the maximum."""
     top = float(sitk.GetArrayViewFromImage(activation).max())
-    placed = on_grid(activation, display_grid(cube))
+    placed = on_grid(activation, display_grid(cube, edge=activation.GetSize()[0]))
     values = np.clip(sitk.GetArrayFromImage(placed), 0, None)
     scaled = np.clip(values * (100 / top), 0, 100) if top > 0 else values
     return images.image_like(scaled.astype(np.float32), placed), top

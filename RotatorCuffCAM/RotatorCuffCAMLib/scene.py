@@ -31,6 +31,9 @@ COLORS = ((0.0, (0.10, 0.25, 0.95)), (45.0, (0.10, 0.85, 0.75)), (65.0, (0.20, 0
           (82.0, (0.98, 0.80, 0.10)), (100.0, (0.90, 0.08, 0.08)))  # fmt: skip
 """Percent of the maximum and color: blue, green, red, as in the paper."""
 
+BOX_COLOR = (0.15, 0.55, 1.0)
+"""To be seen over dark slices and before a light background."""
+
 _SKIN, _BONE = (0.86, 0.72, 0.62), (0.93, 0.90, 0.80)
 
 
@@ -48,6 +51,7 @@ class CuffScene:
         context: model nodes: skin, humeral head.
         box: vtkMRMLMarkupsROINode, or None.
         peak_ras: the middle of what is looked at, mm.
+        head_ras: the middle of the cube, mm.
     """
 
     volume: Any
@@ -59,6 +63,7 @@ class CuffScene:
     context: tuple[Any, ...]
     box: Any | None
     peak_ras: tuple[float, float, float]
+    head_ras: tuple[float, float, float]
 
 
 def build_scene(
@@ -196,7 +201,7 @@ def _fill_property(node: Any, threshold: float) -> None:
         color.AddRGBPoint(percent, *rgb)
     opacity.AddPoint(0.0, 0.0)
     opacity.AddPoint(threshold - 0.4, 0.0)
-    for part, value in ((0.0, 0.03), (0.35, 0.10), (0.7, 0.38), (1.0, 0.85)):
+    for part, value in ((0.0, 0.06), (0.35, 0.22), (0.7, 0.6), (1.0, 0.95)):
         opacity.AddPoint(threshold + part * (100.0 - threshold), value)
     flat = vtk.vtkPiecewiseFunction()
     flat.AddPoint(0.0, 1.0)
@@ -281,8 +286,8 @@ def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:
     node.SetSize(*(2 * h for h in box.half_mm))
     node.SetLocked(True)
     display = node.GetDisplayNode()
-    display.SetSelectedColor(1.0, 1.0, 1.0)
-    display.SetColor(1.0, 1.0, 1.0)
+    display.SetSelectedColor(*BOX_COLOR)
+    display.SetColor(*BOX_COLOR)
     display.SetFillOpacity(0.0)
     display.SetHandlesInteractive(False)
     display.SetPropertiesLabelVisibility(False)

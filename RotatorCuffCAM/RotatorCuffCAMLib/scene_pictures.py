@@ -10,7 +10,7 @@ import numpy as np
 
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
-from RotatorCuffCAMLib.scene import COLORS, CuffScene, threshold_of
+from RotatorCuffCAMLib.scene import BOX_COLOR, COLORS, CuffScene, threshold_of
 
 _INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
 _DPI, _FONT = 100, "DejaVu Sans"
@@ -74,12 +74,20 @@ def three_d_pixels(made: CuffScene, side: str, size: tuple[int, int], oversampli
         try:
             # Peeling volumes as if they were surfaces would cast all rays once for each layer.
             view.renderer.SetUseDepthPeelingForVolumes(0)
-            view.look_from("Anterior", azimuth=-TURNED if side == "R" else TURNED, elevation=20)
+            direction, azimuth = view_towards(made, side)
+            view.look_from(direction, azimuth=azimuth, elevation=25)  # type: ignore[arg-type]
             view.show_orientation_marker()
             return view.array()
         finally:
             if legend_hidden is not None:
                 legend_hidden.SetVisibility(True)
+
+
+def view_towards(made: CuffScene, side: str) -> tuple[str, float]:
+    """From before or behind, whichever the middle of the map faces, turned to the side of the shoulder."""
+    before = made.peak_ras[1] - made.head_ras[1] >= -3.0
+    lateral = -TURNED if side == "R" else TURNED
+    return ("Anterior", lateral) if before else ("Posterior", -lateral)
 
 
 def _legend(activation: Any) -> Any:
@@ -153,7 +161,7 @@ def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: b
     figure.text(24 / width, 58 / height, words, size=10.5, color=_INK, family=_FONT)
     x = 490
     entries = [((0.95, 0.35, 0.10), "outline: activation ≥ 50 %")] if outlined else []
-    entries += [((0.2, 0.2, 0.2), "box: the tear, as it was drawn")] if boxed else []
+    entries += [(BOX_COLOR, "box: the tear, as it was drawn")] if boxed else []
     for color, text in entries:
         frame = (x / width, 34 / height)
         style = {"fill": False, "edgecolor": color, "linewidth": 2.2, "transform": figure.transFigure}

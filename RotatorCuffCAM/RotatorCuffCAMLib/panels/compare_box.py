@@ -79,7 +79,7 @@ class CompareBoxSection(Section):
         if node is None:
             node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Tear box"))
             node.CreateDefaultDisplayNodes()
-            node.GetDisplayNode().SetSelectedColor(1, 1, 1)
+            node.GetDisplayNode().SetSelectedColor(*cuff_scene.BOX_COLOR)
             node.GetDisplayNode().SetFillOpacity(0.0)
             self.parameters.tearBox = node
         slicer.modules.markups.logic().SetActiveListID(node)
