@@ -106,7 +106,9 @@ def build_scene(
     lps = region.center_lps if region else result.cube.center_lps
     kept = [n for n in (volume, activation, hot, *models, roi) if n is not None]
     nodes.put_in_study(scene, kept, title, "Rotator cuff")
-    return CuffScene(volume, activation, colors, rendering, hot, region, tuple(models), roi, (-lps[0], -lps[1], lps[2]))
+    x, y, z = result.cube.center_lps
+    peak, head = (-lps[0], -lps[1], lps[2]), (-x, -y, z)
+    return CuffScene(volume, activation, colors, rendering, hot, region, tuple(models), roi, peak, head)
 
 
 def _render(activation: Any, on_cpu: bool | None) -> Any:
