@@ -55,14 +55,24 @@ def add_case(
     content, display = drawn.GetSegmentation(), drawn.GetDisplayNode()
     for number, spec in enumerate(specs):
         if content.GetSegment(spec.key) is None:
-            content.AddEmptySegment(spec.key, spec.name, spec.color)
-            content.GetSegment(spec.key).SetTerminology(spec.terminology)
+            content.AddSegment(_empty_segment(spec), spec.key)
         content.SetSegmentIndex(spec.key, number)
         display.SetSegmentOpacity3D(spec.key, spec.opacity)
         display.SetSegmentOpacity2DFill(spec.key, LIVER_FILL if spec.key == "liver" else FILL)
     for node in (volume, drawn):
         node.SetAttribute(CASE, name)
     return CaseNodes(volume, drawn)
+
+
+def _empty_segment(spec: nodes.SegmentSpec) -> Any:
+    import slicer
+
+    segment = slicer.vtkSegment()
+    segment.SetName(spec.name)
+    segment.SetColor(*spec.color)
+    segment.SetTerminology(spec.terminology)
+    segment.AddRepresentation(nodes.LABELMAP, slicer.vtkOrientedImageData())
+    return segment
 
 
 def case_of(node: Any | None) -> str:

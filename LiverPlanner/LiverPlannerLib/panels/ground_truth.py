@@ -118,11 +118,12 @@ class GroundTruthSection(Section):
         rows = []
         for case in self.work.cases if self.work is not None else ():
             state = self.mine.state(case.name) if self.mine is not None else CaseState()
+            unsaved = self.open_case.unsaved_seconds if case.name == self.open_case.name else 0.0
             rows.append(
                 {
                     "case": case.name,
                     "state": state_words(state),
-                    "minutes": state.seconds / 60,
+                    "minutes": (state.seconds + unsaved) / 60,
                     "comment": " ".join(filter(None, (state.unusable, state.comment))),
                 }
             )

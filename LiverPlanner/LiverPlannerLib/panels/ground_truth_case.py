@@ -19,6 +19,8 @@ from PreopReviewLib.errors import InputError, PreopError
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.ground_truth import GroundTruthSection
 
+FLUSH_SECONDS = 30
+"""So much time is lost at most, should the computer fail."""
 IDLE_SECONDS = 120
 """A pause longer than this, without drawing or scrolling, is no time spent on the case."""
 SAVE_SECONDS = 20
@@ -62,6 +64,11 @@ class OpenCase:
             return None
         there = all(slicer.mrmlScene.IsNodePresent(node) for node in (made.volume, made.segmentation))
         return made if there else None
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Time spent on the case since it was written down last."""
+        return self._seconds
 
     # ---- showing ----
 
@@ -109,7 +116,7 @@ class OpenCase:
             self._boxes[key] = box
 
     def _show_time(self) -> None:
-        seconds = round(self.section.mine.state(self.name).seconds + self._seconds)
+        seconds = round(self.section.mine.state(self.name).seconds + self.unsaved_seconds)
         self.ui.timeLabel.text = _("{minutes}:{seconds:02d} min").format(minutes=seconds // 60, seconds=seconds % 60)
 
     # ---- changing; every change is on disk at once ----
@@ -289,15 +296,25 @@ class OpenCase:
         if self._clock.isActive():
             self._seconds += max(0.0, min(now, self._active_until) - self._counted_to)
         self._counted_to = now
+        if self._seconds >= FLUSH_SECONDS:
+            self._write_time()
         if self.name and self.section.mine is not None and self.section.parameters is not None:
             self._show_time()
 
     def _flush_time(self) -> None:
-        if self.name and self.section.mine is not None:
-            self._tick()
-            seconds, self._seconds = self._seconds, 0.0
-            if seconds >= 1:
-                self.section.mine.add_seconds(self.name, seconds)
+        self._tick()
+        self._write_time()
+
+    def _write_time(self) -> None:
+        if not self.name or self.section.mine is None or self._seconds < 1:
+            return
+        seconds, self._seconds = self._seconds, 0.0
+        try:
+            self.section.mine.add_seconds(self.name, seconds)
+        except PreopError as error:
+            self._seconds += seconds
+            self._clock.stop()  # once is enough
+            self.context.show_error(_("Ground truth"), error)
 
 
 def _nodes(kind: str) -> list[Any]:
