@@ -199,3 +199,30 @@ def test_a_real_ct_has_the_liver_where_the_labels_say(shared_data: Path, real) -
 def test_thin_slabs_of_mr_and_ct_have_a_liver(shared_data: Path, real) -> None:
     assert dice_of("mr_3mm_slab.nii.gz", "mr_3mm_slab_seg.nii.gz", "MR", shared_data, real) >= 0.8
     assert dice_of("ct_dicom", "ct_dicom_seg117.nii.gz", "CT", shared_data, real) >= 0.8
+
+
+def test_half_precision_stays_finite_with_a_channel_that_does_not_vary(network) -> None:
+    from PreopReviewLib.models import kuleuven_fast
+    from PreopReviewLib.models.kuleuven_networks import KuLeuvenLiverUNet
+
+    dead = KuLeuvenLiverUNet((4, 6, 8, 10)).requires_grad_(False).eval()
+    dead.load_state_dict(network.state_dict())
+    dead.down[0][0].weight[1] = 0
+    dead.up[2][0].weight[2] = 0
+    image = torch.rand(20, 17, 12) - 0.5
+    with torch.inference_mode():
+        found = kuleuven_fast.liver_probability(dead.to(torch.bfloat16), image.to(torch.bfloat16), CANVAS)
+    assert torch.isfinite(found).all()
+
+
+def test_low_precision_agrees_with_the_plain_network(network) -> None:
+    from PreopReviewLib.models.kuleuven_lesion_fast import lesion_logits
+    from PreopReviewLib.models.kuleuven_networks import KuLeuvenLesionUNet
+
+    torch.manual_seed(2)
+    lesion = KuLeuvenLesionUNet((3, 4, 5, 6)).eval()
+    values = torch.rand(60, 50, 30) - 0.5
+    with torch.inference_mode():
+        plain = lesion_logits(lesion, values, (20, 20, 12), (100, 92, 54))
+        rough = lesion_logits(lesion.to(torch.bfloat16), values.to(torch.bfloat16), (20, 20, 12), (100, 92, 54))
+    assert (plain - rough).abs().mean() < 0.1 * plain.std()

@@ -43,8 +43,10 @@ class Conv:
         bias = torch.zeros(layer.out_channels, device=layer.weight.device) if layer.bias is None else layer.bias
         return cls(layer.weight.float().permute(0, 1, 4, 2, 3), bias.float())
 
-    def folded(self, statistics: Moments) -> Conv:
-        """The convolution that takes over the division by the SD of its input."""
+    def folded(self, statistics: Moments, dtype: torch.dtype) -> Conv:
+        """The convolution that takes over the division by the SD of its input, where `activate_` leaves that to it."""
+        if dtype != torch.float32:
+            return self
         return Conv(self.weight / (statistics[1] + EPSILON)[None, :, None, None, None], self.bias)
 
     def of_constant(self, x: Tensor) -> Tensor:
@@ -73,8 +75,15 @@ def slices(x: Tensor) -> Tensor:
 
 
 def activate_(x: Tensor, statistics: Moments) -> Tensor:
-    """LeakyReLU of (K, C, I, J) minus its mean, in place; the division by the SD is the next convolution's."""
-    return F.leaky_relu_(x.sub_(statistics[0].to(x.dtype)[:, None, None]), SLOPE)
+    """LeakyReLU of (K, C, I, J) minus its mean, in place; the division by the SD is the next convolution's.
+
+    In half precision it is done here: the weights of a channel that hardly varies would overflow.
+    """
+    mean, sd = statistics
+    x = x.sub_(mean.to(x.dtype)[:, None, None])
+    if x.dtype != torch.float32:
+        x = x.mul_((1 / (sd + EPSILON)).clamp(max=1e4).to(x.dtype)[:, None, None])
+    return F.leaky_relu_(x, SLOPE)
 
 
 @dataclass

@@ -109,9 +109,9 @@ def _encode_image(
     x = first(F.pad(image, [p for pair in reversed(pads) for p in pair]).unsqueeze(1))
     statistics = Field(x, tuple(low), canvas, first.bias).moments_in(0)
     # Around the box the input of the second convolution is `quiet`, not 0: convolve the difference.
-    quiet = activate_(first.bias[None, :, None, None].clone(), statistics)
+    quiet = activate_(first.bias[None, :, None, None].to(x.dtype, copy=True), statistics)
     x = activate_(x, statistics).sub_(quiet)
-    scaled = second.folded(statistics)
+    scaled = second.folded(statistics, x.dtype)
     beyond = scaled.of_constant(quiet.flatten())
     x = Conv(scaled.weight, beyond)(x)
     # What the canvas looks like without any image, its rim included: nine voxels show all there is.
@@ -154,7 +154,7 @@ def _two_convs(pair: tuple[Conv, Conv], x: Tensor) -> Tensor:
     """Both convolutions of a block, each on its normalized input, which is overwritten."""
     for conv in pair:
         statistics = moments(x)
-        x = conv.folded(statistics)(activate_(x, statistics))
+        x = conv.folded(statistics, x.dtype)(activate_(x, statistics))
     return x
 
 
@@ -198,17 +198,17 @@ class _Decoder:
         """(K, C, I, J): the first convolution's output in a region."""
         grown, padding = self._grown(region, (1, 1, 1))
         x = activate_(self._joined(grown), self.statistics[0])
-        return self.first.folded(self.statistics[0])(_padded(x, padding), pad=False)
+        return self.first.folded(self.statistics[0], x.dtype)(_padded(x, padding), pad=False)
 
     def after_second(self, x: Tensor, padding: list[int]) -> Tensor:
         """The same of the second convolution, of the first one's output with one voxel more in the plane."""
         x = activate_(x, self.statistics[1])
-        return self.second.folded(self.statistics[1])(_padded(x, padding), pad=False)
+        return self.second.folded(self.statistics[1], x.dtype)(_padded(x, padding), pad=False)
 
     def logits(self, x: Tensor) -> Tensor:
         """float32 (K, I, J) on the CPU, of the second convolution's output."""
         x = activate_(x, self.statistics[2])
-        return self.head.folded(self.statistics[2])(x)[:, 0].float().cpu()
+        return self.head.folded(self.statistics[2], x.dtype)(x)[:, 0].float().cpu()
 
     def probability(self, region: Region) -> Tensor:
         """float32 on the CPU, once the statistics are known."""

@@ -75,7 +75,7 @@ def lesion_logits(
         dense = channels_last(torch.cat([middle, dense], 1))
         dense = _Block.of(block)(Field.dense(dense)).values
     statistics = moments(dense)
-    logits = Conv.of(network.head).folded(statistics)(activate_(dense, statistics))
+    logits = Conv.of(network.head).folded(statistics, dense.dtype)(activate_(dense, statistics))
     return logits[:, 0].permute(1, 2, 0).float()
 
 
@@ -89,8 +89,8 @@ def _convolved(x: Field, conv: Conv, normalized: bool = True) -> Field:
     if normalized:
         statistics = x.moments_in(0)
         values = activate_(values, statistics)
-        outside = activate_(outside[None, :, None, None].clone(), statistics).flatten()
-        conv = conv.folded(statistics)
+        outside = activate_(outside[None, :, None, None].to(values.dtype, copy=True), statistics).flatten()
+        conv = conv.folded(statistics, values.dtype)
     values = conv(channels_last(values), pad=False)
     shape = tuple(size - n for size, n in zip(x.shape, lost, strict=True))
     return Field(values, tuple(low for low, _ in region), shape, conv.of_constant(outside))
