@@ -132,9 +132,9 @@ class LayoutManager(QObject):
         return self._tables[index] if index < len(self._tables) else None
 
     def _three_d_count(self) -> int:
+        """As in Slicer a view that was made once stays, also when the layout shows it no longer."""
         self.threeDWidget(0)
-        shown = [w for w in self._three_d if w.mrmlViewNode().IsMappedInLayout()]
-        return max(len(shown), 1)
+        return len(self._three_d)
 
     threeDViewCount = Property(int, _three_d_count)
     sliceViewCount = Property(int, lambda self: len(self._slices))

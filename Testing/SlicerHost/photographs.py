@@ -41,7 +41,8 @@ def slices(manager: Any, size: tuple[int, int] = VIEW) -> QtGui.QImage:
 def three_d(manager: Any, size: tuple[int, int] = VIEW) -> QtGui.QImage:
     """The 3D views side by side."""
     widgets = [manager.threeDWidget(i) for i in range(manager.threeDViewCount)]
-    return _row([to_image(w.threeDView().picture(size)) for w in widgets])
+    shown = [w for w in widgets if w.mrmlViewNode().IsMappedInLayout()] or widgets[:1]
+    return _row([to_image(w.threeDView().picture(size)) for w in shown])
 
 
 def everything(manager: Any, widget: QtWidgets.QWidget | None, size: tuple[int, int] = VIEW) -> QtGui.QImage:

@@ -118,9 +118,11 @@ def _name_objects() -> None:
     QObject.delete = lambda self: self.deleteLater()
 
 
-def _is_cpp(class_: type) -> bool:
-    """Whether real Slicer implements the class in C++: PySide's own, and our stand-ins."""
-    return class_.__module__.startswith(("PySide6", "SlicerHost", "Testing.SlicerHost"))
+def _is_cpp(class_: type, name: str) -> bool:
+    """Whether real Slicer implements the class in C++: PySide's own, and our stand-ins, but for their private parts."""
+    if class_.__module__.startswith("PySide6"):
+        return not name.startswith("__")
+    return class_.__module__.startswith(("SlicerHost", "Testing.SlicerHost")) and not name.startswith("_")
 
 
 def _intercept_attributes() -> None:
@@ -161,7 +163,7 @@ def _set_attribute(self: QObject, name: str, value: Any) -> None:
         found.fset(self, value)
     elif hasattr(type(found), "__set__"):
         type(found).__set__(found, self, value)
-    elif not name.startswith("_") and _is_cpp(kind) and not isinstance(value, QtCore.SignalInstance):
+    elif _is_cpp(kind, name) and not isinstance(value, QtCore.SignalInstance):
         why = "does not exist on" if found is None else "is a method and no property of"
         raise AttributeError(
             f"Attribute '{name}' {why} {kind.__name__}, and creation of new attributes on C++ objects is not allowed"

@@ -61,8 +61,8 @@ def start() -> Any:
 
 
 def _log_qt(kind: Any, _context: Any, text: str) -> None:
-    """What Qt complains of goes to the log; that a platform without screen has no window hints is no complaint."""
-    if "propagateSizeHints" not in text:
+    """What Qt complains of goes to the log; what a platform without screen lacks is no complaint."""
+    if "This plugin does not support" not in text:
         level = logging.ERROR if "Critical" in str(kind) or "Fatal" in str(kind) else logging.WARNING
         logging.getLogger("SlicerHost.qt").log(level, text)
 

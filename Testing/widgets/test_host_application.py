@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,33 @@ def test_volumes_segmentations_and_tables_are_saved_and_loaded(host: Any, tmp_pa
     assert np.array_equal(slicer.util.arrayFromVolume(slicer.util.loadVolume(str(tmp_path / "ct.nrrd"))), array)
     with pytest.raises(RuntimeError):
         slicer.util.loadVolume(str(tmp_path / "nothing.nrrd"))
+
+
+# ---- subject hierarchy ----
+
+
+@pytest.fixture
+def host_with_items() -> Iterator[Any]:
+    with SlicerHost(hierarchy_items=True) as opened:
+        yield opened
+
+
+def test_every_node_that_a_user_sees_has_an_item(host_with_items: Any, tmp_path: Path) -> None:
+    host = host_with_items
+    hierarchy = host.scene.GetSubjectHierarchyNode()
+    volume = volume_of(host, np.zeros((2, 3, 4), np.int16))
+    item = hierarchy.GetItemByDataNode(volume)
+    assert item
+    assert hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID()
+    hidden = host.scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "parameters")
+    assert not hierarchy.GetItemByDataNode(hidden)
+    study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "A"), "B")
+    hierarchy.SetItemParent(item, study)
+    path = host.save_scene(tmp_path / "scene.mrb")
+    host.load_scene(path)
+    loaded = host.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    hierarchy = host.scene.GetSubjectHierarchyNode()
+    assert hierarchy.GetItemName(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(loaded))) == "B"
+    count = hierarchy.GetNumberOfItems()
+    host.scene.RemoveNode(loaded)
+    assert hierarchy.GetNumberOfItems() == count - 1

@@ -61,7 +61,8 @@ def test_a_layout_with_two_3d_views_has_two(host: Any) -> None:
     assert manager.threeDViewCount == 2
     assert manager.threeDWidget(1).mrmlViewNode().GetID() == "vtkMRMLViewNode2"
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-    assert manager.threeDViewCount == 1
+    assert manager.threeDViewCount == 2  # kept, though not shown
+    assert not manager.threeDWidget(1).mrmlViewNode().IsMappedInLayout()
     assert told == [slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView]
 
 

@@ -149,7 +149,7 @@ class ctkSliderWidget(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._slider, self._box = ctkDoubleSlider(), ctkDoubleSpinBox()
-        self._box.setRange(0, 99)
+        self._box.setRange(0, 99.99)
         _row(self, self._slider, self._box)
         self.layout().setStretch(0, 1)
         self._slider.valueChanged.connect(self._from_slider)

@@ -46,10 +46,10 @@ class ctkDoubleRangeSlider(QtWidgets.QWidget):
     minimum = Property(float, lambda self: self._range[0], lambda self, v: self.setRange(v, max(v, self._range[1])))
     maximum = Property(float, lambda self: self._range[1], lambda self, v: self.setRange(min(v, self._range[0]), v))
     minimumValue = Property(
-        float, lambda self: self._values[0], lambda self, v: self.setValues(v, max(v, self._values[1]))
+        float, lambda self: self._values[0], lambda self, v: self.setValues(min(v, self._values[1]), self._values[1])
     )
     maximumValue = Property(
-        float, lambda self: self._values[1], lambda self, v: self.setValues(min(v, self._values[0]), v)
+        float, lambda self: self._values[1], lambda self, v: self.setValues(self._values[0], max(v, self._values[0]))
     )
     singleStep = stored(float, 1.0)
     tickInterval = stored(float, 0.0)

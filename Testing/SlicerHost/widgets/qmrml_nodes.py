@@ -16,7 +16,8 @@ _NEW, _RENAME, _DELETE = "new:", "rename:", "delete:"
 
 @with_setters
 class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
-    """As in Slicer: where None is no choice, a first fitting node is taken by itself; a removed node is let go."""
+    """As in Slicer 5.12: where None is no choice, the first fitting node is taken when the scene is set, but none that
+    is added later; a node that does not fit, like a removed one, leaves the selector without a node."""
 
     currentNodeChanged = Signal(object)
     currentNodeIDChanged = Signal(str)
@@ -74,7 +75,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
 
     # ---- the list ----
 
-    def _fill(self, *_: Any) -> None:
+    def _fill(self, *event: Any) -> None:
         if self._filling:
             return
         self._filling = True
@@ -89,7 +90,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
             self._add_actions()
         known = [n.GetID() for n in nodes]
         keep = self._current if self._current in known else ""
-        if not keep and known and not self.noneEnabled:
+        if not keep and known and not self.noneEnabled and not event:
             keep = known[0]
         self._filling = False
         self._show(keep)
@@ -141,12 +142,12 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
         self.setCurrentNodeID(node if isinstance(node, str) else (node.GetID() if node is not None else "") or "")
 
     def setCurrentNodeID(self, node_id: str | None) -> None:
-        """A node that does not fit is refused in silence, as in Slicer: the choice stays what it was."""
+        """A node that does not fit leaves the selector without one, as in Slicer."""
         node_id = node_id or ""
-        if not node_id or node_id in [n.GetID() for n in self._nodes()]:
-            if node_id and self._box.findData(node_id) < 0:
-                self._fill()
-            self._show(node_id)
+        fits = node_id in [n.GetID() for n in self._nodes()]
+        if fits and self._box.findData(node_id) < 0:
+            self._fill(None)
+        self._show(node_id if fits else "")
 
     def setCurrentNodeIndex(self, index: int) -> None:
         nodes = self._nodes()
