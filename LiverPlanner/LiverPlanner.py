@@ -76,13 +76,16 @@ class LiverPlannerLogic(ScriptedLoadableModuleLogic):
 
         return LiverPlannerParameters(super().getParameterNode())
 
-    def plan(self, volume: vtkMRMLScalarVolumeNode, options: Any = None, progress: Any = None) -> Any:
+    def plan(
+        self, volume: vtkMRMLScalarVolumeNode, options: Any = None, progress: Any = None, liver: Any = None
+    ) -> Any:
         """Segments a volume in this process and puts the plan into the scene.
 
         Args:
             volume: CT or MRI.
             options: `LiverPlannerLib.plan.PlanOptions`.
             progress: called with fraction and words.
+            liver: segmentation node whose liver is kept; None finds it with the model.
 
         Returns:
             `LiverPlannerLib.scene_plan.PlanNodes`.
@@ -92,7 +95,7 @@ class LiverPlannerLogic(ScriptedLoadableModuleLogic):
         """
         from LiverPlannerLib import scene_plan
 
-        return scene_plan.plan_volume(volume, options, progress)
+        return scene_plan.plan_volume(volume, options, progress, liver)
 
 
 class LiverPlannerTest(ScriptedLoadableModuleTest):

@@ -35,15 +35,18 @@ class PlanNodes:
     model_output: Any
 
 
-def plan_volume(volume: Any, options: Any | None = None, progress: Callable[[float, str], None] | None = None) -> Any:
+def plan_volume(
+    volume: Any,
+    options: Any | None = None,
+    progress: Callable[[float, str], None] | None = None,
+    liver: Any | None = None,
+) -> PlanNodes:
     """Segments a volume in this process and adds the plan to the scene.
 
     Args:
         volume: vtkMRMLScalarVolumeNode.
         options: `plan.PlanOptions`.
-
-    Returns:
-        PlanNodes.
+        liver: vtkMRMLSegmentationNode whose liver is kept; None finds it with the model.
 
     Raises:
         PreopError: as checking and computing raise it; the scene is then as it was.
@@ -54,11 +57,14 @@ def plan_volume(volume: Any, options: Any | None = None, progress: Callable[[flo
     from PreopReviewLib.progress import silent
 
     image = scene_input.image_of(volume)
-    made = make_plan(image, options, source=volume.GetName(), progress=progress or silent)
+    mask = liver_mask(liver, volume) if liver is not None else None
+    made = make_plan(image, options, liver_mask=mask, source=volume.GetName(), progress=progress or silent)
     return add_plan(volume, list(parts_of(made.labels)), as_dict(made))
 
 
-def add_plan(volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None) -> Any:
+def add_plan(
+    volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
+) -> PlanNodes:
     """Adds a plan to the scene at once; see `add_plan_steps`."""
     steps = add_plan_steps(volume, parts, record, previous)
     while True:
@@ -277,14 +283,20 @@ def volume_of(segmentation: Any) -> Any | None:
 
 
 def save_liver(segmentation: Any, volume: Any, folder: Path) -> dict[str, Any]:
-    """Writes the liver of a segmentation, with everything in it, on a volume's grid, for the worker.
+    """Writes `liver_mask` for the worker; raises as that does."""
+    from LiverPlannerLib.exchange import save_image
+
+    return save_image(liver_mask(segmentation, volume), folder, "liver")
+
+
+def liver_mask(segmentation: Any, volume: Any) -> Any:
+    """The liver of a segmentation, with everything in it, on a volume's grid in world space; sitk.Image, 0 and 1.
 
     Raises:
         InputError: it has no liver, or an empty one. GeometryError: it has no reference geometry.
     """
     import SimpleITK as sitk
 
-    from LiverPlannerLib.exchange import save_image
     from LiverPlannerLib.scene_segments import SegmentVoxels
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
@@ -300,4 +312,4 @@ def save_liver(segmentation: Any, volume: Any, folder: Path) -> dict[str, Any]:
     grid.SetSpacing(geometry["spacing"])
     grid.SetDirection(geometry["direction"])
     grid.SetOrigin(geometry["origin"])
-    return save_image(images.resample_to(mask_of(voxels.labels(), "liver"), grid, "nearest"), folder, "liver")
+    return images.resample_to(mask_of(voxels.labels(), "liver"), grid, "nearest")

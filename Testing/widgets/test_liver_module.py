@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from liver_case import add_volume
+from liver_case import add_liver, add_volume
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPENING = """
@@ -96,6 +96,21 @@ def slicer_sources(category: str, _module: Any) -> list[Any]:
     import slicer
 
     return slicer.modules.sampleDataSources[category]
+
+
+def test_the_logic_plans_without_a_panel(host: Any) -> None:
+    from LiverPlannerLib.plan import PlanOptions
+
+    host.load_module("LiverPlanner")
+    from LiverPlanner import LiverPlannerLogic
+
+    volume = add_volume()
+    said: list[str] = []
+    options = PlanOptions(modality="CT", lesions=False)
+    made = LiverPlannerLogic().plan(volume, options, lambda _f, words: said.append(words), add_liver(volume))
+    assert made.segmentation.GetSegmentation().GetSegment("liver") is not None
+    assert said[-1] == "Done"
+    assert host.messages == []
 
 
 def test_a_sample_is_simulated_while_slicer_stays_alive(host: Any) -> None:
