@@ -20,7 +20,7 @@ def register(category: str) -> None:
     """Registers the samples under a category of the Sample Data module."""
     import SampleData
 
-    icons = Path(slicer.util.modulePath("LiverPlanner")).parent / "Resources" / "Icons"
+    icons = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
     for name in SAMPLES:
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category=category,
