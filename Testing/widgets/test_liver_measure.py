@@ -188,6 +188,11 @@ def test_both_sides_are_segments_that_follow(host: Any, opened: Any) -> None:
     host.click(section.ui.addPlaneButton)
     section.ui.sidesCheckBox.checked = True
     host.process_events()
+    section.ui.surfaceRadio.click()
+    host.process_events()
+    assert not parameters.sidesSegmentation.GetDisplayNode().GetVisibility()
+    section.ui.planesRadio.click()
+    host.process_events()
     node = parameters.sidesSegmentation
     assert nodes.segment_keys(node) == ["remnant", "resected"]
     assert node.GetDisplayNode().GetVisibility()
@@ -333,6 +338,10 @@ def test_a_saved_scene_brings_planes_volumes_and_tables_back(host: Any, opened: 
     branches = cells(section.ui.branchesTable)
     go_to(host, section, "remnant")
     host.click(section.ui.addPlaneButton)
+    go_to(host, section, "margins")
+    run(host, section, section.ui.marginsButton)
+    margins = cells(section.ui.marginsTable)
+    go_to(host, section, "remnant")
     remnant = cells(section.ui.remnantTable)
     go_to(host, section, "volumes")
     volumes = cells(section.ui.volumesTable)
@@ -348,6 +357,30 @@ def test_a_saved_scene_brings_planes_volumes_and_tables_back(host: Any, opened: 
     again = cells(section.ui.branchesTable)
     assert [row[2:] for row in again] == [row[2:] for row in branches]
     assert "Find them again" in section.ui.notesLabel.text
+    go_to(host, section, "margins")
+    assert cells(section.ui.marginsTable) == margins
+    assert "saved with the scene" in section.ui.notesLabel.text
+
+
+def test_the_tables_of_one_plan_are_not_shown_for_another(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "margins")
+    run(host, section, section.ui.marginsButton)
+    assert section.ui.marginsTable.rowCount == 2
+    parameters.segmentation = parameters.modelOutput
+    host.process_events()
+    assert section.ui.marginsTable.rowCount == 0
+
+
+def test_a_plan_removed_during_a_job_is_said(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "branches")
+    host.click(section.ui.branchesButton)
+    host.scene.RemoveNode(parameters.segmentation)
+    host.wait_until(lambda: not section.context.busy, 120)
+    host.process_events()
+    assert "removed or replaced" in host.messages[-1].text
+    assert parameters.branchesTable is None
 
 
 def test_a_scene_closed_during_a_job_leaves_nothing_behind(host: Any, opened: Any) -> None:

@@ -89,7 +89,7 @@ class CutShapes:
         view.clear()
         for number in self._branches:
             branch = tree.branch(number)
-            words = _("Branch {id} · order {order} · radius {radius:.1f} mm · {ml:.1f} ml with all downstream")
+            words = _("Branch {id} · order {order} · {radius:.1f} mm radius · {ml:.1f} ml in all")
             item = qt.QListWidgetItem(
                 words.format(id=number, order=branch.generation, radius=branch.radius_mm, ml=reach[number])
             )

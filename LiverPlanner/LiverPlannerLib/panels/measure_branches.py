@@ -64,11 +64,7 @@ class BranchesPage(Page):
         if not why and not any(plan.mask(s.key).count for s in STRUCTURES if s.vascular):
             why = _("There are no vessels and no bile duct in the plan.")
         self.run.refresh(why)
-        table = self.parameters.branchesTable
-        if not self.rows and table is not None:
-            self.columns, self.rows = COLUMNS, read_table(table, COLUMNS)
-            self.notes = [_("These branches were saved with the scene. Find them again to change or show them.")]
-            self.revision = self.live.revision
+        self.show_saved(COLUMNS, _("These branches were saved with the scene. Find them again to change or show them."))
         self._fill_vessels()
         self._fill()
         there = bool(self.trees) or self.parameters.branchesSegmentation is not None
@@ -145,7 +141,7 @@ class BranchesPage(Page):
 
     def _by_hand(self) -> dict[tuple[str, int], tuple[str, float]]:
         """Part and radius of the branches that were ticked by hand, by structure and id."""
-        table = self.parameters.branchesTable
+        table = self.saved_table()
         rows = read_table(table, COLUMNS) if table is not None else []
         return {
             (_KEY_OF[row["structure"]], int(row["id"])): ("main" if row["main"] else "peripheral", row["radius_mm"])

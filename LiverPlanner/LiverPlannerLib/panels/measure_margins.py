@@ -53,6 +53,7 @@ class MarginsPage(Page):
         if not why and not self.live.measures.plan.mask(key).count:
             why = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
         self.run.refresh(why)
+        self.show_saved(COLUMNS)
         fill_table(self.ui.marginsTable, COLUMNS, self.rows)
 
     def measure(self) -> None:

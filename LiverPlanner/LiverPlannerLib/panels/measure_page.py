@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.scene_tables import Column, Row, place_beside, write_table
+from LiverPlannerLib.scene_tables import Column, Row, place_beside, read_table, write_table
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.live_plan import LivePlan
     from LiverPlannerLib.panels.measure import MeasureSection
+
+
+PLAN = "PreopReview.Plan"
+"""Role of the reference from a table to the segmentation that was measured."""
 
 
 class Page:
@@ -98,9 +102,25 @@ class Page:
         before = parameters.getValue(self.parameter)
         name = f"{plan.GetName()}: {self.name}"
         node = write_table(slicer.mrmlScene, before, name, self.columns, self.rows)
+        node.SetNodeReferenceID(PLAN, plan.GetID())
         if before is None:
             place_beside(slicer.mrmlScene, node, plan)
             parameters.setValue(self.parameter, node)
+
+    def saved_table(self) -> Any | None:
+        """The table node of this plan, e.g. of a loaded scene; None where there is none, or it is another plan's."""
+        node = self.parameters.getValue(self.parameter)
+        plan = self.parameters.segmentation
+        return node if node is not None and plan is not None and node.GetNodeReference(PLAN) is plan else None
+
+    def show_saved(self, columns: Sequence[Column], note: str = "") -> None:
+        """Shows the rows that were saved with the scene, where nothing was measured since."""
+        node = self.saved_table()
+        if self.rows or node is None:
+            return
+        self.columns, self.rows = columns, read_table(node, columns)
+        self.notes = [note or _("These numbers were saved with the scene.")]
+        self.revision = self.live.revision
 
 
 def jump_to(point_ras: Sequence[float]) -> None:

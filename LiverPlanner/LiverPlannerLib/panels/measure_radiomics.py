@@ -41,6 +41,10 @@ class RadiomicsPage(Page):
         if not why and not self._keys():
             why = _("There is no tumour and no cyst in the plan. Choose all structures.")
         self.run.refresh(why)
+        node = self.saved_table()
+        if node is not None:
+            table = node.GetTable()
+            self.show_saved(columns_of([table.GetColumnName(n) for n in range(1, table.GetNumberOfColumns())]))
         fill_table(self.ui.radiomicsTable, self.columns, self.rows)
 
     def _volume(self) -> Any | None:
@@ -90,10 +94,7 @@ class RadiomicsPage(Page):
     def _show(self, result: dict[str, Any], revision: int) -> None:
         found = {s["structure"]: s["features"] for s in result["structures"] if s["features"]}
         names = list(dict.fromkeys(name for features in found.values() for name in features))
-        self.columns = (
-            Column("feature", "Feature", "text"),
-            *(Column(key, structure(key).name, "number", 4) for key in found),
-        )
+        self.columns = columns_of(list(found))
         self.rows = [{"feature": name} | {key: found[key].get(name) for key in found} for name in names]
         settings = ", ".join(f"{k} {v}" for k, v in result["settings"].items())
         self.notes = [f"{result['library']}: {settings}."]
@@ -101,3 +102,8 @@ class RadiomicsPage(Page):
         self.revision = revision
         self.write_node()
         self.section.refresh()
+
+
+def columns_of(keys: list[str]) -> tuple[Column, ...]:
+    """The names of features, and a column for each structure."""
+    return (Column("feature", "Feature", "text"), *(Column(key, structure(key).name, "number", 4) for key in keys))

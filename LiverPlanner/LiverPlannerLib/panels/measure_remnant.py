@@ -46,10 +46,14 @@ class RemnantPage(Page):
         self.planes.connect()
         self.shapes.connect()
 
-    def forget(self) -> None:
+    def _start_over(self) -> None:
         super().forget()
         self.cut = None
         self.planes.forget()
+
+    def forget(self) -> None:
+        """The plan is another one, or gone; a loaded scene says whether both sides are shown."""
+        self._start_over()
         set_quietly(self.ui.sidesCheckBox, is_shown(self.parameters and self.parameters.sidesSegmentation))
 
     @property
@@ -93,7 +97,7 @@ class RemnantPage(Page):
     def _choose(self, mode: str) -> None:
         if mode == self.parameters.remnantMode:
             return
-        self.forget()
+        self._start_over()
         self.parameters.remnantMode = mode
         self.section.refresh()
 
