@@ -274,6 +274,15 @@ def plan_record(segmentation: Any | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def place_to_look(segmentation: Any) -> tuple[float, float, float]:
+    """Where to look first, RAS mm: the largest lesion of a plan's record, else the middle of its first segment."""
+    regions = plan_record(segmentation).get("regions") or []
+    if regions:
+        return tuple(max(regions, key=lambda r: r["ml"])["centroid_ras"])
+    first = segmentation.GetSegmentation().GetNthSegmentID(0)
+    return tuple(segmentation.GetSegmentCenterRAS(first))
+
+
 def volume_of(segmentation: Any) -> Any | None:
     """The volume that a segmentation was made on, or None."""
     import slicer

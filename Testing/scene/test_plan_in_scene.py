@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -232,3 +233,12 @@ def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> No
     for part in parts_of(images.image_like(array, labels)):
         assert part.voxels.max() == 1
         assert part.surface.GetNumberOfCells() > 0
+
+
+def test_one_looks_first_at_the_largest_lesion_else_at_the_liver(volume: Any, labels: sitk.Image) -> None:
+    made = plan_of(volume, labels)
+    middle = images.kji_to_ras(np.array([[9.5, 11.5, 13.5]]), labels)[0]
+    assert scene_plan.place_to_look(made.segmentation) == pytest.approx(middle, abs=3.0)
+    regions = [{"ml": 1.0, "centroid_ras": [1, 2, 3]}, {"ml": 4.0, "centroid_ras": [4, 5, 6]}]
+    made.segmentation.SetAttribute(scene_plan.RECORD, json.dumps({"regions": regions}))
+    assert scene_plan.place_to_look(made.segmentation) == (4, 5, 6)

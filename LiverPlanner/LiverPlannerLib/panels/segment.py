@@ -190,13 +190,15 @@ class SegmentSection(Section):
         return scene_plan.PlanNodes(volume, plan, output) if _same(scene_plan.volume_of(plan), volume) else None
 
     def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
-        """Shows the volume in the slices, if it is not there already, and all of the liver in 3D."""
+        """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
         yield
         red = slicer.app.applicationLogic().GetSliceLogics().GetItemAsObject(0)
         shown = red.GetSliceCompositeNode().GetBackgroundVolumeID() if red is not None else None
         if shown != nodes.volume.GetID():
             slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
             yield
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *scene_plan.place_to_look(nodes.segmentation))
+        yield
         manager = slicer.app.layoutManager()
         if manager is not None and manager.threeDViewCount:
             slicer.util.resetThreeDViews()
@@ -262,7 +264,7 @@ def summary_html(record: dict[str, Any]) -> str:
     if record.get("warnings"):
         items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
         lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
-    lines += [escape(in_panel_words(note)) for note in record.get("notes", [])]
+    lines += [escape(in_panel_words(note.rstrip(".") + ".")) for note in record.get("notes", [])]
     device = record.get("device", "auto")
     run = _("{seconds:.0f} s").format(seconds=sum(record.get("seconds", {}).values()))
     if device != "auto":
@@ -274,6 +276,8 @@ def summary_html(record: dict[str, Any]) -> str:
 
 
 def _ml(value: float) -> str:
+    if value < 0.1:
+        return _("less than 0.1 ml")
     return f"{value:.0f} ml" if value >= 10 else f"{value:.1f} ml"
 
 

@@ -90,7 +90,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         button = ctk.ctkCollapsibleButton()
         button.text = kind.title
         button.name = (kind.name if isinstance(kind, LaterSection) else kind.__name__) + "Button"
-        qt.QVBoxLayout(button).setContentsMargins(6, 4, 6, 6)
+        qt.QVBoxLayout(button).setContentsMargins(0, 0, 0, 0)  # margins here would stay when it is collapsed
         self.ui.sectionsLayoutWidget.layout().addWidget(button)
         if isinstance(kind, LaterSection):
             button.collapsed = True
@@ -102,6 +102,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _fill(self, button: Any, kind: type) -> Any:
         section = kind(self.context)
+        section.widget.setContentsMargins(6, 4, 6, 6)
         button.layout().addWidget(section.widget)
         section.button = button
         section.connect()
