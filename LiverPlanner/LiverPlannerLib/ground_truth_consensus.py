@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.comparison import Comparison, compare
 from LiverPlannerLib.ground_truth import CONSENSUS, WorkList
 from LiverPlannerLib.ground_truth_annotation import Annotation, is_finished, read_progress
-from LiverPlannerLib.structures import mask_of, members, structure
+from LiverPlannerLib.structures import STRUCTURES, mask_of, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import Cancelled, GeometryError, InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import union_box
@@ -76,7 +76,7 @@ def make_consensus(drawn: Mapping[str, sitk.Image], structures: Sequence[str], m
     for name, image in zip(drawn, kept, strict=True):
         if not images.same_grid(image, first):
             raise GeometryError(f"{name} has drawn on another grid than the others", "Draw on the same image")
-    union = union_box(images.array_of(kept[0]) > 0, np.any([images.array_of(k) > 0 for k in kept[1:]], axis=0))
+    union = union_box(images.array_of(kept[0]) > 0, np.maximum.reduce([images.array_of(k) for k in kept[1:]]) > 0)
     if union is None:
         return Consensus(kept[0], kept[0], (), ("Nobody has drawn anything.",))
     size = first.GetSize()[::-1]
@@ -101,11 +101,11 @@ def make_consensus(drawn: Mapping[str, sitk.Image], structures: Sequence[str], m
 
 def _only(image: sitk.Image, structures: Sequence[str]) -> sitk.Image:
     """The label image with the wanted structures; what lies in the liver becomes liver again, if that is wanted."""
-    array = images.array_of(image)
-    wanted = [structure(key).label for key in structures]
-    inside = [s.label for s in members("liver")] if "liver" in structures else []
-    found = np.where(np.isin(array, wanted), array, np.where(np.isin(array, inside), structure("liver").label, 0))
-    return images.image_like(found.astype(np.uint8), image)
+    nested = {m.key for m in members("liver")} if "liver" in structures else set()
+    table = np.zeros(256, np.uint8)
+    for s in STRUCTURES:
+        table[s.label] = s.label if s.key in structures else structure("liver").label if s.key in nested else 0
+    return images.image_like(table[images.array_of(image)], image)
 
 
 def _common(voters: Sequence[sitk.Image]) -> np.ndarray:
