@@ -220,6 +220,17 @@ def test_an_unreadable_image_is_told(work, folder):
         work.image("b")
 
 
+@pytest.mark.parametrize("kept", [0, 100, 700])
+def test_unreadable_dicom_is_told_by_its_folder(tmp_path, kept):
+    write_dicom(tmp_path / "images" / "s1")
+    work = create_list(tmp_path / "list", find_cases(tmp_path / "images", tmp_path / "list"))
+    for file in (tmp_path / "images" / "s1").iterdir():
+        file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(InputError, match="s1") as told:
+        work.image(work.cases[0].name)
+    assert told.value.remedy
+
+
 # ---- annotation ----
 
 
