@@ -80,8 +80,8 @@ def reliability_figure(probabilities: np.ndarray, truth: np.ndarray, fit: Calibr
         (f"logits divided by {fit.temperature:.2f} (error {fit.error_after:.3f})", tempered, PALETTE[1], "s"),
     ):
         confidence, right, counts = np.array(reliability(values, truth)[1]).T
-        axis.plot(confidence, right, color=color, linewidth=1.5, alpha=0.6)
-        axis.scatter(confidence, right, s=30 + 3 * counts, color=color, marker=marker, label=label, zorder=4)
+        axis.plot(confidence, right, color=color, linewidth=1.5, alpha=0.6, marker=marker, label=label)
+        axis.scatter(confidence, right, s=30 + 400 * counts / counts.sum(), color=color, marker=marker, zorder=4)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axis.set_xlabel("Probability of the likeliest class", fontsize=FONT["label"], color=INK)
     axis.set_ylabel("Share of cases in which it is right", fontsize=FONT["label"], color=INK)
