@@ -104,10 +104,8 @@ class SideBySide:
 
 def same_camera(source: Any, target: Any) -> None:
     """Lets one 3D view look from where another one does."""
-    import slicer
-
-    logic = slicer.modules.cameras.logic()
-    cameras = [logic.GetViewActiveCameraNode(view) for view in (source, target)]
+    found = {c.GetLayoutName(): c for c in _nodes(source.GetScene(), "vtkMRMLCameraNode")}
+    cameras = [found.get(view.GetLayoutName()) for view in (source, target)]
     if None in cameras:
         return
     cameras[1].SetPosition(cameras[0].GetPosition())

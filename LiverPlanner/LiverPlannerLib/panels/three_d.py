@@ -12,6 +12,7 @@ from LiverPlannerLib import scene_export, scene_views
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
+TABLE_HEIGHT = 190  # six rows
 PRESETS = ("glass", "vessels", "lesions", "solid")
 
 
@@ -42,21 +43,26 @@ class ThreeDSection(Section):
         ui.folderButton.directory = qt.QDir.homePath()
         self._tooltips = {name: button.toolTip for name, button in self._presets.items()}
         ui.exportedLabel.visible = False
+        self.segments_table = slicer.qMRMLSegmentsTableView()
+        self.segments_table.setMRMLScene(slicer.mrmlScene)
+        self.segments_table.setMinimumHeight(TABLE_HEIGHT)
+        self.segments_table.toolTip = _("Show, hide, color and opacity of each structure.")
+        ui.segmentsTablePlace.layout().addWidget(self.segments_table)
 
     def refresh(self) -> None:
         """Shows the segmentation's structures, and why a button is off where it is."""
         parameters, ui = self.parameters, self.ui
         segmentation = parameters.segmentation if parameters is not None else None
-        shown = ui.segmentsTable.segmentationNode()
+        shown = self.segments_table.segmentationNode()
         if (shown.GetID() if shown is not None else None) != (
             segmentation.GetID() if segmentation is not None else None
         ):
-            ui.segmentsTable.setSegmentationNode(segmentation)
+            self.segments_table.setSegmentationNode(segmentation)
         none = "" if segmentation is not None else _("There is no segmentation yet: segment the liver first.")
         for name, button in self._presets.items():
             enable(button, none, self._tooltips[name])
             button.checked = not none and parameters.opacityPreset == name
-        ui.segmentsTable.visible = not none
+        self.segments_table.visible = not none
         enable(ui.besideButton, none or self._why_not_beside(), _("Show both in 3D with linked cameras; off puts the "
                                                                   "views back."))  # fmt: skip
         formats = "" if self.formats() else _("Tick a file format.")
@@ -138,7 +144,7 @@ class ThreeDSection(Section):
     def cleanup(self) -> None:
         """The module is unloaded."""
         self.ui.besideButton.setChecked(False)
-        self.ui.segmentsTable.setSegmentationNode(None)
+        self.segments_table.setSegmentationNode(None)
 
     # ---- out ----
 
