@@ -144,9 +144,21 @@ class LiveMeasures:
             # In the node's own coordinates: a transform on it moves its surfaces by itself.
             image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
             surface = surface_of_mask(image, surface_smoothing(key))
-            segmentation.GetSegment(segment_id).AddRepresentation(nodes.SURFACE, surface)
+            _put_surface(segmentation, segment_id, surface)
             made.append(segment_id)
         return made
+
+
+def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
+    """Puts a surface into the one that is there: adding one is an edit, after which nothing can be redone."""
+    segment = segmentation.GetSegment(segment_id)
+    there = segment.GetRepresentation(nodes.SURFACE)
+    if there is None:
+        segment.AddRepresentation(nodes.SURFACE, surface)
+        return
+    there.ShallowCopy(surface)
+    there.Modified()
+    segmentation.InvokeEvent(segmentation.RepresentationModified, segment_id)
 
 
 def surface_smoothing(key: str) -> float:

@@ -101,9 +101,13 @@ def test_undo_goes_back_and_numbers_follow(host: Any, opened: Any) -> None:
     paint(widget.context.parameters.segmentation, "tumour", SPOT)
     section.live.update()
     assert changes(section) != before
+    after = changes(section)
     section.editor.undo()
     section.live.update()
     assert changes(section) == before
+    section.editor.redo()  # measuring in between is no edit, after which nothing could be redone
+    section.live.update()
+    assert changes(section) == after
 
 
 def test_a_structure_is_restored_and_that_can_be_undone(host: Any, opened: Any) -> None:

@@ -118,7 +118,7 @@ class CorrectSection(Section):
         self.editor.setSourceVolumeNodeSelectorVisible(False)
         self.editor.setSwitchToSegmentationsButtonVisible(False)
         self.editor.setEffectNameOrder(EFFECTS)
-        self.editor.setUnorderedEffectsVisible(False)
+        self.editor.unorderedEffectsVisible = False
         self._give_node()
         self.ui.editorFrame.layout().addWidget(self.editor)
 
