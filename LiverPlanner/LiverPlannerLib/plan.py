@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.cyst_rules import PHASE_MEDIAN
-from LiverPlannerLib.plan_measures import Region, find_regions, liver_warnings, measure_volumes
+from LiverPlannerLib.plan_measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumours
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -111,6 +111,8 @@ def make_plan(
     regions = find_regions(run.labels)
     warnings = [f"The image {f.problem}. {f.remedy}." for f in findings]
     warnings += run.warnings + liver_warnings(run.labels, volumes["liver"])
+    if options.structures and (doubt := unconfirmed_tumours(run.labels, run.confirmed)):
+        warnings.append(doubt)
     run.lap("measuring")
     progress(1.0, "Done")
     return LiverPlan(
@@ -146,6 +148,7 @@ class _Run:
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.confirmed: np.ndarray | None = None  # what the lesion network, trained on patients, has found
         self.device = options.device
         self._since = time.perf_counter()
         # How the progress is shared out, by the usual time of each step.
@@ -238,6 +241,7 @@ class _Run:
             cancel=self.cancel,
         )
         kept = images.array_of(lesions_inside(found.mask, liver)) > 0
+        self.confirmed = kept
         self._put(np.full(kept.shape, structure("tumour").label, np.uint8), kept)
         self.models["tumour"] = " and ".join(filter(None, (found.model, self.models.get("tumour"))))
         self.notes += found.notes

@@ -81,6 +81,28 @@ def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
     return regions
 
 
+def unconfirmed_tumours(labels: sitk.Image, confirmed: np.ndarray | None) -> str | None:
+    """A warning of tumour regions that only the network trained on simulated images has found, or None.
+
+    Args:
+        confirmed: K-J-I mask of what the network trained on patients calls lesion; None where it was not asked.
+    """
+    import cc3d
+
+    mask = np.ascontiguousarray(images.array_of(labels) == structure("tumour").label)
+    components, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    known = set() if confirmed is None else set(np.unique(components[confirmed & mask]).tolist())
+    alone = [i for i in range(1, count + 1) if i not in known]
+    if not alone:
+        return None
+    ml = float(np.isin(components, alone).sum()) * images.voxel_ml(labels)
+    who = "1 region" if len(alone) == 1 else f"{len(alone)} regions"
+    return (
+        f"{who} of tumour ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "
+        "bands and uneven perfusion for tumour: look at each before you use it."
+    )
+
+
 def liver_warnings(labels: sitk.Image, liver_ml: float) -> list[str]:
     """What a reader must know before using the volumes."""
     warnings = []

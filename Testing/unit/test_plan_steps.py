@@ -132,3 +132,18 @@ def test_a_given_liver_that_is_empty_or_elsewhere_is_refused():
         plan.make_plan(ct(), options, liver_mask=grid(spacing=1.0))
     with pytest.raises(errors.InputError, match="empty"):
         plan.labels_from_mask(grid())
+
+
+def test_tumours_that_no_network_trained_on_patients_confirms_are_named():
+    array = np.zeros((8, 10, 20), np.uint8)
+    array[1:7, 1:9, 1:19] = 1
+    array[2:4, 2:4, 2:4] = 2
+    array[4:6, 5:8, 12:16] = 2
+    labels = sitk.GetImageFromArray(array)
+    labels.SetSpacing((10, 10, 10))
+    confirmed = np.zeros(array.shape, bool)
+    assert plan_measures.unconfirmed_tumours(labels, None).startswith("2 regions of tumour (32.0 ml)")
+    confirmed[2, 2, 2] = True
+    assert plan_measures.unconfirmed_tumours(labels, confirmed).startswith("1 region of tumour (24.0 ml)")
+    confirmed[4, 5, 12] = True
+    assert plan_measures.unconfirmed_tumours(labels, confirmed) is None
