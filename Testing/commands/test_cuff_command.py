@@ -267,3 +267,24 @@ def test_the_recipe_is_the_papers():
     assert [training.learning_rate(recipe, e) for e in (0, 11, 12, 99)] == [0.002, 0.002, 0.0002, 0.0002]
     assert recipe["data.batch"] == 6
     assert recipe["schedule.epochs"] == 100
+
+
+def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
+    from PreopReviewLib.command.phantom_shoulder import shoulder as make
+
+    make(tmp_path / "one", seed=3, tear="large", size=32, slices=12)
+    facts = json.loads((tmp_path / "one" / "planted.json").read_text())
+    assert (facts["class"], facts["simulated"]) == ("large", True)
+    assert facts["tear"]["width_mm"] > 30
+    make(tmp_path / "many", tear="any", size=32, slices=12, count=5)
+    cases = training.read_cases(tmp_path / "many" / "cases.csv")
+    assert sorted(c.class_index for c in cases) == [0, 1, 2, 3, 4]
+    assert all(c.center_ras for c in cases)
+    from RotatorCuffCAMLib.localisation import read_boxes
+    from RotatorCuffCAMLib.reader_study import read_study_cases
+
+    assert len(read_study_cases(tmp_path / "many" / "cases.csv")) == 5
+    assert 3 <= len(read_boxes(tmp_path / "many" / "boxes.csv")) <= 4
+    for wrong in ({"tear": "huge"}, {"side": "X"}, {"contrast": "flair"}):
+        with pytest.raises(InputError):
+            make(tmp_path / "wrong", size=32, slices=12, **wrong)

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.phantom_shoulder import shoulder
+
 
 def register(app: typer.Typer) -> None:
     """Adds the group `phantom` to the command."""
     group = typer.Typer(no_args_is_help=True, help="Make synthetic scans in which everything is known.")
     group.command("liver")(liver)
+    group.command("shoulder")(shoulder)
     app.add_typer(group, name="phantom")
 
 
