@@ -60,11 +60,11 @@ def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) ->
     progress(0.0, "Making surfaces")
     three_d = _three_d(made, info)
     progress(0.4, "Drawing slices")
-    planes, series = pictures.slices(made)
+    planes, stack, series = pictures.slices(made)
     progress(0.6, "Drawing figures")
     sections = [
         three_d,
-        Section("Slices", (planes, series)),
+        Section("Slices", (planes, stack, series)),
         Section(
             "Volumes",
             _given(tables.volumes(made, info.models, info.corrected), tables.lesions(made) if made.regions else None),

@@ -7,10 +7,10 @@ import SimpleITK as sitk
 from LiverPlannerLib.report_measures import Measures
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
-from PreopReviewLib.reports import Picture, View3D
+from PreopReviewLib.reports import Picture, SliceStack, View3D
 from PreopReviewLib.reports.meshes import Mesh, mesh_of_mask
 from PreopReviewLib.reports.page import picture
-from PreopReviewLib.reports.slice_pictures import Outline, axial_series, three_planes
+from PreopReviewLib.reports.slice_pictures import Outline, axial_series, axial_stack, three_planes
 
 GLASS = 0.18
 SMOOTHING, VESSEL_SMOOTHING = 0.5, 0.3  # as in the scene
@@ -66,8 +66,8 @@ def _presets(keys: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
-def slices(made: Measures) -> tuple[Picture, Picture]:
-    """Three planes through the largest lesion (else the liver), and a series of axial slices."""
+def slices(made: Measures) -> tuple[Picture, SliceStack, Picture]:
+    """Three planes through the largest lesion (else the liver), slices to scroll through, and a series for print."""
     from LiverPlannerLib.scene import center_of_interest
     from PreopReviewLib.scene.pictures import gray_window
 
@@ -87,7 +87,7 @@ def slices(made: Measures) -> tuple[Picture, Picture]:
         "Axial slices at equal distances, from superior to inferior.",
         dpi=90,
     )
-    return planes, series
+    return planes, axial_stack(made.image, outlines, window, center), series
 
 
 def trees(made: Measures) -> list[Picture]:

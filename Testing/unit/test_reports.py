@@ -20,7 +20,7 @@ from PreopReviewLib.errors import OutputError, OutputExists
 from PreopReviewLib.reports import Facts, Page, Picture, Section, Table, View3D, Words, render, write_report
 from PreopReviewLib.reports.meshes import Mesh
 from PreopReviewLib.reports.page import cell, picture
-from PreopReviewLib.reports.slice_pictures import Outline, axial_series, three_planes
+from PreopReviewLib.reports.slice_pictures import Outline, axial_series, axial_stack, three_planes
 
 EVIL = "</script><script>window.hit = 1</script><img src=https://example.org/x.png>"
 
@@ -48,7 +48,7 @@ def a_page(**more) -> Page:
     presets = {"Zebra": {"right": 1.0}, "All": {"glass": 0.2, "right": 1.0}}
     dot = Picture(base64.b64decode(DOT), "a dot", EVIL)
     sections = (
-        Section("Three", (View3D(meshes, presets, dot),)),
+        Section("Three", (View3D(meshes, presets, dot), a_stack())),
         Section("Numbers", (table, Facts((("Name", EVIL),), "Card"), Words((EVIL,)))),
         Section("Folded", (dot,), folded=True),
     )
@@ -85,7 +85,7 @@ def test_a_page_fetches_nothing_and_forbids_it():
 
 def test_whatever_is_written_on_a_page_stays_text():
     text = render(a_page())
-    assert Addresses(text).scripts == 2, "the meshes and the viewer"
+    assert Addresses(text).scripts == 3, "the meshes, the slices and the viewer"
     assert "<img src=https" not in text
     assert text.count(EVIL) == 0
 
@@ -225,6 +225,40 @@ def test_a_series_goes_from_top_to_bottom():
     assert len(places) == 4
 
 
+def a_stack():
+    """Slices that grow brighter from bottom to top, with a square to the patient's right."""
+    array = np.zeros((20, 24, 30), np.float32)
+    array += np.linspace(100, 900, 20)[:, None, None]
+    mask = np.zeros(array.shape, np.uint8)
+    mask[6:14, 8:16, 4:10] = 1
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((5, 5, 5))
+    return axial_stack(image, [Outline(images.image_like(mask, image), (1, 0, 0))], (1000, 500), (-35, -55, 50), 8, 90)
+
+
+def test_a_stack_goes_from_top_to_bottom_and_starts_where_it_matters():
+    from PIL import Image
+
+    stack = a_stack()
+    gray = np.asarray(Image.open(io.BytesIO(stack.gray.data))).astype(int)
+    drawn = np.asarray(Image.open(io.BytesIO(stack.outlines.data)))
+    width, height = stack.size
+    assert gray.shape == (height * len(stack.positions), width)
+    assert drawn.shape == (*gray.shape, 4)
+    levels = gray.reshape(len(stack.positions), -1).mean(axis=1)
+    assert (np.diff(levels) < 0).all(), "superior, the brighter one, comes first"
+    places = [float(p.split()[1]) for p in stack.positions]
+    assert places == sorted(places, reverse=True)
+    assert abs(places[stack.start] - 50) <= 10
+    shown = drawn[stack.start * height : (stack.start + 1) * height]
+    columns = np.flatnonzero((shown[..., 3] > 0).any(axis=0))
+    assert columns.size
+    assert columns.mean() < width / 2, "the patient's right is on the left"
+    assert (shown[shown[..., 3] > 0][:, :3] == (255, 0, 0)).all()
+    assert b"tEXt" not in stack.outlines.data
+    assert b"Exif" not in stack.gray.data
+
+
 # ---- in a browser ----
 
 chromium = pytest.mark.skipif(browser_path() is None, reason="Chromium is not installed")
@@ -318,6 +352,24 @@ def test_structures_are_switched_and_presets_shown(opened):
     assert seen["blue"] > 500
     checked = "[...document.querySelectorAll('.structure input[type=checkbox]')].map(b => b.checked)"
     assert opened.evaluate(checked) == [False, True]
+
+
+@chromium
+def test_slices_are_scrolled_through(opened):
+    top = "parseFloat(document.querySelector('.stack-view .gray').style.top)"
+    words = "document.querySelector('.stack output').textContent"
+    before = opened.evaluate(top)
+    opened.evaluate("document.querySelector('.stack').scrollIntoView({block: 'center', behavior: 'instant'})")
+    opened.click(".stack-view")
+    for kind in ("keyDown", "keyUp"):
+        opened.call("Input.dispatchKeyEvent", {"type": kind, "key": "ArrowRight", "windowsVirtualKeyCode": 39})
+    opened.wait(0.1)
+    assert opened.evaluate(top) == before - 100
+    assert "mm" in opened.evaluate(words)
+    view, picture = opened.box(".stack-view"), opened.box(".stack-view .gray")
+    assert picture[3] == pytest.approx(view[3] * len(a_stack().positions), rel=0.01)
+    opened.click(".stack input[type=checkbox]")
+    assert opened.evaluate("getComputedStyle(document.querySelector('.stack .outlines')).display") == "none"
 
 
 @chromium

@@ -5,6 +5,7 @@ from PreopReviewLib.reports.page import (
     Page,
     Picture,
     Section,
+    SliceStack,
     Table,
     View3D,
     Words,
@@ -12,4 +13,4 @@ from PreopReviewLib.reports.page import (
     write_report,
 )
 
-__all__ = ["Facts", "Page", "Picture", "Section", "Table", "View3D", "Words", "render", "write_report"]
+__all__ = ["Facts", "Page", "Picture", "Section", "SliceStack", "Table", "View3D", "Words", "render", "write_report"]

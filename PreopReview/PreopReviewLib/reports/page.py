@@ -130,7 +130,26 @@ class View3D:
         return {"meshes": [m.as_data() for m in self.meshes], "presets": self.presets}
 
 
-Block = Words | Facts | Table | Picture | View3D
+@dataclass(frozen=True)
+class SliceStack:
+    """Slices to scroll through; see `slice_pictures.axial_stack`.
+
+    Attributes:
+        gray, outlines: pictures with all slices one below the other; the second is transparent but for outlines.
+        size: of one slice, pixels (width, height).
+        positions: where each slice lies, in words; the first is the uppermost in the pictures.
+        start: number of the slice that is shown first.
+    """
+
+    gray: Picture
+    outlines: Picture
+    size: tuple[int, int]
+    positions: tuple[str, ...]
+    start: int = 0
+    kind = "slices"
+
+
+Block = Words | Facts | Table | Picture | View3D | SliceStack
 
 
 @dataclass(frozen=True)

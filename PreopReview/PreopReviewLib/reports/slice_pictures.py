@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
+from PreopReviewLib.reports.page import Picture, SliceStack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,10 +82,55 @@ def axial_series(
         position = images.kji_to_ras(
             np.array([[k, *(stack.array.shape[1] // 2, stack.array.shape[2] // 2)]]), stack.image
         )
-        _write(
-            axes, 0.02, 0.97, f"S {position[0, 2]:.0f} mm" if position[0, 2] >= 0 else f"I {-position[0, 2]:.0f} mm", 9
-        )
+        _write(axes, 0.02, 0.97, _position(float(position[0, 2])), 9)
     return figure
+
+
+def axial_stack(
+    image: sitk.Image,
+    outlines: Sequence[Outline],
+    window: tuple[float, float],
+    center_ras: Sequence[float],
+    count: int = 60,
+    pixels: int = 360,
+) -> SliceStack:
+    """Axial slices to scroll through, from superior to inferior, around what is outlined.
+
+    Args:
+        center_ras: mm; the slice nearest to it is shown first.
+        count: of slices, at most.
+        pixels: of the longer side of a slice.
+    """
+    stack = _Stack(image, outlines, window)
+    low, high = stack.field()
+    shown = np.unique(np.linspace(low[0], high[0] - 1, min(count, high[0] - low[0])).round().astype(int))[::-1]
+    sides = (high - low)[1:] * stack.mm[1:]
+    size = tuple(int(n) for n in np.maximum(np.round(sides / sides.max() * pixels), 8)[::-1])
+    pairs = [stack.sprite(int(k), low, high, size) for k in shown]
+    places = [images.kji_to_ras(np.array([[k, low[1], low[2]]]), stack.image)[0, 2] for k in shown]
+    return SliceStack(
+        Picture(_encoded([gray for gray, _ in pairs], "JPEG"), "Axial slices, to scroll through"),
+        Picture(_encoded([drawn for _, drawn in pairs], "PNG"), ""),
+        size,  # type: ignore[arg-type]
+        tuple(_position(float(s)) for s in places),
+        int(np.abs(shown - stack.voxel(center_ras)[0]).argmin()),
+    )
+
+
+def _encoded(slices: Sequence[np.ndarray], form: str) -> bytes:
+    """Slices one below the other, as a file without metadata."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.concatenate(slices))
+    picture.save(buffer, form, **({"quality": 80} if form == "JPEG" else {"optimize": True}))
+    return buffer.getvalue()
+
+
+def _position(superior: float) -> str:
+    return f"S {superior:.0f} mm" if superior >= 0 else f"I {-superior:.0f} mm"
 
 
 class _Stack:
@@ -117,6 +163,22 @@ class _Stack:
         margin = np.ceil(_MARGIN_MM / self.mm).astype(int)
         low = np.maximum(np.array([s[0] for s in spans]) - margin, 0)
         return low, np.minimum(np.array([s[-1] for s in spans]) + 1 + margin, shape)
+
+    def sprite(self, k: int, low: np.ndarray, high: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """One axial slice in pixels: gray (H, W), and its outlines (H, W, 4), transparent elsewhere; uint8."""
+        from PIL import Image
+
+        box = (k, slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
+        values = np.clip((self.array[box].astype(np.float32) - self.low) / max(self.high - self.low, 1e-6), 0, 1)
+        scaled = Image.fromarray((255 * values).astype(np.uint8)).resize(tuple(size), Image.Resampling.BILINEAR)
+        drawn = np.zeros((size[1], size[0], 4), np.uint8)
+        for mask, color in self.masks:
+            shape = Image.fromarray(255 * mask[box].astype(np.uint8)).resize(tuple(size), Image.Resampling.BILINEAR)
+            inside = np.pad(np.asarray(shape) > 127, 1)
+            middle = inside[1:-1, 1:-1]
+            around = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+            drawn[middle & ~around] = (*(round(255 * c) for c in color), 255)
+        return np.asarray(scaled), drawn
 
     def draw(self, axes: Axes, plane: str, point: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """One slice; the axes are in mm from the center of the first voxel."""
