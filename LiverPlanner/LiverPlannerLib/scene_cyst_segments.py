@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from LiverPlannerLib.scene_cysts import REGIONS, SEGMENTATION, regions_of, state_of
+from LiverPlannerLib.scene_cysts import ORIGINS, REGIONS, SEGMENTATION, regions_of, state_of
 from PreopReviewLib.errors import InputError
 
 Start = tuple[int, ...]
@@ -21,7 +21,7 @@ def move(node: Any, back: bool = False) -> list[str]:
 
     Args:
         node: the table node.
-        back: undo: every region into the segment that it was measured in.
+        back: undo: every voxel of a region into the segment that it was measured in.
 
     Returns:
         identifiers of the segments that changed.
@@ -32,23 +32,40 @@ def move(node: Any, back: bool = False) -> list[str]:
     from LiverPlannerLib.scene_segments import SegmentVoxels
     from PreopReviewLib.scene.nodes import image_of_volume
 
-    segmentation, kept = node.GetNodeReference(SEGMENTATION), node.GetNodeReference(REGIONS)
-    if segmentation is None or kept is None:
+    segmentation = node.GetNodeReference(SEGMENTATION)
+    kept = [node.GetNodeReference(role) for role in (REGIONS, ORIGINS)]
+    if segmentation is None or None in kept:
         raise InputError("The segmentation of this table is gone", "Find the cysts again")
     voxels = SegmentVoxels(segmentation)
     ours = [i for i, key in voxels.structures.items() if key in ("tumour", "cyst")]
-    start, array = _enlarged(*place(image_of_volume(kept), voxels.grid.to_node), [voxels.masks[i] for i in ours])
-    masks = {i: painted(voxels.masks[i], start, array.shape) for i in ours}
-    there = np.logical_or.reduce(list(masks.values())) if masks else np.zeros(array.shape, bool)
-    wanted = {i: m & (array == 0) for i, m in masks.items()}
-    for region, home in zip(regions_of(node), state_of(node)["homes"], strict=True):
-        target = home if back else _target(segmentation, voxels, home, region.decision)
-        own = (array == region.id) & there
-        wanted[target] = wanted.get(target, np.zeros(array.shape, bool)) | own
-        masks.setdefault(target, np.zeros(array.shape, bool))
+    start, (regions, origins) = _enlarged(
+        [place(image_of_volume(k), voxels.grid.to_node) for k in kept], [voxels.masks[i] for i in ours]
+    )
+    masks = {i: painted(voxels.masks[i], start, regions.shape) for i in ours}
+    there = np.logical_or.reduce(list(masks.values())) if masks else np.zeros(regions.shape, bool)
+    wanted = {i: m & (regions == 0) for i, m in masks.items()}
+    for target, own in _moves(node, segmentation, voxels, regions, origins, back):
+        wanted[target] = wanted.get(target, np.zeros(regions.shape, bool)) | (own & there)
+        masks.setdefault(target, np.zeros(regions.shape, bool))
     changed = [i for i, mask in wanted.items() if not np.array_equal(mask, masks[i])]
     _put(segmentation, {i: (masks[i] & wanted[i], wanted[i]) for i in changed}, start, voxels)
     return changed
+
+
+def _moves(
+    node: Any, segmentation: Any, voxels: Any, regions: np.ndarray, origins: np.ndarray, back: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(segment, voxels that belong to it): by origin if `back`, else by the decision on each region."""
+    segments = state_of(node)["segments"]
+    if back:
+        for number, (identifier, kind) in enumerate(segments.items(), 1):
+            yield _target(segmentation, voxels, identifier, kind), (origins == number) & (regions > 0)
+        return
+    names = list(segments)
+    for region in regions_of(node):
+        own = regions == region.id
+        votes = np.bincount(origins[own], minlength=len(names) + 1)[1:]
+        yield _target(segmentation, voxels, names[int(votes.argmax())], region.decision), own
 
 
 def place(labels: Any, to_space: np.ndarray) -> tuple[Start, np.ndarray]:
@@ -73,18 +90,19 @@ def painted(mask: Any, start: Start, shape: Start) -> np.ndarray:
     return array > 0
 
 
-def _enlarged(start: Start, array: np.ndarray, masks: list[Any]) -> tuple[Start, np.ndarray]:
-    """The region image in a box that also holds what was drawn outside it since; 0 there."""
+def _enlarged(placed: list[tuple[Start, np.ndarray]], masks: list[Any]) -> tuple[Start, list[np.ndarray]]:
+    """The kept images in a box that also holds what was drawn outside them since; 0 there."""
     from LiverPlannerLib.voxel_boxes import hull
 
+    start, arrays = placed[0][0], [array for _start, array in placed]
     filled = [m for m in masks if m.count]
     if not filled:
-        return start, array
+        return start, arrays
     low, high = hull(filled)
     first = np.minimum(low, start)
-    last = np.maximum(high, np.add(start, array.shape))
-    before, after = np.subtract(start, first), last - np.add(start, array.shape)
-    return tuple(first.tolist()), np.pad(array, list(zip(before, after, strict=True)))
+    last = np.maximum(high, np.add(start, arrays[0].shape))
+    before, after = np.subtract(start, first), last - np.add(start, arrays[0].shape)
+    return tuple(first.tolist()), [np.pad(a, list(zip(before, after, strict=True))) for a in arrays]
 
 
 def _target(segmentation: Any, voxels: Any, home: str, decision: str) -> str:

@@ -22,7 +22,8 @@ from LiverPlannerLib.scene_tables import Column, place_beside, write_table
 from PreopReviewLib.errors import InputError, NothingFound
 
 STATE = "PreopReview.Cysts"
-REGIONS, HISTOGRAMS, SEGMENTATION = "PreopReview.CystRegions", "PreopReview.CystHistograms", "PreopReview.CystsOf"
+REGIONS, ORIGINS = "PreopReview.CystRegions", "PreopReview.CystOrigins"
+HISTOGRAMS, SEGMENTATION = "PreopReview.CystHistograms", "PreopReview.CystsOf"
 
 COLUMNS = (
     Column("id", "Region", decimals=0, help="Number of the region, the largest first."),
@@ -83,13 +84,14 @@ def show(
     from LiverPlannerLib.exchange import load_image
 
     labels = load_image(folder, result["region_labels"])
-    homes = _homes(labels, segmentation, len(result["regions"]))
+    segments, origins = _origins(labels, segmentation)
     scene = segmentation.GetScene()
     name = f"{segmentation.GetName()} cysts"
     if node is None or node.GetScene() is None:
         node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
         place_beside(scene, node, segmentation)
-    _keep_regions(node, labels, segmentation)
+    _keep_image(node, REGIONS, "regions", labels, segmentation)
+    _keep_image(node, ORIGINS, "origins", origins, segmentation)
     _keep_histograms(node, folder)
     node.SetNodeReferenceID(SEGMENTATION, segmentation.GetID())
     state = {
@@ -99,7 +101,7 @@ def show(
         "rule": rule,
         "threshold": threshold,
         "overrides": {},
-        "homes": homes,
+        "segments": segments,
         "measured_at": scene_input.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
         "applied": False,
     }
@@ -107,8 +109,8 @@ def show(
     return node
 
 
-def _keep_regions(node: Any, labels: Any, segmentation: Any) -> None:
-    """The label image of the regions as a hidden volume, under the segmentation's transform."""
+def _keep_image(node: Any, role: str, what: str, labels: Any, segmentation: Any) -> None:
+    """A label image on the segmentation's lattice as a hidden volume, under the segmentation's transform."""
     import vtk
 
     from LiverPlannerLib.scene_segments import grid_of
@@ -116,8 +118,8 @@ def _keep_regions(node: Any, labels: Any, segmentation: Any) -> None:
     from PreopReviewLib.scene.geometry import fill, ijk_to_ras
 
     scene = segmentation.GetScene()
-    kept = node.GetNodeReference(REGIONS) or scene.AddNewNodeByClass(
-        "vtkMRMLLabelMapVolumeNode", f"{node.GetName()} regions"
+    kept = node.GetNodeReference(role) or scene.AddNewNodeByClass(
+        "vtkMRMLLabelMapVolumeNode", f"{node.GetName()} {what}"
     )
     kept.SetHideFromEditors(True)
     grid = grid_of(segmentation)
@@ -128,7 +130,7 @@ def _keep_regions(node: Any, labels: Any, segmentation: Any) -> None:
     kept.SetIJKToRASMatrix(matrix)
     kept.SetAndObserveImageData(fill(vtk.vtkImageData(), images.array_of(labels).astype(np.int16)))
     kept.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
-    node.SetNodeReferenceID(REGIONS, kept.GetID())
+    node.SetNodeReferenceID(role, kept.GetID())
 
 
 def _keep_histograms(node: Any, folder: Path) -> None:
@@ -152,22 +154,25 @@ def _keep_histograms(node: Any, folder: Path) -> None:
     node.SetNodeReferenceID(HISTOGRAMS, kept.GetID())
 
 
-def _homes(labels: Any, segmentation: Any, count: int) -> list[str]:
-    """Of each region, the segment that most of its voxels come from: where `revert` puts it back."""
+def _origins(labels: Any, segmentation: Any) -> tuple[dict[str, str], Any]:
+    """Where every voxel of a region comes from, for `revert`.
+
+    Returns:
+        the segments of tumour and cyst, identifier to structure, and an image (uint8) of their numbers, from 1.
+    """
     from LiverPlannerLib.scene_cyst_segments import painted, place
     from LiverPlannerLib.scene_segments import SegmentVoxels
+    from PreopReviewLib import images
 
     voxels = SegmentVoxels(segmentation)
     start, array = place(labels, voxels.grid.to_ras)
-    votes: dict[str, np.ndarray] = {}
-    for segment_id, key in voxels.structures.items():
-        if key in ("tumour", "cyst"):
-            inside = array[painted(voxels.masks[segment_id], start, array.shape)]
-            votes[segment_id] = np.bincount(inside, minlength=count + 1)[1:]
-    names = list(votes)
+    names = {i: key for i, key in voxels.structures.items() if key in ("tumour", "cyst")}
     if not names:
         raise InputError("The lesions were removed while they were measured", "Segment them again, then find cysts")
-    return [names[int(np.argmax([votes[n][i] for n in names]))] for i in range(count)]
+    origins = np.zeros(array.shape, np.uint8)
+    for number, identifier in enumerate(names, 1):
+        origins[painted(voxels.masks[identifier], start, array.shape) & (array > 0)] = number
+    return names, images.image_like(origins, labels)
 
 
 # ---- state ----

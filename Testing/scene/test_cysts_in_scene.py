@@ -87,6 +87,25 @@ def test_apply_moves_a_region_and_revert_puts_every_voxel_back(plan: scene_plan.
     assert not voxels(plan, "cyst").any()
 
 
+def test_revert_puts_back_a_region_that_was_part_tumour_part_cyst(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    import slicer
+
+    tumour = voxels(plan, "tumour")
+    inner = np.zeros(tumour.shape, bool)
+    inner[10:18, 10:18, 10:18] = True
+    segments = plan.segmentation.GetSegmentation()
+    identifier = segments.AddEmptySegment("cyst", "Liver cyst")
+    for key, mask in (("tumour", tumour & ~inner), (identifier, tumour & inner)):
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), plan.segmentation, key, plan.volume)
+    before = {key: voxels(plan, key) for key in ("tumour", "cyst")}
+    node = find(plan, tmp_path)
+    scene_cyst_segments.move(node)
+    assert not np.array_equal(voxels(plan, "cyst"), before["cyst"])
+    scene_cyst_segments.move(node, back=True)
+    for key, mask in before.items():
+        assert np.array_equal(voxels(plan, key), mask)
+
+
 def test_a_hand_beats_the_rule_and_can_be_taken_off(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
     node = find(plan, tmp_path)
     scene_cysts.override(node, 1, "tumour")

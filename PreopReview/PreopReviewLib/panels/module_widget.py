@@ -91,6 +91,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         button.text = kind.title
         button.name = (kind.name if isinstance(kind, LaterSection) else kind.__name__) + "Button"
         qt.QVBoxLayout(button).setContentsMargins(0, 0, 0, 0)  # margins here would stay when it is collapsed
+        button.collapsedHeight = 0
         self.ui.sectionsLayoutWidget.layout().addWidget(button)
         if isinstance(kind, LaterSection):
             button.collapsed = True
