@@ -80,12 +80,14 @@ def slices(made: Measures) -> tuple[Picture, SliceStack, Picture]:
         three_planes(made.image, outlines, center, window),
         f"Axial, coronal and sagittal slice with outlines of {names}",
         f"Through {where}. Radiological convention: the patient's right is on the left.",
+        photo=True,
     )
     series = picture(
         axial_series(made.image, outlines, window),
         f"Axial slices from top to bottom with outlines of {names}",
         "Axial slices at equal distances, from superior to inferior.",
         dpi=90,
+        photo=True,
     )
     return planes, axial_stack(made.image, outlines, window, center), series
 
@@ -129,7 +131,7 @@ def comparison(made: Measures) -> list[Picture]:
     if made.comparison is None or all(r.overlap.state == "both empty" for r in made.comparison.rows):
         return []
     figure = comparison_figure(made.comparison, made.image, "This segmentation (automatic) against the other (manual)")
-    return [picture(figure, "Slices with agreement and differences of both segmentations", dpi=90)]
+    return [picture(figure, "Slices with agreement and differences of both segmentations", dpi=90, photo=True)]
 
 
 def geometry_words(image: sitk.Image) -> str:
