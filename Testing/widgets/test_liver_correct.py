@@ -183,6 +183,23 @@ def test_leaving_and_collapsing_stop_effects_and_free_the_keys(host: Any, opened
     assert section.editor.activeEffect() is None
 
 
+def test_vessels_hidden_behind_their_branches_come_back_to_be_corrected(host: Any) -> None:
+    widget, sections = open_plan(host, "MeasureSection")
+    measure, parameters = sections["MeasureSection"], widget.context.parameters
+    measure.tabs.setCurrentIndex(3)
+    host.process_events()
+    host.click(measure.ui.branchesButton)
+    host.wait_until(lambda: not widget.context.busy, 120)
+    display = parameters.segmentation.GetDisplayNode()
+    assert not display.GetSegmentVisibility("portal_vein")
+    sections["CorrectSection"].button.collapsed = False
+    host.process_events()
+    assert display.GetSegmentVisibility("portal_vein")
+    assert not parameters.branchesSegmentation.GetDisplayNode().GetVisibility()
+    measure.refresh()
+    assert not measure.ui.showBranchesCheckBox.checked
+
+
 def test_a_closed_scene_lets_go_and_the_next_one_is_edited(host: Any, opened: Any) -> None:
     widget, section = opened
     host.close_scene()

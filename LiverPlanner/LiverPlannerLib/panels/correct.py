@@ -10,12 +10,14 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib import scene_plan
 from LiverPlannerLib.panels.live_plan import live_plan_of
+from LiverPlannerLib.panels.measure_page import is_shown
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene_measures import CHANGE_COLUMNS, Change, restore_structure
 from LiverPlannerLib.scene_tables import place_beside, write_table
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene import nodes
 
 EDITOR_TAG = "LiverPlanner"
 UNDO_STATES = 10
@@ -169,8 +171,20 @@ class CorrectSection(Section):
     def _on_collapsed(self, collapsed: bool) -> None:
         if collapsed:
             self._deactivate()
-        else:
-            self.refresh()
+            return
+        self._show_vessels()
+        self.refresh()
+
+    def _show_vessels(self) -> None:
+        """What is hidden cannot be corrected: the branches in color step back for the vessels that they are made of."""
+        parameters = self.parameters
+        branches = parameters.branchesSegmentation if parameters is not None else None
+        if parameters is None or parameters.segmentation is None or not is_shown(branches):
+            return
+        branches.GetDisplayNode().SetVisibility(False)
+        display = parameters.segmentation.GetDisplayNode()
+        for segment_id in nodes.segment_keys(parameters.segmentation):
+            display.SetSegmentVisibility(segment_id, True)
 
     def bind(self, node: Any | None) -> None:
         """Follows another parameter node; after a scene was closed the editor gets a node of the new one."""

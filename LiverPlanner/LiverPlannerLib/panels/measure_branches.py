@@ -67,6 +67,7 @@ class BranchesPage(Page):
         self.show_saved(COLUMNS, _("These branches were saved with the scene. Find them again to change or show them."))
         self._fill_vessels()
         self._fill()
+        set_quietly(self.ui.showBranchesCheckBox, is_shown(self.parameters.branchesSegmentation))
         there = bool(self.trees) or self.parameters.branchesSegmentation is not None
         words = _("Main branches in the vessel's own color, peripheral ones in a paler one.")
         enable(self.ui.showBranchesCheckBox, "" if there else _("Find the branches first."), words)
