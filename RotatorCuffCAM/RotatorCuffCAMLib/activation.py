@@ -142,7 +142,39 @@ def on_grid(activation: sitk.Image, reference: sitk.Image) -> sitk.Image:
     From the middle of its outer voxels it falls to 0 over one map voxel; beyond that it is 0.
     """
     padded = sitk.ConstantPad(activation, [1, 1, 1], [1, 1, 1], 0.0)
-    return sitk.Resample(padded, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+    size = np.array(reference.GetSize())
+    low, high = _reach(padded, reference)
+    values = np.zeros(size[::-1], np.float32)
+    if (low < high).all():  # a cube fills a tenth of a shoulder series: only that part is interpolated
+        part = sitk.Resample(
+            padded,
+            (high - low).tolist(),
+            sitk.Transform(),
+            sitk.sitkLinear,
+            reference.TransformIndexToPhysicalPoint(low.tolist()),
+            reference.GetSpacing(),
+            reference.GetDirection(),
+            0.0,
+            sitk.sitkFloat32,
+        )
+        where = tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+        values[where] = sitk.GetArrayViewFromImage(part)
+    image = sitk.GetImageFromArray(values)
+    image.CopyInformation(reference)
+    return image
+
+
+def _reach(image: sitk.Image, reference: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """First and last (exclusive) index, I J K, of the reference's voxels that may lie in an image."""
+    size = image.GetSize()
+    corners = [
+        reference.TransformPhysicalPointToContinuousIndex(
+            image.TransformContinuousIndexToPhysicalPoint([(-0.5, n - 0.5)[b] for n, b in zip(size, bits, strict=True)])
+        )
+        for bits in np.ndindex(2, 2, 2)
+    ]
+    low, high = np.floor(np.min(corners, 0)).astype(int), np.ceil(np.max(corners, 0)).astype(int) + 1
+    return np.clip(low, 0, reference.GetSize()), np.clip(high, 0, reference.GetSize())
 
 
 def normalized(activation: sitk.Image) -> sitk.Image:

@@ -166,3 +166,18 @@ def test_unknown_method_class_and_layer_are_refused():
 def test_a_hidden_layer_has_no_exact_map():
     with pytest.raises(ModelError):
         activate(VRN(width=4, hidden=8).eval(), _cube())
+
+
+@pytest.mark.parametrize("side", ["R", "L"])
+def test_the_part_that_is_interpolated_is_all_that_a_whole_interpolation_gives(side):
+    for found, grid, center in _grids():
+        if found != side:
+            continue
+        raw = map_image(np.random.default_rng(1).normal(size=(16, 16, 16)), cube_grid(grid, center, 90.0, side))
+        padded = sitk.ConstantPad(raw, [1, 1, 1], [1, 1, 1], 0.0)
+        whole = sitk.Resample(padded, grid, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+        part = on_grid(raw, grid)
+        np.testing.assert_allclose(sitk.GetArrayFromImage(part), sitk.GetArrayFromImage(whole), atol=1e-6)
+        away = sitk.Image(grid)
+        away.SetOrigin((900.0, 900.0, 900.0))
+        assert not sitk.GetArrayFromImage(on_grid(raw, away)).any()
