@@ -34,7 +34,7 @@ def plot_region(node: Any, region_id: int) -> Any:
     low, high = _window(values, state["threshold"])
     _write_curves(node, chart, values, low, high, state["threshold"])
     numbers = {
-        "Gaussian": f": M {region.fit_mean:.1f}, σ {region.fit_sd:.1f}, R² {region.r2:.2f}",
+        "Gaussian": f": M {region.fit_mean:.1f}, S {region.fit_sd:.1f}, R² {region.r2:.2f}",
         "Threshold": f" {state['threshold']:g} HU",
     }
     for i, (_column, title, color, _width, _dashed) in enumerate(_SERIES):

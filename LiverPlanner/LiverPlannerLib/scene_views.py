@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from LiverPlannerLib.scene_segments import structure_of_segment
 from PreopReviewLib.scene.nodes import segment_keys
 
 HIDDEN = 0.0
+FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the view
 PRESETS: dict[str, Mapping[str, float]] = {
     "solid": {},
     "glass": {"liver": 0.25},
@@ -113,6 +115,22 @@ def same_camera(source: Any, target: Any) -> None:
     cameras[1].SetViewUp(cameras[0].GetViewUp())
     cameras[1].SetViewAngle(cameras[0].GetViewAngle())
     cameras[1].ResetClippingRange()
+
+
+def frame(segmentation: Any) -> None:
+    """Lets every 3D view look at a segmentation from the front, filling the view."""
+    bounds = [0.0] * 6
+    segmentation.GetRASBounds(bounds)
+    if bounds[1] < bounds[0]:
+        return
+    center = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
+    radius = sum((bounds[2 * a + 1] - bounds[2 * a]) ** 2 for a in range(3)) ** 0.5 / 2
+    for camera in _nodes(segmentation.GetScene(), "vtkMRMLCameraNode"):
+        distance = FILLING * radius / math.sin(math.radians(camera.GetViewAngle() / 2))
+        camera.SetFocalPoint(center)
+        camera.SetPosition(center[0], center[1] + distance, center[2])
+        camera.SetViewUp(0, 0, 1)
+        camera.ResetClippingRange()
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:

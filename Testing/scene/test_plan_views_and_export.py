@@ -49,6 +49,16 @@ def test_presets_change_opacity_and_hide_what_is_in_the_way(segmentation: Any) -
     assert segmentation.GetDisplayNode().GetSegmentVisibility3D("gallbladder")
 
 
+def test_a_view_is_filled_by_the_liver_seen_from_the_front(scene: Any, segmentation: Any) -> None:
+    camera = scene.AddNewNodeByClass("vtkMRMLCameraNode", "Camera")
+    scene_views.frame(segmentation)
+    bounds = [0.0] * 6
+    segmentation.GetRASBounds(bounds)
+    assert camera.GetFocalPoint()[0] == pytest.approx((bounds[0] + bounds[1]) / 2)
+    assert camera.GetPosition()[1] > bounds[3]
+    assert camera.GetViewUp() == (0, 0, 1)
+
+
 def test_side_by_side_shows_each_in_its_view_and_puts_everything_back(
     scene: Any, segmentation: Any, straight_labels: Any
 ) -> None:

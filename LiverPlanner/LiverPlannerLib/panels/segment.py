@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import model_choices, scene_input, scene_plan
+from LiverPlannerLib import model_choices, scene_input, scene_plan, scene_views
 from LiverPlannerLib.panels import modality
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
@@ -199,9 +199,7 @@ class SegmentSection(Section):
             yield
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *scene_plan.place_to_look(nodes.segmentation))
         yield
-        manager = slicer.app.layoutManager()
-        if manager is not None and manager.threeDViewCount:
-            slicer.util.resetThreeDViews()
+        scene_views.frame(nodes.segmentation)
 
     def _on_failed(self, error: Exception) -> None:
         self._error = in_panel_words(str(error))

@@ -117,8 +117,7 @@ class ThreeDSection(Section):
         both.begin(views)
         self._side_by_side = both
         scene_views.apply_preset(both.right, self.parameters.opacityPreset)
-        slicer.util.resetThreeDViews()
-        scene_views.same_camera(*views)
+        scene_views.frame(both.left)
         self.refresh()
 
     def _end_side_by_side(self) -> None:
