@@ -324,6 +324,12 @@ def add_legend(activation: Any) -> Any:
     legend.SetTitleText("Activation\n(% of maximum)")
     legend.SetLabelFormat("%.0f")
     legend.SetNumberOfLabels(5)
+    legend.SetSize(0.10, 0.32)
+    legend.SetPosition(0.99, 0.5)
+    for words, size in ((legend.GetTitleTextProperty(), 13), (legend.GetLabelTextProperty(), 12)):
+        words.SetFontFamilyToArial()
+        words.SetFontSize(size)
+        words.SetBold(False)
     return legend
 
 
