@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from LiverPlannerLib.scene_segments import structure_of_segment
-from PreopReviewLib.scene.nodes import segment_keys
-
 HIDDEN = 0.0
 FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the view
 PRESETS: dict[str, Mapping[str, float]] = {
@@ -30,6 +27,9 @@ PRESETS: dict[str, Mapping[str, float]] = {
 
 def apply_preset(segmentation: Any, name: str) -> None:
     """Sets visibility and opacity in 3D of every segment; segments that are no structure of ours are opaque."""
+    from LiverPlannerLib.scene_segments import structure_of_segment
+    from PreopReviewLib.scene.nodes import segment_keys
+
     display = segmentation.GetDisplayNode()
     blocked = display.StartModify()
     for key in segment_keys(segmentation):

@@ -131,6 +131,7 @@ class Pulse:
         self.beats += 1
 
     def stop(self) -> float:
-        """The longest time between two beats."""
+        """The longest time between two beats; the time since the last one counts, too."""
+        self._beat()
         self._timer.stop()
         return max(self.busy)
