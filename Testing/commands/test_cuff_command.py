@@ -46,7 +46,7 @@ def _classify(folder, out, image=None, **options):
 def test_classify_writes_probabilities_and_a_map_on_the_mri(shoulder, tmp_path, capsys):
     found, folder = shoulder
     _classify(folder, tmp_path / "out", repetitions=3)
-    said = json.loads((tmp_path / "out" / "probabilities.json").read_text())
+    said = json.loads((tmp_path / "out" / "probabilities.json").read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == said
     assert sum(said["probabilities"].values()) == pytest.approx(1)
     assert said["side"] == "L"
@@ -95,7 +95,7 @@ def test_classify_writes_a_scene_and_a_page_that_say_what_was_found(shoulder, tm
     assert said["missing"] == {}
     assert said["localisation"]["peak_mm"] > 0
     assert said["seconds"] > 0
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Case &lt;7&gt;" in page
     assert "Case <7>" not in page
     assert "not for diagnosis" in page
@@ -219,7 +219,7 @@ def test_maps_of_a_folder_are_compared_with_boxes(shoulder, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["summary"]["pointing_game"] == 1  # the box holds everything
     assert said["cases"]["C1"]["energy_inside"] == pytest.approx(1)
-    assert (tmp_path / "out.csv").read_text().startswith("case,pointing")
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith("case,pointing")
     (tmp_path / "boxes.csv").write_text("case,r,a,s,size_r,size_a,size_s\nC2,0,0,0,1,1,1\n")
     with pytest.raises(FileMissing, match="no map"):
         commands_readers.localise(tmp_path / "boxes.csv", tmp_path / "maps")
@@ -259,7 +259,7 @@ def test_training_resumes_to_the_same_weights_as_without_a_stop(shoulder, tmp_pa
     parts = training.train(cubes, classes, recipe, tmp_path / "parts", resume=True)
     for one, other in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
-    assert len((tmp_path / "parts" / "epochs.csv").read_text().splitlines()) == 3
+    assert len((tmp_path / "parts" / "epochs.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_the_recipe_is_the_papers():
@@ -273,7 +273,7 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
     from PreopReviewLib.command.phantom_shoulder import shoulder as make
 
     make(tmp_path / "one", seed=3, tear="large", size=32, slices=12)
-    facts = json.loads((tmp_path / "one" / "planted.json").read_text())
+    facts = json.loads((tmp_path / "one" / "planted.json").read_text(encoding="utf-8"))
     assert (facts["class"], facts["simulated"]) == ("large", True)
     assert facts["tear"]["width_mm"] > 30
     make(tmp_path / "many", tear="any", size=32, slices=12, count=5)

@@ -209,7 +209,7 @@ def test_the_tables_of_the_paper_come_out_of_a_study_of_its_size(paper_like, tmp
     assert any("pseudo-replication" in w and "60 repetitions" in w and "17 readers" in w for w in found.warnings)
     assert any("of 17 readers lie below" in s for s in found.statements)
     reader_evaluation.write_evaluation(found, tmp_path)
-    summary = (tmp_path / "summary.md").read_text()
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert summary.index("Warning") < summary.index("Cases by tear size")
     for name in ("roc", "accuracy_by_group", "diagnostic_time", "reliability"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000

@@ -38,7 +38,7 @@ def study(cases, tmp_path):
 
 
 def test_the_study_holds_no_diagnosis_and_comes_back_as_it_was_made(study):
-    text = (study.folder / "study.json").read_text()
+    text = (study.folder / "study.json").read_text(encoding="utf-8")
     assert "medium" not in text
     assert "class" not in text
     assert load_study(study.folder) == study
@@ -151,7 +151,7 @@ def test_a_line_cut_short_is_dropped_and_the_rest_stands(study):
     with Held(study) as session:
         assert session.done == 1
     assert path.read_bytes().startswith(whole)
-    assert all(json.loads(line) for line in path.read_text().splitlines())
+    assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def test_only_one_process_writes_a_log(study):
@@ -181,7 +181,7 @@ def test_a_log_of_another_study_is_refused(study, cases, tmp_path):
 def test_a_log_whose_order_was_changed_is_refused(study):
     with Held(study) as session:
         path = session.log.path
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     header = json.loads(lines[0])
     header["order"] = sorted(header["order"])
     path.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
@@ -192,7 +192,7 @@ def test_a_log_whose_order_was_changed_is_refused(study):
 def test_a_damaged_line_is_named(study):
     with Held(study) as session:
         path = session.log.path
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([lines[0], "nonsense", *lines[1:]]) + "\n")
     with pytest.raises(UnreadableImage, match="Line 2"):
         Session(study, "Kim")
