@@ -1,0 +1,104 @@
+"""What a tutorial does with a panel: clicks, waits, takes pictures; in the test host, or in the Slicer application."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Hands:
+    """Somebody in the Slicer application (started by `in_slicer.py`), who takes a picture after each step.
+
+    Args:
+        folder: where the pictures go.
+        prefix: how their names begin.
+    """
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self.folder = folder
+        self.prefix = prefix
+        self.made: list[Path] = []
+
+    def open(self, module: str) -> Any:
+        """Opens a module; its panel."""
+        import slicer
+
+        self.widget = getattr(slicer.modules, module.lower()).widgetRepresentation().self()
+        slicer.util.selectModule(module)
+        self.process_events(0.5)
+        self.context = self.widget.context
+        return self.widget
+
+    def process_events(self, seconds: float = 0.0) -> None:
+        """Lets the application work for a time."""
+        import slicer
+
+        end = time.monotonic() + seconds
+        slicer.app.processEvents()
+        while time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+    def press(self, button: Any) -> None:
+        assert button.enabled, f"{button.name} is off: {button.toolTip}"
+        button.click()
+
+    def click(self, button: Any) -> None:
+        """Clicks, and waits for the job that this starts, if any."""
+        self.press(button)
+        self.wait()
+
+    def wait(self, seconds: float = 1800.0) -> None:
+        """Until no job runs and nothing is left to show."""
+        end = time.monotonic() + seconds
+        self.process_events(0.1)
+        while self.context.busy:
+            assert time.monotonic() < end, "the job takes too long"
+            self.process_events(0.05)
+        self.process_events(0.5)
+
+    def only(self, name: str) -> Any:
+        """Opens one section and closes the others."""
+        section = self.widget.open_section(name)
+        for other in self.widget.sections:
+            other.button.collapsed = other.button is not section.button
+        self.process_events(0.5)
+        return section
+
+    def picture(self, name: str) -> None:
+        """Takes a picture of panel and views."""
+        self.process_events(0.5)
+        path = self.folder / f"{self.prefix}_{name}.png"
+        self.photograph(path)
+        self.made.append(path)
+        print(path, flush=True)
+
+    def photograph(self, path: Path) -> None:
+        import slicer
+
+        slicer.util.forceRenderAllViews()
+        self.process_events(0.3)
+        slicer.util.mainWindow().grab().save(str(path))
+
+
+class HostHands(Hands):
+    """Somebody in the test host: an error in any slot ends the tutorial."""
+
+    def __init__(self, folder: Path, prefix: str, host: Any) -> None:
+        super().__init__(folder, prefix)
+        self.host = host
+
+    def open(self, module: str) -> Any:
+        self.widget = self.host.open_module(module)
+        self.context = self.widget.context
+        return self.widget
+
+    def process_events(self, seconds: float = 0.0) -> None:
+        self.host.process_events(seconds)
+
+    def press(self, button: Any) -> None:
+        self.host.click(button)
+
+    def photograph(self, path: Path) -> None:
+        self.host.photograph("all", path)
