@@ -31,6 +31,8 @@ def require_volume(volume: Any | None) -> None:
     if volume is None:
         raise InputError("No volume is chosen", "Choose the CT or MRI")
     name = volume.GetName()
+    if volume.GetScene() is None:  # Slicer names a node that is being deleted until the last moment
+        raise InputError(f"{name} is not in the scene any more", "Choose the CT or MRI")
     if volume.IsA("vtkMRMLLabelMapVolumeNode"):
         raise UnsupportedImage(f"{name} is a label map, not an image", "Choose the CT or MRI it was drawn on")
     if not volume.IsA("vtkMRMLScalarVolumeNode"):
@@ -149,7 +151,8 @@ def dicom_modality(volume: Any) -> str:
 
     Looks into the volume's own attribute first, then at its item in the subject hierarchy.
     """
-    hierarchy = volume.GetScene().GetSubjectHierarchyNode()
+    scene = volume.GetScene()
+    hierarchy = scene.GetSubjectHierarchyNode() if scene is not None else None
     item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
     found = volume.GetAttribute("DICOM.Modality") or (
         hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""

@@ -11,6 +11,9 @@ import slicer
 import vtk
 from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
 
+from LiverPlannerLib import scene_input
+from PreopReviewLib.errors import InputError
+
 
 @pytest.fixture
 def opened(host: Any) -> Any:
@@ -180,6 +183,45 @@ def test_an_mri_called_a_ct_is_said(host: Any, opened: Any) -> None:
     wait(host, opened)
     assert "no CT in Hounsfield units" in host.messages[-1].text
     assert "--modality" not in host.messages[-1].text
+
+
+def test_an_error_goes_with_its_volume_its_plan_and_its_scene(host: Any, opened: Any) -> None:
+    parameters, label = opened.context.parameters, section(opened).ui.messageLabel
+    volume = parameters.inputVolume
+    section(opened)._on_failed(InputError("CT is too small", "Choose another"))
+    opened.refresh()
+    opened.initializeParameterNode()  # as when the module is opened again
+    assert "CT is too small" in label.text
+    parameters.segmentation = add_plan(volume).segmentation
+    host.process_events()
+    assert "Beware" in label.text
+    section(opened)._on_failed(InputError("CT is too small", "Choose another"))
+    assert "CT is too small" in label.text
+    parameters.inputVolume = add_volume("Second")
+    host.process_events()
+    assert "CT is too small" not in label.text
+    section(opened)._on_failed(InputError("Second is too small", "Choose another"))
+    host.close_scene()
+    assert label.text == ""
+    assert not label.isVisibleTo(label.parentWidget())
+    add_volume()
+    host.process_events(0.1)
+    assert label.text == ""
+
+
+def test_the_chosen_volume_may_be_deleted(host: Any, opened: Any) -> None:
+    from LiverPlannerLib.panels import modality
+
+    add_volume("Second")
+    volume = opened.context.parameters.inputVolume
+    slicer.mrmlScene.RemoveNode(volume)
+    host.process_events(0.1)
+    button = section(opened).ui.applyButton
+    assert not button.isEnabled()
+    assert "Load a CT or MRI, or choose it" in button.toolTip
+    assert modality.known(volume) in ("", "CT")  # Slicer still names a volume as the chosen one while it leaves
+    with pytest.raises(InputError, match="not in the scene any more"):
+        scene_input.require_volume(volume)
 
 
 def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) -> None:

@@ -32,6 +32,7 @@ class SegmentSection(Section):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._error = ""
+        self._error_of: tuple[str, str] = ("", "")  # volume and plan that were chosen then
         self._card: Any | None = None
 
     def connect(self) -> None:
@@ -47,6 +48,12 @@ class SegmentSection(Section):
         ui.modelComboBox.connect("activated(int)", self._on_model)
         ui.cardButton.connect("clicked(bool)", lambda *_args: self.show_card())
         ui.messageLabel.visible = False
+
+    def bind(self, node: Any | None) -> None:
+        """Follows another parameter node; an error of a scene that is closed has nothing to say of the next."""
+        if node is None:
+            self._error = ""
+        super().bind(node)
 
     def refresh(self) -> None:
         """Shows the parameters, and why Apply is off where it is."""
@@ -202,7 +209,7 @@ class SegmentSection(Section):
         scene_views.frame(nodes.segmentation)
 
     def _on_failed(self, error: Exception) -> None:
-        self._error = in_panel_words(str(error))
+        self._error, self._error_of = in_panel_words(str(error)), self._chosen()
         self.refresh()
         if isinstance(error, InputError) or getattr(error, "problem", ""):
             slicer.util.errorDisplay(self._error, windowTitle=_("Liver segmentation"))
@@ -211,7 +218,16 @@ class SegmentSection(Section):
 
     # ---- words ----
 
+    def _chosen(self) -> tuple[str, str]:
+        """Volume and plan by their identifiers, empty where none is chosen."""
+        if self.parameters is None:
+            return "", ""
+        volume, plan = self.parameters.inputVolume, self.parameters.segmentation
+        return volume.GetID() or "" if volume is not None else "", plan.GetID() or "" if plan is not None else ""
+
     def _show_message(self) -> None:
+        if self._error and self._error_of != self._chosen():
+            self._error = ""
         text = f"<p><b>{escape(self._error)}</b></p>" if self._error else ""
         record = scene_plan.plan_record(self.parameters.segmentation)
         if record and not self._error:
