@@ -1,9 +1,8 @@
-"""The pictures of the tutorials, made in the Slicer application with the extension installed:
+"""The pictures of the tutorial, made in the Slicer application with the extension installed:
 
-    Slicer --testing --python-script Testing/Pictures/in_slicer.py liver cuff
+Slicer --testing --python-script Testing/Pictures/in_slicer.py
 """
 
-import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -11,11 +10,11 @@ from pathlib import Path
 import slicer
 
 ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "Resources" / "Screenshots"
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     sys.path.insert(0, str(ROOT))
+    from Testing.Pictures import liver
     from Testing.Pictures.hands import Hands
 
     window = slicer.util.mainWindow()
@@ -24,13 +23,11 @@ def main(names: list[str]) -> None:
     slicer.util.setPythonConsoleVisible(False)
     for probe in slicer.util.findChildren(window, name="DataProbeCollapsibleWidget"):
         probe.hide()  # room for the panel
-    for name in names:
-        slicer.mrmlScene.Clear()
-        importlib.import_module(f"Testing.Pictures.{name}").go(Hands(OUT, name))
+    liver.go(Hands(ROOT / "Resources" / "Screenshots", "liver"))
 
 
 try:
-    main(sys.argv[1:] or ["liver", "cuff"])
+    main()
 except Exception:
     traceback.print_exc()
     slicer.util.exit(1)

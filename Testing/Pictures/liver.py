@@ -137,7 +137,7 @@ def ground_truth(hands: Hands, folder: Path, phantom: Any) -> None:
     cases.mkdir()
     for name in ("case_1", "case_2"):
         images.write_image(phantom.image, cases / f"{name}.nrrd")
-    create_list(folder / "list", find_cases(cases))
+    create_list(folder / "list", find_cases(cases, folder / "list"))
     section = hands.only("GroundTruthSection")
     section.ui.annotatorEdit.text = "AB"
     section.open(folder / "list")

@@ -59,9 +59,7 @@ def plant_lesions(
     return planted
 
 
-def _paint(
-    rng: np.random.Generator, labels: np.ndarray, liver: np.ndarray, lesion: Lesion, spacing: float
-) -> bool:
+def _paint(rng: np.random.Generator, labels: np.ndarray, liver: np.ndarray, lesion: Lesion, spacing: float) -> bool:
     box = box_around(labels.shape, np.array(lesion.center) / spacing, [lesion.radius * 1.7 / spacing] * 3)
     shape = [part.stop - part.start for part in box]
     axes = grid(shape, [part.start for part in box])

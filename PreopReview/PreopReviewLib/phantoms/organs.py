@@ -13,9 +13,7 @@ from PreopReviewLib.phantoms.tissues import Tissue
 from PreopReviewLib.phantoms.vessels import Landmarks
 
 
-def surroundings(
-    rng: np.random.Generator, liver: np.ndarray, spacing: float, landmarks: Landmarks
-) -> np.ndarray:
+def surroundings(rng: np.random.Generator, liver: np.ndarray, spacing: float, landmarks: Landmarks) -> np.ndarray:
     """A tissue map of everything but the liver.
 
     Args:
@@ -59,9 +57,7 @@ def _body(
     return radius.astype(np.float32), np.arctan2(dj, di)
 
 
-def _wall(
-    rng: np.random.Generator, labels: np.ndarray, spacing: float, radius: np.ndarray, angle: np.ndarray
-) -> None:
+def _wall(rng: np.random.Generator, labels: np.ndarray, spacing: float, radius: np.ndarray, angle: np.ndarray) -> None:
     """Muscle with oblique ribs, subcutaneous fat, air outside."""
     k, _, _ = grid(labels.shape)
     thick = rng.uniform(0.1, 0.2)
@@ -168,7 +164,7 @@ def _spine(rng: np.random.Generator, labels: np.ndarray, spacing: float, landmar
     labels[:, body] = Tissue.BONE
     labels[:, core] = Tissue.MARROW
     disc = ((k + rng.uniform(0, 30)) % 32 < 7)[:, 0, 0]
-    labels[np.ix_(disc, *[np.arange(n) for n in labels.shape[1:]])] = np.where(
-        body, Tissue.SOFT, labels[disc]
-    ).astype(np.uint8)
+    labels[np.ix_(disc, *[np.arange(n) for n in labels.shape[1:]])] = np.where(body, Tissue.SOFT, labels[disc]).astype(
+        np.uint8
+    )
     labels[:, column(-28, rng.uniform(2, 14), rng.uniform(9, 13), rng.uniform(9, 13))] = Tissue.AORTA
