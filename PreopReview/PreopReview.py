@@ -52,7 +52,7 @@ class PreopReviewTest(ScriptedLoadableModuleTest):
         from pathlib import Path
 
         folder = Path(slicer.util.modulePath("PreopReview")).parent / "Testing" / "Python"
-        suite = unittest.defaultTestLoader.discover(str(folder), pattern="PreopReviewSelfTest.py")
+        suite = unittest.TestLoader().discover(str(folder), pattern="PreopReviewSelfTest.py")
         outcome = unittest.TextTestRunner().run(suite)
         if not outcome.wasSuccessful() or outcome.testsRun == 0:
             raise AssertionError(f"PreopReview: {len(outcome.failures) + len(outcome.errors)} tests failed")

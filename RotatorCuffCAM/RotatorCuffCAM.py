@@ -102,7 +102,7 @@ class RotatorCuffCAMTest(ScriptedLoadableModuleTest):
         from pathlib import Path
 
         folder = Path(slicer.util.modulePath("RotatorCuffCAM")).parent / "Testing" / "Python"
-        suite = unittest.defaultTestLoader.discover(str(folder), pattern="RotatorCuffCAMSelfTest.py")
+        suite = unittest.TestLoader().discover(str(folder), pattern="RotatorCuffCAMSelfTest.py")
         outcome = unittest.TextTestRunner().run(suite)
         if not outcome.wasSuccessful() or outcome.testsRun == 0:
             raise AssertionError(f"RotatorCuffCAM: {len(outcome.failures) + len(outcome.errors)} tests failed")

@@ -1,9 +1,12 @@
-"""The module's self-test, the same file that Slicer runs, in the host."""
+"""The self-tests of the modules, the same files that Slicer runs, in the host."""
 
 from __future__ import annotations
 
+import sys
+import unittest
 from typing import Any
 
+import pytest
 import slicer
 
 
@@ -13,3 +16,23 @@ def test_the_self_test_passes(host: Any) -> None:
     slicer.selfTests["LiverPlanner"](msec=1)
     host.process_events()
     assert host.messages == []
+
+
+def test_the_self_tests_of_two_modules_are_found_in_one_session(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    class Runner:
+        """Counts the tests instead of running them."""
+
+        def run(self, suite: unittest.TestSuite) -> unittest.TestResult:
+            result = unittest.TestResult()
+            result.testsRun = suite.countTestCases()
+            found.append(result.testsRun)
+            return result
+
+    monkeypatch.setattr(unittest, "TextTestRunner", Runner)
+    for name in ("PreopReview", "RotatorCuffCAM"):
+        host.load_module(name)
+        getattr(sys.modules[name], f"{name}Test")().runTest()
+    assert len(found) == 2
+    assert min(found) >= 5
