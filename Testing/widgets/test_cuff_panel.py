@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -36,6 +38,25 @@ def test_the_panel_says_what_is_missing(host):
     assert not button.enabled
     assert "Load a coronal MRI" in button.toolTip
     assert "Classify" in section(widget, "ReportSection").ui.reportButton.toolTip
+
+
+def test_a_class_named_with_a_less_than_sign_is_shown_whole(host):
+    from qt import QTextDocument
+
+    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+    shown = section(host.open_module("RotatorCuffCAM"), "ActivationSection")
+    names = [c.name for c in TEAR_CLASSES]
+    assert any("<" in name for name in names)
+    for tear in TEAR_CLASSES:
+        activation = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Map")
+        activation.SetAttribute(cuff_scene.MAXIMUM, "1.0")
+        record = {"activation": {"class": tear.key, "voxel_mm": 3.0}}
+        activation.SetAttribute(cuff_scene.RECORD, json.dumps(record))
+        text = QTextDocument()
+        text.setHtml(shown._measures(activation, None))
+        assert f"Map of {tear.name}; a voxel of the map is 3.0 mm wide" in text.toPlainText()
 
 
 def test_an_axial_series_is_refused_until_the_box_is_ticked(host):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -90,12 +91,12 @@ class ActivationSection(Section):
         made = record["activation"]
         lines = [
             _("Map of <b>{name}</b>; a voxel of the map is {mm:.1f} mm wide: nothing finer can be seen in it.").format(
-                name=tear_class(made["class"]).name, mm=made["voxel_mm"]
+                name=escape(tear_class(made["class"]).name), mm=made["voxel_mm"]
             )
         ]
         if hot is not None and hot.GetSegmentation().GetNumberOfSegments():
             segmentation = hot.GetSegmentation()
-            lines.append(segmentation.GetSegment(segmentation.GetNthSegmentID(0)).GetName() + ".")
+            lines.append(escape(segmentation.GetSegment(segmentation.GetNthSegmentID(0)).GetName()) + ".")
         top = float(activation.GetAttribute(cuff_scene.MAXIMUM))
         lines.append(_("Maximum of the raw map: {top:.3g}.").format(top=top))
         return "<br>".join(lines)
