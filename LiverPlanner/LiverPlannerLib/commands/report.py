@@ -47,7 +47,7 @@ def report(
     The page opens without a network. Nothing on it identifies the patient unless --identity is given. Not for
     clinical use.
     """
-    from LiverPlannerLib.commands.volumetry import _patient
+    from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.report import MeasureOptions, ReportInfo, build_page, measure_all
     from LiverPlannerLib.report_sources import identity_of, is_plan_folder, read_case
@@ -57,7 +57,7 @@ def report(
     from PreopReviewLib.reports.page import check_path
 
     check_path(out, overwrite)
-    patient = _patient(height, weight)
+    patient = patient_of(height, weight)
     with progress_bar(quiet) as progress:
         progress(0.0, "Reading")
         read = read_case(case, labels, series)

@@ -55,7 +55,7 @@ def volumetry(
     from LiverPlannerLib.volumetry import volumetry as measure
     from PreopReviewLib.command.console import emit
 
-    patient = _patient(height, weight)
+    patient = patient_of(height, weight)
     file = read_structures(labels)
     cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
     result = measure(
@@ -95,7 +95,7 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
             write_masks(folder, cut)
 
 
-def _patient(height: float | None, weight: float | None) -> Patient | None:
+def patient_of(height: float | None, weight: float | None) -> Patient | None:
     from LiverPlannerLib.volumetry import Patient
     from PreopReviewLib.errors import InputError
 
