@@ -75,14 +75,12 @@ def _describe(chart: Any, node: Any) -> None:
     for axis, title in ((left, node.GetYAxisTitle()), (bottom, node.GetXAxisTitle())):
         axis.SetTitle(title or "")
         axis.SetGridVisible(bool(node.GetGridVisibility()))
-    for axis, fixed, get in (
+    for axis, automatic, get in (
         (bottom, node.GetXAxisRangeAuto(), node.GetXAxisRange),
         (left, node.GetYAxisRangeAuto(), node.GetYAxisRange),
     ):
-        if not fixed:
-            low_high = [0.0, 0.0]
-            get(low_high)
-            axis.SetRange(*low_high)
+        if not automatic:
+            axis.SetRange(*get())
             axis.SetBehavior(vtk.vtkAxis.FIXED)
 
 

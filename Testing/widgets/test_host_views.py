@@ -76,10 +76,9 @@ def test_a_layout_of_ones_own_must_be_described_first(host: Any) -> None:
     assert manager.layout == 501
 
 
-@pytest.mark.usefixtures("pictures_possible")
-def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
+def _show_chart(host: Any) -> Any:
+    """A blue line of three points in the layout."""
     import slicer
-    from PySide6.QtGui import QImage
 
     table = host.scene.AddNewNodeByClass("vtkMRMLTableNode", "histogram")
     slicer.util.updateTableFromArray(table, np.array([[0.0, 1.0], [1.0, 4.0], [2.0, 2.0]]), ["x", "y"])
@@ -92,6 +91,14 @@ def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
     chart = host.scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "chart")
     chart.AddAndObservePlotSeriesNodeID(series.GetID())
     slicer.modules.plots.logic().ShowChartInLayout(chart)
+    return chart
+
+
+@pytest.mark.usefixtures("pictures_possible")
+def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
+    from PySide6.QtGui import QImage
+
+    chart = _show_chart(host)
     view = host.app.layoutManager().plotWidget(0).plotView()
     assert view.mrmlPlotViewNode().GetPlotChartNode() is chart
     picture = QImage(str(host.photograph(view, tmp_path / "plot.png", width=300, height=200)))
@@ -101,6 +108,20 @@ def test_plots_are_drawn_in_the_plot_view(host: Any, tmp_path: Path) -> None:
         for y in range(picture.height())
     )
     assert blue > 30
+
+
+@pytest.mark.usefixtures("pictures_possible")
+def test_all_views_are_photographed_with_a_chart_of_fixed_range_in_the_layout(host: Any, tmp_path: Path) -> None:
+    from PySide6.QtGui import QImage
+
+    chart = _show_chart(host)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(0.5, 1.5)
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(0.0, 5.0)
+    picture = QImage(str(host.photograph("all", tmp_path / "all.png", size=(200, 150))))
+    assert picture.width() >= 2 * 200
+    assert picture.height() >= 3 * 150
 
 
 def test_tables_show_their_node_and_are_copied(host: Any) -> None:

@@ -133,10 +133,13 @@ class qMRMLPlotView(Observing, QtWidgets.QWidget):
 
         node = self.mrmlPlotViewNode()
         chart = node.GetPlotChartNode() if node is not None else None
+        # Drawn first: an error while a painter is open ends the process when Qt next paints.
+        picture = draw(chart, (self.width, self.height)) if chart is not None else None
         painter = QtGui.QPainter(self)
         painter.fillRect(self.rect, QtGui.QColor("white"))
-        if chart is not None:
-            painter.drawImage(0, 0, draw(chart, (self.width, self.height)))
+        if picture is not None:
+            painter.drawImage(0, 0, picture)
+        painter.end()
 
 
 @with_setters
