@@ -100,6 +100,8 @@ def remove_answer(volume: Any) -> None:
 
 def show(made: Any, opacity: float = 0.55) -> None:
     """MRI and map in all slice views, linked, through the middle of the hot region."""
+    import slicer
+
     for composite in _of_class(made.volume.GetScene(), "vtkMRMLSliceCompositeNode"):
         composite.SetLinkedControl(True)
         composite.SetBackgroundVolumeID(made.volume.GetID())
@@ -107,6 +109,9 @@ def show(made: Any, opacity: float = 0.55) -> None:
         composite.SetForegroundOpacity(opacity)
     for node in _of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
         node.JumpSliceByCentering(*made.peak_ras)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(made.activation)
+    if legend is not None:
+        legend.Modified()  # it was made before its map was in the views, and does not look again by itself
 
 
 def set_opacity(activation: Any, opacity: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,6 +58,24 @@ def test_a_class_named_with_a_less_than_sign_is_shown_whole(host):
         text = QTextDocument()
         text.setHtml(shown._measures(activation, None))
         assert f"Map of {tear.name}; a voxel of the map is 3.0 mm wide" in text.toPlainText()
+
+
+def test_the_color_legend_is_small_and_looks_again_when_its_map_is_shown(host):
+    """Slicer fits the legend's text to its box, and shows it where its map was in a view when it last changed."""
+    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib import scene_answer
+
+    image = make_shoulder_phantom(1, size=(32, 32, 12)).image
+    volume, activation = (nodes.add_volume(host.scene, image, name) for name in ("Shoulder", "Map"))
+    legend = cuff_scene.add_legend(activation)
+    assert legend.GetSize()[0] <= 0.06
+    shown = []
+    views = scene_answer._of_class(host.scene, "vtkMRMLSliceCompositeNode")
+    legend.AddObserver("ModifiedEvent", lambda *_: shown.append([v.GetForegroundVolumeID() for v in views]))
+    scene_answer.show(SimpleNamespace(volume=volume, activation=activation, peak_ras=(0.0, 0.0, 0.0)))
+    assert views
+    assert shown
+    assert set(shown[-1]) == {activation.GetID()}
 
 
 def test_an_axial_series_is_refused_until_the_box_is_ticked(host):
