@@ -1,4 +1,4 @@
-"""Makes the pictures of the tutorial in the test host: python -m Testing.Pictures [-o Resources/Screenshots]"""
+"""Makes the pictures of the tutorials in the test host: python -m Testing.Pictures [-o Resources/Screenshots]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes the pictures of the tutorial.")
+    parser = argparse.ArgumentParser(description="Makes the pictures of the tutorials.")
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "Resources" / "Screenshots")
     out = parser.parse_args().out
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -19,14 +19,15 @@ def main() -> None:
     sys.path.insert(0, str(ROOT / "Testing"))
     from SlicerHost import SlicerHost, why_not
 
-    from . import liver
+    from . import cuff, liver
     from .hands import HostHands
 
     if why_not():
         parser.error(why_not())
     out.mkdir(parents=True, exist_ok=True)
-    with SlicerHost() as host:
-        liver.go(HostHands(out, "liver", host))
+    for name, tutorial in (("liver", liver), ("cuff", cuff)):
+        with SlicerHost() as host:
+            tutorial.go(HostHands(out, name, host))
 
 
 if __name__ == "__main__":

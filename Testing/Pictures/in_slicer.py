@@ -1,6 +1,6 @@
-"""The pictures of the tutorial, made in the Slicer application with the extension installed:
+"""The pictures of the tutorials, made in the Slicer application with the extension installed:
 
-Slicer --testing --python-script Testing/Pictures/in_slicer.py
+Slicer --testing --python-script Testing/Pictures/in_slicer.py [liver] [cuff]
 """
 
 import sys
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))
-    from Testing.Pictures import liver
+    from Testing.Pictures import cuff, liver
     from Testing.Pictures.hands import Hands
 
     window = slicer.util.mainWindow()
@@ -23,7 +23,10 @@ def main() -> None:
     slicer.util.setPythonConsoleVisible(False)
     for probe in slicer.util.findChildren(window, name="DataProbeCollapsibleWidget"):
         probe.hide()  # room for the panel
-    liver.go(Hands(ROOT / "Resources" / "Screenshots", "liver"))
+    for name, tutorial in (("liver", liver), ("cuff", cuff)):
+        if name in sys.argv[1:] or not sys.argv[1:]:
+            slicer.mrmlScene.Clear()
+            tutorial.go(Hands(ROOT / "Resources" / "Screenshots", name))
 
 
 try:
