@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from painted import make_image
 
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 'preopreview[scene]')")
 
-from PreopReviewLib import images
 from PreopReviewLib.scene import host, views, vtk_messages
 
 
@@ -90,10 +90,3 @@ def make_labels(kind: str) -> sitk.Image:
 @pytest.fixture
 def image(labels: sitk.Image) -> sitk.Image:
     return make_image(labels)
-
-
-def make_image(labels: sitk.Image) -> sitk.Image:
-    """A CT of the label image, int16 HU."""
-    values = np.array([-90, 105, 60, 10, 150, 170, 15, 140, 12])[images.array_of(labels)]
-    noise = np.random.default_rng(0).normal(0, 8, values.shape)
-    return images.image_like((values + noise).astype(np.int16), labels)

@@ -23,7 +23,7 @@ def handle(scene, image, labels):
 
 @pytest.fixture
 def straight(scene, straight_labels):
-    from conftest import make_image
+    from painted import make_image
 
     return build_scene(make_image(straight_labels), straight_labels, VOLUMES, "Case", modality="CT", scene=scene)
 
@@ -186,7 +186,7 @@ def test_the_gray_window_is_fixed_for_ct_and_follows_the_values_for_mr(image):
 
 
 def test_a_volume_can_be_ray_cast_on_the_cpu(scene, straight_labels):
-    from conftest import make_image
+    from painted import make_image
 
     volume = nodes.add_volume(scene, make_image(straight_labels), "CT", (400, 40))
     display = views.add_volume_rendering(volume)

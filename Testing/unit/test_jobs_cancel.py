@@ -152,6 +152,10 @@ def test_closing_leaves_no_process_even_in_the_middle_of_a_run(runner, folder):
     pids = [int(p.read_text()) for p in folder.glob("*pid")]
     runner.close()
     runner.close()
+    assert pids
+    end = time.monotonic() + 5.0  # a killed grandchild takes a moment to leave a busy machine
+    while any(is_running(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.02)
     assert not any(is_running(pid) for pid in pids)
     runner.poll()
     assert (job.state, seen) == ("cancelled", [])
