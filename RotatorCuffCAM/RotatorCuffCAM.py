@@ -80,12 +80,12 @@ class RotatorCuffCAMLogic(ScriptedLoadableModuleLogic):
         Raises:
             PreopError: as checking, computing and showing raise it.
         """
-        from LiverPlannerLib import scene_input
+        from PreopReviewLib.scene import inputs
         from RotatorCuffCAMLib import scene_answer
         from RotatorCuffCAMLib.classifier import load_network
         from RotatorCuffCAMLib.cuff import as_dict, examine
 
-        image = scene_input.image_of(volume)
+        image = inputs.image_of(volume)
         result = examine(image, load_network(model), options, volume.GetName())
         return scene_answer.add_answer(volume, image, result, as_dict(result, volume.GetName(), model))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.exchange import load_image, save_image
 from PreopReviewLib import images
+from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, Progress
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.exchange import load_image, save_image
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, Progress
 
 if TYPE_CHECKING:

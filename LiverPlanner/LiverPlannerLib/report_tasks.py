@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.exchange import load_image
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.exchange import load_image
 from PreopReviewLib.progress import CancelToken, Progress, within
 
 if TYPE_CHECKING:

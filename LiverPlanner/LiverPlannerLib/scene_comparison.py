@@ -10,7 +10,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.comparison import FALSE_NEGATIVE, FALSE_POSITIVE
-from LiverPlannerLib.exchange import load_image
 from LiverPlannerLib.scene_parts import Part, show_only, show_parts
 from LiverPlannerLib.scene_segments import Grid, SegmentVoxels
 from LiverPlannerLib.scene_tables import Column
@@ -18,6 +17,7 @@ from LiverPlannerLib.structures import structure
 from LiverPlannerLib.voxel_boxes import hull
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import load_image
 
 COLUMNS = (
     Column("structure", "Structure", "text"),

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from LiverPlannerLib import cyst_rules, scene_input
+from LiverPlannerLib import cyst_rules
 from LiverPlannerLib.cyst_fit import HOUNSFIELD
 from LiverPlannerLib.cyst_rules import CystRegion, LiverLevel, Settings
 from LiverPlannerLib.scene_tables import Column, place_beside, write_table
 from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.scene import inputs
 
 STATE = "PreopReview.Cysts"
 REGIONS, ORIGINS = "PreopReview.CystRegions", "PreopReview.CystOrigins"
@@ -52,8 +53,8 @@ def save_request(segmentation: Any, volume: Any, folder: Path, rule: str, thresh
     Raises:
         InputError, NothingFound, GeometryError: the volume or the segmentation cannot be used, or has no lesion.
     """
-    from LiverPlannerLib import exchange
     from LiverPlannerLib.scene_segments import SegmentVoxels
+    from PreopReviewLib import exchange
 
     voxels = SegmentVoxels(segmentation)
     if not any(m.count for key in ("tumour", "cyst") for m in voxels.of(key)):
@@ -61,7 +62,7 @@ def save_request(segmentation: Any, volume: Any, folder: Path, rule: str, thresh
             f"The segmentation {segmentation.GetName()} has no lesion", "Segment lesions, or draw them, first"
         )
     return {
-        "image": scene_input.save_volume(volume, folder),
+        "image": inputs.save_volume(volume, folder),
         "labels": exchange.save_image(voxels.labels(), folder, "labels"),
         "options": {"rule": rule, "threshold": threshold, "modality": "CT", "reconsider_cysts": True},
     }
@@ -81,7 +82,7 @@ def show(
     Raises:
         InputError: the segments of lesions have been removed meanwhile; the scene is then as it was.
     """
-    from LiverPlannerLib.exchange import load_image
+    from PreopReviewLib.exchange import load_image
 
     labels = load_image(folder, result["region_labels"])
     segments, origins = _origins(labels, segmentation)
@@ -102,7 +103,7 @@ def show(
         "threshold": threshold,
         "overrides": {},
         "segments": segments,
-        "measured_at": scene_input.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
+        "measured_at": inputs.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
         "applied": False,
     }
     _write(node, state)
@@ -261,7 +262,7 @@ def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:
     start = state_of(node).get("measured_at")
     if kept is None or start is None:
         return region.centroid_ras
-    now = scene_input.ijk_to_world(kept)
+    now = inputs.ijk_to_world(kept)
     moved = now @ np.linalg.inv(np.array(start)) @ [*region.centroid_ras, 1.0]
     return tuple(float(v) for v in moved[:3])  # type: ignore[return-value]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.exchange import save_image
 from LiverPlannerLib.scene import segment_specs
 from LiverPlannerLib.scene_segments import SegmentVoxels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_image
 from PreopReviewLib.images.dicom import Series
 from PreopReviewLib.scene import nodes
 from PreopReviewLib.scene.pictures import gray_window

@@ -163,7 +163,7 @@ def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
 
 def surface_smoothing(key: str) -> float:
     """How much the surface of a structure is smoothed; vessels less."""
-    from LiverPlannerLib.exchange import SMOOTHING, VESSEL_SMOOTHING
+    from LiverPlannerLib.plan_parts import SMOOTHING, VESSEL_SMOOTHING
 
     return VESSEL_SMOOTHING if structure(key).vascular else SMOOTHING
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LiverPlannerLib import scene_input
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.scene import inputs
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.exchange import Part
+    from LiverPlannerLib.plan_parts import Part
 
 RECORD = "PreopReview.Plan"
 READ_ONLY = "PreopReview.ReadOnly"
@@ -51,12 +51,12 @@ def plan_volume(
     Raises:
         PreopError: as checking and computing raise it; the scene is then as it was.
     """
-    from LiverPlannerLib.exchange import parts_of
     from LiverPlannerLib.plan import make_plan
     from LiverPlannerLib.plan_files import as_dict
+    from LiverPlannerLib.plan_parts import parts_of
     from PreopReviewLib.progress import silent
 
-    image = scene_input.image_of(volume)
+    image = inputs.image_of(volume)
     mask = liver_mask(liver, volume) if liver is not None else None
     made = make_plan(image, options, liver_mask=mask, source=volume.GetName(), progress=progress or silent)
     return add_plan(volume, list(parts_of(made.labels)), as_dict(made))
@@ -81,7 +81,7 @@ def add_plan_steps(
 
     Args:
         volume: the volume node that was segmented.
-        parts: see `exchange.parts_of`; one is taken a step.
+        parts: see `plan_parts.parts_of`; one is taken a step.
         record: plain values to keep with the plan, see `plan_record`.
         previous: an earlier plan of the same volume. It is replaced if nobody has changed it, else kept, hidden.
 
@@ -293,7 +293,7 @@ def volume_of(segmentation: Any) -> Any | None:
 
 def save_liver(segmentation: Any, volume: Any, folder: Path) -> dict[str, Any]:
     """Writes `liver_mask` for the worker; raises as that does."""
-    from LiverPlannerLib.exchange import save_image
+    from PreopReviewLib.exchange import save_image
 
     return save_image(liver_mask(segmentation, volume), folder, "liver")
 
@@ -317,7 +317,7 @@ def liver_mask(segmentation: Any, volume: Any) -> Any:
             "Draw it and name the segment Liver, or keep no liver",
         )
     grid = sitk.Image(volume.GetImageData().GetDimensions(), sitk.sitkUInt8)
-    geometry = scene_input.world_geometry(volume)
+    geometry = inputs.world_geometry(volume)
     grid.SetSpacing(geometry["spacing"])
     grid.SetDirection(geometry["direction"])
     grid.SetOrigin(geometry["origin"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from LiverPlannerLib import scene_input, scene_plan
-from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib import scene_plan
 from LiverPlannerLib.scene_segments import SegmentVoxels
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_image
+from PreopReviewLib.scene import inputs
 
 SIMULATED = "PreopReview.Simulated"
 """Attribute of a volume node that was made by a program; its value is "1"."""
@@ -62,7 +63,7 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     voxels.require()
     record = scene_plan.plan_record(plan)
     asked: dict[str, Any] = {
-        "image": scene_input.save_volume(volume, folder),
+        "image": inputs.save_volume(volume, folder),
         "labels": save_image(voxels.labels(), folder, "labels"),
         "modality": modality,
         "record": {key: record.get(key) for key in ("models", "warnings", "notes", "volumes_ml")},

@@ -17,12 +17,13 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
             `plan.PlanOptions`), and, to keep a liver that was drawn, ``liver`` (a record).
 
     Returns:
-        ``parts`` (records of `exchange.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
+        ``parts`` (records of `plan_parts.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
         warnings, notes, models, seconds, device).
     """
-    from LiverPlannerLib import exchange
+    from LiverPlannerLib import plan_parts
     from LiverPlannerLib.plan import PlanOptions, make_plan
     from LiverPlannerLib.plan_files import as_dict
+    from PreopReviewLib import exchange
 
     progress(0.0, "Reading the image")
     image = exchange.load_image(folder, parameters["image"])
@@ -36,10 +37,10 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
         cancel=cancel,
     )
     records = []
-    for part in exchange.parts_of(made.labels):
+    for part in plan_parts.parts_of(made.labels):
         cancel.raise_if_cancelled()
         progress(0.9 + 0.012 * len(records), "Making surfaces")
-        records.append(exchange.save_part(part, folder))
+        records.append(plan_parts.save_part(part, folder))
     return {"parts": records, "plan": as_dict(made)}
 
 
@@ -57,8 +58,9 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     """
     import numpy as np
 
-    from LiverPlannerLib import cyst_fit, exchange
+    from LiverPlannerLib import cyst_fit
     from LiverPlannerLib.cysts import filter_cysts
+    from PreopReviewLib import exchange
 
     progress(0.1, "Measuring the lesions")
     labels = exchange.load_image(folder, parameters["labels"])
@@ -87,7 +89,7 @@ def simulate(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     Returns:
         ``image`` (a record of `exchange`).
     """
-    from LiverPlannerLib import exchange
+    from PreopReviewLib import exchange
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     progress(0.1, "Growing vessels")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from LiverPlannerLib import scene_input
 from PreopReviewLib.errors import InputError, UnsupportedImage
+from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib.region import MIN_SLICES, require_coronal, series_plane, slice_axis
 
 
@@ -15,7 +15,7 @@ def _empty(volume: Any) -> Any:
     """An image with the volume's geometry in world space and no voxels to speak of."""
     import SimpleITK as sitk
 
-    geometry = scene_input.world_geometry(volume)
+    geometry = inputs.world_geometry(volume)
     image = sitk.Image([2, 2, 2], sitk.sitkUInt8)
     image.SetSpacing(geometry["spacing"])
     image.SetDirection(geometry["direction"])
@@ -35,7 +35,7 @@ def require_series(volume: Any, any_plane: bool) -> None:
     Raises:
         UnsupportedImage: too few slices, a CT, or slices that are not coronal.
     """
-    if scene_input.dicom_modality(volume) == "CT":
+    if inputs.dicom_modality(volume) == "CT":
         raise UnsupportedImage(f"{volume.GetName()} is a CT", "Choose an MRI of the shoulder")
     _plane, _off, count = plane_of(volume)
     if count < MIN_SLICES:
@@ -60,7 +60,7 @@ def place_cube(volume: Any, roi: Any | None, center_lps: Any, edge_mm: float) ->
         display.SetPropertiesLabelVisibility(False)
         display.SetScaleHandleVisibility(True)
     turned = np.diag([-1.0, -1.0, 1.0])
-    axes = turned @ np.array(scene_input.world_geometry(volume)["direction"]).reshape(3, 3)
+    axes = turned @ np.array(inputs.world_geometry(volume)["direction"]).reshape(3, 3)
     if np.linalg.det(axes) < 0:
         axes[:, 0] *= -1
     matrix = vtk.vtkMatrix4x4()

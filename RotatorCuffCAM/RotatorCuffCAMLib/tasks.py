@@ -21,7 +21,7 @@ def find_head(parameters: dict[str, Any], folder: Path, progress: Progress, canc
         ``center_lps``, ``radius_mm``, ``confidence``, ``edge_mm`` of the cube, ``plane``, ``off_degrees``,
         ``warnings``.
     """
-    from LiverPlannerLib import exchange
+    from PreopReviewLib import exchange
     from RotatorCuffCAMLib import head, region
 
     progress(0.1, "Looking for the humeral head")
@@ -51,7 +51,7 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     Returns:
         ``summary`` (see `cuff.as_dict`), and records of ``activation`` (raw, on its own grid) and ``cube``.
     """
-    from LiverPlannerLib import exchange
+    from PreopReviewLib import exchange
     from RotatorCuffCAMLib.cuff import as_dict, examine
 
     progress(0.0, "Reading the image")
@@ -79,7 +79,7 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     Returns:
         ``files``: names.
     """
-    from LiverPlannerLib import exchange
+    from PreopReviewLib import exchange
     from PreopReviewLib.output import output_folder
     from RotatorCuffCAMLib.answer_files import write_answer
     from RotatorCuffCAMLib.cuff import examine

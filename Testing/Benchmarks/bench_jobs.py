@@ -31,8 +31,7 @@ def phantom_plan(folder: Path) -> dict:
     """Parameters of a plan whose files are in the folder."""
     import numpy as np
 
-    from LiverPlannerLib import exchange
-    from PreopReviewLib import images
+    from PreopReviewLib import exchange, images
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     phantom = make_liver_phantom(21, "ct", (80, 72, 64), 3.2)

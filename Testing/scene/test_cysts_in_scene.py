@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib import scene_cyst_plot, scene_cyst_segments, scene_cysts, scene_plan, tasks
-from LiverPlannerLib.exchange import parts_of
+from LiverPlannerLib.plan_parts import parts_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.progress import CancelToken, silent

@@ -10,12 +10,13 @@ import pytest
 import SimpleITK as sitk
 import vtk
 
-from LiverPlannerLib import scene_input, scene_plan
-from LiverPlannerLib.exchange import load_image, parts_of
+from LiverPlannerLib import scene_plan
+from LiverPlannerLib.plan_parts import parts_of
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
-from PreopReviewLib.scene import files, nodes
+from PreopReviewLib.exchange import load_image
+from PreopReviewLib.scene import files, inputs, nodes
 
 RECORD = {"modality": "MR", "volumes_ml": {"liver": 12.0}, "warnings": ["a; b: 5 %\nc"], "models": {"liver": "given"}}
 
@@ -50,7 +51,7 @@ def turned(scene: Any, volume: Any, degrees: float = 20.0) -> Any:
 
 def plan_of(volume: Any, labels: sitk.Image, previous: Any = None) -> scene_plan.PlanNodes:
     world = sitk.Image(labels)
-    geometry = scene_input.world_geometry(volume)
+    geometry = inputs.world_geometry(volume)
     world.SetSpacing(geometry["spacing"])
     world.SetDirection(geometry["direction"])
     world.SetOrigin(geometry["origin"])
@@ -108,9 +109,9 @@ def test_a_plan_under_a_rigid_transform_covers_the_transformed_volume(
 
 def test_world_geometry_is_where_the_volume_is_seen(scene: Any, volume: Any) -> None:
     turned(scene, volume)
-    image = scene_input.image_of(volume)
+    image = inputs.image_of(volume)
     point = np.array([3.0, 5.0, 7.0, 1.0])  # I, J, K
-    expected = (scene_input.ijk_to_world(volume) @ point)[:3]
+    expected = (inputs.ijk_to_world(volume) @ point)[:3]
     assert images.kji_to_ras(np.array([[7.0, 5.0, 3.0]]), image)[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -161,16 +162,16 @@ def test_a_volume_that_left_the_scene_is_said_and_nothing_is_added(scene: Any, v
 
 
 def test_unusable_volumes_are_refused_in_words(scene: Any, volume: Any, labels: sitk.Image) -> None:
-    assert scene_input.why_unusable(volume) == ""
-    assert "No volume is chosen" in scene_input.why_unusable(None)
+    assert inputs.why_unusable(volume) == ""
+    assert "No volume is chosen" in inputs.why_unusable(None)
     label_map = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn")
-    assert "label map" in scene_input.why_unusable(label_map)
+    assert "label map" in inputs.why_unusable(label_map)
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
-    assert "holds no image" in scene_input.why_unusable(empty)
+    assert "holds no image" in inputs.why_unusable(empty)
     thin = nodes.add_volume(scene, labels[:, :, :2], "Thin")
-    assert "only" in scene_input.why_unusable(thin)
+    assert "only" in inputs.why_unusable(thin)
     with pytest.raises(UnsupportedImage):
-        scene_input.require_volume(thin)
+        inputs.require_volume(thin)
 
 
 def test_a_color_volume_is_refused(scene: Any, volume: Any) -> None:
@@ -179,7 +180,7 @@ def test_a_color_volume_is_refused(scene: Any, volume: Any) -> None:
     data.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
     color = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
     color.SetAndObserveImageData(data)
-    assert "color" in scene_input.why_unusable(color)
+    assert "color" in inputs.why_unusable(color)
 
 
 def test_a_sequence_is_refused(scene: Any, volume: Any) -> None:
@@ -189,7 +190,7 @@ def test_a_sequence_is_refused(scene: Any, volume: Any) -> None:
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     browser.AddProxyNode(volume, sequence, False)
-    assert "4D sequence" in scene_input.why_unusable(volume)
+    assert "4D sequence" in inputs.why_unusable(volume)
 
 
 def test_a_non_linear_or_shearing_transform_is_refused_with_a_reason(scene: Any, volume: Any) -> None:
@@ -197,20 +198,20 @@ def test_a_non_linear_or_shearing_transform_is_refused_with_a_reason(scene: Any,
     spline = vtk.vtkThinPlateSplineTransform()
     bent.SetAndObserveTransformToParent(spline)
     volume.SetAndObserveTransformNodeID(bent.GetID())
-    assert "non-linear transform Bent" in scene_input.why_unusable(volume)
+    assert "non-linear transform Bent" in inputs.why_unusable(volume)
     shear = vtk.vtkMatrix4x4()
     shear.SetElement(0, 1, 0.2)
     linear = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Shear")
     linear.SetMatrixTransformToParent(shear)
     volume.SetAndObserveTransformNodeID(linear.GetID())
     with pytest.raises(GeometryError, match="shears"):
-        scene_input.require_volume(volume)
+        inputs.require_volume(volume)
 
 
 def test_modality_comes_from_dicom_before_the_intensities(scene: Any, volume: Any) -> None:
-    assert scene_input.guess_modality(volume) == "MR"
+    assert inputs.guess_modality(volume) == "MR"
     volume.SetAttribute("DICOM.Modality", "CT")
-    assert scene_input.guess_modality(volume) == "CT"
+    assert inputs.guess_modality(volume) == "CT"
 
 
 def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(
@@ -219,7 +220,7 @@ def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(
     turned(scene, volume)
     made = plan_of(volume, labels)
     liver = load_image(tmp_path, scene_plan.save_liver(made.segmentation, volume, tmp_path))
-    assert images.same_grid(liver, scene_input.image_of(volume))
+    assert images.same_grid(liver, inputs.image_of(volume))
     assert np.array_equal(images.array_of(liver) > 0, images.array_of(labels) > 0)
     made.segmentation.GetSegmentation().RemoveAllSegments()
     with pytest.raises(InputError, match="no liver"):

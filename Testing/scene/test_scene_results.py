@@ -9,7 +9,6 @@ import pytest
 
 from LiverPlannerLib import measure_tasks
 from LiverPlannerLib import scene as liver_scene
-from LiverPlannerLib.exchange import load_image, save_image
 from LiverPlannerLib.live_cut import LiveCut
 from LiverPlannerLib.resection import Plane, resect_by_planes
 from LiverPlannerLib.scene_branches import COLUMNS as BRANCH_COLUMNS
@@ -31,6 +30,7 @@ from LiverPlannerLib.vessel_trees import load_tree
 from LiverPlannerLib.volumetry import Patient, volumetry
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, OutputError
+from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, silent
 from PreopReviewLib.scene import files, nodes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LiverPlannerLib import exchange, tasks
-from PreopReviewLib import images
+from LiverPlannerLib import plan_parts, tasks
+from PreopReviewLib import exchange, images
 from PreopReviewLib.errors import Cancelled
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.progress import CancelToken
@@ -53,7 +53,7 @@ def test_the_parts_of_a_plan_hold_its_volumes(runner, folder, parameters, phanto
     assert job.state == "finished", job.error
     unit = images.voxel_ml(phantom.image)
     volumes = job.result["plan"]["volumes_ml"]
-    parts = [exchange.load_part(record, folder) for record in job.result["parts"]]
+    parts = [plan_parts.load_part(record, folder) for record in job.result["parts"]]
     found = {part.key: part.voxels.sum() * unit for part in parts}
     assert {k: v for k, v in found.items() if k in volumes} == pytest.approx(
         {k: v for k, v in volumes.items() if v > 0}, abs=2e-3

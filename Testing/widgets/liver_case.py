@@ -68,7 +68,7 @@ def add_liver(volume: Any, name: str = "Drawn") -> Any:
 def add_plan(volume: Any) -> Any:
     """The true structures as a plan of the volume, without a run."""
     from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.exchange import parts_of
+    from LiverPlannerLib.plan_parts import parts_of
 
     record = {
         "modality": "CT",

@@ -45,8 +45,8 @@ def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
         the module's widget, and its sections by class name.
     """
     from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.exchange import parts_of
     from LiverPlannerLib.plan_measures import measure_volumes
+    from LiverPlannerLib.plan_parts import parts_of
     from PreopReviewLib.scene import nodes
 
     widget = host.open_module("LiverPlanner")

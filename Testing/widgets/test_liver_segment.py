@@ -11,8 +11,8 @@ import slicer
 import vtk
 from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
 
-from LiverPlannerLib import scene_input
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.scene import inputs
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_the_chosen_volume_may_be_deleted(host: Any, opened: Any) -> None:
     assert "Load a CT or MRI, or choose it" in button.toolTip
     assert modality.known(volume) in ("", "CT")  # Slicer still names a volume as the chosen one while it leaves
     with pytest.raises(InputError, match="not in the scene any more"):
-        scene_input.require_volume(volume)
+        inputs.require_volume(volume)
 
 
 def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) -> None:

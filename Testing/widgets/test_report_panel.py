@@ -50,7 +50,7 @@ def planned(host, widget, report) -> Any:
     import slicer
 
     from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.exchange import parts_of
+    from LiverPlannerLib.plan_parts import parts_of
     from PreopReviewLib.scene.nodes import add_volume, put_in_study
 
     volume = add_volume(slicer.mrmlScene, gray(), "DOE JANE 3mm", (400, 40))

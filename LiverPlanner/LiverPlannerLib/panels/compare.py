@@ -9,7 +9,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.exchange import save_image
 from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
 from LiverPlannerLib.scene_comparison import (
@@ -26,6 +25,7 @@ from LiverPlannerLib.scene_tables import Row, place_beside, read_table, write_ta
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
+from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable

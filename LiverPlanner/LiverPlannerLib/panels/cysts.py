@@ -10,13 +10,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_cysts, scene_input
+from LiverPlannerLib import scene_cysts
 from LiverPlannerLib.panels import modality
 from LiverPlannerLib.panels.segment import fill
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene import inputs
 
 RULES = ("default", "lin2024")
 HEADERS = ("cyst", "id", "ml", "fit_mean", "fit_sd", "r2", "decision")
@@ -90,7 +91,7 @@ class CystsSection(Section):
         parameters = self.parameters
         if parameters.segmentation is None:
             return _("There is no segmentation yet: segment the liver first.")
-        if parameters.inputVolume is None or scene_input.why_unusable(parameters.inputVolume):
+        if parameters.inputVolume is None or inputs.why_unusable(parameters.inputVolume):
             return _("Choose the volume above first.")
         kind = parameters.modality if parameters.modality != "auto" else modality.known(parameters.inputVolume)
         if kind == "MR":

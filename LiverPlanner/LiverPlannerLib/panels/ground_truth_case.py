@@ -11,10 +11,10 @@ import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib import scene_ground_truth as in_scene
-from LiverPlannerLib.exchange import load_image
 from LiverPlannerLib.ground_truth_annotation import STATUSES
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.exchange import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.ground_truth import GroundTruthSection

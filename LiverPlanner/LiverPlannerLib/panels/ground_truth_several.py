@@ -8,12 +8,12 @@ import qt
 from slicer.i18n import tr as _
 
 from LiverPlannerLib import scene_ground_truth as in_scene
-from LiverPlannerLib.exchange import load_image
 from LiverPlannerLib.ground_truth import CONSENSUS, PROGRESS
 from LiverPlannerLib.panels.measure_page import jump_to
 from LiverPlannerLib.panels.tables import bullets, fill_table
 from LiverPlannerLib.scene_tables import Column
 from LiverPlannerLib.structures import structure
+from PreopReviewLib.exchange import load_image
 from PreopReviewLib.panels.run_button import RunButton
 
 if TYPE_CHECKING:

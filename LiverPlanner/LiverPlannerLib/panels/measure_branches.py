@@ -9,13 +9,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.exchange import save_image
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene_branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
 from LiverPlannerLib.scene_tables import place_beside, read_table
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels import VesselTree, relabel
+from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes

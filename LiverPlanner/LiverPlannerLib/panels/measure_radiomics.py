@@ -6,13 +6,14 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_input, scene_plan
-from LiverPlannerLib.exchange import save_image
+from LiverPlannerLib import scene_plan
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene_tables import Column
 from LiverPlannerLib.structures import structure
+from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.scene import inputs
 
 PACKAGE = "mirp>=2.4"
 CHOICES = ("lesions", "all")
@@ -72,7 +73,7 @@ class RadiomicsPage(Page):
         require_library()
 
         folder, revision, volume = self.context.new_folder(), self.live.revision, self._volume()
-        image = scene_input.image_of(volume)
+        image = inputs.image_of(volume)
         labels = self.live.measures.plan.labels(None)
         if not images.same_grid(image, labels):
             labels = images.resample_to(labels, image, "label")
@@ -81,7 +82,7 @@ class RadiomicsPage(Page):
             "image": save_image(image, folder, "image"),
             "labels": save_image(labels, folder, "labels"),
             "structures": self._keys(),
-            "modality": scene_input.guess_modality(volume) if modality == "auto" else modality,
+            "modality": inputs.guess_modality(volume) if modality == "auto" else modality,
         }
         self.start(
             "radiomics",

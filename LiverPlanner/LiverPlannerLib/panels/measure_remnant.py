@@ -8,7 +8,6 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.exchange import load_image, save_image
 from LiverPlannerLib.panels.cut_planes import CutPlanes
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
@@ -18,6 +17,7 @@ from LiverPlannerLib.scene_measures import VOLUME_COLUMNS
 from LiverPlannerLib.scene_planes import show_sides
 from LiverPlannerLib.scene_tables import place_beside
 from LiverPlannerLib.volumetry import Volumetry
+from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.panels.run_button import RunButton
 
 MODES = ("planes", "surface", "territory")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from LiverPlannerLib import scene_input
+from PreopReviewLib.scene import inputs
 
 _guesses: dict[tuple[str, int], str] = {}
 
@@ -15,7 +15,7 @@ def _key(volume: Any) -> tuple[str, int]:
 
 def known(volume: Any) -> str:
     """``CT`` or ``MR`` if it has been guessed already or DICOM says so, else empty. Reads no voxel."""
-    said = scene_input.dicom_modality(volume)
+    said = inputs.dicom_modality(volume)
     return said if said in ("CT", "MR") else _guesses.get(_key(volume), "")
 
 
@@ -27,7 +27,7 @@ def guess(volume: Any) -> str:
     """
     found = known(volume)
     if not found:
-        found = _guesses[_key(volume)] = scene_input.guess_modality(volume)
+        found = _guesses[_key(volume)] = inputs.guess_modality(volume)
     return found
 
 

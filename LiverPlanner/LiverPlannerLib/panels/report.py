@@ -10,12 +10,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_input, scene_report
+from LiverPlannerLib import scene_report
 from LiverPlannerLib.panels import modality
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene import inputs
 
 FOLDER = "PreopReview/ReportFolder"
 """Setting: where the last report was written."""
@@ -77,7 +78,7 @@ class ReportSection(Section):
             return _("Choose a volume in the section Segment first.")
         if self.parameters.segmentation is None:
             return _("There is no plan yet: press Apply in the section Segment first.")
-        return scene_input.why_unusable(self.parameters.inputVolume)
+        return inputs.why_unusable(self.parameters.inputVolume)
 
     # ---- writing ----
 

@@ -61,8 +61,8 @@ def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: flo
     import tempfile
     import time
 
-    from LiverPlannerLib.exchange import load_image
     from PreopReviewLib import jobs
+    from PreopReviewLib.exchange import load_image
     from PreopReviewLib.scene.nodes import add_volume
     from PreopReviewLib.scene.pictures import gray_window
 

@@ -11,12 +11,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import model_choices, scene_input, scene_plan, scene_views
+from LiverPlannerLib import model_choices, scene_plan, scene_views
 from LiverPlannerLib.panels import modality
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
+from PreopReviewLib.scene import inputs
 
 MODALITIES = ("auto", "CT", "MR")
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -74,7 +75,7 @@ class SegmentSection(Section):
         volume = self.parameters.inputVolume
         if volume is None:
             return _("Load a CT or MRI, or choose it above, first.")
-        return in_panel_words(scene_input.why_unusable(volume))
+        return in_panel_words(inputs.why_unusable(volume))
 
     def enter(self) -> None:
         """The module is opened: settings may have been changed, and models installed, meanwhile."""
@@ -90,7 +91,7 @@ class SegmentSection(Section):
         box = self.ui.modalityComboBox
         box.setCurrentIndex(MODALITIES.index(self.parameters.modality))
         words = _("Automatic")
-        if volume is not None and not scene_input.why_unusable(volume):
+        if volume is not None and not inputs.why_unusable(volume):
             guess = modality.known(volume)
             if guess:
                 words = _("Automatic: {modality}").format(modality={"CT": "CT", "MR": "MRI"}[guess])
@@ -100,7 +101,7 @@ class SegmentSection(Section):
 
     def _guess_later(self) -> None:
         volume = self.parameters.inputVolume if self.parameters is not None else None
-        if volume is not None and not scene_input.why_unusable(volume):
+        if volume is not None and not inputs.why_unusable(volume):
             modality.guess(volume)
             self.context.notify("modality")
 
@@ -146,7 +147,7 @@ class SegmentSection(Section):
         self._error = ""
         parameters = self.parameters
         volume = parameters.inputVolume
-        scene_input.require_volume(volume)
+        inputs.require_volume(volume)
         dependencies.ensure()
         options = {
             "modality": modality.chosen(parameters),
@@ -157,7 +158,7 @@ class SegmentSection(Section):
         }
         folder = self.context.new_folder()
         request = {
-            "image": scene_input.save_volume(volume, folder),
+            "image": inputs.save_volume(volume, folder),
             "source": volume.GetName(),
             "options": options,
         }
@@ -174,7 +175,7 @@ class SegmentSection(Section):
         )
 
     def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
-        from LiverPlannerLib.exchange import load_part
+        from LiverPlannerLib.plan_parts import load_part
 
         volume = slicer.mrmlScene.GetNodeByID(volume_id)
         if volume is None:

@@ -113,11 +113,12 @@ def add_drawn_plan(volume: Any, labels: np.ndarray) -> Any:
     """The labels as a plan of the volume."""
     import SimpleITK as sitk
 
-    from LiverPlannerLib import scene_input, scene_plan
-    from LiverPlannerLib.exchange import parts_of
+    from LiverPlannerLib import scene_plan
+    from LiverPlannerLib.plan_parts import parts_of
+    from PreopReviewLib.scene import inputs
 
     image = sitk.GetImageFromArray(labels)
-    geometry = scene_input.world_geometry(volume)
+    geometry = inputs.world_geometry(volume)
     image.SetSpacing(geometry["spacing"])
     image.SetDirection(geometry["direction"])
     image.SetOrigin(geometry["origin"])

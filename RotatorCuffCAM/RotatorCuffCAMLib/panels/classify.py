@@ -11,11 +11,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import exchange, scene_input
+from PreopReviewLib import exchange
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
+from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib import model_choices, scene_answer
 from RotatorCuffCAMLib.panels.input import options_of, why_not
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
@@ -118,12 +119,12 @@ def start(context: Context) -> None:
 
     parameters = context.parameters
     volume = parameters.inputVolume
-    scene_input.require_volume(volume)
+    inputs.require_volume(volume)
     options = options_of(parameters)
     dependencies.ensure()
     folder = context.new_folder()
     request = {
-        "image": scene_input.save_volume(volume, folder),
+        "image": inputs.save_volume(volume, folder),
         "source": volume.GetName(),
         "model": parameters.model,
         "options": options,
@@ -146,7 +147,7 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
     cube = exchange.load_image(folder, result["cube"])
     found = scene_answer.result_of(result["summary"], activation, cube)
     yield
-    made = yield from scene_answer.add_answer_steps(volume, scene_input.image_of(volume), found, result["summary"])
+    made = yield from scene_answer.add_answer_steps(volume, inputs.image_of(volume), found, result["summary"])
     parameters = context.parameters
     with slicer.util.NodeModify(parameters):
         parameters.activation = made.activation

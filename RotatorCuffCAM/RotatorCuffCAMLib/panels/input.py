@@ -8,11 +8,11 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_input
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
+from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib import scene_cube
 
 SIDES = ("auto", "R", "L")
@@ -80,7 +80,7 @@ class InputSection(Section):
         dependencies.ensure()
         folder = self.context.new_folder()
         request = {
-            "image": scene_input.save_volume(volume, folder),
+            "image": inputs.save_volume(volume, folder),
             "source": volume.GetName(),
             "any_plane": bool(self.parameters.anyPlane),
         }
@@ -120,7 +120,7 @@ def why_not(parameters: Any) -> str:
     if volume is None:
         return _("Load a coronal MRI of a shoulder, or choose it above, first.")
     try:
-        scene_input.require_volume(volume)
+        inputs.require_volume(volume)
         scene_cube.require_series(volume, bool(parameters.anyPlane))
     except PreopError as error:
         return (

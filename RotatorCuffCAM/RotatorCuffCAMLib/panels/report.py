@@ -10,10 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_input
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib import scene as cuff_scene
 from RotatorCuffCAMLib.panels.input import options_of, why_not
 
@@ -78,7 +78,7 @@ class ReportSection(Section):
         dependencies.ensure()
         work = self.context.new_folder()
         request = {
-            "image": scene_input.save_volume(parameters.inputVolume, work),
+            "image": inputs.save_volume(parameters.inputVolume, work),
             "source": parameters.inputVolume.GetName(),
             "model": parameters.model,
             "options": options_of(parameters),

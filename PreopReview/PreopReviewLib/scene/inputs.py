@@ -120,7 +120,7 @@ def save_volume(volume: Any, folder: Path, name: str = "image") -> dict[str, Any
         InputError: as `require_volume`.
         OSError: no room.
     """
-    from LiverPlannerLib.exchange import save_array
+    from PreopReviewLib.exchange import save_array
     from PreopReviewLib.scene.geometry import array_of_vtk
 
     require_volume(volume)
