@@ -7,12 +7,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 
-def test_the_fused_network_says_the_same_without_batch_norms() -> None:
+@pytest.mark.parametrize("detail", [0, 3])
+def test_the_fused_network_says_the_same_without_batch_norms(detail: int) -> None:
     from PreopReviewLib.inference.fusing import fused
     from PreopReviewLib.models.residual_unet import ResidualUNet3D
 
     torch.manual_seed(0)
-    network = ResidualUNet3D(2, 3, (4, 6, 8), 2)
+    network = ResidualUNet3D(2, 3, (4, 6, 8), 2, detail)
+    if detail:
+        network.detail.correct.weight.data.normal_()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.running_mean.normal_()

@@ -13,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, ModelError, TrainingError
+from PreopReviewLib.models import networks
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.training.augmentation import augment
 from PreopReviewLib.training.checkpoint import LAST, read_checkpoint
@@ -210,6 +211,22 @@ def test_fine_tuning_from_a_package_improves_on_the_cases(tmp_path, five_folder)
         return np.nanmean(list(values.values()))
 
     assert score(tuned) > score(package) + 0.03
+
+
+def test_a_network_given_a_last_stage_starts_from_the_answers_it_gave_without(tmp_path):
+    start_run(five(2), tmp_path / "base", RunSettings(workers=0))
+    package = pack_run(tmp_path / "base", tmp_path / "package", checkpoint="last")
+    arguments = five(2)["network.arguments"] | {"detail": 4}
+    recipe, weights = start_from(five(2).changed(network__arguments=arguments), package.folder)
+    assert recipe["network.arguments"] == arguments
+    with_stage = networks.build("ResidualUNet3D", arguments)
+    with_stage.load_state_dict(weights)
+    image = torch.randn(1, 2, 16, 16, 16)
+    with torch.inference_mode():
+        assert torch.allclose(with_stage(image), package.load_network()(image), atol=1e-5)
+    start_run(recipe, tmp_path / "next", RunSettings(workers=0, initial=weights))
+    trained = read_checkpoint(tmp_path / "next" / LAST)["average"]
+    assert trained["detail.correct.weight"].abs().max() > 0
 
 
 def test_a_data_set_without_liver_cannot_train_a_network_inside_the_liver(tmp_path, five_folder):
