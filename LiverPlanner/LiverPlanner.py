@@ -83,17 +83,17 @@ class LiverPlannerLogic(ScriptedLoadableModuleLogic):
 
         Args:
             volume: CT or MRI.
-            options: `LiverPlannerLib.plan.PlanOptions`.
+            options: `LiverPlannerLib.plan.pipeline.PlanOptions`.
             progress: called with fraction and words.
             liver: segmentation node whose liver is kept; None finds it with the model.
 
         Returns:
-            `LiverPlannerLib.scene_plan.PlanNodes`.
+            `LiverPlannerLib.scene.plan.PlanNodes`.
 
         Raises:
             PreopError: as checking, computing and showing raise it.
         """
-        from LiverPlannerLib import scene_plan
+        from LiverPlannerLib.scene import plan as scene_plan
 
         return scene_plan.plan_volume(volume, options, progress, liver)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LiverPlannerLib.plan import LiverPlan, PlanOptions
-from LiverPlannerLib.plan_files import plan_liver
+from LiverPlannerLib.plan.files import plan_liver
+from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions
 from PreopReviewLib import images
 from PreopReviewLib.progress import Progress, silent, within
 from PreopReviewLib.samples import sample_ct

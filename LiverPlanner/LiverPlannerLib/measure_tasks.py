@@ -18,7 +18,7 @@ from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.resection import Resection
+    from LiverPlannerLib.resection.cutting import Resection
 
 VESSELS = ("portal_vein", "hepatic_vein", "bile_duct")
 
@@ -35,7 +35,7 @@ def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, canc
     Raises:
         InputError: MIRP is not installed, or a constant image.
     """
-    from LiverPlannerLib.radiomics import extract, settings_for
+    from LiverPlannerLib.radiomics.features import extract, settings_for
 
     image, labels = load_image(folder, parameters["image"]), load_image(folder, parameters["labels"])
 
@@ -54,10 +54,10 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
         parameters: ``labels``: a record of `exchange`; ``overrides``: by structure key, branch id (text) to part.
 
     Returns:
-        ``trees``: file by structure key, for `vessel_trees.load_tree`; ``absent``: keys; ``notes``.
+        ``trees``: file by structure key, for `vessels.trees.load_tree`; ``absent``: keys; ``notes``.
     """
-    from LiverPlannerLib.vessel_trees import save_tree
-    from LiverPlannerLib.vessels import split_branches
+    from LiverPlannerLib.vessels.branches import split_branches
+    from LiverPlannerLib.vessels.trees import save_tree
 
     labels = load_image(folder, parameters["labels"])
     liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
@@ -88,7 +88,7 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
 
     Args:
         parameters: ``labels``: a record of `exchange`; ``kind``: ``surface`` (``points`` and ``triangles``, files),
-            ``curve`` (``points``, a file of RAS mm; ``flipped``) or ``territory`` (``tree``, a file of `vessel_trees`;
+            ``curve`` (``points``, a file of RAS mm; ``flipped``) or ``territory`` (``tree``, a file of `vessels.trees`;
             ``branches``, ids).
 
     Returns:
@@ -108,9 +108,9 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
 
 
 def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> Resection:
-    from LiverPlannerLib.curved_cut import resect_by_curve
-    from LiverPlannerLib.resection import resect_by_branches, resect_by_surface
-    from LiverPlannerLib.vessel_trees import load_tree
+    from LiverPlannerLib.resection.curved_cut import resect_by_curve
+    from LiverPlannerLib.resection.cutting import resect_by_branches, resect_by_surface
+    from LiverPlannerLib.vessels.trees import load_tree
 
     kind = parameters["kind"]
     if kind == "territory":
@@ -134,8 +134,8 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     Raises:
         NothingFound: no such lesion.
     """
-    from LiverPlannerLib.margins import measure_margins
-    from LiverPlannerLib.resection import resect_by_remnant
+    from LiverPlannerLib.resection.cutting import resect_by_remnant
+    from LiverPlannerLib.resection.margins import measure_margins
 
     labels = load_image(folder, parameters["labels"])
     progress(0.1, "Measuring margins")
@@ -167,7 +167,7 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
         GeometryError: the two do not overlap in space.
         InputError: both empty.
     """
-    from LiverPlannerLib.comparison import compare as compare_labels
+    from LiverPlannerLib.comparison.pair import compare as compare_labels
 
     prediction, reference = (load_image(folder, parameters[name]) for name in ("prediction", "reference"))
     progress(0.05, "Comparing structures")
@@ -197,7 +197,7 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
 
 def _difference(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image | None:
     """The voxels that one of the two has and the other has not, cropped to them; None if there are none."""
-    from LiverPlannerLib.comparison import TRUE_POSITIVE, difference_image
+    from LiverPlannerLib.comparison.pair import TRUE_POSITIVE, difference_image
 
     image = difference_image(prediction, reference, key)
     values = images.array_of(image)

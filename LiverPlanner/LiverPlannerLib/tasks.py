@@ -17,12 +17,12 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
             `plan.PlanOptions`), and, to keep a liver that was drawn, ``liver`` (a record).
 
     Returns:
-        ``parts`` (records of `plan_parts.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
+        ``parts`` (records of `plan.parts.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
         warnings, notes, models, seconds, device).
     """
-    from LiverPlannerLib import plan_parts
-    from LiverPlannerLib.plan import PlanOptions, make_plan
-    from LiverPlannerLib.plan_files import as_dict
+    from LiverPlannerLib.plan import parts as plan_parts
+    from LiverPlannerLib.plan.files import as_dict
+    from LiverPlannerLib.plan.pipeline import PlanOptions, make_plan
     from PreopReviewLib import exchange
 
     progress(0.0, "Reading the image")
@@ -58,8 +58,8 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     """
     import numpy as np
 
-    from LiverPlannerLib import cyst_fit
-    from LiverPlannerLib.cysts import filter_cysts
+    from LiverPlannerLib.cysts import fit as cyst_fit
+    from LiverPlannerLib.cysts.filter import filter_cysts
     from PreopReviewLib import exchange
 
     progress(0.1, "Measuring the lesions")

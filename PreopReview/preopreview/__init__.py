@@ -16,11 +16,11 @@ _WHERE = {
     "read_image": "PreopReviewLib.images",
     "read_labels": "PreopReviewLib.images",
     "write_image": "PreopReviewLib.images",
-    "plan_liver": "LiverPlannerLib.plan_files",
-    "PlanOptions": "LiverPlannerLib.plan",
-    "make_plan": "LiverPlannerLib.plan",
-    "filter_cysts": "LiverPlannerLib.cysts",
-    "compare": "LiverPlannerLib.comparison",
+    "plan_liver": "LiverPlannerLib.plan.files",
+    "PlanOptions": "LiverPlannerLib.plan.pipeline",
+    "make_plan": "LiverPlannerLib.plan.pipeline",
+    "filter_cysts": "LiverPlannerLib.cysts.filter",
+    "compare": "LiverPlannerLib.comparison.pair",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]

@@ -70,7 +70,7 @@ def plan(path: Path, out: Path, *options: str) -> dict:
 def main() -> None:
     """Prints and writes the figures."""
     bare = seconds([sys.executable, "-c", "pass"])
-    libraries = "import preopreview, LiverPlannerLib.plan_files, PreopReviewLib.images"
+    libraries = "import preopreview, LiverPlannerLib.plan.files, PreopReviewLib.images"
     result = {
         "bare_python_seconds": round(bare, 3),
         "import_seconds": round(seconds([sys.executable, "-c", libraries]) - bare, 3),

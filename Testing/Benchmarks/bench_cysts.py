@@ -23,9 +23,9 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "PreopReview"), str(ROOT / "LiverPlanner")]
 
-from LiverPlannerLib.cyst_fit import HOUNSFIELD, histograms, smooth  # noqa: E402
-from LiverPlannerLib.cyst_regions import find_regions  # noqa: E402
-from LiverPlannerLib.cysts import CystResult, filter_cysts  # noqa: E402
+from LiverPlannerLib.cysts.filter import CystResult, filter_cysts  # noqa: E402
+from LiverPlannerLib.cysts.fit import HOUNSFIELD, histograms, smooth  # noqa: E402
+from LiverPlannerLib.cysts.regions import find_regions  # noqa: E402
 from PreopReviewLib import images  # noqa: E402
 
 CYST, TUMOUR = 8, 9

@@ -57,8 +57,8 @@ class Case:
     """A plan, its untouched model output, and a brush."""
 
     def __init__(self, scene: Any, labels: sitk.Image) -> None:
-        from LiverPlannerLib import scene as liver_scene
-        from LiverPlannerLib.scene_measures import LiveMeasures
+        from LiverPlannerLib.scene import results as liver_scene
+        from LiverPlannerLib.scene.measures import LiveMeasures
         from PreopReviewLib.scene import nodes
 
         self.labels = labels

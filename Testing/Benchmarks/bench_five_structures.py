@@ -71,7 +71,7 @@ def window_pass(network, case: NetworkCase, edge: int, batch: int) -> np.ndarray
 
 def box_pass(package, case: NetworkCase) -> np.ndarray:
     """The same by one pass over the liver's box; loads the network too."""
-    from LiverPlannerLib.five_structures import class_probabilities
+    from LiverPlannerLib.segmentation.five_structures import class_probabilities
 
     labels = np.zeros(case.labels.shape, np.uint8)
     part = case.box.slices
@@ -118,7 +118,7 @@ class NetworkCase:
 
 
 def network_case(seed: int, size: tuple[int, int, int]) -> NetworkCase:
-    from LiverPlannerLib.five_structures import MARGIN_MM
+    from LiverPlannerLib.segmentation.five_structures import MARGIN_MM
     from PreopReviewLib import images
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
@@ -155,7 +155,7 @@ def structure_dice(package, found: np.ndarray, case: NetworkCase) -> dict[str, f
 def main() -> None:
     import torch
 
-    from LiverPlannerLib.five_structures import segment_structures, shipped_package
+    from LiverPlannerLib.segmentation.five_structures import segment_structures, shipped_package
 
     torch.set_num_threads(2)
     package = shipped_package()

@@ -101,7 +101,7 @@ def plain(image: sitk.Image) -> tuple[np.ndarray, float]:
     import torch
     from scipy import ndimage
 
-    from LiverPlannerLib.liver import liver_component
+    from LiverPlannerLib.segmentation.liver import liver_component
     from PreopReviewLib import models
 
     network = models.find_package("kuleuven-liver").load_network()
@@ -133,7 +133,7 @@ def plain(image: sitk.Image) -> tuple[np.ndarray, float]:
 
 def ours(image: sitk.Image) -> tuple[np.ndarray, float]:
     """Mask and seconds of `liver_probability`, measured inside `segment_liver`."""
-    from LiverPlannerLib import liver
+    from LiverPlannerLib.segmentation import liver
 
     spent = []
     predict = liver._predict

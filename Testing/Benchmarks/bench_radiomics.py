@@ -38,8 +38,8 @@ def _mirp(folder: Path, width: float) -> Features:
     import SimpleITK as sitk
 
     sys.path[:0] = [str(REPOSITORY / "PreopReview"), str(REPOSITORY / "LiverPlanner")]
-    from LiverPlannerLib import radiomics
-    from LiverPlannerLib.radiomics_names import PYRADIOMICS
+    from LiverPlannerLib.radiomics import features as radiomics
+    from LiverPlannerLib.radiomics.names import PYRADIOMICS
 
     settings = radiomics.RadiomicsSettings("bench", normalize=False, bin_width=width)
     image, mask = (sitk.ReadImage(str(folder / f"{n}.nii")) for n in ("image", "mask"))
@@ -84,7 +84,7 @@ def _pysera(folder: Path, width: float) -> Features:
     import pysera
 
     sys.path[:0] = [str(REPOSITORY / "PreopReview"), str(REPOSITORY / "LiverPlanner")]
-    from LiverPlannerLib.radiomics_names import PYRADIOMICS
+    from LiverPlannerLib.radiomics.names import PYRADIOMICS
 
     data = np.load(folder / "arrays.npz")
     levels = np.floor(data["image"] / width) - math.floor(data["image"][data["mask"] > 0].min() / width) + 1
@@ -122,7 +122,7 @@ def _prepare(folder: Path, data: Path) -> list[dict[str, Any]]:
     """Three regions on 2 mm grids: a whole liver on CT, a lesion-sized ball in it, a liver on a slab of MR."""
     import SimpleITK as sitk
 
-    from LiverPlannerLib import radiomics
+    from LiverPlannerLib.radiomics import features as radiomics
     from PreopReviewLib import images
 
     cases = []

@@ -21,7 +21,7 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "PreopReview"), str(ROOT / "LiverPlanner")]
 
-from LiverPlannerLib.vessels import VesselTree, split_branches  # noqa: E402
+from LiverPlannerLib.vessels.branches import VesselTree, split_branches  # noqa: E402
 from PreopReviewLib import images  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "vessels.json"

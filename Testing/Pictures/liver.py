@@ -36,7 +36,7 @@ def add_case(phantom: Any) -> tuple[Any, Any]:
     """The simulated CT, and what was planted in it as "Truth"."""
     import slicer
 
-    from LiverPlannerLib.scene import segment_specs
+    from LiverPlannerLib.scene.results import segment_specs
     from PreopReviewLib.scene import nodes
     from PreopReviewLib.scene.pictures import gray_window
 
@@ -129,8 +129,8 @@ def report(hands: Hands, folder: Path) -> None:
 
 def ground_truth(hands: Hands, folder: Path, phantom: Any) -> None:
     """A list of two cases, one of them open."""
-    from LiverPlannerLib.ground_truth import create_list
-    from LiverPlannerLib.ground_truth_cases import find_cases
+    from LiverPlannerLib.ground_truth.cases import find_cases
+    from LiverPlannerLib.ground_truth.work_list import create_list
     from PreopReviewLib import images
 
     cases = folder / "cases"

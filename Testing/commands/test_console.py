@@ -87,7 +87,7 @@ HEAVY = ("torch", "monai", "matplotlib", "skimage", "networkx", "scipy", "slicer
 
 @pytest.mark.parametrize(
     "statement",
-    ["import preopreview.cli", "import preopreview", "import LiverPlannerLib.plan_files, PreopReviewLib.images"],
+    ["import preopreview.cli", "import preopreview", "import LiverPlannerLib.plan.files, PreopReviewLib.images"],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     code = f"{statement}; import sys; print([m for m in {HEAVY!r} if m in sys.modules])"

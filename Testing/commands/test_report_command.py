@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.plan import LiverPlan
-from LiverPlannerLib.plan_files import summary
-from LiverPlannerLib.report_sources import read_case
+from LiverPlannerLib.plan.files import summary
+from LiverPlannerLib.plan.pipeline import LiverPlan
+from LiverPlannerLib.report.sources import read_case
 from PreopReviewLib import images
 
 SHAPE = (26, 30, 34)
@@ -109,7 +109,7 @@ def test_a_summary_is_understood_as_it_is_written(tmp_path):
 
 
 def test_dicom_names_nobody_unless_asked(tmp_path):
-    from LiverPlannerLib.report_sources import identity_of
+    from LiverPlannerLib.report.sources import identity_of
 
     writer = sitk.ImageFileWriter()
     volume = sitk.Cast(gray(), sitk.sitkInt16)

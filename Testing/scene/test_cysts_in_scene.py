@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import scene_cyst_plot, scene_cyst_segments, scene_cysts, scene_plan, tasks
-from LiverPlannerLib.plan_parts import parts_of
+from LiverPlannerLib import tasks
+from LiverPlannerLib.plan.parts import parts_of
+from LiverPlannerLib.scene import cyst_plot as scene_cyst_plot
+from LiverPlannerLib.scene import cyst_segments as scene_cyst_segments
+from LiverPlannerLib.scene import cysts as scene_cysts
+from LiverPlannerLib.scene import plan as scene_plan
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.progress import CancelToken, silent

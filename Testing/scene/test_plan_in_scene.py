@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 import vtk
 
-from LiverPlannerLib import scene_plan
-from LiverPlannerLib.plan_parts import parts_of
+from LiverPlannerLib.plan.parts import parts_of
+from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage

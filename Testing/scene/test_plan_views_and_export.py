@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import slicer
 
-from LiverPlannerLib import scene_export, scene_views
-from LiverPlannerLib.scene import segment_specs
-from LiverPlannerLib.surface_files import read_surface
+from LiverPlannerLib.resection.surface_files import read_surface
+from LiverPlannerLib.scene import export as scene_export
+from LiverPlannerLib.scene import views as scene_views
+from LiverPlannerLib.scene.results import segment_specs
 from PreopReviewLib.errors import NothingFound, OutputError
 from PreopReviewLib.scene import nodes
 

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from LiverPlannerLib.scene import build_scene, center_of_interest, save_results
+from LiverPlannerLib.scene.results import build_scene, center_of_interest, save_results
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import OutputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LiverPlannerLib.scene import save_results
+from LiverPlannerLib.scene.results import save_results
 from PreopReviewLib import images
 from PreopReviewLib.scene import files, host, nodes
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from LiverPlannerLib import measure_tasks
-from LiverPlannerLib import scene as liver_scene
-from LiverPlannerLib.live_cut import LiveCut
-from LiverPlannerLib.resection import Plane, resect_by_planes
-from LiverPlannerLib.scene_branches import COLUMNS as BRANCH_COLUMNS
-from LiverPlannerLib.scene_branches import branch_rows, show_branches
-from LiverPlannerLib.scene_comparison import (
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.live_cut import LiveCut
+from LiverPlannerLib.resection.volumetry import Patient, volumetry
+from LiverPlannerLib.scene import results as liver_scene
+from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
+from LiverPlannerLib.scene.branches import branch_rows, show_branches
+from LiverPlannerLib.scene.comparison import (
     COLUMNS,
     Pair,
     choose_differences,
@@ -21,13 +22,12 @@ from LiverPlannerLib.scene_comparison import (
     effort_words,
     show_differences,
 )
-from LiverPlannerLib.scene_measures import VOLUME_COLUMNS, volume_rows
-from LiverPlannerLib.scene_planes import add_plane, cut_by_drawn, cut_by_planes, flip, plane_of, show_sides
-from LiverPlannerLib.scene_segments import SegmentVoxels
-from LiverPlannerLib.scene_tables import Column, csv_text, place_beside, read_table, write_csv, write_table
+from LiverPlannerLib.scene.measures import VOLUME_COLUMNS, volume_rows
+from LiverPlannerLib.scene.planes import add_plane, cut_by_drawn, cut_by_planes, flip, plane_of, show_sides
+from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.scene.tables import Column, csv_text, place_beside, read_table, write_csv, write_table
 from LiverPlannerLib.structures import mask_of
-from LiverPlannerLib.vessel_trees import load_tree
-from LiverPlannerLib.volumetry import Patient, volumetry
+from LiverPlannerLib.vessels.trees import load_tree
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, OutputError
 from PreopReviewLib.exchange import load_image, save_image
@@ -210,7 +210,7 @@ def test_a_tree_does_not_fit_another_mask(voxels, labels, tmp_path):
 
 
 def test_margins_of_the_worker_are_those_of_the_library(scene, labels, tmp_path):
-    from LiverPlannerLib.margins import measure_margins
+    from LiverPlannerLib.resection.margins import measure_margins
 
     cut = resect_by_planes(labels, [Plane(tuple(center_of(labels)), (1.0, 0.0, 0.0))])
     records = {"labels": save_image(labels, tmp_path, "labels"), "remnant": save_image(cut.remnant, tmp_path, "r")}

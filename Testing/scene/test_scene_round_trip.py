@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene import build_scene, segment_specs
+from LiverPlannerLib.scene.results import build_scene, segment_specs
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, OutputError, UnreadableImage

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import scene as liver_scene
-from LiverPlannerLib.scene_measures import LiveMeasures
-from LiverPlannerLib.scene_segments import SegmentVoxels, structure_of_segment
+from LiverPlannerLib.scene import results as liver_scene
+from LiverPlannerLib.scene.measures import LiveMeasures
+from LiverPlannerLib.scene.segments import SegmentVoxels, structure_of_segment
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.voxel_boxes import paint as paint_box
 from PreopReviewLib import images

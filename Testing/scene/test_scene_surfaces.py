@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene import build_scene
+from LiverPlannerLib.scene.results import build_scene
 from LiverPlannerLib.structures import mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import OutputError

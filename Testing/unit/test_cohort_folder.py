@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.cohort import case_columns, find_pairs, read_folder
+from LiverPlannerLib.comparison.cohort import case_columns, find_pairs, read_folder
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.paper_tables import evaluate
 

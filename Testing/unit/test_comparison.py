@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison import compare, difference_image, to_grid_of
-from LiverPlannerLib.vessels import relabel, split_branches
+from LiverPlannerLib.comparison.pair import compare, difference_image, to_grid_of
+from LiverPlannerLib.vessels.branches import relabel, split_branches
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 

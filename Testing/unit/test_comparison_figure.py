@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison import compare
-from LiverPlannerLib.comparison_figure import comparison_figure
+from LiverPlannerLib.comparison.figure import comparison_figure
+from LiverPlannerLib.comparison.pair import compare
 from PreopReviewLib.errors import InputError
 
 pytest.importorskip("matplotlib")

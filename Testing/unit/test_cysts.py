@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.cysts import clinical_contour, filter_cysts
+from LiverPlannerLib.cysts.filter import clinical_contour, filter_cysts
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ImplausibleImage, InputError
 

@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage as ndi
 from scipy.optimize import curve_fit
 
-from LiverPlannerLib import cyst_fit
-from LiverPlannerLib.cyst_fit import HOUNSFIELD, RELATIVE
-from LiverPlannerLib.cyst_regions import MIN_CORE, core_voxels, find_regions, occupied_box
+from LiverPlannerLib.cysts import fit as cyst_fit
+from LiverPlannerLib.cysts.fit import HOUNSFIELD, RELATIVE
+from LiverPlannerLib.cysts.regions import MIN_CORE, core_voxels, find_regions, occupied_box
 
 MASKS = hnp.arrays(
     np.uint8,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import cyst_report
-from LiverPlannerLib.cysts import CystResult, filter_cysts
+from LiverPlannerLib.cysts import report as cyst_report
+from LiverPlannerLib.cysts.filter import CystResult, filter_cysts
 from PreopReviewLib.errors import InputError
 
 

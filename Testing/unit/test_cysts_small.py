@@ -7,10 +7,11 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from LiverPlannerLib import cyst_regions, cyst_rules
-from LiverPlannerLib.cyst_fit import HOUNSFIELD, RELATIVE
-from LiverPlannerLib.cyst_rules import CystRegion, LiverLevel, Settings
-from LiverPlannerLib.cysts import filter_cysts
+from LiverPlannerLib.cysts import regions as cyst_regions
+from LiverPlannerLib.cysts import rules as cyst_rules
+from LiverPlannerLib.cysts.filter import filter_cysts
+from LiverPlannerLib.cysts.fit import HOUNSFIELD, RELATIVE
+from LiverPlannerLib.cysts.rules import CystRegion, LiverLevel, Settings
 from PreopReviewLib import images
 
 SETTINGS = Settings("robust", 45.0, HOUNSFIELD, LiverLevel(105.0, 10.0, 5000))

@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib.label_files import match_code, read_structures
-from LiverPlannerLib.plan import LiverPlan
-from LiverPlannerLib.plan_files import _write_dicom
+from LiverPlannerLib.plan.files import _write_dicom
+from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, OutputError, UnreadableImage

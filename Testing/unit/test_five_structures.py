@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.five_evaluation import evaluate_five_structures, painted_anatomy, summary
-from LiverPlannerLib.five_structures import segment_structures, shipped_package, tidy_probabilities
+from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, painted_anatomy, summary
+from LiverPlannerLib.segmentation.five_structures import (
+    left_out_lesions,
+    segment_structures,
+    shipped_package,
+    tidy_probabilities,
+)
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import Cancelled, GeometryError, ModelError, NothingFound
@@ -162,3 +167,37 @@ def test_the_shipped_model_finds_most_of_the_tumour_and_vessels_of_a_held_out_ph
     assert package.size_bytes < 16e6
     figures = evaluate_five_structures(package, 2, ["ct"])["2 held-out phantoms, ct"]
     assert figures["portal or hepatic vein"]["mean"] > 0.3
+
+
+def ball_beside_a_liver(depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares with a tumour of 20 mm radius whose center lies `depth` mm inside the liver's flat surface."""
+    k, j, i = np.meshgrid(*[np.arange(40) * 2.0] * 3, indexing="ij")
+    liver = i < 40
+    ball = (k - 40) ** 2 + (j - 40) ** 2 + (i - 40 + depth) ** 2 < 20**2
+    shares = np.zeros((len(CLASSES), *ball.shape), np.float32)
+    shares[0], shares[CLASSES.index("tumour")] = ~ball, ball
+    return shares, liver, ball
+
+
+def test_a_tumour_that_the_mask_leaves_out_of_the_liver_belongs_to_it():
+    shares, liver, ball = ball_beside_a_liver(12)
+    assert (left_out_lesions(shares, list(CLASSES), liver & ~ball, 2.0) == ball).all()
+
+
+def test_what_lies_beside_the_liver_or_bulges_from_it_does_not_widen_it():
+    for depth in (-18, 12):
+        shares, liver, ball = ball_beside_a_liver(depth)
+        assert (ball & ~liver).any()
+        assert not left_out_lesions(shares, list(CLASSES), liver, 2.0).any()
+
+
+def test_a_liver_without_its_tumour_still_gets_the_tumour(phantom):
+    """On the phantom whose mask lacks a tumour of 46 ml, with the shipped network."""
+    case = make_liver_phantom(770_000, "ct")
+    labels = images.array_of(case.labels)
+    tumour = labels == structure("tumour").label
+    mask = images.image_like((case.anatomy.liver & ~tumour).astype(np.uint8), case.image)
+    found = segment_structures(case.image, mask)
+    assert any("leaves out were added" in note for note in found.notes)
+    ours = images.array_of(found.labels) == structure("tumour").label
+    assert 2 * np.count_nonzero(ours & tumour) / (ours.sum() + tumour.sum()) > 0.6

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.ground_truth import Case, create_list, open_list, require_annotator
-from LiverPlannerLib.ground_truth_annotation import Annotation, read_progress
-from LiverPlannerLib.ground_truth_cases import find_cases, read_case_file
-from LiverPlannerLib.ground_truth_consensus import (
+from LiverPlannerLib.ground_truth.annotation import Annotation, read_progress
+from LiverPlannerLib.ground_truth.cases import find_cases, read_case_file
+from LiverPlannerLib.ground_truth.consensus import (
     compare_annotators,
     consensus_of_list,
     disagreement,
     make_consensus,
     undecided_path,
 )
-from LiverPlannerLib.ground_truth_export import export_list, training_labels
-from LiverPlannerLib.ground_truth_lock import InUse
+from LiverPlannerLib.ground_truth.export import export_list, training_labels
+from LiverPlannerLib.ground_truth.lock import InUse
+from LiverPlannerLib.ground_truth.work_list import Case, create_list, open_list, require_annotator
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import (
@@ -346,8 +346,8 @@ def test_a_full_disk_keeps_what_was_saved(work, monkeypatch):
 
 CRASHER = """
 import sys
-from LiverPlannerLib.ground_truth import open_list
-from LiverPlannerLib.ground_truth_annotation import Annotation
+from LiverPlannerLib.ground_truth.work_list import open_list
+from LiverPlannerLib.ground_truth.annotation import Annotation
 work = open_list(sys.argv[1])
 with Annotation(work, "ab") as mine:
     n = int(mine.state("a").comment or 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import lesions
+from LiverPlannerLib.segmentation import lesions
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 

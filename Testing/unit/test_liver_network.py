@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import liver, liver_field
+from LiverPlannerLib.segmentation import liver, liver_field
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import Cancelled, InputError, ModelError, ModelUnavailable, NothingFound
 from PreopReviewLib.progress import CancelToken

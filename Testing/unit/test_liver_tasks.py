@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LiverPlannerLib import plan_parts, tasks
+from LiverPlannerLib import tasks
+from LiverPlannerLib.plan import parts as plan_parts
 from PreopReviewLib import exchange, images
 from PreopReviewLib.errors import Cancelled
 from PreopReviewLib.phantoms.liver import make_liver_phantom

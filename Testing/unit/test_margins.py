@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.margins import NEIGHBORS, cut_surface, measure_margins
-from LiverPlannerLib.resection import Plane, resect_by_planes
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.margins import NEIGHBORS, cut_surface, measure_margins
 from PreopReviewLib.errors import GeometryError, NothingFound
 
 HALF_DIAGONAL = np.sqrt(3) / 2

@@ -120,7 +120,7 @@ def test_a_broken_package_is_listed_as_broken(source: Path, folder: Path) -> Non
 
 def test_looking_at_models_does_not_import_torch() -> None:
     code = (
-        "import sys, PreopReviewLib.models as m, PreopReviewLib.inference, LiverPlannerLib.liver, "
-        "LiverPlannerLib.lesions; m.list_models(); sys.exit('torch' in sys.modules)"
+        "import sys, PreopReviewLib.models as m, PreopReviewLib.inference, LiverPlannerLib.segmentation.liver, "
+        "LiverPlannerLib.segmentation.lesions; m.list_models(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import plan, plan_measures
+from LiverPlannerLib.plan import measures as plan_measures
+from LiverPlannerLib.plan import pipeline as plan
 from PreopReviewLib import errors, images
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib import radiomics
-from LiverPlannerLib.radiomics import CT, MR, RadiomicsSettings, extract, settings_for
-from LiverPlannerLib.radiomics_agreement import feature_agreement
-from LiverPlannerLib.radiomics_names import PYRADIOMICS, family_of, plain_name
+from LiverPlannerLib.radiomics import features as radiomics
+from LiverPlannerLib.radiomics.agreement import feature_agreement
+from LiverPlannerLib.radiomics.features import CT, MR, RadiomicsSettings, extract, settings_for
+from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of, plain_name
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.evaluation.agreement import icc
 

@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LiverPlannerLib.closed_surface import inside_surface, triangles_of
-from LiverPlannerLib.resection import (
+from LiverPlannerLib.resection.closed_surface import inside_surface, triangles_of
+from LiverPlannerLib.resection.cutting import (
     Plane,
     resect_by_planes,
     resect_by_remnant,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LiverPlannerLib.surface_files import read_surface
+from LiverPlannerLib.resection.surface_files import read_surface
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 
 vtk = pytest.importorskip("vtk")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from LiverPlannerLib.vessel_cleanup import drop_islands, find_branches, half_contrast, hysteresis, separate_trees
+from LiverPlannerLib.vessels.cleanup import drop_islands, find_branches, half_contrast, hysteresis, separate_trees
 
 ONE = (1.0, 1.0, 1.0)
 

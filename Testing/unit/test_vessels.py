@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.vessel_report import COLUMNS, rows, tree_figure
-from LiverPlannerLib.vessels import relabel, split_branches, transfer
+from LiverPlannerLib.vessels.branches import relabel, split_branches, transfer
+from LiverPlannerLib.vessels.report import COLUMNS, rows, tree_figure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.volumetry import (
+from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE, hypertrophy
+from LiverPlannerLib.resection.volumetry import (
     Patient,
     body_surface_area,
     estimated_volumes,
     measure_volumes,
     volumetry,
 )
-from LiverPlannerLib.volumetry_literature import DISCLAIMER, LITERATURE, hypertrophy
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 
 

@@ -55,7 +55,7 @@ def add_liver(volume: Any, name: str = "Drawn") -> Any:
     """A segmentation with the liver drawn, for what is found inside it: no model of the liver is needed."""
     import slicer
 
-    from LiverPlannerLib.scene import segment_specs
+    from LiverPlannerLib.scene.results import segment_specs
     from PreopReviewLib.scene import nodes
 
     liver = (images.array_of(small_case().labels) > 0).astype(np.uint8)
@@ -67,8 +67,8 @@ def add_liver(volume: Any, name: str = "Drawn") -> Any:
 
 def add_plan(volume: Any) -> Any:
     """The true structures as a plan of the volume, without a run."""
-    from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.plan_parts import parts_of
+    from LiverPlannerLib.plan.parts import parts_of
+    from LiverPlannerLib.scene import plan as scene_plan
 
     record = {
         "modality": "CT",

@@ -44,9 +44,9 @@ def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
     Returns:
         the module's widget, and its sections by class name.
     """
-    from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.plan_measures import measure_volumes
-    from LiverPlannerLib.plan_parts import parts_of
+    from LiverPlannerLib.plan.measures import measure_volumes
+    from LiverPlannerLib.plan.parts import parts_of
+    from LiverPlannerLib.scene import plan as scene_plan
     from PreopReviewLib.scene import nodes
 
     widget = host.open_module("LiverPlanner")
@@ -69,7 +69,7 @@ def paint(node: Any, key: str, kji: tuple[slice, slice, slice], value: int = 1) 
     import slicer
     import vtk
 
-    from LiverPlannerLib.scene_segments import SegmentVoxels
+    from LiverPlannerLib.scene.segments import SegmentVoxels
     from LiverPlannerLib.voxel_boxes import paint as paint_box
     from PreopReviewLib.scene.geometry import fill
 

@@ -67,8 +67,8 @@ def as_annotator(host: Any, truth: Any, name: str = "ab") -> None:
 @pytest.fixture
 def listed(host, widget, truth, folder, tmp_path) -> Any:
     """A list of two cases, open as ab."""
-    from LiverPlannerLib.ground_truth import create_list
-    from LiverPlannerLib.ground_truth_cases import find_cases
+    from LiverPlannerLib.ground_truth.cases import find_cases
+    from LiverPlannerLib.ground_truth.work_list import create_list
 
     create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumour"))
     as_annotator(host, truth)
@@ -150,7 +150,7 @@ def test_the_next_case_saves_the_last_and_takes_its_place(host, widget, listed, 
     listed.ui.casesTable.setCurrentCell(0, 0)
     host.click(listed.ui.openCaseButton)
     done(host, widget)
-    from LiverPlannerLib.scene_ground_truth import labels_on
+    from LiverPlannerLib.scene.ground_truth import labels_on
 
     again = labels_on(listed.open_case.nodes.segmentation, listed.open_case.nodes.volume)
     assert (images.array_of(again) == images.array_of(drawn())).all(), "what was saved is there again"
@@ -206,7 +206,7 @@ def test_leaving_the_module_saves_and_coming_back_goes_on(host, widget, listed, 
 
 
 def finish(listed: Any, annotator: str, shift: int) -> None:
-    from LiverPlannerLib.ground_truth_annotation import Annotation
+    from LiverPlannerLib.ground_truth.annotation import Annotation
 
     with Annotation(listed.work, annotator) as other:
         for name in ("one", "two"):
@@ -310,7 +310,7 @@ def test_an_unreadable_image_is_told_and_nothing_is_lost(host, widget, listed, f
 def test_the_same_annotator_elsewhere_is_told_and_may_be_taken_over(host, truth, listed, monkeypatch):
     import slicer
 
-    from LiverPlannerLib.ground_truth_annotation import Annotation
+    from LiverPlannerLib.ground_truth.annotation import Annotation
 
     elsewhere = Annotation(listed.work, "cd")
     asked: list[str] = []

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from measured_case import cells, make_labels, open_plan, paint
 
-from LiverPlannerLib import scene as liver_scene
-from LiverPlannerLib.comparison import compare
+from LiverPlannerLib.comparison.pair import compare
+from LiverPlannerLib.scene import results as liver_scene
 from PreopReviewLib import images
 from PreopReviewLib.scene import nodes
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from measured_case import cells, open_plan, paint
 
-from LiverPlannerLib.scene_segments import SegmentVoxels
-from LiverPlannerLib.scene_tables import read_table
+from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.scene.tables import read_table
 
 ALL = (slice(0, 30), slice(0, 48), slice(0, 56))
 SPOT = (slice(13, 16), slice(12, 16), slice(14, 20))
@@ -160,7 +160,7 @@ def test_the_outline_of_the_model_output_is_lines_in_slices_only(host: Any, open
 
 
 def test_corrections_are_a_table_of_the_scene(host: Any, opened: Any) -> None:
-    from LiverPlannerLib.scene_measures import CHANGE_COLUMNS
+    from LiverPlannerLib.scene.measures import CHANGE_COLUMNS
 
     widget, section = opened
     paint(widget.context.parameters.segmentation, "tumour", SPOT)

@@ -48,13 +48,13 @@ def tick(table: Any, row: int, on: bool) -> None:
 
 
 def cyst_ml(widget: Any) -> float:
-    from LiverPlannerLib.scene_segments import SegmentVoxels
+    from LiverPlannerLib.scene.segments import SegmentVoxels
 
     return SegmentVoxels(widget.context.parameters.segmentation).volume_ml("cyst")
 
 
 def test_cysts_are_found_looked_at_overruled_applied_and_reverted(host: Any, planned: Any) -> None:
-    from LiverPlannerLib import scene_cysts
+    from LiverPlannerLib.scene import cysts as scene_cysts
 
     table = found(host, planned)
     ui = section(planned).ui

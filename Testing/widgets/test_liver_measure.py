@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from measured_case import cells, make_labels, open_plan, paint
 
-from LiverPlannerLib.resection import Plane, resect_by_planes
-from LiverPlannerLib.scene_branches import COLUMNS as BRANCH_COLUMNS
-from LiverPlannerLib.scene_measures import VOLUME_COLUMNS
-from LiverPlannerLib.scene_tables import read_table
-from LiverPlannerLib.volumetry import Patient, volumetry
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.volumetry import Patient, volumetry
+from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
+from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
+from LiverPlannerLib.scene.tables import read_table
 from PreopReviewLib.scene import nodes
 
 TABS = {"volumes": 0, "remnant": 1, "margins": 2, "branches": 3, "radiomics": 4}
@@ -306,7 +306,7 @@ def test_a_portal_territory_is_cut(host: Any, opened: Any) -> None:
 
 
 def test_radiomics_says_when_its_package_is_missing(host: Any, opened: Any, monkeypatch: Any) -> None:
-    from LiverPlannerLib import radiomics
+    from LiverPlannerLib.radiomics import features as radiomics
 
     _parameters, section = opened
     monkeypatch.setattr(radiomics, "find_spec", lambda name: None)

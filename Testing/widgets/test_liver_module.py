@@ -99,7 +99,7 @@ def slicer_sources(category: str, _module: Any) -> list[Any]:
 
 
 def test_the_logic_plans_without_a_panel(host: Any) -> None:
-    from LiverPlannerLib.plan import PlanOptions
+    from LiverPlannerLib.plan.pipeline import PlanOptions
 
     host.load_module("LiverPlanner")
     from LiverPlanner import LiverPlannerLogic

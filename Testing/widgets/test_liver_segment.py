@@ -60,7 +60,7 @@ def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop
 
 
 def check_plan(widget: Any) -> None:
-    from LiverPlannerLib import scene_plan
+    from LiverPlannerLib.scene import plan as scene_plan
 
     parameters = widget.context.parameters
     plan, output = parameters.segmentation, parameters.modelOutput

@@ -49,8 +49,8 @@ def planned(host, widget, report) -> Any:
     """A plan of a small CT, of the patient Jane Doe."""
     import slicer
 
-    from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.plan_parts import parts_of
+    from LiverPlannerLib.plan.parts import parts_of
+    from LiverPlannerLib.scene import plan as scene_plan
     from PreopReviewLib.scene.nodes import add_volume, put_in_study
 
     volume = add_volume(slicer.mrmlScene, gray(), "DOE JANE 3mm", (400, 40))
@@ -123,7 +123,7 @@ def test_what_a_person_has_corrected_is_marked(host, widget, report, planned, tm
 def test_the_cut_of_the_planes_is_in_the_report(host, widget, report, planned, tmp_path):
     import slicer
 
-    from LiverPlannerLib.scene_planes import add_plane
+    from LiverPlannerLib.scene.planes import add_plane
 
     assert not report.ui.remnantCheckBox.enabled
     assert "section Measure" in report.ui.remnantCheckBox.toolTip

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from LiverPlannerLib.vessels import VesselTree
+    from LiverPlannerLib.vessels.branches import VesselTree
 
 
 class Tree(StrEnum):
@@ -70,7 +70,7 @@ def _trees(
     labels: sitk.Image, keys: list[str], alpha: float, rule: str, overrides: dict[str, dict[int, str]]
 ) -> tuple[list[VesselTree], list[str]]:
     from LiverPlannerLib.structures import mask_of
-    from LiverPlannerLib.vessels import split_branches
+    from LiverPlannerLib.vessels.branches import split_branches
     from PreopReviewLib import images
     from PreopReviewLib.errors import InputError, NothingFound
 
@@ -118,7 +118,7 @@ def _write(tree: VesselTree, folder: Path) -> None:
     import csv
     import json
 
-    from LiverPlannerLib import vessel_report
+    from LiverPlannerLib.vessels import report as vessel_report
     from PreopReviewLib import images
 
     name = tree.structure

@@ -12,7 +12,7 @@ from PreopReviewLib.progress import Progress
 
 
 def _read_folder(folder: Path, progress: Progress) -> Cohort:
-    from LiverPlannerLib.cohort import read_folder
+    from LiverPlannerLib.comparison.cohort import read_folder
 
     return read_folder(folder, progress)
 

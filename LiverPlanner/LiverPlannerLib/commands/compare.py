@@ -11,7 +11,7 @@ import typer
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.comparison import Comparison
+    from LiverPlannerLib.comparison.pair import Comparison
 
 
 class Hd95(StrEnum):
@@ -47,9 +47,9 @@ def compare(
     Writes comparison.csv, .json and .png, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
     """
     from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
-    from LiverPlannerLib.comparison import compare as compare_labels
-    from LiverPlannerLib.comparison import difference_image
-    from LiverPlannerLib.comparison_figure import comparison_figure
+    from LiverPlannerLib.comparison.figure import comparison_figure
+    from LiverPlannerLib.comparison.pair import compare as compare_labels
+    from LiverPlannerLib.comparison.pair import difference_image
     from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit

@@ -15,7 +15,7 @@ from PreopReviewLib.errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from LiverPlannerLib.resection import Resection
+    from LiverPlannerLib.resection.cutting import Resection
 
 Planes = Annotated[
     list[str] | None,
@@ -73,7 +73,7 @@ def make_resection(
     Raises:
         InputError: several ways at once, seeds without planes, and what the ways themselves raise.
     """
-    from LiverPlannerLib import resection as ways
+    from LiverPlannerLib.resection import cutting as ways
     from PreopReviewLib import images
 
     if sum(map(bool, (planes, surface, remnant, territory))) > 1:
@@ -86,14 +86,14 @@ def make_resection(
         points = [numbers(text, 3, "point") for text in seeds or ()]
         return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
     if surface is not None:
-        from LiverPlannerLib.surface_files import read_surface
+        from LiverPlannerLib.resection.surface_files import read_surface
 
         return ways.resect_by_surface(labels, read_surface(surface))
     if remnant is not None:
         return ways.resect_by_remnant(labels, images.read_labels(remnant))
     if territory:
         from LiverPlannerLib.structures import mask_of
-        from LiverPlannerLib.vessels import split_branches
+        from LiverPlannerLib.vessels.branches import split_branches
 
         tree = split_branches(mask_of(labels, "portal_vein"), "portal_vein", mask_of(labels, "liver"))
         return ways.resect_by_branches(labels, tree, territory)

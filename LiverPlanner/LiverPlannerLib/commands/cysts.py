@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from LiverPlannerLib.cysts import CystResult
+    from LiverPlannerLib.cysts.filter import CystResult
 
 
 class CystRule(StrEnum):
@@ -74,8 +74,8 @@ def cysts(
 
     Not for clinical use.
     """
-    from LiverPlannerLib.cyst_report import as_dict
-    from LiverPlannerLib.cysts import filter_cysts
+    from LiverPlannerLib.cysts.filter import filter_cysts
+    from LiverPlannerLib.cysts.report import as_dict
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
@@ -126,8 +126,8 @@ def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver:
     import csv
     import json
 
-    from LiverPlannerLib import cyst_report
-    from LiverPlannerLib.cyst_contour import clinical_contour
+    from LiverPlannerLib.cysts import report as cyst_report
+    from LiverPlannerLib.cysts.contour import clinical_contour
     from PreopReviewLib import images
 
     images.write_image(result.labels, folder / "labels.nii.gz")

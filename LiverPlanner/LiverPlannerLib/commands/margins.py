@@ -11,7 +11,7 @@ import typer
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.margins import Margins
+    from LiverPlannerLib.resection.margins import Margins
 
 
 class Lesions(StrEnum):
@@ -52,7 +52,7 @@ def margins(
         write_masks,
     )
     from LiverPlannerLib.label_files import read_structures
-    from LiverPlannerLib.margins import REFERENCE_LINES, measure_margins
+    from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 

@@ -50,8 +50,8 @@ def plan(
 
     Exits with 3 if there is no liver in the image. Not for clinical use.
     """
-    from LiverPlannerLib.plan import PlanOptions
-    from LiverPlannerLib.plan_files import as_dict, plan_liver
+    from LiverPlannerLib.plan.files import as_dict, plan_liver
+    from LiverPlannerLib.plan.pipeline import PlanOptions
     from PreopReviewLib.command.console import emit, progress_bar
 
     options = PlanOptions(modality.value, model, lesions, structures, device.value)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.radiomics import RadiomicsResult
-    from LiverPlannerLib.radiomics_agreement import FeatureAgreement
+    from LiverPlannerLib.radiomics.agreement import FeatureAgreement
+    from LiverPlannerLib.radiomics.features import RadiomicsResult
 
 
 class Modality(StrEnum):
@@ -51,7 +51,7 @@ def radiomics(
     from dataclasses import replace
 
     from LiverPlannerLib.label_files import read_structures
-    from LiverPlannerLib.radiomics import extract, settings_for
+    from LiverPlannerLib.radiomics.features import extract, settings_for
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.errors import NothingFound
@@ -84,7 +84,7 @@ def agreement(
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
 ) -> None:
     """Intraclass correlation of every feature between two masks of the same cases (Gross 2024)."""
-    from LiverPlannerLib.radiomics_agreement import feature_agreement
+    from LiverPlannerLib.radiomics.agreement import feature_agreement
     from PreopReviewLib.errors import OutputError, OutputExists
 
     if out.exists() and not overwrite:
@@ -128,7 +128,7 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
 
 
 def _write(result: RadiomicsResult, folder: Path) -> None:
-    from LiverPlannerLib.radiomics_names import PYRADIOMICS, family_of
+    from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of
 
     (folder / "features.json").write_text(json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")
     with (folder / "features.csv").open("w", newline="", encoding="utf-8") as file:
@@ -143,7 +143,7 @@ def _write(result: RadiomicsResult, folder: Path) -> None:
 
 
 def _write_agreement(result: FeatureAgreement, out: Path) -> None:
-    from LiverPlannerLib.radiomics_names import family_of
+    from LiverPlannerLib.radiomics.names import family_of
 
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -157,7 +157,7 @@ def _write_agreement(result: FeatureAgreement, out: Path) -> None:
 
 
 def _show(result: RadiomicsResult, out: Path) -> None:
-    from LiverPlannerLib.radiomics_names import FAMILIES, family_of
+    from LiverPlannerLib.radiomics.names import FAMILIES, family_of
     from LiverPlannerLib.structures import structure
     from PreopReviewLib.command.console import print_table
 

@@ -12,7 +12,7 @@ from LiverPlannerLib.commands.cutting import AsJson, Overwrite, Planes, RemnantF
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from LiverPlannerLib.report_sources import ReportCase
+    from LiverPlannerLib.report.sources import ReportCase
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +49,8 @@ def report(
     """
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.label_files import read_structures
-    from LiverPlannerLib.report import MeasureOptions, ReportInfo, build_page, measure_all
-    from LiverPlannerLib.report_sources import identity_of, is_plan_folder, read_case
+    from LiverPlannerLib.report.page import MeasureOptions, ReportInfo, build_page, measure_all
+    from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.progress import within
     from PreopReviewLib.reports import write_report
@@ -84,7 +84,7 @@ def _cut(
     territory: list[int] | None,
 ) -> object | None:
     from LiverPlannerLib.commands.cutting import make_resection
-    from LiverPlannerLib.report_measures import on_image_grid
+    from LiverPlannerLib.report.measures import on_image_grid
 
     labels: sitk.Image = on_image_grid(case.labels, case.image)[0]
     return make_resection(labels, plane, seed, surface, remnant, territory)

@@ -11,7 +11,7 @@ import typer
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.ground_truth import WorkList
+    from LiverPlannerLib.ground_truth.work_list import WorkList
 
 ListFolder = Annotated[Path, typer.Argument(help="Folder of the list.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
@@ -51,8 +51,8 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Make a list of the cases in a folder; images stay where they are."""
-    from LiverPlannerLib.ground_truth import DEFAULT_STRUCTURES, create_list
-    from LiverPlannerLib.ground_truth_cases import find_cases, read_case_file
+    from LiverPlannerLib.ground_truth.cases import find_cases, read_case_file
+    from LiverPlannerLib.ground_truth.work_list import DEFAULT_STRUCTURES, create_list
     from PreopReviewLib.command.console import emit
 
     cases = find_cases(source, out) if source.is_dir() else read_case_file(source, out)
@@ -68,7 +68,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show who has done what, in which time, and what comes next."""
-    from LiverPlannerLib.ground_truth import CONSENSUS, PROGRESS, open_list
+    from LiverPlannerLib.ground_truth.work_list import CONSENSUS, PROGRESS, open_list
     from PreopReviewLib.command.console import emit, print_table
 
     work = open_list(folder)
@@ -85,7 +85,7 @@ def show(
 
 
 def _rows(work: WorkList, annotators: list[str]) -> list[dict[str, Any]]:
-    from LiverPlannerLib.ground_truth_annotation import is_finished, read_progress
+    from LiverPlannerLib.ground_truth.annotation import is_finished, read_progress
 
     rows = []
     for name in annotators:
@@ -109,8 +109,8 @@ def add(
     finished: Annotated[bool, typer.Option(help="Every structure is done, or absent where it has no voxel.")] = True,
 ) -> None:
     """Take over a segmentation that was drawn elsewhere."""
-    from LiverPlannerLib.ground_truth import open_list
-    from LiverPlannerLib.ground_truth_annotation import Annotation
+    from LiverPlannerLib.ground_truth.annotation import Annotation
+    from LiverPlannerLib.ground_truth.work_list import open_list
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
@@ -141,7 +141,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two annotators on every case that both have drawn; write tables and images of their disagreement."""
-    from LiverPlannerLib.ground_truth import open_list
+    from LiverPlannerLib.ground_truth.work_list import open_list
     from PreopReviewLib.command.console import emit, progress_bar
 
     work = open_list(folder)
@@ -156,7 +156,7 @@ def _compared(
     from contextlib import nullcontext
 
     from LiverPlannerLib.commands.cutting import write_csv
-    from LiverPlannerLib.ground_truth_consensus import compare_annotators, disagreement
+    from LiverPlannerLib.ground_truth.consensus import compare_annotators, disagreement
     from PreopReviewLib import images
     from PreopReviewLib.errors import FileMissing, NothingFound
     from PreopReviewLib.output import output_folder
@@ -200,8 +200,8 @@ def consensus(
     """Make one segmentation of every case that two annotators or more have finished."""
     from dataclasses import asdict
 
-    from LiverPlannerLib.ground_truth import open_list
-    from LiverPlannerLib.ground_truth_consensus import consensus_of_list
+    from LiverPlannerLib.ground_truth.consensus import consensus_of_list
+    from LiverPlannerLib.ground_truth.work_list import open_list
     from PreopReviewLib.command.console import emit, print_table, progress_bar
 
     with progress_bar(quiet) as progress:
@@ -234,8 +234,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the finished cases as a data set for 'preop train --data', nnU-Net or MONAI. Metadata are left out."""
-    from LiverPlannerLib.ground_truth import open_list
-    from LiverPlannerLib.ground_truth_export import export_list
+    from LiverPlannerLib.ground_truth.export import export_list
+    from LiverPlannerLib.ground_truth.work_list import open_list
     from PreopReviewLib.command.console import emit, progress_bar
 
     with progress_bar(quiet) as progress:

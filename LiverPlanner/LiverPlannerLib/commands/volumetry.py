@@ -11,8 +11,8 @@ import typer
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.resection import Resection
-    from LiverPlannerLib.volumetry import Patient, Volumetry
+    from LiverPlannerLib.resection.cutting import Resection
+    from LiverPlannerLib.resection.volumetry import Patient, Volumetry
 
 
 class Bsa(StrEnum):
@@ -52,7 +52,7 @@ def volumetry(
     """
     from LiverPlannerLib.commands.cutting import make_resection, unknown_notes
     from LiverPlannerLib.label_files import read_structures
-    from LiverPlannerLib.volumetry import volumetry as measure
+    from LiverPlannerLib.resection.volumetry import volumetry as measure
     from PreopReviewLib.command.console import emit
 
     patient = patient_of(height, weight)
@@ -74,7 +74,7 @@ def volumetry(
 
 def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict[str, Any]:
     from LiverPlannerLib.commands.cutting import as_dict
-    from LiverPlannerLib.volumetry_literature import DISCLAIMER, LITERATURE
+    from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE
 
     return {
         "measures": result.as_rows(),
@@ -96,7 +96,7 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
 
 
 def patient_of(height: float | None, weight: float | None) -> Patient | None:
-    from LiverPlannerLib.volumetry import Patient
+    from LiverPlannerLib.resection.volumetry import Patient
     from PreopReviewLib.errors import InputError
 
     if height is None and weight is None:

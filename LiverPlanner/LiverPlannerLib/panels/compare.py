@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
-from LiverPlannerLib.scene_comparison import (
+from LiverPlannerLib.scene.comparison import (
     COLUMNS,
     EXTRA_COLOR,
     MISSED_COLOR,
@@ -21,7 +21,7 @@ from LiverPlannerLib.scene_comparison import (
     effort_words,
     show_differences,
 )
-from LiverPlannerLib.scene_tables import Row, place_beside, read_table, write_table
+from LiverPlannerLib.scene.tables import Row, place_beside, read_table, write_table
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS

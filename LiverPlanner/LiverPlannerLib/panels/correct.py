@@ -8,12 +8,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_plan
 from LiverPlannerLib.panels.live_plan import live_plan_of
 from LiverPlannerLib.panels.measure_page import is_shown
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_measures import CHANGE_COLUMNS, Change, restore_structure
-from LiverPlannerLib.scene_tables import place_beside, write_table
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.measures import CHANGE_COLUMNS, Change, restore_structure
+from LiverPlannerLib.scene.tables import place_beside, write_table
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable

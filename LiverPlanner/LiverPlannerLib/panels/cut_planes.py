@@ -10,10 +10,10 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.live_cut import LiveCut
 from LiverPlannerLib.panels.measure_page import jump_to
-from LiverPlannerLib.scene_planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
-from LiverPlannerLib.scene_tables import place_beside
+from LiverPlannerLib.resection.live_cut import LiveCut
+from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
+from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.section import enable
 

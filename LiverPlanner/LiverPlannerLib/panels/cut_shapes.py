@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import jump_to
-from LiverPlannerLib.scene_planes import PLANE_COLORS, drawn
-from LiverPlannerLib.scene_tables import place_beside
+from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn
+from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels.section import enable
 
@@ -177,7 +177,7 @@ class CutShapes:
         return request
 
     def _territory(self, folder: Path) -> dict[str, Any]:
-        from LiverPlannerLib.vessel_trees import save_tree
+        from LiverPlannerLib.vessels.trees import save_tree
 
         tree, branches = self._tree(), list(self.page.parameters.territoryBranches)
         if tree is None or self.page.section.branches.stale:

@@ -10,9 +10,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_cysts
 from LiverPlannerLib.panels import modality
 from LiverPlannerLib.panels.segment import fill
+from LiverPlannerLib.scene import cysts as scene_cysts
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -285,7 +285,7 @@ class CystsSection(Section):
             self._plot(region)
 
     def _plot(self, region: Any) -> None:
-        from LiverPlannerLib import scene_cyst_plot
+        from LiverPlannerLib.scene import cyst_plot as scene_cyst_plot
 
         chart = scene_cyst_plot.plot_region(self.table, region.id)
         slicer.modules.plots.logic().ShowChartInLayout(chart)

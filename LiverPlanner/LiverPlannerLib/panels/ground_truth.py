@@ -9,15 +9,21 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_ground_truth as in_scene
-from LiverPlannerLib.ground_truth import DEFAULT_STRUCTURES, WorkList, create_list, open_list, require_annotator
-from LiverPlannerLib.ground_truth_annotation import Annotation, CaseState, is_finished
-from LiverPlannerLib.ground_truth_cases import cases_of_series
-from LiverPlannerLib.ground_truth_lock import InUse
+from LiverPlannerLib.ground_truth.annotation import Annotation, CaseState, is_finished
+from LiverPlannerLib.ground_truth.cases import cases_of_series
+from LiverPlannerLib.ground_truth.lock import InUse
+from LiverPlannerLib.ground_truth.work_list import (
+    DEFAULT_STRUCTURES,
+    WorkList,
+    create_list,
+    open_list,
+    require_annotator,
+)
 from LiverPlannerLib.panels.ground_truth_case import OpenCase
 from LiverPlannerLib.panels.ground_truth_several import Several
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.scene import ground_truth as in_scene
+from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
@@ -212,7 +218,7 @@ class GroundTruthSection(Section):
         qt.QSettings().setValue(IMAGES, images)
         dependencies.ensure()
         self.context.run_job(
-            "LiverPlannerLib.ground_truth_tasks:new_list",
+            "LiverPlannerLib.ground_truth.tasks:new_list",
             {"source": images, "list": target, "structures": self.structures()},
             self.context.new_folder(),
             on_finished=lambda _result: self.open(target),

@@ -10,8 +10,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_ground_truth as in_scene
-from LiverPlannerLib.ground_truth_annotation import STATUSES
+from LiverPlannerLib.ground_truth.annotation import STATUSES
+from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.exchange import load_image
@@ -186,7 +186,7 @@ class OpenCase:
         self.section.refresh()
 
     def _drawn_keys(self) -> list[str]:
-        from LiverPlannerLib.scene_segments import SegmentVoxels
+        from LiverPlannerLib.scene.segments import SegmentVoxels
 
         voxels = SegmentVoxels(self.nodes.segmentation) if self.nodes is not None else None
         return [key for key in voxels.keys if voxels.mask(key).count] if voxels is not None else []
@@ -197,7 +197,7 @@ class OpenCase:
             self.context.show_error(_("Ground truth"), error)
             self.section.refresh()
 
-        task = "LiverPlannerLib.ground_truth_tasks:switch"
+        task = "LiverPlannerLib.ground_truth.tasks:switch"
         self.context.run_job(task, request, folder, on_finished, _("Ground truth"), failed)
 
     # ---- opening ----

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import qt
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_ground_truth as in_scene
-from LiverPlannerLib.ground_truth import CONSENSUS, PROGRESS
+from LiverPlannerLib.ground_truth.work_list import CONSENSUS, PROGRESS
 from LiverPlannerLib.panels.measure_page import jump_to
 from LiverPlannerLib.panels.tables import bullets, fill_table
-from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.scene import ground_truth as in_scene
+from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.exchange import load_image
 from PreopReviewLib.panels.run_button import RunButton
@@ -168,7 +168,7 @@ class Several:
 
         dependencies.ensure()
         self.context.run_job(
-            f"LiverPlannerLib.ground_truth_tasks:{task}", request, folder, on_finished=show, title=_("Ground truth")
+            f"LiverPlannerLib.ground_truth.tasks:{task}", request, folder, on_finished=show, title=_("Ground truth")
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 
-from LiverPlannerLib.scene_measures import LiveMeasures, fill_liver
+from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 

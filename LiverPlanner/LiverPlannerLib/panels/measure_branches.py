@@ -11,10 +11,10 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
-from LiverPlannerLib.scene_tables import place_beside, read_table
+from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
+from LiverPlannerLib.scene.tables import place_beside, read_table
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
-from LiverPlannerLib.vessels import VesselTree, relabel
+from LiverPlannerLib.vessels.branches import VesselTree, relabel
 from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
@@ -118,7 +118,7 @@ class BranchesPage(Page):
         )
 
     def _show(self, result: dict[str, Any], folder: Path, labels: Any, revision: int) -> None:
-        from LiverPlannerLib.vessel_trees import load_tree
+        from LiverPlannerLib.vessels.trees import load_tree
 
         by_hand = self._by_hand()
         self.trees = {}

@@ -6,10 +6,10 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.margins import NEIGHBORS
 from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.resection.margins import NEIGHBORS
+from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.run_button import RunButton

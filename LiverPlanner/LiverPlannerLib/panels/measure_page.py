@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.scene_tables import Column, Row, place_beside, read_table, write_table
+from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_plan
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_tables import Column
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.exchange import save_image
 from PreopReviewLib.panels.run_button import RunButton
@@ -65,7 +65,7 @@ class RadiomicsPage(Page):
         Raises:
             PreopError: there is nothing to measure, a volume that cannot be used, or the package is missing.
         """
-        from LiverPlannerLib.radiomics import require_library
+        from LiverPlannerLib.radiomics.features import require_library
         from PreopReviewLib import images
         from PreopReviewLib.panels import dependencies
 

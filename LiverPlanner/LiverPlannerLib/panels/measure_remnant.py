@@ -12,11 +12,11 @@ from LiverPlannerLib.panels.cut_planes import CutPlanes
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.resection import Resection, resect_by_remnant
-from LiverPlannerLib.scene_measures import VOLUME_COLUMNS
-from LiverPlannerLib.scene_planes import show_sides
-from LiverPlannerLib.scene_tables import place_beside
-from LiverPlannerLib.volumetry import Volumetry
+from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
+from LiverPlannerLib.resection.volumetry import Volumetry
+from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
+from LiverPlannerLib.scene.planes import show_sides
+from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.panels.run_button import RunButton
 

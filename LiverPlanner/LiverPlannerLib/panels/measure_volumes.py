@@ -8,9 +8,9 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene_measures import VOLUME_COLUMNS, volume_rows
+from LiverPlannerLib.resection.volumetry import VESSELS, Patient, Volumetry, volumetry
+from LiverPlannerLib.scene.measures import VOLUME_COLUMNS, volume_rows
 from LiverPlannerLib.structures import STRUCTURES
-from LiverPlannerLib.volumetry import VESSELS, Patient, Volumetry, volumetry
 from PreopReviewLib.errors import InputError, PreopError
 
 BSA = (("mosteller", "Mosteller"), ("dubois", "Du Bois"))

@@ -10,8 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_report
 from LiverPlannerLib.panels import modality
+from LiverPlannerLib.scene import report as scene_report
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -101,7 +101,7 @@ class ReportSection(Section):
         request = scene_report.request(self.parameters, folder, modality.chosen(self.parameters))
         self.written, self._missing = None, {}
         self.context.run_job(
-            "LiverPlannerLib.report_tasks:write",
+            "LiverPlannerLib.report.tasks:write",
             {**request, "out": str(chosen)},
             folder,
             on_finished=self._on_written,

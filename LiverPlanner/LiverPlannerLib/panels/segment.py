@@ -11,8 +11,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import model_choices, scene_plan, scene_views
 from LiverPlannerLib.panels import modality
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene import views as scene_views
+from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -175,7 +177,7 @@ class SegmentSection(Section):
         )
 
     def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
-        from LiverPlannerLib.plan_parts import load_part
+        from LiverPlannerLib.plan.parts import load_part
 
         volume = slicer.mrmlScene.GetNodeByID(volume_id)
         if volume is None:

@@ -9,7 +9,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.scene_tables import Column, Row, csv_text, write_csv
+from LiverPlannerLib.scene.tables import Column, Row, csv_text, write_csv
 
 MOST_ROWS = 12
 """A table grows up to so many rows before it scrolls: the panel scrolls already."""

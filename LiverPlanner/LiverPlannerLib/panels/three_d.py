@@ -8,7 +8,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib import scene_export, scene_views
+from LiverPlannerLib.scene import export as scene_export
+from LiverPlannerLib.scene import views as scene_views
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 

@@ -113,8 +113,8 @@ def add_drawn_plan(volume: Any, labels: np.ndarray) -> Any:
     """The labels as a plan of the volume."""
     import SimpleITK as sitk
 
-    from LiverPlannerLib import scene_plan
-    from LiverPlannerLib.plan_parts import parts_of
+    from LiverPlannerLib.plan.parts import parts_of
+    from LiverPlannerLib.scene import plan as scene_plan
     from PreopReviewLib.scene import inputs
 
     image = sitk.GetImageFromArray(labels)

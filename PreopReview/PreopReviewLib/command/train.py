@@ -54,7 +54,7 @@ def evaluate_model(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for the figures.")] = None,
 ) -> None:
     """Dice of a five-structure model on held-out phantoms and on painted real anatomy (simulated images)."""
-    from LiverPlannerLib.five_evaluation import evaluate_five_structures, package_of
+    from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, package_of
     from PreopReviewLib.command.console import print_table, progress_bar
 
     with progress_bar() as progress:

@@ -1,0 +1,1 @@
+"""Two segmentations against each other, by case and by cohort."""

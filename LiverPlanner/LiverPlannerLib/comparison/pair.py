@@ -1,0 +1,273 @@
+"""Every structure of two label images at once: overlap, surface distances, volumes, branches, lesions.
+
+The numbers of Oh 2023 (DSC, main and peripheral branches), Lin 2024 (DSC, HD95) and Gross 2024 (DSC, volumes), with
+conventions and empty masks as in guide section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.label_grids import checked_labels, to_grid_of
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.evaluation.detection import Detection, detect
+from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, dice, overlap, union_box
+from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.vessels.branches import VesselTree
+
+LESIONS = ("tumour", "cyst")
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
+"""Values of a difference image."""
+
+
+@dataclass(frozen=True)
+class StructureComparison:
+    """One structure; the liver is the union of all that it contains.
+
+    Attributes:
+        key: of the structure.
+        overlap: voxel counts on the reference's grid; DSC, sensitivity, specificity in the liver box.
+        distances: mm; every number None where a mask is empty.
+        predicted_ml, reference_ml: volumes on the reference's grid.
+        main_dsc, peripheral_dsc: of vessels, with one partition for both masks; None where not computed.
+    """
+
+    key: str
+    overlap: Overlap
+    distances: SurfaceDistances
+    predicted_ml: float
+    reference_ml: float
+    main_dsc: float | None = None
+    peripheral_dsc: float | None = None
+
+    @property
+    def name(self) -> str:
+        return structure(self.key).name
+
+    @property
+    def difference_ml(self) -> float:
+        """Prediction minus reference."""
+        return self.predicted_ml - self.reference_ml
+
+    def as_row(self) -> dict[str, Any]:
+        """Plain values under names with units; None is n/a."""
+        o, d = self.overlap, self.distances
+        return {
+            "structure": self.key,
+            "state": o.state,
+            "dsc": o.dsc,
+            "sensitivity": o.sensitivity,
+            "specificity_liver_box": o.specificity,
+            "predicted_ml": self.predicted_ml,
+            "reference_ml": self.reference_ml,
+            "vd_ml": self.difference_ml,
+            "rvd": o.relative_volume_difference,
+            "hd_mm": d.hd,
+            "hd95_mm": d.hd95,
+            "hd95_convention": d.convention,
+            "assd_mm": d.assd,
+            "nsd": d.nsd,
+            "nsd_tolerance_mm": d.tolerance,
+            "main_dsc": self.main_dsc,
+            "peripheral_dsc": self.peripheral_dsc,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare`.
+
+    Attributes:
+        rows: one per structure, in the order of the table of structures.
+        detection: lesion by lesion, for tumours and cysts that occur in either image.
+        notes: what the reader must know: resampling, fields of view, conventions, what was left out.
+        convention: of HD95, see `PreopReviewLib.evaluation.surfaces`.
+        tolerance: of NSD, mm.
+        specificity_box: size in voxels (K, J, I) of the box in which specificity is computed.
+        prediction, reference: the label images compared, both on the reference's grid.
+    """
+
+    rows: tuple[StructureComparison, ...]
+    detection: dict[str, Detection]
+    notes: tuple[str, ...]
+    convention: str
+    tolerance: float
+    specificity_box: tuple[int, int, int]
+    prediction: sitk.Image = field(repr=False)
+    reference: sitk.Image = field(repr=False)
+
+    def row(self, key: str) -> StructureComparison:
+        """The row of a structure.
+
+        Raises:
+            InputError: it was not compared.
+        """
+        for row in self.rows:
+            if row.key == key:
+                return row
+        raise InputError(f"The structure {key!r} was not compared", f"There are {', '.join(r.key for r in self.rows)}")
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Structures that the reference has and the prediction has not."""
+        return tuple(row.key for row in self.rows if row.overlap.state == "missed")
+
+    @property
+    def false(self) -> tuple[str, ...]:
+        """Structures that the prediction has and the reference has not."""
+        return tuple(row.key for row in self.rows if row.overlap.state == "false positive")
+
+
+def compare(
+    prediction: sitk.Image,
+    reference: sitk.Image,
+    *,
+    structures: Sequence[str] | None = None,
+    tolerance: float = 2.0,
+    convention: Convention = "max-of-two",
+    branches: bool = True,
+    trees: Mapping[str, VesselTree] | None = None,
+) -> Comparison:
+    """Compares two label images with the values of the table of structures.
+
+    Args:
+        prediction: e.g. automatic; resampled to the reference's grid where it has another one.
+        reference: e.g. manual.
+        structures: keys; without it, all that occur in either image.
+        tolerance: of NSD, mm.
+        convention: of HD95.
+        branches: split vessels into main and peripheral branches.
+        trees: by structure key, the reference's tree where it is there already, e.g. corrected by hand.
+
+    Raises:
+        GeometryError: the images do not overlap in space.
+        InputError: no label images, both empty, or an unknown structure.
+    """
+    notes: list[str] = []
+    reference = checked_labels(reference, "reference", notes)
+    prediction, more = to_grid_of(checked_labels(prediction, "prediction", notes), reference)
+    notes += more
+    keys = _chosen(prediction, reference, structures, notes)
+    near = _around_labels(prediction, reference)
+    p_near, r_near = images.crop(prediction, near), images.crop(reference, near)
+    box = _liver_box(p_near, r_near, notes)
+    ml, mm = images.voxel_ml(reference), images.spacing_kji(reference)
+    rows, detection = [], {}
+    for key in keys:
+        masks = mask_of(p_near, key), mask_of(r_near, key)
+        p, r = (images.array_of(mask).view(bool) for mask in masks)
+        counts = overlap(p, r, box)
+        distances = surface_distances(p, r, mm, tolerance=tolerance, convention=convention)
+        vascular = branches and structure(key).vascular and counts.state != "both empty"
+        parts = _branch_dsc(*masks, key, r_near, (trees or {}).get(key), notes) if vascular else (None, None)
+        rows.append(StructureComparison(key, counts, distances, counts.predicted * ml, counts.expected * ml, *parts))
+        if key in LESIONS and counts.state != "both empty":
+            detection[key] = detect(p, r).moved(near.start)
+    notes += _conventions(convention, tolerance, bool(detection), any(row.main_dsc is not None for row in rows))
+    shape = tuple(s.stop - s.start for s in box)
+    return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
+
+
+def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image:
+    """uint8 on the reference's grid: 1 true positive, 2 false positive, 3 false negative.
+
+    Raises:
+        GeometryError: the images do not overlap in space.
+    """
+    prediction, _ = to_grid_of(prediction, reference)
+    p, r = (images.array_of(mask_of(labels, key)) for labels in (prediction, reference))
+    # In twos: prediction only, reference only, both.
+    value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
+    return images.image_like(value[p + 2 * r], reference)
+
+
+def _chosen(
+    prediction: sitk.Image, reference: sitk.Image, structures: Sequence[str] | None, notes: list[str]
+) -> list[str]:
+    present = {int(v) for labels in (prediction, reference) for v in np.unique(images.array_of(labels))}
+    if structures is not None:
+        wanted = {structure(key).key for key in structures}
+        return [s.key for s in STRUCTURES if s.key in wanted]
+    keys = [s.key for s in STRUCTURES if s.label in present]
+    if any(structure(key).parent == "liver" for key in keys) and "liver" not in keys:
+        keys.insert(0, "liver")
+    if not keys:
+        raise InputError("Both label images are empty", "Check that the files hold the labels of the liver structures")
+    absent = [s.name.lower() for s in STRUCTURES if s.key not in keys]
+    if absent:
+        notes.append(f"In neither image, and not compared: {', '.join(absent)}.")
+    return keys
+
+
+def _around_labels(prediction: sitk.Image, reference: sitk.Image) -> images.Box:
+    """The box that holds every label of both images: all is computed in it, for speed alone."""
+    near = union_box(images.array_of(prediction) != 0, images.array_of(reference) != 0)
+    size = reference.GetSize()[::-1]
+    if near is None:
+        return images.Box((0, 0, 0), size)
+    start = tuple(max(s.start - 2, 0) for s in near)
+    return images.Box(start, tuple(min(s.stop + 2, n) for s, n in zip(near, size, strict=True)))  # type: ignore[arg-type]
+
+
+def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> Slices:
+    """The box around the liver in either image: where specificity is computed."""
+    liver = [images.array_of(mask_of(labels, "liver")).view(bool) for labels in (prediction, reference)]
+    box = union_box(*liver)
+    if box is not None:
+        notes.append("Specificity is computed in the box around the liver of both images.")
+        return box
+    either = (images.array_of(prediction) != 0) | (images.array_of(reference) != 0)
+    notes.append("Neither image has a liver: specificity is computed in the box around all labels.")
+    return box_of(either) or (slice(0, 1), slice(0, 1), slice(0, 1))
+
+
+def _branch_dsc(
+    prediction: sitk.Image,
+    reference: sitk.Image,
+    key: str,
+    labels: sitk.Image,
+    tree: VesselTree | None,
+    notes: list[str],
+) -> tuple[float | None, float | None]:
+    """DSC of main and peripheral branches of two masks: the reference is split, and its partition carried over."""
+    from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, split_branches, transfer
+
+    name = structure(key).name
+    if not images.array_of(reference).any():
+        notes.append(f"{name}: main and peripheral branches are n/a, since there is no reference to split.")
+        return None, None
+    if tree is None:
+        liver, ivc = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
+        has_ivc = bool(images.array_of(ivc).any())
+        try:
+            tree = split_branches(reference, key, liver, ivc if has_ivc else None)
+        except InputError as error:
+            notes.append(f"{name}: main and peripheral branches are n/a. {error.problem}.")
+            return None, None
+    notes += [f"{name}, branches: {warning}." for warning in tree.warnings]
+    parts = [images.array_of(transfer(tree, mask)) for mask in (prediction, reference)]
+    main, peripheral = (dice(parts[0] == part, parts[1] == part) for part in (MAIN, PERIPHERAL))
+    return main, peripheral
+
+
+def _conventions(convention: str, tolerance: float, lesions: bool, branches: bool) -> list[str]:
+    notes = [
+        f"HD95: {DESCRIPTIONS[convention]} ({convention}). NSD at {tolerance:g} mm.",
+        "n/a: not defined where a mask is empty; such rows are counted as missed or false, never averaged.",
+    ]
+    if branches:
+        notes.append(
+            "Main and peripheral DSC: one partition of space, that of the reference's branches, for both masks."
+        )
+    if lesions:
+        notes.append("Lesions: 26-connected; linked from 10 % of the smaller one, found from a DSC of 0.1.")
+    return notes

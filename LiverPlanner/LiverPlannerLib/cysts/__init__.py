@@ -1,0 +1,1 @@
+"""Cysts told from tumours (Lin 2024)."""

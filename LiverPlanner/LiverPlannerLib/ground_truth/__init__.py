@@ -1,0 +1,1 @@
+"""Ground truth: work lists, annotators, consensus, export."""

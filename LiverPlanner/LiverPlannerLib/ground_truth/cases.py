@@ -1,0 +1,135 @@
+"""Finding the cases of a ground truth list: images of a folder, DICOM series, or a written list of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from LiverPlannerLib.ground_truth.work_list import LIST, PROGRESS, Case, safe_name
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing, InputError, NoImage
+from PreopReviewLib.images import Series
+
+_LABELS = re.compile(
+    r"(^|[._\-])(seg|segmentation|labels?|mask|truth|gt|regions|branches|main|remnant|resected)\d*([._\-]|$)"
+)
+_CHANNEL = re.compile(r"_(\d{4})$")
+MIN_SLICES = 3
+
+
+def find_cases(folder: str | Path, list_folder: str | Path) -> list[Case]:
+    """Every image of a folder and its subfolders: image files that do not look like labels, and DICOM series.
+
+    Of an nnU-Net raw folder, the first channel of imagesTr. Names come from the path, so that two patients whose
+    files are called the same stay apart; of DICOM series from their description, never from the patient's name.
+
+    Args:
+        list_folder: where the list will lie; paths are written relative to it.
+
+    Raises:
+        FileMissing: there is no such folder.
+        NoImage: it holds no image.
+    """
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise FileMissing(f"There is no folder {folder}", "Choose the folder with the images")
+    raw = (folder / "imagesTr").is_dir()
+    base = folder / "imagesTr" if raw else folder
+    files = [p for p in sorted(base.rglob("*")) if p.is_file() and p.name.lower().endswith(images.SUFFIXES)]
+    files = [p for p in files if not _looks_like_labels(p) and not _in_a_list(p, folder)]
+    cases: list[Case] = []
+    for path in files:
+        name = _stem(path.relative_to(base).as_posix())
+        channel = _CHANNEL.search(name) if raw else None
+        if channel and channel[1] != "0000":
+            continue
+        cases.append(Case(safe_name(_CHANNEL.sub("", name) if raw else name), _relative(path, list_folder)))
+    if not raw:
+        cases += cases_of_series(images.list_series(folder), list_folder)
+    if not cases:
+        raise NoImage(f"{folder} holds no image to draw on", "Choose a folder with DICOM series, NIfTI or NRRD files")
+    return _with_own_names(cases)
+
+
+def cases_of_series(series: Iterable[Series], list_folder: str | Path) -> list[Case]:
+    """The DICOM series that are volumes, e.g. those chosen in Slicer's DICOM browser."""
+    cases = []
+    for one in series:
+        if one.slices < MIN_SLICES or one.color or not one.files:
+            continue
+        place = Path(os.path.commonpath([str(f.parent.absolute()) for f in one.files]))
+        words = one.description or one.modality or "series"
+        cases.append(Case(safe_name(words), _relative(place, list_folder), one.uid))
+    return _with_own_names(cases)
+
+
+def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
+    """The cases of a text or CSV file: in each line an image or DICOM folder, and, if wanted, series and name.
+
+    Empty lines and those that begin with # are left out; relative paths start at the file's folder.
+
+    Raises:
+        FileMissing: the file, or an image that it names, is not there.
+        InputError: it names nothing, or cannot be read as text.
+    """
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path}", "Check the path")
+    try:
+        lines = [r for r in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if r and r[0].strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text file", "Write one path a line") from error
+    cases = []
+    for row in lines:
+        image, series, name, *_ = [*(cell.strip() for cell in row), "", ""]
+        if image.startswith("#"):
+            continue
+        found = path.parent / image
+        if not found.exists():
+            raise FileMissing(f"{path.name} names {image}, which is not there", "Correct the list")
+        cases.append(Case(safe_name(name or _stem(found.name)), _relative(found, list_folder), series or None))
+    if not cases:
+        raise InputError(f"{path} names no image", "Write one path a line")
+    return _with_own_names(cases)
+
+
+def _looks_like_labels(path: Path) -> bool:
+    name = path.name.lower()
+    return name.endswith(".seg.nrrd") or bool(_LABELS.search(_stem(name))) or "labelstr" in path.parent.name.lower()
+
+
+def _in_a_list(path: Path, top: Path) -> bool:
+    """Whether it lies in the folder of an annotator, or in the results of a plan."""
+    parents = [p for p in path.parents if p == top or top in p.parents]
+    return any((p / PROGRESS).exists() or (p != top and (p / LIST).exists()) for p in parents)
+
+
+def _stem(name: str) -> str:
+    for suffix in images.SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _relative(path: Path, list_folder: str | Path) -> str:
+    try:
+        return Path(os.path.relpath(path, Path(list_folder).absolute())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return path.as_posix()
+
+
+def _with_own_names(cases: Sequence[Case]) -> list[Case]:
+    """The cases, with a number behind names that occur twice."""
+    taken: set[str] = set()
+    found = []
+    for case in cases:
+        name, number = case.name, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{case.name}_{number}"
+        taken.add(name.lower())
+        found.append(Case(name, case.image, case.series))
+    return found

@@ -1,0 +1,126 @@
+"""What the section Ground truth has the worker process do; see `PreopReviewLib.jobs`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.exchange import load_image, save_image
+from PreopReviewLib.progress import CancelToken, Progress
+
+
+def new_list(parameters: dict[str, Any], _folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Finds the images of a folder and makes a list of them.
+
+    Args:
+        parameters: ``source``: folder, or text file; ``list``: folder of the list; ``structures``: keys.
+
+    Returns:
+        ``cases``: names.
+    """
+    from LiverPlannerLib.ground_truth.cases import find_cases, read_case_file
+    from LiverPlannerLib.ground_truth.work_list import create_list
+
+    progress(0.1, "Looking for images")
+    source, target = Path(parameters["source"]), parameters["list"]
+    cases = find_cases(source, target) if source.is_dir() else read_case_file(source, target)
+    cancel.raise_if_cancelled()
+    return {"cases": [c.name for c in create_list(target, cases, parameters["structures"]).cases]}
+
+
+def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Saves the labels of one case, then reads another.
+
+    Args:
+        parameters: ``save`` (or None): ``labels`` (a record, of a part of the image), ``grid`` (size, spacing,
+            direction, origin of the image) and ``path``; ``load`` (or None): ``path``, ``series``, ``labels``.
+
+    Returns:
+        ``saved``; ``image``, ``labels`` (records; the labels None if there are none yet); ``modality``.
+    """
+    saved = parameters.get("save")
+    if saved:
+        progress(0.1, "Saving")
+        images.write_image(on_whole_grid(load_image(folder, saved["labels"]), saved["grid"]), saved["path"])
+    wanted = parameters.get("load")
+    if not wanted:
+        return {"saved": bool(saved)}
+    cancel.raise_if_cancelled()
+    progress(0.3, "Reading the image")
+    image = images.read_image(wanted["path"], wanted["series"])
+    result: dict[str, Any] = {"saved": bool(saved), "image": save_image(image, folder, "case"), "labels": None}
+    result["modality"] = images.guess_modality(image)
+    if wanted["labels"] and Path(wanted["labels"]).is_file():
+        progress(0.8, "Reading the labels")
+        result["labels"] = save_image(images.read_labels(wanted["labels"]), folder, "case_labels")
+    return result
+
+
+def on_whole_grid(labels: sitk.Image, grid: dict[str, Any]) -> sitk.Image:
+    """Labels of a part of an image, on the whole of it."""
+    whole = sitk.Image([int(n) for n in grid["size"]], sitk.sitkUInt8)
+    whole.SetSpacing(grid["spacing"])
+    whole.SetDirection(grid["direction"])
+    whole.SetOrigin(grid["origin"])
+    return sitk.Cast(images.resample_to(labels, whole, "nearest"), sitk.sitkUInt8)
+
+
+def disagreement(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Where two annotators differ, and by how much.
+
+    Args:
+        parameters: ``list``, ``case``, ``first``, ``second``.
+
+    Returns:
+        ``mask``: a record; ``ml``: volume; ``rows``: `comparison.StructureComparison.as_row` of each structure.
+    """
+    from LiverPlannerLib.ground_truth.consensus import compare_annotators
+    from LiverPlannerLib.ground_truth.consensus import disagreement as differences
+    from LiverPlannerLib.ground_truth.work_list import open_list
+
+    work = open_list(parameters["list"])
+    names = (parameters["first"], parameters["second"])
+    progress(0.1, "Comparing")
+    compared = compare_annotators(work, parameters["case"], *names)
+    cancel.raise_if_cancelled()
+    mask = differences([work.labels(parameters["case"], name) for name in names])
+    ml = float(images.array_of(mask).sum()) * images.voxel_ml(mask)
+    return {"mask": save_image(mask, folder, "mask"), "ml": ml, "rows": [row.as_row() for row in compared.rows]}
+
+
+def consensus(parameters: dict[str, Any], _folder: Path, progress: Progress, _cancel: CancelToken) -> dict[str, Any]:
+    """The consensus of every case that two have finished.
+
+    Args:
+        parameters: ``list``, ``method``.
+
+    Returns:
+        `ground_truth_consensus.Outcome` as plain values.
+    """
+    from LiverPlannerLib.ground_truth.consensus import consensus_of_list
+    from LiverPlannerLib.ground_truth.work_list import open_list
+
+    return asdict(consensus_of_list(open_list(parameters["list"]), parameters["method"], progress=progress))
+
+
+def export(parameters: dict[str, Any], _folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Writes the finished cases as a data set.
+
+    Args:
+        parameters: ``list``, ``source``, ``out``, ``form``.
+
+    Returns:
+        ``cases``, ``left_out``, ``notes``.
+    """
+    from LiverPlannerLib.ground_truth.export import export_list
+    from LiverPlannerLib.ground_truth.work_list import open_list
+
+    work = open_list(parameters["list"])
+    made = export_list(
+        work, parameters["source"], parameters["out"], parameters["form"], progress=progress, cancel=cancel
+    )
+    return {"cases": made.cases, "left_out": made.left_out, "notes": made.notes}

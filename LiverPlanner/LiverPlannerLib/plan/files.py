@@ -1,0 +1,206 @@
+"""A plan from a file to a folder: what `preop liver plan` and `preopreview.plan_liver` do."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import platform
+import time
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from LiverPlannerLib.label_files import read_structures
+from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
+from LiverPlannerLib.structures import mask_of, structure
+from PreopReviewLib import __version__, images
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.output import output_folder
+from PreopReviewLib.progress import CancelToken, Progress, silent, within
+
+NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, no medical device."
+
+
+def plan_liver(
+    path: str | Path,
+    out: str | Path,
+    options: PlanOptions | None = None,
+    *,
+    series: str | None = None,
+    liver: str | Path | None = None,
+    overwrite: bool = False,
+    title: str | None = None,
+    origin: str = "",
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> LiverPlan:
+    """Reads an image, makes the plan, and writes all of its results into a folder.
+
+    Args:
+        path: image file or DICOM folder.
+        out: folder to make: labels.nii.gz, volumes.csv, summary.txt and, where slicer-core is installed,
+            scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure; of a
+            DICOM series also segmentation.dcm (SEG), which carries the patient data of the series.
+        liver: a label image or mask whose liver replaces the network's.
+        title: what scene, pictures and summary call the case; the file's name by default.
+        origin: where the image comes from, for the summary.
+
+    Raises:
+        PreopError: as reading, computing and writing raise it; the folder is then as it was before.
+    """
+    began = time.perf_counter()
+    path = Path(path)
+    with output_folder(out, overwrite) as folder:
+        progress(0.0, "Reading")
+        image = images.read_image(path, series)
+        mask = _liver_mask(liver, image)
+        plan = make_plan(
+            image,
+            options,
+            liver_mask=mask,
+            source=str(path),
+            progress=within(progress, 0.02, 0.85),
+            cancel=cancel,
+        )
+        progress(0.86, "Writing the results")
+        write_plan(plan, folder, title or _stem(path), within(progress, 0.86, 1.0))
+        total = time.perf_counter() - began
+        if path.is_dir():
+            _write_dicom(plan, path, series, folder / "segmentation.dcm")
+        (folder / "summary.txt").write_text(
+            summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
+        )
+    progress(1.0, "Done")
+    return plan
+
+
+def _liver_mask(path: str | Path | None, image: sitk.Image) -> sitk.Image | None:
+    if path is None:
+        return None
+    return images.resample_to(mask_of(read_structures(path).labels, "liver"), image, "nearest")
+
+
+def _stem(path: Path) -> str:
+    name = path.name or path.resolve().name
+    for suffix in images.SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = silent) -> None:
+    """Writes labels, volumes and, where slicer-core is installed, scene, surfaces and pictures.
+
+    Raises:
+        OutputError: something cannot be written.
+    """
+    images.write_image(plan.labels, folder / "labels.nii.gz")
+    write_volumes(plan, folder / "volumes.csv")
+    if find_spec("slicer") is None:
+        plan.notes.append(
+            "No scene, surfaces or pictures were made: slicer-core is not installed (pip install 'preopreview[scene]')."
+        )
+        return
+    from LiverPlannerLib.scene.results import save_results
+
+    progress(0.2, "Building the scene")
+    footnote = f"Models: {', '.join(dict.fromkeys(plan.models.values()))}"
+    saved = save_results(
+        plan.image, plan.labels, plan.volumes_ml, folder, title, modality=plan.modality, footnote=footnote
+    )
+    plan.notes += saved.notes
+
+
+def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> None:
+    """The structures as a DICOM SEG of the series they were found in, or a note why there is none."""
+    found = images.list_series(source)
+    if not found:
+        return  # a folder with one image file
+    masks = []
+    for key in plan.volumes_ml:
+        known, by = structure(key), plan.models.get(key)
+        codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
+        masks.append(images.CodedMask(known.name, mask_of(plan.labels, key), *codes, known.color, by))
+    try:
+        images.write_dicom_segmentation(masks, images.choose_series(found, source, uid), path)
+    except PreopError as error:
+        plan.notes.append(f"No segmentation.dcm was made: {error}")
+
+
+def write_volumes(plan: LiverPlan, path: Path) -> None:
+    """The volumes as CSV: one row per structure, then one per numbered region."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            [
+                "structure",
+                "region",
+                "ml",
+                "voxels",
+                "diameter_mm",
+                "center_r",
+                "center_a",
+                "center_s",
+                "model",
+            ]
+        )
+        unit = images.voxel_ml(plan.image)
+        for key, ml in plan.volumes_ml.items():
+            model = plan.models.get(key, "")
+            writer.writerow([structure(key).name, "all", f"{ml:.3f}", round(ml / unit), "", "", "", "", model])
+        for region in plan.regions:
+            place = [f"{v:.1f}" for v in region.centroid_ras]
+            name = structure(region.structure).name
+            writer.writerow([name, region.number, f"{region.ml:.3f}", region.voxels, region.diameter_mm, *place, ""])
+
+
+def summary(plan: LiverPlan, source: str, seconds: float) -> str:
+    """The plain-text summary: what was found, with what, in which time, and what to beware of."""
+    spacing = " × ".join(f"{v:g}" for v in plan.image.GetSpacing())
+    size = " × ".join(map(str, plan.image.GetSize()))
+    lines = [
+        "PreopReview liver plan",
+        NOT_FOR_CLINICAL_USE,
+        "",
+        f"Image      {source}",
+        f"           {plan.modality}, {size} voxels of {spacing} mm",
+        f"Made       {datetime.datetime.now().astimezone().isoformat(timespec='seconds')}",
+        "",
+        "Volumes",
+    ]
+    for key, ml in plan.volumes_ml.items():
+        lines.append(f"  {structure(key).name:<20}{ml:>10.1f} ml   by {plan.models.get(key, 'union')}")
+    for region in plan.regions:
+        what = f"{structure(region.structure).name} {region.number}"
+        lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across")
+    lines += ["", "Warnings"] + [f"  - {w}" for w in plan.warnings or ["none"]]
+    lines += ["", "Notes"] + [f"  - {n}" for n in plan.notes or ["none"]]
+    lines += ["", "Time"] + [f"  {step:<20}{value:>10.1f} s" for step, value in plan.seconds.items()]
+    lines += [f"  {'in all':<20}{seconds:>10.1f} s   on {plan.device}", "", "Versions"]
+    lines += [f"  {name:<20}{_version(name)}" for name in ("torch", "monai", "SimpleITK", "numpy", "slicer-core")]
+    lines += [f"  {'Python':<20}{platform.python_version()}", f"  {'PreopReview':<20}{__version__}", ""]
+    return "\n".join(lines)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def as_dict(plan: LiverPlan) -> dict:
+    """What `--json` prints."""
+    return {
+        "modality": plan.modality,
+        "volumes_ml": plan.volumes_ml,
+        "regions": [asdict(r) for r in plan.regions],
+        "warnings": plan.warnings,
+        "notes": plan.notes,
+        "models": plan.models,
+        "device": plan.device,
+        "seconds": plan.seconds,
+    }

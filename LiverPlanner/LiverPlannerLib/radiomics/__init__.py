@@ -1,0 +1,1 @@
+"""Radiomic features and their agreement between masks."""

@@ -1,0 +1,275 @@
+"""Radiomic features of each structure, by MIRP; their agreement between masks is in `agreement`.
+
+Shape, first order, GLCM, GLRLM, GLSZM, GLDM and NGTDM as the Image Biomarker Standardisation Initiative defines them
+(arXiv 1612.07003). The library was chosen by comparison with pyradiomics 3.0.1, see
+`Testing/Benchmarks/bench_radiomics.py`. MIRP is an optional dependency (`pip install "preopreview[radiomics]"`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.radiomics.names import plain_name
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.progress import Progress, silent
+
+LEAST_VOXELS = 10
+"""Fewer voxels than this on the resampled grid have no texture worth a number."""
+
+
+@dataclass(frozen=True)
+class RadiomicsSettings:
+    """How features are computed; written beside every result.
+
+    Attributes:
+        name: of the preset.
+        normalize: z-score of the whole image (as pyradiomics does), or the intensities as they are.
+        scale, shift: after the z-score, intensity = scale·z + shift; the shift keeps energies meaningful.
+        bin_width: of the gray levels, in the unit of the intensities.
+        bins: "multiples": edges at multiples of the bin width, so that two masks share them (as pyradiomics);
+            "minimum": edges from the least intensity in the mask (IBSI's fixed bin size).
+        spacing_mm: edge of the cubic voxels; images by B-spline of order 3, masks by nearest neighbor.
+    """
+
+    name: str = "gross2024"
+    normalize: bool = True
+    scale: float = 100.0
+    shift: float = 300.0
+    bin_width: float = 5.0
+    bins: Literal["multiples", "minimum"] = "multiples"
+    spacing_mm: float = 2.0
+
+    def __post_init__(self) -> None:
+        for field in ("scale", "bin_width", "spacing_mm"):
+            if not (math.isfinite(getattr(self, field)) and getattr(self, field) > 0):
+                raise InputError(f"A {field.replace('_', ' ')} of {getattr(self, field)} is not possible", "Give > 0")
+
+
+MR = RadiomicsSettings()
+"""The default of the papers' kind of image: z-score × 100 + 300, bins of 5, 2 mm."""
+CT = replace(MR, name="ct", normalize=False, scale=1.0, shift=0.0, bin_width=25.0)
+"""Hounsfield units have a scale of their own: no z-score, bins of 25 HU (the usual width for CT), 2 mm."""
+
+
+@dataclass(frozen=True)
+class StructureFeatures:
+    """The features of one structure.
+
+    Attributes:
+        key: of the structure.
+        voxels: on the resampled grid.
+        features: plain name → value; NaN where a feature is not defined for the region. Empty if there is a note.
+        note: why there are no features; empty if there are.
+    """
+
+    key: str
+    voxels: int
+    features: dict[str, float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RadiomicsResult:
+    """The features of all structures with the settings and the library that made them."""
+
+    structures: list[StructureFeatures]
+    settings: RadiomicsSettings
+    library: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; undefined features are None."""
+        return {
+            "settings": asdict(self.settings),
+            "library": self.library,
+            "structures": [
+                {
+                    "structure": s.key,
+                    "voxels": s.voxels,
+                    "note": s.note,
+                    "features": {n: v if math.isfinite(v) else None for n, v in s.features.items()},
+                }
+                for s in self.structures
+            ],
+        }
+
+
+def settings_for(modality: str) -> RadiomicsSettings:
+    """`CT` for "CT", `MR` (Gross 2024) for "MR".
+
+    Raises:
+        InputError: another modality.
+    """
+    known = {"CT": CT, "MR": MR}
+    if modality.upper() not in known:
+        raise InputError(f"There are no radiomics settings for {modality}", "Choose CT or MR")
+    return known[modality.upper()]
+
+
+def extract(
+    image: sitk.Image,
+    labels: sitk.Image,
+    settings: RadiomicsSettings = MR,
+    *,
+    structures: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> RadiomicsResult:
+    """Features of each structure of a label image.
+
+    Args:
+        image: CT or MR.
+        labels: label image of the table of structures on the image's grid.
+        structures: keys; without it, every structure that has a voxel. The liver is the union of all in it.
+
+    A structure without voxels, or with fewer than `LEAST_VOXELS` on the resampled grid, has a note and no features.
+
+    Raises:
+        GeometryError: labels on another grid.
+        InputError: an unknown structure, labels without any structure, a constant image, or MIRP not installed.
+    """
+    if not images.same_grid(image, labels):
+        raise GeometryError("The labels are on another grid than the image", "Resample them to the image first")
+    present = [s.key for s in STRUCTURES if images.array_of(mask_of(labels, s.key)).any()]
+    keys = [structure(k).key for k in structures] if structures is not None else present
+    if not keys:
+        raise InputError("The labels hold no structure", "Check the label image and its values")
+    library = require_library()
+    grid = _grid(image, settings.spacing_mm)
+    resampled = _resampled(_normalized(image, settings), grid, sitk.sitkBSpline)
+    found = []
+    for i, key in enumerate(keys):
+        progress(i / len(keys), f"Features of {structure(key).name}")
+        mask = _resampled(mask_of(labels, key), grid, sitk.sitkNearestNeighbor)
+        found.append(_features_of(resampled, mask, key, settings, empty=key not in present))
+    progress(1.0, "Features computed")
+    return RadiomicsResult(found, settings, library)
+
+
+def require_library() -> str:
+    """Name and version of the library.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if find_spec("mirp") is None:
+        raise InputError("Radiomics needs the package mirp", 'Install it: pip install "preopreview[radiomics]"')
+    try:
+        return f"MIRP {version('mirp')}"
+    except PackageNotFoundError:
+        return "MIRP"
+
+
+def _normalized(image: sitk.Image, settings: RadiomicsSettings) -> sitk.Image:
+    numbers = sitk.Cast(image, sitk.sitkFloat64)
+    array = images.array_of(numbers)
+    if not np.isfinite(array).all():
+        raise InputError("The image holds values that are no numbers", "Repair the image")
+    if float(np.ptp(array)) == 0:
+        raise InputError("The image is constant, so it has no features", "Check the file")
+    return sitk.Normalize(numbers) * settings.scale + settings.shift if settings.normalize else numbers
+
+
+def _grid(image: sitk.Image, spacing: float) -> sitk.Image:
+    """Cubic voxels over the image's field of view, centered on it; the same for every mask of one image."""
+    old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
+    counts = np.maximum(np.ceil(size * old / spacing - 1e-6).astype(int), 1)
+    first = ((size - 1) - (counts - 1) * spacing / old) / 2
+    grid = sitk.Image(counts.tolist(), sitk.sitkUInt8)
+    grid.SetSpacing([spacing] * 3)
+    grid.SetDirection(image.GetDirection())
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(first.tolist()))
+    return grid
+
+
+def _resampled(image: sitk.Image, grid: sitk.Image, interpolator: int) -> sitk.Image:
+    # Half a voxel beyond the outermost centers belongs to the field of view: repeat the edge there.
+    pad = [math.ceil(grid.GetSpacing()[0] / s) + 1 for s in image.GetSpacing()]
+    padded = sitk.ZeroFluxNeumannPad(image, pad, pad)
+    return sitk.Resample(padded, grid, sitk.Transform(), interpolator, 0.0, image.GetPixelID())
+
+
+def _features_of(
+    image: sitk.Image, mask: sitk.Image, key: str, settings: RadiomicsSettings, *, empty: bool
+) -> StructureFeatures:
+    voxels = int(np.count_nonzero(images.array_of(mask)))
+    if empty:
+        return StructureFeatures(key, 0, {}, "n/a: no voxels")
+    if voxels < LEAST_VOXELS:
+        return StructureFeatures(key, voxels, {}, f"n/a: {voxels} voxels at {settings.spacing_mm:g} mm are too few")
+    box = images.bounding_box(mask, margin_mm=3 * settings.spacing_mm)
+    image, mask = images.crop(image, box), images.crop(mask, box)
+    return StructureFeatures(key, voxels, _by_mirp(image, mask, settings))
+
+
+def _by_mirp(image: sitk.Image, mask: sitk.Image, settings: RadiomicsSettings) -> dict[str, float]:
+    """Two calls: shape on a stand-in image, then everything that looks at intensities.
+
+    With shape come MIRP's Moran and Geary indices, which are not wanted here and cost up to twenty seconds a region.
+    They look at the intensity mask only, which a re-segmentation range narrows to the stand-in's two marked voxels;
+    shape looks at the whole mask (IBSI 2.8 keeps the two masks apart).
+    """
+    multiples = settings.bins == "multiples"
+    common = {"write_features": False, "export_features": True, "image_modality": "mr", "ibsi_compliant": not multiples}
+    textures = {
+        "base_discretisation_method": "fixed_bin_size_pyradiomics" if multiples else "fixed_bin_size",
+        "base_discretisation_bin_width": float(settings.bin_width),
+        "glcm_spatial_method": "3d_average",
+        "glrlm_spatial_method": "3d_average",
+        "ngldm_distance": 1.0,
+        "ngldm_difference_level": 0.0,
+    }
+    families = ["statistics", "intensity_histogram", "glcm", "glrlm", "glszm", "ngldm", "ngtdm"]
+    with tempfile.TemporaryDirectory(prefix="preop-radiomics-") as folder, _quiet():
+        from mirp import extract_features
+
+        # MIRP takes a spacing from files only, not from arrays.
+        paths = {name: str(Path(folder) / f"{name}.nii") for name in ("image", "mask", "marked")}
+        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), paths["image"])
+        sitk.WriteImage(mask, paths["mask"])
+        sitk.WriteImage(_marked(mask), paths["marked"])
+        narrowed = {"resegmentation_method": "range", "resegmentation_intensity_range": [1.5, 2.5]}
+        shape = extract_features(
+            image=paths["marked"], mask=paths["mask"], base_feature_families=["morphology"], **common, **narrowed
+        )
+        rest = extract_features(
+            image=paths["image"], mask=paths["mask"], base_feature_families=families, **common, **textures
+        )
+    features: dict[str, float] = {}
+    for table in (shape[0], rest[0]):
+        names = {column: plain_name(column) for column in table.columns}
+        features |= {name: float(table[column].iloc[0]) for column, name in names.items() if name is not None}
+    return features
+
+
+def _marked(mask: sitk.Image) -> sitk.Image:
+    """The mask as intensities, 1 inside, with two voxels marked by 2."""
+    array = images.array_of(mask).astype(np.float32)
+    array.ravel()[np.flatnonzero(array)[:2]] = 2
+    return images.image_like(array, mask)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MIRP logs every step to the root logger and warns of its own pandas calls."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

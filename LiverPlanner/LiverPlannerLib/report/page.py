@@ -1,0 +1,176 @@
+"""A liver plan as one page: 3D, slices, tables, figures, models, warnings.
+
+`measure_all` (in `measures`) measures, `build_page` says it. Neither reads nor writes files. Nothing of whose
+images these are is on the page unless it is given as `ReportInfo.identity`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from LiverPlannerLib.report import pictures, tables
+from LiverPlannerLib.report.measures import MeasureOptions, Measures, measure_all
+from PreopReviewLib import __version__
+from PreopReviewLib.errors import ModelError
+from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.reports import Facts, Page, Picture, Section, Words
+from PreopReviewLib.reports.page import without_empty
+
+__all__ = ["MeasureOptions", "Measures", "ReportInfo", "build_page", "measure_all"]
+
+BANNER = "Not for clinical use: research software, no medical device."
+SIMULATED = "Simulated image"
+
+
+@dataclass(frozen=True)
+class ReportInfo:
+    """What a report says besides what was measured.
+
+    Attributes:
+        title: of the page; give it a case number rather than a name.
+        identity: names and values that identify the patient; empty unless the user asked for them.
+        simulated: the image was made by a program.
+        models: by structure key, which model package gave it, e.g. ``kuleuven-liver 0.3.0``; or ``drawn``.
+        warnings, notes: of the run that made the segmentation.
+        still: a picture of the 3D view, for print and browsers without 3D.
+        corrected: structures that a person has changed since.
+        made: when; now by default.
+    """
+
+    title: str = "Liver plan"
+    identity: tuple[tuple[str, str], ...] = ()
+    simulated: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    still: Picture | None = None
+    corrected: frozenset[str] = frozenset()
+    made: datetime.datetime | None = None
+
+
+def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) -> Page:
+    """The page of one case; pictures and meshes are made here."""
+    when = (info.made or datetime.datetime.now()).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    progress(0.0, "Making surfaces")
+    three_d = _three_d(made, info)
+    progress(0.4, "Drawing slices")
+    planes, stack, series = pictures.slices(made)
+    progress(0.6, "Drawing figures")
+    sections = [
+        three_d,
+        Section("Slices", (planes, stack, series)),
+        Section(
+            "Volumes",
+            _given(tables.volumes(made, info.models, info.corrected), tables.lesions(made) if made.regions else None),
+        ),
+        Section("Remnant", _given(tables.volumetry(made), *tables.resection(made))),
+        Section("Margins", _given(tables.margins(made))),
+        Section("Vessels and bile duct", _given(tables.trees(made), *pictures.trees(made))),
+        Section("Every branch", _given(tables.branches(made)), folded=True),
+        Section("Cysts", _given(tables.cysts(made), *pictures.cyst_overview(made))),
+        Section("Each lesion's histogram", tuple(pictures.cyst_regions(made)), folded=True, columns=2),
+        Section("Comparison", _given(tables.comparison(made), *pictures.comparison(made))),
+        Section("Models", tuple(_model_facts(name) for name in model_names(info.models)), columns=2),
+        Section("How this was made", _given(_how(made, info, when))),
+    ]
+    if made.missing:
+        reasons = tuple(f"{topic}: {reason}" for topic, reason in made.missing.items())
+        sections.append(Section("What could not be measured", (Words(reasons),)))
+    warnings = dict.fromkeys([*info.warnings, *made.warnings])
+    progress(1.0, "Writing")
+    return Page(
+        title=info.title,
+        banner=BANNER,
+        sections=without_empty(sections),
+        subtitle=f"{'MRI' if made.modality == 'MR' else made.modality}, made {when} with PreopReview {__version__}",
+        marks=(SIMULATED,) if info.simulated else (),
+        identity=info.identity,
+        warnings=tuple(warnings),
+        footer=(
+            f"PreopReview {__version__}, {when}. This file opens without a network and holds everything that it shows.",
+        ),
+    )
+
+
+def _given(*blocks: Any) -> tuple[Any, ...]:
+    return tuple(b for b in blocks if b is not None)
+
+
+def _three_d(made: Measures, info: ReportInfo) -> Section:
+    title = "In three dimensions"
+    try:
+        view = pictures.view3d(made, info.still)
+    except ImportError:
+        made.missing[title] = "Surfaces are made with VTK, which is not installed: pip install 'preopreview[scene]'."
+        return Section(title, _given(info.still))
+    return Section(title, (view,))
+
+
+def _how(made: Measures, info: ReportInfo, when: str) -> Facts:
+    rows = [
+        ("Image", f"{made.modality}, {pictures.geometry_words(made.image)}"),
+        ("Made", when),
+        *((f"Note {n}", words) for n, words in enumerate(dict.fromkeys([*info.notes, *made.notes]), 1)),
+        ("Volumes", "Counted in voxels on the image's own grid; the surfaces of the 3D view are for looking at."),
+        ("Software", f"PreopReview {__version__}, {_versions()}"),
+    ]
+    return Facts(tuple(rows))
+
+
+def _versions() -> str:
+    found = [f"Python {platform.python_version()}"]
+    for name in ("torch", "monai", "SimpleITK", "numpy", "slicer-core"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue  # not needed for what was done here
+    return ", ".join(found)
+
+
+# ---- models ----
+
+
+def model_names(models: Mapping[str, str]) -> list[str]:
+    """The models of a plan, once each, e.g. of ``A 1.0 and B 2.0``."""
+    return list(dict.fromkeys(name for words in models.values() for name in words.split(" and ") if name))
+
+
+def _model_facts(name: str) -> Facts:
+    """What its card says of a model; of one that is not here, its name alone."""
+    from PreopReviewLib.models.catalogue import find_package
+
+    if name in ("given", "drawn"):
+        return Facts((("Source", "Drawn or corrected by a person"),), "By hand")
+    try:
+        package = find_package(name.rsplit(" ", 1)[0])
+    except ModelError:
+        return Facts((("Card", "The model is not on this computer, so its card cannot be shown."),), name)
+    data = package.metadata
+    training = data.get("training_data") or data.get("training", {}).get("data") or "not said"
+    rows = [
+        ("What it does", data["description"]),
+        ("Intended use", data["intended_use"]),
+        ("Training data", str(training)),
+        *((f"Dice, {cases}", words) for cases, words in _accuracy(data.get("figures"))),
+        ("License", data["license"]),
+        *((("Reference", "; ".join(data["references"])),) if data.get("references") else ()),
+    ]
+    if name.rsplit(" ", 1)[-1] != package.version:
+        rows.append(("Version here", f"{package.version}; the segmentation was made with another one"))
+    return Facts(tuple(rows), name)
+
+
+def _accuracy(figures: Any) -> list[tuple[str, str]]:
+    """Measured accuracy of a card in the form that our own training writes, ``{cases: {structure: {mean, …}}}``."""
+    if not isinstance(figures, Mapping):
+        return []
+    return [
+        (cases, ", ".join(f"{key.replace('_', ' ')} {value['mean']:.2f}" for key, value in found.items()))
+        for cases, found in figures.items()
+        if isinstance(found, Mapping) and all(isinstance(v, Mapping) and "mean" in v for v in found.values())
+    ]

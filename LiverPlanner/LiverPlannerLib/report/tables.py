@@ -1,0 +1,166 @@
+"""The tables of a liver report, from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from LiverPlannerLib.report.measures import Measures, structure_name
+from LiverPlannerLib.structures import structure
+from PreopReviewLib.reports import Table
+
+
+def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str] = ()) -> Table:
+    """Volume of every structure, its share of the liver, and what found it; `corrected`: what a person changed."""
+    liver = made.volumes_ml["liver"]
+    rows, colors = [], []
+    for key, ml in made.volumes_ml.items():
+        inside = key == "liver" or structure(key).parent == "liver"
+        share = 100 * ml / liver if inside and liver else None
+        name = structure(key).name + (" (with all that it contains)" if key == "liver" else "")
+        source = models.get(key, "not said" if key not in corrected else "drawn")
+        rows.append((name, ml, share, f"{source}, corrected by hand" if key in models and key in corrected else source))
+        colors.append(structure(key).color)
+    columns = ("Structure", "ml", "% of the liver", "Found by")
+    return Table("volumes", "Volumes, by voxel counting", columns, tuple(rows), colors=tuple(colors))
+
+
+def lesions(made: Measures) -> Table:
+    """Every connected region of tumour and cyst."""
+    rows = tuple(
+        (f"{structure(r.structure).name} {r.number}", r.ml, r.diameter_mm, *(round(v, 1) for v in r.centroid_ras))
+        for r in made.regions
+    )
+    columns = ("Lesion", "ml", "Largest diameter, mm", "R mm", "A mm", "S mm")
+    notes = (
+        "Regions that touch by a face, edge or corner of a voxel are one. R, A, S: its center in the scanner's space.",
+    )
+    return Table(
+        "lesions", "Lesions", columns, rows, notes, colors=tuple(structure(r.structure).color for r in made.regions)
+    )
+
+
+def volumetry(made: Measures) -> Table | None:
+    """Total, functional and remnant volumes, with standard volumes for the body."""
+    if made.volumetry is None:
+        return None
+    keep = [r for r in made.volumetry.as_rows() if r["measure"] not in _STRUCTURE_NAMES]
+    rows = tuple((r["measure"], r["value"], r["unit"], r["how"]) for r in keep)
+    return Table(
+        "volumetry", "Liver and remnant", ("Measure", "Value", "Unit", "How"), rows, tuple(made.volumetry.notes)
+    )
+
+
+_STRUCTURE_NAMES = {
+    structure(k).name
+    for k in ("tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "inferior_vena_cava", "gallbladder")
+}
+
+
+def resection(made: Measures) -> list[Table]:
+    """The cut, what becomes of each tumour, and what the literature asks of a remnant."""
+    from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE
+
+    cut = made.resection
+    if cut is None:
+        return []
+    rows: list[tuple[Any, ...]] = [
+        ("Taken", cut.resected_ml, 100 * cut.resected_share),
+        ("Left", cut.remnant_ml, 100 * (1 - cut.resected_share)),
+    ]
+    tables = [
+        Table("resection", f"Resection: {cut.method}", ("Side", "ml", "% of the liver"), tuple(rows), tuple(cut.notes))
+    ]
+    if cut.lesions:
+        fates = tuple((f.number, f.ml, 100 * f.resected_share, f.fate) for f in cut.lesions)
+        tables.append(Table("tumour_fates", "Tumours", ("Tumour", "ml", "% taken", "Fate"), fates))
+    values = tuple((v.measure, v.situation, v.value, v.source) for v in LITERATURE)
+    columns = ("Measure", "Situation", "Value", "Source")
+    tables.append(Table("literature", "Literature values", columns, values, (DISCLAIMER,)))
+    return tables
+
+
+def margins(made: Measures) -> Table | None:
+    """Each tumour's distance to the cut, to vessels and ducts."""
+    from LiverPlannerLib.resection.margins import REFERENCE_LINES
+
+    result = made.margins
+    if result is None:
+        return None
+    keys = list(result.lesions[0].to_mm)
+    cut = made.resection is not None
+    columns = ("Tumour", "ml") + (("Fate", "Margin to the cut, mm") if cut else ())
+    columns += tuple(f"To the {structure_name(k)}, mm" for k in keys)
+    rows = tuple(
+        (x.number, x.ml, *((x.fate, x.to_cut_mm) if cut else ()), *(x.to_mm[k] for k in keys)) for x in result.lesions
+    )
+    notes = [*result.notes, f"Every distance is known to about ± {result.uncertainty_mm:.1f} mm."]
+    if cut:
+        notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
+    return Table("margins", "Distances of each tumour", columns, rows, tuple(dict.fromkeys(notes)))
+
+
+def trees(made: Measures) -> Table | None:
+    """Main and peripheral branches of each tree."""
+    if not made.trees:
+        return None
+    rows, colors, notes = [], [], []
+    for tree in made.trees:
+        main = sum(b.ml for b in tree.branches if b.main)
+        whole = sum(b.ml for b in tree.branches)
+        count = sum(b.main for b in tree.branches)
+        name = structure(tree.structure).name
+        rows.append((name, len(tree.branches), count, main, whole - main, 100 * tree.main_share, max(tree.trunk_mm)))
+        colors.append(structure(tree.structure).color)
+        notes += [f"{name}: {w}." for w in tree.warnings]
+    columns = ("Tree", "Branches", "Main", "Main, ml", "Peripheral, ml", "Main, %", "Trunk radius, mm")
+    return Table("trees", "Main and peripheral branches", columns, tuple(rows), tuple(notes), tuple(colors))
+
+
+def branches(made: Measures) -> Table | None:
+    """Every branch of every tree."""
+    rows = [
+        (structure(t.structure).name, b.id, b.parent, b.generation, "main" if b.main else "peripheral")
+        + (b.radius_mm, b.length_mm, b.ml, b.reason)
+        for t in made.trees
+        for b in t.branches
+    ]
+    columns = ("Tree", "Branch", "Springs from", "Generation", "Part", "Radius, mm", "Length, mm", "ml", "Why")
+    return Table("branches", "Every branch", columns, tuple(rows)) if rows else None
+
+
+def cysts(made: Measures) -> Table | None:
+    """What the cyst filter says of each lesion."""
+    result = made.cysts
+    if result is None or not result.regions:
+        return None
+    unit = result.settings.scale.unit
+    columns = ("Region", "ml", "Decision", f"Core median, {unit}", "Gaussian M", "Gaussian S", "R²", "Lin 2024", "Why")
+    rows = tuple(
+        (r.id, r.ml, r.decision, r.core_median, r.fit_mean, r.fit_sd, r.r2, r.paper_decision, r.reason)
+        for r in result.regions
+    )
+    notes = [f"{w}." for w in result.warnings]
+    notes.append(
+        "The filter is shown as it sees these lesions; the segmentation of this report was not changed by it. "
+        "Undecided regions stay tumours."
+    )
+    title = f"Cyst filter: rule {result.settings.rule}, threshold {result.settings.threshold:g} {unit}"
+    return Table("cysts", title, columns, rows, tuple(notes))
+
+
+def comparison(made: Measures) -> Table | None:
+    """The segmentation against another one, structure by structure."""
+    if made.comparison is None:
+        return None
+    columns = ("Structure", "DSC", "Sensitivity", "This, ml", "Other, ml", "Difference, ml", "HD95, mm", "ASSD, mm")
+    columns += ("NSD", "DSC, main", "DSC, peripheral")
+    rows, colors = [], []
+    for row in made.comparison.rows:
+        v = row.as_row()
+        name = row.name if v["state"] == "both" else f"{row.name} ({v['state']})"
+        numbers = (v[k] for k in ("dsc", "sensitivity", "predicted_ml", "reference_ml", "vd_ml", "hd95_mm", "assd_mm"))
+        rows.append((name, *numbers, v["nsd"], v["main_dsc"], v["peripheral_dsc"]))
+        colors.append(structure(row.key).color)
+    title = "This segmentation against the other one"
+    return Table("comparison", title, columns, tuple(rows), tuple(made.comparison.notes), tuple(colors))

@@ -1,0 +1,124 @@
+"""What the section Report has the worker process do; see `PreopReviewLib.jobs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.exchange import load_image
+from PreopReviewLib.progress import CancelToken, Progress, within
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.resection.cutting import Resection
+
+
+def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Measures a plan and writes its page.
+
+    Args:
+        parameters: as `scene.report.request` makes them, and ``out``: the page to write, which is replaced.
+
+    Returns:
+        ``files``; ``missing``: by topic, why it was not measured; ``megabytes`` of the page.
+
+    Raises:
+        PreopError: nothing is written then.
+    """
+    from LiverPlannerLib.report.measures import MeasureOptions
+    from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
+    from LiverPlannerLib.resection.volumetry import Patient
+    from PreopReviewLib.reports import write_report
+    from PreopReviewLib.reports.page import check_path
+
+    check_path(parameters["out"], overwrite=True)
+    progress(0.0, "Reading the plan")
+    image = load_image(folder, parameters["image"])
+    labels = _on(image, load_image(folder, parameters["labels"]), "segmentation")
+    record = {key: value or {} for key, value in parameters["record"].items()}
+    options = MeasureOptions(
+        parameters["modality"],
+        frozenset(record.get("volumes_ml", {})),
+        Patient(*parameters["patient"]) if parameters.get("patient") else None,
+        load_image(folder, parameters["manual"]) if parameters.get("manual") else None,
+        resection_of(labels, parameters["cut"], folder) if parameters.get("cut") else None,
+        parameters.get("cysts", {}),
+    )
+    made = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
+    info = ReportInfo(
+        parameters.get("title") or "Liver plan",
+        tuple((name, value) for name, value in parameters.get("identity", [])),
+        parameters.get("simulated", False),
+        record.get("models") or {},
+        tuple(record.get("warnings") or ()),
+        (*(record.get("notes") or ()), *_unknown(parameters.get("unknown", []))),
+        corrected=_corrected(labels, parameters, folder, image),
+    )
+    cancel.raise_if_cancelled()
+    page = build_page(made, info, within(progress, 0.5, 0.95))
+    cancel.raise_if_cancelled()
+    files = write_report(page, parameters["out"], overwrite=True)
+    progress(1.0, "Written")
+    size = files[0].stat().st_size / 1e6
+    return {"files": [str(f) for f in files], "missing": made.missing, "megabytes": round(size, 1)}
+
+
+def _on(image: sitk.Image, labels: sitk.Image, what: str) -> sitk.Image:
+    """The labels, which cover a part of the image, on its grid.
+
+    Raises:
+        GeometryError: they do not lie in the image.
+    """
+    moved = images.resample_to(labels, image, "nearest")
+    if images.array_of(labels).any() and not images.array_of(moved).any():
+        raise GeometryError(f"The {what} does not lie in the volume", "Choose the volume that it was made on")
+    return sitk.Cast(moved, sitk.sitkUInt8)
+
+
+def _corrected(labels: sitk.Image, parameters: dict[str, Any], folder: Path, image: sitk.Image) -> frozenset[str]:
+    """The structures whose voxels are no longer those that the models gave."""
+    from LiverPlannerLib.structures import STRUCTURES, mask_of
+
+    if not parameters.get("model_output"):
+        return frozenset()
+    before = _on(image, load_image(folder, parameters["model_output"]), "model output")
+    return frozenset(
+        s.key
+        for s in STRUCTURES
+        if not np.array_equal(images.array_of(mask_of(labels, s.key)), images.array_of(mask_of(before, s.key)))
+    )
+
+
+def _unknown(names: list[str]) -> list[str]:
+    return [f"Segments that are no liver structure were left out: {', '.join(names)}."] if names else []
+
+
+def resection_of(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:
+    """The resection that `scene.report.request` asks for.
+
+    Raises:
+        InputError, NothingFound: the cut takes nothing or everything, or there is nothing to cut.
+    """
+    from LiverPlannerLib.resection.curved_cut import resect_by_curve
+    from LiverPlannerLib.resection.cutting import Plane, resect_by_branches, resect_by_planes, resect_by_surface
+    from LiverPlannerLib.structures import mask_of
+    from LiverPlannerLib.vessels.branches import split_branches
+
+    kind = asked["kind"]
+    if kind == "planes":
+        return resect_by_planes(labels, [Plane(tuple(point), tuple(normal)) for point, normal in asked["planes"]])
+    if kind == "territory":
+        portal = mask_of(labels, "portal_vein")
+        if not images.array_of(portal).any():
+            raise InputError("There is no portal vein for a territory", "Cut by planes or a surface")
+        return resect_by_branches(
+            labels, split_branches(portal, "portal_vein", mask_of(labels, "liver")), asked["branches"]
+        )
+    points = np.load(folder / asked["points"], allow_pickle=False)
+    if kind == "curve":
+        return resect_by_curve(labels, points, asked["flipped"])
+    return resect_by_surface(labels, (points, np.load(folder / asked["triangles"], allow_pickle=False)))

@@ -1,0 +1,1 @@
+"""Cuts, volumes, future liver remnant and margins."""

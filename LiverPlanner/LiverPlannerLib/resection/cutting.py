@@ -1,0 +1,300 @@
+"""What a resection takes and leaves: by planes, a closed surface, a drawn remnant, or a portal territory.
+
+Each way gives a `Resection`: masks of both sides on the grid of the labels, their volumes, and how much of every
+tumour is taken (guide section 6). Points and normals are RAS, in mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.evaluation.overlap import Slices, box_of
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.vessels.branches import VesselTree
+
+Point = tuple[float, float, float]
+Fate = Literal["resected", "in the remnant", "cut"]
+
+TERRITORY_NOTE = (
+    "The territory is an approximation: each voxel goes to the nearest segmented branch, whatever lies between, and "
+    "the result depends on how deep the branches were segmented."
+)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A cutting plane through a point; the side that the normal points to is taken. RAS, mm."""
+
+    point: Point
+    normal: Point
+
+    def __post_init__(self) -> None:
+        values = np.array([self.point, self.normal], float)
+        if values.shape != (2, 3) or not np.isfinite(values).all() or np.linalg.norm(values[1]) < 1e-9:
+            raise InputError(
+                f"A plane through {self.point} with the normal {self.normal} is not possible",
+                "Give three numbers each, in RAS mm, and a normal that is not 0",
+            )
+
+
+@dataclass(frozen=True)
+class LesionFate:
+    """One 26-connected lesion and what becomes of it.
+
+    Attributes:
+        number: 1, 2, …, by falling size.
+        ml: volume.
+        resected_share: of its voxels.
+        fate: ``resected``, ``in the remnant`` or ``cut``.
+    """
+
+    number: int
+    ml: float
+    resected_share: float
+    fate: Fate
+
+
+@dataclass(frozen=True)
+class Resection:
+    """Two sides of a liver.
+
+    Attributes:
+        method: how it was made, in words.
+        resected, remnant: uint8 masks on the grid of the labels; together they are the liver.
+        resected_ml, remnant_ml: everything of the liver on that side.
+        tumour_ml, tumour_resected_ml: tumour in the liver, and of that on the resected side.
+        lesions: one by one.
+        notes: sentences for the reader.
+    """
+
+    method: str
+    resected: sitk.Image = field(repr=False)
+    remnant: sitk.Image = field(repr=False)
+    resected_ml: float
+    remnant_ml: float
+    tumour_ml: float
+    tumour_resected_ml: float
+    lesions: tuple[LesionFate, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def resected_share(self) -> float:
+        """Of the whole liver."""
+        return self.resected_ml / (self.resected_ml + self.remnant_ml)
+
+    @property
+    def tumour_resected_share(self) -> float | None:
+        """None without a tumour."""
+        return self.tumour_resected_ml / self.tumour_ml if self.tumour_ml else None
+
+
+def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequence[Point] = ()) -> Resection:
+    """Cuts with one plane or several.
+
+    Without seeds, what lies on the normals' side of every plane is taken (one plane: a half; two: a wedge). With
+    seeds, the planes cut the liver into pieces and the connected pieces that hold a seed are taken.
+
+    Args:
+        labels: values of the table of structures.
+        planes: at least one.
+        seeds: points inside the pieces to take, RAS mm.
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: no plane, a seed outside the liver, or planes that take nothing or everything.
+    """
+    if not planes:
+        raise InputError("There is no plane to cut with", "Give at least one")
+    liver, box = _liver(labels)
+    sides = [_side(plane, labels, box) for plane in planes]
+    if seeds:
+        taken, how = _pieces_of(seeds, sides, liver, labels, box), f"pieces between {len(planes)} planes"
+    else:
+        taken = np.logical_and.reduce(sides) & liver
+        how = "one plane" if len(planes) == 1 else f"the common side of {len(planes)} planes"
+    remedy = "Move the plane into the liver, or turn it; points are in RAS mm"
+    return _finish(labels, taken, liver, box, how, remedy)
+
+
+def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
+    """Takes what lies inside a closed surface.
+
+    Args:
+        labels: values of the table of structures.
+        surface: a vtkPolyData, or (points (N, 3) RAS mm, triangles (M, 3) of point indices).
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: the surface is not closed, or takes nothing or everything.
+    """
+    from LiverPlannerLib.resection.closed_surface import inside_surface, triangles_of
+
+    liver, box = _liver(labels)
+    points, triangles = triangles_of(surface)
+    origin = [s.start for s in box]
+    taken = inside_surface(images.ras_to_kji(points, labels) - origin, triangles, liver.shape) & liver
+    remedy = "Check that the surface belongs to this image, reaches into the liver, and is in RAS mm"
+    return _finish(labels, taken, liver, box, "a closed surface", remedy)
+
+
+def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:
+    """Takes what a drawn remnant leaves.
+
+    Args:
+        labels: values of the table of structures.
+        remnant: mask of what stays (anything but 0), on the same grid.
+
+    Raises:
+        NothingFound: there is no liver.
+        GeometryError: the remnant lies on another grid.
+        InputError: the remnant holds the whole liver, or nothing of it.
+    """
+    if not images.same_grid(remnant, labels):
+        raise GeometryError("The remnant and the labels lie on different grids", "Resample the remnant to the labels")
+    liver, box = _liver(labels)
+    taken = liver & (images.array_of(remnant)[box] == 0)
+    return _finish(labels, taken, liver, box, "a drawn remnant", "Check that the mask belongs to this image")
+
+
+def resect_by_territory(
+    labels: sitk.Image, branch_points: np.ndarray, radii: np.ndarray, chosen: np.ndarray
+) -> Resection:
+    """Takes the territory of chosen branches: the liver nearest to them, thicker branches reaching farther.
+
+    Args:
+        labels: values of the table of structures.
+        branch_points: (N, 3) points of the tree's center lines, RAS mm.
+        radii: (N,) mm, of the branch at each point.
+        chosen: (N,) boolean, the points of the chosen branch and of all downstream of it.
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: arrays that do not fit each other, no point or every point chosen, or nothing taken.
+    """
+    from scipy.spatial import cKDTree
+
+    points, radii, chosen = np.asarray(branch_points, float), np.asarray(radii, float), np.asarray(chosen, bool)
+    if points.ndim != 2 or points.shape[1:] != (3,) or radii.shape != (len(points),) or chosen.shape != radii.shape:
+        raise InputError("The points, radii and choice of branches do not fit each other", "Give one of each a point")
+    if not chosen.any() or chosen.all():
+        raise InputError("The choice of branches is empty or the whole tree", "Choose a branch downstream of the trunk")
+    liver, box = _liver(labels)
+    voxels = np.argwhere(liver)
+    at = images.kji_to_ras(voxels + [s.start for s in box], labels)
+    near = min(4, len(points))
+    distance, index = cKDTree(points).query(at, k=near, workers=2)
+    distance, index = distance.reshape(-1, near), index.reshape(-1, near)
+    power = distance**2 - radii[index] ** 2  # radius-weighted: the power distance to a ball
+    best = index[np.arange(len(index)), power.argmin(axis=1)]
+    taken = np.zeros_like(liver)
+    taken[tuple(voxels[chosen[best]].T)] = True
+    return _finish(labels, taken, liver, box, "portal territory", "Choose another branch", (TERRITORY_NOTE,))
+
+
+def resect_by_branches(labels: sitk.Image, tree: VesselTree, branches: Sequence[int]) -> Resection:
+    """Takes the territory of branches of a portal tree, each with everything downstream of it.
+
+    Args:
+        labels: values of the table of structures.
+        tree: of the portal vein, see `LiverPlannerLib.vessels.branches.split_branches`.
+        branches: ids in the tree.
+
+    Raises:
+        NothingFound: there is no liver.
+        InputError: no branch, an unknown one, or the whole tree.
+    """
+    ids = sorted({found for branch in branches for found in tree.downstream(branch)})
+    return resect_by_territory(labels, tree.points, tree.radii, np.isin(tree.branch_of, ids))
+
+
+def _liver(labels: sitk.Image) -> tuple[np.ndarray, Slices]:
+    """The liver with all that it contains, cropped, and the box it was cropped to."""
+    liver = images.array_of(mask_of(labels, "liver")).view(bool)
+    box = box_of(liver)
+    if box is None:
+        raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")
+    return liver[box], box
+
+
+def _side(plane: Plane, labels: sitk.Image, box: Slices) -> np.ndarray:
+    """Voxels of the box on the side that the normal points to; a plane is linear along each axis of the grid."""
+    corner = [s.start for s in box]
+    base = images.kji_to_ras(np.array([corner], float), labels)[0]
+    steps = images.kji_to_ras(np.array(corner) + np.eye(3), labels) - base
+    normal = np.array(plane.normal, float)
+    normal /= np.linalg.norm(normal)
+    k, j, i = ((step @ normal) * np.arange(s.stop - s.start) for step, s in zip(steps, box, strict=True))
+    return k[:, None, None] + j[None, :, None] + i[None, None, :] > (np.array(plane.point) - base) @ normal
+
+
+def _pieces_of(
+    seeds: Sequence[Point], sides: Sequence[np.ndarray], liver: np.ndarray, labels: sitk.Image, box: Slices
+) -> np.ndarray:
+    import cc3d
+
+    if len(sides) > 16:
+        raise InputError(f"{len(sides)} planes are too many", "Use up to 16")
+    code = np.zeros(liver.shape, np.uint32)
+    for bit, side in enumerate(sides):
+        code |= side.astype(np.uint32) << bit
+    pieces = cc3d.connected_components(np.where(liver, code + 1, 0), connectivity=6)
+    taken = np.zeros(liver.shape, bool)
+    for seed in seeds:
+        at = np.round(images.ras_to_kji(np.array([seed], float), labels)[0]).astype(int) - [s.start for s in box]
+        inside = (at >= 0).all() and (at < liver.shape).all() and liver[tuple(at)]
+        if not inside:
+            raise InputError(f"The point {tuple(seed)} is not in the liver", "Give RAS mm inside the piece to take")
+        taken |= pieces == pieces[tuple(at)]
+    return taken
+
+
+def _finish(
+    labels: sitk.Image,
+    taken: np.ndarray,
+    liver: np.ndarray,
+    box: Slices,
+    method: str,
+    remedy: str,
+    notes: tuple[str, ...] = (),
+) -> Resection:
+    count, whole = int(np.count_nonzero(taken)), int(np.count_nonzero(liver))
+    if count in (0, whole):
+        what = "takes nothing of the liver" if count == 0 else "takes the whole liver"
+        raise InputError(f"The resection by {method} {what}", remedy)
+    ml = images.voxel_ml(labels)
+    tumour = images.array_of(labels)[box] == structure("tumour").label
+    in_both = int(np.count_nonzero(tumour & taken))
+    lesions = _fates(tumour, taken, ml)
+    cut = [fate.number for fate in lesions if fate.fate == "cut"]
+    if cut:
+        notes += (f"The resection cuts through tumour {', '.join(map(str, cut))}.",)
+    masks = []
+    for part in (taken, liver & ~taken):
+        array = np.zeros(labels.GetSize()[::-1], np.uint8)
+        array[box] = part
+        masks.append(images.image_like(array, labels))
+    tumour_ml = np.count_nonzero(tumour) * ml
+    return Resection(method, *masks, count * ml, (whole - count) * ml, tumour_ml, in_both * ml, lesions, notes)
+
+
+def _fates(tumour: np.ndarray, taken: np.ndarray, ml: float) -> tuple[LesionFate, ...]:
+    import cc3d
+
+    labels, count = cc3d.connected_components(tumour, connectivity=26, return_N=True)
+    inside = labels[tumour]
+    sizes = np.bincount(inside, minlength=count + 1)
+    shares = np.bincount(inside, weights=taken[tumour], minlength=count + 1) / np.maximum(sizes, 1)
+    found = []
+    for number, n in enumerate(sorted(range(1, count + 1), key=lambda n: -sizes[n]), start=1):
+        fate: Fate = "resected" if shares[n] == 1 else "in the remnant" if shares[n] == 0 else "cut"
+        found.append(LesionFate(number, float(sizes[n] * ml), float(shares[n]), fate))
+    return tuple(found)

@@ -1,0 +1,274 @@
+"""Distances that decide a resection: each lesion to the cut and to the vessels and bile ducts.
+
+Distances are between the faces of voxels, so that boxes along the grid come out exact; a drawn outline may lie up to
+half a voxel diagonal from the true one, which is printed with each distance (guide section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.resection.cutting import Fate, Resection
+from LiverPlannerLib.structures import mask_of, structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, NothingFound
+from PreopReviewLib.evaluation.overlap import Slices, box_of
+
+NEIGHBORS = ("portal_vein", "hepatic_vein", "bile_duct")
+REFERENCE_LINES: tuple[tuple[float, str], ...] = (
+    (
+        1.0,
+        "more than 1 mm against less: better survival in a meta-analysis (medluna.com/article/29189379); "
+        "1 mm called acceptable (JCTH-2022-00383)",
+    ),
+    (10.0, "more than 1 cm against less: better survival in the same meta-analysis (medluna.com/article/29189379)"),
+)
+"""Margins (mm) that the literature compares, with the source; for orientation, no advice."""
+
+
+@dataclass(frozen=True)
+class LesionMargins:
+    """One 26-connected lesion.
+
+    Attributes:
+        number: 1, 2, …, by falling size, as in `Resection.lesions`.
+        voxels, ml, centroid_ras: size and place.
+        fate: what the resection does to it; None without one.
+        to_cut_mm: to the resection surface inside the liver; 0 where it is cut; None without a resection.
+        nearest_ras: the point of the lesion nearest to the cut.
+        to_mm: distance to each neighbor by key; 0 where they touch; None where the neighbor is not in the labels.
+        contact_mm2: area of the faces shared with each neighbor that is in the labels.
+    """
+
+    number: int
+    voxels: int
+    ml: float
+    centroid_ras: tuple[float, float, float]
+    fate: Fate | None
+    to_cut_mm: float | None
+    nearest_ras: tuple[float, float, float] | None
+    to_mm: dict[str, float | None]
+    contact_mm2: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The result of `measure_margins`.
+
+    Attributes:
+        structure: key of the lesions.
+        lesions: one by one.
+        uncertainty_mm: half the diagonal of a voxel; every distance is known to about plus or minus that.
+        smallest_mm: the smallest margin of a lesion that the resection takes or cuts; None without one.
+        notes: sentences for the reader.
+    """
+
+    structure: str
+    lesions: tuple[LesionMargins, ...]
+    uncertainty_mm: float
+    smallest_mm: float | None
+    notes: tuple[str, ...]
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """One row a lesion, plain values under names with units; None is n/a."""
+        return [
+            {
+                "lesion": lesion.number,
+                "ml": lesion.ml,
+                "centroid_ras": " ".join(f"{v:.1f}" for v in lesion.centroid_ras),
+                "fate": lesion.fate,
+                "margin_mm": lesion.to_cut_mm,
+                **{f"to_{key}_mm": value for key, value in lesion.to_mm.items()},
+                **{f"contact_{key}_mm2": lesion.contact_mm2.get(key) for key in lesion.to_mm},
+                "uncertainty_mm": self.uncertainty_mm,
+            }
+            for lesion in self.lesions
+        ]
+
+
+def measure_margins(
+    labels: sitk.Image,
+    resection: Resection | None = None,
+    *,
+    lesions: str = "tumour",
+    neighbors: Sequence[str] = NEIGHBORS,
+) -> Margins:
+    """Distances of every lesion to the cut and to its neighbors.
+
+    Args:
+        labels: values of the table of structures.
+        resection: on the grid of the labels; without it only the neighbors are measured.
+        lesions: key of the structure whose regions are measured.
+        neighbors: keys of the structures to measure to.
+
+    Raises:
+        NothingFound: there is no such lesion.
+        GeometryError: the resection lies on another grid.
+    """
+    near, sides = _around(labels, resection, lesions)
+    mm = images.spacing_kji(near)
+    masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
+    targets = {key: _Target(_faces(m) * mm, m) for key, m in masks.items()}
+    cut = _Target(_between(*sides) * mm, sides[0]) if sides else None
+    found = tuple(
+        _measure(number, region, inside, near, cut, targets)
+        for number, (region, inside) in enumerate(_regions(images.array_of(mask_of(near, lesions)).view(bool)), start=1)
+    )
+    return Margins(lesions, found, float(np.linalg.norm(mm) / 2), _smallest(found), tuple(_notes(found, targets, mm)))
+
+
+def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumour") -> tuple[np.ndarray, np.ndarray]:
+    """The resection surface inside the liver, for coloring by its distance to the nearest lesion.
+
+    Returns:
+        Centers of the voxel faces between the two sides (N, 3) in RAS mm, and their distances (N,) in mm.
+
+    Raises:
+        NothingFound: there is no such lesion.
+    """
+    from scipy.spatial import cKDTree
+
+    near, sides = _around(labels, resection, lesions)
+    mm = images.spacing_kji(near)
+    lesion = images.array_of(mask_of(near, lesions)).view(bool)
+    faces = _between(*sides)
+    distance = cKDTree(_faces(lesion) * mm).query(faces * mm, workers=2)[0]
+    return images.kji_to_ras(faces, near), distance
+
+
+def _around(labels: sitk.Image, resection: Resection | None, lesions: str) -> tuple[sitk.Image, tuple[np.ndarray, ...]]:
+    """The labels, and the masks of both sides of the cut, cropped to the box around all labels."""
+    array = images.array_of(labels)
+    if not (array == structure(lesions).label).any():
+        raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")
+    if resection is not None and not images.same_grid(resection.resected, labels):
+        raise GeometryError("The resection and the labels lie on different grids", "Make the resection on these labels")
+    inner = box_of(array != 0)
+    assert inner is not None  # a lesion is in it
+    start = tuple(max(s.start - 1, 0) for s in inner)
+    box = images.Box(start, tuple(min(s.stop + 1, n) for s, n in zip(inner, array.shape, strict=True)))  # type: ignore[arg-type]
+    masks = (resection.resected, resection.remnant) if resection is not None else ()
+    return images.crop(labels, box), tuple(images.array_of(images.crop(m, box)).view(bool) for m in masks)
+
+
+class _Target:
+    """What distances go to: points in mm on the axes of the grid with their search tree, and a mask in the box.
+
+    For a neighbor the mask is the neighbor; for the cut it is the resected side.
+    """
+
+    def __init__(self, points: np.ndarray, mask: np.ndarray) -> None:
+        from scipy.spatial import cKDTree
+
+        self.mask = mask
+        self.tree = cKDTree(points) if len(points) else None
+
+    def nearest(self, points: np.ndarray) -> tuple[float, int] | None:
+        """The smallest distance from any of the points, and which one it is; None without a target."""
+        if self.tree is None:
+            return None
+        # Some of the points give a bound, beyond which the tree need not look for the others.
+        bound = float(self.tree.query(points[::50])[0].min())
+        distance = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)[0]
+        at = int(distance.argmin())
+        return float(distance[at]), at
+
+
+def _regions(mask: np.ndarray) -> list[tuple[np.ndarray, Slices]]:
+    """The 26-connected regions by falling size: each as a mask of a small box, and that box."""
+    import cc3d
+    from scipy.ndimage import find_objects
+
+    own = np.array(mask, order="C")  # cc3d takes no read-only view of an image
+    labels, count = cc3d.connected_components(own, connectivity=26, return_N=True)
+    sizes = np.bincount(labels[mask], minlength=count + 1)
+    boxes = find_objects(labels)
+    order = sorted(range(1, count + 1), key=lambda n: -sizes[n])
+    grown = [
+        tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(boxes[i - 1], mask.shape, strict=True))
+        for i in order
+    ]
+    return [(labels[box] == i, box) for i, box in zip(order, grown, strict=True)]  # type: ignore[misc]
+
+
+def _faces(mask: np.ndarray) -> np.ndarray:
+    """Centers (N, 3) of the faces between the mask and everything else, in voxels, K-J-I."""
+    return _between(np.pad(mask, 1), np.pad(~mask, 1, constant_values=True)) - 1.0
+
+
+def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Centers (N, 3) of the faces that have `a` on one side and `b` on the other, in voxels, K-J-I."""
+    found = []
+    for axis in range(3):
+        low: list[slice] = [slice(None)] * 3
+        high: list[slice] = [slice(None)] * 3
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        lo, hi = tuple(low), tuple(high)
+        faces = (a[lo] & b[hi]) | (b[lo] & a[hi])
+        where = np.unravel_index(np.flatnonzero(faces), faces.shape)
+        found.append(np.stack(where, axis=1) + 0.5 * np.eye(3)[axis])
+    return np.concatenate(found)
+
+
+def _measure(
+    number: int,
+    lesion: np.ndarray,
+    inside: Slices,
+    labels: sitk.Image,
+    cut: _Target | None,
+    targets: dict[str, _Target],
+) -> LesionMargins:
+    """One lesion, given as a mask of the box `inside` of the labels."""
+    corner, mm = np.array([s.start for s in inside]), images.spacing_kji(labels)
+    voxels = np.argwhere(lesion) + corner
+    faces = _faces(lesion) + corner
+    fate: Fate | None = None
+    to_cut = nearest_ras = None
+    if cut is not None:
+        taken = int(np.count_nonzero(cut.mask[inside] & lesion))
+        fate = "resected" if taken == len(voxels) else "cut" if taken else "in the remnant"
+        found = cut.nearest(faces * mm)
+        if found is not None:
+            to_cut = 0.0 if fate == "cut" else found[0]
+            nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
+    reach = {key: target.nearest(faces * mm) for key, target in targets.items()}
+    return LesionMargins(
+        number=number,
+        voxels=len(voxels),
+        ml=len(voxels) * images.voxel_ml(labels),
+        centroid_ras=tuple(images.kji_to_ras(voxels.mean(axis=0), labels)[0].tolist()),  # type: ignore[arg-type]
+        fate=fate,
+        to_cut_mm=to_cut,
+        nearest_ras=nearest_ras,  # type: ignore[arg-type]
+        to_mm={key: None if found is None else found[0] for key, found in reach.items()},
+        contact_mm2={key: _contact(lesion, t.mask[inside], mm) for key, t in targets.items() if t.tree is not None},
+    )
+
+
+def _contact(lesion: np.ndarray, neighbor: np.ndarray, mm: np.ndarray) -> float:
+    """Area in mm2 of the faces that both share; each face center is at a half along the axis it is normal to."""
+    faces = _between(lesion, neighbor & ~lesion)
+    axis = (faces % 1).argmax(axis=1)
+    return float((mm.prod() / mm)[axis].sum())
+
+
+def _smallest(lesions: Sequence[LesionMargins]) -> float | None:
+    margins = [x.to_cut_mm for x in lesions if x.to_cut_mm is not None and x.fate != "in the remnant"]
+    return min(margins, default=None)
+
+
+def _notes(lesions: Sequence[LesionMargins], targets: dict[str, _Target], mm: np.ndarray) -> list[str]:
+    notes = [f"Distances are known to about ± {np.linalg.norm(mm) / 2:.1f} mm, half the diagonal of a voxel."]
+    for fate, words in (("cut", "is cut by the resection"), ("in the remnant", "is not resected")):
+        numbers = [str(x.number) for x in lesions if x.fate == fate]
+        if numbers:
+            notes.append(f"Lesion {', '.join(numbers)} {words}.")
+    missing = [structure(key).name.lower() for key, target in targets.items() if target.tree is None]
+    if missing:
+        notes.append(f"Not in the labels, so no distance to it: {', '.join(missing)}.")
+    return notes

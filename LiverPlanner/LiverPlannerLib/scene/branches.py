@@ -1,0 +1,72 @@
+"""Main and peripheral branches of vessels in the scene: two segments a vessel, and rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from LiverPlannerLib.scene.parts import Part, show_parts
+from LiverPlannerLib.scene.segments import Grid
+from LiverPlannerLib.scene.tables import Column
+from LiverPlannerLib.structures import structure
+from LiverPlannerLib.terminology_files import terminology_entry
+from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, VesselTree
+from PreopReviewLib import images
+
+COLUMNS = (
+    Column("structure", "Vessel", "text"),
+    Column("id", "Branch", "number", 0, "Numbered from the trunk outwards."),
+    Column("main", "Main", "flag", help="Main branches are reached from the root without a thin stretch."),
+    Column("generation", "Order", "number", 0, "0 is the trunk; -1 hangs on no root."),
+    Column("radius_mm", "Radius (mm)", "number", 1),
+    Column("length_mm", "Length (mm)", "number", 0),
+    Column("ml", "Volume (ml)", "number", 2),
+    Column("parent", "Springs from", "number", 0, "The branch nearer to the root.", "root"),
+    Column("overridden", "By hand", "flag"),
+    Column("reason", "Why", "text"),
+)
+
+
+def main_color(key: str) -> tuple[float, float, float]:
+    """A vessel's own color, for its main branches."""
+    return structure(key).color
+
+
+def peripheral_color(key: str) -> tuple[float, float, float]:
+    """The same hue, half way to white, for its peripheral branches."""
+    return tuple(0.45 * v + 0.55 for v in structure(key).color)  # type: ignore[return-value]
+
+
+def branch_rows(trees: Mapping[str, VesselTree]) -> list[dict[str, Any]]:
+    """One row a branch of all trees, with the keys of `COLUMNS`."""
+    found = []
+    for key, tree in trees.items():
+        for branch in tree.branches:
+            row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
+            found.append(row | {"structure": structure(key).name})
+    return found
+
+
+def show_branches(scene: Any, node: Any | None, name: str, grid: Grid, trees: Mapping[str, VesselTree]) -> Any:
+    """Main and peripheral branches as a segmentation node; the terminology is that of the vessel."""
+    parts: list[Part] = []
+    for key, tree in trees.items():
+        parts += _parts_of(key, tree)
+    return show_parts(scene, node, name, grid, parts)
+
+
+def _parts_of(key: str, tree: VesselTree) -> Sequence[Part]:
+    entry, name = terminology_entry(structure(key)), structure(key).name
+    split = images.array_of(tree.main_image)
+    kinds = ((MAIN, "main", main_color(key)), (PERIPHERAL, "peripheral", peripheral_color(key)))
+    return [
+        Part(
+            f"{key}_{word}",
+            f"{name}, {word}",
+            color,
+            images.image_like(split == value, tree.main_image),
+            entry,
+            smoothing=0.2,
+        )
+        for value, word, color in kinds
+    ]

@@ -1,0 +1,141 @@
+"""Two segmentation nodes against each other: label images to compare, rows to show, differences as segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.comparison.pair import FALSE_NEGATIVE, FALSE_POSITIVE
+from LiverPlannerLib.scene.parts import Part, show_only, show_parts
+from LiverPlannerLib.scene.segments import Grid, SegmentVoxels
+from LiverPlannerLib.scene.tables import Column
+from LiverPlannerLib.structures import structure
+from LiverPlannerLib.voxel_boxes import hull
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import load_image
+
+COLUMNS = (
+    Column("structure", "Structure", "text"),
+    Column("dsc", "DSC", "number", 3, "Dice: twice the common volume by the sum of both; 1 is the same."),
+    Column("hd95_mm", "HD95 (mm)", "number", 1, "95th percentile of the distance between the surfaces."),
+    Column("assd_mm", "ASSD (mm)", "number", 2, "Average distance between the surfaces, both ways."),
+    Column("nsd", "NSD", "number", 3, "Share of both surfaces within the tolerance of the other."),
+    Column("predicted_ml", "This (ml)", "number", 1),
+    Column("reference_ml", "Ref. (ml)", "number", 1),
+    Column("vd_ml", "Diff. (ml)", "number", 1, "This minus reference."),
+    Column("main_dsc", "Main", "number", 3, "DSC of main branches, by one partition of space for both."),
+    Column("peripheral_dsc", "Peripheral", "number", 3, "DSC of the other branches."),
+    Column("state", "State", "text", help="Whether both have the structure, or one of them."),
+    Column("hd95_convention", "HD95 as", "text", help="Three definitions are in use and give different numbers."),
+    Column("nsd_tolerance_mm", "NSD at (mm)", "number", 1),
+)
+STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
+MISSED_COLOR, EXTRA_COLOR = (0.88, 0.10, 0.10), (0.70, 0.98, 0.15)
+"""Red and bright lime: no structure's colors, and so unlike in brightness that any color vision tells them apart."""
+
+
+class Pair:
+    """Two segmentations to compare.
+
+    Args:
+        prediction: the node that is judged.
+        reference: the node that it is judged by.
+
+    Raises:
+        InputError: one and the same node, or none chosen; no segment of our table.
+        NothingFound: a node without segments, or with empty ones only.
+        GeometryError: a node without reference geometry.
+    """
+
+    def __init__(self, prediction: Any | None, reference: Any | None) -> None:
+        if prediction is None or reference is None:
+            raise InputError("Two segmentations are needed", "Choose the second one")
+        if prediction.GetID() == reference.GetID():
+            raise InputError("A segmentation cannot be compared with itself", "Choose another one")
+        self.prediction, self.reference = SegmentVoxels(prediction), SegmentVoxels(reference)
+        self.prediction.require()
+        self.reference.require()
+
+    @property
+    def grid(self) -> Grid:
+        """Where the comparison is made: the reference's."""
+        return self.reference.grid
+
+    def labels(self) -> tuple[sitk.Image, sitk.Image]:
+        """Label images of both: cropped alike where they share one grid, whole where they do not."""
+        a, b = self.prediction, self.reference
+        if not (a.grid.same_lattice(b.grid) and a.grid.start == b.grid.start and a.grid.shape == b.grid.shape):
+            return a.labels(None), b.labels(None)
+        low, high = hull([*a.masks.values(), *b.masks.values()])
+        start, stop = np.array(b.grid.start), np.add(b.grid.start, b.grid.shape)
+        low, high = np.maximum(np.subtract(low, 3), start), np.minimum(np.add(high, 3), stop)
+        return a.labels_in(low, high), b.labels_in(low, high)
+
+    def notes(self) -> list[str]:
+        """What is left out, and what overlaps, in sentences."""
+        found = []
+        for one in (self.prediction, self.reference):
+            if one.unknown:
+                found.append(
+                    f"Not compared, for they are no structure that is known here: {', '.join(one.unknown)} of "
+                    f"{one.node.GetName()}."
+                )
+            found += one.overlaps()
+        return found
+
+
+def show_differences(
+    scene: Any, node: Any | None, name: str, grid: Grid, folder: Path, records: Mapping[str, Mapping[str, Any]]
+) -> Any:
+    """Missed and extra voxels of each structure as segments, all hidden; see `choose_differences`.
+
+    Args:
+        records: by structure key the image of `measure_tasks.compare`, in `folder`.
+    """
+    parts: list[Part] = []
+    for key, record in records.items():
+        parts += difference_parts(key, load_image(folder, dict(record)))
+    made = show_parts(scene, node, name, grid, parts)
+    show_only(made, [])
+    return made
+
+
+def difference_parts(key: str, image: sitk.Image) -> Sequence[Part]:
+    """Segments of one structure's difference image (values of `comparison.difference_image`)."""
+    values, name = images.array_of(image), structure(key).name
+    kinds = ((FALSE_NEGATIVE, "missed", MISSED_COLOR), (FALSE_POSITIVE, "extra", EXTRA_COLOR))
+    return [
+        Part(f"{key}_{word}", f"{name}, {word}", color, images.image_like(values == value, image), smoothing=0.1)
+        for value, word, color in kinds
+    ]
+
+
+def choose_differences(node: Any, key: str | None, missed: bool, extra: bool) -> None:
+    """Shows the differences of one structure, of the kinds wished for, and hides all others."""
+    kinds = [word for word, wished in (("missed", missed), ("extra", extra)) if wished]
+    show_only(node, [f"{key}_{word}" for word in kinds if key is not None])
+
+
+def comparison_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the worker with the keys of `COLUMNS`, names instead of keys, and states in words."""
+    return [
+        {c.key: row.get(c.key) for c in COLUMNS}
+        | {"structure": structure(row["structure"]).name, "state": STATES[row["state"]]}
+        for row in rows
+    ]
+
+
+def effort_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The correction effort in a sentence: what of the model output was changed."""
+    touched = [row for row in rows if row["dsc"] < 1]
+    if not touched:
+        return "The plan is the model output: nothing was corrected."
+    worst = min(touched, key=lambda row: row["dsc"])
+    names = ", ".join(structure(row["structure"]).name.lower() for row in touched)
+    name = structure(worst["structure"]).name.lower()
+    return f"Corrected: {names}. Most of all the {name}, whose DSC to the model output is {worst['dsc']:.3f}."

@@ -1,0 +1,170 @@
+"""Regions of the cyst filter moved between the segments of tumour and cyst, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from LiverPlannerLib.scene.cysts import ORIGINS, REGIONS, SEGMENTATION, regions_of, state_of
+from PreopReviewLib.errors import InputError
+
+Start = tuple[int, ...]
+SURFACE = "Closed surface"
+
+
+def move(node: Any, back: bool = False) -> list[str]:
+    """Moves regions between the segments of tumour and cyst as decided, or back to where they were found.
+
+    Only voxels that are still tumour or cyst move: what was erased since stays erased.
+
+    Args:
+        node: the table node.
+        back: undo: every voxel of a region into the segment that it was measured in.
+
+    Returns:
+        identifiers of the segments that changed.
+
+    Raises:
+        InputError: the segmentation or the regions are gone.
+    """
+    from LiverPlannerLib.scene.segments import SegmentVoxels
+    from PreopReviewLib.scene.nodes import image_of_volume
+
+    segmentation = node.GetNodeReference(SEGMENTATION)
+    kept = [node.GetNodeReference(role) for role in (REGIONS, ORIGINS)]
+    if segmentation is None or None in kept:
+        raise InputError("The segmentation of this table is gone", "Find the cysts again")
+    voxels = SegmentVoxels(segmentation)
+    ours = [i for i, key in voxels.structures.items() if key in ("tumour", "cyst")]
+    start, (regions, origins) = _enlarged(
+        [place(image_of_volume(k), voxels.grid.to_node) for k in kept], [voxels.masks[i] for i in ours]
+    )
+    masks = {i: painted(voxels.masks[i], start, regions.shape) for i in ours}
+    there = np.logical_or.reduce(list(masks.values())) if masks else np.zeros(regions.shape, bool)
+    wanted = {i: m & (regions == 0) for i, m in masks.items()}
+    for target, own in _moves(node, segmentation, voxels, regions, origins, back):
+        wanted[target] = wanted.get(target, np.zeros(regions.shape, bool)) | (own & there)
+        masks.setdefault(target, np.zeros(regions.shape, bool))
+    changed = [i for i, mask in wanted.items() if not np.array_equal(mask, masks[i])]
+    _put(segmentation, {i: (masks[i] & wanted[i], wanted[i]) for i in changed}, start, voxels)
+    return changed
+
+
+def _moves(
+    node: Any, segmentation: Any, voxels: Any, regions: np.ndarray, origins: np.ndarray, back: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(segment, voxels that belong to it): by origin if `back`, else by the decision on each region."""
+    segments = state_of(node)["segments"]
+    if back:
+        for number, (identifier, kind) in enumerate(segments.items(), 1):
+            yield _target(segmentation, voxels, identifier, kind), (origins == number) & (regions > 0)
+        return
+    names = list(segments)
+    for region in regions_of(node):
+        own = regions == region.id
+        votes = np.bincount(origins[own], minlength=len(names) + 1)[1:]
+        yield _target(segmentation, voxels, names[int(votes.argmax())], region.decision), own
+
+
+def place(labels: Any, to_space: np.ndarray) -> tuple[Start, np.ndarray]:
+    """Lattice index (K, J, I) of the first voxel of a region image, and its array.
+
+    Args:
+        to_space: `Grid.to_ras` for an image in the world, `Grid.to_node` for one below the node's transform.
+    """
+    from PreopReviewLib import images
+
+    x, y, z = labels.GetOrigin()
+    index = np.linalg.inv(to_space) @ [-x, -y, z, 1.0]
+    return tuple(np.round(index[:3][::-1]).astype(int).tolist()), images.array_of(labels)
+
+
+def painted(mask: Any, start: Start, shape: Start) -> np.ndarray:
+    """The voxels of a mask in the box at `start`, as booleans."""
+    from LiverPlannerLib.voxel_boxes import paint
+
+    array = np.zeros(shape, np.uint8)
+    paint(array, start, mask, 1)
+    return array > 0
+
+
+def _enlarged(placed: list[tuple[Start, np.ndarray]], masks: list[Any]) -> tuple[Start, list[np.ndarray]]:
+    """The kept images in a box that also holds what was drawn outside them since; 0 there."""
+    from LiverPlannerLib.voxel_boxes import hull
+
+    start, arrays = placed[0][0], [array for _start, array in placed]
+    filled = [m for m in masks if m.count]
+    if not filled:
+        return start, arrays
+    low, high = hull(filled)
+    first = np.minimum(low, start)
+    last = np.maximum(high, np.add(start, arrays[0].shape))
+    before, after = np.subtract(start, first), last - np.add(start, arrays[0].shape)
+    return tuple(first.tolist()), [np.pad(a, list(zip(before, after, strict=True))) for a in arrays]
+
+
+def _target(segmentation: Any, voxels: Any, home: str, decision: str) -> str:
+    """The segment that a region belongs to: where it is, if that fits its decision, else the first that fits."""
+    wanted = "cyst" if decision == "cyst" else "tumour"
+    if voxels.structures.get(home) == wanted:
+        return home
+    fitting = [i for i, key in voxels.structures.items() if key == wanted]
+    if fitting:
+        return fitting[0]
+    identifier = _add_segment(segmentation, wanted)
+    voxels.structures[identifier] = wanted
+    return identifier
+
+
+def _add_segment(segmentation: Any, key: str) -> str:
+    from LiverPlannerLib.structures import structure
+    from LiverPlannerLib.terminology_files import terminology_entry
+
+    s = structure(key)
+    content = segmentation.GetSegmentation()
+    identifier = content.AddEmptySegment(content.GenerateUniqueSegmentID(key), s.name, s.color)
+    content.GetSegment(identifier).SetTerminology(terminology_entry(s))
+    return identifier
+
+
+def _put(
+    segmentation: Any, masks: Mapping[str, tuple[np.ndarray, np.ndarray]], start: tuple[int, ...], voxels: Any
+) -> None:
+    """Writes (first what stays, then the whole) of each segment, so that no two ever overlap."""
+    content = segmentation.GetSegmentation()
+    surfaces = content.ContainsRepresentation(SURFACE)
+    for identifier in masks:  # else Slicer makes its own surface at every step
+        content.GetSegment(identifier).RemoveRepresentation(SURFACE)
+    for step in (0, 1):
+        for identifier, pair in masks.items():
+            _set_mask(segmentation, identifier, pair[step], start, voxels.grid)
+    if surfaces:
+        for identifier, pair in masks.items():
+            _set_surface(segmentation, identifier, voxels.grid.image(pair[1].astype(np.uint8), start, world=False))
+
+
+def _set_mask(segmentation: Any, identifier: str, mask: np.ndarray, start: tuple[int, ...], grid: Any) -> None:
+    import slicer
+    import vtk
+
+    from PreopReviewLib.scene.geometry import fill
+
+    labelmap = fill(slicer.vtkOrientedImageData(), mask.astype(np.uint8), start[::-1])
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(grid.to_node.ravel())
+    labelmap.SetGeometryFromImageToWorldMatrix(matrix)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(labelmap, segmentation, identifier, logic.MODE_REPLACE)
+
+
+def _set_surface(segmentation: Any, identifier: str, mask: Any) -> None:
+    import vtk
+
+    from PreopReviewLib import images
+    from PreopReviewLib.scene.surfaces import surface_of_mask
+
+    surface = surface_of_mask(mask, 0.5) if images.array_of(mask).any() else vtk.vtkPolyData()
+    segmentation.GetSegmentation().GetSegment(identifier).AddRepresentation(SURFACE, surface)
+    segmentation.GetSegmentation().Modified()

@@ -1,0 +1,179 @@
+"""A case of a ground truth list in the scene: its image, the segments to be drawn, and where annotators differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from LiverPlannerLib.scene.results import segment_specs
+from LiverPlannerLib.scene.segments import SegmentVoxels
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_image
+from PreopReviewLib.images.dicom import Series
+from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.pictures import gray_window
+
+CASE = "PreopReview.GroundTruthCase"
+"""Attribute of the nodes of a case; its value is the case's name."""
+DISAGREEMENT, DISAGREEMENT_COLOR = "disagreement", (0.95, 0.55, 0.05)
+LIVER_FILL, FILL = 0.06, 0.45
+
+
+@dataclass(frozen=True)
+class CaseNodes:
+    """The nodes of one case."""
+
+    volume: Any
+    segmentation: Any
+
+
+def add_case(
+    name: str, image: sitk.Image, labels: sitk.Image | None, structures: Sequence[str], modality: str
+) -> CaseNodes:
+    """Adds a case to the scene: its image, and a segment for every structure, empty or as it was saved.
+
+    Raises:
+        GeometryError: the labels are not on the grid of the image; the scene is then as it was.
+    """
+    import slicer
+
+    scene = slicer.mrmlScene
+    volume = nodes.add_volume(scene, image, name, gray_window(image, modality))
+    empty = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    empty.CopyInformation(image)
+    try:
+        specs = [s for s in segment_specs() if s.key in structures]
+        drawn = nodes.add_segmentation(scene, labels if labels is not None else empty, specs, f"{name} truth", volume)
+    except Exception:
+        scene.RemoveNode(volume)
+        raise
+    content, display = drawn.GetSegmentation(), drawn.GetDisplayNode()
+    for number, spec in enumerate(specs):
+        if content.GetSegment(spec.key) is None:
+            content.AddSegment(_empty_segment(spec), spec.key)
+        content.SetSegmentIndex(spec.key, number)
+        display.SetSegmentOpacity3D(spec.key, spec.opacity)
+        display.SetSegmentOpacity2DFill(spec.key, LIVER_FILL if spec.key == "liver" else FILL)
+    for node in (volume, drawn):
+        node.SetAttribute(CASE, name)
+    return CaseNodes(volume, drawn)
+
+
+def _empty_segment(spec: nodes.SegmentSpec) -> Any:
+    import slicer
+
+    segment = slicer.vtkSegment()
+    segment.SetName(spec.name)
+    segment.SetColor(*spec.color)
+    segment.SetTerminology(spec.terminology)
+    segment.AddRepresentation(nodes.LABELMAP, slicer.vtkOrientedImageData())
+    return segment
+
+
+def case_of(node: Any | None) -> str:
+    """The name of the case that a node belongs to; empty if it belongs to none."""
+    return (node.GetAttribute(CASE) or "") if node is not None else ""
+
+
+def remove_cases(except_for: str = "") -> None:
+    """Removes the nodes of cases from the scene; nothing else."""
+    import slicer
+
+    for kind in ("vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            if case_of(node) and case_of(node) != except_for:
+                slicer.mrmlScene.RemoveNode(node)
+
+
+def grid_of_volume(volume: Any) -> dict[str, Any]:
+    """Size, spacing, direction and origin of a case's image, as plain values."""
+    image = nodes.image_of_volume(volume)
+    return {
+        "size": list(image.GetSize()),
+        "spacing": list(image.GetSpacing()),
+        "direction": list(image.GetDirection()),
+        "origin": list(image.GetOrigin()),
+    }
+
+
+def save_drawn(segmentation: Any, folder: Path) -> dict[str, Any]:
+    """Writes what was drawn for the worker, and returns its record.
+
+    Raises:
+        PreopError: the segmentation cannot be read as voxels.
+    """
+    return save_image(_labels_of(segmentation), folder, "drawn")
+
+
+def labels_on(segmentation: Any, volume: Any) -> sitk.Image:
+    """What was drawn, on the grid of the case's image.
+
+    Raises:
+        PreopError: the segmentation cannot be read as voxels.
+    """
+    from LiverPlannerLib.ground_truth.tasks import on_whole_grid
+
+    return on_whole_grid(_labels_of(segmentation), grid_of_volume(volume))
+
+
+def _labels_of(segmentation: Any) -> sitk.Image:
+    voxels = SegmentVoxels(segmentation)
+    if not any(voxels.mask(key).count for key in voxels.keys):
+        return voxels.labels_in(voxels.grid.start, [s + 1 for s in voxels.grid.start])  # one voxel of background
+    return voxels.labels()
+
+
+def show_disagreement(mask: sitk.Image, volume: Any, name: str) -> Any:
+    """A segmentation with one segment where annotators differ, in the place of an earlier one.
+
+    Raises:
+        InputError: nobody differs.
+    """
+    import slicer
+
+    if not images.array_of(mask).any():
+        raise InputError("The two agree in every voxel", "There is nothing to show")
+    scene = slicer.mrmlScene
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if case_of(node) and node.GetSegmentation().GetSegment(DISAGREEMENT) is not None:
+            scene.RemoveNode(node)
+    entry = "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~~^^~^^"
+    spec = nodes.SegmentSpec(DISAGREEMENT, "Disagreement", DISAGREEMENT_COLOR, (1,), entry, 1.0)
+    node = nodes.add_segmentation(scene, mask, [spec], name, volume)
+    node.SetAttribute(CASE, case_of(volume))
+    node.GetDisplayNode().SetSegmentOpacity2DFill(DISAGREEMENT, 0.6)
+    return node
+
+
+def dicom_series() -> list[Series]:
+    """The CT and MRI series of Slicer's DICOM database; empty without one."""
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not database.isOpen:
+        return []
+    found = []
+    for patient in database.patients():
+        for study in database.studiesForPatient(patient):
+            for uid in database.seriesForStudy(study):
+                files = [Path(f) for f in database.filesForSeries(uid)]
+                modality = database.fileValue(str(files[0]), "0008,0060") if files else ""
+                if modality in ("CT", "MR"):
+                    words = database.fileValue(str(files[0]), "0008,103e")
+                    found.append(Series(uid, words, modality, None, files))
+    return found
+
+
+def largest_region(mask: sitk.Image) -> tuple[float, float, float]:
+    """A point in the largest region of a mask that is not empty, RAS mm: its voxel nearest to its middle."""
+    import cc3d
+    import numpy as np
+
+    points = np.argwhere(cc3d.largest_k(np.ascontiguousarray(images.array_of(mask) > 0), k=1, connectivity=26))
+    world = images.kji_to_ras(points, mask)
+    return tuple(world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()].tolist())

@@ -1,0 +1,234 @@
+"""What follows an edit: volumes, what a human changed in the model output, and the edited structure's surface.
+
+Only what has changed is read and computed again (`scene_segments.SegmentVoxels`), so that the numbers are there within
+a second of the last stroke on a large CT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import SimpleITK as sitk
+
+from LiverPlannerLib.resection.volumetry import Volumetry
+from LiverPlannerLib.scene.segments import SegmentVoxels, keys_in
+from LiverPlannerLib.scene.tables import Column
+from LiverPlannerLib.structures import structure
+from LiverPlannerLib.voxel_boxes import dice, union, without
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, NothingFound
+from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.geometry import fill, ijk_to_ras
+from PreopReviewLib.scene.surfaces import surface_of_mask
+
+VOLUME_COLUMNS = (
+    Column("measure", "Measure", "text"),
+    Column("value", "Value", "number", None),
+    Column("unit", "Unit", "text"),
+    Column("how", "How", "text"),
+)
+CHANGE_COLUMNS = (
+    Column("structure", "Structure", "text"),
+    Column("now_ml", "Now (ml)", "number", 1),
+    Column("model_ml", "Model (ml)", "number", 1, "In the untouched output of the model."),
+    Column("added_ml", "+ ml", "number", 2, "Added: in the plan and not in the model output."),
+    Column("removed_ml", "− ml", "number", 2, "Removed: in the model output and not in the plan."),
+    Column("dsc", "DSC", "number", 3, "Dice of plan and model output: 1 is untouched."),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One structure of the plan, and against the model output where there is one.
+
+    Attributes:
+        key: of the structure; the liver is the union of all that it contains.
+        now_ml: in the plan.
+        model_ml, added_ml, removed_ml: None without a model output.
+        dsc: of plan and model output, None without one.
+    """
+
+    key: str
+    now_ml: float
+    model_ml: float | None = None
+    added_ml: float | None = None
+    removed_ml: float | None = None
+    dsc: float | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """A row with the keys of `CHANGE_COLUMNS`."""
+        row = {c.key: getattr(self, c.key, None) for c in CHANGE_COLUMNS}
+        return row | {"structure": structure(self.key).name}
+
+
+class LiveMeasures:
+    """Volumes and changes of a segmentation, kept up to date.
+
+    Args:
+        node: the plan.
+        model: the untouched model output beside it, or None.
+
+    Raises:
+        GeometryError: a segmentation without reference geometry, or the two lie on different grids.
+    """
+
+    def __init__(self, node: Any, model: Any | None = None) -> None:
+        self.node, self.model_node = node, model
+        self.plan = SegmentVoxels(node)
+        self.model = SegmentVoxels(model) if model is not None else None
+        self._changes: dict[str, Change] = {}
+        self._surface_of: dict[str, Any] = {}
+        self._compute(self._keys())
+
+    def update(self) -> set[str]:
+        """Measures again what has changed since the last time, and returns the keys of those structures.
+
+        Raises:
+            GeometryError: as for the constructor.
+        """
+        changed = self.plan.update()
+        if self.model is not None:
+            changed |= self.model.update()
+        keys = self._keys()
+        for gone in set(self._changes) - set(keys):
+            del self._changes[gone]
+        self._compute(changed | (set(keys) - set(self._changes)))
+        return changed
+
+    @property
+    def changes(self) -> list[Change]:
+        """One for each structure, in the order of the table of structures."""
+        return [self._changes[key] for key in self._keys()]
+
+    def _keys(self) -> list[str]:
+        return keys_in([one for one in (self.plan, self.model) if one is not None])
+
+    def _compute(self, keys: Iterable[str]) -> None:
+        if self.model is not None:
+            self._require_one_lattice(self.model)
+        for key in keys:
+            now, ml = self.plan.mask(key), self.plan.grid.voxel_ml
+            if self.model is None:
+                self._changes[key] = Change(key, now.count * ml)
+                continue
+            was = self.model.mask(key)
+            added, removed = without(now, was).count, without(was, now).count
+            figures = (now.count * ml, was.count * ml, added * ml, removed * ml)
+            self._changes[key] = Change(key, *figures, dice(now, was))
+
+    def _require_one_lattice(self, model: SegmentVoxels) -> None:
+        if not self.plan.grid.same_lattice(model.grid):
+            raise GeometryError(
+                "The plan and the model output lie on different grids, so what was edited cannot be counted",
+                "Compare them in the section Compare, which resamples",
+            )
+
+    def refresh_surfaces(self, keys: Iterable[str]) -> list[str]:
+        """Makes the surfaces of structures anew where the plan is shown in 3D, and returns their segments.
+
+        Slicer's own surface of an edited segment is smoothed as all others are, which thins vessels away.
+        """
+        segmentation = self.node.GetSegmentation()
+        if not segmentation.ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
+            return []  # without edt, which Apply installs, Slicer's own surface stays
+        wanted = set(keys)
+        made = []
+        for segment_id, key in self.plan.structures.items():
+            mask = self.plan.masks[segment_id]
+            if key not in wanted or not mask.count or self._surface_of.get(segment_id) is mask:
+                continue
+            self._surface_of[segment_id] = mask
+            # In the node's own coordinates: a transform on it moves its surfaces by itself.
+            image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
+            surface = surface_of_mask(image, surface_smoothing(key))
+            _put_surface(segmentation, segment_id, surface)
+            made.append(segment_id)
+        return made
+
+
+def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
+    """Puts a surface into the one that is there: adding one is an edit, after which nothing can be redone."""
+    segment = segmentation.GetSegment(segment_id)
+    there = segment.GetRepresentation(nodes.SURFACE)
+    if there is None:
+        segment.AddRepresentation(nodes.SURFACE, surface)
+        return
+    there.ShallowCopy(surface)
+    there.Modified()
+    segmentation.InvokeEvent(segmentation.RepresentationModified, segment_id)
+
+
+def surface_smoothing(key: str) -> float:
+    """How much the surface of a structure is smoothed; vessels less."""
+    from LiverPlannerLib.plan.parts import SMOOTHING, VESSEL_SMOOTHING
+
+    return VESSEL_SMOOTHING if structure(key).vascular else SMOOTHING
+
+
+def volume_rows(result: Volumetry) -> list[dict[str, Any]]:
+    """Rows with the keys of `VOLUME_COLUMNS`."""
+    return result.as_rows()
+
+
+def fill_liver(plan: SegmentVoxels) -> bool:
+    """Adds to the liver segment what lies inside the liver by the table and was cut out of it by painting.
+
+    The Segment Editor takes a voxel from every other segment when it is painted. The liver is the union of all that it
+    contains, so a tumour that was painted, or erased again, must not leave a hole in it.
+
+    Returns:
+        whether voxels were added.
+    """
+    import slicer
+
+    livers = [segment_id for segment_id, key in plan.structures.items() if key == "liver"]
+    if not livers:
+        return False
+    own = union([plan.masks[segment_id] for segment_id in livers])
+    missing = without(plan.mask("liver"), own)
+    if not own.count or not missing.count:
+        return False
+    image = plan.grid.image(missing.mask.view("uint8"), missing.start, world=False)
+    content = fill(slicer.vtkOrientedImageData(), images.array_of(image))
+    content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    return bool(logic.SetBinaryLabelmapToSegment(content, plan.node, livers[0], logic.MODE_MERGE_MAX))
+
+
+def restore_structure(plan: Any, model: Any, key: str) -> None:
+    """Puts the segments of a structure back to what the model had drawn, also where they were deleted.
+
+    Raises:
+        NothingFound: neither node has the structure.
+    """
+    import slicer
+
+    now, was = SegmentVoxels(plan), SegmentVoxels(model)
+    own = [i for i, k in now.structures.items() if k == key]
+    old = [i for i, k in was.structures.items() if k == key]
+    if not own and not old:
+        raise NothingFound(f"There is no {structure(key).name.lower()} to restore", "Choose another structure")
+    segmentation = plan.GetSegmentation()
+    for segment_id in old:
+        source = model.GetSegmentation().GetSegment(segment_id)
+        if segment_id not in own:
+            added = slicer.vtkSegment()
+            added.DeepCopy(source)
+            segmentation.AddSegment(added, segment_id)
+            continue
+        mask = was.masks[segment_id]
+        _replace(plan, segment_id, was.grid.image(mask.mask.view("uint8"), mask.start, world=False))
+    for segment_id in set(own) - set(old):
+        segmentation.RemoveSegment(segment_id)
+
+
+def _replace(node: Any, segment_id: str, image: sitk.Image) -> None:
+    import slicer
+
+    content = fill(slicer.vtkOrientedImageData(), images.array_of(image))
+    content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(content, node, segment_id, logic.MODE_REPLACE)

@@ -1,0 +1,131 @@
+"""Results that are regions (remnant, main branches, differences) as a segmentation node of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.scene.segments import Grid
+from PreopReviewLib import images
+from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.geometry import fill
+from PreopReviewLib.scene.surfaces import surface_of_mask
+
+
+@dataclass(frozen=True)
+class Part:
+    """One region.
+
+    Attributes:
+        key: the segment's identifier.
+        name: what people read.
+        color: sRGB, 0 to 1.
+        mask: not 0 is in it; a part of the lattice of the grid that it is shown on.
+        terminology: serialized entry, or "".
+        opacity: of its surface.
+        smoothing: of its surface, 0 to 1.
+    """
+
+    key: str
+    name: str
+    color: tuple[float, float, float]
+    mask: sitk.Image = field(repr=False)
+    terminology: str = ""
+    opacity: float = 1.0
+    smoothing: float = 0.3
+
+
+def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Sequence[Part]) -> Any:
+    """A segmentation node with these parts and their surfaces, which are made anew; empty parts are left out.
+
+    Args:
+        node: one to fill again, which keeps its place and its display; None makes one.
+        grid: gives the reference geometry.
+    """
+    import slicer
+
+    if node is None or node.GetScene() is None:
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+        node.CreateDefaultDisplayNodes()
+        _style(node.GetDisplayNode())
+    blocked = node.StartModify()
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    segmentation.RemoveAllSegments()
+    segmentation.SetSourceRepresentationName(nodes.LABELMAP)
+    _set_reference(segmentation, grid)
+    for part in parts:
+        labelmap, mask = _contents(part.mask, grid)
+        if labelmap is None:
+            continue
+        segment = slicer.vtkSegment()
+        segment.SetName(part.name)
+        segment.SetColor(*part.color)
+        segment.SetTerminology(part.terminology)
+        segment.AddRepresentation(nodes.LABELMAP, labelmap)
+        segment.AddRepresentation(nodes.SURFACE, surface_of_mask(mask, part.smoothing))
+        segmentation.AddSegment(segment, part.key)
+        display.SetSegmentOpacity3D(part.key, part.opacity)
+    node.SetName(name)
+    node.EndModify(blocked)
+    return node
+
+
+def _contents(mask: sitk.Image, grid: Grid) -> tuple[Any | None, sitk.Image | None]:
+    """A vtkOrientedImageData cropped to the mask, on the lattice of the grid, and the cropped mask."""
+    import slicer
+
+    binary = images.image_like((images.array_of(mask) != 0).astype(np.uint8), mask)
+    if not images.array_of(binary).any():
+        return None, None
+    binary = images.crop(binary, images.bounding_box(binary))
+    labelmap = fill(slicer.vtkOrientedImageData(), images.array_of(binary), _first_index(binary, grid))
+    labelmap.SetGeometryFromImageToWorldMatrix(_matrix(grid.to_ras))
+    return labelmap, binary
+
+
+def _first_index(image: sitk.Image, grid: Grid) -> list[int]:
+    """Lattice index (I, J, K) of an image's first voxel."""
+    x, y, z = image.GetOrigin()
+    index = np.linalg.inv(grid.to_ras) @ [-x, -y, z, 1.0]
+    return np.round(index[:3]).astype(int).tolist()
+
+
+def _set_reference(segmentation: Any, grid: Grid) -> None:
+    import slicer
+
+    reference = slicer.vtkOrientedImageData()
+    extent = [v for s, n in zip(grid.start[::-1], grid.shape[::-1], strict=True) for v in (s, s + n - 1)]
+    reference.SetExtent(*extent)
+    reference.SetGeometryFromImageToWorldMatrix(_matrix(grid.to_ras))
+    converter = slicer.vtkSegmentationConverter
+    name = converter.GetReferenceImageGeometryParameterName()
+    segmentation.SetConversionParameter(name, converter.SerializeImageGeometry(reference))
+
+
+def _matrix(numbers: np.ndarray) -> Any:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(numbers.ravel())
+    return matrix
+
+
+def _style(display: Any) -> None:
+    display.SetPreferredDisplayRepresentationName3D(nodes.SURFACE)
+    display.SetPreferredDisplayRepresentationName2D(nodes.LABELMAP)
+    display.SetAmbient(0.25)
+    display.SetDiffuse(0.85)
+    display.SetSpecular(0.15)
+    display.SetPower(20)
+
+
+def show_only(node: Any, keys: Sequence[str]) -> None:
+    """Shows these segments of a node, and hides the others; nothing to show hides the node."""
+    display, there = node.GetDisplayNode(), nodes.segment_keys(node)
+    display.SetVisibility(any(key in keys for key in there))
+    for key in there:
+        display.SetSegmentVisibility(key, key in keys)

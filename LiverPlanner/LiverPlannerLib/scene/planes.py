@@ -1,0 +1,156 @@
+"""What a surgeon draws to cut a liver (planes, curves, surfaces), to and from `LiverPlannerLib.resection.cutting`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.resection.closed_surface import triangles_of
+from LiverPlannerLib.resection.curved_cut import resect_by_curve
+from LiverPlannerLib.resection.cutting import Plane, Resection, resect_by_planes, resect_by_surface
+from LiverPlannerLib.scene.parts import Part, show_parts
+from LiverPlannerLib.scene.segments import Grid
+from PreopReviewLib.errors import InputError
+
+PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
+REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
+RIGHT = (0.906, -0.423, 0.0)
+"""RAS: a new plane takes the patient's right side, turned from sagittal about as the line of Cantlie runs."""
+
+
+def add_plane(
+    scene: Any,
+    center_ras: Sequence[float],
+    size_mm: float,
+    normal: Sequence[float] = RIGHT,
+    name: str | None = None,
+) -> Any:
+    """A markups plane with handles to drag and turn it, and its normal shown: that side is taken."""
+    number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name or scene.GenerateUniqueName("Cut plane"))
+    node.SetPlaneType(node.PlaneTypePointNormal)
+    node.SetSizeMode(node.SizeModeAbsolute)
+    node.SetCenterWorld(*center_ras)
+    node.SetNormalWorld(*normal)
+    node.SetSizeWorld(size_mm, size_mm)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    color = PLANE_COLORS[number % len(PLANE_COLORS)]
+    display.SetSelectedColor(*color)
+    display.SetColor(*color)
+    display.SetFillOpacity(0.35)
+    display.SetOutlineOpacity(1.0)
+    display.SetHandlesInteractive(True)
+    display.SetScaleHandleVisibility(False)
+    display.SetNormalVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
+    return node
+
+
+def plane_of(node: Any) -> Plane:
+    """The cutting plane of a markups plane.
+
+    Raises:
+        InputError: it is not placed yet.
+    """
+    if not node.GetIsPlaneValid():
+        raise InputError(f"The plane {node.GetName()!r} is not placed yet", "Place it in a view, or remove it")
+    return Plane(tuple(node.GetCenterWorld()), tuple(node.GetNormalWorld()))
+
+
+def flip(node: Any) -> None:
+    """Takes the other side."""
+    node.SetNormalWorld(*(-v for v in node.GetNormalWorld()))
+
+
+def cut_by_planes(labels: sitk.Image, planes: Sequence[Any]) -> Resection:
+    """`resection.resect_by_planes` with the markups planes of the scene.
+
+    Raises:
+        InputError: no plane, one that is not placed, or planes that take nothing or everything.
+        NothingFound: there is no liver.
+    """
+    if not planes:
+        raise InputError("There is no cut plane", "Add one")
+    return resect_by_planes(labels, [plane_of(node) for node in planes])
+
+
+def cut_by_drawn(labels: sitk.Image, node: Any, flipped: bool = False) -> Resection:
+    """Cuts by what a node holds: the inside of a closed surface, or along the sheet through a curve's points.
+
+    Args:
+        node: see `drawn`.
+        flipped: for a curve: take the larger side.
+
+    Raises:
+        InputError: as `drawn`; an open surface, or a cut that takes nothing or everything.
+        NothingFound: there is no liver.
+    """
+    kind, points, triangles = drawn(node)
+    if kind == "surface":
+        return resect_by_surface(labels, (points, triangles))
+    return resect_by_curve(labels, points, flipped)
+
+
+def drawn(node: Any | None) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """What a node holds to cut with: ``surface`` or ``curve``, points (N, 3) in RAS mm, and triangles of a surface.
+
+    Args:
+        node: vtkMRMLModelNode, or a markups node with three points or more.
+
+    Raises:
+        InputError: none, a node of another kind, an open surface, too few points.
+    """
+    if node is None:
+        raise InputError("No curve or surface is chosen", "Draw a curve, or choose a model")
+    if node.IsA("vtkMRMLModelNode"):
+        return "surface", *triangles_of(_surface_in_world(node))
+    if node.IsA("vtkMRMLMarkupsNode"):
+        return "curve", _points_of(node), None
+    raise InputError(f"{node.GetName()!r} is neither a model nor a curve", "Choose a closed surface or a curve")
+
+
+def _surface_in_world(node: Any) -> Any:
+    import vtk
+
+    if node.GetPolyData() is None or node.GetPolyData().GetNumberOfCells() == 0:
+        raise InputError(f"The model {node.GetName()!r} has no surface", "Choose another one")
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return node.GetPolyData()
+    transform = vtk.vtkGeneralTransform()
+    parent.GetTransformToWorld(transform)
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(transform)
+    mover.SetInputData(node.GetPolyData())
+    mover.Update()
+    return mover.GetOutput()
+
+
+def _points_of(node: Any) -> np.ndarray:
+    count = node.GetNumberOfDefinedControlPoints()
+    if count < 3:
+        raise InputError(f"{node.GetName()!r} has {count} points; a cut needs three", "Place more points on it")
+    points = np.zeros((count, 3))
+    for n in range(count):
+        node.GetNthControlPointPositionWorld(n, points[n])
+    if not node.IsA("vtkMRMLMarkupsCurveNode"):
+        return points
+    line = node.GetCurvePointsWorld()
+    return np.array([line.GetPoint(n) for n in range(line.GetNumberOfPoints())])
+
+
+def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resection) -> Any:
+    """Remnant and resected part as a segmentation node."""
+    parts = (
+        Part("remnant", "Remnant", REMNANT_COLOR, cut.remnant, opacity=0.45, smoothing=0.4),
+        Part("resected", "Resected", RESECTED_COLOR, cut.resected, opacity=0.25, smoothing=0.4),
+    )
+    shown = show_parts(scene, node, name, grid, parts)
+    for part in parts:
+        shown.GetDisplayNode().SetSegmentOpacity2DFill(part.key, 0.25)  # vessels and image stay visible below it
+    return shown

@@ -1,0 +1,138 @@
+"""What a report takes from the scene: image, plan, cut, second segmentation, and, if asked for, the patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.segments import SegmentVoxels
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_image
+from PreopReviewLib.scene import inputs
+
+SIMULATED = "PreopReview.Simulated"
+"""Attribute of a volume node that was made by a program; its value is "1"."""
+_IDENTITY = {
+    "PatientName": "Patient",
+    "PatientID": "Patient ID",
+    "PatientBirthDate": "Born",
+    "PatientSex": "Sex",
+    "StudyDate": "Study date",
+    "StudyDescription": "Study",
+    "SeriesModality": "Modality",
+}
+
+
+def is_simulated(volume: Any | None) -> bool:
+    """Whether a volume says of itself, by attribute or name, that a program made it."""
+    if volume is None:
+        return False
+    return volume.GetAttribute(SIMULATED) == "1" or "simulated" in (volume.GetName() or "").lower()
+
+
+def has_cut(parameters: Any) -> bool:
+    """Whether something is there to cut the liver with, in the way chosen in the section Measure."""
+    if parameters.remnantMode == "planes":
+        return bool(cut_planes(parameters))
+    if parameters.remnantMode == "surface":
+        return parameters.cutSurface is not None
+    return bool(parameters.territoryBranches)
+
+
+def cut_planes(parameters: Any) -> list[Any]:
+    """The planes that cut: in the scene, and shown."""
+    found = [node for node in parameters.cutPlanes if node is not None]
+    return [n for n in found if n.GetDisplayNode() is None or n.GetDisplayNode().GetVisibility()]
+
+
+def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
+    """Writes what the worker needs into a folder, and returns what `report.tasks.write` takes besides where to.
+
+    Args:
+        parameters: the module's parameter node; its report fields say what goes in.
+        modality: ``CT`` or ``MR``.
+
+    Raises:
+        PreopError: the volume or a segmentation cannot be used.
+    """
+    volume, plan = parameters.inputVolume, parameters.segmentation
+    if plan is None:
+        raise InputError("There is no segmentation to report on", "Press Apply in the section Segment first")
+    voxels = SegmentVoxels(plan)
+    voxels.require()
+    record = scene_plan.plan_record(plan)
+    asked: dict[str, Any] = {
+        "image": inputs.save_volume(volume, folder),
+        "labels": save_image(voxels.labels(), folder, "labels"),
+        "modality": modality,
+        "record": {key: record.get(key) for key in ("models", "warnings", "notes", "volumes_ml")},
+        "unknown": voxels.unknown,
+        "title": parameters.reportTitle.strip(),
+        "simulated": bool(parameters.reportSimulated or is_simulated(volume)),
+        "identity": identity_of(volume) if parameters.reportIdentity else [],
+        "patient": [parameters.heightCm, parameters.weightKg] if parameters.heightCm and parameters.weightKg else None,
+        "cysts": {"threshold": parameters.cystThreshold, "rule": _rule(parameters.cystRule)},
+    }
+    if parameters.modelOutput is not None:
+        asked["model_output"] = _labels(parameters.modelOutput, folder, "model_output")
+    if parameters.reportComparison and parameters.referenceSegmentation is not None:
+        asked["manual"] = _labels(parameters.referenceSegmentation, folder, "manual")
+    if parameters.reportRemnant and has_cut(parameters):
+        asked["cut"] = _cut(parameters, folder)
+    return asked
+
+
+def _rule(chosen: str) -> str:
+    return "robust" if chosen == "default" else chosen
+
+
+def _labels(node: Any, folder: Path, name: str) -> dict[str, Any]:
+    voxels = SegmentVoxels(node)
+    voxels.require()
+    return save_image(voxels.labels(), folder, name)
+
+
+def _cut(parameters: Any, folder: Path) -> dict[str, Any]:
+    """What `measure_tasks` calls a request to cut, with planes as one more kind.
+
+    Raises:
+        InputError: a plane that is not placed, or a surface that is not closed.
+    """
+    import numpy as np
+
+    from LiverPlannerLib.scene.planes import drawn, plane_of
+
+    if parameters.remnantMode == "planes":
+        planes = [plane_of(node) for node in cut_planes(parameters)]
+        return {"kind": "planes", "planes": [[list(p.point), list(p.normal)] for p in planes]}
+    if parameters.remnantMode == "territory":
+        return {"kind": "territory", "branches": list(parameters.territoryBranches)}
+    kind, points, triangles = drawn(parameters.cutSurface)
+    np.save(folder / "cut_points.npy", points, allow_pickle=False)
+    asked = {"kind": kind, "points": "cut_points.npy", "flipped": bool(parameters.cutFlipped)}
+    if triangles is not None:
+        np.save(folder / "cut_triangles.npy", triangles, allow_pickle=False)
+        asked["triangles"] = "cut_triangles.npy"
+    return asked
+
+
+def identity_of(volume: Any) -> list[list[str]]:
+    """What the subject hierarchy knows of the patient and the study of a volume; else the volume's name."""
+    hierarchy = volume.GetScene().GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(volume)
+    found: dict[str, str] = {}
+    while item and item != hierarchy.GetSceneItemID():
+        for tag in _IDENTITY:
+            value = hierarchy.GetItemAttribute(item, f"DICOM.{tag}")
+            if value and tag not in found:
+                found[tag] = value
+        item = hierarchy.GetItemParent(item)
+    rows = [[words, _plain(found[tag])] for tag, words in _IDENTITY.items() if tag in found]
+    return rows or [["Volume", volume.GetName()]]
+
+
+def _plain(value: str) -> str:
+    if len(value) == 8 and value.isdigit():
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return value.replace("^", " ").strip()

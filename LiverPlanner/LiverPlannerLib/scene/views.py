@@ -1,0 +1,139 @@
+"""How a plan is looked at: presets of opacity for surgery, and two segmentations side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+HIDDEN = 0.0
+FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the view
+PRESETS: dict[str, Mapping[str, float]] = {
+    "solid": {},
+    "glass": {"liver": 0.25},
+    "vessels": {"liver": 0.12, "tumour": 0.35, "cyst": 0.35, "gallbladder": 0.35},
+    "lesions": {
+        "liver": 0.15,
+        "hepatic_vein": 0.3,
+        "portal_vein": 0.3,
+        "bile_duct": 0.3,
+        "inferior_vena_cava": 0.3,
+        "gallbladder": HIDDEN,
+    },
+}
+"""Opacity of the surfaces by structure; 1 where nothing is said."""
+
+
+def apply_preset(segmentation: Any, name: str) -> None:
+    """Sets visibility and opacity in 3D of every segment; segments that are no structure of ours are opaque."""
+    from LiverPlannerLib.scene.segments import structure_of_segment
+    from PreopReviewLib.scene.nodes import segment_keys
+
+    display = segmentation.GetDisplayNode()
+    blocked = display.StartModify()
+    for key in segment_keys(segmentation):
+        found = structure_of_segment(segmentation.GetSegmentation().GetSegment(key))
+        opacity = PRESETS[name].get(found.key, 1.0) if found else 1.0
+        display.SetSegmentVisibility3D(key, opacity > HIDDEN)
+        if opacity > HIDDEN:
+            display.SetSegmentOpacity3D(key, opacity)
+    display.EndModify(blocked)
+
+
+@dataclass
+class _Before:
+    """What a display node was like before two were put side by side."""
+
+    visible: bool
+    views: tuple[str, ...]
+
+
+@dataclass
+class SideBySide:
+    """Two segmentations in two 3D views with linked cameras; `end` puts everything back.
+
+    Attributes:
+        left, right: segmentation nodes. The slices show the left one.
+    """
+
+    left: Any
+    right: Any
+    _before: dict[str, _Before] = field(default_factory=dict)
+    _linked: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, views: tuple[Any, Any]) -> None:
+        """Shows each in its view.
+
+        Args:
+            views: the two vtkMRMLViewNode.
+        """
+        slices = [n.GetID() for n in _nodes(self.left.GetScene(), "vtkMRMLSliceNode")]
+        for node, view, more in ((self.left, views[0], slices), (self.right, views[1], [])):
+            node.CreateDefaultDisplayNodes()
+            display = node.GetDisplayNode()
+            ids = tuple(display.GetNthViewNodeID(i) for i in range(display.GetNumberOfViewNodeIDs()))
+            self._before[node.GetID()] = _Before(bool(display.GetVisibility()), ids)
+            display.RemoveAllViewNodeIDs()
+            for identifier in [view.GetID(), *more]:
+                display.AddViewNodeID(identifier)
+            display.SetVisibility(True)
+            if not node.GetSegmentation().ContainsRepresentation("Closed surface"):
+                node.CreateClosedSurfaceRepresentation()
+        for view in views:
+            self._linked[view.GetID()] = view.GetLinkedControl()
+            view.SetLinkedControl(1)
+        same_camera(*views)
+
+    def end(self) -> None:
+        """Shows both as before; a node that has left the scene is passed over."""
+        for node in (self.left, self.right):
+            before = self._before.pop(node.GetID() or "", None)
+            display = node.GetDisplayNode() if node.GetScene() is not None else None
+            if before is None or display is None:
+                continue
+            display.RemoveAllViewNodeIDs()
+            for identifier in before.views:
+                display.AddViewNodeID(identifier)
+            display.SetVisibility(before.visible)
+        scene = self.left.GetScene() or self.right.GetScene()
+        for identifier, linked in self._linked.items():
+            view = scene.GetNodeByID(identifier) if scene is not None else None
+            if view is not None:
+                view.SetLinkedControl(linked)
+        self._linked.clear()
+
+
+def same_camera(source: Any, target: Any) -> None:
+    """Lets one 3D view look from where another one does."""
+    found = {c.GetLayoutName(): c for c in _nodes(source.GetScene(), "vtkMRMLCameraNode")}
+    cameras = [found.get(view.GetLayoutName()) for view in (source, target)]
+    if None in cameras:
+        return
+    cameras[1].SetPosition(cameras[0].GetPosition())
+    cameras[1].SetFocalPoint(cameras[0].GetFocalPoint())
+    cameras[1].SetViewUp(cameras[0].GetViewUp())
+    cameras[1].SetViewAngle(cameras[0].GetViewAngle())
+    cameras[1].ResetClippingRange()
+
+
+def frame(segmentation: Any) -> None:
+    """Lets every 3D view look at a segmentation from the front, filling the view."""
+    bounds = [0.0] * 6
+    segmentation.GetRASBounds(bounds)
+    if bounds[1] < bounds[0]:
+        return
+    center = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
+    radius = sum((bounds[2 * a + 1] - bounds[2 * a]) ** 2 for a in range(3)) ** 0.5 / 2
+    for camera in _nodes(segmentation.GetScene(), "vtkMRMLCameraNode"):
+        distance = FILLING * radius / math.sin(math.radians(camera.GetViewAngle() / 2))
+        camera.SetFocalPoint(center)
+        camera.SetPosition(center[0], center[1] + distance, center[2])
+        camera.SetViewUp(0, 0, 1)
+        camera.ResetClippingRange()
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    found = scene.GetNodesByClass(kind)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

@@ -1,0 +1,1 @@
+"""The networks that find liver, lesions, vessels and ducts."""

@@ -1,0 +1,344 @@
+"""Vessels, bile duct, tumours and cysts inside a given liver, by the network that learned from phantoms."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import structure
+from LiverPlannerLib.vessels.cleanup import drop_islands, half_contrast, hysteresis, separate_trees
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
+from PreopReviewLib.progress import CancelToken, Progress, silent
+
+if TYPE_CHECKING:
+    from PreopReviewLib.models.package import ModelPackage
+
+PACKAGE = "five-structures-synthetic"
+MARGIN_MM = 14.0
+REACH_CLOSING_MM = 9.0
+LEAST_LESION_ML = 0.05
+LEFT_OUT_ML, LEFT_OUT_SHARE, LEFT_OUT_CONTACT = 1.0, 0.5, 0.4
+PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
+
+
+@dataclass(frozen=True)
+class FiveStructures:
+    """What was found.
+
+    Attributes:
+        labels: label image on the source grid with the table's values: liver 1, tumour 2, cyst 3, hepatic vein 4,
+            portal vein 5, bile duct 6, vena cava 7 (the last only within 10 mm of the liver).
+        model: name and version of the model.
+        seconds: time taken.
+        notes: what a reader should know.
+        untouched: labels before post-processing, if asked for.
+    """
+
+    labels: sitk.Image
+    model: str
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+    untouched: sitk.Image | None = None
+
+
+def segment_structures(
+    image: sitk.Image,
+    liver_mask: sitk.Image,
+    package: ModelPackage | None = None,
+    device: str = "cpu",
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+    keep_untouched: bool = False,
+) -> FiveStructures:
+    """Run the five-structure network inside a liver.
+
+    Args:
+        image: CT in HU or MRI, any grid and direction.
+        liver_mask: non-zero in the liver, on the same grid.
+        package: a model package of this task; by default the one that is shipped.
+        device: "cpu", "cuda" or "auto".
+        keep_untouched: return the network's own labels too.
+
+    Raises:
+        GeometryError: image and mask do not share a grid.
+        NothingFound: the mask is empty.
+        ModelError: the package is for another task.
+    """
+    started = time.perf_counter()
+    cancel = cancel or CancelToken()
+    if not images.same_grid(image, liver_mask):
+        raise GeometryError("The liver mask is not on the image's grid", "Resample the mask to the image")
+    if not (images.array_of(liver_mask) > 0).any():
+        raise NothingFound("The liver mask is empty", "Give a mask that holds the liver")
+    package = package or shipped_package()
+    settings = _settings(package)
+    progress(0.05, "preparing the liver's box")
+    frame = _frame(liver_mask, settings["spacing_mm"])
+    volume, mask = _to_frame(image, frame), _to_frame(liver_mask != 0, frame, kind="label")
+    cancel.raise_if_cancelled()
+    progress(0.15, "finding vessels, ducts and lesions")
+    shares = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
+    cancel.raise_if_cancelled()
+    progress(0.6, "telling portal from hepatic veins")
+    spacing = [settings["spacing_mm"]] * 3
+    tidy = tidy_probabilities(shares, settings["classes"], spacing)
+    progress(0.75, "bringing the result to the image's grid")
+    notes = [f"{package.name}: trained on synthesised images, not validated on patients"]
+    left_out = left_out_lesions(tidy, settings["classes"], images.array_of(mask) > 0, settings["spacing_mm"])
+    if left_out.any():
+        milliliters = left_out.sum() * settings["spacing_mm"] ** 3 / 1000
+        notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
+        added = images.resample_to(images.image_like(left_out.astype(np.uint8), mask), liver_mask, "label")
+        liver_mask = sitk.Cast(liver_mask != 0, sitk.sitkUInt8) | sitk.Cast(added != 0, sitk.sitkUInt8)
+    labels = _to_source(tidy, settings["classes"], frame, liver_mask)
+    labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(volume, mask, tidy))
+    untouched = _to_source(shares, settings["classes"], frame, liver_mask) if keep_untouched else None
+    progress(1.0, "done")
+    return FiveStructures(labels, f"{package.name} {package.version}", time.perf_counter() - started, notes, untouched)
+
+
+def shipped_package() -> ModelPackage:
+    """The package in Resources/Models."""
+    from PreopReviewLib.models.package import load_package
+    from PreopReviewLib.resources import resource
+
+    return load_package(resource("Models", PACKAGE))
+
+
+def class_probabilities(
+    package: ModelPackage, volume: np.ndarray, liver: np.ndarray, device: str = "cpu"
+) -> np.ndarray:
+    """Softmax of the network over a whole liver box in one pass (the network has batch norm: no window matters).
+
+    Args:
+        volume: (K, J, I) on the package's grid (up, back, left).
+        liver: bool of the same shape.
+
+    Returns:
+        float32 (classes, K, J, I).
+    """
+    import torch
+
+    from PreopReviewLib.inference.fusing import fused
+    from PreopReviewLib.models.liver_channels import liver_channels
+
+    settings = _settings(package)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = fused(package.load_network()).to(device)
+    shown = liver_channels(volume.astype(np.float32), liver, settings["spacing_mm"])
+    divisor = settings["divisor"]
+    pad = [(0, -size % divisor) for size in liver.shape]
+    padded = np.pad(shown, [(0, 0), *pad], mode="edge")
+    tensor = torch.from_numpy(padded)[None].to(device).contiguous(memory_format=torch.channels_last_3d)
+    with torch.inference_mode():
+        shares = network(tensor)[0].float().softmax(0).cpu().numpy()
+    return np.ascontiguousarray(shares[(slice(None), *(slice(0, n) for n in liver.shape))])
+
+
+def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
+    """Post-processing on the network's grid: gaps, islands, portal against hepatic, small lesions.
+
+    Returns:
+        probabilities in which a voxel's largest is the cleaned-up decision.
+    """
+    at = {name: classes.index(name) for name in classes}
+    portal, hepatic = shares[at["portal_vein"]], shares[at["hepatic_vein"]]
+    both = portal + hepatic
+    cava = shares.argmax(0) == at["inferior_vena_cava"]
+    others = shares.argmax(0)
+    lesion = np.isin(others, [at["tumour"], at["cyst"]])
+    vessel = drop_islands(hysteresis(both) & ~cava & ~lesion, spacing, least_ml=0.15)
+    is_portal = separate_trees(vessel, portal, hepatic, spacing, cava)
+    out = shares.copy()
+    out[at["portal_vein"]] = np.where(is_portal, both, 0)
+    out[at["hepatic_vein"]] = np.where(vessel & ~is_portal, both, 0)
+    soft_edge = ~vessel & (others != at["portal_vein"]) & (others != at["hepatic_vein"]) & ~lesion
+    for key, own in (("portal_vein", is_portal), ("hepatic_vein", vessel & ~is_portal)):
+        near = _grown(own) & soft_edge
+        out[at[key]][near] = both[near]
+    for key, least, close, tiny in (
+        ("bile_duct", 0.05, 6.0, 0.016),
+        ("tumour", LEAST_LESION_ML, 0.0, 1.0),
+        ("cyst", LEAST_LESION_ML, 0.0, 1.0),
+    ):
+        decided = others == at[key]
+        kept = drop_islands(decided, spacing, least, close, tiny, keep_largest=False)
+        out[at[key]][decided & ~kept] = 0
+    out[at["background"]][vessel] = np.minimum(out[at["background"]][vessel], both[vessel] * 0.99)
+    return out
+
+
+def left_out_lesions(shares: np.ndarray, classes: list[str], liver: np.ndarray, spacing: float) -> np.ndarray:
+    """Lesions that the given liver lacks: networks often leave a large tumour at the surface out of it.
+
+    A component counts as one if more than half of it lies outside the mask and at least two fifths of its surface
+    against it: what lies beside a liver touches it with less.
+
+    Args:
+        shares: (classes, K, J, I).
+        liver: bool (K, J, I).
+        spacing: edge of the voxels, mm.
+
+    Returns:
+        bool (K, J, I).
+    """
+    import cc3d
+    from scipy import ndimage
+
+    out = np.zeros(liver.shape, bool)
+    lesion = np.isin(shares.argmax(0), [classes.index("tumour"), classes.index("cyst")])
+    parts = cc3d.connected_components(np.ascontiguousarray(lesion), connectivity=6)
+    size = np.bincount(parts.ravel())
+    outside = np.bincount(parts[~liver], minlength=len(size))
+    outside[0] = 0
+    least = LEFT_OUT_ML * 1000 / spacing**3
+    boxes = ndimage.find_objects(parts)
+    for number in np.flatnonzero((outside >= least) & (outside > LEFT_OUT_SHARE * size)):
+        box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in boxes[number - 1])
+        own = parts[box] == number
+        shell = _grown(own) & ~own
+        if np.count_nonzero(shell & liver[box]) >= LEFT_OUT_CONTACT * np.count_nonzero(shell):
+            out[box] |= own
+    return out
+
+
+def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -> sitk.Image:
+    """Mean of the parenchyma within about 15 mm of each voxel, on the network's grid."""
+    from scipy import ndimage
+
+    values = images.array_of(volume).astype(np.float32)
+    own = ((images.array_of(mask) > 0) & (shares.argmax(0) == 0)).astype(np.float32)
+    width = PARENCHYMA_MM / volume.GetSpacing()[0]
+    middle = float(np.median(values[own > 0])) if own.any() else 0.0
+    weight = ndimage.gaussian_filter(own, width, truncate=2.5)
+    mean = ndimage.gaussian_filter((values - middle) * own, width, truncate=2.5) / (weight + 1e-3) + middle
+    return images.image_like(mean, volume)
+
+
+def sharpen_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, parenchyma: sitk.Image) -> sitk.Image:
+    """Portal and hepatic veins cut back to where the image shows them (see `half_contrast`), on the source grid."""
+    box = _box_of(parenchyma, labels)
+    small = sitk.Cast(images.crop(image, box), sitk.sitkFloat32)
+    if min(small.GetSize()) > 4:
+        small = sitk.SmoothingRecursiveGaussian(small, [EDGE_MM] * 3)
+    beside = images.array_of(sitk.Resample(parenchyma, small, sitk.Transform(), sitk.sitkLinear, 0.0))
+    out = images.array_of(labels).copy()
+    part, inside = out[box.slices], images.array_of(liver_mask)[box.slices] > 0
+    for key in ("portal_vein", "hepatic_vein"):
+        own = part == structure(key).label
+        cut = own & ~half_contrast(own, images.array_of(small), beside)
+        part[cut] = np.where(inside[cut], structure("liver").label, 0)
+    return images.image_like(out, labels)
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    return ndimage.binary_dilation(mask, iterations=1)
+
+
+def _settings(package: ModelPackage) -> dict:
+    settings = package.metadata.get("inference")
+    needed = ("spacing_mm", "classes", "divisor")
+    if not isinstance(settings, dict) or any(key not in settings for key in needed):
+        raise ModelError(f"{package.name} does not work inside a given liver", f"Choose a model such as {PACKAGE}")
+    return settings
+
+
+def _frame(liver_mask: sitk.Image, spacing: float) -> sitk.Image:
+    """An empty LPS-oriented isotropic image round the liver (axes I left, J back, K up)."""
+    voxels = np.argwhere(images.array_of(liver_mask) > 0)[:, ::-1].astype(float)
+    low, high = voxels.min(0) - 0.5, voxels.max(0) + 0.5
+    corners = [
+        liver_mask.TransformContinuousIndexToPhysicalPoint([float(v) for v in np.where(pick, high, low)])
+        for pick in np.ndindex(2, 2, 2)
+    ]
+    start = np.min(corners, 0) - MARGIN_MM
+    size = np.ceil((np.max(corners, 0) + MARGIN_MM - start) / spacing).astype(int)
+    frame = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
+    frame.SetSpacing([spacing] * 3)
+    frame.SetOrigin([float(v) for v in start + spacing / 2])
+    return frame
+
+
+def _to_frame(image: sitk.Image, frame: sitk.Image, kind: str = "linear") -> sitk.Image:
+    """Resample to the frame, averaging over the frame's voxels where the source is finer."""
+    target = np.array(frame.GetSpacing())
+    fine = np.array(image.GetSpacing())
+    width = np.sqrt(np.maximum((0.5 * target) ** 2 - (0.5 * fine) ** 2, 0)) * 0.7
+    image = sitk.Cast(images.crop(image, _box_of(frame, image)), sitk.sitkFloat32)
+    width = [float(w) for w in width]
+    small = [n > 4 for n in image.GetSize()]
+    for axis, sigma in enumerate(width):
+        if sigma > 0.25 * fine[axis] and small[axis]:
+            image = sitk.RecursiveGaussian(image, sigma, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis)
+    outside = float(images.array_of(image).min()) if kind == "linear" else 0.0
+    out = sitk.Resample(image, frame, sitk.Transform(), sitk.sitkLinear, outside)
+    return sitk.Cast(out > 0.5, sitk.sitkUInt8) if kind == "label" else out
+
+
+def _box_of(frame: sitk.Image, image: sitk.Image) -> images.Box:
+    """The part of `image` that a frame covers, with three voxels round it."""
+    corners = [
+        image.TransformPhysicalPointToContinuousIndex(
+            frame.TransformContinuousIndexToPhysicalPoint(
+                [float((n - 1) * p) for n, p in zip(frame.GetSize(), pick, strict=True)]
+            )
+        )
+        for pick in np.ndindex(2, 2, 2)
+    ]
+    low = np.maximum(np.floor(np.min(corners, 0)).astype(int) - 3, 0)
+    high = np.minimum(np.ceil(np.max(corners, 0)).astype(int) + 4, image.GetSize())
+    return images.Box(tuple(int(v) for v in low[::-1]), tuple(int(v) for v in high[::-1]))
+
+
+def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_mask: sitk.Image) -> sitk.Image:
+    """Largest class at each voxel of the source grid, as the table's labels, inside the liver and its hilum."""
+    box = _box_of(frame, liver_mask)
+    small = images.crop(liver_mask, box)
+    inside = images.array_of(small) > 0
+    best = np.full(inside.shape, -1.0, np.float32)
+    labels = np.zeros(inside.shape, np.uint8)
+    reach = _reach(small)
+    for index, name in enumerate(classes):
+        channel = images.image_like(shares[index], frame)
+        part = images.Box((0, 0, 0), inside.shape)
+        if index:
+            # The largest of all shares is at least one in so many: elsewhere this class is not it.
+            likely = images.image_like(shares[index] >= 1 / len(classes), frame)
+            if not images.array_of(likely).any():
+                continue
+            part = _box_of(images.crop(likely, images.bounding_box(likely, frame.GetSpacing()[0])), small)
+        outside = 1.0 if index == 0 else 0.0
+        grid = images.crop(small, part)
+        fine = images.array_of(sitk.Resample(channel, grid, sitk.Transform(), sitk.sitkLinear, outside))
+        value = 0 if index == 0 else structure(name).label
+        better = fine > best[part.slices]
+        labels[part.slices][better] = value
+        np.maximum(best[part.slices], fine, out=best[part.slices])
+    labels[~reach] = 0
+    for key in ("tumour", "cyst"):
+        labels[(labels == structure(key).label) & ~inside] = 0
+    labels[inside & (labels == 0)] = structure("liver").label
+    out = np.zeros(liver_mask.GetSize()[::-1], np.uint8)
+    out[box.slices] = labels
+    return images.image_like(out, liver_mask)
+
+
+def _reach(mask: sitk.Image) -> np.ndarray:
+    """Where vessels may be: the liver and the hollows of its surface (a closing of 9 mm), where the hilum lies."""
+    import edt
+
+    spacing = tuple(images.spacing_kji(mask))
+    inside = np.pad(images.array_of(mask) > 0, 1)
+    # (Bytes, because edt is slower on booleans.)
+    near = edt.edt((~inside).view(np.uint8), anisotropy=spacing, parallel=1) <= REACH_CLOSING_MM
+    closed = edt.edt(near.view(np.uint8), anisotropy=spacing, parallel=1) > REACH_CLOSING_MM
+    core = tuple(slice(1, -1) for _ in range(3))
+    return (closed | inside)[core]

@@ -1,0 +1,267 @@
+"""The liver in a CT or MR image, by the KU Leuven network (or another package with its interface).
+
+Preprocessing follows the original (`pyliverlesionseg` 0.3, read, not copied). What differs is said in the model card
+(`PreopReviewLib.models.kuleuven_cards`) and where it is done. Importing this does not import torch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.segmentation.liver_field import abdomen_box
+from PreopReviewLib import images, models
+from PreopReviewLib.errors import InputError, ModelError, NothingFound
+from PreopReviewLib.progress import CancelToken, Progress, silent, within
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from PreopReviewLib.inference import Placement, Predictor
+
+DEFAULT_MODEL = "kuleuven-liver"
+GRID_MM = 3.0
+THRESHOLD = 0.5
+CANVAS = (189, 162, 162)
+SLAB_MM = 120.0
+"""An image less high than this cannot hold a liver with what is above and below it."""
+SLAB_CANVAS = 81
+CORE = 0.6
+"""What the liver's core must be above; in a slab, where the network is less sure, 0.5 as in the original."""
+
+
+@dataclass
+class LiverResult:
+    """What a network found.
+
+    Attributes:
+        mask: uint8, 0 and 1, on the image's grid.
+        model: name and version of the package.
+        probability: float32 on the network's own grid (patient space is the image's); 0 far from the structure.
+        notes: sentences for the reader.
+        device, precision: where and how it was computed.
+        seconds: wall time of the whole function.
+    """
+
+    mask: sitk.Image
+    model: str
+    probability: sitk.Image | None = None
+    notes: list[str] = field(default_factory=list)
+    device: str = "cpu"
+    precision: str = "float32"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The network's input.
+
+    Attributes:
+        values: (I, J, K), RAS index order, float32, 3 mm, about -0.5…0.5.
+        image: an empty-valued image with the geometry of `values`.
+        slab: the field of view is too low for the statistics of a whole abdomen.
+    """
+
+    values: np.ndarray
+    image: sitk.Image
+    slab: bool
+
+
+def segment_liver(
+    image: sitk.Image,
+    modality: str,
+    package: str | Path | models.ModelPackage | None = None,
+    device: str = "auto",
+    *,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> LiverResult:
+    """The liver of a 3-D image (a CT in HU), any spacing and orientation.
+
+    Args:
+        modality: ``CT`` or ``MR``.
+        package: name, folder or package of a model whose network is `KuLeuvenLiverUNet`; None is `DEFAULT_MODEL`,
+            fetched on first use.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        NothingFound: no voxel is liver.
+        InputError: unknown modality or device. ModelError: the package is missing or unfit. OutOfMemory. Cancelled.
+    """
+    start, token = time.perf_counter(), cancel or CancelToken()
+    predictor, name = load_predictor(package or DEFAULT_MODEL, "KuLeuvenLiverUNet", modality, device, progress)
+    token.raise_if_cancelled()
+    progress(0.1, "Preparing the image for the liver network")
+    prepared = prepare(image, modality)
+    token.raise_if_cancelled()
+    probability = _predict(predictor, prepared, within(progress, 0.25, 0.9), token)
+    progress(0.9, "Bringing the liver to the image's grid")
+    kept = liver_component(probability, THRESHOLD if prepared.slab else CORE)
+    if not kept.any():
+        raise NothingFound(
+            f"The network found no liver in this {modality} image",
+            "Check that the image shows the upper abdomen and that its modality is right",
+        )
+    small = _as_image(np.where(kept, probability, 0).astype(np.float32), prepared.image)
+    mask = to_source(small, image)
+    notes = list(predictor.notes)
+    if prepared.slab:
+        notes.append(
+            f"The image is less than {SLAB_MM:.0f} mm high; its first and last slices were repeated for the network, "
+            "which expects a whole abdomen. Look at the result with care."
+        )
+    progress(1.0, "Liver found")
+    placement = predictor.placement
+    seconds = round(time.perf_counter() - start, 3)
+    return LiverResult(mask, name, small, notes, placement.device, placement.precision, seconds)
+
+
+def load_predictor(
+    package: str | Path | models.ModelPackage, network: str, modality: str, device: str, progress: Progress
+) -> tuple[Predictor, str]:
+    """The package's network where it runs fastest, and the package's name with version.
+
+    Raises:
+        InputError: the modality is neither CT nor MR. ModelError: not a package for this task.
+    """
+    from PreopReviewLib.inference import Predictor
+
+    if modality not in ("CT", "MR"):
+        raise InputError(f"The modality {modality!r} is not known to this network", "Give CT or MR")
+    if not isinstance(package, models.ModelPackage):
+        package = models.require_package(package, within(progress, 0.0, 0.08))
+    found = package.metadata["network"]["name"]
+    if found != network:
+        raise ModelError(f"The model {package.name} has the network {found}, not {network}", "Choose another model")
+    progress(0.08, "Loading the network")
+    return Predictor.of(package, device), f"{package.name} {package.version}"
+
+
+def prepare(image: sitk.Image, modality: str) -> Prepared:
+    """Crop to the abdomen, 1.5 mm, median of 3³, 3 mm, intensities to -0.5…0.5, as the original does."""
+    from PreopReviewLib.inference.median import median_of_27
+    from PreopReviewLib.inference.resampling import zoom_kji
+
+    image = images.orient(image, "RAS")
+    box = abdomen_box(image, modality)
+    spacing = images.spacing_kji(image)
+    array = images.array_of(image)[box.slices]
+    half = median_of_27(zoom_kji(array, spacing / (GRID_MM / 2)))
+    small = zoom_kji(half, (0.5, 0.5, 0.5))
+    small = small[tuple(slice(0, n) for n in (136, 136, 163))]
+    center = [(a + b - 1) / 2 for a, b in zip(box.start[::-1], box.stop[::-1], strict=True)]
+    values = np.ascontiguousarray(normalize_intensity(small, modality).transpose(2, 1, 0))
+    return Prepared(values, _centered(image, center, values.shape), array.shape[0] * spacing[0] < SLAB_MM)
+
+
+def normalize_intensity(array: np.ndarray, modality: str) -> np.ndarray:
+    """CT: -200…200 HU to -0.5…0.5. MR: the lower 80 % of the range to -0.5…0.5; what is outside is clipped."""
+    if modality == "CT":
+        return np.clip(array / 1000, -0.2, 0.2) * 2.5
+    low = float(array.min())
+    high = low + 0.8 * (float(array.max()) - low)
+    if high <= low:
+        raise InputError("The image has the same value everywhere", "Check that it was read from the right file")
+    return (np.clip(array, low, high) - low) / (high - low) - 0.5
+
+
+def _centered(image: sitk.Image, center: list[float], shape: tuple[int, ...]) -> sitk.Image:
+    """An image of 3 mm voxels around a continuous index of `image`, with its direction."""
+    grid = sitk.Image([int(n) for n in shape], sitk.sitkUInt8)
+    grid.SetSpacing([GRID_MM] * 3)
+    grid.SetDirection(image.GetDirection())
+    middle = np.array(image.TransformContinuousIndexToPhysicalPoint(center))
+    offset = np.array(image.GetDirection()).reshape(3, 3) @ ((np.array(shape) - 1) / 2 * GRID_MM)
+    grid.SetOrigin((middle - offset).tolist())
+    return grid
+
+
+def _as_image(values: np.ndarray, grid: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    image.CopyInformation(grid)
+    return image
+
+
+def _predict(predictor: Predictor, prepared: Prepared, progress: Progress, cancel: CancelToken) -> np.ndarray:
+    """Probability (I, J, K) on the 3 mm grid."""
+    import torch
+
+    from PreopReviewLib.models.kuleuven_fast import liver_probability
+
+    values, canvas, before = prepared.values, CANVAS, 0
+    if prepared.slab:
+        values, canvas, before = fill_height(values)
+
+    def step(fraction: float) -> None:
+        cancel.raise_if_cancelled()
+        progress(fraction, "Looking for the liver")
+
+    def compute(network: nn.Module, placement: Placement) -> torch.Tensor:
+        tensor = torch.from_numpy(values).to(placement.device, placement.dtype)
+        return liver_probability(network, tensor, canvas, step)  # type: ignore[arg-type]
+
+    found = predictor.run(compute).numpy()
+    return found[:, :, before : before + prepared.values.shape[2]]
+
+
+def fill_height(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int], int]:
+    """A slab continued above and below by its outermost slices, the canvas for it, and the slices put in front.
+
+    The network's statistics are taken over its input. A thin slab in a canvas of 162 slices is nearly all padding:
+    on real slabs of 20 and 13 slices the original's rule finds nothing or little. Here the canvas is as small as
+    the slab allows and is filled along K; along I and J there is padding as the network knows it.
+    """
+    from PreopReviewLib.models.kuleuven_networks import KuLeuvenLiverUNet
+
+    rim, factor = 2 * KuLeuvenLiverUNet.MARGIN, KuLeuvenLiverUNet.FACTOR
+    rows, columns = (-(-(n + rim) // factor) * factor for n in values.shape[:2])
+    height = SLAB_CANVAS - rim
+    missing = height - values.shape[2]
+    before = missing // 2
+    filled = np.pad(values, ((0, 0), (0, 0), (before, missing - before)), mode="edge")
+    return filled, (rows, columns, SLAB_CANVAS), before
+
+
+def liver_component(probability: np.ndarray, core: float = CORE) -> np.ndarray:
+    """Where the probability counts: above `core`, eroded, largest component, dilated; and around it where it is at
+    most 0.5, so that the surface can be interpolated on a finer grid.
+
+    The original erodes what is above 0.5. On a real CT, whether that takes in 200 ml of kidney and bowel then hangs
+    on a few voxels of the crop; with 0.6 it does not, and the dilation brings the liver's own rim back.
+    """
+    import cc3d
+    from scipy import ndimage
+
+    element = ndimage.generate_binary_structure(3, 2)
+    eroded = ndimage.binary_erosion(probability > core, element)
+    if not eroded.any():
+        return eroded
+    largest = cc3d.largest_k(eroded, k=1, connectivity=6) > 0
+    liver = ndimage.binary_dilation(largest, element)
+    return liver | (ndimage.binary_dilation(liver, element) & (probability <= THRESHOLD))
+
+
+def to_source(probability: sitk.Image, image: sitk.Image, threshold: float = THRESHOLD) -> sitk.Image:
+    """The probability interpolated on the image's grid, thresholded: uint8. Only the box around it is computed."""
+    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(image)
+    points = np.argwhere(images.array_of(probability) > 0)[:, ::-1]
+    low, high = points.min(0) - 1.0, points.max(0) + 1.0
+    corners = [np.where(c, high, low).tolist() for c in np.ndindex(2, 2, 2)]
+    index = np.array(
+        [
+            image.TransformPhysicalPointToContinuousIndex(probability.TransformContinuousIndexToPhysicalPoint(c))
+            for c in corners
+        ]
+    )
+    size = np.array(image.GetSize())
+    start = np.clip(np.floor(index.min(0)).astype(int), 0, size - 1)
+    stop = np.clip(np.ceil(index.max(0)).astype(int) + 1, start + 1, size)
+    box = images.Box(tuple(start[::-1].tolist()), tuple(stop[::-1].tolist()))
+    inside = sitk.Resample(probability, images.crop(image, box), sitk.Transform(), sitk.sitkLinear, 0.0)
+    return images.paste(inside > threshold, mask, box)

@@ -1,0 +1,1 @@
+"""Vessel and duct trees: cleaning, branches, orders (Oh 2023)."""
