@@ -201,3 +201,21 @@ def test_a_liver_without_its_tumour_still_gets_the_tumour(phantom):
     assert any("leaves out were added" in note for note in found.notes)
     ours = images.array_of(found.labels) == structure("tumour").label
     assert 2 * np.count_nonzero(ours & tumour) / (ours.sum() + tumour.sum()) > 0.6
+
+
+def test_the_portal_trunk_is_kept_on_its_way_to_the_liver_but_nothing_that_only_lies_near():
+    from LiverPlannerLib.segmentation.five_structures import _trunks
+
+    mask = np.zeros((20, 20, 40), np.uint8)
+    mask[..., :20] = 1
+    portal, hepatic = structure("portal_vein").label, structure("hepatic_vein").label
+    labels = np.zeros(mask.shape, np.uint8)
+    labels[10, 10, 15:40] = portal  # runs out of the liver
+    labels[4, 4, 22:30] = portal  # lies beside it
+    labels[16, 16, 15:40] = hepatic
+    image = sitk.GetImageFromArray(mask)
+    image.SetSpacing([2.0] * 3)
+    kept = _trunks(labels, mask > 0, image)
+    assert np.flatnonzero(kept[10, 10]).tolist() == list(range(15, 26))  # 12 mm from the surface at 19.5
+    assert not kept[4, 4].any()
+    assert not kept[16, 16].any()

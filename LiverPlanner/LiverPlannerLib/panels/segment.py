@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
 from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene import views as scene_views
 from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
@@ -191,6 +192,7 @@ class SegmentSection(Section):
             self.parameters.modelOutput = nodes.model_output
         self.context.notify("segmentation")
         yield from self._look_at(nodes)
+        yield from plan_nodes.remove_steps(nodes.replaced)
 
     def _previous(self, volume: Any) -> scene_plan.PlanNodes | None:
         """The plan that the panel shows, if it is one of this volume."""

@@ -7,13 +7,13 @@ that it is saved with the scene; `plan_record` gives it back.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from LiverPlannerLib.plan.layers import layers_steps
+from LiverPlannerLib.scene import plan_nodes
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
     from LiverPlannerLib.plan.parts import Part
 
 RECORD = "PreopReview.Plan"
-READ_ONLY = "PreopReview.ReadOnly"
-LIVER_FILL, FILL = 0.06, 0.5  # in slices: the parenchyma must be seen through the liver
-LIVER_OPACITY = 0.25
 
 
 @dataclass(frozen=True)
 class PlanNodes:
-    """The nodes of one plan: volume, segmentation, and the untouched output of the models."""
+    """The nodes of one plan: volume, segmentation, and the untouched output of the models.
+
+    Attributes:
+        replaced: segmentations of an earlier plan that are of no more use, hidden but still in the scene.
+    """
 
     volume: Any
     segmentation: Any
     model_output: Any
+    replaced: tuple[Any, ...] = ()
 
 
 def plan_volume(
@@ -65,25 +67,23 @@ def plan_volume(
 def add_plan(
     volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
 ) -> PlanNodes:
-    """Adds a plan to the scene at once; see `add_plan_steps`."""
-    steps = add_plan_steps(volume, parts, record, previous)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    """Adds a plan to the scene at once, and removes the one it replaces; see `add_plan_steps`."""
+    made = _finish(add_plan_steps(volume, parts, record, previous))
+    plan_nodes.remove(made.replaced)
+    return replace(made, replaced=())
 
 
 def add_plan_steps(
     volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
-) -> Iterator[None]:
+) -> Generator[None, None, PlanNodes]:
     """Adds a plan to the scene in small steps, so that a panel can answer between them.
 
     Args:
         volume: the volume node that was segmented.
         parts: see `plan.parts.parts_of`; one is taken a step.
         record: plain values to keep with the plan, see `plan_record`.
-        previous: an earlier plan of the same volume. It is replaced if nobody has changed it, else kept, hidden.
+        previous: an earlier plan of the same volume. It is hidden; if nobody has changed it, it is of no more use,
+            and the caller should remove it (`PlanNodes.replaced`).
 
     Returns:
         (of the generator) PlanNodes.
@@ -91,48 +91,61 @@ def add_plan_steps(
     Raises:
         InputError: the volume has left the scene.
 
-    The scene changes only after the last step, in one go: whoever stops before leaves it as it was.
+    The plan is shown in the last step; whoever stops before, or fails, leaves the scene as it was.
     """
-    import slicer
-
-    scene = slicer.mrmlScene
-    plan, output = _new_node(volume, "liver plan"), _new_node(volume, "model output")
+    taken = []
     for part in parts:
         _require_in_scene(volume)
-        segment = _segment(part, volume)
-        plan.GetSegmentation().AddSegment(segment, part.key)
-        copied = slicer.vtkSegment()
-        copied.DeepCopy(segment)
-        output.GetSegmentation().AddSegment(copied, part.key)
+        taken.append(part)
         yield
-    for node in (plan, output):
-        node.GetSegmentation().CollapseBinaryLabelmaps(False)
-        yield
-    _require_in_scene(volume)
-    if previous is not None and retire(previous):
+    layers = yield from layers_steps(taken)
+    kept = yield from _to_be_kept_steps(previous)
+    if kept:
         words = f"The earlier plan {previous.segmentation.GetName()}, which had been changed, is kept and hidden."
         record = record | {"notes": [*record.get("notes", []), words]}
-    for node in (plan, output):
-        scene.AddNode(node)
-        node.CreateDefaultDisplayNodes()
-        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        _dress(node)
-        _put_beside(volume, node)
-    plan.SetAttribute(RECORD, json.dumps(record))
-    output.SetAttribute(RECORD, json.dumps(record))
-    protect(output)
-    return PlanNodes(volume, plan, output)
+    added: list[Any] = []
+    try:
+        for what in ("liver plan", "model output"):
+            node = yield from plan_nodes.node_steps(volume, what, taken, layers)
+            _require_in_scene(volume)
+            node.SetAttribute(RECORD, json.dumps(record))
+            if added:
+                plan_nodes.protect(node)
+            added.append(node)
+            yield from plan_nodes.add_hidden_steps(volume, node)
+        _require_in_scene(volume)
+    except BaseException:  # stopped half-way, too
+        plan_nodes.remove(added)
+        raise
+    earlier = tuple(n for n in _nodes_of(previous) if n.GetScene() is not None)
+    plan_nodes.show(earlier, False)
+    plan_nodes.show(added[:1], True)
+    return PlanNodes(volume, *added, () if kept else earlier)
 
 
-def _new_node(volume: Any, what: str) -> Any:
-    import slicer
+def _nodes_of(plan: PlanNodes | None) -> list[Any]:
+    return [n for n in (plan.segmentation, plan.model_output) if n is not None] if plan is not None else []
 
-    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
-    node.UnRegister(None)
-    node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{volume.GetName()} {what}"))
-    node.GetSegmentation().SetSourceRepresentationName("Binary labelmap")
-    return node
+
+def _to_be_kept_steps(previous: PlanNodes | None) -> Generator[None, None, bool]:
+    """Whether somebody has changed an earlier plan that is in the scene."""
+    if previous is None or previous.segmentation.GetScene() is None:
+        return False
+    return not (yield from plan_nodes.same_segments_steps(previous.segmentation, previous.model_output))
+
+
+def same_segments(a: Any | None, b: Any | None) -> bool:
+    """Whether two segmentations of one lattice have the same segments with the same voxels."""
+    return _finish(plan_nodes.same_segments_steps(a, b))
+
+
+def _finish(steps: Generator[None, None, Any]) -> Any:
+    """Does all steps at once and gives back what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
 
 
 def _require_in_scene(volume: Any) -> None:
@@ -140,125 +153,6 @@ def _require_in_scene(volume: Any) -> None:
 
     if not slicer.mrmlScene.IsNodePresent(volume):
         raise InputError("The volume was removed while its plan was made", "Load it again, then press Apply")
-
-
-def _segment(part: Part, volume: Any) -> Any:
-    """The vtkSegment of a part, in the volume's own space (below any transform)."""
-    import slicer
-    import vtk
-
-    from LiverPlannerLib.structures import structure
-    from LiverPlannerLib.terminology_files import terminology_entry
-    from PreopReviewLib.scene.geometry import fill
-
-    s = structure(part.key)
-    segment = slicer.vtkSegment()
-    segment.SetName(s.name)
-    segment.SetColor(*s.color)
-    segment.SetTerminology(terminology_entry(s))
-    content = fill(slicer.vtkOrientedImageData(), part.voxels, part.start[::-1])
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    content.SetGeometryFromImageToWorldMatrix(matrix)
-    segment.AddRepresentation("Binary labelmap", content)
-    if part.surface is not None:
-        segment.AddRepresentation("Closed surface", _below_transform(part.surface, volume))
-    return segment
-
-
-def _below_transform(surface: Any, volume: Any) -> Any:
-    import vtk
-
-    transform = volume.GetParentTransformNode()
-    if transform is None:
-        return surface
-    matrix = vtk.vtkMatrix4x4()
-    transform.GetMatrixTransformToWorld(matrix)
-    matrix.Invert()
-    inverse = vtk.vtkTransform()
-    inverse.SetMatrix(matrix)
-    mover = vtk.vtkTransformPolyDataFilter()
-    mover.SetTransform(inverse)
-    mover.SetInputData(surface)
-    mover.Update()
-    return mover.GetOutput()
-
-
-def _dress(node: Any) -> None:
-    """Opacities and light: the liver is glass in 3D, and hardly tints the slices."""
-    display = node.GetDisplayNode()
-    segmentation = node.GetSegmentation()
-    for i in range(segmentation.GetNumberOfSegments()):
-        key = segmentation.GetNthSegmentID(i)
-        display.SetSegmentOpacity3D(key, LIVER_OPACITY if key == "liver" else 1.0)
-        display.SetSegmentOpacity2DFill(key, LIVER_FILL if key == "liver" else FILL)
-    display.SetPreferredDisplayRepresentationName3D("Closed surface")
-    display.SetPreferredDisplayRepresentationName2D("Binary labelmap")
-    # Without ambient light, the steep sides of small ridges are dark streaks in a translucent surface.
-    display.SetAmbient(0.25)
-    display.SetDiffuse(0.85)
-    display.SetSpecular(0.15)
-    display.SetPower(20)
-
-
-def _put_beside(volume: Any, node: Any) -> None:
-    """Puts a node where the volume is in the subject hierarchy: in its study, if it is in one."""
-    hierarchy = volume.GetScene().GetSubjectHierarchyNode()
-    item = hierarchy.GetItemByDataNode(volume)
-    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
-    own = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
-    hierarchy.SetItemParent(own, parent)
-
-
-def protect(output: Any) -> None:
-    """Makes a segmentation one to look at: not shown, and not offered by selectors such as the Segment Editor's.
-
-    It stays in the subject hierarchy, where it can be shown.
-    """
-    output.SetAttribute(READ_ONLY, "1")
-    output.SetHideFromEditors(True)
-    output.GetDisplayNode().SetVisibility(False)
-
-
-def retire(previous: PlanNodes) -> bool:
-    """Makes room for a new plan of the same volume.
-
-    Returns:
-        whether the earlier plan was kept (hidden), because somebody has changed it.
-    """
-    scene = previous.segmentation.GetScene()
-    if scene is None:
-        return False
-    changed = previous.model_output is None or not same_segments(previous.segmentation, previous.model_output)
-    if changed:
-        previous.segmentation.GetDisplayNode().SetVisibility(False)
-        return True
-    for node in (previous.segmentation, previous.model_output):
-        scene.RemoveNode(node)
-    return False
-
-
-def same_segments(a: Any, b: Any) -> bool:
-    """Whether two segmentations of one grid have the same segments with the same voxels."""
-    from PreopReviewLib.scene.nodes import segment_keys
-
-    if a is None or b is None or segment_keys(a) != segment_keys(b):
-        return False
-    return all(np.array_equal(_voxels(a, key), _voxels(b, key)) for key in segment_keys(a))
-
-
-def _voxels(node: Any, key: str) -> np.ndarray:
-    """Indices (N, 3) and extent-free: the voxels of a segment, whatever box it is stored in."""
-    import slicer
-
-    from PreopReviewLib.scene.geometry import array_of_vtk
-
-    content = slicer.vtkOrientedImageData()
-    node.GetBinaryLabelmapRepresentation(key, content)
-    if content.GetNumberOfPoints() == 0:
-        return np.zeros((0, 3), int)
-    first = content.GetExtent()[::2]
-    return np.argwhere(array_of_vtk(content) != 0) + np.array(first[::-1])
 
 
 def plan_record(segmentation: Any | None) -> dict[str, Any]:
@@ -279,8 +173,17 @@ def place_to_look(segmentation: Any) -> tuple[float, float, float]:
     regions = plan_record(segmentation).get("regions") or []
     if regions:
         return tuple(max(regions, key=lambda r: r["ml"])["centroid_ras"])
-    first = segmentation.GetSegmentation().GetNthSegmentID(0)
-    return tuple(segmentation.GetSegmentCenterRAS(first))
+    return _middle_of_first(segmentation)
+
+
+def _middle_of_first(segmentation: Any) -> tuple[float, float, float]:
+    key = segmentation.GetSegmentation().GetNthSegmentID(0)
+    surface = segmentation.GetSegmentation().GetSegment(key).GetRepresentation(plan_nodes.SURFACE)
+    if surface is None:
+        return tuple(segmentation.GetSegmentCenterRAS(key))  # looks at every voxel
+    middle = [0.0, 0.0, 0.0]
+    segmentation.TransformPointToWorld(surface.GetCenter(), middle)
+    return tuple(middle)
 
 
 def volume_of(segmentation: Any) -> Any | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "five-structures-synthetic"
 MARGIN_MM = 14.0
-REACH_CLOSING_MM = 9.0
+REACH_CLOSING_MM, TRUNK_MM = 9.0, 12.0
 LEAST_LESION_ML = 0.05
 LEFT_OUT_ML, LEFT_OUT_SHARE, LEFT_OUT_CONTACT = 1.0, 0.5, 0.4
 PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
@@ -322,13 +322,30 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
         better = fine > best[part.slices]
         labels[part.slices][better] = value
         np.maximum(best[part.slices], fine, out=best[part.slices])
-    labels[~reach] = 0
+    labels[~(reach | _trunks(labels, reach, small))] = 0
     for key in ("tumour", "cyst"):
         labels[(labels == structure(key).label) & ~inside] = 0
     labels[inside & (labels == 0)] = structure("liver").label
     out = np.zeros(liver_mask.GetSize()[::-1], np.uint8)
     out[box.slices] = labels
     return images.image_like(out, liver_mask)
+
+
+def _trunks(labels: np.ndarray, reach: np.ndarray, mask: sitk.Image) -> np.ndarray:
+    """Portal vein and bile duct on their way to the hilum: up to 12 mm from the liver, where they go on from inside."""
+    import cc3d
+    import edt
+
+    away = edt.edt((images.array_of(mask) == 0).view(np.uint8), anisotropy=tuple(images.spacing_kji(mask)), parallel=1)
+    out = np.zeros(labels.shape, bool)
+    for key in ("portal_vein", "bile_duct"):
+        own = (labels == structure(key).label) & (away <= TRUNK_MM)
+        parts = cc3d.connected_components(own, connectivity=26)
+        held = np.zeros(int(parts.max()) + 1, bool)
+        held[np.unique(parts[reach])] = True
+        held[0] = False
+        out |= held[parts]
+    return out
 
 
 def _reach(mask: sitk.Image) -> np.ndarray:

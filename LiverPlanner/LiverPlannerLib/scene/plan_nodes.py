@@ -1,0 +1,219 @@
+"""The two segmentation nodes of a plan: made, shown, compared and removed in steps short enough for a living panel.
+
+In Slicer, what a node does while it is shown is done in every view at once, and merging or removing all segments is
+one long call. So nodes are dressed before they are shown, and their segments come and go one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.plan.layers import Layer
+    from LiverPlannerLib.plan.parts import Part
+
+READ_ONLY = "PreopReview.ReadOnly"
+LIVER_FILL, FILL = 0.06, 0.5  # in slices: the parenchyma must be seen through the liver
+LIVER_OPACITY = 0.25
+LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # as in `PreopReviewLib.scene.nodes`
+
+
+def node_steps(volume: Any, what: str, parts: Sequence[Part], layers: Sequence[Layer]) -> Generator[None, None, Any]:
+    """A new vtkMRMLSegmentationNode, not yet in the scene, with a segment for every part; one is made a step.
+
+    Args:
+        volume: the node is named after it, and lies in its own space, below any transform.
+        layers: of the parts, see `plan.layers`. Voxels and surfaces are copied.
+    """
+    import slicer
+    import vtk
+
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    node.UnRegister(None)
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{volume.GetName()} {what}"))
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName(LABELMAP)
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    labelmaps: dict[str, tuple[Any, int]] = {}
+    for layer in layers:
+        content = _labelmap(layer, matrix)
+        labelmaps |= {key: (content, value) for key, value in layer.value_of.items()}
+        yield
+    for part in parts:
+        segmentation.AddSegment(_segment(part, *labelmaps[part.key], volume), part.key)
+        yield
+    return node
+
+
+def _labelmap(layer: Layer, matrix: Any) -> Any:
+    import slicer
+
+    from PreopReviewLib.scene.geometry import fill
+
+    content = fill(slicer.vtkOrientedImageData(), layer.values, layer.start[::-1])
+    content.SetGeometryFromImageToWorldMatrix(matrix)
+    return content
+
+
+def _segment(part: Part, labelmap: Any, value: int, volume: Any) -> Any:
+    import slicer
+
+    from LiverPlannerLib.structures import structure
+    from LiverPlannerLib.terminology_files import terminology_entry
+
+    s = structure(part.key)
+    segment = slicer.vtkSegment()
+    segment.SetName(s.name)
+    segment.SetColor(*s.color)
+    segment.SetTerminology(terminology_entry(s))
+    segment.AddRepresentation(LABELMAP, labelmap)
+    segment.SetLabelValue(value)
+    if part.surface is not None:
+        segment.AddRepresentation(SURFACE, _below_transform(part.surface, volume))
+    return segment
+
+
+def _below_transform(surface: Any, volume: Any) -> Any:
+    """A copy of a surface in the volume's own space."""
+    import vtk
+
+    transform = volume.GetParentTransformNode()
+    if transform is None:
+        copied = vtk.vtkPolyData()
+        copied.DeepCopy(surface)
+        return copied
+    matrix = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(matrix)
+    matrix.Invert()
+    inverse = vtk.vtkTransform()
+    inverse.SetMatrix(matrix)
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(inverse)
+    mover.SetInputData(surface)
+    mover.Update()
+    return mover.GetOutput()
+
+
+def add_hidden_steps(volume: Any, node: Any) -> Iterator[None]:
+    """Puts a node into the scene beside its volume, with its display, which is not switched on yet."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    scene.AddNode(node)
+    yield
+    display = scene.CreateNodeByClass("vtkMRMLSegmentationDisplayNode")
+    display.UnRegister(None)
+    display.SetVisibility(False)
+    scene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    _dress(node)
+    yield
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    _put_beside(volume, node)
+    yield
+
+
+def _dress(node: Any) -> None:
+    """Opacities and light: the liver is glass in 3D, and hardly tints the slices."""
+    display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
+    blocked = display.StartModify()
+    for i in range(segmentation.GetNumberOfSegments()):
+        key = segmentation.GetNthSegmentID(i)
+        display.SetSegmentOpacity3D(key, LIVER_OPACITY if key == "liver" else 1.0)
+        display.SetSegmentOpacity2DFill(key, LIVER_FILL if key == "liver" else FILL)
+    display.SetPreferredDisplayRepresentationName3D(SURFACE)
+    display.SetPreferredDisplayRepresentationName2D(LABELMAP)
+    # Without ambient light, the steep sides of small ridges are dark streaks in a translucent surface.
+    display.SetAmbient(0.25)
+    display.SetDiffuse(0.85)
+    display.SetSpecular(0.15)
+    display.SetPower(20)
+    display.EndModify(blocked)
+
+
+def _put_beside(volume: Any, node: Any) -> None:
+    """Puts a node where the volume is in the subject hierarchy: in its study, if it is in one."""
+    hierarchy = volume.GetScene().GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(volume)
+    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
+    own = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
+    hierarchy.SetItemParent(own, parent)
+
+
+def protect(output: Any) -> None:
+    """Makes a segmentation one to look at: not offered by selectors such as the Segment Editor's.
+
+    It stays in the subject hierarchy, where it can be shown.
+    """
+    output.SetAttribute(READ_ONLY, "1")
+    output.SetHideFromEditors(True)
+
+
+def show(nodes: Sequence[Any], visible: bool) -> None:
+    """Shows or hides segmentations; one that was never shown has nothing to hide."""
+    for node in nodes:
+        if node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(visible)
+
+
+def remove_steps(nodes: Sequence[Any | None]) -> Iterator[None]:
+    """Takes segmentations out of the scene, a segment a step; if it is stopped before, the rest goes at once."""
+    try:
+        for node in nodes:
+            if not _in_scene(node):
+                continue
+            show([node], False)
+            yield
+            segmentation = node.GetSegmentation()
+            while _in_scene(node) and segmentation.GetNumberOfSegments():
+                segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+                yield
+            remove([node])
+            yield
+    finally:
+        remove(nodes)
+
+
+def remove(nodes: Sequence[Any | None]) -> None:
+    """Takes those of the nodes that are in the scene out of it."""
+    for node in nodes:
+        if _in_scene(node):
+            node.GetScene().RemoveNode(node)
+
+
+def _in_scene(node: Any | None) -> bool:
+    return node is not None and node.GetScene() is not None
+
+
+def same_segments_steps(a: Any | None, b: Any | None) -> Generator[None, None, bool]:
+    """As `same_segments`; a segment is compared a step."""
+    from PreopReviewLib.scene.nodes import segment_keys
+
+    if a is None or b is None or segment_keys(a) != segment_keys(b):
+        return False
+    for key in segment_keys(a):
+        yield
+        if not _same_voxels(a.GetSegmentation().GetSegment(key), b.GetSegmentation().GetSegment(key)):
+            return False
+    return True
+
+
+def _same_voxels(a: Any, b: Any) -> bool:
+    from LiverPlannerLib.voxel_boxes import boxed
+    from PreopReviewLib.scene.geometry import array_of_vtk
+
+    maps = [s.GetRepresentation(LABELMAP) for s in (a, b)]
+    filled = [m is not None and m.GetPointData().GetScalars() is not None for m in maps]
+    if not all(filled):
+        return not any(filled)
+    masks = [array_of_vtk(m) == s.GetLabelValue() for m, s in zip(maps, (a, b), strict=True)]
+    extents = [m.GetExtent() for m in maps]
+    if extents[0] == extents[1]:
+        return np.array_equal(*masks)
+    boxes = [boxed(mask, extent[::2][::-1]) for mask, extent in zip(masks, extents, strict=True)]
+    return boxes[0].same_as(boxes[1])
