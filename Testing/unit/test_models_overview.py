@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.models import catalogue
-from PreopReviewLib.models.overview import overview
+from PreopReviewLib.models.overview import card, models_with_network, overview
 
 
 @pytest.fixture
@@ -59,9 +60,25 @@ def test_without_the_packages_there_are_the_built_in_and_the_known_ones(monkeypa
 def test_it_needs_no_heavy_package():
     code = (
         "import sys\n"
-        "from PreopReviewLib.models.overview import overview\n"
+        "from PreopReviewLib.models.overview import card, models_with_network, overview\n"
         "overview()\n"
         "print([m for m in ('torch', 'monai', 'safetensors', 'h5py') if m in sys.modules])\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_models_are_chosen_by_their_network_and_a_broken_folder_is_no_choice(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREOP_MODELS", str(tmp_path))
+    (tmp_path / "broken" / "configs").mkdir(parents=True)
+    (tmp_path / "broken" / "configs" / "metadata.json").write_text("{")
+    assert list(models_with_network("VRN")) == ["tear-synthetic"]
+    assert models_with_network("NoSuchNetwork") == {}
+
+
+def test_every_model_of_a_plan_has_a_card_before_anything_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREOP_MODELS", str(tmp_path))
+    for name in ("kuleuven-liver", "kuleuven-lesion", "five-structures-synthetic", "tear-synthetic"):
+        assert name.split("-")[0].lower() in card(name).lower().replace(" ", "")
+    with pytest.raises(InputError, match="no model"):
+        card("elsewhere")

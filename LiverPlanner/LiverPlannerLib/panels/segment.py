@@ -17,6 +17,7 @@ from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene import views as scene_views
 from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.models.overview import card
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
@@ -126,7 +127,7 @@ class SegmentSection(Section):
     def show_card(self, name: str | None = None) -> Any:
         """Shows the card of a model, by default of the chosen one, in a window of its own."""
         name = name or self.parameters.model or model_choices.DEFAULT
-        others = "\n\n---\n\n".join(model_choices.card(n) for n in (name, *model_choices.OTHERS))
+        others = "\n\n---\n\n".join(card(n) for n in (name, *model_choices.OTHERS))
         if self._card is None:
             self._card = qt.QTextBrowser()
             self._card.setWindowTitle(_("Model cards"))

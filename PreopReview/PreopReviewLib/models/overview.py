@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.models import catalogue, kuleuven_cards
-from PreopReviewLib.models.package import METADATA
+from PreopReviewLib.models.package import CARD, METADATA
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,31 @@ def overview() -> list[ModelNote]:
     return [notes[name] for name in sorted(notes)]
 
 
+def models_with_network(network: str) -> dict[str, Mapping[str, Any]]:
+    """Name and metadata of every installed or built-in package that names this network; one that cannot be read is
+    no choice (using it by name says why)."""
+    found = {name: _read(folder) for name, (folder, _state) in _folders().items()}
+    return {name: data for name, data in sorted(found.items()) if _network(data) == network}
+
+
+def card(name: str) -> str:
+    """The model card, Markdown: of the package, or of a model that is fetched on first use.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    folder = _folders().get(name, (None, ""))[0]
+    if folder is not None and (folder / CARD).is_file():
+        return (folder / CARD).read_text(encoding="utf-8")
+    known = {
+        kuleuven_cards.LIVER_METADATA["name"]: kuleuven_cards.LIVER_CARD,
+        kuleuven_cards.LESION_METADATA["name"]: kuleuven_cards.LESION_CARD,
+    }
+    if name not in known:
+        raise InputError(f"There is no model {name}, or it has no card", "Choose another")
+    return known[name]
+
+
 def _folders() -> dict[str, tuple[Path, str]]:
     try:
         return dict(catalogue._folders())
@@ -55,6 +81,11 @@ def _read(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _network(metadata: Mapping[str, Any]) -> str:
+    network = metadata.get("network")
+    return _text(network.get("name")) if isinstance(network, dict) else ""
 
 
 def _note(name: str, state: str, metadata: Mapping[str, Any]) -> ModelNote:

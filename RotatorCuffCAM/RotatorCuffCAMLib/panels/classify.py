@@ -13,11 +13,12 @@ from slicer.i18n import tr as _
 
 from PreopReviewLib import exchange
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.models.overview import card, models_with_network
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
-from RotatorCuffCAMLib import model_choices, scene_answer
+from RotatorCuffCAMLib import scene_answer
 from RotatorCuffCAMLib.panels.input import options_of, why_not
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
@@ -50,7 +51,8 @@ class ClassifySection(Section):
         self.refresh()
 
     def _fill_models(self) -> None:
-        self._models = model_choices.tear_models()
+        found = models_with_network("VRN")
+        self._models = dict(sorted(found.items(), key=lambda item: item[0] != "tear-synthetic"))
         self.ui.modelComboBox.clear()
         for name in self._models:
             self.ui.modelComboBox.addItem(name)
@@ -88,7 +90,7 @@ class ClassifySection(Section):
             self._card = qt.QTextBrowser()
             self._card.setWindowTitle(_("Model card"))
             self._card.resize(720, 560)
-        self._card.setMarkdown(model_choices.card(data))
+        self._card.setMarkdown(card(self.parameters.model))
         self._card.show()
         return self._card
 
