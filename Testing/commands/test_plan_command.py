@@ -56,6 +56,10 @@ def test_a_plan_of_a_drawn_liver_leaves_all_its_files(case, preop, tmp_path):
     assert ran.code == 0, ran.err
     files = {p.name for p in (tmp_path / "out").iterdir()}
     assert {"scene.mrb", "segmentation.seg.nrrd", "labels.nii.gz", "volumes.csv", "summary.txt"} <= files
+    made = json.loads((tmp_path / "out" / "plan.json").read_text(encoding="utf-8"))
+    assert made["models"] == {"liver": "given"}
+    assert made["image"]["size"] == list(images.read_image(image).GetSize())
+    assert not made["image"]["simulated"]
     assert {"reconstruction.png", "slices.png"} <= files
     assert any(f.endswith(".stl") for f in files)
     with (tmp_path / "out" / "volumes.csv").open() as stream:

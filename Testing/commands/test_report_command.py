@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.plan.files import summary
+from LiverPlannerLib.plan.files import record
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.report.sources import read_case
 from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
 
 SHAPE = (26, 30, 34)
 
@@ -95,17 +96,26 @@ def test_a_plan_folder_says_what_it_knows(files, preop, tmp_path):
     assert np.abs(images.array_of(case.image) - images.array_of(gray())).max() < 1
 
 
-def test_a_summary_is_understood_as_it_is_written(tmp_path):
+def test_a_plan_folder_says_what_was_found_by_whom_and_that_it_is_simulated(tmp_path):
     plan = LiverPlan(gray(), drawn(), "CT", {"liver": 1.0}, [], ["One. Two.", "Three"], {"liver": "m 1"}, ["Note"])
     images.write_image(drawn(), tmp_path / "labels.nii.gz")
     images.write_image(gray(), tmp_path / "image.nii.gz")
-    (tmp_path / "volumes.csv").write_text("structure,region,ml,model\nLiver,all,1,m 1\nLiver tumour,1,1,\n")
-    (tmp_path / "summary.txt").write_text(summary(plan, "x.nii.gz, SIMULATED from phantom 7", 3.0), encoding="utf-8")
+    made = record(plan, Path("x.nii.gz"), "SIMULATED from phantom 7")
+    (tmp_path / "plan.json").write_text(json.dumps(made), encoding="utf-8")
     case = read_case(tmp_path)
     assert case.warnings == ["One. Two.", "Three"]
     assert case.notes == ["Note"]
     assert case.simulated
     assert case.models == {"liver": "m 1"}
+    assert read_case(tmp_path, tmp_path / "labels.nii.gz").models == {}, "whose labels these are is not known"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": 3}'])
+def test_a_damaged_record_is_named(tmp_path, text):
+    images.write_image(drawn(), tmp_path / "labels.nii.gz")
+    (tmp_path / "plan.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"plan\.json is damaged"):
+        read_case(tmp_path)
 
 
 def test_dicom_names_nobody_unless_asked(tmp_path):

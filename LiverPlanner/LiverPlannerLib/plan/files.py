@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import json
 import platform
 import time
 from dataclasses import asdict
@@ -21,6 +22,10 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
+RECORD = "plan.json"
+SIMULATED = "SIMULATED"
+"""How the origin of an image begins that a program made."""
+PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "slicer-core")
 NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, no medical device."
 
 
@@ -41,7 +46,8 @@ def plan_liver(
 
     Args:
         path: image file or DICOM folder.
-        out: folder to make: labels.nii.gz, volumes.csv, summary.txt and, where slicer-core is installed,
+        out: folder to make: labels.nii.gz, volumes.csv, summary.txt, plan.json (the same for programs) and, where
+            slicer-core is installed,
             scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure; of a
             DICOM series also segmentation.dcm (SEG), which carries the patient data of the series.
         liver: a label image or mask whose liver replaces the network's.
@@ -73,6 +79,8 @@ def plan_liver(
         (folder / "summary.txt").write_text(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
+        made = record(plan, path, origin)
+        (folder / RECORD).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     progress(1.0, "Done")
     return plan
 
@@ -180,9 +188,27 @@ def summary(plan: LiverPlan, source: str, seconds: float) -> str:
     lines += ["", "Notes"] + [f"  - {n}" for n in plan.notes or ["none"]]
     lines += ["", "Time"] + [f"  {step:<20}{value:>10.1f} s" for step, value in plan.seconds.items()]
     lines += [f"  {'in all':<20}{seconds:>10.1f} s   on {plan.device}", "", "Versions"]
-    lines += [f"  {name:<20}{_version(name)}" for name in ("torch", "monai", "SimpleITK", "numpy", "slicer-core")]
+    lines += [f"  {name:<20}{_version(name)}" for name in PACKAGES]
     lines += [f"  {'Python':<20}{platform.python_version()}", f"  {'PreopReview':<20}{__version__}", ""]
     return "\n".join(lines)
+
+
+def record(plan: LiverPlan, path: Path, origin: str = "") -> dict:
+    """plan.json: what the summary says, for programs; volumes in ml, sizes I-J-K, spacing in mm, centers RAS."""
+    return {
+        "preopreview": __version__,
+        "not_for_clinical_use": True,
+        "made": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "image": {
+            "path": str(path),
+            "origin": origin,
+            "simulated": origin.startswith(SIMULATED),
+            "size": list(plan.image.GetSize()),
+            "spacing_mm": list(plan.image.GetSpacing()),
+        },
+        **as_dict(plan),
+        "versions": {"Python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    }
 
 
 def _version(name: str) -> str:

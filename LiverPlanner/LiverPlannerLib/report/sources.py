@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import match_name, read_structures
+from LiverPlannerLib.label_files import read_structures
+from LiverPlannerLib.plan.files import RECORD
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 from PreopReviewLib.reports import Picture
 
-_LABELS, _VOLUMES, _SUMMARY, _STILL = "labels.nii.gz", "volumes.csv", "summary.txt", "reconstruction.png"
+_LABELS, _STILL = "labels.nii.gz", "reconstruction.png"
 
 
 @dataclass
@@ -43,7 +44,7 @@ class ReportCase:
 
 def is_plan_folder(path: Path) -> bool:
     """Whether `preop liver plan` wrote this folder."""
-    return path.is_dir() and (path / _LABELS).is_file() and (path / _VOLUMES).is_file()
+    return path.is_dir() and (path / _LABELS).is_file() and (path / RECORD).is_file()
 
 
 def read_case(path: str | Path, labels: str | Path | None = None, series: str | None = None) -> ReportCase:
@@ -72,26 +73,22 @@ def read_case(path: str | Path, labels: str | Path | None = None, series: str | 
 
 def _plan_folder(folder: Path, labels: str | Path | None) -> ReportCase:
     read = read_structures(labels or folder / _LABELS)
-    case = ReportCase(_image_of(folder), read.labels, unknown=read.unknown)
-    if labels is None:
-        case.models = _models(folder / _VOLUMES)
-    if (folder / _SUMMARY).is_file():
-        _add_summary(case, (folder / _SUMMARY).read_text(encoding="utf-8"))
+    case = ReportCase(read.labels, read.labels, unknown=read.unknown)
+    case.image = _image_of(folder, _add_record(case, folder / RECORD))
+    if labels is not None:
+        case.models = {}
     if labels is None and (folder / _STILL).is_file():
         case.still = Picture((folder / _STILL).read_bytes(), "The structures in three dimensions, from the front")
     return case
 
 
-def _image_of(folder: Path) -> sitk.Image:
-    """The image that a plan was made from: beside it, in its scene, or where its summary says that it lay."""
+def _image_of(folder: Path, named: Path) -> sitk.Image:
+    """The image that a plan was made from: beside it, in its scene, or where its record says that it lay."""
     if (folder / "image.nii.gz").is_file():
         return images.read_image(folder / "image.nii.gz")
     if (folder / "scene.mrb").is_file():
         return _image_in_scene(folder / "scene.mrb")
-    summary = folder / _SUMMARY
-    lines = summary.read_text(encoding="utf-8").splitlines() if summary.is_file() else []
-    named = next((line[len("Image") :].strip() for line in lines if line.startswith("Image ")), "")
-    if named and Path(named).exists():
+    if named.exists():
         return images.read_image(named)
     raise FileMissing(
         f"The folder {folder} does not hold the image of its plan",
@@ -114,28 +111,23 @@ def _image_in_scene(path: Path) -> sitk.Image:
         raise UnreadableImage(f"{path} is damaged", "Make the plan again") from error
 
 
-def _models(path: Path) -> dict[str, str]:
-    """By structure key, the last column of volumes.csv."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [r for r in csv.DictReader(stream) if r.get("region") == "all" and r.get("model")]
-    found = {}
-    for row in rows:
-        match = match_name(row["structure"])
-        if match is not None:
-            found[match.key] = row["model"]
-    return found
+def _add_record(case: ReportCase, file: Path) -> Path:
+    """Models, warnings and notes of plan.json, and whether the image is a simulated one.
 
+    Returns:
+        where the image lay.
 
-def _add_summary(case: ReportCase, text: str) -> None:
-    """Warnings and notes of summary.txt, and whether it calls the image simulated."""
-    section = ""
-    for line in text.splitlines():
-        if line and not line.startswith(" "):
-            section = line.split()[0]
-            if section == "Image" and "SIMULATED" in line:
-                case.simulated = True
-        elif line.startswith("  - ") and line != "  - none":
-            {"Warnings": case.warnings, "Notes": case.notes}.get(section, []).append(line[4:])
+    Raises:
+        InputError: the file is not what `preop liver plan` writes.
+    """
+    try:
+        made = json.loads(file.read_text(encoding="utf-8"))
+        case.models = {str(key): str(name) for key, name in made["models"].items()}
+        case.warnings, case.notes = [str(w) for w in made["warnings"]], [str(n) for n in made["notes"]]
+        case.simulated = bool(made["image"]["simulated"])
+        return Path(made["image"]["path"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is damaged ({error})", "Make the plan again") from error
 
 
 # ---- whose images these are ----
