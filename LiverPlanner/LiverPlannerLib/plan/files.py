@@ -47,9 +47,8 @@ def plan_liver(
     Args:
         path: image file or DICOM folder.
         out: folder to make: labels.nii.gz, volumes.csv, summary.txt, plan.json (the same for programs) and, where
-            slicer-core is installed,
-            scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file per structure; of a
-            DICOM series also segmentation.dcm (SEG), which carries the patient data of the series.
+            slicer-core is installed, scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file
+            per structure; of a DICOM series also segmentation.dcm (SEG), which carries its patient data.
         liver: a label image or mask whose liver replaces the network's.
         title: what scene, pictures and summary call the case; the file's name by default.
         origin: where the image comes from, for the summary.
