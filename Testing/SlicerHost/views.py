@@ -56,6 +56,7 @@ class _View(QtWidgets.QWidget):
         super().__init__()
         self._logic, self._node, self._kind = logic, node, drawn
         self._drawn: Any = None
+        self._pauses = 0
 
     def _window(self, size: tuple[int, int] = (500, 400)) -> Any:
         if self._drawn is not None and self._drawn.size != size:
@@ -85,6 +86,19 @@ class _View(QtWidgets.QWidget):
     def forceRender(self) -> None:
         if self._drawn is not None:
             self._drawn.window.Render()
+
+    def pauseRender(self) -> int:
+        self._pauses += 1
+        return self._pauses
+
+    def resumeRender(self) -> int:
+        if not self._pauses:
+            raise RuntimeError("resumeRender without pauseRender; Slicer warns of that")
+        self._pauses -= 1
+        return self._pauses
+
+    def isRenderPaused(self) -> bool:
+        return self._pauses > 0
 
     def displayableManagerByClassName(self, name: str) -> Any:
         return (self._drawn or self._window()).managers.GetDisplayableManagerByClassName(name)

@@ -131,7 +131,8 @@ class Pulse:
         self.beats += 1
 
     def stop(self) -> float:
-        """The longest time between two beats; the time since the last one counts, too."""
-        self._beat()
-        self._timer.stop()
+        """The longest time between two beats; the time since the last one counts, too. Later stops change nothing."""
+        if self._timer.active:
+            self._beat()
+            self._timer.stop()
         return max(self.busy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -11,7 +12,9 @@ import slicer
 import vtk
 from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
 
+from LiverPlannerLib.scene import plan as scene_plan
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels import resting_views
 from PreopReviewLib.scene import inputs
 
 
@@ -36,7 +39,23 @@ def start(host: Any, widget: Any) -> None:
     assert widget.context.busy, host.messages
 
 
-def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop(host: Any, opened: Any) -> None:
+def follow(host: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Pulse, set[int]]:
+    """The pulse of the event loop and the percentages shown, until the result is there and the views draw it.
+
+    How long a view draws is up to the graphics of the computer.
+    """
+    pulse, seen = Pulse(), set()
+    wake = resting_views._wake
+    monkeypatch.setattr(resting_views, "_wake", lambda view: (pulse.stop(), wake(view)))
+    while widget.context.busy:
+        host.process_events(0.02)
+        seen.add(section(widget).ui.progressBar.value)
+    return pulse, seen
+
+
+def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop(
+    host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clicks = 1  # opening the module; it takes the volume that is loaded
     ui = section(opened).ui
     assert ui.volumeSelector.currentNode().GetName() == "CT"
@@ -44,12 +63,7 @@ def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop
     start(host, opened)
     clicks += 1
     assert ui.applyButton.text == "Cancel"
-    pulse, seen = Pulse(), set()
-    # Up to when the plan is in the scene; what comes then is the views' own drawing.
-    opened.context.observers.append(lambda topic: topic == "segmentation" and pulse.stop())
-    while opened.context.busy:
-        host.process_events(0.02)
-        seen.add(ui.progressBar.value)
+    pulse, seen = follow(host, opened, monkeypatch)
     longest = max(pulse.busy)
     assert clicks <= 3
     assert longest < 0.05, sorted(pulse.busy)[-5:]
@@ -59,9 +73,43 @@ def test_from_a_loaded_volume_to_a_plan_in_three_clicks_with_a_living_event_loop
     check_plan(opened)
 
 
-def check_plan(widget: Any) -> None:
-    from LiverPlannerLib.scene import plan as scene_plan
+def test_a_second_plan_replaces_the_first_with_a_living_event_loop_and_resting_views(
+    host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = opened.context.parameters
+    made = add_plan(parameters.inputVolume)
+    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    host.process_events(0.1)
+    start(host, opened)
+    pulse, _seen = follow(host, opened, monkeypatch)
+    assert max(pulse.busy) < 0.05, sorted(pulse.busy)[-5:]
+    assert not slicer.mrmlScene.IsNodePresent(made.segmentation)
+    assert not slicer.mrmlScene.IsNodePresent(made.model_output)
+    check_plan(opened)
+    views = resting_views._views()
+    assert len(views) >= 4
+    assert [view.pauseRender() for view in views] == [1] * len(views)  # nobody else holds them back
+    assert [view.resumeRender() for view in views] == [0] * len(views)
 
+
+def test_what_was_found_does_not_widen_the_panel_nor_shrink_the_views(host: Any, opened: Any) -> None:
+    widget = section(opened).widget
+    before = least_width(widget)
+    made = add_plan(opened.context.parameters.inputVolume)
+    record = scene_plan.plan_record(made.segmentation) | {"models": {"liver": "a-name-without-any-blank-" * 9}}
+    made.segmentation.SetAttribute(scene_plan.RECORD, json.dumps(record))
+    opened.context.parameters.segmentation = made.segmentation
+    host.process_events()
+    assert "without-any-blank" in section(opened).ui.messageLabel.text
+    assert least_width(widget) == before
+
+
+def least_width(widget: Any) -> int:
+    hint = widget.minimumSizeHint  # a property for PythonQt
+    return (hint() if callable(hint) else hint).width()
+
+
+def check_plan(widget: Any) -> None:
     parameters = widget.context.parameters
     plan, output = parameters.segmentation, parameters.modelOutput
     assert plan.GetName() == "CT liver plan"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.models.overview import card
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.resting_views import with_resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
@@ -173,20 +174,23 @@ class SegmentSection(Section):
             "LiverPlannerLib.tasks:plan",
             request,
             folder,
-            on_finished=lambda result: self._show_result(identifier, folder, result),
+            on_finished=lambda result: with_resting_views(self._show_result(identifier, folder, result)),
             title=_("Liver segmentation"),
             on_failed=self._on_failed,
         )
 
-    def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
-        from LiverPlannerLib.plan.parts import load_part
+    def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Generator[None, None, None]:
+        from vtkmodules import vtkIOXML  # noqa: F401  the first import takes longer than reading a part
 
+        from LiverPlannerLib.plan.parts import load_parts
+
+        yield
         volume = slicer.mrmlScene.GetNodeByID(volume_id)
         if volume is None:
             raise InputError(
                 _("The volume was removed while it was being segmented"), _("Load it again, then press Apply")
             )
-        parts = (load_part(record, folder) for record in result["parts"])
+        parts = load_parts(result["parts"], folder)
         nodes = yield from scene_plan.add_plan_steps(volume, parts, result["plan"], self._previous(volume))
         with slicer.util.NodeModify(self.parameters):
             self.parameters.segmentation = nodes.segmentation

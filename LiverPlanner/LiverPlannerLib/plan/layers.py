@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from LiverPlannerLib.plan.parts import Part
+from LiverPlannerLib.plan.parts import Part, slabs
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ def layers_steps(parts: Sequence[Part]) -> Generator[None, None, list[Layer]]:
     for group in groups:
         low = np.min([p.start for p in group], axis=0)
         high = np.max([np.add(p.start, p.voxels.shape) for p in group], axis=0)
-        values = np.zeros(high - low, np.uint8)
-        for value, part in enumerate(group, 1):
-            box = values[_within(part.start, part.voxels.shape, low)]
-            box[part.voxels != 0] = value
-            yield
+        values = group[0].voxels  # 0 and 1: already a label map, if it is alone
+        if len(group) > 1:
+            values = np.zeros(high - low, np.uint8)
+            for value, part in enumerate(group, 1):
+                box = values[_within(part.start, part.voxels.shape, low)]
+                for some in slabs(box.shape):
+                    np.copyto(box[some], value, where=part.voxels[some].view(bool))
+                    yield
         layers.append(Layer(tuple(low.tolist()), values, {p.key: n for n, p in enumerate(group, 1)}))
     return layers
 
@@ -62,7 +65,7 @@ def _overlap(a: Part, b: Part) -> bool:
     if (size <= 0).any():
         return False
     mine, other = (p.voxels[_within(low, size, p.start)] for p in (a, b))
-    return bool(np.logical_and(mine, other).any())
+    return any(np.logical_and(x, y).any() for x, y in zip(mine, other, strict=True))
 
 
 def _within(start: Sequence[int], size: Sequence[int], origin: Sequence[int]) -> tuple[slice, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,33 @@ def save_part(part: Part, folder: Path) -> dict[str, Any]:
 
 def load_part(record: dict[str, Any], folder: Path) -> Part:
     """The part of a record."""
-    voxels = np.load(folder / f"{record['key']}.npy", allow_pickle=False)
-    surface = None
-    if record["surface"]:
-        import vtk
+    return next(part for part in load_parts([record], folder) if part is not None)
 
-        reader = vtk.vtkXMLPolyDataReader()
-        reader.SetFileName(str(folder / record["surface"]))
-        reader.Update()
-        surface = reader.GetOutput()
-    return Part(record["key"], tuple(record["start"]), voxels, surface)
+
+def load_parts(records: Iterable[dict[str, Any]], folder: Path) -> Iterator[Part | None]:
+    """The parts of records, and a None after every bit of reading: a panel can answer there."""
+    for record in records:
+        stored = np.load(folder / f"{record['key']}.npy", mmap_mode="r", allow_pickle=False)
+        voxels = np.empty(stored.shape, stored.dtype)
+        for some in slabs(stored.shape):
+            voxels[some] = stored[some]
+            yield None
+        del stored  # Windows removes no file that is still mapped
+        yield Part(record["key"], tuple(record["start"]), voxels, _load_surface(record, folder))
+
+
+def _load_surface(record: dict[str, Any], folder: Path) -> Any | None:
+    if not record["surface"]:
+        return None
+    import vtk
+
+    reader = vtk.vtkXMLPolyDataReader()
+    reader.SetFileName(str(folder / record["surface"]))
+    reader.Update()
+    return reader.GetOutput()
+
+
+def slabs(shape: tuple[int, ...], voxels: int = 2**22) -> Iterator[slice]:
+    """Slices along the first axis that cover a shape, of about so many voxels: what is done with one is done soon."""
+    depth = max(1, voxels // max(1, math.prod(shape[1:])))
+    yield from (slice(first, first + depth) for first in range(0, shape[0], depth))

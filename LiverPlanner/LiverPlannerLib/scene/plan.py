@@ -74,13 +74,13 @@ def add_plan(
 
 
 def add_plan_steps(
-    volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
+    volume: Any, parts: Iterable[Part | None], record: dict[str, Any], previous: PlanNodes | None = None
 ) -> Generator[None, None, PlanNodes]:
     """Adds a plan to the scene in small steps, so that a panel can answer between them.
 
     Args:
         volume: the volume node that was segmented.
-        parts: see `plan.parts.parts_of`; one is taken a step.
+        parts: see `plan.parts.parts_of`; one is taken a step. None is passed over, see `plan.parts.load_parts`.
         record: plain values to keep with the plan, see `plan_record`.
         previous: an earlier plan of the same volume. It is hidden; if nobody has changed it, it is of no more use,
             and the caller should remove it (`PlanNodes.replaced`).
@@ -96,7 +96,8 @@ def add_plan_steps(
     taken = []
     for part in parts:
         _require_in_scene(volume)
-        taken.append(part)
+        if part is not None:
+            taken.append(part)
         yield
     layers = yield from layers_steps(taken)
     kept = yield from _to_be_kept_steps(previous)
@@ -109,22 +110,28 @@ def add_plan_steps(
             node = yield from plan_nodes.node_steps(volume, what, taken, layers)
             _require_in_scene(volume)
             node.SetAttribute(RECORD, json.dumps(record))
-            if added:
-                plan_nodes.protect(node)
             added.append(node)
             yield from plan_nodes.add_hidden_steps(volume, node)
+        plan_nodes.protect(added[1])
         _require_in_scene(volume)
     except BaseException:  # stopped half-way, too
         plan_nodes.remove(added)
         raise
-    earlier = tuple(n for n in _nodes_of(previous) if n.GetScene() is not None)
-    plan_nodes.show(earlier, False)
+    replaced = () if kept else _take_the_place_of(previous, added)
+    if kept:
+        plan_nodes.show([previous.segmentation], False)
     plan_nodes.show(added[:1], True)
-    return PlanNodes(volume, *added, () if kept else earlier)
+    return PlanNodes(volume, *added, replaced)
 
 
-def _nodes_of(plan: PlanNodes | None) -> list[Any]:
-    return [n for n in (plan.segmentation, plan.model_output) if n is not None] if plan is not None else []
+def _take_the_place_of(previous: PlanNodes | None, added: list[Any]) -> tuple[Any, ...]:
+    """Hides the nodes of an earlier plan and gives their names to the new ones; those that are in the scene."""
+    pairs = zip((previous.segmentation, previous.model_output), added, strict=True) if previous is not None else ()
+    found = [(old, new) for old, new in pairs if old is not None and old.GetScene() is not None]
+    for old, new in found:
+        new.SetName(old.GetName())
+        plan_nodes.show([old], False)
+    return tuple(old for old, _new in found)
 
 
 def _to_be_kept_steps(previous: PlanNodes | None) -> Generator[None, None, bool]:

@@ -204,16 +204,27 @@ def same_segments_steps(a: Any | None, b: Any | None) -> Generator[None, None, b
 
 
 def _same_voxels(a: Any, b: Any) -> bool:
-    from LiverPlannerLib.voxel_boxes import boxed
     from PreopReviewLib.scene.geometry import array_of_vtk
 
     maps = [s.GetRepresentation(LABELMAP) for s in (a, b)]
     filled = [m is not None and m.GetPointData().GetScalars() is not None for m in maps]
     if not all(filled):
         return not any(filled)
-    masks = [array_of_vtk(m) == s.GetLabelValue() for m, s in zip(maps, (a, b), strict=True)]
-    extents = [m.GetExtent() for m in maps]
-    if extents[0] == extents[1]:
-        return np.array_equal(*masks)
-    boxes = [boxed(mask, extent[::2][::-1]) for mask, extent in zip(masks, extents, strict=True)]
-    return boxes[0].same_as(boxes[1])
+    values = a.GetLabelValue(), b.GetLabelValue()
+    arrays = [array_of_vtk(m) for m in maps]
+    starts = [np.array(m.GetExtent()[::2][::-1]) for m in maps]
+    if arrays[0].shape == arrays[1].shape and np.array_equal(*starts):
+        return all(np.array_equal(x == values[0], y == values[1]) for x, y in zip(*arrays, strict=True))
+    low = np.maximum(*starts)
+    high = np.maximum(low, np.minimum(*(start + array.shape for start, array in zip(starts, arrays, strict=True))))
+    common = [
+        array[tuple(slice(*ends) for ends in zip(low - start, high - start, strict=True))]
+        for array, start in zip(arrays, starts, strict=True)
+    ]
+    shared = sum(np.count_nonzero((x == values[0]) & (y == values[1])) for x, y in zip(*common, strict=True))
+    return all(shared == _count(array, value) for array, value in zip(arrays, values, strict=True))
+
+
+def _count(array: np.ndarray, value: int) -> int:
+    """Voxels of a value; by slices, as are the comparisons above: large temporary arrays cost more than the work."""
+    return sum(np.count_nonzero(plane == value) for plane in array)

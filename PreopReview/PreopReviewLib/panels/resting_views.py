@@ -1,0 +1,43 @@
+"""Views that do not draw while the scene is changed in pieces, and then draw one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import slicer
+
+
+def with_resting_views(pieces: Generator[None, None, Any]) -> Iterator[None]:
+    """The pieces of some work, see `Context.run_job`, during which no slice and no 3D view is drawn.
+
+    Every piece that changes what is shown would have all views drawn again, which takes longer than the piece. When
+    the work is done they are drawn, one a piece, so that the event loop answers between them; also when it fails or
+    is stopped, all at once then.
+    """
+    resting = _views()
+    for view in resting:
+        view.pauseRender()
+    try:
+        yield from pieces
+        while resting:
+            yield
+            _wake(resting.pop(0))
+    finally:
+        for view in resting:
+            _wake(view)
+
+
+def _views() -> list[Any]:
+    manager = slicer.app.layoutManager()
+    if manager is None:  # Slicer without a main window
+        return []
+    slices = [manager.sliceWidget(name).sliceView() for name in manager.sliceViewNames()]
+    return [manager.threeDWidget(n).threeDView() for n in range(manager.threeDViewCount)] + slices
+
+
+def _wake(view: Any) -> None:
+    try:
+        view.resumeRender()
+    except ValueError:  # PythonQt's word for a view that is gone, with its layout
+        return

@@ -1,0 +1,150 @@
+"""A plan of a large image comes into the scene in steps that are all short, and replaces an earlier one so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib.plan import parts as plan_parts
+from LiverPlannerLib.plan.layers import layers_steps
+from LiverPlannerLib.plan.parts import Part, parts_of
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene import plan_nodes
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+from PreopReviewLib.scene import nodes
+
+LIMIT = 0.05  # seconds, of the thread's own computing time: issue 5 lets a panel be silent no longer
+
+
+@pytest.fixture(scope="module")
+def labels() -> sitk.Image:
+    """A liver of 8 million voxels with four structures in it and one outside."""
+    array = np.zeros((160, 320, 320), np.uint8)
+    array[10:150, 30:290, 30:260] = 1
+    for key, box in {
+        "tumour": np.s_[20:140, 40:60, 40:60],
+        "cyst": np.s_[60:80, 100:200, 100:120],
+        "hepatic_vein": np.s_[20:140, 210:216, 40:250],
+        "portal_vein": np.s_[20:140, 240:246, 40:250],
+        "gallbladder": np.s_[40:60, 100:140, 270:300],
+    }.items():
+        array[box] = structure(key).label
+    return sitk.GetImageFromArray(array)
+
+
+@pytest.fixture
+def volume(scene: Any, labels: sitk.Image) -> Any:
+    return nodes.add_volume(scene, images.image_like(images.array_of(labels).astype(np.int16), labels), "CT")
+
+
+def timed(steps: Any) -> tuple[list[float], Any]:
+    """Seconds of every step, and what the generator returns."""
+    took = []
+    while True:
+        began = time.thread_time()
+        try:
+            next(steps)
+        except StopIteration as done:
+            return [*took, time.thread_time() - began], done.value
+        took.append(time.thread_time() - began)
+
+
+@pytest.fixture
+def stored(labels: sitk.Image, tmp_path: Any) -> list[dict[str, Any]]:
+    return [plan_parts.save_part(part, tmp_path) for part in parts_of(labels, surfaces=False)]
+
+
+def test_every_step_is_short_also_where_an_earlier_plan_is_replaced(
+    scene: Any, volume: Any, stored: list[dict[str, Any]], tmp_path: Any
+) -> None:
+    def steps(previous: Any) -> Iterator[None]:
+        return scene_plan.add_plan_steps(volume, plan_parts.load_parts(stored, tmp_path), {"a": 1}, previous)
+
+    _warm, first = timed(steps(None))
+    took, second = timed(steps(first))
+    assert max(took) < LIMIT, sorted(took)[-3:]
+    assert len(took) > 30
+    removing, _nothing = timed(plan_nodes.remove_steps(second.replaced))
+    assert max(removing) < LIMIT
+    assert not scene.IsNodePresent(first.segmentation)
+    assert not scene.IsNodePresent(first.model_output)
+    assert second.segmentation.GetDisplayNode().GetVisibility()
+    assert not second.model_output.GetDisplayNode().GetVisibility()
+
+
+def test_a_plan_has_as_few_layers_as_its_overlaps_allow(volume: Any, labels: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+    assert made.segmentation.GetSegmentation().GetNumberOfLayers() == 2  # the liver has everything in it
+    array = images.array_of(labels)
+    for content in nodes.read_segments(made.segmentation):
+        expected = (
+            np.isin(array, [1, 2, 3, 4, 5, 6]) if content.key == "liver" else array == structure(content.key).label
+        )
+        assert np.array_equal(images.array_of(content.mask) > 0, expected), content.key
+
+
+def test_the_output_of_the_models_shares_no_voxel_with_the_plan_that_is_edited(volume: Any, labels: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+    maps = [n.GetSegmentation().GetSegment("cyst").GetRepresentation("Binary labelmap") for n in made_nodes(made)]
+    maps[0].GetPointData().GetScalars().Fill(0)
+    maps[0].Modified()
+    assert not scene_plan.same_segments(made.segmentation, made.model_output)
+    assert maps[1].GetPointData().GetScalars().GetRange()[1] > 0
+
+
+def made_nodes(made: Any) -> tuple[Any, Any]:
+    return made.segmentation, made.model_output
+
+
+def test_a_segment_in_another_box_is_compared_by_its_voxels(volume: Any, labels: sitk.Image) -> None:
+    def moved(part: Part, grow: int) -> Part:
+        """The same voxels in a larger box."""
+        start = tuple(s - grow for s in part.start)
+        return Part(part.key, start, np.pad(part.voxels, grow))
+
+    parts = [p for p in parts_of(labels, surfaces=False) if p.key in ("liver", "cyst")]
+    a = scene_plan.add_plan(volume, parts, {}).segmentation
+    b = scene_plan.add_plan(volume, [moved(p, 3) for p in parts], {}).segmentation
+    assert scene_plan.same_segments(a, b)
+    further = [parts[0], Part("cyst", (61, *parts[1].start[1:]), parts[1].voxels)]
+    assert not scene_plan.same_segments(a, scene_plan.add_plan(volume, further, {}).segmentation)
+
+
+def test_removing_that_is_stopped_removes_at_once(scene: Any, volume: Any, labels: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+    steps = plan_nodes.remove_steps(made_nodes(made))
+    next(steps)
+    next(steps)
+    steps.close()
+    assert not any(scene.IsNodePresent(n) for n in made_nodes(made))
+
+
+@pytest.mark.parametrize("after", [1, 12, 24, 30])
+def test_adding_that_is_stopped_leaves_the_scene_as_it_was(
+    scene: Any, volume: Any, stored: list[dict[str, Any]], tmp_path: Any, after: int
+) -> None:
+    before = scene.GetNumberOfNodes()
+    steps = scene_plan.add_plan_steps(volume, plan_parts.load_parts(stored, tmp_path), {})
+    for _ in range(after):
+        next(steps)
+    steps.close()
+    assert scene.GetNumberOfNodes() == before
+
+
+def test_parts_that_share_no_voxel_share_a_layer() -> None:
+    ones = np.ones((2, 2, 2), np.uint8)
+    corner = np.zeros((2, 2, 2), np.uint8)
+    corner[0, 0, 0] = 1
+    liver = np.ones((2, 2, 4), np.uint8)
+    parts = [Part("liver", (0, 0, 0), liver), Part("cyst", (1, 1, 1), corner), Part("tumour", (1, 1, 2), ones)]
+    _times, layers = timed(layers_steps(parts))
+    assert [layer.value_of for layer in layers] == [{"liver": 1}, {"cyst": 1, "tumour": 2}]
+    assert layers[1].start == (1, 1, 1)
+    assert layers[1].values.shape == (2, 2, 3)
+    assert layers[1].values[0, 0].tolist() == [1, 2, 2]
