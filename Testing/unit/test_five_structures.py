@@ -8,11 +8,11 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, painted_anatomy, summary
 from LiverPlannerLib.segmentation.five_structures import (
-    left_out_lesions,
     segment_structures,
     shipped_package,
     tidy_probabilities,
 )
+from LiverPlannerLib.segmentation.left_out import left_out_lesions
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import Cancelled, GeometryError, ModelError, NothingFound
@@ -200,7 +200,14 @@ def test_a_liver_without_its_tumour_still_gets_the_tumour(phantom):
     found = segment_structures(case.image, mask)
     assert any("leaves out were added" in note for note in found.notes)
     ours = images.array_of(found.labels) == structure("tumour").label
-    assert 2 * np.count_nonzero(ours & tumour) / (ours.sum() + tumour.sum()) > 0.6
+    assert 2 * np.count_nonzero(ours & tumour) / (ours.sum() + tumour.sum()) > 0.8
+
+
+def test_the_part_of_a_lesion_seen_at_a_second_look_needs_no_contact_with_the_liver():
+    shares, liver, ball = ball_beside_a_liver(-12)
+    assert not left_out_lesions(shares, list(CLASSES), liver, 2.0).any()
+    known = ball & np.roll(liver, 3, axis=2) & ~liver
+    assert (left_out_lesions(shares, list(CLASSES), liver, 2.0, known) == ball).all()
 
 
 def test_the_portal_trunk_is_kept_on_its_way_to_the_liver_but_nothing_that_only_lies_near():

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.left_out import widened
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.vessels.cleanup import drop_islands, half_contrast, hysteresis, separate_trees
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
-from PreopReviewLib.progress import CancelToken, Progress, silent
+from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
 if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage
@@ -22,7 +23,7 @@ PACKAGE = "five-structures-synthetic"
 MARGIN_MM = 14.0
 REACH_CLOSING_MM, TRUNK_MM = 9.0, 12.0
 LEAST_LESION_ML = 0.05
-LEFT_OUT_ML, LEFT_OUT_SHARE, LEFT_OUT_CONTACT = 1.0, 0.5, 0.4
+MOST_LOOKS = 4
 PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
 
 
@@ -77,29 +78,58 @@ def segment_structures(
         raise NothingFound("The liver mask is empty", "Give a mask that holds the liver")
     package = package or shipped_package()
     settings = _settings(package)
-    progress(0.05, "preparing the liver's box")
+    notes = [f"{package.name}: trained on synthesised images, not validated on patients"]
+    given = liver_mask != 0
+    for look in range(MOST_LOOKS):
+        share = within(progress, 0.75 * look / MOST_LOOKS, 0.75 * (look + 1) / MOST_LOOKS)
+        seen = _look(image, liver_mask, package, device, share, cancel)
+        # A lesion that the mask leaves out is seen only 10 mm deep: look again with what was found of it.
+        wider = widened(given, liver_mask, seen.frame, seen.tidy, settings["classes"])
+        if wider is None:
+            break
+        liver_mask = wider
+    if look:
+        added = np.count_nonzero(images.array_of(liver_mask)) - np.count_nonzero(images.array_of(given))
+        milliliters = added * images.voxel_ml(image)
+        notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
+    progress(0.75, "bringing the result to the image's grid")
+    labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
+    labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
+    untouched = _to_source(seen.shares, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
+    progress(1.0, "done")
+    return FiveStructures(labels, f"{package.name} {package.version}", time.perf_counter() - started, notes, untouched)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One pass of the network: image and mask on its grid, what it said, and the same cleaned up."""
+
+    frame: sitk.Image
+    volume: sitk.Image
+    mask: sitk.Image
+    shares: np.ndarray
+    tidy: np.ndarray
+
+
+def _look(
+    image: sitk.Image,
+    liver_mask: sitk.Image,
+    package: ModelPackage,
+    device: str,
+    progress: Progress,
+    cancel: CancelToken,
+) -> _Look:
+    settings = _settings(package)
+    progress(0.0, "preparing the liver's box")
     frame = _frame(liver_mask, settings["spacing_mm"])
     volume, mask = _to_frame(image, frame), _to_frame(liver_mask != 0, frame, kind="label")
     cancel.raise_if_cancelled()
     progress(0.15, "finding vessels, ducts and lesions")
     shares = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
     cancel.raise_if_cancelled()
-    progress(0.6, "telling portal from hepatic veins")
-    spacing = [settings["spacing_mm"]] * 3
-    tidy = tidy_probabilities(shares, settings["classes"], spacing)
-    progress(0.75, "bringing the result to the image's grid")
-    notes = [f"{package.name}: trained on synthesised images, not validated on patients"]
-    left_out = left_out_lesions(tidy, settings["classes"], images.array_of(mask) > 0, settings["spacing_mm"])
-    if left_out.any():
-        milliliters = left_out.sum() * settings["spacing_mm"] ** 3 / 1000
-        notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
-        added = images.resample_to(images.image_like(left_out.astype(np.uint8), mask), liver_mask, "label")
-        liver_mask = sitk.Cast(liver_mask != 0, sitk.sitkUInt8) | sitk.Cast(added != 0, sitk.sitkUInt8)
-    labels = _to_source(tidy, settings["classes"], frame, liver_mask)
-    labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(volume, mask, tidy))
-    untouched = _to_source(shares, settings["classes"], frame, liver_mask) if keep_untouched else None
-    progress(1.0, "done")
-    return FiveStructures(labels, f"{package.name} {package.version}", time.perf_counter() - started, notes, untouched)
+    progress(0.8, "telling portal from hepatic veins")
+    tidy = tidy_probabilities(shares, settings["classes"], [settings["spacing_mm"]] * 3)
+    return _Look(frame, volume, mask, shares, tidy)
 
 
 def shipped_package() -> ModelPackage:
@@ -171,40 +201,6 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
         kept = drop_islands(decided, spacing, least, close, tiny, keep_largest=False)
         out[at[key]][decided & ~kept] = 0
     out[at["background"]][vessel] = np.minimum(out[at["background"]][vessel], both[vessel] * 0.99)
-    return out
-
-
-def left_out_lesions(shares: np.ndarray, classes: list[str], liver: np.ndarray, spacing: float) -> np.ndarray:
-    """Lesions that the given liver lacks: networks often leave a large tumour at the surface out of it.
-
-    A component counts as one if more than half of it lies outside the mask and at least two fifths of its surface
-    against it: what lies beside a liver touches it with less.
-
-    Args:
-        shares: (classes, K, J, I).
-        liver: bool (K, J, I).
-        spacing: edge of the voxels, mm.
-
-    Returns:
-        bool (K, J, I).
-    """
-    import cc3d
-    from scipy import ndimage
-
-    out = np.zeros(liver.shape, bool)
-    lesion = np.isin(shares.argmax(0), [classes.index("tumour"), classes.index("cyst")])
-    parts = cc3d.connected_components(np.ascontiguousarray(lesion), connectivity=6)
-    size = np.bincount(parts.ravel())
-    outside = np.bincount(parts[~liver], minlength=len(size))
-    outside[0] = 0
-    least = LEFT_OUT_ML * 1000 / spacing**3
-    boxes = ndimage.find_objects(parts)
-    for number in np.flatnonzero((outside >= least) & (outside > LEFT_OUT_SHARE * size)):
-        box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in boxes[number - 1])
-        own = parts[box] == number
-        shell = _grown(own) & ~own
-        if np.count_nonzero(shell & liver[box]) >= LEFT_OUT_CONTACT * np.count_nonzero(shell):
-            out[box] |= own
     return out
 
 
