@@ -168,6 +168,12 @@ class TestDependencies:
         dependencies.ensure()
         assert len(started.packages.installed) == 1
 
+    def test_a_single_package_is_named(self, dependencies, started):
+        started.packages.missing = {"edt"}
+        started.dialogs.answer("ok")
+        dependencies.ensure()
+        assert "needs the Python package edt>=2.4, which is" in started.dialogs.messages[0].text
+
     def test_what_slicer_bundles_is_held_in_place(self, dependencies, started, monkeypatch):
         seen = []
         started.packages.missing = {"edt"}

@@ -161,6 +161,17 @@ def test_a_second_plane_makes_a_wedge_and_a_hidden_one_does_not_cut(host: Any, o
     assert "Add a plane" in section.ui.liveLabel.text
 
 
+def test_a_plane_has_handles_to_shift_and_to_turn_it(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    display = parameters.cutPlanes[0].GetDisplayNode()
+    assert display.GetHandlesInteractive()
+    assert display.GetTranslationHandleVisibility()
+    assert display.GetRotationHandleVisibility()
+    assert not display.GetScaleHandleVisibility()  # its size cuts nothing
+
+
 def test_a_plane_outside_the_liver_is_said(host: Any, opened: Any) -> None:
     parameters, section = opened
     go_to(host, section, "remnant")

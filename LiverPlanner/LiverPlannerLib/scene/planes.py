@@ -44,6 +44,8 @@ def add_plane(
     display.SetFillOpacity(0.35)
     display.SetOutlineOpacity(1.0)
     display.SetHandlesInteractive(True)
+    display.SetTranslationHandleVisibility(True)  # without these two the handles are there, but none is shown
+    display.SetRotationHandleVisibility(True)
     display.SetScaleHandleVisibility(False)
     display.SetNormalVisibility(True)
     display.SetPropertiesLabelVisibility(False)

@@ -67,15 +67,17 @@ def _packaging() -> Any:
 
 def _ask(missing: list[Any], torch: str | None, state: str, offline: str) -> None:
     names = ([torch] if torch else []) + [str(r) for r in missing]
-    text = _("PreopReview needs {count} Python packages that are not installed in this Slicer yet.").format(
-        count=len(names)
-    )
+    if len(names) == 1:
+        text = _("PreopReview needs the Python package {name}, which is not installed in this Slicer yet.")
+    else:
+        text = _("PreopReview needs {count} Python packages that are not installed in this Slicer yet.")
+    text = text.format(count=len(names), name=names[0])
     if torch:
-        text += " " + _("One of them is PyTorch, of up to 3 GB.")
+        text += " " + (_("One of them is PyTorch, of up to 3 GB.") if missing else _("It has up to 3 GB."))
     if state == "broken":
         text += " " + _("A PyTorch that was installed only in part is removed first.")
     source = _("from {folder}").format(folder=offline) if offline else _("from the Python Package Index")
-    text += "\n\n" + _("They are installed {source} into Slicer's own Python. No image leaves this computer.").format(
+    text += "\n\n" + _("Installation is {source} into Slicer's own Python. No image leaves this computer.").format(
         source=source
     )
     title = _("PreopReview: install Python packages?")
