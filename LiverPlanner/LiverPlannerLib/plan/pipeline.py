@@ -209,6 +209,8 @@ class _Run:
             self.warnings.append(phase)
             inner = np.where(np.isin(inner, [structure(k).label for k in keys[3:]]), 0, inner)
             keys = keys[:3]
+        else:
+            self.warnings += found.warnings
         self._put(inner, inner > structure("liver").label)
         for key in keys:
             self.models[key] = found.model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.dark_bands import bands_in
 from LiverPlannerLib.segmentation.left_out import widened
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.vessels.cleanup import drop_islands, half_contrast, hysteresis, separate_trees
@@ -37,6 +38,7 @@ class FiveStructures:
         model: name and version of the model.
         seconds: time taken.
         notes: what a reader should know.
+        warnings: what a reader must know.
         untouched: labels before post-processing, if asked for.
     """
 
@@ -45,6 +47,7 @@ class FiveStructures:
     seconds: float
     notes: list[str] = field(default_factory=list)
     untouched: sitk.Image | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def segment_structures(
@@ -92,12 +95,14 @@ def segment_structures(
         added = np.count_nonzero(images.array_of(liver_mask)) - np.count_nonzero(images.array_of(given))
         milliliters = added * images.voxel_ml(image)
         notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
+    warnings = _without_bands(seen, settings) if images.guess_modality(image) == "CT" else []
     progress(0.75, "bringing the result to the image's grid")
     labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
     labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
     untouched = _to_source(seen.shares, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
     progress(1.0, "done")
-    return FiveStructures(labels, f"{package.name} {package.version}", time.perf_counter() - started, notes, untouched)
+    seconds = time.perf_counter() - started
+    return FiveStructures(labels, f"{package.name} {package.version}", seconds, notes, untouched, warnings)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,21 @@ def _look(
     progress(0.8, "telling portal from hepatic veins")
     tidy = tidy_probabilities(shares, settings["classes"], [settings["spacing_mm"]] * 3)
     return _Look(frame, volume, mask, shares, tidy)
+
+
+def _without_bands(seen: _Look, settings: dict) -> list[str]:
+    """Takes dark bands out of what was called tumour, in place; returns what is to be said of them."""
+    classes, best = settings["classes"], seen.tidy.argmax(0)
+    at, spacing = classes.index("tumour"), settings["spacing_mm"]
+    inside = images.array_of(seen.mask) > 0
+    bands = bands_in((best == at) & inside, (best == 0) & inside, images.array_of(seen.volume), spacing)
+    if not bands.any():
+        return []
+    seen.tidy[at][bands] = 0
+    return [
+        f"{bands.sum() * spacing**3 / 1000:.0f} ml that {PACKAGE} called tumour are no darker than the liver beside "
+        "them, from side to side: they were taken for dark bands of the CT and left out. Look at the image there."
+    ]
 
 
 def shipped_package() -> ModelPackage:
