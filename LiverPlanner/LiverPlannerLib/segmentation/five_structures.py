@@ -146,8 +146,9 @@ def _without_bands(seen: _Look, settings: dict) -> list[str]:
     if not bands.any():
         return []
     seen.tidy[at][bands] = 0
+    milliliters = bands.sum() * spacing**3 / 1000
     return [
-        f"{bands.sum() * spacing**3 / 1000:.0f} ml that {PACKAGE} called tumour are no darker than the liver beside "
+        f"{milliliters:.0f} ml that {PACKAGE} called tumour are hardly darker than the liver beside "
         "them, from side to side: they were taken for dark bands of the CT and left out. Look at the image there."
     ]
 
