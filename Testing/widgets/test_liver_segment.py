@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
 import vtk
 from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
 
 from LiverPlannerLib.scene import plan as scene_plan
+from PreopReviewLib import exchange, images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels import resting_views
-from PreopReviewLib.scene import inputs
+from PreopReviewLib.scene import inputs, nodes
 
 
 @pytest.fixture
@@ -122,6 +125,49 @@ def check_plan(widget: Any) -> None:
     assert output.GetHideFromEditors()
     assert "ml" in section(widget).ui.messageLabel.text
     assert "five-structures-synthetic" in section(widget).ui.messageLabel.text
+
+
+def test_a_large_volume_is_written_with_a_living_event_loop(
+    host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    values = np.zeros((200, 512, 512), np.int16)
+    values[:, 0, 0] = np.arange(200)
+    volume = nodes.add_volume(slicer.mrmlScene, sitk.GetImageFromArray(values), "Large")
+    opened.context.parameters.liverSource = None
+    opened.context.parameters.inputVolume = volume
+    asked: list[dict] = []
+
+    def ask(_task: str, parameters: dict, folder: Path, *_more: Any) -> None:
+        asked.append(parameters)
+        (folder / parameters["image"]["file"]).rename(tmp_path / parameters["image"]["file"])
+        raise InputError("Enough seen", "Go on")
+
+    monkeypatch.setattr(opened.context, "_start", ask)
+    start(host, opened)
+    pulse = Pulse()
+    wait(host, opened)
+    assert pulse.stop() < 0.05
+    assert pulse.beats > 10
+    assert "Enough seen" in host.messages[-1].text
+    image = exchange.load_image(tmp_path, asked[0]["image"])
+    assert asked[0]["source"] == "Large"
+    assert image.GetSpacing() == (1.0, 1.0, 1.0)
+    assert np.array_equal(images.array_of(image), values)
+    assert list(Path(slicer.app.temporaryPath).glob("preopreview-*")) == []
+
+
+def test_cancel_while_a_volume_is_written_leaves_nothing(host: Any, opened: Any) -> None:
+    start(host, opened)
+    assert opened.context._pieces is not None
+    host.click(section(opened).ui.applyButton)
+    wait(host, opened, 5)
+    assert section(opened).ui.applyButton.text == "Apply"
+    assert host.messages == []
+    assert opened.context.runner.job is None
+    start(host, opened)
+    host.close_scene()
+    wait(host, opened, 5)
+    assert host.messages == []
 
 
 def test_cancel_ends_the_run_within_two_seconds_and_leaves_the_scene(host: Any, opened: Any) -> None:

@@ -162,17 +162,18 @@ class SegmentSection(Section):
             "device": settings.device(parameters.device),
         }
         folder = self.context.new_folder()
-        request = {
-            "image": inputs.save_volume(volume, folder),
-            "source": volume.GetName(),
-            "options": options,
-        }
+        request = {"source": volume.GetName(), "options": options}
         if parameters.liverSource is not None:
             request["liver"] = scene_plan.save_liver(parameters.liverSource, volume, folder)
+
+        def prepared() -> Generator[None, None, dict[str, Any]]:
+            image = yield from inputs.save_volume_steps(volume, folder)
+            return {**request, "image": image}
+
         identifier = volume.GetID()
         self.context.run_job(
             "LiverPlannerLib.tasks:plan",
-            request,
+            prepared(),
             folder,
             on_finished=lambda result: with_resting_views(self._show_result(identifier, folder, result)),
             title=_("Liver segmentation"),

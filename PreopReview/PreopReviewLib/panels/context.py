@@ -36,6 +36,7 @@ class Context:
         self._folders: set[Path] = set()
         self._abandoned = False
         self._pieces: tuple[Generator, Path, str, Callable[[Exception], None] | None] | None = None
+        self._then: Callable[[Any], None] | None = None  # what the end of the pieces leads to; None ends the job
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._poll)
@@ -78,17 +79,18 @@ class Context:
     def run_job(
         self,
         task: str,
-        parameters: dict[str, Any],
+        parameters: dict[str, Any] | Generator[None, None, dict[str, Any]],
         folder: Path,
         on_finished: Callable[[dict[str, Any]], Any],
         title: str,
         on_failed: Callable[[Exception], None] | None = None,
-    ) -> Any:
+    ) -> None:
         """Starts a task in the worker process; the event loop goes on.
 
         Args:
             task: ``"package.module:function"``.
-            parameters: plain values for the task.
+            parameters: plain values for the task. A generator that returns them does a piece of its work at a time,
+                before the worker is asked: writing a large image takes longer than a panel may be silent.
             folder: for files both ways, from `new_folder`; removed when the job has ended.
             on_finished: called with the task's result. What it raises is shown as an error. Where it is a
                 generator function (`yield` between pieces of work), its pieces are done one at a time, and the
@@ -100,9 +102,36 @@ class Context:
             JobBusy: another job runs.
             PackagesMissing: the settings name an offline folder without packages.
         """
+        if self.busy:
+            from PreopReviewLib.jobs import JobBusy
+
+            self._remove(folder)
+            raise JobBusy("A computation is running already", "Wait for it to end, or cancel it")
+        self._abandoned = False
+
+        def start(values: dict[str, Any]) -> None:
+            self._start(task, values, folder, on_finished, title, on_failed)
+
+        if isinstance(parameters, Generator):
+            self.job = _Preparing()
+            self._do_pieces(parameters, folder, title, on_failed, start)
+        else:
+            start(parameters)
+        self._timer.start()
+        self._show(0.0, "")
+        self.notify("job")
+
+    def _start(
+        self,
+        task: str,
+        parameters: dict[str, Any],
+        folder: Path,
+        on_finished: Callable[[dict[str, Any]], Any],
+        title: str,
+        on_failed: Callable[[Exception], None] | None,
+    ) -> None:
         from PreopReviewLib.panels import settings
 
-        self._abandoned = False
         try:
             self.runner.extra_environment = settings.worker_environment()
             self.job = self.runner.start(
@@ -117,10 +146,17 @@ class Context:
         except Exception:
             self._remove(folder)
             raise
-        self._timer.start()
-        self._show(0.0, "")
-        self.notify("job")
-        return self.job
+
+    def _do_pieces(
+        self,
+        pieces: Generator,
+        folder: Path,
+        title: str,
+        on_failed: Callable[[Exception], None] | None,
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
+        self._pieces, self._then = (pieces, folder, title, on_failed), then
+        self._timer.setInterval(0)
 
     def cancel_job(self) -> None:
         """Asks the running job to stop; nothing happens if there is none."""
@@ -169,8 +205,7 @@ class Context:
             self._failed(error, folder, title, on_failed)
             return
         if isinstance(pieces, Generator):
-            self._pieces = (pieces, folder, title, on_failed)
-            self._timer.setInterval(0)
+            self._do_pieces(pieces, folder, title, on_failed)
         else:
             self._end(folder)
 
@@ -181,14 +216,26 @@ class Context:
                 next(pieces)
                 return
             pieces.close()
-        except StopIteration:
-            pass
+        except StopIteration as done:
+            if self._then is not None:
+                self._go_on(done.value)
+                return
         except Exception as error:  # as in `_finished`
             self._pieces = None
             self._failed(error, folder, title, on_failed)
             return
         self._pieces = None
         self._end(folder)
+
+    def _go_on(self, values: Any) -> None:
+        """All is prepared: now the worker."""
+        _pieces, folder, title, on_failed = self._pieces
+        self._pieces, then = None, self._then
+        self._timer.setInterval(POLL_MS)
+        try:
+            then(values)
+        except Exception as error:  # as in `_finished`
+            self._failed(error, folder, title, on_failed)
 
     def _failed(
         self, error: Exception, folder: Path, title: str, on_failed: Callable[[Exception], None] | None
@@ -221,9 +268,16 @@ class Context:
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+        if self._pieces is not None:
+            self._pieces[0].close()
+            self._pieces = None
         self.job = None
         for folder in list(self._folders):
             self._remove(folder)
+
+
+class _Preparing:
+    """Stands for the job while its parameters are made."""
 
 
 def require(value: Any, problem: str, remedy: str) -> Any:

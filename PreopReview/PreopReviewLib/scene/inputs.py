@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,15 @@ def save_volume(volume: Any, folder: Path, name: str = "image") -> dict[str, Any
 
     require_volume(volume)
     return save_array(array_of_vtk(volume.GetImageData()), world_geometry(volume), folder, name)
+
+
+def save_volume_steps(volume: Any, folder: Path, name: str = "image") -> Generator[None, None, dict[str, Any]]:
+    """As `save_volume`, in short steps. The geometry, and the array, are those that the volume has at the first."""
+    from PreopReviewLib.exchange import save_array_steps
+    from PreopReviewLib.scene.geometry import array_of_vtk
+
+    require_volume(volume)
+    return (yield from save_array_steps(array_of_vtk(volume.GetImageData()), world_geometry(volume), folder, name))
 
 
 def image_of(volume: Any) -> Any:
