@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from LiverPlannerLib.vessels.cleanup import drop_islands, find_branches, half_contrast, hysteresis, separate_trees
+from LiverPlannerLib.vessels.cleanup import (
+    drop_islands,
+    find_branches,
+    half_contrast,
+    hysteresis,
+    regrown,
+    separate_trees,
+    vessel_contrast,
+)
 
 ONE = (1.0, 1.0, 1.0)
 
@@ -95,12 +103,32 @@ def test_a_vessel_drawn_too_thick_is_cut_back_to_the_image_bright_or_dark():
     rng = np.random.default_rng(0)
     for sign in (1, -1):
         image = 100.0 + sign * 50.0 * true + rng.normal(0, 3, shape)
-        assert np.array_equal(half_contrast(thick, image, np.full(shape, 100.0)), true)
+        usual = np.full(shape, 100.0)
+        contrast = vessel_contrast(thick, image, usual)
+        assert abs(contrast - sign * 50) < 5
+        assert np.array_equal(half_contrast(thick, image, usual, contrast), true)
 
 
 def test_a_vessel_that_does_not_show_is_left_as_it_is():
     shape = (12, 12, 30)
     vessel = tube(shape, (6, 6, 2), (6, 6, 28), 3)
     image = np.random.default_rng(1).normal(100, 10, shape)
-    assert np.array_equal(half_contrast(vessel, image, np.full(shape, 100.0)), vessel)
-    assert not half_contrast(vessel & False, image, image).any()
+    usual = np.full(shape, 100.0)
+    assert vessel_contrast(vessel, image, usual) == 0
+    assert np.array_equal(half_contrast(vessel, image, usual, 0), vessel)
+    assert np.array_equal(regrown(vessel, image, usual, 0, ~vessel, ONE), vessel)
+    assert vessel_contrast(vessel & False, image, image) == 0
+
+
+def test_a_vessel_goes_on_along_what_looks_like_it_and_no_farther_than_it_may():
+    shape = (12, 12, 40)
+    true = tube(shape, (6, 6, 2), (6, 6, 37), 2)
+    beside = tube(shape, (1, 1, 2), (1, 1, 37), 1)  # as bright, but never met
+    image = 100.0 + 50.0 * (true | beside)
+    found = true.copy()
+    found[:, :, 20:] = False
+    usual, anywhere = np.full(shape, 100.0), np.ones(shape, bool)
+    grown = regrown(found, image, usual, 50.0, anywhere, ONE, reach_mm=5)
+    assert np.flatnonzero(grown[6, 6]).tolist() == np.flatnonzero(true[6, 6, :25]).tolist()
+    assert not (grown & ~true).any()
+    assert np.array_equal(regrown(found, image, usual, 50.0, found, ONE), found)

@@ -11,8 +11,13 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.dark_bands import bands_in
 from LiverPlannerLib.segmentation.left_out import widened
+from LiverPlannerLib.segmentation.vessel_edges import fit_edges, local_parenchyma
 from LiverPlannerLib.structures import structure
-from LiverPlannerLib.vessels.cleanup import drop_islands, half_contrast, hysteresis, separate_trees
+from LiverPlannerLib.vessels.cleanup import (
+    drop_islands,
+    hysteresis,
+    separate_trees,
+)
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
@@ -25,7 +30,6 @@ MARGIN_MM = 14.0
 REACH_CLOSING_MM, TRUNK_MM = 9.0, 12.0
 LEAST_LESION_ML = 0.05
 MOST_LOOKS = 4
-PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def segment_structures(
     warnings = _without_bands(seen, settings) if images.guess_modality(image) == "CT" else []
     progress(0.75, "bringing the result to the image's grid")
     labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
-    labels = sharpen_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
+    labels = fit_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
     untouched = _to_source(seen.shares, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
     progress(1.0, "done")
     seconds = time.perf_counter() - started
@@ -139,13 +143,15 @@ def _look(
 
 def _without_bands(seen: _Look, settings: dict) -> list[str]:
     """Takes dark bands out of what was called tumour, in place; returns what is to be said of them."""
+    from scipy import ndimage
+
     classes, best = settings["classes"], seen.tidy.argmax(0)
     at, spacing = classes.index("tumour"), settings["spacing_mm"]
     inside = images.array_of(seen.mask) > 0
     bands = bands_in((best == at) & inside, (best == 0) & inside, images.array_of(seen.volume), spacing)
     if not bands.any():
         return []
-    seen.tidy[at][bands] = 0
+    seen.tidy[at][ndimage.binary_propagation(bands, mask=(best == at) & (bands | ~inside))] = 0
     milliliters = bands.sum() * spacing**3 / 1000
     return [
         f"{milliliters:.0f} ml that {PACKAGE} called tumour are hardly darker than the liver beside "
@@ -225,35 +231,6 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
     return out
 
 
-def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -> sitk.Image:
-    """Mean of the parenchyma within about 15 mm of each voxel, on the network's grid."""
-    from scipy import ndimage
-
-    values = images.array_of(volume).astype(np.float32)
-    own = ((images.array_of(mask) > 0) & (shares.argmax(0) == 0)).astype(np.float32)
-    width = PARENCHYMA_MM / volume.GetSpacing()[0]
-    middle = float(np.median(values[own > 0])) if own.any() else 0.0
-    weight = ndimage.gaussian_filter(own, width, truncate=2.5)
-    mean = ndimage.gaussian_filter((values - middle) * own, width, truncate=2.5) / (weight + 1e-3) + middle
-    return images.image_like(mean, volume)
-
-
-def sharpen_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, parenchyma: sitk.Image) -> sitk.Image:
-    """Portal and hepatic veins cut back to where the image shows them (see `half_contrast`), on the source grid."""
-    box = _box_of(parenchyma, labels)
-    small = sitk.Cast(images.crop(image, box), sitk.sitkFloat32)
-    if min(small.GetSize()) > 4:
-        small = sitk.SmoothingRecursiveGaussian(small, [EDGE_MM] * 3)
-    beside = images.array_of(sitk.Resample(parenchyma, small, sitk.Transform(), sitk.sitkLinear, 0.0))
-    out = images.array_of(labels).copy()
-    part, inside = out[box.slices], images.array_of(liver_mask)[box.slices] > 0
-    for key in ("portal_vein", "hepatic_vein"):
-        own = part == structure(key).label
-        cut = own & ~half_contrast(own, images.array_of(small), beside)
-        part[cut] = np.where(inside[cut], structure("liver").label, 0)
-    return images.image_like(out, labels)
-
-
 def _grown(mask: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
@@ -289,7 +266,7 @@ def _to_frame(image: sitk.Image, frame: sitk.Image, kind: str = "linear") -> sit
     target = np.array(frame.GetSpacing())
     fine = np.array(image.GetSpacing())
     width = np.sqrt(np.maximum((0.5 * target) ** 2 - (0.5 * fine) ** 2, 0)) * 0.7
-    image = sitk.Cast(images.crop(image, _box_of(frame, image)), sitk.sitkFloat32)
+    image = sitk.Cast(images.crop(image, images.box_of_grid(frame, image)), sitk.sitkFloat32)
     width = [float(w) for w in width]
     small = [n > 4 for n in image.GetSize()]
     for axis, sigma in enumerate(width):
@@ -300,24 +277,9 @@ def _to_frame(image: sitk.Image, frame: sitk.Image, kind: str = "linear") -> sit
     return sitk.Cast(out > 0.5, sitk.sitkUInt8) if kind == "label" else out
 
 
-def _box_of(frame: sitk.Image, image: sitk.Image) -> images.Box:
-    """The part of `image` that a frame covers, with three voxels round it."""
-    corners = [
-        image.TransformPhysicalPointToContinuousIndex(
-            frame.TransformContinuousIndexToPhysicalPoint(
-                [float((n - 1) * p) for n, p in zip(frame.GetSize(), pick, strict=True)]
-            )
-        )
-        for pick in np.ndindex(2, 2, 2)
-    ]
-    low = np.maximum(np.floor(np.min(corners, 0)).astype(int) - 3, 0)
-    high = np.minimum(np.ceil(np.max(corners, 0)).astype(int) + 4, image.GetSize())
-    return images.Box(tuple(int(v) for v in low[::-1]), tuple(int(v) for v in high[::-1]))
-
-
 def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_mask: sitk.Image) -> sitk.Image:
     """Largest class at each voxel of the source grid, as the table's labels, inside the liver and its hilum."""
-    box = _box_of(frame, liver_mask)
+    box = images.box_of_grid(frame, liver_mask)
     small = images.crop(liver_mask, box)
     inside = images.array_of(small) > 0
     best = np.full(inside.shape, -1.0, np.float32)
@@ -331,7 +293,7 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
             likely = images.image_like(shares[index] >= 1 / len(classes), frame)
             if not images.array_of(likely).any():
                 continue
-            part = _box_of(images.crop(likely, images.bounding_box(likely, frame.GetSpacing()[0])), small)
+            part = images.box_of_grid(images.crop(likely, images.bounding_box(likely, frame.GetSpacing()[0])), small)
         outside = 1.0 if index == 0 else 0.0
         grid = images.crop(small, part)
         fine = images.array_of(sitk.Resample(channel, grid, sitk.Transform(), sitk.sitkLinear, outside))

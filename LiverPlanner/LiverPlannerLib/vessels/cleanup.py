@@ -5,7 +5,8 @@
 - `separate_trees`: portal and hepatic veins that touch or change their name on the way are told apart along the
   branches of their common center line: the evidence of a whole branch decides, neighbors agree unless the evidence
   is strong, branches at the vena cava are hepatic.
-- `half_contrast`: edges. A vessel ends where the image has fallen to a share of the vessel's own contrast.
+- `half_contrast` and `regrown`: edges. A vessel ends where the image has fallen to a share of the vessel's own
+  contrast, and goes on where it has not.
 
 All work on arrays (K, J, I) with the spacing of their axes in mm.
 """
@@ -85,32 +86,67 @@ def drop_islands(
     return kept[parts]
 
 
-def half_contrast(
-    vessel: np.ndarray, image: np.ndarray, parenchyma: np.ndarray, share: float = 0.4, least_contrast: float = 1.0
-) -> np.ndarray:
-    """The vessel's voxels that have at least `share` of its contrast against the parenchyma beside it.
+def vessel_contrast(vessel: np.ndarray, image: np.ndarray, parenchyma: np.ndarray) -> float:
+    """Median difference to the parenchyma in the middle of a tree; 0 if it is below one standard deviation.
 
     Args:
         vessel: bool (K, J, I), one tree.
         image: lightly smoothed, same shape.
         parenchyma: its local mean there, same shape.
-        share: of the contrast in the middle of the tree; bright and dark vessels alike.
-        least_contrast: below this many standard deviations of the parenchyma-free difference nothing is cut.
     """
     from scipy import ndimage
 
     if not vessel.any():
-        return vessel.copy()
+        return 0.0
     depth = ndimage.distance_transform_cdt(vessel, "taxicab")
     middle = depth >= min(3, int(depth.max()))
-    above = image[vessel] - parenchyma[vessel]
-    contrast = float(np.median(above[middle[vessel]]))
-    spread = 1.4826 * float(np.median(np.abs(above[middle[vessel]] - contrast))) + 1e-6
-    if abs(contrast) < least_contrast * spread:
+    above = image[middle] - parenchyma[middle]
+    contrast = float(np.median(above))
+    spread = 1.4826 * float(np.median(np.abs(above - contrast)))
+    return contrast if abs(contrast) > spread else 0.0
+
+
+def half_contrast(
+    vessel: np.ndarray, image: np.ndarray, parenchyma: np.ndarray, contrast: float, share: float = 0.3
+) -> np.ndarray:
+    """The vessel's voxels that have at least `share` of its contrast against the parenchyma beside it.
+
+    Args:
+        vessel, image, parenchyma: as for `vessel_contrast`.
+        contrast: what it says; bright and dark vessels alike. 0 cuts nothing.
+    """
+    if contrast == 0:
         return vessel.copy()
     out = vessel.copy()
-    out[vessel] = above / contrast >= share
+    out[vessel] = (image[vessel] - parenchyma[vessel]) / contrast >= share
     return out
+
+
+def regrown(
+    vessel: np.ndarray,
+    image: np.ndarray,
+    parenchyma: np.ndarray,
+    contrast: float,
+    allowed: np.ndarray,
+    spacing: Spacing,
+    share: float = 0.5,
+    reach_mm: float = 3.0,
+) -> np.ndarray:
+    """The vessel and what goes on from it, within `reach_mm`, with at least `share` of its contrast.
+
+    Args:
+        vessel, image, parenchyma, contrast: as for `half_contrast`.
+        allowed: bool (K, J, I), where it may grow.
+    """
+    import edt
+    from scipy import ndimage
+
+    if contrast == 0 or not vessel.any():
+        return vessel.copy()
+    near = edt.edt((~vessel).view(np.uint8), anisotropy=tuple(spacing), parallel=1) <= reach_mm
+    like = near & allowed
+    like[like] = (image[like] - parenchyma[like]) / contrast >= share
+    return ndimage.binary_propagation(vessel, np.ones((3, 3, 3), bool), mask=like | vessel)
 
 
 def find_branches(mask: np.ndarray) -> Branches:

@@ -153,6 +153,21 @@ def bounding_box(mask: sitk.Image, margin_mm: float = 0.0) -> Box:
     return Box(tuple(start), tuple(stop))
 
 
+def box_of_grid(grid: sitk.Image, image: sitk.Image, border: int = 3) -> Box:
+    """The part of `image` that another image's grid covers, with a border of voxels, kept inside the image."""
+    corners = [
+        image.TransformPhysicalPointToContinuousIndex(
+            grid.TransformContinuousIndexToPhysicalPoint(
+                [float((n - 1) * p) for n, p in zip(grid.GetSize(), pick, strict=True)]
+            )
+        )
+        for pick in np.ndindex(2, 2, 2)
+    ]
+    low = np.maximum(np.floor(np.min(corners, 0)).astype(int) - border, 0)
+    high = np.minimum(np.ceil(np.max(corners, 0)).astype(int) + border + 1, image.GetSize())
+    return Box(tuple(int(v) for v in low[::-1]), tuple(int(v) for v in high[::-1]))
+
+
 def crop(image: sitk.Image, box: Box) -> sitk.Image:
     """The part of the image inside the box, with exact geometry."""
     return sitk.RegionOfInterest(image, box.shape[::-1], box.start[::-1])
