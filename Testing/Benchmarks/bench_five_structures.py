@@ -75,7 +75,7 @@ def box_pass(package, case: NetworkCase) -> np.ndarray:
 
     labels = np.zeros(case.labels.shape, np.uint8)
     part = case.box.slices
-    labels[part] = class_probabilities(package, case.image[part], case.liver[part]).argmax(0)
+    labels[part] = class_probabilities(package, case.image[part], case.liver[part], shifts=(0,)).argmax(0)
     return labels
 
 

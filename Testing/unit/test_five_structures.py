@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, painted_anatomy, summary
 from LiverPlannerLib.segmentation.five_structures import (
+    class_probabilities,
     segment_structures,
     shipped_package,
     tidy_probabilities,
@@ -70,6 +71,14 @@ def test_a_scan_stored_in_another_orientation_gives_the_labels_of_the_straight_o
     turned = segment_structures(turned_image, turned_mask, random_package).labels
     back = images.array_of(sitk.DICOMOrient(turned, "LPS"))
     assert (back == straight).mean() > 0.999
+
+
+def test_the_mean_over_two_places_of_the_blocks_is_that_of_two_passes(phantom, liver, random_package):
+    volume, inside = images.array_of(phantom.image), images.array_of(liver) > 0
+    zero, one, both = (class_probabilities(random_package, volume, inside, shifts=s) for s in ((0,), (1,), (0, 1)))
+    assert np.abs(zero - one).max() > 1e-3
+    assert np.allclose(both, (zero + one) / 2, atol=1e-6)
+    assert np.allclose(both.sum(0), 1, atol=1e-5)
 
 
 def test_scaling_and_shifting_the_intensities_changes_nothing(phantom, liver, random_package):
