@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 
-from PreopReviewLib import images
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Part:
 def parts_of(labels: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
     """The structures of a label image that have voxels, in the order of the table."""
     from LiverPlannerLib.structures import STRUCTURES, mask_of
+    from PreopReviewLib import images
     from PreopReviewLib.scene.surfaces import surface_of_mask
 
     for s in STRUCTURES:
