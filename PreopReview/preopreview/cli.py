@@ -13,6 +13,7 @@ from PreopReviewLib.command.console import run
 GROUPS = (
     "LiverPlannerLib.commands",
     "LiverPlannerLib.commands.demo",
+    "LiverPlannerLib.commands.evaluate_model",
     "RotatorCuffCAMLib.commands",
     "PreopReviewLib.command.image",
     "PreopReviewLib.command.models",

@@ -1,4 +1,4 @@
-"""`preop train`, `preop evaluate-model` and `preop models pack`: recipes, runs and packages."""
+"""`preop train` and `preop models pack`: recipes, runs and packages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the command; `pack` is among those of `preop models`."""
     app.command("train")(train)
-    app.command("evaluate-model")(evaluate_model)
 
 
 def train(
@@ -44,26 +43,6 @@ def train(
     with progress_bar() as progress:
         result = start_run(chosen, output, settings, resume, progress)
     print(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, best Dice {result.best_score:.3f}")
-
-
-def evaluate_model(
-    model: Annotated[Path, typer.Argument(help="Model package, or run folder.", show_default=False)],
-    cases: Annotated[int, typer.Option(min=1, help="Held-out phantoms of each contrast.")] = 20,
-    contrasts: Annotated[str, typer.Option(help="Contrasts, separated by commas.")] = "hbp,ct",
-    anatomy: Annotated[Path | None, typer.Option(help="Label file of a real anatomy to paint.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for the figures.")] = None,
-) -> None:
-    """Dice of a five-structure model on held-out phantoms and on painted real anatomy (simulated images)."""
-    from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, package_of
-    from PreopReviewLib.command.console import print_table, progress_bar
-
-    with progress_bar() as progress:
-        figures = evaluate_five_structures(package_of(model), cases, contrasts.split(","), anatomy, progress)
-    for test, values in figures.items():
-        rows = [(key, v["mean"], v["sd"], v["cases"]) for key, v in values.items()]
-        print_table(f"{test} (simulated images)", ["structure", "Dice", "SD", "cases"], rows)
-    if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def pack(
