@@ -6,7 +6,8 @@ that the panel's side costs no more than the disk.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,23 @@ import SimpleITK as sitk
 from PreopReviewLib import images
 
 STEP_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """An image in a request to the worker, until `save_steps` puts its record there.
+
+    Attributes:
+        array: K-J-I.
+        geometry: as `geometry_of`.
+        name: of its file, without the ending.
+        owner: what the array is only a view of.
+    """
+
+    array: np.ndarray = field(repr=False)
+    geometry: dict[str, list[float]]
+    name: str
+    owner: Any = field(default=None, repr=False)
 
 
 def geometry_of(image: sitk.Image) -> dict[str, list[float]]:
@@ -33,23 +51,42 @@ def save_array(array: np.ndarray, geometry: dict[str, list[float]], folder: Path
     return {"file": f"{name}.npy", **geometry}
 
 
-def save_array_steps(
-    array: np.ndarray, geometry: dict[str, list[float]], folder: Path, name: str
-) -> Generator[None, None, dict[str, Any]]:
-    """As `save_array`, some slices a step, which take a few milliseconds."""
+def save_image(image: sitk.Image, folder: Path, name: str) -> dict[str, Any]:
+    """Writes an image and returns the record that `load_image` takes."""
+    return save_array(images.array_of(image), geometry_of(image), folder, name)
+
+
+def unsaved(image: sitk.Image, name: str) -> Unsaved:
+    """An image for a request."""
+    return Unsaved(images.array_of(image), geometry_of(image), name, image)
+
+
+def save_steps(request: Mapping[str, Any], folder: Path) -> Generator[None, None, dict[str, Any]]:
+    """Writes the images of a request, some slices a step, which take a few milliseconds.
+
+    Returns:
+        the request with the records that `load_image` takes in their places.
+
+    Raises:
+        OSError: no room.
+    """
+    saved = dict(request)
+    for key, value in request.items():
+        if isinstance(value, Unsaved):
+            saved[key] = yield from _save_array_steps(value, folder)
+    return saved
+
+
+def _save_array_steps(image: Unsaved, folder: Path) -> Generator[None, None, dict[str, Any]]:
+    array = image.array
     header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
     depth = max(1, STEP_BYTES // max(1, array[:1].nbytes))
-    with (folder / f"{name}.npy").open("wb") as stream:
+    with (folder / f"{image.name}.npy").open("wb") as stream:
         np.lib.format.write_array_header_2_0(stream, header)
         for first in range(0, len(array), depth):
             array[first : first + depth].tofile(stream)
             yield
-    return {"file": f"{name}.npy", **geometry}
-
-
-def save_image(image: sitk.Image, folder: Path, name: str) -> dict[str, Any]:
-    """Writes an image and returns the record that `load_image` takes."""
-    return save_array(images.array_of(image), geometry_of(image), folder, name)
+    return {"file": f"{image.name}.npy", **image.geometry}
 
 
 def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:

@@ -15,7 +15,7 @@ from LiverPlannerLib.scene import cyst_plot as scene_cyst_plot
 from LiverPlannerLib.scene import cyst_segments as scene_cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
 from LiverPlannerLib.scene import plan as scene_plan
-from PreopReviewLib import images
+from PreopReviewLib import exchange, images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.progress import CancelToken, silent
 from PreopReviewLib.scene import files, nodes
@@ -50,8 +50,17 @@ def plan(scene: Any, labels: sitk.Image) -> scene_plan.PlanNodes:
     return scene_plan.add_plan(volume, list(parts_of(labels)), {})
 
 
+def saved(request: dict, folder: Path) -> dict:
+    steps = exchange.save_steps(request, folder)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
 def find(plan: scene_plan.PlanNodes, folder: Path, node: Any = None, threshold: float = 45.0) -> Any:
-    request = scene_cysts.save_request(plan.segmentation, plan.volume, folder, "robust", threshold)
+    request = saved(scene_cysts.request(plan.segmentation, plan.volume, "robust", threshold), folder)
     result = tasks.cysts(request, folder, silent, CancelToken())
     return scene_cysts.show(result, folder, plan.segmentation, node, "robust", threshold)
 
@@ -185,7 +194,7 @@ def test_no_lesion_and_a_vanished_segmentation_are_said(scene: Any, plan: scene_
     node = find(plan, tmp_path)
     plan.segmentation.GetSegmentation().RemoveSegment("tumour")
     with pytest.raises(NothingFound, match="no lesion"):
-        scene_cysts.save_request(plan.segmentation, plan.volume, tmp_path, "robust", 45.0)
+        scene_cysts.request(plan.segmentation, plan.volume, "robust", 45.0)
     scene.RemoveNode(plan.segmentation)
     with pytest.raises(InputError, match="gone"):
         scene_cyst_segments.move(node)

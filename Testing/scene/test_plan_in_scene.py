@@ -15,7 +15,6 @@ from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
-from PreopReviewLib.exchange import load_image
 from PreopReviewLib.scene import files, inputs, nodes
 
 RECORD = {"modality": "MR", "volumes_ml": {"liver": 12.0}, "warnings": ["a; b: 5 %\nc"], "models": {"liver": "given"}}
@@ -214,17 +213,23 @@ def test_modality_comes_from_dicom_before_the_intensities(scene: Any, volume: An
     assert inputs.guess_modality(volume) == "CT"
 
 
-def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(
-    scene: Any, volume: Any, labels: sitk.Image, tmp_path: Any
-) -> None:
+def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(scene: Any, volume: Any, labels: sitk.Image) -> None:
     turned(scene, volume)
     made = plan_of(volume, labels)
-    liver = load_image(tmp_path, scene_plan.save_liver(made.segmentation, volume, tmp_path))
+    liver = scene_plan.liver_mask(made.segmentation, volume)
     assert images.same_grid(liver, inputs.image_of(volume))
+    asked = scene_plan.unsaved_liver(made.segmentation, volume)
+    assert np.array_equal(asked.array, images.array_of(liver))
+    assert asked.geometry == inputs.world_geometry(volume)
+    volume.SetOrigin(*(x + 1.3 for x in volume.GetOrigin()))  # between its voxels
+    asked = scene_plan.unsaved_liver(made.segmentation, volume)
+    assert np.array_equal(asked.array, images.array_of(scene_plan.liver_mask(made.segmentation, volume)))
+    assert not np.array_equal(asked.array, images.array_of(liver))
+    assert asked.geometry == inputs.world_geometry(volume)
     assert np.array_equal(images.array_of(liver) > 0, images.array_of(labels) > 0)
     made.segmentation.GetSegmentation().RemoveAllSegments()
     with pytest.raises(InputError, match="no liver"):
-        scene_plan.save_liver(made.segmentation, volume, tmp_path)
+        scene_plan.liver_mask(made.segmentation, volume)
 
 
 def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> None:

@@ -308,16 +308,54 @@ def test_an_error_goes_with_its_volume_its_plan_and_its_scene(host: Any, opened:
 def test_the_chosen_volume_may_be_deleted(host: Any, opened: Any) -> None:
     from LiverPlannerLib.panels import modality
 
-    add_volume("Second")
+    second = add_volume("Second")
     volume = opened.context.parameters.inputVolume
     slicer.mrmlScene.RemoveNode(volume)
     host.process_events(0.1)
     button = section(opened).ui.applyButton
+    taken = opened.context.parameters.inputVolume
+    if taken is None:  # no neighbor is taken: one is asked for
+        assert not button.isEnabled()
+        assert "Load a CT or MRI, or choose it" in button.toolTip
+    else:
+        assert taken.GetID() == second.GetID()
+        assert section(opened).ui.volumeSelector.currentNode().GetName() == "Second"
+        assert button.isEnabled()
+    slicer.mrmlScene.RemoveNode(second)
+    host.process_events(0.1)
+    assert opened.context.parameters.inputVolume is None
     assert not button.isEnabled()
     assert "Load a CT or MRI, or choose it" in button.toolTip
     assert modality.known(volume) in ("", "CT")  # Slicer still names a volume as the chosen one while it leaves
     with pytest.raises(InputError, match="not in the scene any more"):
         inputs.require_volume(volume)
+
+
+def test_the_plan_of_a_deleted_volume_is_taken_for_none_of_another(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    volume, label = parameters.inputVolume, section(opened).ui.messageLabel
+    parameters.segmentation = add_plan(volume).segmentation
+    report = opened.open_section("ReportSection").ui.reportButton
+    host.process_events(0.1)
+    assert report.isEnabled()
+    assert "was made on" not in label.text
+    other = add_volume("Of <another> patient")
+    other.SetOrigin(30.0, -12.0, 8.0)
+    parameters.inputVolume = other
+    host.process_events(0.1)
+    assert "CT liver plan was made on CT, and not on Of &lt;another&gt; patient" in label.text
+    assert not report.isEnabled()
+    assert "Choose CT in the section Segment" in report.toolTip
+    slicer.mrmlScene.RemoveNode(volume)
+    host.process_events(0.1)
+    opened.enter()  # from the Data module back to this one
+    assert parameters.inputVolume.GetID() == other.GetID()
+    assert "a volume that is not in the scene any more" in label.text
+    assert not report.isEnabled()
+    parameters.inputVolume = add_volume("CT again")
+    host.process_events(0.1)
+    assert "was made on" not in label.text
+    assert report.isEnabled()
 
 
 def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) -> None:

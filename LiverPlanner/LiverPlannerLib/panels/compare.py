@@ -25,7 +25,7 @@ from LiverPlannerLib.scene.tables import Row, place_beside, read_table, write_ta
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
-from PreopReviewLib.exchange import save_image
+from PreopReviewLib.exchange import save_steps, unsaved
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
@@ -168,15 +168,15 @@ class CompareSection(Section):
         prediction, reference = pair.labels()
         folder = self.context.new_folder()
         request = {
-            "prediction": save_image(prediction, folder, "prediction"),
-            "reference": save_image(reference, folder, "reference"),
+            "prediction": unsaved(prediction, "prediction"),
+            "reference": unsaved(reference, "reference"),
             "convention": parameters.hd95Convention,
             "tolerance": float(parameters.nsdTolerance),
             "branches": bool(parameters.compareBranches),
         }
         self.context.run_job(
             "LiverPlannerLib.measure_tasks:compare",
-            request,
+            save_steps(request, folder),
             folder,
             on_finished=lambda result: self._show(result, folder, pair, effort),
             title=_("Comparison"),

@@ -14,6 +14,7 @@ from LiverPlannerLib.panels import modality
 from LiverPlannerLib.panels.segment import fill
 from LiverPlannerLib.scene import cysts as scene_cysts
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
@@ -222,11 +223,11 @@ class CystsSection(Section):
         rule, threshold = scene_cysts.rule_of(parameters.cystRule), parameters.cystThreshold
         segmentation = parameters.segmentation
         folder = self.context.new_folder()
-        request = scene_cysts.save_request(segmentation, parameters.inputVolume, folder, rule, threshold)
+        request = scene_cysts.request(segmentation, parameters.inputVolume, rule, threshold)
         identifier = segmentation.GetID()
         self.context.run_job(
             "LiverPlannerLib.tasks:cysts",
-            request,
+            save_steps(request, folder),
             folder,
             on_finished=lambda result: self._show_result(identifier, folder, result, rule, threshold),
             title=_("Cysts"),

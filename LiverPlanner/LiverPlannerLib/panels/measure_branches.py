@@ -15,7 +15,7 @@ from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, per
 from LiverPlannerLib.scene.tables import place_beside, read_table
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels.branches import VesselTree, relabel
-from PreopReviewLib.exchange import save_image
+from PreopReviewLib.exchange import unsaved
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes
@@ -111,7 +111,7 @@ class BranchesPage(Page):
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
         self.start(
             "branches",
-            {"labels": save_image(labels, folder, "labels")},
+            {"labels": unsaved(labels, "labels")},
             folder,
             lambda result: self._show(result, folder, labels, revision),
             _("Branches"),

@@ -11,7 +11,7 @@ from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.margins import NEIGHBORS
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.exchange import save_image
+from PreopReviewLib.exchange import unsaved
 from PreopReviewLib.panels.run_button import RunButton
 
 LESIONS = ("tumour", "cyst")
@@ -68,9 +68,9 @@ class MarginsPage(Page):
         folder, revision = self.context.new_folder(), self.live.revision
         key = self.ui.lesionComboBox.currentData
         cut = self.section.remnant.current_cut()
-        request: dict[str, Any] = {"labels": save_image(self.live.labels(), folder, "labels"), "lesions": key}
+        request: dict[str, Any] = {"labels": unsaved(self.live.labels(), "labels"), "lesions": key}
         if cut is not None:
-            request["remnant"] = save_image(cut.remnant, folder, "remnant")
+            request["remnant"] = unsaved(cut.remnant, "remnant")
         self.start(
             "margins",
             request,

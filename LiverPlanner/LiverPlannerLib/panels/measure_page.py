@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Page:
         """Runs a task of `measure_tasks` in the worker.
 
         Args:
-            request: plain values for the task.
+            request: plain values for the task, and images as `exchange.Unsaved`.
             show: called with the result, if the panel still shows the plan that it was computed for.
 
         Raises:
@@ -90,7 +91,11 @@ class Page:
             show(result)
 
         self.context.run_job(
-            f"LiverPlannerLib.measure_tasks:{task}", request, folder, on_finished=finished, title=title
+            f"LiverPlannerLib.measure_tasks:{task}",
+            save_steps(request, folder),
+            folder,
+            on_finished=finished,
+            title=title,
         )
 
     def write_node(self) -> None:

@@ -11,7 +11,7 @@ from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.exchange import save_image
+from PreopReviewLib.exchange import Unsaved, unsaved
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.scene import inputs
 
@@ -66,21 +66,16 @@ class RadiomicsPage(Page):
             PreopError: there is nothing to measure, a volume that cannot be used, or the package is missing.
         """
         from LiverPlannerLib.radiomics.features import require_library
-        from PreopReviewLib import images
         from PreopReviewLib.panels import dependencies
 
         dependencies.ensure(PACKAGE)
         require_library()
 
         folder, revision, volume = self.context.new_folder(), self.live.revision, self._volume()
-        image = inputs.image_of(volume)
-        labels = self.live.measures.plan.labels(None)
-        if not images.same_grid(image, labels):
-            labels = images.resample_to(labels, image, "label")
         modality = self.parameters.modality
         request = {
-            "image": save_image(image, folder, "image"),
-            "labels": save_image(labels, folder, "labels"),
+            "image": inputs.unsaved(volume),
+            "labels": self._labels_on(volume),
             "structures": self._keys(),
             "modality": inputs.guess_modality(volume) if modality == "auto" else modality,
         }
@@ -91,6 +86,15 @@ class RadiomicsPage(Page):
             lambda result: self._show(result, revision),
             _("Radiomics"),
         )
+
+    def _labels_on(self, volume: Any) -> Unsaved:
+        from PreopReviewLib import images
+
+        plan = self.live.measures.plan
+        array = plan.array_on(volume)
+        if array is not None:
+            return Unsaved(array, inputs.world_geometry(volume), "labels")
+        return unsaved(images.resample_to(plan.labels(None), inputs.grid_image(volume), "label"), "labels")
 
     def _show(self, result: dict[str, Any], revision: int) -> None:
         found = {s["structure"]: s["features"] for s in result["structures"] if s["features"]}

@@ -17,7 +17,7 @@ from LiverPlannerLib.resection.volumetry import Volumetry
 from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides
 from LiverPlannerLib.scene.tables import place_beside
-from PreopReviewLib.exchange import load_image, save_image
+from PreopReviewLib.exchange import load_image, unsaved
 from PreopReviewLib.panels.run_button import RunButton
 
 MODES = ("planes", "surface", "territory")
@@ -119,7 +119,7 @@ class RemnantPage(Page):
 
         dependencies.ensure()
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
-        request = {"labels": save_image(labels, folder, "labels"), **self.shapes.request(folder)}
+        request = {"labels": unsaved(labels, "labels"), **self.shapes.request(folder)}
         signature = self.shapes.signature()
 
         def show(result: dict[str, Any]) -> None:

@@ -11,8 +11,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
+from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import report as scene_report
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
@@ -78,7 +80,10 @@ class ReportSection(Section):
             return _("Choose a volume in the section Segment first.")
         if self.parameters.segmentation is None:
             return _("There is no plan yet: press Apply in the section Segment first.")
-        return inputs.why_unusable(self.parameters.inputVolume)
+        parameters = self.parameters
+        unusable = inputs.why_unusable(parameters.inputVolume)
+        # The page names the patient of the volume: it must not show the liver of another one.
+        return unusable or scene_plan.why_not_of(parameters.segmentation, parameters.inputVolume)
 
     # ---- writing ----
 
@@ -102,7 +107,7 @@ class ReportSection(Section):
         self.written, self._missing = None, {}
         self.context.run_job(
             "LiverPlannerLib.report.tasks:write",
-            {**request, "out": str(chosen)},
+            save_steps({**request, "out": str(chosen)}, folder),
             folder,
             on_finished=self._on_written,
             title=_("Report"),

@@ -17,6 +17,7 @@ from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene import views as scene_views
 from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.models.overview import card
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.resting_views import with_resting_views
@@ -162,18 +163,13 @@ class SegmentSection(Section):
             "device": settings.device(parameters.device),
         }
         folder = self.context.new_folder()
-        request = {"source": volume.GetName(), "options": options}
+        request = {"image": inputs.unsaved(volume), "source": volume.GetName(), "options": options}
         if parameters.liverSource is not None:
-            request["liver"] = scene_plan.save_liver(parameters.liverSource, volume, folder)
-
-        def prepared() -> Generator[None, None, dict[str, Any]]:
-            image = yield from inputs.save_volume_steps(volume, folder)
-            return {**request, "image": image}
-
+            request["liver"] = scene_plan.unsaved_liver(parameters.liverSource, volume)
         identifier = volume.GetID()
         self.context.run_job(
             "LiverPlannerLib.tasks:plan",
-            prepared(),
+            save_steps(request, folder),
             folder,
             on_finished=lambda result: with_resting_views(self._show_result(identifier, folder, result)),
             title=_("Liver segmentation"),
@@ -242,9 +238,16 @@ class SegmentSection(Section):
         text = f"<p><b>{escape(self._error)}</b></p>" if self._error else ""
         record = scene_plan.plan_record(self.parameters.segmentation)
         if record and not self._error:
-            text = summary_html(record)
+            text = self._of_another() + summary_html(record)
         self.ui.messageLabel.text = text
         self.ui.messageLabel.visible = bool(text)
+
+    def _of_another(self) -> str:
+        """That the plan is none of the chosen volume, as rich text; empty where it is."""
+        if self.parameters.inputVolume is None:
+            return ""
+        why = scene_plan.why_not_of(self.parameters.segmentation, self.parameters.inputVolume)
+        return f"<p style='margin: 2px;'><b>{escape(why)}</b></p>" if why else ""
 
     def _set(self, name: str, value: Any) -> None:
         if self.parameters is not None:

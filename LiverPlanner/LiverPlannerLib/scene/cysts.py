@@ -47,8 +47,8 @@ def rule_of(name: str) -> str:
     return "robust" if name == "default" else name
 
 
-def save_request(segmentation: Any, volume: Any, folder: Path, rule: str, threshold: float) -> dict[str, Any]:
-    """Writes what `tasks.cysts` needs and returns its parameters.
+def request(segmentation: Any, volume: Any, rule: str, threshold: float) -> dict[str, Any]:
+    """What `tasks.cysts` needs; its images are written by `exchange.save_steps`.
 
     Raises:
         InputError, NothingFound, GeometryError: the volume or the segmentation cannot be used, or has no lesion.
@@ -62,8 +62,8 @@ def save_request(segmentation: Any, volume: Any, folder: Path, rule: str, thresh
             f"The segmentation {segmentation.GetName()} has no lesion", "Segment lesions, or draw them, first"
         )
     return {
-        "image": inputs.save_volume(volume, folder),
-        "labels": exchange.save_image(voxels.labels(), folder, "labels"),
+        "image": inputs.unsaved(volume),
+        "labels": exchange.unsaved(voxels.labels(), "labels"),
         "options": {"rule": rule, "threshold": threshold, "modality": "CT", "reconsider_cysts": True},
     }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LiverPlannerLib.plan.layers import layers_steps
@@ -19,6 +18,8 @@ from PreopReviewLib.scene import inputs
 
 if TYPE_CHECKING:
     from LiverPlannerLib.plan.parts import Part
+    from LiverPlannerLib.scene.segments import SegmentVoxels
+    from PreopReviewLib.exchange import Unsaved
 
 RECORD = "PreopReview.Plan"
 
@@ -201,11 +202,46 @@ def volume_of(segmentation: Any) -> Any | None:
     return segmentation.GetNodeReference(role)
 
 
-def save_liver(segmentation: Any, volume: Any, folder: Path) -> dict[str, Any]:
-    """Writes `liver_mask` for the worker; raises as that does."""
-    from PreopReviewLib.exchange import save_image
+def why_not_of(segmentation: Any, volume: Any) -> str:
+    """Why a segmentation is none of a volume, in two sentences; empty if it is, or does not say what it was made on.
 
-    return save_image(liver_mask(segmentation, volume), folder, "liver")
+    What was made on other voxels at the same places, e.g. on a volume that was deleted and loaded again, is taken
+    for one of it. Looks at no voxel.
+    """
+    from LiverPlannerLib.scene.segments import grid_of
+    from PreopReviewLib.errors import GeometryError
+
+    made_on, name = volume_of(segmentation), segmentation.GetName()
+    if made_on is not None and made_on.GetScene() is None:  # it is being deleted
+        made_on = None
+    if (made_on is None and not plan_record(segmentation)) or inputs.why_unusable(volume):
+        return ""
+    try:
+        if (made_on is not None and made_on.GetID() == volume.GetID()) or grid_of(segmentation).is_of(volume):
+            return ""
+    except GeometryError:  # said wherever its voxels are asked for
+        return ""
+    if made_on is None:
+        return (
+            f"{name} was made on a volume that is not in the scene any more, and not on {volume.GetName()}. "
+            "Load that volume again, or press Apply to segment this one."
+        )
+    return (
+        f"{name} was made on {made_on.GetName()}, and not on {volume.GetName()}. "
+        f"Choose {made_on.GetName()} in the section Segment, or press Apply to segment this one."
+    )
+
+
+def unsaved_liver(segmentation: Any, volume: Any) -> Unsaved:
+    """`liver_mask` for a request to the worker; raises as that does."""
+    from LiverPlannerLib.structures import STRUCTURES, members
+    from PreopReviewLib.exchange import Unsaved, unsaved
+
+    inside = {s.key for s in members("liver")}
+    array = _with_liver(segmentation).array_on(volume, {s.key: int(s.key in inside) for s in STRUCTURES})
+    if array is not None:  # as nearly always: resampling takes ten times as long
+        return Unsaved(array, inputs.world_geometry(volume), "liver")
+    return unsaved(liver_mask(segmentation, volume), "liver")
 
 
 def liver_mask(segmentation: Any, volume: Any) -> Any:
@@ -214,11 +250,15 @@ def liver_mask(segmentation: Any, volume: Any) -> Any:
     Raises:
         InputError: it has no liver, or an empty one. GeometryError: it has no reference geometry.
     """
-    import SimpleITK as sitk
-
-    from LiverPlannerLib.scene.segments import SegmentVoxels
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
+
+    mask = mask_of(_with_liver(segmentation).labels(), "liver")
+    return images.resample_to(mask, inputs.grid_image(volume), "nearest")
+
+
+def _with_liver(segmentation: Any) -> SegmentVoxels:
+    from LiverPlannerLib.scene.segments import SegmentVoxels
 
     voxels = SegmentVoxels(segmentation)
     if not voxels.mask("liver").count:
@@ -226,9 +266,4 @@ def liver_mask(segmentation: Any, volume: Any) -> Any:
             f"The segmentation {segmentation.GetName()} has no liver, or an empty one",
             "Draw it and name the segment Liver, or keep no liver",
         )
-    grid = sitk.Image(volume.GetImageData().GetDimensions(), sitk.sitkUInt8)
-    geometry = inputs.world_geometry(volume)
-    grid.SetSpacing(geometry["spacing"])
-    grid.SetDirection(geometry["direction"])
-    grid.SetOrigin(geometry["origin"])
-    return images.resample_to(mask_of(voxels.labels(), "liver"), grid, "nearest")
+    return voxels

@@ -8,7 +8,7 @@ from typing import Any
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_image
+from PreopReviewLib.exchange import Unsaved, unsaved
 from PreopReviewLib.scene import inputs
 
 SIMULATED = "PreopReview.Simulated"
@@ -47,10 +47,11 @@ def cut_planes(parameters: Any) -> list[Any]:
 
 
 def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
-    """Writes what the worker needs into a folder, and returns what `report.tasks.write` takes besides where to.
+    """What `report.tasks.write` takes besides where to; its images are written by `exchange.save_steps`.
 
     Args:
         parameters: the module's parameter node; its report fields say what goes in.
+        folder: for the drawn surface of a cut.
         modality: ``CT`` or ``MR``.
 
     Raises:
@@ -63,8 +64,8 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     voxels.require()
     record = scene_plan.plan_record(plan)
     asked: dict[str, Any] = {
-        "image": inputs.save_volume(volume, folder),
-        "labels": save_image(voxels.labels(), folder, "labels"),
+        "image": inputs.unsaved(volume),
+        "labels": unsaved(voxels.labels(), "labels"),
         "modality": modality,
         "record": {key: record.get(key) for key in ("models", "warnings", "notes", "volumes_ml")},
         "unknown": voxels.unknown,
@@ -75,9 +76,9 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
         "cysts": {"threshold": parameters.cystThreshold, "rule": _rule(parameters.cystRule)},
     }
     if parameters.modelOutput is not None:
-        asked["model_output"] = _labels(parameters.modelOutput, folder, "model_output")
+        asked["model_output"] = _labels(parameters.modelOutput, "model_output")
     if parameters.reportComparison and parameters.referenceSegmentation is not None:
-        asked["manual"] = _labels(parameters.referenceSegmentation, folder, "manual")
+        asked["manual"] = _labels(parameters.referenceSegmentation, "manual")
     if parameters.reportRemnant and has_cut(parameters):
         asked["cut"] = _cut(parameters, folder)
     return asked
@@ -87,10 +88,10 @@ def _rule(chosen: str) -> str:
     return "robust" if chosen == "default" else chosen
 
 
-def _labels(node: Any, folder: Path, name: str) -> dict[str, Any]:
+def _labels(node: Any, name: str) -> Unsaved:
     voxels = SegmentVoxels(node)
     voxels.require()
-    return save_image(voxels.labels(), folder, name)
+    return unsaved(voxels.labels(), name)
 
 
 def _cut(parameters: Any, folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ times as long.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,13 @@ from LiverPlannerLib.label_files import match_name, match_terminology
 from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
-from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene import inputs, nodes
 from PreopReviewLib.scene.geometry import array_of_vtk, set_geometry
 
 PAINTED = ("liver", "inferior_vena_cava", "gallbladder", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumour")
 """In this order structures are put into a label image: where segments overlap, lesions win."""
+SAME_MM = 1e-2
+_LABELS = {s.key: s.label for s in STRUCTURES}
 _HARDEN = "Harden the transform on the segmentation (Data module, right click), or take it off"
 
 
@@ -62,6 +64,11 @@ class Grid:
     def same_lattice(self, other: Grid) -> bool:
         """Whether voxels of both with the same index are at the same place."""
         return np.allclose(self.to_ras, other.to_ras, atol=1e-3)
+
+    def is_of(self, volume: Any) -> bool:
+        """Whether voxels of the same index are at the same place in a volume node."""
+        far = np.array([[0.0, 0.0, 0.0, 1.0], [*volume.GetImageData().GetDimensions(), 1.0]]).T
+        return float(np.abs((inputs.ijk_to_world(volume) - self.to_ras) @ far).max()) < SAME_MM
 
 
 def structure_of_segment(segment: Any) -> Structure | None:
@@ -231,11 +238,24 @@ class SegmentVoxels:
 
     def labels_in(self, start: Sequence[int], stop: Sequence[int]) -> sitk.Image:
         """The label image of the box from lattice index `start` up to `stop` (K, J, I)."""
-        array = np.zeros(np.subtract(stop, start), np.uint8)
+        return self.grid.image(self._painted(start, np.subtract(stop, start), _LABELS), start)
+
+    def array_on(self, volume: Any, values: Mapping[str, int] = _LABELS) -> np.ndarray | None:
+        """A label array (K, J, I), uint8, of all voxels of a volume; None where this segmentation has others.
+
+        Args:
+            values: of the structures.
+        """
+        if not self.grid.is_of(volume):
+            return None
+        return self._painted((0, 0, 0), volume.GetImageData().GetDimensions()[::-1], values)
+
+    def _painted(self, start: Sequence[int], shape: Sequence[int], values: Mapping[str, int]) -> np.ndarray:
+        array = np.zeros(shape, np.uint8)
         for key in PAINTED:
             for mask in self.of(key):
-                paint(array, start, mask, structure(key).label)
-        return self.grid.image(array, start)
+                paint(array, start, mask, values[key])
+        return array
 
     def overlaps(self) -> list[str]:
         """Sentences on voxels that two structures inside the liver share."""

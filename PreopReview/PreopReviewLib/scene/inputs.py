@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
+
+if TYPE_CHECKING:
+    from PreopReviewLib.exchange import Unsaved
 
 SHEAR_LIMIT = 1e-3
 MIN_SLICES = 4
@@ -114,27 +115,24 @@ def world_geometry(volume: Any) -> dict[str, list[float]]:
     }
 
 
-def save_volume(volume: Any, folder: Path, name: str = "image") -> dict[str, Any]:
-    """Writes the voxels of a volume for the worker, in world space.
+def unsaved(volume: Any, name: str = "image") -> Unsaved:
+    """The voxels of a volume in world space, for a request to the worker. Nothing is copied.
 
     Raises:
         InputError: as `require_volume`.
-        OSError: no room.
     """
-    from PreopReviewLib.exchange import save_array
+    from PreopReviewLib.exchange import Unsaved
     from PreopReviewLib.scene.geometry import array_of_vtk
 
     require_volume(volume)
-    return save_array(array_of_vtk(volume.GetImageData()), world_geometry(volume), folder, name)
+    return Unsaved(array_of_vtk(volume.GetImageData()), world_geometry(volume), name)
 
 
-def save_volume_steps(volume: Any, folder: Path, name: str = "image") -> Generator[None, None, dict[str, Any]]:
-    """As `save_volume`, in short steps. The geometry, and the array, are those that the volume has at the first."""
-    from PreopReviewLib.exchange import save_array_steps
-    from PreopReviewLib.scene.geometry import array_of_vtk
+def grid_image(volume: Any) -> Any:
+    """A sitk.Image (uint8) of zeros on the grid of a volume in world space."""
+    import SimpleITK as sitk
 
-    require_volume(volume)
-    return (yield from save_array_steps(array_of_vtk(volume.GetImageData()), world_geometry(volume), folder, name))
+    return _placed(sitk.Image(volume.GetImageData().GetDimensions(), sitk.sitkUInt8), volume)
 
 
 def image_of(volume: Any) -> Any:
@@ -148,7 +146,10 @@ def image_of(volume: Any) -> Any:
     from PreopReviewLib.scene.geometry import array_of_vtk
 
     require_volume(volume)
-    image = sitk.GetImageFromArray(array_of_vtk(volume.GetImageData()))
+    return _placed(sitk.GetImageFromArray(array_of_vtk(volume.GetImageData())), volume)
+
+
+def _placed(image: Any, volume: Any) -> Any:
     geometry = world_geometry(volume)
     image.SetSpacing(geometry["spacing"])
     image.SetDirection(geometry["direction"])

@@ -126,7 +126,7 @@ def start(context: Context) -> None:
     dependencies.ensure()
     folder = context.new_folder()
     request = {
-        "image": inputs.save_volume(volume, folder),
+        "image": inputs.unsaved(volume),
         "source": volume.GetName(),
         "model": parameters.model,
         "options": options,
@@ -134,7 +134,7 @@ def start(context: Context) -> None:
     identifier = volume.GetID()
     context.run_job(
         "RotatorCuffCAMLib.tasks:classify",
-        request,
+        exchange.save_steps(request, folder),
         folder,
         on_finished=lambda result: _show(context, identifier, folder, result),
         title=_("Tear classification"),

@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
@@ -80,14 +81,14 @@ class InputSection(Section):
         dependencies.ensure()
         folder = self.context.new_folder()
         request = {
-            "image": inputs.save_volume(volume, folder),
+            "image": inputs.unsaved(volume),
             "source": volume.GetName(),
             "any_plane": bool(self.parameters.anyPlane),
         }
         identifier = volume.GetID()
         self.context.run_job(
             "RotatorCuffCAMLib.tasks:find_head",
-            request,
+            save_steps(request, folder),
             folder,
             on_finished=lambda result: self._on_found(identifier, result),
             title=_("Humeral head"),

@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
@@ -78,7 +79,7 @@ class ReportSection(Section):
         dependencies.ensure()
         work = self.context.new_folder()
         request = {
-            "image": inputs.save_volume(parameters.inputVolume, work),
+            "image": inputs.unsaved(parameters.inputVolume),
             "source": parameters.inputVolume.GetName(),
             "model": parameters.model,
             "options": options_of(parameters),
@@ -89,7 +90,7 @@ class ReportSection(Section):
         }
         self.context.run_job(
             "RotatorCuffCAMLib.tasks:report",
-            request,
+            save_steps(request, work),
             work,
             on_finished=lambda _result: self._on_written(chosen),
             title=_("Report"),
