@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +107,48 @@ def wait(host: Any, widget: Any, seconds: float = 240.0) -> None:
     """Until no job runs."""
     host.wait_until(lambda: not widget.context.busy, seconds)
     host.process_events(0.05)
+
+
+def asked_of_the_worker(
+    host: Any, widget: Any, press: Callable[[], None], monkeypatch: Any, folder: Path
+) -> dict[str, Any]:
+    """What a button asks the worker for a large volume, with the image it has written; the worker is not started.
+
+    Fails where the event loop does not answer meanwhile.
+    """
+    import slicer
+
+    from PreopReviewLib import exchange
+    from PreopReviewLib.errors import InputError
+    from PreopReviewLib.scene import nodes
+
+    values = np.zeros((200, 512, 512), np.int16)
+    values[:, 0, 0] = np.arange(200)
+    widget.context.parameters.inputVolume = nodes.add_volume(
+        slicer.mrmlScene, sitk.GetImageFromArray(values), "Large", (400.0, 40.0)
+    )
+    asked: dict[str, Any] = {}
+    folders: list[Path] = []
+
+    def ask(_task: str, parameters: dict, work: Path, *_more: Any) -> None:
+        asked.update(parameters)
+        folders.append(work)
+        (work / parameters["image"]["file"]).rename(folder / parameters["image"]["file"])
+        raise InputError("Enough seen", "Go on")
+
+    monkeypatch.setattr(widget.context, "_start", ask)
+    press()
+    assert widget.context.busy, host.messages
+    pulse = Pulse()
+    wait(host, widget)
+    assert pulse.stop() < 0.05
+    assert pulse.beats > 10
+    assert "Enough seen" in host.messages[-1].text
+    image = exchange.load_image(folder, asked["image"])
+    assert image.GetSpacing() == (1.0, 1.0, 1.0)
+    assert np.array_equal(images.array_of(image), values)
+    assert not folders[0].exists()
+    return asked
 
 
 class Pulse:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import slicer
-from liver_case import add_plan, add_volume, scene_content, wait
+from liver_case import add_plan, add_volume, asked_of_the_worker, scene_content, wait
 
 
 @pytest.fixture
@@ -104,6 +105,19 @@ def test_the_histogram_of_a_region_is_shown_in_the_plot_view(host: Any, planned:
     assert chart.GetTitle().startswith("Region 2")
     host.leave_module()
     assert manager.layout == before
+
+
+def test_a_large_volume_is_written_with_a_living_event_loop(
+    host: Any, planned: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planned.context.parameters.modality = "CT"
+
+    def press() -> None:
+        host.click(section(planned).ui.findButton)
+
+    asked = asked_of_the_worker(host, planned, press, monkeypatch, tmp_path)
+    assert set(asked["labels"]) == {"file", "spacing", "direction", "origin"}
+    assert asked["options"]["rule"] == "robust"
 
 
 def test_on_mri_cysts_are_off_and_the_reason_is_said(host: Any, planned: Any) -> None:

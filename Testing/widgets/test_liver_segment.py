@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import slicer
 import vtk
-from liver_case import Pulse, add_liver, add_plan, add_volume, scene_content, small_case, wait
+from liver_case import Pulse, add_liver, add_plan, add_volume, asked_of_the_worker, scene_content, small_case, wait
 
 from LiverPlannerLib.scene import plan as scene_plan
-from PreopReviewLib import exchange, images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels import resting_views
-from PreopReviewLib.scene import inputs, nodes
+from PreopReviewLib.scene import inputs
 
 
 @pytest.fixture
@@ -130,32 +128,9 @@ def check_plan(widget: Any) -> None:
 def test_a_large_volume_is_written_with_a_living_event_loop(
     host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    values = np.zeros((200, 512, 512), np.int16)
-    values[:, 0, 0] = np.arange(200)
-    volume = nodes.add_volume(slicer.mrmlScene, sitk.GetImageFromArray(values), "Large")
     opened.context.parameters.liverSource = None
-    opened.context.parameters.inputVolume = volume
-    asked: list[dict] = []
-    folders: list[Path] = []
-
-    def ask(_task: str, parameters: dict, folder: Path, *_more: Any) -> None:
-        asked.append(parameters)
-        folders.append(folder)
-        (folder / parameters["image"]["file"]).rename(tmp_path / parameters["image"]["file"])
-        raise InputError("Enough seen", "Go on")
-
-    monkeypatch.setattr(opened.context, "_start", ask)
-    start(host, opened)
-    pulse = Pulse()
-    wait(host, opened)
-    assert pulse.stop() < 0.05
-    assert pulse.beats > 10
-    assert "Enough seen" in host.messages[-1].text
-    image = exchange.load_image(tmp_path, asked[0]["image"])
-    assert asked[0]["source"] == "Large"
-    assert image.GetSpacing() == (1.0, 1.0, 1.0)
-    assert np.array_equal(images.array_of(image), values)
-    assert not folders[0].exists()
+    asked = asked_of_the_worker(host, opened, lambda: start(host, opened), monkeypatch, tmp_path)
+    assert asked["source"] == "Large"
 
 
 def test_cancel_while_a_volume_is_written_leaves_nothing(host: Any, opened: Any) -> None:

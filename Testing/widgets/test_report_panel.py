@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from liver_case import asked_of_the_worker
 
 from PreopReviewLib import images
 
@@ -199,3 +200,17 @@ def test_closing_the_scene_while_it_is_written_leaves_no_page(host, widget, repo
     host.wait_until(lambda: not widget.context.busy, 60)
     assert host.messages == []
     assert not report.ui.reportButton.enabled
+
+
+def test_a_large_volume_is_written_with_a_living_event_loop(
+    host, widget, report, planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    widget.context.parameters.modality = "CT"
+
+    def press() -> None:
+        report.write(tmp_path / "page.html")
+
+    asked = asked_of_the_worker(host, widget, press, monkeypatch, tmp_path)
+    assert asked["out"] == str(tmp_path / "page.html")
+    assert asked["labels"]["file"] == "labels.npy"
+    assert asked["model_output"]["file"] == "model_output.npy"
