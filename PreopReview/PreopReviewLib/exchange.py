@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 
-from PreopReviewLib import images
+if TYPE_CHECKING:  # panels import this module, and must open at once
+    import SimpleITK as sitk
 
 STEP_BYTES = 2**22
 
@@ -53,11 +53,15 @@ def save_array(array: np.ndarray, geometry: dict[str, list[float]], folder: Path
 
 def save_image(image: sitk.Image, folder: Path, name: str) -> dict[str, Any]:
     """Writes an image and returns the record that `load_image` takes."""
+    from PreopReviewLib import images
+
     return save_array(images.array_of(image), geometry_of(image), folder, name)
 
 
 def unsaved(image: sitk.Image, name: str) -> Unsaved:
     """An image for a request."""
+    from PreopReviewLib import images
+
     return Unsaved(images.array_of(image), geometry_of(image), name, image)
 
 
@@ -91,6 +95,8 @@ def _save_array_steps(image: Unsaved, folder: Path) -> Generator[None, None, dic
 
 def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:
     """The image of a record."""
+    import SimpleITK as sitk
+
     image = sitk.GetImageFromArray(np.load(folder / record["file"], allow_pickle=False))
     image.SetSpacing(record["spacing"])
     image.SetDirection(record["direction"])
@@ -100,6 +106,8 @@ def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:
 
 def on_grid(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
     """The image on the grid of another; voxel for voxel where that grid is a part of the image's own."""
+    from PreopReviewLib import images
+
     same = np.allclose(image.GetSpacing(), grid.GetSpacing(), rtol=1e-4) and np.allclose(
         image.GetDirection(), grid.GetDirection(), atol=1e-4
     )
