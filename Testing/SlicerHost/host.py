@@ -31,13 +31,12 @@ class SlicerHost(User):
         clicks: how often a user would have clicked until now, with the sections and tabs that had to be opened.
     """
 
-    def __init__(self, module_folders: tuple[Path, ...] = (REPOSITORY,), hierarchy_items: bool = False) -> None:
+    def __init__(self, module_folders: tuple[Path, ...] = (REPOSITORY,)) -> None:
         """
         Args:
             module_folders: where modules are looked for, as `<folder>/<Module>/<Module>.py`.
-            hierarchy_items: make an item of the subject hierarchy for every node, as the application's plugins do.
         """
-        self._folders, self._with_items = module_folders, hierarchy_items
+        self._folders = module_folders
         self._errors: list[str] = []
         self.clicks = 0
 
@@ -69,7 +68,7 @@ class SlicerHost(User):
         self.dialogs, self.packages = Dialogs(), Packages()
         self.dialogs.attach()
         self.packages.attach()
-        self._hierarchy = HierarchyKeeper(self.scene) if self._with_items else None
+        self._hierarchy = HierarchyKeeper(self.scene)
         self._started = False
         return self
 
@@ -99,8 +98,7 @@ class SlicerHost(User):
             self.packages.detach()
             self.window.deleteLater()
             self._qt.sendPostedEvents(None, DEFERRED_DELETE)
-            if self._hierarchy is not None:
-                self._hierarchy.stop()
+            self._hierarchy.stop()
             observe_nothing_any_more()
             gc.collect()  # what is left of the panels goes while the scene is still there
             self._scene_host.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,14 +188,7 @@ def test_volumes_segmentations_and_tables_are_saved_and_loaded(host: Any, tmp_pa
 # ---- subject hierarchy ----
 
 
-@pytest.fixture
-def host_with_items() -> Iterator[Any]:
-    with SlicerHost(hierarchy_items=True) as opened:
-        yield opened
-
-
-def test_every_node_that_a_user_sees_has_an_item(host_with_items: Any, tmp_path: Path) -> None:
-    host = host_with_items
+def test_every_node_that_a_user_sees_has_an_item(host: Any, tmp_path: Path) -> None:
     hierarchy = host.scene.GetSubjectHierarchyNode()
     volume = volume_of(host, np.zeros((2, 3, 4), np.int16))
     item = hierarchy.GetItemByDataNode(volume)
