@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_written_is_told(host, widget, report, planned, 
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_plan_of_another_volume_is_told(host, widget, report, planned, tmp_path):
+def test_a_plan_of_another_volume_is_told(host, widget, report, planned):
     import slicer
 
     from PreopReviewLib.scene.nodes import add_volume
@@ -175,8 +175,9 @@ def test_a_plan_of_another_volume_is_told(host, widget, report, planned, tmp_pat
     far = gray()
     far.SetOrigin((9000, 9000, 9000))
     widget.context.parameters.inputVolume = add_volume(slicer.mrmlScene, far, "other", (400, 40))
-    assert write(host, widget, report, tmp_path / "case.html") == ""
-    assert "does not lie in the volume" in str(host.messages[-1])
+    host.process_events(0.1)
+    assert not report.ui.reportButton.enabled
+    assert "was made on DOE JANE 3mm, and not on other" in report.ui.reportButton.toolTip
 
 
 def test_an_emptied_plan_is_told(host, widget, report, planned, tmp_path):
