@@ -81,6 +81,18 @@ def test_touching_trees_with_wrong_patches_get_one_name_each():
     assert named[hepatic].mean() < 0.1
 
 
+def test_a_thick_vein_does_not_change_its_name_between_two_forks():
+    shape = (40, 40, 60)
+    stem = tube(shape, (10, 20, 4), (10, 20, 56), 4)
+    sides = tube(shape, (10, 20, 22), (34, 20, 22), 2) | tube(shape, (10, 20, 36), (34, 20, 36), 2)
+    vessel = stem | sides
+    chance = np.where(vessel, 0.97, 0.0)
+    chance[:16, :, 24:35] = np.where(vessel, 0.03, 0.0)[:16, :, 24:35]
+    named = separate_trees(vessel, chance, np.where(vessel, 1 - chance, 0), ONE)
+    assert (chance > 0.5)[stem].mean() < 0.85
+    assert named[stem].all()
+
+
 def test_a_branch_at_the_vena_cava_is_hepatic_whatever_the_network_says():
     shape = (20, 20, 60)
     vessel = tube(shape, (10, 10, 5), (10, 10, 50), 3)
