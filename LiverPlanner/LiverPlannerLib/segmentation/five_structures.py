@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.cava_blood import blood_in
 from LiverPlannerLib.segmentation.dark_bands import bands_in
 from LiverPlannerLib.segmentation.left_out import widened
 from LiverPlannerLib.segmentation.vessel_edges import fit_edges, local_parenchyma
@@ -140,6 +141,9 @@ def _look(
     cancel.raise_if_cancelled()
     progress(0.8, "telling portal from hepatic veins")
     tidy = tidy_probabilities(shares, settings["classes"], [settings["spacing_mm"]] * 3)
+    blood = blood_in(tidy.argmax(0), settings["classes"], images.array_of(volume), images.array_of(mask) > 0)
+    tidy[settings["classes"].index("tumour")][blood] = 0
+    tidy[settings["classes"].index("inferior_vena_cava")][blood] = 1
     return _Look(frame, volume, mask, shares, tidy)
 
 
