@@ -19,6 +19,7 @@ class Hands:
         self.folder = folder
         self.prefix = prefix
         self.made: list[Path] = []
+        self.began = time.monotonic()
 
     def open(self, module: str) -> Any:
         """Opens a module; its panel."""
@@ -49,6 +50,14 @@ class Hands:
         self.press(button)
         self.wait()
 
+    def click_if_on(self, button: Any) -> bool:
+        """Clicks a button that this case may leave off; says why it is off."""
+        if not button.enabled:
+            print(f"{button.name} is off: {button.toolTip}", flush=True)
+            return False
+        self.click(button)
+        return True
+
     def wait(self, seconds: float = 1800.0) -> None:
         """Until no job runs and nothing is left to show."""
         end = time.monotonic() + seconds
@@ -72,7 +81,7 @@ class Hands:
         path = self.folder / f"{self.prefix}_{name}.png"
         self.photograph(path)
         self.made.append(path)
-        print(path, flush=True)
+        print(f"{time.monotonic() - self.began:6.1f} s {path.name}", flush=True)
 
     def photograph(self, path: Path) -> None:
         import slicer

@@ -1,4 +1,7 @@
-"""The tutorial of LiverPlanner: a simulated portal-venous CT with a tumour and a cyst, whose truth is known."""
+"""The tutorial of LiverPlanner on a case: every section is used, and photographed.
+
+What a case does not have (a lesion on a scan without any, a reference) is left out, and said on the terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +11,64 @@ from typing import Any
 
 import numpy as np
 
+from .cases import Case, simulated_ct
 from .hands import Hands
 
-SEED, SIZE, SPACING = 14, (160, 128, 120), 1.8
+TO_CORRECT = ("tumour", "cyst", "hepatic_vein", "portal_vein", "liver")
 
 
-def go(hands: Hands) -> None:
+def go(hands: Hands, case: Case | None = None) -> None:
     """Goes through every section; one picture or more of each."""
-    from PreopReviewLib.phantoms.liver import make_liver_phantom
-
-    phantom = make_liver_phantom(SEED, "ct", SIZE, SPACING)
+    case = case or simulated_ct()
     widget = hands.open("LiverPlanner")
-    volume, truth = add_case(phantom)
+    volume, reference = add_case(case)
     widget.context.parameters.inputVolume = volume
     segment(hands)
     cysts(hands)
     three_d(hands)
     correct(hands, volume)
     measure(hands)
-    compare(hands, truth)
+    compare(hands, reference)
     with tempfile.TemporaryDirectory() as folder:
         report(hands, Path(folder))
-        ground_truth(hands, Path(folder), phantom)
+        ground_truth(hands, Path(folder), case)
 
 
-def add_case(phantom: Any) -> tuple[Any, Any]:
-    """The simulated CT, and what was planted in it as "Truth"."""
+def add_case(case: Case) -> tuple[Any, Any | None]:
+    """The volume, and the segmentation to compare with, if there is one."""
     import slicer
 
     from LiverPlannerLib.scene.results import segment_specs
     from PreopReviewLib.scene import nodes
     from PreopReviewLib.scene.pictures import gray_window
 
-    volume = nodes.add_volume(slicer.mrmlScene, phantom.image, "Simulated CT", gray_window(phantom.image, "CT"))
-    truth = nodes.add_segmentation(slicer.mrmlScene, phantom.labels, segment_specs(), "Truth (planted)", volume)
-    truth.GetDisplayNode().SetVisibility(False)
+    volume = nodes.add_volume(slicer.mrmlScene, case.image, case.title, gray_window(case.image, case.modality))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
-    return volume, truth
+    if case.labels is None:
+        return volume, None
+    reference = nodes.add_segmentation(slicer.mrmlScene, case.labels, segment_specs(), case.reference, volume)
+    reference.GetDisplayNode().SetVisibility(False)
+    return volume, reference
 
 
 def segment(hands: Hands) -> None:
+    """The plan; the slices stay where the module itself goes: at the largest lesion, or the liver's center."""
     section = hands.only("SegmentSection")
     hands.click(section.ui.applyButton)
-    look_at(hands, "tumour")
     hands.picture("segment")
 
 
 def cysts(hands: Hands) -> None:
-    """The dark one of the lesions, its histogram, and the move to a segment of its own."""
+    """The darkest of the lesions, its histogram, and the move to a segment of its own."""
+    from LiverPlannerLib.scene import cysts as scene_cysts
+
     section = hands.only("CystsSection")
-    hands.click(section.ui.findButton)
+    if not hands.click_if_on(section.ui.findButton):
+        hands.picture("cysts")
+        return
     section.ui.plotCheckBox.checked = True
-    section.ui.regionTable.selectRow(2)
+    regions = scene_cysts.regions_of(section.table)
+    section.ui.regionTable.selectRow(min(range(len(regions)), key=lambda i: regions[i].fit_mean))
     hands.picture("cysts")
     section.ui.plotCheckBox.checked = False
     hands.click(section.ui.applyCystsButton)
@@ -72,17 +81,22 @@ def three_d(hands: Hands) -> None:
 
 
 def correct(hands: Hands, volume: Any) -> None:
-    """A correction beside the tumour, as by a brush."""
+    """A correction beside the first structure that is there, as by a brush."""
     import slicer
 
     section = hands.only("CorrectSection")
     segmentation = section.context.parameters.segmentation
-    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "tumour", volume).astype(bool)
+    key = next(k for k in TO_CORRECT if segmentation.GetSegmentation().GetSegment(k) is not None)
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, key, volume).astype(bool)
     k, j, i = np.argwhere(mask)[mask.sum() // 2]
-    mask[k - 2 : k + 3, j - 5 : j + 6, i : i + 9] = True
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, "tumour", volume)
+    spacing = np.array(volume.GetSpacing())
+    across, along = (max(1, round(mm / step)) for mm, step in zip((8.0, 14.0), spacing[:2][::-1], strict=True))
+    through = max(1, round(3.5 / spacing[2]))
+    mask[max(k - through, 0) : k + through + 1, max(j - across, 0) : j + across + 1, i : i + along] = True
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, key, volume)
     segmentation.CreateClosedSurfaceRepresentation()  # which that call drops and an effect of the editor keeps
     hands.process_events(1.5)
+    look_at(hands, key)
     hands.picture("correct")
 
 
@@ -98,36 +112,36 @@ def measure(hands: Hands) -> None:
     hands.picture("remnant")
     ui.sidesCheckBox.checked = False
     section.tabs.setCurrentIndex(2)
-    hands.click(ui.marginsButton)
+    hands.click_if_on(ui.marginsButton)
     hands.picture("margins")
     section.tabs.setCurrentIndex(3)
-    hands.click(ui.branchesButton)
-    ui.showBranchesCheckBox.checked = True
+    if hands.click_if_on(ui.branchesButton):
+        ui.showBranchesCheckBox.checked = True
     hands.picture("branches")
     ui.showBranchesCheckBox.checked = False
     section.tabs.setCurrentIndex(1)
     hands.click(ui.removePlaneButton)
 
 
-def compare(hands: Hands, truth: Any) -> None:
+def compare(hands: Hands, reference: Any | None) -> None:
+    """With the reference; without one, with what the model drew: the correction's effort."""
     section = hands.only("CompareSection")
-    section.context.parameters.referenceSegmentation = truth
-    section.ui.withComboBox.currentIndex = 0
+    section.context.parameters.referenceSegmentation = reference
+    section.ui.withComboBox.currentIndex = 0 if reference is not None else 1
     hands.process_events(0.3)
     hands.click(section.ui.compareButton)
-    section.ui.comparisonTable.selectRow(1)
+    section.ui.comparisonTable.selectRow(min(1, section.ui.comparisonTable.rowCount - 1))
     hands.picture("compare")
 
 
 def report(hands: Hands, folder: Path) -> None:
     section = hands.only("ReportSection")
-    section.ui.simulatedCheckBox.checked = True
     section.write(folder / "report.html")
     hands.wait()
     hands.picture("report")
 
 
-def ground_truth(hands: Hands, folder: Path, phantom: Any) -> None:
+def ground_truth(hands: Hands, folder: Path, case: Case) -> None:
     """A list of two cases, one of them open."""
     from LiverPlannerLib.ground_truth.cases import find_cases
     from LiverPlannerLib.ground_truth.work_list import create_list
@@ -136,7 +150,7 @@ def ground_truth(hands: Hands, folder: Path, phantom: Any) -> None:
     cases = folder / "cases"
     cases.mkdir()
     for name in ("case_1", "case_2"):
-        images.write_image(phantom.image, cases / f"{name}.nrrd")
+        images.write_image(case.image, cases / f"{name}.nrrd")
     create_list(folder / "list", find_cases(cases, folder / "list"))
     section = hands.only("GroundTruthSection")
     section.ui.annotatorEdit.text = "AB"

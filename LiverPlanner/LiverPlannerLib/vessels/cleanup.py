@@ -20,6 +20,9 @@ import numpy as np
 
 Spacing = Sequence[float]
 TYPICAL_RADIUS_MM = 2.5
+GROWTH = 0.7
+"""Power of a branch's length with which its evidence grows. This and the price were chosen on 16 phantoms and two CTs of
+3D-IRCADb; among powers of .3 to 1 and prices of 1 to 16 the right names of the phantoms' voxels changed by .02 only."""
 
 
 @dataclass(frozen=True)
@@ -187,15 +190,15 @@ def separate_trees(
     hepatic: np.ndarray,
     spacing: Spacing,
     cava: np.ndarray | None = None,
-    agreement: float = 4.0,
+    agreement: float = 10.0,
     most_evidence: float = 3.0,
 ) -> np.ndarray:
     """Which vessel voxels are portal: one name for each branch, chosen for the whole graph at once.
 
     The sum over branches of the evidence against their name, plus the price of each pair of meeting branches with
-    different names, is made least by a minimum cut (exact for two names). Evidence grows with the square root of a
-    branch's length, because a network that errs does so on a whole stretch; the price grows with the cross-section
-    that goes on, because a thick vein does not change its name on the way while thin ones touch by chance.
+    different names, is made least by a minimum cut (exact for two names). Evidence grows more slowly than a branch's
+    length, because a network that errs does so on a whole stretch; the price grows with the cross-section that goes
+    on, because a thick vein does not change its name on the way while thin ones touch by chance.
 
     Args:
         vessel: bool, both trees together.
@@ -223,7 +226,7 @@ def separate_trees(
     owner = branches.branch[nearest]
     length = np.maximum(np.bincount(branches.branch, minlength=branches.count), 1)
     volume = np.maximum(np.bincount(owner, minlength=branches.count), 1)
-    evidence = np.bincount(owner, odds[vessel], branches.count) / volume * np.sqrt(length)
+    evidence = np.bincount(owner, odds[vessel], branches.count) / volume * length**GROWTH
     at_cava = _beside(cava, branches, spacing)
     evidence[at_cava] = np.minimum(evidence[at_cava], 0) - most_evidence * 4
     depth = _distance(vessel, spacing)[tuple(branches.voxels.T)]
