@@ -1,0 +1,78 @@
+"""The whole plan on CTs whose structures were labelled by hand. You give the data, so `make bench` leaves it out.
+
+    python -m Testing.Benchmarks.labelled_ct 3Dircadb1.17 [...]
+
+A case is a folder of 3D-IRCADb-01 (ircad.fr, CC BY-NC-ND; PATIENT_DICOM and MASKS_DICOM unpacked in it), or
+IMAGE:LABELS with the labels of this project (liver 1, tumour 2, hepatic vein 4, portal vein 5), or IMAGE:LABELS:LIVER
+where labelled vessels go on outside the liver. Dice are taken inside the labelled liver, because there the labels of
+3D-IRCADb hold the trees as far as the aorta and the legs. Its hepatic veins hold the part of the vena cava that is
+drawn in the liver; the plan's do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.plan.pipeline import make_plan
+from LiverPlannerLib.segmentation.five_structures import segment_structures
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+
+PARTS = {"tumour": "livertumor*", "hepatic_vein": "venoussystem", "portal_vein": "portalvein"}
+
+
+def read_case(given: str) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
+    """Image, labels (K, J, I) in the table's values, and the labelled liver (bool)."""
+    if not Path(given).is_dir():
+        image, labels, *liver = given.split(":")
+        values = images.array_of(images.read_labels(labels))
+        inside = images.array_of(images.read_labels(liver[0])) > 0 if liver else values > 0
+        return images.read_image(image), values, inside
+    folder = Path(given)
+    image = images.read_image(folder / "PATIENT_DICOM")
+    masks = folder / "MASKS_DICOM"
+    inside = images.array_of(images.read_image(masks / "liver")) > 0
+    values = np.where(inside, structure("liver").label, 0).astype(np.uint8)
+    for key in ("hepatic_vein", "portal_vein", "tumour"):
+        for part in sorted(masks.glob(PARTS[key])):
+            values[images.array_of(images.read_image(part)) > 0] = structure(key).label
+    return image, values, inside
+
+
+def dice(found: np.ndarray, truth: np.ndarray) -> float:
+    return round(float(2 * np.count_nonzero(found & truth) / max(1, found.sum() + truth.sum())), 3)
+
+
+def scores(labels: sitk.Image, truth: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    found = np.where(inside, images.array_of(labels), 0)
+    truth = np.where(inside, truth, 0)
+    out = {key: dice(found == structure(key).label, truth == structure(key).label) for key in PARTS}
+    veins = [structure(key).label for key in ("hepatic_vein", "portal_vein")]
+    return out | {"any vessel": dice(np.isin(found, veins), np.isin(truth, veins))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="+")
+    table = {}
+    for given in parser.parse_args().cases:
+        image, truth, inside = read_case(given)
+        plan = make_plan(image)
+        whole = {"liver": dice(images.array_of(plan.labels) > 0, inside)} | scores(plan.labels, truth, inside)
+        liver = images.image_like(inside.astype(np.uint8), image)
+        alone = scores(segment_structures(image, liver).labels, truth, inside)
+        name = Path(given.split(":")[0]).resolve()
+        name = name.name if name.is_dir() else name.parent.name
+        table[name] = {"whole plan": whole, "five structures in the labelled liver": alone}
+        print(name, *table[name].items(), *plan.warnings, sep="\n  ")
+    result = Path(__file__).parent / "results" / "labelled_ct.json"
+    result.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
