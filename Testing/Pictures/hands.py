@@ -58,6 +58,24 @@ class Hands:
         self.click(button)
         return True
 
+    def stroke(self, editor: Any, segment: str, mask: Any) -> None:
+        """Adds voxels to a segment as an effect of the Segment Editor does.
+
+        Args:
+            editor: qMRMLSegmentEditorWidget with a segmentation and its volume.
+            mask: bool, K-J-I, on the grid of the volume.
+        """
+        from vtk.util.numpy_support import vtk_to_numpy
+
+        editor.setActiveEffectByName("Paint")
+        editor.setCurrentSegmentID(segment)
+        effect = editor.activeEffect()
+        effect.saveStateForUndo()
+        labelmap = effect.defaultModifierLabelmap()
+        vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(mask.shape)[:] = mask
+        labelmap.Modified()
+        effect.modifySelectedSegmentByLabelmap(labelmap, effect.ModificationModeAdd)
+
     def wait(self, seconds: float = 1800.0) -> None:
         """Until no job runs and nothing is left to show."""
         end = time.monotonic() + seconds
@@ -108,6 +126,9 @@ class HostHands(Hands):
 
     def press(self, button: Any) -> None:
         self.host.click(button)
+
+    def stroke(self, editor: Any, segment: str, mask: Any) -> None:
+        self.host.edit_segment(editor, mask, "add", segment)
 
     def photograph(self, path: Path) -> None:
         self.host.photograph("all", path)

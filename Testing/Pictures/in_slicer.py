@@ -1,7 +1,7 @@
 """The pictures of the tutorials, made in the Slicer application with the extension installed:
 
 Slicer --testing --python-script Testing/Pictures/in_slicer.py [liver] [cuff] [--out FOLDER]
-    [--case simulated_ct|simulated_mri|FILE [--title WORDS] [--reference LABELS [--labels 5=liver,...]]]
+    [--case simulated_ct|simulated_mri|FILE [--volume NAME] [--reference LABELS [--labels 5=liver,...]]]
 
 The case is LiverPlanner's. FILE may be a DICOM folder, too.
 """
@@ -22,7 +22,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Makes the pictures of the tutorials in Slicer.")
     parser.add_argument("tutorials", nargs="*", help="liver, cuff; all by default")
     parser.add_argument("--case", default="simulated_ct", help="simulated_ct, simulated_mri, a file or a DICOM folder")
-    parser.add_argument("--title", default="", help="what the file's volume is called")
+    parser.add_argument("--volume", default="", help="what the file's volume is called")  # Qt keeps --title for itself
     parser.add_argument("--reference", type=Path, help="label file to compare with")
     parser.add_argument("--labels", default=cases.REFERENCE_LABELS, help="what its values are")
     parser.add_argument("--out", type=Path, default=ROOT / "Resources" / "Screenshots")
@@ -31,11 +31,11 @@ def arguments() -> argparse.Namespace:
 
 def prepare_window() -> None:
     window = slicer.util.mainWindow()
-    window.resize(1500, 950)
+    window.resize(1600, 1000)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     slicer.util.setPythonConsoleVisible(False)
-    for probe in slicer.util.findChildren(window, name="DataProbeCollapsibleWidget"):
-        probe.hide()  # room for the panel
+    for hide in ("ApplicationLogo", "ModuleHelpSection", "StatusBar", "DataProbe"):  # room for the panel
+        getattr(slicer.util, f"set{hide}Visible")(False)
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     prepare_window()
     if "liver" in given.tutorials or not given.tutorials:
-        chosen = cases.case(given.case, given.reference, given.labels, given.title)
+        chosen = cases.case(given.case, given.reference, given.labels, given.volume)
         liver.go(Hands(given.out, "liver"), chosen)
         slicer.mrmlScene.Clear()
     if "cuff" in given.tutorials or not given.tutorials:

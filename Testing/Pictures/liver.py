@@ -14,11 +14,15 @@ import numpy as np
 from .cases import Case, simulated_ct
 from .hands import Hands
 
+MARGIN = 1.25
+"""Field of view of the slices by the largest extent of the liver."""
 TO_CORRECT = ("tumour", "cyst", "hepatic_vein", "portal_vein", "liver")
 
 
 def go(hands: Hands, case: Case | None = None) -> None:
     """Goes through every section; one picture or more of each."""
+    import slicer
+
     case = case or simulated_ct()
     widget = hands.open("LiverPlanner")
     volume, reference = add_case(case)
@@ -29,9 +33,12 @@ def go(hands: Hands, case: Case | None = None) -> None:
     correct(hands, volume)
     measure(hands)
     compare(hands, reference)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="plan_") as folder:
         report(hands, Path(folder))
-        ground_truth(hands, Path(folder), case)
+        drawn, eye = masks(hands, volume), camera()
+        place = eye.GetPosition(), eye.GetFocalPoint(), eye.GetViewUp()
+        slicer.mrmlScene.Clear()
+        ground_truth(hands, Path(folder), case, drawn, place)
 
 
 def add_case(case: Case) -> tuple[Any, Any | None]:
@@ -55,6 +62,7 @@ def segment(hands: Hands) -> None:
     """The plan; the slices stay where the module itself goes: at the largest lesion, or the liver's center."""
     section = hands.only("SegmentSection")
     hands.click(section.ui.applyButton)
+    closer(hands)
     hands.picture("segment")
 
 
@@ -92,11 +100,11 @@ def correct(hands: Hands, volume: Any) -> None:
     spacing = np.array(volume.GetSpacing())
     across, along = (max(1, round(mm / step)) for mm, step in zip((8.0, 14.0), spacing[:2][::-1], strict=True))
     through = max(1, round(3.5 / spacing[2]))
-    mask[max(k - through, 0) : k + through + 1, max(j - across, 0) : j + across + 1, i : i + along] = True
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation, key, volume)
-    segmentation.CreateClosedSurfaceRepresentation()  # which that call drops and an effect of the editor keeps
-    hands.process_events(1.5)
+    there = np.stack(np.indices(mask.shape), -1) - (k, j, i)
+    stroke = (np.square(there / (through, across, along)).sum(-1) <= 1) & (there[..., 2] >= 0)
     look_at(hands, key)
+    hands.stroke(section.editor, key, stroke)
+    hands.process_events(1.5)
     hands.picture("correct")
 
 
@@ -111,6 +119,8 @@ def measure(hands: Hands) -> None:
     ui.sidesCheckBox.checked = True
     hands.picture("remnant")
     ui.sidesCheckBox.checked = False
+    for plane in section.remnant.planes.nodes:
+        plane.GetDisplayNode().SetHandlesInteractive(False)  # done with: they hide what is behind them
     section.tabs.setCurrentIndex(2)
     hands.click_if_on(ui.marginsButton)
     hands.picture("margins")
@@ -130,19 +140,32 @@ def compare(hands: Hands, reference: Any | None) -> None:
     section.ui.withComboBox.currentIndex = 0 if reference is not None else 1
     hands.process_events(0.3)
     hands.click(section.ui.compareButton)
-    section.ui.comparisonTable.selectRow(min(1, section.ui.comparisonTable.rowCount - 1))
+    alike = [i for i, row in enumerate(section.rows) if row["structure"] != "Liver" and row["dsc"] and row["dsc"] < 1]
+    section.ui.comparisonTable.selectRow(alike[0] if alike else 0)
     hands.picture("compare")
+    section.ui.missedCheckBox.checked = section.ui.extraCheckBox.checked = False
 
 
 def report(hands: Hands, folder: Path) -> None:
     section = hands.only("ReportSection")
-    section.write(folder / "report.html")
+    section.write(folder / "liver_report.html")
     hands.wait()
     hands.picture("report")
 
 
-def ground_truth(hands: Hands, folder: Path, case: Case) -> None:
-    """A list of two cases, one of them open."""
+def masks(hands: Hands, volume: Any) -> dict[str, Any]:
+    """The plan's structures as arrays."""
+    import slicer
+
+    plan = hands.context.parameters.segmentation
+    keys = [plan.GetSegmentation().GetNthSegmentID(i) for i in range(plan.GetSegmentation().GetNumberOfSegments())]
+    return {key: slicer.util.arrayFromSegmentBinaryLabelmap(plan, key, volume) for key in keys}
+
+
+def ground_truth(hands: Hands, folder: Path, case: Case, drawn: dict[str, Any], place: tuple) -> None:
+    """A list of two cases in an empty scene, one of them open and begun, seen from where the plan was seen."""
+    import slicer
+
     from LiverPlannerLib.ground_truth.cases import find_cases
     from LiverPlannerLib.ground_truth.work_list import create_list
     from PreopReviewLib import images
@@ -156,14 +179,59 @@ def ground_truth(hands: Hands, folder: Path, case: Case) -> None:
     section.ui.annotatorEdit.text = "AB"
     section.open(folder / "list")
     hands.click(section.ui.nextCaseButton)
+    made = section.open_case.nodes
+    for key, mask in drawn.items():
+        if made.segmentation.GetSegmentation().GetSegment(key) is not None:
+            slicer.util.updateSegmentBinaryLabelmapFromArray(mask, made.segmentation, key, made.volume)
+    made.segmentation.CreateClosedSurfaceRepresentation()
+    section.mine.set_status("case_1", "liver", "done")
+    section.refresh()
+    look_at_node(hands, made.segmentation, "liver")
+    eye = camera()
+    eye.SetPosition(place[0])
+    eye.SetFocalPoint(place[1])
+    eye.SetViewUp(place[2])
+    eye.ResetClippingRange()
     hands.picture("ground_truth")
 
 
-def look_at(hands: Hands, key: str) -> None:
-    """Shows the middle of a structure in the slices."""
+def camera() -> Any:
+    """Of the first 3D view."""
     import slicer
 
-    center = hands.context.parameters.segmentation.GetSegmentCenterRAS(key)
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCameraNode")
+
+
+def closer(hands: Hands) -> None:
+    """Lets the slices show the liver and a little around it: a body with its table is mostly black."""
+    import slicer
+
+    bounds = [0.0] * 6
+    hands.context.parameters.segmentation.GetRASBounds(bounds)
+    wanted = MARGIN * max(bounds[2 * a + 1] - bounds[2 * a] for a in range(3))
+    middle = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
+    logics = slicer.app.applicationLogic().GetSliceLogics()
+    for i in range(logics.GetNumberOfItems()):
+        node = logics.GetItemAsObject(i).GetSliceNode()
+        wide, high, deep = node.GetFieldOfView()
+        factor = wanted / min(wide, high)
+        if factor < 1:
+            node.SetFieldOfView(wide * factor, high * factor, deep)
+        place = [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+        across = max(range(3), key=lambda row: abs(node.GetSliceToRAS().GetElement(row, 2)))
+        node.JumpSliceByCentering(*(place[a] if a == across else middle[a] for a in range(3)))
+    hands.process_events(0.2)
+
+
+def look_at(hands: Hands, key: str) -> None:
+    """Shows the middle of a structure of the plan in the slices."""
+    look_at_node(hands, hands.context.parameters.segmentation, key)
+
+
+def look_at_node(hands: Hands, segmentation: Any, key: str) -> None:
+    import slicer
+
+    center = segmentation.GetSegmentCenterRAS(key)
     assert center is not None, f"there is no {key}"
-    slicer.modules.markups.logic().JumpSlicesToLocation(*center, True)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *center)
     hands.process_events(0.2)
