@@ -254,6 +254,8 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     host.click(section.ui.addPlaneButton)
     go_to(host, section, "margins")
     run(host, section, section.ui.marginsButton)
+    titles = [section.ui.marginsTable.horizontalHeaderItem(c).text() for c in range(4)]
+    assert titles == ["Lesion", "Volume\n(ml)", "Fate", "To the\ncut (mm)"]
     rows = section.margins.rows
     assert len(rows) == 2
     assert {row["fate"] for row in rows} <= {"resected", "in the remnant", "cut"}
@@ -271,6 +273,20 @@ def test_margins_without_a_tumour_say_why_not(host: Any, opened: Any) -> None:
     go_to(host, section, "margins")
     assert not section.ui.marginsButton.enabled
     assert "no liver tumour in the plan" in section.ui.marginsButton.toolTip
+    assert "no liver tumour in the plan" in section.ui.stateLabel.text  # a page with nothing but a dead button is none
+    go_to(host, section, "volumes")
+    assert not section.ui.stateLabel.text
+
+
+def test_a_branch_that_hangs_on_no_root_has_no_order(host: Any) -> None:
+    from types import SimpleNamespace
+
+    from LiverPlannerLib.scene.branches import branch_rows
+
+    branch = {"id": 1, "main": False, "radius_mm": 2.0, "length_mm": 9.0, "ml": 0.1, "parent": None, "reason": ""}
+    tree = SimpleNamespace(branches=[SimpleNamespace(**branch, generation=g, overridden=False) for g in (-1, 0)])
+    order = next(c for c in BRANCH_COLUMNS if c.key == "generation")
+    assert [order.shown(row["generation"]) for row in branch_rows({"portal_vein": tree})] == ["–", "0"]
 
 
 def test_branches_are_overruled_by_hand_and_that_is_kept(host: Any, opened: Any) -> None:

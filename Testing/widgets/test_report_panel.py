@@ -84,8 +84,8 @@ def write(host: Any, widget: Any, report: Any, path: Path) -> str:
 
 def test_without_a_plan_the_button_says_what_to_do(host, widget, report):
     assert not report.ui.reportButton.enabled
-    assert report.ui.reportButton.toolTip == "Choose a volume in the section Segment first."
-    assert report.ui.openButton.toolTip == "Write a report first."
+    assert "Choose a volume in the section Segment first." in report.ui.reportButton.toolTip
+    assert "Write a report first." in report.ui.openButton.toolTip
 
 
 def test_a_page_is_written_without_the_patient(host, widget, report, planned, tmp_path):

@@ -21,7 +21,7 @@ from LiverPlannerLib.scene.comparison import (
     effort_words,
     show_differences,
 )
-from LiverPlannerLib.scene.tables import Row, place_beside, read_table, write_table
+from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
@@ -132,8 +132,7 @@ class CompareSection(Section):
 
     def _show_rows(self) -> None:
         ui = self.ui
-        columns = [c for c in COLUMNS if c.key not in ("hd95_convention", "nsd_tolerance_mm")]
-        fill_table(ui.comparisonTable, columns, self.rows, lambda row: _COLOR_OF.get(row["structure"]))
+        fill_table(ui.comparisonTable, shown_columns(self.rows), self.rows, lambda row: _COLOR_OF.get(row["structure"]))
         ui.summaryLabel.text = self._summary
         ui.summaryLabel.visible = bool(self._summary)
         ui.notesLabel.text = bullets(self.notes)
@@ -238,6 +237,14 @@ class CompareSection(Section):
             return
         if path is not None:
             slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
+
+
+def shown_columns(rows: list[Row]) -> list[Column]:
+    """The columns that the panel shows: what only one of the two has is said beside its name, or not at all."""
+    by_key = {c.key: c for c in COLUMNS if c.key not in ("hd95_convention", "nsd_tolerance_mm")}
+    name, state = by_key.pop("structure"), by_key.pop("state")
+    one_sided = any(row["state"] for row in rows)
+    return [name, *([state] if one_sided else []), *by_key.values()]
 
 
 def _lesion_words(lesions: dict[str, dict[str, int]]) -> str:

@@ -89,10 +89,14 @@ class MeasureSection(Section):
         if parameters.segmentation is not self._plan:
             self._forget(parameters.segmentation)
         why = NO_PLAN if parameters.segmentation is None else self.live.why_not()
-        self.ui.stateLabel.text = why
-        self.ui.stateLabel.visible = bool(why)
+        self.show_state(why)
         self.page.refresh(why)
         self.show_export()
+
+    def show_state(self, why: str) -> None:
+        """Why nothing can be measured in the tab that is shown, a sentence; empty if it can."""
+        self.ui.stateLabel.text = why
+        self.ui.stateLabel.visible = bool(why)
 
     def show_export(self) -> None:
         """Notes and export of the tab that is shown."""

@@ -63,6 +63,7 @@ class BranchesPage(Page):
         plan = self.live.measures.plan if self.live.measures is not None else None
         if not why and not any(plan.mask(s.key).count for s in STRUCTURES if s.vascular):
             why = _("There are no vessels and no bile duct in the plan.")
+            self.section.show_state(why)
         self.run.refresh(why)
         self.show_saved(COLUMNS, _("These branches were saved with the scene. Find them again to change or show them."))
         self._fill_vessels()

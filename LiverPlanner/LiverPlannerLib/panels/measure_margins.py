@@ -52,6 +52,7 @@ class MarginsPage(Page):
         key = self.ui.lesionComboBox.currentData
         if not why and not self.live.measures.plan.mask(key).count:
             why = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
+            self.section.show_state(why)
         self.run.refresh(why)
         self.show_saved(COLUMNS)
         fill_table(self.ui.marginsTable, COLUMNS, self.rows)

@@ -27,6 +27,8 @@ from PreopReviewLib.scene import inputs
 
 MODALITIES = ("auto", "CT", "MR")
 DEVICES = ("auto", "cuda", "mps", "cpu")
+LIST = "margin: 0px; -qt-list-indent: 0; margin-left: 12px;"
+"""Bullets at the left border: a panel is narrow."""
 
 
 class SegmentSection(Section):
@@ -274,6 +276,10 @@ def in_panel_words(text: str) -> str:
         ("Use --modality mr", _("Choose MRI as modality")),
         ("Use --modality ct", _("Choose CT as modality")),
         ("give a liver mask with --liver", _("choose a segmentation under Options, Keep the liver of")),
+        (
+            "Give a CT, or a relative threshold in liver MADs, for which no value is published",
+            _("Lesions can be moved between Liver tumour and Liver cyst in the section Correct"),
+        ),
     ):
         text = text.replace(option, words)
     return text
@@ -291,7 +297,7 @@ def summary_html(record: dict[str, Any]) -> str:
         lines.append(_("<b>Looked for, not found:</b> {structures}.").format(structures=missing))
     if record.get("warnings"):
         items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
-        lines.append(_("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{items}</ul>")
+        lines.append(_("<b>Beware:</b>") + f"<ul style='{LIST}'>{items}</ul>")
     lines += [escape(in_panel_words(note.rstrip(".") + ".")) for note in record.get("notes", [])]
     device = record.get("device", "auto")
     run = _("{seconds:.0f} s").format(seconds=sum(record.get("seconds", {}).values()))

@@ -13,6 +13,10 @@ from LiverPlannerLib.scene.tables import Column, Row, csv_text, write_csv
 
 MOST_ROWS = 12
 """A table grows up to so many rows before it scrolls: the panel scrolls already."""
+FEW = 6
+"""So many columns are narrower than a panel."""
+ONE_LINE = 6
+"""Letters of a title that needs no second line."""
 
 
 def fill_table(
@@ -35,7 +39,7 @@ def fill_table(
         widget.setColumnCount(len(columns))
         widget.setRowCount(len(rows))
         for c, column in enumerate(columns):
-            head = qt.QTableWidgetItem(_(column.title))
+            head = qt.QTableWidgetItem(in_two_lines(_(column.title)))
             head.setToolTip(_(column.help) if column.help else "")
             widget.setHorizontalHeaderItem(c, head)
             for r, row in enumerate(rows):
@@ -45,14 +49,24 @@ def fill_table(
         if color_of is not None:
             for r, row in enumerate(rows):
                 _add_square(widget.item(r, 0), color_of(row))
+        widget.horizontalHeader().setHighlightSections(False)  # bold words would need more room than they got
         widget.resizeColumnsToContents()
         _stretch(widget, len(columns))
         widget.visible = bool(rows)
-        _fit_height(widget, len(rows))
+        _fit_height(widget, len(rows), 2 if any("\n" in in_two_lines(_(c.title)) for c in columns) else 1)
         if 0 <= chosen < len(rows):
             widget.setCurrentCell(chosen, 0)
     finally:
         widget.blockSignals(blocked)
+
+
+def in_two_lines(title: str) -> str:
+    """A title of several words in two lines of about one length: columns of numbers are narrower than their titles."""
+    if len(title) <= ONE_LINE or " " not in title:
+        return title
+    breaks = [i for i, letter in enumerate(title) if letter == " "]
+    best = min(breaks, key=lambda i: max(i, len(title) - i - 1))
+    return f"{title[:best]}\n{title[best + 1 :]}"
 
 
 def _item(column: Column, row: Row, checkable: bool) -> Any:
@@ -75,17 +89,17 @@ def _add_square(item: Any, color: tuple[float, float, float] | None) -> None:
 
 def _stretch(widget: Any, columns: int) -> None:
     """Where there are few columns, the first one takes the room that is left."""
-    few, header = columns <= 3, widget.horizontalHeader()
+    few, header = columns <= FEW, widget.horizontalHeader()
     header.setStretchLastSection(not few)
     if columns:
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
 
 
-def _fit_height(widget: Any, rows: int) -> None:
+def _fit_height(widget: Any, rows: int, lines: int) -> None:
     line = widget.fontMetrics().height() + 6
     widget.verticalHeader().setMinimumSectionSize(line)
     widget.verticalHeader().setDefaultSectionSize(line)
-    head = widget.fontMetrics().height() + 8
+    head = lines * widget.fontMetrics().height() + 8
     shown = min(rows, MOST_ROWS)
     widget.setFixedHeight(int(head + shown * line + 2 * widget.frameWidth + 16))
 

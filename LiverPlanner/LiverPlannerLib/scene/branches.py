@@ -17,7 +17,7 @@ COLUMNS = (
     Column("structure", "Vessel", "text"),
     Column("id", "Branch", "number", 0, "Numbered from the trunk outwards."),
     Column("main", "Main", "flag", help="Main branches are reached from the root without a thin stretch."),
-    Column("generation", "Order", "number", 0, "0 is the trunk; -1 hangs on no root."),
+    Column("generation", "Order", "number", 0, "0 is the trunk; – hangs on no root.", "–"),
     Column("radius_mm", "Radius (mm)", "number", 1),
     Column("length_mm", "Length (mm)", "number", 0),
     Column("ml", "Volume (ml)", "number", 2),
@@ -43,7 +43,8 @@ def branch_rows(trees: Mapping[str, VesselTree]) -> list[dict[str, Any]]:
     for key, tree in trees.items():
         for branch in tree.branches:
             row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
-            found.append(row | {"structure": structure(key).name})
+            order = branch.generation if branch.generation >= 0 else None
+            found.append(row | {"structure": structure(key).name, "generation": order})
     return found
 
 
