@@ -1,0 +1,113 @@
+"""Several annotators: agreement, disagreement, consensus."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawn_livers import LABEL, SHAPE, drawn, finish, gray
+
+from LiverPlannerLib.ground_truth.annotation import Annotation, read_progress
+from LiverPlannerLib.ground_truth.consensus import (
+    compare_annotators,
+    consensus_of_list,
+    disagreement,
+    make_consensus,
+    undecided_path,
+)
+from PreopReviewLib import images
+from PreopReviewLib.errors import (
+    FileMissing,
+    GeometryError,
+    InputError,
+    NothingFound,
+)
+
+
+def test_three_agree_with_the_majority():
+    right, wrong = drawn(), drawn(shift=2)
+    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumour", "portal_vein"), "majority")
+    assert (images.array_of(made.labels) == images.array_of(right)).all()
+    assert not images.array_of(made.undecided).any()
+
+
+def test_staple_trusts_those_who_agree():
+    right, wrong = drawn(), drawn(shift=3)
+    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumour", "portal_vein"), "staple")
+    assert (images.array_of(made.labels) == images.array_of(right)).all()
+    sensitivity = {(p.annotator, p.structure): p.sensitivity for p in made.performance}
+    assert sensitivity["a", "tumour"] > 0.99 > 0.6 > sensitivity["c", "tumour"]
+
+
+def test_ties_are_liver_where_both_mean_liver_and_background_elsewhere():
+    one, two = (
+        drawn(),
+        drawn(cyst=(slice(5, 8), slice(8, 12), slice(6, 10)), liver=(slice(13, 14), slice(5, 9), slice(5, 9))),
+    )
+    made = make_consensus({"a": one, "b": two}, tuple(LABEL), "majority")
+    labels, undecided = images.array_of(made.labels), images.array_of(made.undecided)
+    assert set(labels[5:8, 8:12, 6:10].ravel()) == {LABEL["liver"]}, "tumour against cyst"
+    assert set(labels[13, 5:9, 5:9].ravel()) == {0}, "liver against background"
+    assert undecided.sum() == 3 * 4 * 4 + 16
+    assert any("undecided" in note for note in made.notes)
+
+
+def test_structures_that_nobody_asked_for_count_as_liver():
+    made = make_consensus({"a": drawn(), "b": drawn()}, ("liver",), "majority")
+    assert set(np.unique(images.array_of(made.labels))) == {0, LABEL["liver"]}
+    assert images.array_of(made.labels).sum() == (images.array_of(drawn()) > 0).sum()
+
+
+def test_nobody_has_drawn_anything():
+    empty = images.image_like(np.zeros(SHAPE, np.uint8), gray())
+    made = make_consensus({"a": empty, "b": empty}, ("liver",))
+    assert not images.array_of(made.labels).any()
+
+
+def test_one_annotator_is_no_consensus():
+    with pytest.raises(InputError, match="at least two"):
+        make_consensus({"a": drawn()}, ("liver",))
+
+
+def test_other_grids_are_refused():
+    other = images.resample_spacing(drawn(), (1, 1, 1), "nearest")
+    with pytest.raises(GeometryError, match="b has drawn on another grid"):
+        make_consensus({"a": drawn(), "b": other}, ("liver",))
+    with pytest.raises(GeometryError):
+        disagreement([drawn(), other])
+
+
+def test_the_disagreement_is_where_labels_differ():
+    one, two = drawn(), drawn(shift=1)
+    where = images.array_of(disagreement([one, two]))
+    assert (where == (images.array_of(one) != images.array_of(two))).all()
+
+
+def test_annotators_are_compared_structure_by_structure(work):
+    finish(work, "ab", "a", drawn())
+    finish(work, "cd", "a", drawn(shift=1))
+    result = compare_annotators(work, "a", "ab", "cd")
+    assert [r.key for r in result.rows] == ["liver", "tumour", "portal_vein"]
+    assert result.row("tumour").overlap.dsc == pytest.approx(2 * 36 / 96)
+    with pytest.raises(InputError, match="ab cannot be compared with ab"):
+        compare_annotators(work, "a", "ab", "ab")
+    with pytest.raises(FileMissing, match="ab has drawn nothing of b"):
+        compare_annotators(work, "b", "ab", "cd")
+
+
+def test_the_consensus_of_a_list_takes_cases_that_two_have_finished(work):
+    finish(work, "ab", "a", drawn())
+    finish(work, "cd", "a", drawn(shift=1))
+    finish(work, "ab", "b", drawn())
+    with Annotation(work, "cd") as mine:
+        mine.save_labels("b", drawn())  # in progress
+    made = consensus_of_list(work, "majority")
+    assert made.made == ["a"]
+    assert made.left_out == {"b": "finished by ab only", "c": "finished by nobody"}
+    assert work.labels("a", "consensus").GetSize() == SHAPE[::-1]
+    assert images.read_labels(undecided_path(work, "a")).GetSize() == SHAPE[::-1]
+    assert work.annotators == ["ab", "cd"], "the consensus is nobody"
+    assert read_progress(work, "consensus")[1]["a"].status["tumour"] == "done"
+    with pytest.raises(InputError, match="twice"):
+        consensus_of_list(work, annotators=["ab", "ab"])
+    with pytest.raises(NothingFound, match="two annotators"):
+        consensus_of_list(work, annotators=["ab"])
