@@ -52,9 +52,9 @@ def test_one_table_has_every_structure_as_the_library_compares_it(host: Any, ope
     rows = {row[0]: row for row in cells(section.ui.comparisonTable)}
     assert set(rows) == {row.name for row in expected.rows}
     for row in expected.rows:
-        assert f"{row.overlap.dsc:.3f}" in rows[row.name][1:3]  # after the state, where only one has a structure
-    assert rows["Liver cyst"][-1] == "only here"
-    assert rows["Liver cyst"][2] == "n/a"
+        assert rows[row.name][2] == f"{row.overlap.dsc:.3f}"
+    assert rows["Liver cyst"][1] == "only here"
+    assert rows["Liver cyst"][3] == "n/a"
     assert "max-of-two" in section.ui.notesLabel.text
     assert parameters.comparisonTable.GetNumberOfRows() == len(expected.rows)
 

@@ -278,7 +278,7 @@ def test_margins_without_a_tumour_say_why_not(host: Any, opened: Any) -> None:
     assert not section.ui.stateLabel.text
 
 
-def test_a_branch_that_hangs_on_no_root_has_no_order(host: Any) -> None:
+def test_a_branch_that_hangs_on_no_root_has_no_order_and_comes_last(host: Any) -> None:
     from types import SimpleNamespace
 
     from LiverPlannerLib.scene.branches import branch_rows
@@ -286,7 +286,7 @@ def test_a_branch_that_hangs_on_no_root_has_no_order(host: Any) -> None:
     branch = {"id": 1, "main": False, "radius_mm": 2.0, "length_mm": 9.0, "ml": 0.1, "parent": None, "reason": ""}
     tree = SimpleNamespace(branches=[SimpleNamespace(**branch, generation=g, overridden=False) for g in (-1, 0)])
     order = next(c for c in BRANCH_COLUMNS if c.key == "generation")
-    assert [order.shown(row["generation"]) for row in branch_rows({"portal_vein": tree})] == ["–", "0"]
+    assert [order.shown(row["generation"]) for row in branch_rows({"portal_vein": tree})] == ["0", "–"]
 
 
 def test_branches_are_overruled_by_hand_and_that_is_kept(host: Any, opened: Any) -> None:

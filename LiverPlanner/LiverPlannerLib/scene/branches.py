@@ -21,7 +21,7 @@ COLUMNS = (
     Column("radius_mm", "Radius (mm)", "number", 1),
     Column("length_mm", "Length (mm)", "number", 0),
     Column("ml", "Volume (ml)", "number", 2),
-    Column("parent", "Springs from", "number", 0, "The branch nearer to the root.", "root"),
+    Column("parent", "Springs from", "number", 0, "The branch nearer to the root; – is a trunk, or no root.", "–"),
     Column("overridden", "By hand", "flag"),
     Column("reason", "Why", "text"),
 )
@@ -41,7 +41,7 @@ def branch_rows(trees: Mapping[str, VesselTree]) -> list[dict[str, Any]]:
     """One row a branch of all trees, with the keys of `COLUMNS`."""
     found = []
     for key, tree in trees.items():
-        for branch in tree.branches:
+        for branch in sorted(tree.branches, key=lambda b: b.generation < 0):  # first what hangs on the root
             row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
             order = branch.generation if branch.generation >= 0 else None
             found.append(row | {"structure": structure(key).name, "generation": order})
