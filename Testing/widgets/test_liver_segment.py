@@ -179,6 +179,40 @@ def test_a_volume_removed_while_its_plan_is_made_is_said(host: Any, opened: Any)
     assert [name for _kind, name in scene_content() if "plan" in name] == []
 
 
+def test_a_volume_that_is_moved_while_it_is_segmented_keeps_voxels_and_surfaces_together(
+    host: Any, opened: Any
+) -> None:
+    volume = opened.context.parameters.inputVolume
+    start(host, opened)
+    shift = vtk.vtkMatrix4x4()
+    shift.SetElement(0, 3, 80.0)
+    moved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    moved.SetMatrixTransformToParent(shift)
+    volume.SetAndObserveTransformNodeID(moved.GetID())
+    wait(host, opened)
+    assert not host.messages
+    plan = opened.context.parameters.segmentation
+    assert plan.GetTransformNodeID() == moved.GetID()
+    segment = plan.GetSegmentation().GetSegment("liver")
+    bounds = [[0.0] * 6, [0.0] * 6]
+    segment.GetRepresentation("Binary labelmap").GetBounds(bounds[0])
+    segment.GetRepresentation("Closed surface").GetBounds(bounds[1])
+    assert np.abs(np.subtract(*bounds)).max() < 10.0
+
+
+def test_a_volume_that_is_bent_while_it_is_segmented_is_said_and_nothing_is_added(host: Any, opened: Any) -> None:
+    volume = opened.context.parameters.inputVolume
+    bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
+    bent.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    before = scene_content()
+    start(host, opened)
+    volume.SetAndObserveTransformNodeID(bent.GetID())
+    wait(host, opened)
+    assert "non-linear transform Bent" in host.messages[-1].text
+    assert scene_content() == before
+    assert opened.context.parameters.segmentation is None
+
+
 def test_apply_is_off_with_a_reason_for_what_is_no_single_3d_image(host: Any) -> None:
     widget = host.open_module("LiverPlanner")
     button = section(widget).ui.applyButton
@@ -191,10 +225,12 @@ def test_apply_is_off_with_a_reason_for_what_is_no_single_3d_image(host: Any) ->
     bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
     bent.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
     volume.SetAndObserveTransformNodeID(bent.GetID())
-    widget.refresh()
+    host.process_events()
     assert not button.isEnabled()
     assert "non-linear transform Bent" in button.toolTip
     volume.SetAndObserveTransformNodeID(None)
+    host.process_events()
+    assert button.isEnabled()
     label_map = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn labels")
     widget.context.parameters.inputVolume = label_map
     host.process_events()

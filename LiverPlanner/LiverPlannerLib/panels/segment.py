@@ -43,6 +43,7 @@ class SegmentSection(Section):
         self._error = ""
         self._error_of: tuple[str, str] = ("", "")  # volume and plan that were chosen then
         self._card: Any | None = None
+        self._watched: tuple[Any, int] | None = None  # the volume and the observer's tag
 
     def connect(self) -> None:
         """Fills the combo boxes and connects the buttons."""
@@ -62,7 +63,23 @@ class SegmentSection(Section):
         """Follows another parameter node; an error of a scene that is closed has nothing to say of the next."""
         if node is None:
             self._error = ""
+            self._watch(None)
         super().bind(node)
+
+    def _watch(self, volume: Any | None) -> None:
+        """Follows the transforms of the chosen volume: some cannot be planned under."""
+        if self._watched is not None and self._watched[0] is volume:
+            return
+        if self._watched is not None:
+            self._watched[0].RemoveObserver(self._watched[1])
+        self._watched = None
+        if volume is not None:
+            moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+            self._watched = (volume, volume.AddObserver(moved, lambda *_args: self._on_moved()))
+
+    def _on_moved(self) -> None:
+        if self.parameters is not None:
+            self.run_button.refresh(self.why_not())
 
     def refresh(self) -> None:
         """Shows the parameters, and why Apply is off where it is."""
@@ -71,6 +88,7 @@ class SegmentSection(Section):
             self.run_button.refresh(_("The scene is being closed."))
             return
         volume = parameters.inputVolume
+        self._watch(volume)
         self._show_modality(volume)
         self.ui.deviceComboBox.setCurrentIndex(DEVICES.index(parameters.device))
         chosen = self.ui.modelComboBox.findData(parameters.model or model_choices.DEFAULT)
@@ -168,17 +186,19 @@ class SegmentSection(Section):
         request = {"image": inputs.unsaved(volume), "source": volume.GetName(), "options": options}
         if parameters.liverSource is not None:
             request["liver"] = scene_plan.unsaved_liver(parameters.liverSource, volume)
-        identifier = volume.GetID()
+        identifier, to_world = volume.GetID(), inputs.to_world(volume)
         self.context.run_job(
             "LiverPlannerLib.tasks:plan",
             save_steps(request, folder),
             folder,
-            on_finished=lambda result: with_resting_views(self._show_result(identifier, folder, result)),
+            on_finished=lambda result: with_resting_views(self._show_result(identifier, folder, result, to_world)),
             title=_("Liver segmentation"),
             on_failed=self._on_failed,
         )
 
-    def _show_result(self, volume_id: str, folder: Path, result: dict[str, Any]) -> Generator[None, None, None]:
+    def _show_result(
+        self, volume_id: str, folder: Path, result: dict[str, Any], to_world: Any
+    ) -> Generator[None, None, None]:
         from vtkmodules import vtkIOXML  # noqa: F401  the first import takes longer than reading a part
 
         from LiverPlannerLib.plan.parts import load_parts
@@ -189,8 +209,10 @@ class SegmentSection(Section):
             raise InputError(
                 _("The volume was removed while it was being segmented"), _("Load it again, then press Apply")
             )
+        inputs.require_volume(volume)  # it may have been put under a transform that bends it
         parts = load_parts(result["parts"], folder)
-        nodes = yield from scene_plan.add_plan_steps(volume, parts, result["plan"], self._previous(volume))
+        previous = self._previous(volume)
+        nodes = yield from scene_plan.add_plan_steps(volume, parts, result["plan"], previous, to_world)
         with slicer.util.NodeModify(self.parameters):
             self.parameters.segmentation = nodes.segmentation
             self.parameters.modelOutput = nodes.model_output
@@ -256,7 +278,8 @@ class SegmentSection(Section):
             self.parameters.setValue(name, value)
 
     def cleanup(self) -> None:
-        """Closes the window of the cards."""
+        """Closes the window of the cards, and lets go of the volume."""
+        self._watch(None)
         if self._card is not None:
             self._card.close()
             self._card = None

@@ -17,6 +17,8 @@ from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from LiverPlannerLib.plan.parts import Part
     from LiverPlannerLib.scene.segments import SegmentVoxels
     from PreopReviewLib.exchange import Unsaved
@@ -75,7 +77,11 @@ def add_plan(
 
 
 def add_plan_steps(
-    volume: Any, parts: Iterable[Part | None], record: dict[str, Any], previous: PlanNodes | None = None
+    volume: Any,
+    parts: Iterable[Part | None],
+    record: dict[str, Any],
+    previous: PlanNodes | None = None,
+    to_world: np.ndarray | None = None,
 ) -> Generator[None, None, PlanNodes]:
     """Adds a plan to the scene in small steps, so that a panel can answer between them.
 
@@ -85,6 +91,7 @@ def add_plan_steps(
         record: plain values to keep with the plan, see `plan_record`.
         previous: an earlier plan of the same volume. It is hidden; if nobody has changed it, it is of no more use,
             and the caller should remove it (`PlanNodes.replaced`).
+        to_world: `inputs.to_world` of the volume when it was segmented, if it may have been moved since.
 
     Returns:
         (of the generator) PlanNodes.
@@ -95,6 +102,7 @@ def add_plan_steps(
     The plan is shown in the last step; whoever stops before, or fails, leaves the scene as it was.
     """
     taken = []
+    to_world = inputs.to_world(volume) if to_world is None else to_world
     for part in parts:
         _require_in_scene(volume)
         if part is not None:
@@ -108,7 +116,7 @@ def add_plan_steps(
     added: list[Any] = []
     try:
         for what in ("liver plan", "model output"):
-            node = yield from plan_nodes.node_steps(volume, what, taken, layers)
+            node = yield from plan_nodes.node_steps(volume, what, taken, layers, to_world)
             _require_in_scene(volume)
             node.SetAttribute(RECORD, json.dumps(record))
             added.append(node)

@@ -21,12 +21,15 @@ LIVER_OPACITY = 0.25
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # as in `PreopReviewLib.scene.nodes`
 
 
-def node_steps(volume: Any, what: str, parts: Sequence[Part], layers: Sequence[Layer]) -> Generator[None, None, Any]:
+def node_steps(
+    volume: Any, what: str, parts: Sequence[Part], layers: Sequence[Layer], to_world: np.ndarray
+) -> Generator[None, None, Any]:
     """A new vtkMRMLSegmentationNode, not yet in the scene, with a segment for every part; one is made a step.
 
     Args:
         volume: the node is named after it, and lies in its own space, below any transform.
         layers: of the parts, see `plan.layers`. Voxels and surfaces are copied.
+        to_world: (4, 4) from the volume's own space to where it was when the parts were made.
     """
     import slicer
     import vtk
@@ -44,7 +47,7 @@ def node_steps(volume: Any, what: str, parts: Sequence[Part], layers: Sequence[L
         labelmaps |= {key: (content, value) for key, value in layer.value_of.items()}
         yield
     for part in parts:
-        segmentation.AddSegment(_segment(part, *labelmaps[part.key], volume), part.key)
+        segmentation.AddSegment(_segment(part, *labelmaps[part.key], to_world), part.key)
         yield
     return node
 
@@ -59,7 +62,7 @@ def _labelmap(layer: Layer, matrix: Any) -> Any:
     return content
 
 
-def _segment(part: Part, labelmap: Any, value: int, volume: Any) -> Any:
+def _segment(part: Part, labelmap: Any, value: int, to_world: np.ndarray) -> Any:
     import slicer
 
     from LiverPlannerLib.structures import structure
@@ -73,24 +76,20 @@ def _segment(part: Part, labelmap: Any, value: int, volume: Any) -> Any:
     segment.AddRepresentation(LABELMAP, labelmap)
     segment.SetLabelValue(value)
     if part.surface is not None:
-        segment.AddRepresentation(SURFACE, _below_transform(part.surface, volume))
+        segment.AddRepresentation(SURFACE, _below_transform(part.surface, to_world))
     return segment
 
 
-def _below_transform(surface: Any, volume: Any) -> Any:
+def _below_transform(surface: Any, to_world: np.ndarray) -> Any:
     """A copy of a surface in the volume's own space."""
     import vtk
 
-    transform = volume.GetParentTransformNode()
-    if transform is None:
+    if np.array_equal(to_world, np.eye(4)):
         copied = vtk.vtkPolyData()
         copied.DeepCopy(surface)
         return copied
-    matrix = vtk.vtkMatrix4x4()
-    transform.GetMatrixTransformToWorld(matrix)
-    matrix.Invert()
     inverse = vtk.vtkTransform()
-    inverse.SetMatrix(matrix)
+    inverse.SetMatrix(np.linalg.inv(to_world).ravel())
     mover = vtk.vtkTransformPolyDataFilter()
     mover.SetTransform(inverse)
     mover.SetInputData(surface)

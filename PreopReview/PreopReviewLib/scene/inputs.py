@@ -91,12 +91,20 @@ def ijk_to_world(volume: Any) -> np.ndarray:
     """(4, 4) from voxel indices to RAS mm, with the linear transforms above the volume."""
     import vtk
 
-    own, above = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    own = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(own)
-    transform = volume.GetParentTransformNode()
+    return to_world(volume) @ _array(own)
+
+
+def to_world(node: Any) -> np.ndarray:
+    """(4, 4) from a node's own space to RAS mm: the linear transforms above it."""
+    import vtk
+
+    above = vtk.vtkMatrix4x4()
+    transform = node.GetParentTransformNode()
     if transform is not None:
         transform.GetMatrixTransformToWorld(above)
-    return _array(above) @ _array(own)
+    return _array(above)
 
 
 def world_geometry(volume: Any) -> dict[str, list[float]]:
