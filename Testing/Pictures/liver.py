@@ -62,7 +62,7 @@ def segment(hands: Hands) -> None:
     """The plan; the slices stay where the module itself goes: at the largest lesion, or the liver's center."""
     section = hands.only("SegmentSection")
     hands.click(section.ui.applyButton)
-    closer(hands)
+    closer(hands, hands.context.parameters.segmentation)
     hands.picture("segment")
 
 
@@ -187,6 +187,7 @@ def ground_truth(hands: Hands, folder: Path, case: Case, drawn: dict[str, Any], 
     section.mine.set_status("case_1", "liver", "done")
     section.refresh()
     look_at_node(hands, made.segmentation, "liver")
+    closer(hands, made.segmentation)
     eye = camera()
     eye.SetPosition(place[0])
     eye.SetFocalPoint(place[1])
@@ -202,12 +203,13 @@ def camera() -> Any:
     return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCameraNode")
 
 
-def closer(hands: Hands) -> None:
+def closer(hands: Hands, segmentation: Any) -> None:
     """Lets the slices show the liver and a little around it: a body with its table is mostly black."""
     import slicer
 
     bounds = [0.0] * 6
-    hands.context.parameters.segmentation.GetRASBounds(bounds)
+    surface = segmentation.GetClosedSurfaceInternalRepresentation("liver")
+    surface.GetBounds(bounds)
     wanted = MARGIN * max(bounds[2 * a + 1] - bounds[2 * a] for a in range(3))
     middle = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
     logics = slicer.app.applicationLogic().GetSliceLogics()

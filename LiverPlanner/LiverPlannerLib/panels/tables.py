@@ -13,8 +13,8 @@ from LiverPlannerLib.scene.tables import Column, Row, csv_text, write_csv
 
 MOST_ROWS = 12
 """A table grows up to so many rows before it scrolls: the panel scrolls already."""
-FEW = 6
-"""So many columns are narrower than a panel."""
+FEW, VERY_FEW = 6, 3
+"""So many columns are narrower than a panel; of very few, the last one may be the unit."""
 ONE_LINE = 6
 """Letters of a title that needs no second line."""
 
@@ -51,7 +51,7 @@ def fill_table(
                 _add_square(widget.item(r, 0), color_of(row))
         widget.horizontalHeader().setHighlightSections(False)  # bold words would need more room than they got
         widget.resizeColumnsToContents()
-        _stretch(widget, len(columns))
+        _stretch(widget, columns)
         widget.visible = bool(rows)
         _fit_height(widget, len(rows), 2 if any("\n" in in_two_lines(_(c.title)) for c in columns) else 1)
         if 0 <= chosen < len(rows):
@@ -87,9 +87,10 @@ def _add_square(item: Any, color: tuple[float, float, float] | None) -> None:
         item.setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
 
 
-def _stretch(widget: Any, columns: int) -> None:
-    """Where there are few columns, the first one takes the room that is left."""
-    few, header = columns <= FEW, widget.horizontalHeader()
+def _stretch(widget: Any, columns: Sequence[Column]) -> None:
+    """The room that is left goes to the first column where there are few, else to the last one, as to words there."""
+    few = len(columns) <= VERY_FEW or (len(columns) <= FEW and columns[-1].kind != "text")
+    header = widget.horizontalHeader()
     header.setStretchLastSection(not few)
     if columns:
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
