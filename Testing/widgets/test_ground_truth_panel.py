@@ -118,7 +118,10 @@ def test_a_case_is_opened_drawn_and_saved_as_one_goes(host, widget, listed, tmp_
     done(host, widget)
     parameters = widget.context.parameters
     assert parameters.inputVolume.GetName() == "one"
-    assert parameters.segmentation.GetSegmentation().GetNthSegmentID(1) == "tumour"
+    content = parameters.segmentation.GetSegmentation()
+    assert content.GetNthSegmentID(1) == "tumour"
+    assert content.GetSegment("tumour").GetRepresentation("Binary labelmap").GetPointData().GetScalars() is not None
+    assert float(content.GetConversionParameter("Smoothing factor")) < 0.5  # vessels stay in Show 3D
     assert not listed.ui.saveButton.enabled
     draw(listed, drawn())
     assert listed.ui.saveButton.enabled

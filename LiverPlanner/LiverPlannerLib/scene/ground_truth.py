@@ -9,7 +9,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene.results import segment_specs
+from LiverPlannerLib.scene.results import VESSEL_SMOOTHING, segment_specs
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -53,6 +53,7 @@ def add_case(
         scene.RemoveNode(volume)
         raise
     content, display = drawn.GetSegmentation(), drawn.GetDisplayNode()
+    content.SetConversionParameter("Smoothing factor", str(VESSEL_SMOOTHING))  # of Show 3D; more thins vessels
     for number, spec in enumerate(specs):
         if content.GetSegment(spec.key) is None:
             content.AddSegment(_empty_segment(spec), spec.key)
@@ -66,12 +67,16 @@ def add_case(
 
 def _empty_segment(spec: nodes.SegmentSpec) -> Any:
     import slicer
+    import vtk
 
+    nothing = slicer.vtkOrientedImageData()
+    nothing.SetExtent(0, -1, 0, -1, 0, -1)
+    nothing.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)  # without a type, Slicer cannot make a surface and complains
     segment = slicer.vtkSegment()
     segment.SetName(spec.name)
     segment.SetColor(*spec.color)
     segment.SetTerminology(spec.terminology)
-    segment.AddRepresentation(nodes.LABELMAP, slicer.vtkOrientedImageData())
+    segment.AddRepresentation(nodes.LABELMAP, nothing)
     return segment
 
 
