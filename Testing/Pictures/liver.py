@@ -67,7 +67,7 @@ def segment(hands: Hands) -> None:
 
 
 def cysts(hands: Hands) -> None:
-    """The darkest of the lesions, its histogram, and the move to a segment of its own."""
+    """The largest cyst (or lesion), its histogram, and the move to a segment of its own."""
     from LiverPlannerLib.scene import cysts as scene_cysts
 
     section = hands.only("CystsSection")
@@ -76,7 +76,9 @@ def cysts(hands: Hands) -> None:
         return
     section.ui.plotCheckBox.checked = True
     regions = scene_cysts.regions_of(section.table)
-    section.ui.regionTable.selectRow(min(range(len(regions)), key=lambda i: regions[i].fit_mean))
+    section.ui.regionTable.selectRow(
+        max(range(len(regions)), key=lambda i: (regions[i].decision == "cyst", regions[i].ml))
+    )
     hands.picture("cysts")
     section.ui.plotCheckBox.checked = False
     hands.click(section.ui.applyCystsButton)
