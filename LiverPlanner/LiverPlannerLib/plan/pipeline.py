@@ -176,6 +176,7 @@ class _Run:
 
     def find_liver(self) -> sitk.Image:
         from LiverPlannerLib.segmentation.liver import segment_liver
+        from LiverPlannerLib.segmentation.liver_growth import grown_liver
 
         found = segment_liver(
             self.image,
@@ -187,8 +188,16 @@ class _Run:
         )
         self.models["liver"], self.device = found.model, found.device
         self.notes += found.notes
+        liver = plausible_liver(found.mask)
+        if self.modality == "MR":
+            liver, milliliters = grown_liver(self.image, liver)
+            if milliliters:
+                self.warnings.append(
+                    f"{milliliters:.0f} ml that are as bright as the liver and go on from it were added to what "
+                    f"{found.model} calls liver: look at its outline before you use its volume."
+                )
         self.lap("liver")
-        return plausible_liver(found.mask)
+        return liver
 
     def add_structures(self, liver: sitk.Image) -> None:
         """Vessels, duct, tumours and cysts from the network that works inside a given liver."""
