@@ -10,6 +10,8 @@ from LiverPlannerLib.vessels.cleanup import half_contrast, regrown, vessel_contr
 from PreopReviewLib import images
 
 PARENCHYMA_MM, EDGE_MM = 15.0, 0.8
+OPPOSITE = 0.5
+"""Of the veins' contrast, the least with which bile is bright where veins are dark."""
 
 
 def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -> sitk.Image:
@@ -26,7 +28,11 @@ def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -
 
 
 def fit_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, parenchyma: sitk.Image) -> sitk.Image:
-    """Trees cut back to where the image shows them, and veins grown to where it does, on the source grid."""
+    """Trees cut back to where the image shows them, and veins grown to where it does, on the source grid.
+
+    Where veins are dark, what was called vein and is as bright against the liver as veins are dark is bile duct: so it
+    is 20 minutes after gadoxetate, and a network that knows bright veins, too, mistakes thick ducts for them.
+    """
     box = images.box_of_grid(parenchyma, labels)
     small = sitk.Cast(images.crop(image, box), sitk.sitkFloat32)
     if min(small.GetSize()) > 4:
@@ -41,6 +47,8 @@ def fit_edges(labels: sitk.Image, image: sitk.Image, liver_mask: sitk.Image, par
         contrast = vessel_contrast(own, seen, beside)
         kept = half_contrast(own, seen, beside, contrast)
         part[own & ~kept] = np.where(inside[own & ~kept], liver, 0)
+        if contrast < 0 and key != "bile_duct":
+            part[own & half_contrast(own, seen, beside, -contrast, OPPOSITE)] = structure("bile_duct").label
         if key != "bile_duct":
             # (Ducts are too thin: what goes on from them is as often noise.)
             part[regrown(kept, seen, beside, contrast, inside & (part == liver), spacing)] = structure(key).label
