@@ -239,3 +239,15 @@ def test_the_portal_trunk_is_kept_on_its_way_to_the_liver_but_nothing_that_only_
     assert np.flatnonzero(kept[10, 10]).tolist() == list(range(15, 26))  # 12 mm from the surface at 19.5
     assert not kept[4, 4].any()
     assert not kept[16, 16].any()
+
+
+def test_a_lesion_in_doubt_is_no_cyst():
+    classes = ["background", "portal_vein", "hepatic_vein", "bile_duct", "tumour", "cyst", "inferior_vena_cava"]
+    shares = np.full((len(classes), 12, 12, 24), 0.01, np.float32)
+    shares[0] = 0.9
+    for start, cyst, tumour in ((2, 0.5, 0.4), (14, 0.7, 0.2)):
+        shares[0, 3:9, 3:9, start : start + 6] = 0.05
+        shares[5, 3:9, 3:9, start : start + 6], shares[4, 3:9, 3:9, start : start + 6] = cyst, tumour
+    best = tidy_probabilities(shares, classes, [2.0] * 3).argmax(0)
+    assert (best[3:9, 3:9, 2:8] == 4).all()
+    assert (best[3:9, 3:9, 14:20] == 5).all()

@@ -33,6 +33,7 @@ REACH_CLOSING_MM, TRUNK_MM = 9.0, 12.0
 LEAST_LESION_ML = 0.05
 MOST_LOOKS = 4
 SHIFTS = (0, 1)
+CYST_ODDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
     portal, hepatic = shares[at["portal_vein"]], shares[at["hepatic_vein"]]
     both = portal + hepatic
     cava = shares.argmax(0) == at["inferior_vena_cava"]
+    shares = _doubtful_cysts_as_tumours(shares, at["tumour"], at["cyst"])
     others = shares.argmax(0)
     lesion = np.isin(others, [at["tumour"], at["cyst"]])
     vessel = drop_islands(hysteresis(both) & ~cava & ~lesion, spacing, least_ml=0.15)
@@ -244,6 +246,14 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
         kept = drop_islands(decided, spacing, least, close, tiny, keep_largest=False)
         out[at[key]][decided & ~kept] = 0
     out[at["background"]][vessel] = np.minimum(out[at["background"]][vessel], both[vessel] * 0.99)
+    return out
+
+
+def _doubtful_cysts_as_tumours(shares: np.ndarray, tumour: int, cyst: int) -> np.ndarray:
+    """A lesion counts as cyst only where that is twice as likely: a tumour called cyst is the worse mistake."""
+    doubt = (shares.argmax(0) == cyst) & (shares[cyst] < CYST_ODDS * shares[tumour])
+    out = shares.copy()
+    out[tumour][doubt], out[cyst][doubt] = shares[cyst][doubt], shares[tumour][doubt]
     return out
 
 
