@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.balls import closed
 from LiverPlannerLib.segmentation.five_structures import segment_structures
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
@@ -136,7 +137,7 @@ def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Im
     coding, spacing = _anatomy_coding(labels), float(source.GetSpacing()[0])
     solid = np.isin(values, [coding[k] for k in ("liver", "cyst", "tumour")])
     veins = np.isin(values, [coding[k] for k in ("hepatic_vein", "portal_vein")])
-    liver = solid | (veins & _closed(solid, HULL_MM / spacing))
+    liver = solid | (veins & closed(solid, HULL_MM, [spacing] * 3))
     tissues = np.full(values.shape, Tissue.FAT, np.uint8)
     tissues[liver] = Tissue.LIVER
     for key, tissue in (("tumour", Tissue.TUMOUR), ("cyst", Tissue.CYST), ("gallbladder", Tissue.GALLBLADDER)):
@@ -152,15 +153,6 @@ def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Im
         truth[liver & (values == coding[key])] = structure(key).label
     mask = images.image_like(liver.astype(np.uint8), source)
     return image, mask, images.image_like(truth, source)
-
-
-def _closed(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Closing by a ball of so many voxels."""
-    import edt
-
-    near = edt.edt(np.pad(~mask, int(radius) + 1, constant_values=True), parallel=1) <= radius
-    core = tuple(slice(int(radius) + 1, -int(radius) - 1) for _ in range(3))
-    return (edt.edt(near, parallel=1) > radius)[core] | mask
 
 
 def _anatomy_coding(labels: Path) -> dict[str, int]:

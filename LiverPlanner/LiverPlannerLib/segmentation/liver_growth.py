@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.balls import closed, distance, opened
 from PreopReviewLib import images
 
 GRID_MM, MARGIN_MM, REACH_MM = 2.0, 40.0, 30.0
+GRID = (GRID_MM,) * 3
 SHELL_MM = (3.0, 25.0)
 FIELD_MM = 20.0
 WIDTH = 2.5
@@ -32,7 +34,7 @@ def grown_liver(image: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, float]
         as bright as its surroundings, where 30 % of them look like it, or where less than 3 % would be added.
     """
     box = images.bounding_box(mask, MARGIN_MM)
-    small = images.resample_spacing(images.crop(image, box), (GRID_MM,) * 3, "linear")
+    small = images.resample_spacing(images.crop(image, box), GRID, "linear")
     own = images.array_of(images.resample_to(images.crop(mask, box) != 0, small, "label")) > 0
     grown = _grown(images.array_of(small).astype(np.float32), own)
     if grown is None or np.count_nonzero(grown) < (1 + LEAST_SHARE) * np.count_nonzero(own):
@@ -49,11 +51,11 @@ def _grown(values: np.ndarray, own: np.ndarray) -> np.ndarray | None:
     from scipy import ndimage
 
     values = ndimage.gaussian_filter(values, 1.0 / GRID_MM)
-    core = _distance(own) > SHELL_MM[0]
+    core = distance(own, GRID) > SHELL_MM[0]
     if not core.any():
         return None
     middle = float(np.median(values[core]))
-    away = _distance(~own)
+    away = distance(~own, GRID)
     shell = (away > SHELL_MM[0]) & (away < SHELL_MM[1]) & (values > 0.15 * middle)  # air is no neighbor
     if middle <= 0 or not shell.any():
         return None
@@ -61,9 +63,9 @@ def _grown(values: np.ndarray, own: np.ndarray) -> np.ndarray | None:
     like = np.abs(off) < WIDTH * 1.4826 * float(np.median(np.abs(off[core])))
     if like[shell].mean() > MOST_ALIKE or middle < LEAST_RATIO * float(np.median(values[shell])):
         return None
-    wide = _opened((like & (away <= REACH_MM)) | own, NECK_MM)
+    wide = opened((like & (away <= REACH_MM)) | own, NECK_MM, GRID)
     out = own | ndimage.binary_propagation(core & wide, mask=wide)
-    return ndimage.binary_fill_holes(_closed(out, HOLLOW_MM))
+    return ndimage.binary_fill_holes(closed(out, HOLLOW_MM, GRID))
 
 
 def _local_mean(values: np.ndarray, core: np.ndarray, middle: float) -> np.ndarray:
@@ -74,21 +76,3 @@ def _local_mean(values: np.ndarray, core: np.ndarray, middle: float) -> np.ndarr
     weight = ndimage.gaussian_filter(core.astype(np.float32), width)
     mean = ndimage.gaussian_filter(np.where(core, values, 0).astype(np.float32), width) / np.maximum(weight, 1e-6)
     return np.where(weight > 0.02, mean, middle)
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    import edt
-
-    return edt.edt(np.ascontiguousarray(mask), anisotropy=(GRID_MM,) * 3, parallel=1)
-
-
-def _opened(mask: np.ndarray, radius: float) -> np.ndarray:
-    inner = _distance(np.pad(mask, 1))[1:-1, 1:-1, 1:-1] > radius
-    return _distance(~inner) <= radius if inner.any() else inner
-
-
-def _closed(mask: np.ndarray, radius: float) -> np.ndarray:
-    border = int(np.ceil(radius / GRID_MM)) + 2
-    near = _distance(~np.pad(mask, border)) <= radius
-    core = tuple(slice(border, -border) for _ in range(3))
-    return (_distance(near) > radius)[core] | mask
