@@ -47,3 +47,12 @@ def test_a_corrupted_wheel_has_its_own_exit_code(run, tmp_path: Path) -> None:
 def test_a_missing_file_and_an_unknown_model_are_model_errors(run) -> None:
     assert "no file" in str(run("install", "kuleuven-liver", "--from", "/no/such.whl").exception)
     assert isinstance(run("remove", "kuleuven-liver").exception, ModelError)
+
+
+def test_a_package_cannot_be_joined_with_one_of_another_form(run, tmp_path: Path) -> None:
+    models = Path(__file__).parents[2] / "Resources" / "Models"
+    given = [str(models / name) for name in ("five-structures-synthetic", "tear-synthetic")]
+    error = run("join", *given, "-o", str(tmp_path / "both")).exception
+    assert isinstance(error, ModelError)
+    assert "differs" in str(error)
+    assert not (tmp_path / "both").exists()

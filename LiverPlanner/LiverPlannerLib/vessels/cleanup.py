@@ -191,7 +191,7 @@ def separate_trees(
     spacing: Spacing,
     cava: np.ndarray | None = None,
     agreement: float = 10.0,
-    most_evidence: float = 3.0,
+    most_evidence: float = 1.5,
 ) -> np.ndarray:
     """Which vessel voxels are portal: one name for each branch, chosen for the whole graph at once.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from PreopReviewLib.command.train import pack
+from PreopReviewLib.command.train import join, pack
 
 _JSON = typer.Option("--json", help="Print JSON.")
 _NAME = typer.Argument(help="Name of a model, as in the list.", show_default=False)
@@ -15,12 +15,13 @@ _NAME = typer.Argument(help="Name of a model, as in the list.", show_default=Fal
 
 def register(app: typer.Typer) -> None:
     """Adds the group `models` to the command."""
-    group = typer.Typer(no_args_is_help=True, help="List, describe, install and remove models.")
+    group = typer.Typer(no_args_is_help=True, help="List, describe, install, remove, pack and join models.")
     group.command("list")(list_)
     group.command("info")(info)
     group.command("install")(install)
     group.command("remove")(remove)
     group.command("pack")(pack)
+    group.command("join")(join)
     app.add_typer(group, name="models")
 
 

@@ -1,4 +1,4 @@
-"""`preop train` and `preop models pack`: recipes, runs and packages."""
+"""`preop train`, `preop models pack` and `preop models join`: recipes, runs and packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command; `pack` is among those of `preop models`."""
+    """Adds the command; `pack` and `join` are among those of `preop models`."""
     app.command("train")(train)
 
 
@@ -59,4 +59,19 @@ def pack(
 
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
     package = pack_run(run, output, name, version, checkpoint, command, measured)
+    print(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
+
+
+def join(
+    packages: Annotated[list[Path], typer.Argument(help="Package folders, of one recipe.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Package folder.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Of the model; by default the first one's.")] = None,
+    version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
+    figures: Annotated[Path | None, typer.Option(help="JSON file of `preop evaluate-model`.")] = None,
+) -> None:
+    """Make one package of several, whose networks answer together (the mean of their probabilities)."""
+    from PreopReviewLib.training.join import join_packages
+
+    measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
+    package = join_packages(packages, output, name, version, measured)
     print(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

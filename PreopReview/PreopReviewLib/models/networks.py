@@ -16,6 +16,7 @@ _ALLOWED: dict[str, tuple[str, str]] = {
     "KuLeuvenLiverUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLiverUNet"),
     "KuLeuvenLesionUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLesionUNet"),
     "ResidualUNet3D": ("PreopReviewLib.models.residual_unet", "ResidualUNet3D"),
+    "Ensemble": ("PreopReviewLib.models.ensemble", "Ensemble"),
     "UNet": ("monai.networks.nets", "UNet"),
     "DynUNet": ("monai.networks.nets", "DynUNet"),
     "SegResNet": ("monai.networks.nets", "SegResNet"),

@@ -64,7 +64,7 @@ def pack_run(
         "command": command,
     }
     metadata = _metadata(recipe, name, version, facts, figures or {})
-    return write_package(folder, metadata, small_weights(kept["average"]), _card(metadata), LICENSE_TEXT)
+    return write_package(folder, metadata, small_weights(kept["average"]), model_card(metadata), LICENSE_TEXT)
 
 
 def small_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,7 +84,8 @@ def _metadata(
     synthetic = facts["data"] == "phantoms"
     data = "synthesised images only" if synthetic else facts["data"]
     arguments = recipe["network.arguments"]
-    block = arguments.get("block", 1) * 2 ** (len(arguments.get("widths", [0])) - 1)
+    of_one = arguments.get("arguments", arguments)  # of an ensemble's members
+    block = of_one.get("block", 1) * 2 ** (len(of_one.get("widths", [0])) - 1)
     return {
         "name": name,
         "version": version,
@@ -106,8 +107,10 @@ def _metadata(
     }
 
 
-def _card(metadata: Mapping[str, Any]) -> str:
+def model_card(metadata: Mapping[str, Any]) -> str:
+    """The card of a package, Markdown, from its metadata."""
     training, figures = metadata["training"], metadata["figures"]
+    members = training.get("members")
     lines = [
         f"# {metadata['name']} {metadata['version']}",
         "",
@@ -115,14 +118,13 @@ def _card(metadata: Mapping[str, Any]) -> str:
         "",
         "## Training",
         "",
-        f"- Data: {training['data']}; real liver shapes bent into phantoms: {', '.join(training['shapes']) or 'none'}.",
-        f"- Recipe `{training['recipe']['name']}`, seed {training['seed']}, {training['iterations']} iterations "
-        f"({training['samples']} samples), {training['minutes']} minutes.",
     ]
-    if training["command"]:
-        lines += ["- Command:", "", "```", training["command"], "```"]
-    held_out = {k: v for k, v in training["validation"].items() if k not in ("minutes", "loss", "learning_rate")}
-    lines += ["", f"Held-out patches while training (Dice): {held_out}."]
+    if members:
+        lines += [f"{len(members)} networks, whose answers are averaged.", ""]
+    for member in members or [training]:
+        if members:
+            lines += [f"### {member['name']} {member['version']}", ""]
+        lines += [*_told(member), ""]
     if figures:
         lines += ["", "## Measured", ""]
         for test, values in figures.items():
@@ -138,3 +140,18 @@ def _card(metadata: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _told(training: Mapping[str, Any]) -> list[str]:
+    """How one network was trained."""
+    if "recipe" not in training:
+        return ["- Not said."]
+    lines = [
+        f"- Data: {training['data']}; real liver shapes bent into phantoms: {', '.join(training['shapes']) or 'none'}.",
+        f"- Recipe `{training['recipe']['name']}`, seed {training['seed']}, {training['iterations']} iterations "
+        f"({training['samples']} samples), {training['minutes']} minutes.",
+    ]
+    if training["command"]:
+        lines += ["- Command:", "", "```", training["command"], "```"]
+    held_out = {k: v for k, v in training["validation"].items() if k not in ("minutes", "loss", "learning_rate")}
+    return [*lines, "", f"Held-out patches while training (Dice): {held_out}."]

@@ -1,0 +1,41 @@
+"""Several networks of one form that answer together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from PreopReviewLib.models import networks
+
+MOST_MEMBERS = 8
+
+
+class Ensemble(nn.Module):
+    """The mean of what its members hold likely, as log-probabilities: their softmax is that mean.
+
+    It trains like any network; a package of it is made from packages of its members by `preop models join`.
+
+    Args:
+        network: name of the members' network, one of the allow-list.
+        arguments: of that network.
+        members: how many.
+
+    Shape: (N, in_channels, K, J, I) to (N, classes, K, J, I), as the members'.
+
+    Raises:
+        ValueError: fewer than two members, or more than eight.
+    """
+
+    def __init__(self, network: str, arguments: Mapping[str, Any], members: int = 2) -> None:
+        super().__init__()
+        if not 2 <= members <= MOST_MEMBERS:
+            raise ValueError(f"an ensemble has 2 to {MOST_MEMBERS} members, not {members}")
+        self.members = nn.ModuleList(networks.build(network, arguments) for _ in range(members))
+
+    def forward(self, image: Tensor) -> Tensor:
+        answers = torch.stack([member(image).log_softmax(1) for member in self.members])
+        return answers.logsumexp(0) - math.log(len(self.members))
