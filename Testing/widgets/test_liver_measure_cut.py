@@ -1,0 +1,166 @@
+"""The section Measure: the remnant that planes, a drawn curve or a portal territory leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from measure_section import go_to, open_measures, run, shown
+from measured_case import make_labels
+
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.volumetry import volumetry
+from PreopReviewLib.scene import nodes
+
+
+@pytest.fixture
+def opened(host: Any) -> tuple[Any, Any]:
+    return open_measures(host)
+
+
+def test_a_plane_cuts_at_once_and_its_volumes_follow_while_it_moves(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    node = parameters.cutPlanes[0]
+    table = section.ui.remnantTable
+
+    def expected() -> float:
+        plane = Plane(tuple(node.GetCenterWorld()), tuple(node.GetNormalWorld()))
+        labels = make_labels()
+        return volumetry(labels, remnant=resect_by_planes(labels, [plane]).remnant).remnant.ml
+
+    assert float(shown(table)["Future liver remnant (FLR)"]) == pytest.approx(expected(), rel=0.01)
+    x, y, z = node.GetCenterWorld()
+    node.SetCenterWorld(x + 6, y, z)
+    host.wait_until(lambda: f"{expected():.0f} ml remain" in section.ui.liveLabel.text, 20)  # before the table
+    host.wait_until(
+        lambda: float(shown(table)["Future liver remnant (FLR)"]) == pytest.approx(expected(), rel=0.01), 20
+    )
+    before = expected()
+    host.click(section.ui.flipPlaneButton)
+    assert expected() != pytest.approx(before, rel=0.01)
+    assert f"{expected():.0f} ml remain" in section.ui.liveLabel.text
+
+
+def test_a_second_plane_makes_a_wedge_and_a_hidden_one_does_not_cut(host: Any, opened: Any) -> None:
+    import qt
+
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    alone = section.remnant.cut.resected_ml
+    host.click(section.ui.addPlaneButton)
+    assert 0 < section.remnant.cut.resected_ml < alone
+    section.ui.planesList.item(1).setCheckState(qt.Qt.Unchecked)
+    host.process_events()
+    assert section.remnant.cut.resected_ml == pytest.approx(alone)
+    section.ui.planesList.setCurrentRow(0)
+    host.click(section.ui.removePlaneButton)
+    assert len(parameters.cutPlanes) == 1
+    assert "Add a plane" in section.ui.liveLabel.text
+
+
+def test_a_plane_has_handles_to_shift_and_to_turn_it(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    display = parameters.cutPlanes[0].GetDisplayNode()
+    assert display.GetHandlesInteractive()
+    assert display.GetTranslationHandleVisibility()
+    assert display.GetRotationHandleVisibility()
+    assert not display.GetScaleHandleVisibility()  # its size cuts nothing
+
+
+def test_a_plane_outside_the_liver_is_said(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    parameters.cutPlanes[0].SetCenterWorld(900, 0, 0)
+    host.wait_until(lambda: "takes nothing" in section.ui.liveLabel.text, 20)
+    assert section.remnant.current_cut() is None
+
+
+def test_a_plane_removed_elsewhere_leaves_the_list(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    host.scene.RemoveNode(parameters.cutPlanes[0])
+    host.process_events()
+    section.refresh()
+    assert section.ui.planesList.count == 0
+    host.click(section.ui.addPlaneButton)
+    assert section.remnant.cut is not None
+
+
+def test_both_sides_are_segments_that_follow(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    section.ui.sidesCheckBox.checked = True
+    host.process_events()
+    section.ui.surfaceRadio.click()
+    host.process_events()
+    assert not parameters.sidesSegmentation.GetDisplayNode().GetVisibility()
+    section.ui.planesRadio.click()
+    host.process_events()
+    node = parameters.sidesSegmentation
+    assert nodes.segment_keys(node) == ["remnant", "resected"]
+    assert node.GetDisplayNode().GetVisibility()
+    assert not parameters.segmentation.GetDisplayNode().GetSegmentVisibility3D("liver")
+    section.ui.sidesCheckBox.checked = False
+    host.process_events()
+    assert not node.GetDisplayNode().GetVisibility()
+    assert parameters.segmentation.GetDisplayNode().GetSegmentVisibility3D("liver")
+
+
+def test_a_drawn_curve_cuts_in_the_worker(host: Any, opened: Any) -> None:
+    import slicer
+    import vtk
+
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    section.ui.surfaceRadio.click()
+    host.process_events()
+    assert "No curve or surface" in section.ui.cutButton.toolTip
+    host.click(section.ui.drawCurveButton)
+    curve = parameters.cutSurface
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    host.click(section.ui.drawCurveButton)
+    assert interaction.GetCurrentInteractionMode() != interaction.Place
+    x, y, z = section.remnant.planes._live_cut().center_ras
+    for dy, dz in ((-30, -20), (30, -20), (30, 20), (-30, 20)):
+        curve.AddControlPointWorld(vtk.vtkVector3d(x + 5, y + dy, z + dz))
+    section.refresh()
+    run(host, section, section.ui.cutButton)
+    assert not host.messages
+    labels = make_labels()
+    plane = resect_by_planes(labels, [Plane((x + 5, y, z), (1.0, 0.0, 0.0))])
+    assert section.remnant.cut.resected_ml == pytest.approx(plane.resected_ml, rel=0.02)
+    assert "a drawn curve" in [row["how"] for row in section.remnant.rows]
+    curve.SetNthControlPointPositionWorld(0, x + 15, y - 30, z - 20)
+    section.refresh()
+    assert "cut by, was edited since" in section.ui.notesLabel.text
+    assert section.remnant.current_cut() is None
+
+
+def test_a_portal_territory_is_cut(host: Any, opened: Any) -> None:
+    import qt
+
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    section.ui.territoryRadio.click()
+    host.process_events()
+    assert "Find the branches of the portal vein first" in section.ui.cutButton.toolTip
+    go_to(host, section, "branches")
+    run(host, section, section.ui.branchesButton)
+    go_to(host, section, "remnant")
+    assert "Tick a portal branch" in section.ui.cutButton.toolTip
+    section.ui.territoryList.item(0).setCheckState(qt.Qt.Checked)
+    host.process_events()
+    run(host, section, section.ui.cutButton)
+    assert not host.messages
+    assert section.remnant.cut.method == "portal territory"
+    assert "approximation" in section.ui.notesLabel.text
+    assert len(parameters.territoryBranches) == 1
