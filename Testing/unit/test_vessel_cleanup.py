@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from LiverPlannerLib.vessels.cleanup import (
+    carried_on,
     drop_islands,
     find_branches,
     half_contrast,
@@ -144,3 +145,33 @@ def test_a_vessel_goes_on_along_what_looks_like_it_and_no_farther_than_it_may():
     assert np.flatnonzero(grown[6, 6]).tolist() == np.flatnonzero(true[6, 6, :25]).tolist()
     assert not (grown & ~true).any()
     assert np.array_equal(regrown(found, image, usual, 50.0, found, ONE), found)
+
+
+def test_names_go_on_along_the_tree_and_not_through_the_air():
+    vessel = np.zeros((5, 12, 30), bool)
+    vessel[2, 2, :] = True  # portal at its left end
+    vessel[2, 9, :] = True  # hepatic at its right end
+    vessel[2, 2:5, 29] = True  # the portal one bends towards the hepatic one, whose named end is nearer to that
+    vessel[0, 0, 0:3] = True  # pieces that hang on nothing named
+    vessel[4, 11, 0:3] = True
+    named, is_portal = np.zeros_like(vessel), np.zeros_like(vessel)
+    named[2, 2, :4] = is_portal[2, 2, :4] = True
+    named[2, 9, 26:] = True
+    lean = np.zeros(vessel.shape)
+    lean[0, 0, 0:3] = 0.2, -0.1, 0.2
+    lean[4, 11, 0:3] = 0.2, -0.5, 0.2
+    portal = carried_on(is_portal, named, vessel, lean)
+    assert portal[2, 2, :].all()
+    assert portal[2, 2:5, 29].all()
+    assert not portal[2, 9, :].any()
+    assert portal[0, 0, 0:3].all()
+    assert not portal[4, 11, 0:3].any()
+    assert not portal[~vessel].any()
+
+
+def test_without_names_every_piece_goes_by_its_own():
+    vessel = np.zeros((3, 3, 9), bool)
+    vessel[1, 1, :3] = vessel[1, 1, 6:] = True
+    none = np.zeros_like(vessel)
+    lean = np.where(np.arange(9) < 4, 0.3, -0.3) * np.ones(vessel.shape)
+    assert np.array_equal(carried_on(none, none, vessel, lean), vessel & (lean > 0))

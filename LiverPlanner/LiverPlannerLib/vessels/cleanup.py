@@ -5,6 +5,7 @@
 - `separate_trees`: portal and hepatic veins that touch or change their name on the way are told apart along the
   branches of their common center line: the evidence of a whole branch decides, neighbors agree unless the evidence
   is strong, the more so the thicker they are; branches at the vena cava are hepatic.
+- `carried_on`: where touching is chance, only what is sure is named, and its names go on along the rest.
 - `half_contrast` and `regrown`: edges. A vessel ends where the image has fallen to a share of the vessel's own
   contrast, and goes on where it has not.
 
@@ -235,6 +236,31 @@ def separate_trees(
     is_portal = _least_cost(evidence, branches.links, price)
     out = np.zeros(vessel.shape, bool)
     out[vessel] = is_portal[owner]
+    return out
+
+
+def carried_on(is_portal: np.ndarray, named: np.ndarray, vessel: np.ndarray, lean: np.ndarray) -> np.ndarray:
+    """The names of a part of the trees, carried on along the rest of them.
+
+    Args:
+        is_portal: bool (K, J, I), what of `named` is portal.
+        named: bool, the part that has names.
+        vessel: bool, both trees whole.
+        lean: positive where a voxel is rather portal; a piece that hangs on nothing named goes by its sum.
+
+    Returns:
+        bool array, true where a vessel voxel is portal.
+    """
+    import cc3d
+    from skimage.segmentation import watershed
+
+    start = np.where(named, np.where(is_portal, 1, 2), 0)
+    names = watershed(np.zeros(vessel.shape, np.uint8), start, np.ones((3, 3, 3), bool), mask=vessel)
+    out = names == 1
+    alone = vessel & (names == 0)
+    pieces = cc3d.connected_components(alone, connectivity=26)
+    total = np.bincount(pieces.ravel(), lean.ravel(), int(pieces.max()) + 1)
+    out[alone] = total[pieces[alone]] > 0
     return out
 
 
