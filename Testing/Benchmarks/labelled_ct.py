@@ -6,7 +6,8 @@ A case is a folder of 3D-IRCADb-01 (ircad.fr, CC BY-NC-ND; PATIENT_DICOM and MAS
 IMAGE:LABELS with the labels of this project (liver 1, tumour 2, hepatic vein 4, portal vein 5), or IMAGE:LABELS:LIVER
 where labelled vessels go on outside the liver. Dice are taken inside the labelled liver, because there the labels of
 3D-IRCADb hold the trees as far as the aorta and the legs. Its hepatic veins hold the part of the vena cava that is
-drawn in the liver; the plan's do not.
+drawn in the liver; the plan's do not. Beside Dice: the share of rightly found vessel voxels that have the right name,
+and the shares of found and of labelled vessel voxels within 2 mm of the other.
 """
 
 from __future__ import annotations
@@ -48,12 +49,28 @@ def dice(found: np.ndarray, truth: np.ndarray) -> float:
     return round(float(2 * np.count_nonzero(found & truth) / max(1, found.sum() + truth.sum())), 3)
 
 
+def agreement(found: np.ndarray, truth: np.ndarray, veins: list[int], spacing: list[float]) -> dict[str, float]:
+    """Right names, and what lies within 2 mm, of label arrays (K, J, I)."""
+    import edt
+
+    drawn, labelled = np.isin(found, veins), np.isin(truth, veins)
+    both = drawn & labelled
+    to_drawn, to_labelled = (edt.edt((~m).view(np.uint8), anisotropy=tuple(spacing)) for m in (drawn, labelled))
+    shares = {
+        "right name": (found == truth)[both],
+        "found within 2 mm": to_labelled[drawn] <= 2,
+        "labelled within 2 mm": to_drawn[labelled] <= 2,
+    }
+    return {key: round(float(share.mean()), 3) if share.size else 0.0 for key, share in shares.items()}
+
+
 def scores(labels: sitk.Image, truth: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     found = np.where(inside, images.array_of(labels), 0)
     truth = np.where(inside, truth, 0)
     out = {key: dice(found == structure(key).label, truth == structure(key).label) for key in PARTS}
     veins = [structure(key).label for key in ("hepatic_vein", "portal_vein")]
-    return out | {"any vessel": dice(np.isin(found, veins), np.isin(truth, veins))}
+    out["any vessel"] = dice(np.isin(found, veins), np.isin(truth, veins))
+    return out | agreement(found, truth, veins, images.spacing_kji(labels))
 
 
 def main() -> None:
