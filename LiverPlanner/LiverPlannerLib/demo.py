@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from LiverPlannerLib.plan.files import plan_liver
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions
 from PreopReviewLib import images
+from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.progress import Progress, silent, within
 from PreopReviewLib.samples import sample_ct
 
 SIMULATED_MRI = "simulated_mri"
-MRI_SEED = 900_006
-"""A liver with tumour and cyst. Training draws its phantoms from seeds of another form, so it has not seen this one."""
 
 
 def run_demo(
@@ -54,17 +55,18 @@ def _simulated_mri(out: Path, progress: Progress) -> None:
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     progress(0.0, "Simulating a hepatobiliary MRI")
-    phantom = make_liver_phantom(MRI_SEED, "hbp", slice_mm=0)
+    phantom = make_liver_phantom(SIMULATED_SEED, "hbp", slice_mm=0)
     with tempfile.TemporaryDirectory(prefix="preop-demo-") as folder:
         image = images.write_image(phantom.image, Path(folder) / "simulated_mri.nii.gz")
-        liver = images.write_image(phantom.labels, Path(folder) / "truth.nii.gz")
+        inside = images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
+        liver = images.write_image(inside, Path(folder) / "liver.nii.gz")
         plan_liver(
             image,
             out,
             PlanOptions("MR", lesions=False),
             liver=liver,
             title="Simulated hepatobiliary MRI",
-            origin=f"SIMULATED from phantom {MRI_SEED}; the liver is the phantom's own",
+            origin=f"SIMULATED from phantom {SIMULATED_SEED}; the liver is the phantom's own",
             progress=progress,
         )
         images.write_image(phantom.image, out / "image.nii.gz")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PreopReviewLib.errors import ModelCorrupt
 from PreopReviewLib.models.catalogue import models_folder
+from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.progress import Progress, silent
 
 _COMMIT = "0effae9d718aab0c118ce1f8982dcd16b9e32a50"
@@ -19,7 +20,6 @@ CT_URL = (
 )
 CT_SHA256 = "dbd3ae6d614d1d7ef3a46925c30c70038ed52da6b37fdd6afdc7b9b71387e3e1"
 CT_ORIGIN = "a real CT from the test files of wasserth/TotalSegmentator (Apache-2.0)"
-SIMULATED_SEED = 7
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from LiverPlannerLib.structures import STRUCTURES
+from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.phantoms.anatomy import grow_anatomy
 from PreopReviewLib.phantoms.fields import smooth_noise, stretch
 from PreopReviewLib.phantoms.growth import Sketch, murray, rasterise
@@ -147,3 +148,11 @@ def test_the_largest_part_is_kept_and_its_holes_filled():
     kept = cropped(largest_part(mask), 2)
     assert kept.shape == (11, 11, 11)
     assert kept.sum() == 343
+
+
+def test_the_samples_and_the_demonstration_have_something_of_every_structure_to_show():
+    phantom = make_liver_phantom(SIMULATED_SEED, "hbp", slice_mm=0)
+    voxels = np.bincount(images.array_of(phantom.labels).ravel(), minlength=8)
+    milliliters = voxels * images.voxel_ml(phantom.labels)
+    keys = ("liver", "tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct")
+    assert all(milliliters[structure(key).label] > 1 for key in keys)

@@ -8,9 +8,11 @@ from typing import Any
 
 import slicer
 
+from PreopReviewLib.phantoms import SIMULATED_SEED
+
 SAMPLES: dict[str, dict[str, Any]] = {
-    "SimulatedLiverMRI": {"seed": 900_006, "contrast": "hbp", "size": (128, 128, 128), "spacing": 2.0},
-    "SimulatedLiverCT": {"seed": 900_006, "contrast": "ct", "size": (128, 128, 128), "spacing": 2.0},
+    "SimulatedLiverMRI": {"seed": SIMULATED_SEED, "contrast": "hbp", "size": (128, 128, 128), "spacing": 2.0},
+    "SimulatedLiverCT": {"seed": SIMULATED_SEED, "contrast": "ct", "size": (128, 128, 128), "spacing": 2.0},
 }
 """Name to the parameters of `tasks.simulate`."""
 MODALITY = {"hbp": "MR", "ct": "CT"}
