@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LiverPlannerLib.segmentation.cava_blood import blood_in
+from LiverPlannerLib.segmentation.cava_blood import blood_in, slivers_of
 
 CLASSES = ["background", "portal_vein", "hepatic_vein", "bile_duct", "tumour", "cyst", "inferior_vena_cava"]
 SHAPE = (30, 40, 50)
@@ -53,3 +53,10 @@ def test_without_veins_or_cava_nothing_is_judged(scene) -> None:
     best, volume, liver = scene
     for gone in (2, 6):
         assert not blood_in(np.where(best == gone, 0, best), CLASSES, volume + 50 * BLOOD, liver).any()
+
+
+def test_strips_of_a_cava_that_passes_beside_the_liver_are_slivers_and_a_tube_is_none():
+    strip = np.zeros(SHAPE, bool)
+    strip[2:28, 10, 30:36] = True  # one voxel of 2 mm thick
+    assert np.array_equal(slivers_of(CAVA | strip, [2.0, 2.0, 2.0]), strip)
+    assert not slivers_of(np.zeros(SHAPE, bool), [2.0, 2.0, 2.0]).any()

@@ -11,19 +11,13 @@ from typing import Any
 
 import pytest
 import slicer
-from liver_case import add_liver, add_volume, scene_content, wait
+from liver_case import scene_content, wait
+from segment_section import open_module
 
 
 @pytest.fixture
 def opened(host: Any) -> Any:
-    """The panel with the small CT and its liver given, lesions off: only the shipped model runs."""
-    volume = add_volume()
-    liver = add_liver(volume)
-    widget = host.open_module("LiverPlanner")
-    widget.context.parameters.liverSource = liver
-    widget.context.parameters.lesions = False
-    host.process_events(0.1)
-    return widget
+    return open_module(host)
 
 
 def apply(host: Any, widget: Any) -> None:

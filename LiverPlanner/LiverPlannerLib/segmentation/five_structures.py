@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.segmentation.balls import opened
-from LiverPlannerLib.segmentation.cava_blood import blood_in
+from LiverPlannerLib.segmentation.cava_blood import blood_in, slivers_of
 from LiverPlannerLib.segmentation.dark_bands import bands_in
 from LiverPlannerLib.segmentation.left_out import widened
 from LiverPlannerLib.segmentation.vessel_edges import fit_edges, local_parenchyma
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 PACKAGE = "five-structures-synthetic"
 MARGIN_MM = 14.0
 REACH_CLOSING_MM, TRUNK_MM = 9.0, 12.0
-SLIVER_MM = 2.5
-"""Of the vena cava that passes beside the liver, strips thinner than twice this are not drawn."""
 LEAST_LESION_ML = 0.05
 MOST_LOOKS = 4
 SHIFTS = (0, 1)
@@ -342,7 +339,7 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
         np.maximum(best[part.slices], fine, out=best[part.slices])
     labels[~(reach | _trunks(labels, reach, small))] = 0
     cava = labels == structure("inferior_vena_cava").label
-    labels[cava & ~opened(cava, SLIVER_MM, images.spacing_kji(small))] = 0
+    labels[slivers_of(cava, images.spacing_kji(small))] = 0
     for key in ("tumour", "cyst"):
         labels[(labels == structure(key).label) & ~inside] = 0
     labels[inside & (labels == 0)] = structure("liver").label
