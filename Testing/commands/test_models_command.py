@@ -51,7 +51,7 @@ def test_a_missing_file_and_an_unknown_model_are_model_errors(run) -> None:
 
 def test_a_package_cannot_be_joined_with_one_of_another_form(run, tmp_path: Path) -> None:
     models = Path(__file__).parents[2] / "Resources" / "Models"
-    given = [str(models / name) for name in ("five-structures-synthetic", "tear-synthetic")]
+    given = [str(models / name) for name in ("tear-synthetic", "five-structures-synthetic")]
     error = run("join", *given, "-o", str(tmp_path / "both")).exception
     assert isinstance(error, ModelError)
     assert "differs" in str(error)

@@ -92,6 +92,19 @@ def test_packages_that_differ_are_not_joined(members, tmp_path):
     assert not (tmp_path / "both").exists()
 
 
+def test_packages_under_other_terms_are_not_joined_and_the_terms_are_kept(members, joined, tmp_path):
+    assert (joined.folder / "LICENSE").read_text() == (members[0].folder / "LICENSE").read_text()
+    metadata = dict(members[1].metadata) | {"license": "CC-BY-NC-4.0"}
+    other = write_package(tmp_path / "other", metadata, members[1].load_network().state_dict(), "# other", "NC")
+    with pytest.raises(ModelError, match="differs .* license"):
+        join_packages([members[0].folder, other.folder], tmp_path / "both")
+
+
+def test_an_ensemble_is_not_joined_again_because_its_card_would_lose_the_members(joined, tmp_path):
+    with pytest.raises(ModelError, match="ensemble already"):
+        join_packages([joined.folder, joined.folder], tmp_path / "both")
+
+
 def test_training_goes_on_from_all_members_and_packs_them(joined, tmp_path):
     recipe, weights = start_from(load_recipe("five-structures"), joined.folder)
     assert recipe["network.name"] == "Ensemble"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
-from PreopReviewLib.training.pack import LICENSE_TEXT, model_card, small_weights
+from PreopReviewLib.training.pack import model_card, small_weights
 
 if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage
@@ -23,23 +23,25 @@ def join_packages(
     """Write a package of an `Ensemble` of the packages' networks, in the order given.
 
     Args:
-        folders: packages with the same network, grid and classes; what each learned from is kept in the card.
+        folders: packages with the same network, grid, classes and licence; what each learned from is kept in the card.
         folder: of the new package.
         name: of the model; by default the first one's.
         figures: measured accuracy of the ensemble, for card and metadata.
 
     Raises:
-        ModelError: fewer than two packages, or they differ in network, grid or classes.
+        ModelError: fewer than two packages, they differ in one of these, or they are ensembles.
         OutputError: the package cannot be written.
     """
-    from PreopReviewLib.models.package import load_package, write_package
+    from PreopReviewLib.models.package import LICENSE, load_package, write_package
 
     members = [load_package(each) for each in folders]
     if len(members) < 2:
         raise ModelError("An ensemble needs two packages or more", "Name another")
     first = members[0]
+    if first.metadata["network"]["name"] == "Ensemble":
+        raise ModelError(f"{first.folder} is an ensemble already", "Join the packages of its members")
     for other in members[1:]:
-        for key in ("task", "network", "inference"):
+        for key in ("task", "license", "network", "inference"):
             if other.metadata.get(key) != first.metadata.get(key):
                 raise ModelError(
                     f"{other.folder} differs from {first.folder} in its {key}", "Join packages of the same recipe"
@@ -63,7 +65,8 @@ def join_packages(
         for number, each in enumerate(members)
         for key, value in small_weights(each.load_network().state_dict()).items()
     }
-    return write_package(folder, metadata, weights, model_card(metadata), LICENSE_TEXT)
+    terms = (first.folder / LICENSE).read_text(encoding="utf-8")
+    return write_package(folder, metadata, weights, model_card(metadata), terms)
 
 
 def _told(package: ModelPackage) -> dict[str, Any]:
