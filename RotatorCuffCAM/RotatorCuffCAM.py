@@ -32,7 +32,7 @@ class RotatorCuffCAM(ScriptedLoadableModule):
             "MRI, and a 3D activation map of what speaks for it, after Shim et al. 2020; and the reader study with "
             "which such a network is compared with people.</p>"
             "<p><b>The model that comes with it has seen synthetic shoulders only. It is a demonstration and must "
-            "not be used on patients.</b> The module is ready for weights of those who have labelled MRI: "
+            "not be used on patients.</b> The module is ready for weights of those who have labeled MRI: "
             "<i>preop cuff train</i>.</p>"
             "<p><b>In three clicks:</b> load a coronal series, open this module, press <i>Classify</i>.</p>"
         )

@@ -14,7 +14,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 
 _SYNONYMS = {
-    "tumour": ("tumor", "tumors", "tumours", "liver tumor", "mass", "hcc", "lesion", "lesions", "neoplasm"),
+    "tumor": ("tumor", "tumors", "tumour", "tumours", "liver tumour", "mass", "hcc", "lesion", "lesions", "neoplasm"),
     "cyst": ("cysts", "hepatic cyst", "liver cysts"),
     "hepatic_vein": ("hepatic veins", "hv", "hepatic venous system"),
     "portal_vein": ("portal veins", "pv", "portal venous system"),
@@ -23,7 +23,7 @@ _SYNONYMS = {
     "gallbladder": ("gall bladder",),
     "liver": ("whole liver", "parenchyma", "liver parenchyma"),
 }
-_TYPE_CODES = {"108369006": "tumour", "86049000": "tumour", "14799000": "tumour", "52988006": "tumour"}
+_TYPE_CODES = {"108369006": "tumor", "86049000": "tumor", "14799000": "tumor", "52988006": "tumor"}
 """Codes for lesions that others use where our table says Mass."""
 
 
@@ -113,7 +113,7 @@ def _from_labels(path: Path) -> LabelFile:
         raise InputError(
             f"{path} seems to be numbered by another table: of its labels, {len(unknown)} are unknown here, "
             f"such as {', '.join(map(str, unknown[:4]))}",
-            "Renumber it (1 liver, 2 tumour, 3 cyst, 4 hepatic vein, 5 portal vein, 6 bile duct), or give a .seg.nrrd "
+            "Renumber it (1 liver, 2 tumor, 3 cyst, 4 hepatic vein, 5 portal vein, 6 bile duct), or give a .seg.nrrd "
             "with names",
         )
     kept = np.where(np.isin(array, unknown), 0, array).astype(np.uint8)

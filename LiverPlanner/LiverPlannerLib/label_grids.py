@@ -35,7 +35,7 @@ def to_grid_of(labels: sitk.Image, reference: sitk.Image) -> tuple[sitk.Image, l
     if outside:
         share = outside / max(np.count_nonzero(array), 1)
         notes.append(
-            f"{share:.1%} of the labelled reference lies outside the prediction's field of view and counts as missed."
+            f"{share:.1%} of the labeled reference lies outside the prediction's field of view and counts as missed."
         )
     return images.resample_to(labels, reference, "label"), notes
 

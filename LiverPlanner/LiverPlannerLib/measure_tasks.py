@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, Progress
+from PreopReviewLib.worker_io import load_image, save_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.cutting import Resection
@@ -27,7 +27,7 @@ def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, canc
     """Features of each structure.
 
     Args:
-        parameters: ``image``, ``labels``: records of `exchange`; ``modality``: CT or MR; ``structures``: keys.
+        parameters: ``image``, ``labels``: records of `worker_io`; ``modality``: CT or MR; ``structures``: keys.
 
     Returns:
         `radiomics.RadiomicsResult.as_dict`.
@@ -51,7 +51,7 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     """Main and peripheral branches of every vessel in the labels.
 
     Args:
-        parameters: ``labels``: a record of `exchange`; ``overrides``: by structure key, branch id (text) to part.
+        parameters: ``labels``: a record of `worker_io`; ``overrides``: by structure key, branch id (text) to part.
 
     Returns:
         ``trees``: file by structure key, for `vessels.trees.load_tree`; ``absent``: keys; ``notes``.
@@ -87,7 +87,7 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
     """What a drawn surface, a curve or a portal territory leaves.
 
     Args:
-        parameters: ``labels``: a record of `exchange`; ``kind``: ``surface`` (``points`` and ``triangles``, files),
+        parameters: ``labels``: a record of `worker_io`; ``kind``: ``surface`` (``points`` and ``triangles``, files),
             ``curve`` (``points``, a file of RAS mm; ``flipped``) or ``territory`` (``tree``, a file of `vessels.trees`;
             ``branches``, ids).
 
@@ -126,7 +126,7 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     """Distances of every lesion to vessels, ducts and the cut.
 
     Args:
-        parameters: ``labels``: a record of `exchange`; ``remnant``: what stays, a record or None; ``lesions``: key.
+        parameters: ``labels``: a record of `worker_io`; ``remnant``: what stays, a record or None; ``lesions``: key.
 
     Returns:
         ``rows``, ``notes``, ``smallest_mm``, ``uncertainty_mm``.
@@ -142,7 +142,7 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     remnant = parameters.get("remnant")
     cut = resect_by_remnant(labels, load_image(folder, remnant)) if remnant else None
     cancel.raise_if_cancelled()
-    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumour"))
+    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"))
     progress(1.0, "Margins measured")
     return {
         "rows": found.as_rows(),
@@ -156,7 +156,7 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     """All structures of two segmentations.
 
     Args:
-        parameters: ``prediction``, ``reference``: records of `exchange`; ``convention``, ``tolerance``, ``branches``:
+        parameters: ``prediction``, ``reference``: records of `worker_io`; ``convention``, ``tolerance``, ``branches``:
             as for `comparison.compare`.
 
     Returns:

@@ -61,8 +61,8 @@ LIVER = Code("SCT", "10200004", "Liver")
 STRUCTURES: tuple[Structure, ...] = (
     Structure("liver", "Liver", 1, _rgb(221, 130, 101), ANATOMY, LIVER),
     Structure(
-        "tumour",
-        "Liver tumour",
+        "tumor",
+        "Liver tumor",
         2,
         _rgb(240, 210, 60),
         ALTERED,
@@ -130,6 +130,8 @@ STRUCTURES: tuple[Structure, ...] = (
 
 _BY_KEY = {s.key: s for s in STRUCTURES}
 _BY_LABEL = {s.label: s for s in STRUCTURES}
+_SPELLINGS = {"tumour": "tumor"}
+"""British keys, in files and model packages made before 0.7."""
 
 
 def structure(key: str) -> Structure:
@@ -139,7 +141,7 @@ def structure(key: str) -> Structure:
         InputError: the table has no such key.
     """
     try:
-        return _BY_KEY[key]
+        return _BY_KEY[_SPELLINGS.get(key, key)]
     except KeyError:
         raise InputError(f"There is no structure called {key!r}", f"Use one of {', '.join(_BY_KEY)}") from None
 
@@ -150,7 +152,7 @@ def structure_of_label(value: int) -> Structure | None:
 
 
 def members(key: str) -> tuple[Structure, ...]:
-    """The structure itself and all that is counted in it (the liver contains tumours, cysts, vessels, duct)."""
+    """The structure itself and all that is counted in it (the liver contains tumors, cysts, vessels, duct)."""
     top = structure(key)
     found = [top]
     for candidate in STRUCTURES:
@@ -167,7 +169,7 @@ def mask_of(labels: sitk.Image, key: str) -> sitk.Image:
 
     Args:
         labels: label image with the values of this table.
-        key: structure key; ``liver`` is the union of liver, tumour, cyst, vessels and duct.
+        key: structure key; ``liver`` is the union of liver, tumor, cyst, vessels and duct.
     """
     array = sitk.GetArrayViewFromImage(labels)
     wanted = np.isin(array, [s.label for s in members(key)])

@@ -13,7 +13,7 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
     """Segments an image; see `plan.make_plan`.
 
     Args:
-        parameters: ``image`` (a record of `exchange`), ``source`` (what errors call it), ``options`` (fields of
+        parameters: ``image`` (a record of `worker_io`), ``source`` (what errors call it), ``options`` (fields of
             `plan.PlanOptions`), and, to keep a liver that was drawn, ``liver`` (a record).
 
     Returns:
@@ -23,11 +23,11 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
     from LiverPlannerLib.plan import parts as plan_parts
     from LiverPlannerLib.plan.files import as_dict
     from LiverPlannerLib.plan.pipeline import PlanOptions, make_plan
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
 
     progress(0.0, "Reading the image")
-    image = exchange.load_image(folder, parameters["image"])
-    liver = exchange.load_image(folder, parameters["liver"]) if parameters.get("liver") else None
+    image = worker_io.load_image(folder, parameters["image"])
+    liver = worker_io.load_image(folder, parameters["liver"]) if parameters.get("liver") else None
     made = make_plan(
         image,
         PlanOptions(**parameters["options"]),
@@ -45,10 +45,10 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
 
 
 def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Tells cysts from tumours; see `cysts.filter_cysts`.
+    """Tells cysts from tumors; see `cysts.filter_cysts`.
 
     Args:
-        parameters: ``image`` and ``labels`` (records of `exchange`; the labels may be a part of the image) and
+        parameters: ``image`` and ``labels`` (records of `worker_io`; the labels may be a part of the image) and
             ``options`` (rule, threshold, modality, reconsider_cysts).
 
     Returns:
@@ -60,11 +60,11 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
 
     from LiverPlannerLib.cysts import fit as cyst_fit
     from LiverPlannerLib.cysts.filter import filter_cysts
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
 
     progress(0.1, "Measuring the lesions")
-    labels = exchange.load_image(folder, parameters["labels"])
-    image = exchange.on_grid(exchange.load_image(folder, parameters["image"]), labels)
+    labels = worker_io.load_image(folder, parameters["labels"])
+    image = worker_io.on_grid(worker_io.load_image(folder, parameters["image"]), labels)
     result = filter_cysts(image, labels, lesions_are="labels", **parameters["options"])
     cancel.raise_if_cancelled()
     progress(0.9, "Writing the table")
@@ -74,7 +74,7 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     return {
         "regions": [asdict(r) for r in result.regions],
-        "region_labels": exchange.save_image(result.region_labels, folder, "region_labels"),
+        "region_labels": worker_io.save_image(result.region_labels, folder, "region_labels"),
         "liver": asdict(settings.liver) if settings.liver else None,
         "warnings": result.warnings,
     }
@@ -87,9 +87,9 @@ def simulate(parameters: dict[str, Any], folder: Path, progress: Progress, cance
         parameters: ``seed``, ``contrast``, ``size`` (voxels I, J, K) and ``spacing`` (mm).
 
     Returns:
-        ``image`` (a record of `exchange`).
+        ``image`` (a record of `worker_io`).
     """
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     progress(0.1, "Growing vessels")
@@ -97,4 +97,4 @@ def simulate(parameters: dict[str, Any], folder: Path, progress: Progress, cance
         parameters["seed"], parameters["contrast"], tuple(parameters["size"]), parameters["spacing"], slice_mm=0
     )
     cancel.raise_if_cancelled()
-    return {"image": exchange.save_image(phantom.image, folder, "image")}
+    return {"image": worker_io.save_image(phantom.image, folder, "image")}

@@ -11,7 +11,7 @@ code  class                    meaning
 12    NoImage                  a folder without any image
 13    SeveralSeries            a DICOM folder with several series, and none chosen
 14    UnreadableImage          a truncated, corrupted or unknown file
-15    UnsupportedImage         4D, colour, one slice, not a scalar volume
+15    UnsupportedImage         4D, color, one slice, not a scalar volume
 16    ImplausibleImage         NaN, constant, impossible spacing or intensities
 17    GeometryError            two images that do not fit each other
 20    OutputError              no permission, full disk
@@ -83,7 +83,7 @@ class UnreadableImage(InputError):
 
 
 class UnsupportedImage(InputError):
-    """An image of a kind that is not handled: 4D, colour, one slice."""
+    """An image of a kind that is not handled: 4D, color, one slice."""
 
     exit_code = 15
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PreopReviewLib.errors import ModelCorrupt
-from PreopReviewLib.models.catalogue import models_folder
+from PreopReviewLib.models.catalog import models_folder
 from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.progress import Progress, silent
 

@@ -1,1 +1,1 @@
-"""Rotator cuff tears from a shoulder MRI: classes, region, network, activation maps, localisation."""
+"""Rotator cuff tears from a shoulder MRI: classes, region, network, activation maps, localization."""

@@ -13,7 +13,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.reports import Facts, Page, Picture, Section, Table, View3D, Words
 from RotatorCuffCAMLib.cuff import CuffResult, as_dict, write_files
-from RotatorCuffCAMLib.localisation import DrawnBox, Localisation, compare
+from RotatorCuffCAMLib.localization import DrawnBox, Localization, compare
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BANNER = "Research only: not for diagnosis, no medical device."
@@ -46,7 +46,7 @@ def write_answer(
     summary["missing"] = {}
     where = compare(result.on_source, box) if box else None
     if where is not None:
-        summary["localisation"] = where.__dict__
+        summary["localization"] = where.__dict__
     progress(0.1, "Building the scene")
     picture, measures, view = None, None, None
     try:
@@ -146,7 +146,7 @@ def _page(
     title: str,
     picture: Picture | None,
     view: View3D | None,
-    where: Localisation | None,
+    where: Localization | None,
 ) -> Page:
     when = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     said = TEAR_CLASSES[result.answer.class_index]
@@ -224,7 +224,7 @@ def _map_facts(result: CuffResult, summary: dict[str, Any]) -> Facts:
     return Facts(tuple(rows))
 
 
-def _box_facts(where: Localisation) -> Facts:
+def _box_facts(where: Localization) -> Facts:
     def mm(value: float | None) -> str:
         return "n/a" if value is None else f"{value:.1f} mm"
 

@@ -146,7 +146,7 @@ def calibrate(logits: np.ndarray, classes: np.ndarray, bins: int = 10) -> Calibr
     """The temperature of greatest likelihood (Guo 2017) and the reliability of the likeliest class.
 
     Args:
-        logits: (N, 5) of labelled cases that were not trained on.
+        logits: (N, 5) of labeled cases that were not trained on.
         classes: (N,) true ordinal indices.
 
     Raises:
@@ -156,7 +156,7 @@ def calibrate(logits: np.ndarray, classes: np.ndarray, bins: int = 10) -> Calibr
 
     logits, classes = np.asarray(logits, float), np.asarray(classes, int)
     if logits.ndim != 2 or len(logits) != len(classes) or len(classes) < 20:
-        raise InputError("Calibration needs logits and classes of at least 20 cases", "Give more labelled cases")
+        raise InputError("Calibration needs logits and classes of at least 20 cases", "Give more labeled cases")
 
     def unlikelihood(log_temperature: float) -> float:
         chosen = softmax(logits, float(np.exp(log_temperature)))[np.arange(len(classes)), classes]

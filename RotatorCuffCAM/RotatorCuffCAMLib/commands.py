@@ -1,4 +1,4 @@
-"""`preop cuff`: classify a shoulder MRI, train on labelled ones; the rest is in `commands_readers`."""
+"""`preop cuff`: classify a shoulder MRI, train on labeled ones; the rest is in `commands_readers`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from RotatorCuffCAMLib import commands_readers
 
 if TYPE_CHECKING:
-    from RotatorCuffCAMLib.localisation import DrawnBox
+    from RotatorCuffCAMLib.localization import DrawnBox
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +102,7 @@ def _point(text: str | None) -> tuple[float, float, float] | None:
 
 def _box(text: str | None) -> DrawnBox | None:
     from PreopReviewLib.errors import InputError
-    from RotatorCuffCAMLib.localisation import DrawnBox
+    from RotatorCuffCAMLib.localization import DrawnBox
 
     if text is None:
         return None
@@ -125,7 +125,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the run's last epoch.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train the tear classifier on labelled MRI, or the demonstration network on synthetic shoulders."""
+    """Train the tear classifier on labeled MRI, or the demonstration network on synthetic shoulders."""
     from PreopReviewLib.command.console import progress_bar
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.inference.device import choose_device

@@ -1,4 +1,4 @@
-"""`preop cuff study`, `evaluate` and `localise`: the reader study, its statistics, and maps against drawn boxes."""
+"""`preop cuff study`, `evaluate` and `localize`: the reader study, its statistics, and maps against drawn boxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def register(group: typer.Typer) -> None:
     """Adds the commands to `preop cuff`."""
     group.command("study")(study)
     group.command("evaluate")(evaluate)
-    group.command("localise")(localise)
+    group.command("localize")(localize)
 
 
 def study(
@@ -71,7 +71,7 @@ def evaluate(
     emit(found.numbers | {"statements": found.statements, "warnings": found.warnings}, as_json, show)
 
 
-def localise(
+def localize(
     boxes: Annotated[Path, typer.Argument(help="CSV: case, r, a, s, size_r, size_a, size_s (mm).", show_default=False)],
     maps: Annotated[
         Path, typer.Argument(help="Folder with a result of `preop cuff classify` for each case.", show_default=False)
@@ -84,7 +84,7 @@ def localise(
 
     from PreopReviewLib.command.console import emit, print_table
     from PreopReviewLib.output import whole_file
-    from RotatorCuffCAMLib.localisation import compare_folder, summarize
+    from RotatorCuffCAMLib.localization import compare_folder, summarize
 
     found = compare_folder(boxes, maps)
     summary = summarize(list(found.values()))

@@ -108,7 +108,7 @@ apart in drawn shoulders with planted tears, so that the module can be shown and
 {table}
 
 The figures measure the generator as much as the network; they say nothing about patients. To train on your own
-labelled shoulders: `preop cuff train TABLE.csv --recipe shim2020` (a GPU is needed).
+labeled shoulders: `preop cuff train TABLE.csv --recipe shim2020` (a GPU is needed).
 
 Trained on {about.get("shoulders", "?")} synthetic shoulders in {about.get("step", "?")} steps. The paper's network on
 as many as a GPU draws in an hour:

@@ -77,12 +77,12 @@ def require_shoulder_series(image: sitk.Image, source: str = "The image", any_pl
     """Warnings about a series; an error where it cannot be a coronal shoulder MRI.
 
     Raises:
-        UnsupportedImage: too few slices (a localiser), a CT, or slices that are not coronal.
+        UnsupportedImage: too few slices (a localizer), a CT, or slices that are not coronal.
     """
     count = image.GetSize()[slice_axis(image)]
     if count < MIN_SLICES:
         raise UnsupportedImage(
-            f"{source} has only {count} slices, as a localiser has", f"Give a series of at least {MIN_SLICES}"
+            f"{source} has only {count} slices, as a localizer has", f"Give a series of at least {MIN_SLICES}"
         )
     if images.guess_modality(image) == "CT":
         raise UnsupportedImage(f"{source} is a CT", "Give an MRI of the shoulder")

@@ -19,7 +19,7 @@ from PreopReviewLib.scene.terminology import Term, TerminologyEntry, serialize
 from PreopReviewLib.scene.views import add_volume_rendering
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.hot_region import HotRegion, hot_region, percent_map
-from RotatorCuffCAMLib.localisation import DrawnBox
+from RotatorCuffCAMLib.localization import DrawnBox
 from RotatorCuffCAMLib.scene_context import skin_surface, sphere_surface
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 

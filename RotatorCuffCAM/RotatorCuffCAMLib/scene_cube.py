@@ -40,7 +40,7 @@ def require_series(volume: Any, any_plane: bool) -> None:
     _plane, _off, count = plane_of(volume)
     if count < MIN_SLICES:
         raise UnsupportedImage(
-            f"{volume.GetName()} has only {count} slices, as a localiser has",
+            f"{volume.GetName()} has only {count} slices, as a localizer has",
             f"Choose a series of {MIN_SLICES} or more",
         )
     require_coronal(_empty(volume), volume.GetName(), any_plane)

@@ -21,11 +21,11 @@ def find_head(parameters: dict[str, Any], folder: Path, progress: Progress, canc
         ``center_lps``, ``radius_mm``, ``confidence``, ``edge_mm`` of the cube, ``plane``, ``off_degrees``,
         ``warnings``.
     """
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
     from RotatorCuffCAMLib import head, region
 
     progress(0.1, "Looking for the humeral head")
-    image = exchange.load_image(folder, parameters["image"])
+    image = worker_io.load_image(folder, parameters["image"])
     warnings = region.require_shoulder_series(image, parameters["source"], parameters["any_plane"])
     guess = head.find_head(image)
     cancel.raise_if_cancelled()
@@ -51,11 +51,11 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     Returns:
         ``summary`` (see `cuff.as_dict`), and records of ``activation`` (raw, on its own grid) and ``cube``.
     """
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
     from RotatorCuffCAMLib.cuff import as_dict, examine
 
     progress(0.0, "Reading the image")
-    image = exchange.load_image(folder, parameters["image"])
+    image = worker_io.load_image(folder, parameters["image"])
     progress(0.05, "Loading the model")
     network = _network(parameters["model"])
     cancel.raise_if_cancelled()
@@ -64,8 +64,8 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     cancel.raise_if_cancelled()
     return {
         "summary": as_dict(result, parameters["source"], parameters["model"]),
-        "activation": exchange.save_image(result.activation.image, folder, "activation"),
-        "cube": exchange.save_image(result.cube.image, folder, "cube"),
+        "activation": worker_io.save_image(result.activation.image, folder, "activation"),
+        "cube": worker_io.save_image(result.cube.image, folder, "cube"),
     }
 
 
@@ -79,13 +79,13 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     Returns:
         ``files``: names.
     """
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
     from PreopReviewLib.output import output_folder
     from RotatorCuffCAMLib.answer_files import write_answer
     from RotatorCuffCAMLib.cuff import examine
-    from RotatorCuffCAMLib.localisation import DrawnBox
+    from RotatorCuffCAMLib.localization import DrawnBox
 
-    image = exchange.load_image(folder, parameters["image"])
+    image = worker_io.load_image(folder, parameters["image"])
     result = examine(
         image,
         _network(parameters["model"]),

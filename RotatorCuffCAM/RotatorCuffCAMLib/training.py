@@ -1,4 +1,4 @@
-"""Training the VRN on labelled shoulders, by the recipe of Shim 2020.
+"""Training the VRN on labeled shoulders, by the recipe of Shim 2020.
 
 SGD with Nesterov momentum 0.9, learning rate 0.002 and from the thirteenth epoch on 0.0002, batches of 6, Xavier
 initial weights, cross-entropy and L2 on everything but biases, 100 epochs, shuffled anew in each.

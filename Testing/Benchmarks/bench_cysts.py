@@ -28,8 +28,8 @@ from LiverPlannerLib.cysts.fit import HOUNSFIELD, histograms, smooth  # noqa: E4
 from LiverPlannerLib.cysts.regions import find_regions  # noqa: E402
 from PreopReviewLib import images  # noqa: E402
 
-CYST, TUMOUR = 8, 9
-ANATOMY_HU = {1: 105, 2: 170, 3: 150, 4: 160, 5: 150, 6: 10, 7: 8, CYST: 10, TUMOUR: 75}  # by label of the file
+CYST, TUMOR = 8, 9
+ANATOMY_HU = {1: 105, 2: 170, 3: 150, 4: 160, 5: 150, 6: 10, 7: 8, CYST: 10, TUMOR: 75}  # by label of the file
 RESULTS = Path(__file__).parent / "results" / "cysts.json"
 ANATOMY = ROOT.parent / "shared" / "data" / "liver_anatomy" / "labels_1.5mm.nii.gz"
 PARENCHYMA = (105.0, 20.0)
@@ -39,7 +39,7 @@ LIVER = (slice(20, 180), slice(100, 400), slice(80, 380))
 
 @dataclass
 class Lesions:
-    """A simulated case: CT, label image, and the truth by voxel (0 none, 1 tumour, 2 cyst)."""
+    """A simulated case: CT, label image, and the truth by voxel (0 none, 1 tumor, 2 cyst)."""
 
     image: sitk.Image
     labels: sitk.Image
@@ -47,7 +47,7 @@ class Lesions:
 
 
 def simulate(count: int, shape: tuple[int, int, int], liver: tuple[slice, ...], seed: int, small: float) -> Lesions:
-    """Ellipsoids in a liver box, half of them cysts (12 ± 8 HU), half tumours (85 ± 14 HU), noise 15 to 28 HU; the
+    """Ellipsoids in a liver box, half of them cysts (12 ± 8 HU), half tumors (85 ± 14 HU), noise 15 to 28 HU; the
     outermost layer of each is mixed half and half with parenchyma, as an over-drawn outline has it.
     """
     rng = np.random.default_rng(seed)
@@ -71,7 +71,7 @@ def simulate(count: int, shape: tuple[int, int, int], liver: tuple[slice, ...], 
             continue
         cyst = rng.random() < 0.5
         level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
-        while (level < 45) != cyst:  # one in 450 tumours; no rule on HU can know it for what it is
+        while (level < 45) != cyst:  # one in 450 tumors; no rule on HU can know it for what it is
             level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
         _paint(image[box], inside, level, rng.uniform(15, 28), rng)
         labels[box][inside] = 2
@@ -99,7 +99,7 @@ def gaussian(x: np.ndarray, area: float, mean: float, sd: float) -> np.ndarray:
 
 
 def straightforward(case: Lesions) -> list[float]:
-    """Fitted mean of each region, in the labelling's order: whole-volume masks and one `curve_fit` each."""
+    """Fitted mean of each region, in the labeling's order: whole-volume masks and one `curve_fit` each."""
     from scipy.ndimage import gaussian_filter1d, label
     from scipy.optimize import curve_fit
 
@@ -168,7 +168,7 @@ def _scored(result: CystResult, truth: np.ndarray) -> list[dict]:
     kinds = np.pad(pairs, (0, -len(pairs) % 3)).reshape(-1, 3)
     rows = []
     for region in result.regions:
-        true = ("tumour", "cyst")[int(kinds[region.id, 1:].argmax())]
+        true = ("tumor", "cyst")[int(kinds[region.id, 1:].argmax())]
         rows.append(
             {
                 "voxels": region.voxels,
@@ -215,8 +215,8 @@ def bench_anatomy(fine: bool) -> dict:
         level[array == value] = hu
     painted = gaussian_filter(level, 0.7 / images.spacing_kji(source)) + rng.normal(0, 15, array.shape)
     image = images.image_like(painted.round().astype(np.int16), source)
-    labels = np.where(np.isin(array, (CYST, TUMOUR)), 2, (array > 0).astype(np.uint8))
-    truth = np.select([array == CYST, array == TUMOUR], [2, 1], 0)
+    labels = np.where(np.isin(array, (CYST, TUMOR)), 2, (array > 0).astype(np.uint8))
+    truth = np.select([array == CYST, array == TUMOR], [2, 1], 0)
     return _anatomy_score(filter_cysts(image, images.image_like(labels.astype(np.uint8), image)), truth)
 
 
@@ -229,18 +229,18 @@ def _anatomy_score(result: CystResult, truth: np.ndarray) -> dict:
     sizes = np.bincount(parts.ravel())[1:] * voxel_ml
     share = np.bincount(parts.ravel(), weights=(after == 3).ravel())[1:] * voxel_ml / sizes
     large = sizes >= 0.1
-    tumour = truth == 1
+    tumor = truth == 1
     return {
         "spacing_mm": result.labels.GetSpacing(),
         "cysts": int(count),
         "cysts_from_0.1_ml": int(large.sum()),
         "of_these_found": int((share[large] > 0.5).sum()),
         "smaller_found": int((share[~large] > 0.5).sum()),
-        "tumour_ml": float(tumour.sum() * voxel_ml),
-        "cysts_taken_for_tumour": sum(
-            bool(r.decision == "tumour" and r.voxels < tumour.sum() / 2) for r in result.regions
+        "tumor_ml": float(tumor.sum() * voxel_ml),
+        "cysts_taken_for_tumor": sum(
+            bool(r.decision == "tumor" and r.voxels < tumor.sum() / 2) for r in result.regions
         ),
-        "tumour_share_kept": float((after == 2)[tumour].mean()),
+        "tumor_share_kept": float((after == 2)[tumor].mean()),
         "undecided": sum(r.decision == "undecided" for r in result.regions),
         "liver_median_hu": result.settings.liver.median,
     }

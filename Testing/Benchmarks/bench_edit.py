@@ -70,7 +70,7 @@ class Case:
         self._where = np.argwhere(sitk.GetArrayViewFromImage(labels) == 2).mean(axis=0).astype(int)
 
     def paint(self) -> None:
-        """A ball of 8 mm radius added to the tumour, each time elsewhere."""
+        """A ball of 8 mm radius added to the tumor, each time elsewhere."""
         import slicer
 
         from PreopReviewLib.scene.geometry import fill, ijk_to_ras
@@ -83,7 +83,7 @@ class Case:
         content = fill(slicer.vtkOrientedImageData(), ball, start[::-1].tolist())
         content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(self.labels))
         logic = slicer.vtkSlicerSegmentationsModuleLogic
-        if not logic.SetBinaryLabelmapToSegment(content, self.plan, "tumour", logic.MODE_MERGE_MAX):
+        if not logic.SetBinaryLabelmapToSegment(content, self.plan, "tumor", logic.MODE_MERGE_MAX):
             raise RuntimeError("the segment could not be painted")
 
     def ours(self) -> dict[str, tuple[float, float | None]]:
@@ -107,7 +107,7 @@ class Case:
 
     def surface(self) -> None:
         """The edited structure's surface."""
-        if self.live.refresh_surfaces(self.live.update()) != ["tumour"]:
+        if self.live.refresh_surfaces(self.live.update()) != ["tumor"]:
             raise RuntimeError("another surface was made")
 
     def all_surfaces(self) -> None:

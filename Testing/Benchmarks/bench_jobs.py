@@ -31,14 +31,14 @@ def phantom_plan(folder: Path) -> dict:
     """Parameters of a plan whose files are in the folder."""
     import numpy as np
 
-    from PreopReviewLib import exchange, images
+    from PreopReviewLib import images, worker_io
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     phantom = make_liver_phantom(21, "ct", (80, 72, 64), 3.2)
     liver = images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
     return {
-        "image": exchange.save_image(phantom.image, folder, "image"),
-        "liver": exchange.save_image(liver, folder, "given"),
+        "image": worker_io.save_image(phantom.image, folder, "image"),
+        "liver": worker_io.save_image(liver, folder, "given"),
         "source": "the phantom",
         "options": {"modality": "CT", "lesions": False, "structures": True, "device": "cpu"},
     }

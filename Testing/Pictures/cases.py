@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CT_SEED, CT_SIZE, CT_SPACING = 14, (160, 128, 120), 1.8  # with a tumour and a cyst
+CT_SEED, CT_SIZE, CT_SPACING = 14, (160, 128, 120), 1.8  # with a tumor and a cyst
 REFERENCE_LABELS = "5=liver"
 """Of the 117 classes of TotalSegmentator, as label=key of ours. Its portal vein goes on in the splenic one."""
 NOT_PLANNED = ("inferior_vena_cava", "gallbladder")

@@ -16,7 +16,7 @@ from .hands import Hands
 
 MARGIN = 1.25
 """Field of view of the slices by the largest extent of the liver."""
-TO_CORRECT = ("tumour", "cyst", "hepatic_vein", "portal_vein", "liver")
+TO_CORRECT = ("tumor", "cyst", "hepatic_vein", "portal_vein", "liver")
 
 
 def go(hands: Hands, case: Case | None = None) -> None:

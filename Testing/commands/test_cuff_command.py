@@ -93,7 +93,7 @@ def test_classify_writes_a_scene_and_a_page_that_say_what_was_found(shoulder, tm
     _classify(folder, tmp_path / "out", box=box, title="Case <7>", map_class="large")
     said = json.loads(capsys.readouterr().out)
     assert said["missing"] == {}
-    assert said["localisation"]["peak_mm"] > 0
+    assert said["localization"]["peak_mm"] > 0
     assert said["seconds"] > 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Case &lt;7&gt;" in page
@@ -119,13 +119,13 @@ def _images_that_are_no_shoulder_mri(folder):
         "a knee, sagittal as knees are": (knee, "sagittal"),
         "a CT": (ct, "is a CT"),
         "three slices": (mri[:, :, :3], "at least 4 slices"),
-        "six slices": (mri[:, :, :6], "only 6 slices, as a localiser"),
-        "a localiser": (mri[:, :, 10:11], "one slice|only 1|slice"),
+        "six slices": (mri[:, :, :6], "only 6 slices, as a localizer"),
+        "a localizer": (mri[:, :, 10:11], "one slice|only 1|slice"),
         "color": (sitk.Compose([sitk.Cast(mri, sitk.sitkUInt8)] * 3), "[Cc]olou?r|vector"),
     }
 
 
-KINDS = ("a knee, sagittal as knees are", "a CT", "three slices", "six slices", "a localiser", "color")
+KINDS = ("a knee, sagittal as knees are", "a CT", "three slices", "six slices", "a localizer", "color")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -215,14 +215,14 @@ def test_maps_of_a_folder_are_compared_with_boxes(shoulder, tmp_path, capsys):
     x, y, z = found.tear_center_lps
     (tmp_path / "boxes.csv").write_text(f"case,r,a,s,size_r,size_a,size_s\nC1,{-x},{-y},{z},300,300,300\n")
     capsys.readouterr()
-    commands_readers.localise(tmp_path / "boxes.csv", tmp_path / "maps", tmp_path / "out.csv", as_json=True)
+    commands_readers.localize(tmp_path / "boxes.csv", tmp_path / "maps", tmp_path / "out.csv", as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert said["summary"]["pointing_game"] == 1  # the box holds everything
     assert said["cases"]["C1"]["energy_inside"] == pytest.approx(1)
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith("case,pointing")
     (tmp_path / "boxes.csv").write_text("case,r,a,s,size_r,size_a,size_s\nC2,0,0,0,1,1,1\n")
     with pytest.raises(FileMissing, match="no map"):
-        commands_readers.localise(tmp_path / "boxes.csv", tmp_path / "maps")
+        commands_readers.localize(tmp_path / "boxes.csv", tmp_path / "maps")
 
 
 def _table(path, rows):
@@ -280,7 +280,7 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
     cases = training.read_cases(tmp_path / "many" / "cases.csv")
     assert sorted(c.class_index for c in cases) == [0, 1, 2, 3, 4]
     assert all(c.center_ras for c in cases)
-    from RotatorCuffCAMLib.localisation import read_boxes
+    from RotatorCuffCAMLib.localization import read_boxes
     from RotatorCuffCAMLib.reader_study import read_study_cases
 
     assert len(read_study_cases(tmp_path / "many" / "cases.csv")) == 5

@@ -36,7 +36,7 @@ def liver(capsys, monkeypatch):
 
 @pytest.fixture
 def files(tmp_path):
-    """(CT, labels) with a tumour of 80 HU and a cyst of 10 HU."""
+    """(CT, labels) with a tumor of 80 HU and a cyst of 10 HU."""
     shape = (30, 40, 40)
     ct, labels = np.full(shape, -1000.0), np.zeros(shape, np.uint8)
     ct[3:27, 3:37, 3:37], labels[3:27, 3:37, 3:37] = 105, 1
@@ -69,7 +69,7 @@ def test_it_writes_labels_regions_table_and_figures(liver, files, tmp_path):
     assert images.same_grid(written, images.read_image(files[0]))
     assert ((labels == 2).sum(), (labels == 3).sum()) == (12**3, 9**3)
     rows = list(csv.DictReader((folder / "regions.csv").open(encoding="utf-8")))
-    assert [r["decision"] for r in rows] == ["tumour", "cyst"]
+    assert [r["decision"] for r in rows] == ["tumor", "cyst"]
     assert float(rows[1]["ml"]) == pytest.approx(0.729)
     assert rows[1]["reason"].startswith("core median")
 
@@ -78,7 +78,7 @@ def test_json_holds_every_region_with_its_measures(liver, files, tmp_path):
     code, out, _ = liver("cysts", *files, "-o", tmp_path / "out", "--json", "--figures", 0)
     data = json.loads(out)
     assert code == 0
-    assert data["counts"] == {"tumour": 1, "cyst": 1, "undecided": 0}
+    assert data["counts"] == {"tumor": 1, "cyst": 1, "undecided": 0}
     assert {"fit_mean", "fit_sd", "area", "r2", "core_median", "reason"} <= set(data["regions"][0])
     assert not list((tmp_path / "out").glob("region_*.png"))
     assert json.loads((tmp_path / "out" / "regions.json").read_text()) == data
@@ -102,7 +102,7 @@ def test_a_threshold_of_ones_own_decides(liver, files, tmp_path):
 
 def test_the_contour_is_a_file_of_its_own(liver, files, tmp_path):
     assert liver("cysts", *files, "-o", tmp_path / "out", "--contour", "--figures", 0)[0] == 0
-    grown = images.array_of(contour := images.read_labels(tmp_path / "out" / "tumour_contour.nii.gz"))
+    grown = images.array_of(contour := images.read_labels(tmp_path / "out" / "tumor_contour.nii.gz"))
     assert contour.GetSize() == (40, 40, 30)
     assert grown.sum() > 12**3
 
@@ -115,7 +115,7 @@ def test_a_lesion_mask_with_a_liver_does_too(liver, files, tmp_path):
     code, out, _ = liver("cysts", files[0], mask, "--liver", whole, "-o", tmp_path / "out", "--json", "--figures", 0)
     data = json.loads(out)
     assert code == 0
-    assert data["counts"] == {"tumour": 1, "cyst": 1, "undecided": 0}
+    assert data["counts"] == {"tumor": 1, "cyst": 1, "undecided": 0}
     assert data["warnings"] == []
 
 

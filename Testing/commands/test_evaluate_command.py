@@ -87,7 +87,7 @@ def test_an_unknown_paper_is_a_usage_error(preop, cases, tmp_path):
 
 def test_the_baseline_becomes_table_1_of_oh(preop, tmp_path):
     cases = tmp_path / "dsc.csv"
-    cases.write_text("case,parenchyma,tumour,portal_vein,hepatic_vein,bile_duct\n1,.9,.8,.6,.7,.5\n2,.8,.7,.5,.6,.4\n")
+    cases.write_text("case,parenchyma,tumor,portal_vein,hepatic_vein,bile_duct\n1,.9,.8,.6,.7,.5\n2,.8,.7,.5,.6,.4\n")
     baseline = tmp_path / "baseline.csv"
     baseline.write_text("case,group,sex\n" + "".join(f"{i},{'ab'[i % 2]},{'MF'[i % 3 == 0]}\n" for i in range(20)))
     ran = preop("evaluate", "--paper", "oh2023", "--cases", cases, "--baseline", baseline, "-o", tmp_path / "out")

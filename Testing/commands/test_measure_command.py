@@ -13,7 +13,7 @@ from PreopReviewLib import images
 
 @pytest.fixture
 def case(tmp_path):
-    """A block of liver with a tumour, a cyst labelled tumour, and a portal vein, as a CT: (image, labels)."""
+    """A block of liver with a tumor, a cyst labeled tumor, and a portal vein, as a CT: (image, labels)."""
     rng = np.random.default_rng(0)
     labels = np.zeros((44, 44, 60), np.uint8)
     labels[6:38, 6:38, 6:54] = 1
@@ -43,7 +43,7 @@ def test_everything_is_measured_on_the_labels_that_the_cyst_filter_leaves(case, 
     folders = {p.name for p in out.iterdir() if p.is_dir()}
     assert folders == {"cysts", "branches", "volumetry", "margins", "radiomics", "comparison"}
     text = (out / "measures.txt").read_text(encoding="utf-8")
-    assert "1 found, 0 missed, 0 false" not in text, "the manual mask calls the cyst a tumour"
+    assert "1 found, 0 missed, 0 false" not in text, "the manual mask calls the cyst a tumor"
     assert "Liver cyst" in text
     assert str(out) in text
     filtered = images.array_of(images.read_labels(out / "cysts" / "labels.nii.gz"))

@@ -15,7 +15,7 @@ SAGITTAL = "-19.5,0,0,1,0,0"  # RAS: takes the first 15 columns of the liver
 
 
 def case(shift: int = 0) -> sitk.Image:
-    """A liver of 30 mm with a tumour (moved along K by `shift`) and a portal vein."""
+    """A liver of 30 mm with a tumor (moved along K by `shift`) and a portal vein."""
     array = np.zeros((40, 40, 40), np.uint8)
     array[5:35, 5:35, 5:35] = 1
     array[8 + shift : 14 + shift, 10:16, 8:14] = 2
@@ -51,27 +51,27 @@ def rows_of(path) -> list[dict[str, str]]:
 def test_compare_prints_a_row_a_structure_and_writes_everything(liver, files, tmp_path):
     code, out, err = liver("compare", *files, "-o", tmp_path / "out")
     assert (code, err) == (0, "")
-    assert "Liver tumour" in out
+    assert "Liver tumor" in out
     assert "max-of-two" in out
-    assert "tumour: 1 found, 0 missed, 0 false" in out
+    assert "tumor: 1 found, 0 missed, 0 false" in out
     made = {p.name for p in (tmp_path / "out").iterdir()}
     assert made == {
         *("comparison.csv", "comparison.json", "comparison.png", "lesions.csv"),
-        *(f"difference_{key}.nii.gz" for key in ("liver", "tumour", "portal_vein")),
+        *(f"difference_{key}.nii.gz" for key in ("liver", "tumor", "portal_vein")),
     }
     rows = {row["structure"]: row for row in rows_of(tmp_path / "out" / "comparison.csv")}
-    assert float(rows["tumour"]["dsc"]) == pytest.approx(4 / 6)
-    assert float(rows["tumour"]["hd95_mm"]) == pytest.approx(2.0)
-    assert rows["tumour"]["main_dsc"] == "n/a"
-    difference = images.array_of(images.read_labels(tmp_path / "out" / "difference_tumour.nii.gz"))
+    assert float(rows["tumor"]["dsc"]) == pytest.approx(4 / 6)
+    assert float(rows["tumor"]["hd95_mm"]) == pytest.approx(2.0)
+    assert rows["tumor"]["main_dsc"] == "n/a"
+    difference = images.array_of(images.read_labels(tmp_path / "out" / "difference_tumor.nii.gz"))
     assert np.bincount(difference.ravel())[1:].tolist() == [144, 72, 72]
 
 
 def test_compare_gives_the_same_numbers_as_json(liver, files, tmp_path):
-    code, out, _ = liver("compare", *files, "--json", "--structure", "tumour", "--no-branches", "--tolerance", "1")
+    code, out, _ = liver("compare", *files, "--json", "--structure", "tumor", "--no-branches", "--tolerance", "1")
     found = json.loads(out)
     assert code == 0
-    assert [row["structure"] for row in found["structures"]] == ["tumour"]
+    assert [row["structure"] for row in found["structures"]] == ["tumor"]
     assert found["lesions"][0]["outcome"] == "matched"
     assert any("NSD at 1 mm" in note for note in found["notes"])
 
@@ -82,7 +82,7 @@ def test_compare_shows_a_missed_structure_as_missed_and_not_as_a_number(liver, f
     auto = images.write_image(sitk.GetImageFromArray(array), tmp_path / "none.nii.gz")
     code, out, _ = liver("compare", auto, files[1], "-o", tmp_path / "out")
     assert code == 0
-    assert "Liver tumour (missed)" in out
+    assert "Liver tumor (missed)" in out
     row = rows_of(tmp_path / "out" / "comparison.csv")[1]
     assert (row["state"], row["dsc"], row["hd95_mm"], row["assd_mm"], row["nsd"]) == ("missed", "0.0", *["n/a"] * 3)
 
@@ -209,7 +209,7 @@ def test_margins_without_a_resection_are_those_to_the_vessels(liver, files):
 
 BAD = {
     "one value of two": (("volumetry", "--height", 170), 10, "both height and weight"),
-    "metres": (("volumetry", "--height", 1.7, "--weight", 70), 10, "cm, not m"),
+    "meters": (("volumetry", "--height", 1.7, "--weight", 70), 10, "cm, not m"),
     "exchanged": (("volumetry", "--height", 70, "--weight", 170), 10, "exchanged"),
     "no plane": (("volumetry", "--plane", "1,2,3"), 10, "6 numbers"),
     "words": (("volumetry", "--plane", "a,b,c,d,e,f"), 10, "6 numbers"),

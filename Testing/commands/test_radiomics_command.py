@@ -41,13 +41,13 @@ def test_features_are_written_with_settings_family_and_names(preop, case):
     volume = next(r for r in rows if r["structure"] == "liver" and r["feature"] == "morph_vol_approx")
     assert float(volume["value"]) == pytest.approx(8**3 * 8)
     assert (volume["family"], volume["pyradiomics_name"]) == ("shape", "shape_VoxelVolume")
-    assert [r["note"] for r in rows if r["structure"] == "tumour"] == ["n/a: 1 voxels at 2 mm are too few"]
+    assert [r["note"] for r in rows if r["structure"] == "tumor"] == ["n/a: 1 voxels at 2 mm are too few"]
 
 
 @needs_mirp
 def test_a_structure_without_features_alone_exits_with_3(preop, case):
     files = (case / "image.nii.gz", case / "labels.nii.gz")
-    ran = preop("liver", "radiomics", *files, "-o", case / "out", "--structures", "tumour", "-q", "--modality", "ct")
+    ran = preop("liver", "radiomics", *files, "-o", case / "out", "--structures", "tumor", "-q", "--modality", "ct")
     assert ran.code == 3
     assert "too few" in ran.err
 

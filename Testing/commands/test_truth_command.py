@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 def test_from_images_to_a_data_set(folder, preop, tmp_path):
     truth, here = ("liver", "truth"), tmp_path / "list"
-    ran = preop(*truth, "new", folder, "-o", here, "--structure", "liver", "--structure", "tumour", "--json")
+    ran = preop(*truth, "new", folder, "-o", here, "--structure", "liver", "--structure", "tumor", "--json")
     assert json.loads(ran.out)["cases"] == ["one", "two"]
     for annotator, shift in (("ab", 0), ("cd", 0), ("ef", 1)):
         labels = images.write_image(drawn(shift), tmp_path / f"{annotator}.nii.gz")
@@ -50,19 +50,19 @@ def test_from_images_to_a_data_set(folder, preop, tmp_path):
     rows = json.loads(preop(*truth, "list", here, "--json").out)["work"]
     assert len(rows) == 6
     assert rows[0] | {"comment": ""} == {
-        "case": "one", "annotator": "ab", "state": "finished", "liver": "done", "tumour": "done", "min": 1.5,
+        "case": "one", "annotator": "ab", "state": "finished", "liver": "done", "tumor": "done", "min": 1.5,
         "comment": "",
     }  # fmt: skip
     ran = preop(*truth, "compare", here, "ab", "ef", "-o", tmp_path / "compared", "-q")
     assert ran.code == 0, ran.err
     with (tmp_path / "compared" / "comparison.csv").open() as stream:
         found = {(r["case"], r["structure"]): float(r["dsc"]) for r in csv.DictReader(stream)}
-    assert found["two", "tumour"] == pytest.approx(0.75)
+    assert found["two", "tumor"] == pytest.approx(0.75)
     assert (tmp_path / "compared" / "one_disagreement.nii.gz").is_file()
     ran = preop(*truth, "consensus", here, "--method", "majority", "-q")
     assert "Consensus of 2 cases: one, two" in ran.out
     ran = preop(*truth, "export", here, "-o", tmp_path / "Dataset501_Liver", "--json", "-q")
-    assert json.loads(ran.out)["labels"] == {"background": 0, "liver": 1, "tumour": 2}
+    assert json.loads(ran.out)["labels"] == {"background": 0, "liver": 1, "tumor": 2}
     labels = images.read_labels(tmp_path / "Dataset501_Liver" / "labelsTr" / "one.nii.gz")
     assert (images.array_of(labels) == images.array_of(drawn())).all(), "two of three agree"
 

@@ -65,7 +65,7 @@ def _place(image: sitk.Image, kind: str) -> sitk.Image:
 
 @pytest.fixture(params=["straight", "flipped", "oblique"])
 def labels(request: pytest.FixtureRequest) -> sitk.Image:
-    """A liver with a tumour, a cyst, two vessels and a duct inside and a gallbladder beside it."""
+    """A liver with a tumor, a cyst, two vessels and a duct inside and a gallbladder beside it."""
     return make_labels(request.param)
 
 

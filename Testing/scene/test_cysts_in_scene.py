@@ -15,7 +15,7 @@ from LiverPlannerLib.scene import cyst_plot as scene_cyst_plot
 from LiverPlannerLib.scene import cyst_segments as scene_cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
 from LiverPlannerLib.scene import plan as scene_plan
-from PreopReviewLib import exchange, images
+from PreopReviewLib import images, worker_io
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.progress import CancelToken, silent
 from PreopReviewLib.scene import files, nodes
@@ -25,7 +25,7 @@ HU = {0: -100, 1: 110, 2: 75}
 
 @pytest.fixture
 def labels() -> sitk.Image:
-    """A liver with three lesions, all called tumour: the first is dark as water, the others are not."""
+    """A liver with three lesions, all called tumor: the first is dark as water, the others are not."""
     k, j, i = np.mgrid[:32, :48, :56]
     array = np.zeros(k.shape, np.uint8)
     array[4:28, 4:44, 4:52] = 1
@@ -51,7 +51,7 @@ def plan(scene: Any, labels: sitk.Image) -> scene_plan.PlanNodes:
 
 
 def saved(request: dict, folder: Path) -> dict:
-    steps = exchange.save_steps(request, folder)
+    steps = worker_io.save_steps(request, folder)
     while True:
         try:
             next(steps)
@@ -73,7 +73,7 @@ def voxels(plan: scene_plan.PlanNodes, key: str) -> np.ndarray:
 def test_the_dark_region_is_a_cyst_and_says_why(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
     node = find(plan, tmp_path)
     regions = scene_cysts.regions_of(node)
-    assert [r.decision for r in regions] == ["cyst", "tumour", "tumour"]
+    assert [r.decision for r in regions] == ["cyst", "tumor", "tumor"]
     assert node.GetTable().GetValueByName(0, "decision").ToString() == "cyst"
     assert "below 45 HU" in node.GetTable().GetValueByName(0, "reason").ToString()
     assert regions[0].fit_mean == pytest.approx(8, abs=1.5)
@@ -84,33 +84,33 @@ def test_a_threshold_decides_anew_without_measuring(plan: scene_plan.PlanNodes, 
     scene_cysts.decide(node, "lin2024", 90.0)
     assert [r.decision for r in scene_cysts.regions_of(node)] == ["cyst"] * 3
     scene_cysts.decide(node, "robust", 45.0)
-    assert [r.decision for r in scene_cysts.regions_of(node)] == ["cyst", "tumour", "tumour"]
+    assert [r.decision for r in scene_cysts.regions_of(node)] == ["cyst", "tumor", "tumor"]
 
 
 def test_apply_moves_a_region_and_revert_puts_every_voxel_back(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
-    before = voxels(plan, "tumour")
+    before = voxels(plan, "tumor")
     node = find(plan, tmp_path)
-    assert set(scene_cyst_segments.move(node)) == {"tumour", "cyst"}
+    assert set(scene_cyst_segments.move(node)) == {"tumor", "cyst"}
     assert voxels(plan, "cyst").sum() == scene_cysts.regions_of(node)[0].voxels
-    assert not (voxels(plan, "cyst") & voxels(plan, "tumour")).any()
-    assert ((voxels(plan, "cyst") | voxels(plan, "tumour")) == before).all()
+    assert not (voxels(plan, "cyst") & voxels(plan, "tumor")).any()
+    assert ((voxels(plan, "cyst") | voxels(plan, "tumor")) == before).all()
     assert scene_cyst_segments.move(node) == []  # nothing is left to move
     scene_cyst_segments.move(node, back=True)
-    assert np.array_equal(voxels(plan, "tumour"), before)
+    assert np.array_equal(voxels(plan, "tumor"), before)
     assert not voxels(plan, "cyst").any()
 
 
-def test_revert_puts_back_a_region_that_was_part_tumour_part_cyst(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+def test_revert_puts_back_a_region_that_was_part_tumor_part_cyst(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
     import slicer
 
-    tumour = voxels(plan, "tumour")
-    inner = np.zeros(tumour.shape, bool)
+    tumor = voxels(plan, "tumor")
+    inner = np.zeros(tumor.shape, bool)
     inner[10:18, 10:18, 10:18] = True
     segments = plan.segmentation.GetSegmentation()
     identifier = segments.AddEmptySegment("cyst", "Liver cyst")
-    for key, mask in (("tumour", tumour & ~inner), (identifier, tumour & inner)):
+    for key, mask in (("tumor", tumor & ~inner), (identifier, tumor & inner)):
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), plan.segmentation, key, plan.volume)
-    before = {key: voxels(plan, key) for key in ("tumour", "cyst")}
+    before = {key: voxels(plan, key) for key in ("tumor", "cyst")}
     node = find(plan, tmp_path)
     scene_cyst_segments.move(node)
     assert not np.array_equal(voxels(plan, "cyst"), before["cyst"])
@@ -121,9 +121,9 @@ def test_revert_puts_back_a_region_that_was_part_tumour_part_cyst(plan: scene_pl
 
 def test_a_hand_beats_the_rule_and_can_be_taken_off(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
     node = find(plan, tmp_path)
-    scene_cysts.override(node, 1, "tumour")
+    scene_cysts.override(node, 1, "tumor")
     scene_cysts.override(node, 2, "cyst")
-    assert [r.decision for r in scene_cysts.regions_of(node)] == ["tumour", "cyst", "tumour"]
+    assert [r.decision for r in scene_cysts.regions_of(node)] == ["tumor", "cyst", "tumor"]
     assert "by hand" in scene_cysts.regions_of(node)[0].reason
     scene_cyst_segments.move(node)
     assert voxels(plan, "cyst").sum() == scene_cysts.regions_of(node)[1].voxels
@@ -137,14 +137,14 @@ def test_what_was_drawn_or_erased_since_stays_so(plan: scene_plan.PlanNodes, tmp
     import slicer
 
     node = find(plan, tmp_path)
-    array = voxels(plan, "tumour").astype(np.uint8)
+    array = voxels(plan, "tumor").astype(np.uint8)
     array[14, 14, 10:19] = 0  # a line through the cyst erased
     array[30:32, 46:48, 54:56] = 1  # drawn far from everything
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array, plan.segmentation, "tumour", plan.volume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, plan.segmentation, "tumor", plan.volume)
     scene_cyst_segments.move(node)
-    both = voxels(plan, "cyst") | voxels(plan, "tumour")
+    both = voxels(plan, "cyst") | voxels(plan, "tumor")
     assert np.array_equal(both, array > 0)
-    assert voxels(plan, "tumour")[30:32, 46:48, 54:56].all()
+    assert voxels(plan, "tumor")[30:32, 46:48, 54:56].all()
 
 
 def test_a_transform_moved_later_does_not_shift_the_regions(
@@ -159,9 +159,9 @@ def test_a_transform_moved_later_does_not_shift_the_regions(
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 33.0)
     transform.SetMatrixTransformToParent(matrix)
-    before = voxels(plan, "tumour")
+    before = voxels(plan, "tumor")
     scene_cyst_segments.move(table)
-    assert np.array_equal(voxels(plan, "tumour") | voxels(plan, "cyst"), before)
+    assert np.array_equal(voxels(plan, "tumor") | voxels(plan, "cyst"), before)
     assert voxels(plan, "cyst").any()
 
 
@@ -174,8 +174,8 @@ def test_the_table_comes_back_with_the_scene(scene: Any, plan: scene_plan.PlanNo
     scene.Clear(False)
     files.read_bundle(scene, tmp_path / "scene.mrb")
     back = scene.GetFirstNodeByName(name)
-    assert [r.decision for r in scene_cysts.regions_of(back)] == ["cyst", "cyst", "tumour"]
-    assert set(scene_cyst_segments.move(back)) == {"tumour", "cyst"}
+    assert [r.decision for r in scene_cysts.regions_of(back)] == ["cyst", "cyst", "tumor"]
+    assert set(scene_cyst_segments.move(back)) == {"tumor", "cyst"}
     assert scene_cyst_plot.plot_region(back, 2).GetTitle().startswith("Region 2: cyst")
 
 
@@ -192,7 +192,7 @@ def test_the_chart_shows_histogram_fit_and_threshold(plan: scene_plan.PlanNodes,
 
 def test_no_lesion_and_a_vanished_segmentation_are_said(scene: Any, plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
     node = find(plan, tmp_path)
-    plan.segmentation.GetSegmentation().RemoveSegment("tumour")
+    plan.segmentation.GetSegmentation().RemoveSegment("tumor")
     with pytest.raises(NothingFound, match="no lesion"):
         scene_cysts.request(plan.segmentation, plan.volume, "robust", 45.0)
     scene.RemoveNode(plan.segmentation)

@@ -60,14 +60,14 @@ def plan_of(volume: Any, labels: sitk.Image, previous: Any = None) -> scene_plan
 def test_a_plan_has_names_colors_codes_and_the_exact_voxels(volume: Any, labels: sitk.Image) -> None:
     made = plan_of(volume, labels)
     read = {s.key: s for s in nodes.read_segments(made.segmentation)}
-    assert list(read) == ["liver", "tumour", "hepatic_vein"]
+    assert list(read) == ["liver", "tumor", "hepatic_vein"]
     for key, content in read.items():
         assert content.name == structure(key).name
         assert content.color == pytest.approx(structure(key).color, abs=1e-3)
         assert structure(key).type.value in content.terminology
         assert images.same_grid(content.mask, labels)
     array = images.array_of(labels)
-    assert np.array_equal(images.array_of(read["tumour"].mask), array == 2)
+    assert np.array_equal(images.array_of(read["tumor"].mask), array == 2)
     assert np.array_equal(images.array_of(read["liver"].mask), array > 0)
 
 
@@ -86,9 +86,9 @@ def test_the_model_output_is_hidden_and_not_offered_for_editing(volume: Any, lab
     assert not made.model_output.GetDisplayNode().GetVisibility()
     assert made.segmentation.GetDisplayNode().GetVisibility()
     assert scene_plan.same_segments(made.segmentation, made.model_output)
-    made.segmentation.GetSegmentation().RemoveSegment("tumour")
+    made.segmentation.GetSegmentation().RemoveSegment("tumor")
     assert not scene_plan.same_segments(made.segmentation, made.model_output)
-    assert nodes.segment_keys(made.model_output) == ["liver", "tumour", "hepatic_vein"]
+    assert nodes.segment_keys(made.model_output) == ["liver", "tumor", "hepatic_vein"]
 
 
 def test_a_plan_under_a_rigid_transform_covers_the_transformed_volume(
@@ -99,9 +99,9 @@ def test_a_plan_under_a_rigid_transform_covers_the_transformed_volume(
     assert made.segmentation.GetParentTransformNode() is transform
     read = {s.key: s for s in nodes.read_segments(made.segmentation)}
     assert images.same_grid(read["liver"].mask, labels)  # in the volume's own space, below the transform
-    assert np.array_equal(images.array_of(read["tumour"].mask), images.array_of(labels) == 2)
+    assert np.array_equal(images.array_of(read["tumor"].mask), images.array_of(labels) == 2)
     surface = vtk.vtkPolyData()
-    made.segmentation.GetClosedSurfaceRepresentation("tumour", surface)
+    made.segmentation.GetClosedSurfaceRepresentation("tumor", surface)
     inside = images.kji_to_ras(np.array([[7.5, 7.5, 7.5]]), labels)[0]
     assert surface.GetCenter() == pytest.approx(inside, abs=1.0)
 
@@ -135,7 +135,7 @@ def test_a_second_plan_replaces_an_unchanged_one_and_keeps_a_changed_one(
     first = plan_of(volume, labels)
     second = plan_of(volume, labels, first)
     assert not scene.IsNodePresent(first.segmentation)
-    second.segmentation.GetSegmentation().RemoveSegment("tumour")
+    second.segmentation.GetSegmentation().RemoveSegment("tumor")
     third = plan_of(volume, labels, second)
     assert scene.IsNodePresent(second.segmentation)
     assert not second.segmentation.GetDisplayNode().GetVisibility()

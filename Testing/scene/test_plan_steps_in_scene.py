@@ -28,7 +28,7 @@ def labels() -> sitk.Image:
     array = np.zeros((160, 320, 320), np.uint8)
     array[10:150, 30:290, 30:260] = 1
     for key, box in {
-        "tumour": np.s_[20:140, 40:60, 40:60],
+        "tumor": np.s_[20:140, 40:60, 40:60],
         "cyst": np.s_[60:80, 100:200, 100:120],
         "hepatic_vein": np.s_[20:140, 210:216, 40:250],
         "portal_vein": np.s_[20:140, 240:246, 40:250],
@@ -142,9 +142,9 @@ def test_parts_that_share_no_voxel_share_a_layer() -> None:
     corner = np.zeros((2, 2, 2), np.uint8)
     corner[0, 0, 0] = 1
     liver = np.ones((2, 2, 4), np.uint8)
-    parts = [Part("liver", (0, 0, 0), liver), Part("cyst", (1, 1, 1), corner), Part("tumour", (1, 1, 2), ones)]
+    parts = [Part("liver", (0, 0, 0), liver), Part("cyst", (1, 1, 1), corner), Part("tumor", (1, 1, 2), ones)]
     _times, layers = timed(layers_steps(parts))
-    assert [layer.value_of for layer in layers] == [{"liver": 1}, {"cyst": 1, "tumour": 2}]
+    assert [layer.value_of for layer in layers] == [{"liver": 1}, {"cyst": 1, "tumor": 2}]
     assert layers[1].start == (1, 1, 1)
     assert layers[1].values.shape == (2, 2, 3)
     assert layers[1].values[0, 0].tolist() == [1, 2, 2]

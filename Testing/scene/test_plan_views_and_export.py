@@ -43,7 +43,7 @@ def opacity(node: Any, key: str) -> float:
 def test_presets_change_opacity_and_hide_what_is_in_the_way(segmentation: Any) -> None:
     scene_views.apply_preset(segmentation, "lesions")
     assert opacity(segmentation, "liver") == 0.15
-    assert opacity(segmentation, "tumour") == 1.0
+    assert opacity(segmentation, "tumor") == 1.0
     assert not segmentation.GetDisplayNode().GetSegmentVisibility3D("gallbladder")
     scene_views.apply_preset(segmentation, "solid")
     assert opacity(segmentation, "liver") == 1.0
@@ -91,14 +91,14 @@ def test_side_by_side_ends_when_a_node_has_left_the_scene(scene: Any, segmentati
 
 def test_stl_and_obj_are_in_lps_and_come_back_where_they_were(segmentation: Any, tmp_path: Path) -> None:
     written = scene_export.export_surfaces(segmentation, tmp_path, ["stl", "obj"])
-    assert {p.name for p in written} >= {"Case_1_Liver.stl", "Case_1_Liver_tumour.obj"}
-    points, _triangles = read_surface(tmp_path / "Case_1_Liver_tumour.stl")
-    expected = np.array(nodes.surface_of(segmentation, "tumour").GetCenter())
+    assert {p.name for p in written} >= {"Case_1_Liver.stl", "Case_1_Liver_tumor.obj"}
+    points, _triangles = read_surface(tmp_path / "Case_1_Liver_tumor.stl")
+    expected = np.array(nodes.surface_of(segmentation, "tumor").GetCenter())
     assert (points.min(0) + points.max(0)) / 2 == pytest.approx(expected, abs=1e-3)
     assert not list(tmp_path.glob(".preop*"))
 
 
-def test_gltf_is_one_file_in_metres_with_every_segment_in_color(
+def test_gltf_is_one_file_in_meters_with_every_segment_in_color(
     segmentation: Any, tmp_path: Path, vtk_may_complain: None
 ) -> None:  # that there is no X server
     (path,) = scene_export.export_surfaces(segmentation, tmp_path, ["gltf"])
@@ -145,9 +145,9 @@ def test_a_full_disk_is_noticed_and_leaves_what_was_there(
 
 
 def test_two_segments_of_one_name_give_two_files(segmentation: Any, tmp_path: Path) -> None:
-    segmentation.GetSegmentation().GetSegment("cyst").SetName("Liver tumour")
+    segmentation.GetSegmentation().GetSegment("cyst").SetName("Liver tumor")
     names = [p.name for p in scene_export.export_surfaces(segmentation, tmp_path, ["obj"])]
-    assert {"Case_1_Liver_tumour.obj", "Case_1_Liver_tumour_2.obj"} <= set(names)
+    assert {"Case_1_Liver_tumor.obj", "Case_1_Liver_tumor_2.obj"} <= set(names)
 
 
 def test_models_are_in_a_folder_with_names_and_colors(scene: Any, segmentation: Any) -> None:

@@ -17,7 +17,7 @@ from RotatorCuffCAMLib.classifier import Answer  # noqa: E402
 from RotatorCuffCAMLib.cuff import CuffResult  # noqa: E402
 from RotatorCuffCAMLib.head import HeadGuess  # noqa: E402
 from RotatorCuffCAMLib.hot_region import display_grid, hot_region, percent_map  # noqa: E402
-from RotatorCuffCAMLib.localisation import DrawnBox  # noqa: E402
+from RotatorCuffCAMLib.localization import DrawnBox  # noqa: E402
 from RotatorCuffCAMLib.region import cut_cube  # noqa: E402
 
 

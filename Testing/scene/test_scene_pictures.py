@@ -53,7 +53,7 @@ def test_the_reconstruction_shows_lesions_through_the_liver(handle, tmp_path):
     view = pixels[:, :684]
     covered = (view < 245).any(axis=-1)
     assert 0.15 < covered.mean() < 0.75
-    assert _hue_near(view, structure("tumour").color).mean() > 0.005
+    assert _hue_near(view, structure("tumor").color).mean() > 0.005
     assert _hue_near(view, structure("liver").color, saturation=0.1).mean() > 0.05
     legend = pixels[:, 684:]
     for s in STRUCTURES:
@@ -145,7 +145,7 @@ def test_slices_show_the_outline_of_each_structure_that_they_cut(handle, tmp_pat
     )
     pixels = _picture(path)
     panels = pixels[64:-70]
-    for key in ("liver", "tumour"):
+    for key in ("liver", "tumor"):
         assert _hue_near(panels, structure(key).color, 0.03, 0.5).sum() > 300, key
     gray = (np.ptp(panels.astype(int), axis=-1) < 12) & (panels[..., 0] > 60)
     assert gray.mean() > 0.01
@@ -169,7 +169,7 @@ def test_the_scale_of_the_slices_is_right(straight):
 def test_the_point_of_interest_lies_in_the_largest_lesion(labels):
     point = center_of_interest(labels)
     k, j, i = np.round(images.ras_to_kji(np.array(point), labels)[0]).astype(int)
-    assert images.array_of(labels)[k, j, i] == structure("tumour").label
+    assert images.array_of(labels)[k, j, i] == structure("tumor").label
     only_liver = images.image_like((images.array_of(mask_of(labels, "liver")) > 0).astype(np.uint8), labels)
     k, j, i = np.round(images.ras_to_kji(np.array(center_of_interest(only_liver)), labels)[0]).astype(int)
     assert images.array_of(only_liver)[k, j, i] == 1

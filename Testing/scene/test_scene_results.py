@@ -30,9 +30,9 @@ from LiverPlannerLib.structures import mask_of
 from LiverPlannerLib.vessels.trees import load_tree
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, OutputError
-from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, silent
 from PreopReviewLib.scene import files, nodes
+from PreopReviewLib.worker_io import load_image, save_image
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_live_volumes_are_those_of_the_resection(labels):
         cut, now = resect_by_planes(labels, chosen), live.cut(chosen)
         assert now.resected_ml == pytest.approx(cut.resected_ml)
         assert now.remnant_ml == pytest.approx(cut.remnant_ml)
-        assert now.tumour_remnant_ml == pytest.approx(cut.tumour_ml - cut.tumour_resected_ml)
+        assert now.tumor_remnant_ml == pytest.approx(cut.tumor_ml - cut.tumor_resected_ml)
         flr = volumetry(labels, remnant=cut.remnant).remnant
         assert now.functional_remnant_ml == pytest.approx(flr.ml)
         assert now.remnant_share == pytest.approx(flr.to_functional)

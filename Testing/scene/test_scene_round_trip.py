@@ -94,7 +94,7 @@ def test_the_liver_is_the_union_and_overlaps_what_is_in_it(scene, image, labels)
     masks = {s.key: images.array_of(s.mask).astype(bool) for s in nodes.read_segments(handle.segmentation)}
     values = images.array_of(labels)
     assert np.array_equal(masks["liver"], (values >= 1) & (values <= 6))
-    for key in ("tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct"):
+    for key in ("tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct"):
         assert masks[key].any()
         assert masks["liver"][masks[key]].all()
     assert not (masks["gallbladder"] & masks["liver"]).any()

@@ -42,9 +42,9 @@ def paint(node, key: str, kji: tuple[slice, slice, slice], value: int = 1) -> No
     ("name", "entry", "key"),
     [
         ("Leber", "list~SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~list~^^~^^", "liver"),
-        ("x", "list~SCT^49755003^a~SCT^108369006^Neoplasm~^^~list~SCT^10200004^Liver~^^", "tumour"),
+        ("x", "list~SCT^49755003^a~SCT^108369006^Neoplasm~^^~list~SCT^10200004^Liver~^^", "tumor"),
         ("Portal veins", "", "portal_vein"),
-        ("Tumor 2", "", "tumour"),
+        ("Tumor 2", "", "tumor"),
         ("hepatic_vein", "list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~list~^^~^^", "hepatic_vein"),
         ("Kidney", "", None),
     ],
@@ -81,24 +81,24 @@ def test_only_what_was_edited_is_reported(plan):
     voxels = SegmentVoxels(plan)
     assert voxels.update() == set()
     vein = voxels.masks["hepatic_vein"]
-    paint(plan, "tumour", (slice(14, 16), slice(15, 20), slice(5, 9)))
-    assert voxels.update() == {"tumour", "liver"}
+    paint(plan, "tumor", (slice(14, 16), slice(15, 20), slice(5, 9)))
+    assert voxels.update() == {"tumor", "liver"}
     assert voxels.masks["hepatic_vein"] is vein  # in the same layer, but not changed
     assert voxels.update() == set()
 
 
-def test_two_tumour_segments_are_one_structure(plan):
+def test_two_tumor_segments_are_one_structure(plan):
     import slicer
 
-    before = SegmentVoxels(plan).volume_ml("tumour")
+    before = SegmentVoxels(plan).volume_ml("tumor")
     segmentation = plan.GetSegmentation()
     copied = slicer.vtkSegment()
     copied.DeepCopy(segmentation.GetSegment("cyst"))
-    copied.SetName("Tumour 2")
+    copied.SetName("Tumor 2")
     copied.SetTerminology("")
     segmentation.AddSegment(copied, "second")
     voxels = SegmentVoxels(plan)
-    assert voxels.volume_ml("tumour") == pytest.approx(before + voxels.volume_ml("cyst"))
+    assert voxels.volume_ml("tumor") == pytest.approx(before + voxels.volume_ml("cyst"))
     assert "share" in voxels.overlaps()[0]
 
 
@@ -159,7 +159,7 @@ def test_nothing_known_and_nothing_drawn_are_said_apart(scene, labels):
 
 def test_renamed_segments_stay_by_their_codes_and_deleted_ones_leave(plan):
     live = LiveMeasures(plan)
-    plan.GetSegmentation().GetSegment("tumour").SetName("xyz")
+    plan.GetSegmentation().GetSegment("tumor").SetName("xyz")
     assert live.update() == set()
     plan.GetSegmentation().RemoveSegment("cyst")
     assert live.update() == {"cyst", "liver"}
@@ -188,12 +188,12 @@ def test_changes_against_the_model_output_follow_an_edit(scene, labels, plan):
     model = nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "model output")
     live = LiveMeasures(plan, model)
     assert {c.dsc for c in live.changes} == {1.0}
-    paint(plan, "tumour", (slice(0, 30), slice(0, 48), slice(0, 56)), 0)
-    assert live.update() == {"tumour", "liver"}
-    tumour = next(c for c in live.changes if c.key == "tumour")
-    assert (tumour.now_ml, tumour.added_ml, tumour.dsc) == (0.0, 0.0, 0.0)
-    assert tumour.model_ml > 0
-    assert tumour.removed_ml == pytest.approx(tumour.model_ml)
+    paint(plan, "tumor", (slice(0, 30), slice(0, 48), slice(0, 56)), 0)
+    assert live.update() == {"tumor", "liver"}
+    tumor = next(c for c in live.changes if c.key == "tumor")
+    assert (tumor.now_ml, tumor.added_ml, tumor.dsc) == (0.0, 0.0, 0.0)
+    assert tumor.model_ml > 0
+    assert tumor.removed_ml == pytest.approx(tumor.model_ml)
 
 
 def test_a_model_output_on_another_grid_is_said(scene, labels, plan):

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from PreopReviewLib import images
 
 LIVER_HU = 105.0
-CYST, TUMOUR = ((20, 18, 18), 6, 10.0), ((20, 40, 40), 8, 80.0)  # center K-J-I, radius in voxels, HU
+CYST, TUMOR = ((20, 18, 18), 6, 10.0), ((20, 40, 40), 8, 80.0)  # center K-J-I, radius in voxels, HU
 
 
 def ball(shape: tuple[int, ...], center: tuple[float, ...], radius: float) -> np.ndarray:
@@ -37,8 +37,8 @@ def scan(
     return image_of(ct.round().astype(np.int16)), image_of(labels)
 
 
-def mri_scan(cyst: float, tumour: float) -> tuple[sitk.Image, sitk.Image]:
-    """(MRI, labels): a liver of 800 with a ball for a cyst and one for a tumour, of these levels."""
-    ct, labels = scan((CYST[0], CYST[1], cyst), (TUMOUR[0], TUMOUR[1], tumour), liver=800.0, noise=30)
+def mri_scan(cyst: float, tumor: float) -> tuple[sitk.Image, sitk.Image]:
+    """(MRI, labels): a liver of 800 with a ball for a cyst and one for a tumor, of these levels."""
+    ct, labels = scan((CYST[0], CYST[1], cyst), (TUMOR[0], TUMOR[1], tumor), liver=800.0, noise=30)
     array = np.maximum(sitk.GetArrayFromImage(ct), 0)
     return images.image_like(array, ct), labels

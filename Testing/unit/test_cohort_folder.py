@@ -11,11 +11,11 @@ from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.paper_tables import evaluate
 
 
-def labels(shift: int = 0, tumour: bool = True, size: int = 32) -> sitk.Image:
-    """A cube of liver with a cube of tumour and a rod of portal vein; the tumour is shifted along i."""
+def labels(shift: int = 0, tumor: bool = True, size: int = 32) -> sitk.Image:
+    """A cube of liver with a cube of tumor and a rod of portal vein; the tumor is shifted along i."""
     array = np.zeros((size, size, size), np.uint8)
     array[4:28, 4:28, 4:28] = 1
-    if tumour:
+    if tumor:
         array[8:14, 8:14, 8 + shift : 14 + shift] = 2
     array[20:23, 6:26, 20:23] = 5
     image = sitk.GetImageFromArray(array)
@@ -41,8 +41,8 @@ def test_a_folder_for_each_case_is_compared(folder):
     cohort = read_folder(folder)
     assert [c.case for c in cohort.cases] == ["c1", "c2", "c3"]
     # Two 6-voxel cubes shifted by 2 share 4/6 of their length, by 3 half of it.
-    assert cohort.numbers("tumour_dsc") == pytest.approx([1, 4 / 6, 1 / 2])
-    assert cohort.numbers("tumour_hd95_mm")[0] == 0
+    assert cohort.numbers("tumor_dsc") == pytest.approx([1, 4 / 6, 1 / 2])
+    assert cohort.numbers("tumor_hd95_mm")[0] == 0
     assert cohort.numbers("liver_manual_ml") == pytest.approx([24**3 * 8 / 1000] * 3)
     assert set(cohort.columns) == set(case_columns())
 
@@ -55,11 +55,11 @@ def test_structures_that_neither_mask_has_are_missing_and_not_perfect(folder):
     assert any("BD 3" in note for note in table.notes)
 
 
-def test_a_missed_tumour_has_dsc_zero_and_no_distance(folder):
-    write(labels(tumour=False), folder / "c2" / "predicted.nii.gz")
+def test_a_missed_tumor_has_dsc_zero_and_no_distance(folder):
+    write(labels(tumor=False), folder / "c2" / "predicted.nii.gz")
     cohort = read_folder(folder)
-    assert cohort.numbers("tumour_dsc")[1] == 0
-    assert np.isnan(cohort.numbers("tumour_hd95_mm")[1])
+    assert cohort.numbers("tumor_dsc")[1] == 0
+    assert np.isnan(cohort.numbers("tumor_hd95_mm")[1])
 
 
 def test_folders_of_predicted_manual_and_filtered_files_are_compared(tmp_path):
@@ -68,7 +68,7 @@ def test_folders_of_predicted_manual_and_filtered_files_are_compared(tmp_path):
         write(labels(2), tmp_path / "predicted" / f"{case}.nrrd")
         write(labels(1 if case == "a" else 0), tmp_path / "filtered" / f"{case}.nii.gz")
     cohort = read_folder(tmp_path)
-    assert cohort.numbers("tumour_filtered_dsc") == pytest.approx([5 / 6, 1])
+    assert cohort.numbers("tumor_filtered_dsc") == pytest.approx([5 / 6, 1])
     table = next(t for t in evaluate("lin2024", cohort).tables if t.name == "lin2024_table2")
     assert table.rows[0][:4] == ["DSC", "0.67 ± 0.00", "0.92 ± 0.12", "2"]
 

@@ -19,7 +19,7 @@ def labels_of(array: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> sitk.Image:
 
 
 def case(shift: int = 0) -> np.ndarray:
-    """A liver with a tumour (moved along K by `shift`) and a straight portal vein; a gallbladder beside it."""
+    """A liver with a tumor (moved along K by `shift`) and a straight portal vein; a gallbladder beside it."""
     array = np.zeros((30, 40, 50), np.uint8)
     array[5:25, 5:35, 5:35] = 1
     array[8 + shift : 14 + shift, 10:16, 10:16] = 2
@@ -30,14 +30,14 @@ def case(shift: int = 0) -> np.ndarray:
 
 def test_identical_labels_agree_in_every_structure():
     result = compare(labels_of(case()), labels_of(case()))
-    assert [row.key for row in result.rows] == ["liver", "tumour", "portal_vein", "gallbladder"]
+    assert [row.key for row in result.rows] == ["liver", "tumor", "portal_vein", "gallbladder"]
     assert all((row.overlap.dsc, row.distances.hd, row.distances.nsd) == (1.0, 0.0, 1.0) for row in result.rows)
     assert result.row("portal_vein").main_dsc == 1.0
-    assert result.detection["tumour"].found == 1
+    assert result.detection["tumor"].found == 1
 
 
-def test_a_shifted_tumour_has_the_numbers_of_its_shift():
-    row = compare(labels_of(case(2), (1, 1, 3)), labels_of(case(), (1, 1, 3)), branches=False).row("tumour")
+def test_a_shifted_tumor_has_the_numbers_of_its_shift():
+    row = compare(labels_of(case(2), (1, 1, 3)), labels_of(case(), (1, 1, 3)), branches=False).row("tumor")
     assert row.overlap.dsc == pytest.approx(4 / 6)
     assert row.distances.hd == pytest.approx(6.0)
     assert (row.predicted_ml, row.difference_ml) == (pytest.approx(0.648), 0.0)
@@ -45,14 +45,14 @@ def test_a_shifted_tumour_has_the_numbers_of_its_shift():
 
 def test_the_liver_is_compared_with_all_that_it_contains():
     array = case()
-    array[array == 2] = 1  # the prediction has no tumour, and the same liver
+    array[array == 2] = 1  # the prediction has no tumor, and the same liver
     result = compare(labels_of(array), labels_of(case()), branches=False)
     assert result.row("liver").overlap.dsc == 1.0
-    tumour = result.row("tumour")
-    assert (tumour.overlap.state, tumour.overlap.dsc, tumour.distances.hd95) == ("missed", 0.0, None)
-    assert tumour.distances.assd is None
-    assert (result.missed, result.false) == (("tumour",), ())
-    assert (result.detection["tumour"].missed, result.detection["tumour"].found) == (1, 0)
+    tumor = result.row("tumor")
+    assert (tumor.overlap.state, tumor.overlap.dsc, tumor.distances.hd95) == ("missed", 0.0, None)
+    assert tumor.distances.assd is None
+    assert (result.missed, result.false) == (("tumor",), ())
+    assert (result.detection["tumor"].missed, result.detection["tumor"].found) == (1, 0)
 
 
 def test_a_structure_only_in_the_prediction_is_a_false_positive():
@@ -82,7 +82,7 @@ def test_specificity_is_in_the_box_of_the_liver():
     result = compare(labels_of(case(2)), labels_of(case()), branches=False)
     assert result.specificity_box == (20, 30, 30)
     negatives = 20 * 30 * 30 - 6**3
-    assert result.row("tumour").overlap.specificity == pytest.approx((negatives - 2 * 36) / negatives)
+    assert result.row("tumor").overlap.specificity == pytest.approx((negatives - 2 * 36) / negatives)
     assert any("box around the liver" in note for note in result.notes)
 
 
@@ -176,7 +176,7 @@ def test_the_convention_is_named_and_changes_hd95():
 
 
 def test_the_difference_image_shows_right_false_and_missed_voxels():
-    array = images.array_of(difference_image(labels_of(case(2)), labels_of(case()), "tumour"))
+    array = images.array_of(difference_image(labels_of(case(2)), labels_of(case()), "tumor"))
     assert [int((array == v).sum()) for v in (1, 2, 3)] == [4 * 36, 2 * 36, 2 * 36]
     assert (array[8:10, 10:16, 10:16] == 3).all()
     assert (array[14:16, 10:16, 10:16] == 2).all()
@@ -227,7 +227,7 @@ def test_branches_without_a_reference_are_not_available_and_said():
 
 
 def test_lesions_are_placed_on_the_grid_of_the_reference():
-    found = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumour"]
+    found = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumor"]
     assert found.lesions[0].centroid_kji == (10.5, 12.5, 12.5)
     assert found.box == (slice(8, 14), slice(10, 16), slice(10, 16))
 

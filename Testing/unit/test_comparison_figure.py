@@ -13,11 +13,11 @@ from PreopReviewLib.errors import InputError
 pytest.importorskip("matplotlib")
 
 
-def labels_of(shift: int = 0, tumour: bool = True) -> sitk.Image:
-    """A liver in a corner of the image (low I, J, K), and a tumour in the liver's corner."""
+def labels_of(shift: int = 0, tumor: bool = True) -> sitk.Image:
+    """A liver in a corner of the image (low I, J, K), and a tumor in the liver's corner."""
     array = np.zeros((30, 60, 60), np.uint8)
     array[2:20, 4:34, 4:34] = 1
-    if tumour:
+    if tumor:
         array[4:8, 6:12, 6 + shift : 12 + shift] = 2
     image = sitk.GetImageFromArray(array)
     image.SetSpacing((2.0, 2.0, 3.0))
@@ -31,13 +31,13 @@ def texts(figure) -> str:
 def test_there_is_a_panel_for_each_structure_with_its_numbers():
     figure = comparison_figure(compare(labels_of(2), labels_of(), branches=False))
     shown = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title().split("\n")[0] for axis in shown] == ["Liver", "Liver tumour"]
+    assert [axis.get_title().split("\n")[0] for axis in shown] == ["Liver", "Liver tumor"]
     assert "DSC 0.667" in shown[1].get_title()
     assert "10 mm" in texts(figure)
 
 
 def test_a_missed_structure_is_called_missed():
-    figure = comparison_figure(compare(labels_of(tumour=False), labels_of(), branches=False))
+    figure = comparison_figure(compare(labels_of(tumor=False), labels_of(), branches=False))
     assert "missed: only in the manual labels" in texts(figure)
 
 

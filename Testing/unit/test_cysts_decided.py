@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from cyst_scans import CYST, TUMOUR, ball, image_of, scan
+from cyst_scans import CYST, TUMOR, ball, image_of, scan
 
 from LiverPlannerLib.cysts.filter import clinical_contour, filter_cysts
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 
 
-def test_a_dark_ball_is_a_cyst_and_a_bright_one_a_tumour_with_reasons():
-    result = filter_cysts(*scan(CYST, TUMOUR))
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]  # the largest first
+def test_a_dark_ball_is_a_cyst_and_a_bright_one_a_tumor_with_reasons():
+    result = filter_cysts(*scan(CYST, TUMOR))
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]  # the largest first
     assert result.regions[1].reason.startswith("core median ")
     assert "below 45 HU" in result.regions[1].reason
     assert result.warnings == []
 
 
 def test_nothing_is_deleted_and_everything_else_stays():
-    ct, labels = scan(CYST, TUMOUR)
+    ct, labels = scan(CYST, TUMOR)
     before, after = images.array_of(labels), filter_cysts(ct, labels).labels
     after = images.array_of(after)
     assert ((after == 2) | (after == 3)).sum() == (before == 2).sum()
@@ -29,16 +29,16 @@ def test_nothing_is_deleted_and_everything_else_stays():
     assert (after[ball(before.shape, *CYST[:2])] == 3).all()
 
 
-def test_masks_of_tumour_and_cyst_partition_the_lesions():
-    ct, labels = scan(CYST, TUMOUR)
+def test_masks_of_tumor_and_cyst_partition_the_lesions():
+    ct, labels = scan(CYST, TUMOR)
     result = filter_cysts(ct, labels)
-    tumour, cyst = images.array_of(result.tumour), images.array_of(result.cyst)
-    assert np.array_equal(tumour + cyst, (images.array_of(labels) == 2).astype(np.uint8))
-    assert images.same_grid(result.tumour, ct)
+    tumor, cyst = images.array_of(result.tumor), images.array_of(result.cyst)
+    assert np.array_equal(tumor + cyst, (images.array_of(labels) == 2).astype(np.uint8))
+    assert images.same_grid(result.tumor, ct)
 
 
 def test_measures_of_a_region_are_those_of_its_voxels():
-    ct, labels = scan(CYST, TUMOUR)
+    ct, labels = scan(CYST, TUMOR)
     result = filter_cysts(ct, labels)
     for region in result.regions:
         inside = images.array_of(result.region_labels) == region.id
@@ -53,7 +53,7 @@ def test_measures_of_a_region_are_those_of_its_voxels():
 
 
 def test_the_fit_has_the_area_mean_and_width_of_a_normal_sample():
-    region = filter_cysts(*scan(TUMOUR)).regions[0]
+    region = filter_cysts(*scan(TUMOR)).regions[0]
     assert region.fit_mean == pytest.approx(80, abs=1)
     assert region.fit_sd_corrected == pytest.approx(12, abs=0.7)
     assert region.area == pytest.approx(region.voxels, rel=0.03)
@@ -62,9 +62,9 @@ def test_the_fit_has_the_area_mean_and_width_of_a_normal_sample():
 
 
 def test_the_papers_rule_takes_the_fitted_mean_and_leaves_nothing_undecided():
-    result = filter_cysts(*scan(CYST, TUMOUR, ((20, 18, 45), 1.5, 44.0)), rule="lin2024")
+    result = filter_cysts(*scan(CYST, TUMOR, ((20, 18, 45), 1.5, 44.0)), rule="lin2024")
     assert [r.decision for r in result.regions] == [r.paper_decision for r in result.regions]
-    assert {r.decision for r in result.regions} <= {"cyst", "tumour"}
+    assert {r.decision for r in result.regions} <= {"cyst", "tumor"}
     assert "Lin 2024" in result.regions[0].reason
 
 
@@ -78,15 +78,15 @@ def test_an_over_drawn_cyst_is_found_by_its_core_where_the_papers_rule_fails():
     array[wider & ~inside] = 85
     result = filter_cysts(images.image_like(array, ct), images.image_like(np.where(wider, 2, 1).astype(np.uint8), ct))
     assert result.regions[0].decision == "cyst"
-    assert result.regions[0].paper_decision == "tumour"
+    assert result.regions[0].paper_decision == "tumor"
 
 
-def test_a_region_at_the_threshold_is_undecided_and_stays_a_tumour():
+def test_a_region_at_the_threshold_is_undecided_and_stays_a_tumor():
     result = filter_cysts(*scan(((20, 30, 30), 6, 43.0)))
     assert result.regions[0].decision == "undecided"
     assert result.regions[0].suggestion == "cyst"
     assert "of the threshold" in result.regions[0].reason
-    assert images.array_of(result.tumour).sum() == result.regions[0].voxels
+    assert images.array_of(result.tumor).sum() == result.regions[0].voxels
 
 
 def test_a_tiny_region_is_undecided():
@@ -96,36 +96,36 @@ def test_a_tiny_region_is_undecided():
     assert "core" in result.regions[0].reason
 
 
-def test_a_small_region_is_believed_as_a_cyst_but_not_as_a_tumour():
+def test_a_small_region_is_believed_as_a_cyst_but_not_as_a_tumor():
     small = [filter_cysts(*scan(((20, 30, 30), 2.1, hu))).regions[0] for hu in (5.0, 80.0)]
     assert all(30 <= r.voxels < 50 for r in small)
     assert [r.decision for r in small] == ["cyst", "undecided"]
 
 
-def test_touching_tumour_and_cyst_are_split_into_two_regions():
+def test_touching_tumor_and_cyst_are_split_into_two_regions():
     ct, labels = scan(((20, 22, 30), 8, 10.0), ((20, 37, 30), 8.5, 85.0))
     result = filter_cysts(ct, labels)
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     assert result.regions[1].split_from == 1
     assert result.regions[0].bic_gain > 10
     assert any("touch" in w for w in result.warnings)
     truth = ball((40, 60, 60), (20, 37, 30), 8.5)
-    found = images.array_of(result.tumour) == 1
+    found = images.array_of(result.tumor) == 1
     assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.93
 
 
-def test_a_small_cyst_on_the_side_of_a_large_tumour_is_split_off():
+def test_a_small_cyst_on_the_side_of_a_large_tumor_is_split_off():
     result = filter_cysts(*scan(((20, 30, 44), 4, 8.0), ((20, 30, 28), 13, 80.0)))
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     assert result.regions[1].split_from == 1
     truth = ball((40, 60, 60), (20, 30, 44), 4) & ~ball((40, 60, 60), (20, 30, 28), 13)
     found = images.array_of(result.cyst) == 1
     assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.85
 
 
-def test_a_dark_center_of_a_tumour_stays_with_it():
+def test_a_dark_center_of_a_tumor_stays_with_it():
     result = filter_cysts(*scan(((20, 30, 30), 14, 80.0), ((20, 30, 30), 5, 10.0)))
-    assert [r.decision for r in result.regions] == ["tumour"]
+    assert [r.decision for r in result.regions] == ["tumor"]
 
 
 def test_touching_lesions_stay_one_region_if_not_to_be_split():
@@ -141,9 +141,9 @@ def test_single_lesions_are_never_split():
 
 
 def test_an_override_moves_a_region_keeps_the_rules_word_and_can_be_taken_back():
-    result = filter_cysts(*scan(CYST, TUMOUR))
-    changed = result.with_overrides({2: "tumour"})
-    assert changed.region(2).decision == "tumour"
+    result = filter_cysts(*scan(CYST, TUMOR))
+    changed = result.with_overrides({2: "tumor"})
+    assert changed.region(2).decision == "tumor"
     assert changed.region(2).rule_decision == "cyst"
     assert changed.region(2).overridden
     assert "by hand" in changed.region(2).reason
@@ -155,7 +155,7 @@ def test_an_override_moves_a_region_keeps_the_rules_word_and_can_be_taken_back()
 
 
 def test_overrides_can_be_given_at_once():
-    assert filter_cysts(*scan(CYST, TUMOUR), overrides={1: "cyst"}).region(1).decision == "cyst"
+    assert filter_cysts(*scan(CYST, TUMOR), overrides={1: "cyst"}).region(1).decision == "cyst"
 
 
 def test_the_contour_step_closes_a_gap_grows_by_a_millimeter_and_stays_in_the_liver():

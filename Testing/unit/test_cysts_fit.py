@@ -1,4 +1,4 @@
-"""Parts of the cyst filter: sparse labelling, core, histograms, batched fits, mixtures."""
+"""Parts of the cyst filter: sparse labeling, core, histograms, batched fits, mixtures."""
 
 from __future__ import annotations
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from cyst_scans import CYST, LIVER_HU, TUMOUR, ball, image_of, mri_scan, scan
+from cyst_scans import CYST, LIVER_HU, TUMOR, ball, image_of, mri_scan, scan
 
 from LiverPlannerLib.cysts.filter import filter_cysts
 from PreopReviewLib import images
 
 
 def test_a_mask_of_lesions_does_as_well_as_a_label_image():
-    ct, labels = scan(CYST, TUMOUR)
+    ct, labels = scan(CYST, TUMOR)
     mask, liver = labels == 2, labels != 0
     result = filter_cysts(ct, mask, liver)
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     assert set(np.unique(images.array_of(result.labels))) == {0, 2, 3}
     assert result.settings.liver.median == pytest.approx(LIVER_HU, abs=1)
 
@@ -32,28 +32,28 @@ def test_outside_the_portal_phase_it_warns_and_only_simple_cysts_are_cysts():
     assert "phase" in result.regions[0].reason
 
 
-def test_regions_already_labelled_cyst_stay_cysts_or_are_asked_again():
-    ct, labels = scan(CYST, TUMOUR)
+def test_regions_already_labeled_cyst_stay_cysts_or_are_asked_again():
+    ct, labels = scan(CYST, TUMOR)
     array = sitk.GetArrayFromImage(labels)
-    array[ball(array.shape, *TUMOUR[:2])] = 3
+    array[ball(array.shape, *TUMOR[:2])] = 3
     labels = images.image_like(array, labels)
     kept = filter_cysts(ct, labels)
     assert len(kept.regions) == 1
     assert images.array_of(kept.cyst).sum() == ((array == 2) | (array == 3)).sum()
     asked = filter_cysts(ct, labels, reconsider_cysts=True)
-    assert [r.decision for r in asked.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in asked.regions] == ["tumor", "cyst"]
     assert images.array_of(asked.cyst).sum() == (array == 2).sum()
 
 
 def test_a_result_can_be_filtered_again_without_change():
-    ct, labels = scan(CYST, TUMOUR)
+    ct, labels = scan(CYST, TUMOR)
     once = filter_cysts(ct, labels)
     again = filter_cysts(ct, once.labels, reconsider_cysts=True)
     assert np.array_equal(images.array_of(once.labels), images.array_of(again.labels))
 
 
 def test_float_images_and_labels_are_taken_as_integers_are():
-    ct, labels = scan(CYST, TUMOUR)
+    ct, labels = scan(CYST, TUMOR)
     result = filter_cysts(sitk.Cast(ct, sitk.sitkFloat32), sitk.Cast(labels, sitk.sitkFloat64))
     assert result.regions == filter_cysts(ct, labels).regions
 
@@ -73,7 +73,7 @@ def test_an_empty_mask_gives_no_regions_and_says_so():
     result = filter_cysts(ct, labels, lesions_are="labels")
     assert result.regions == []
     assert any("no lesion" in w for w in result.warnings)
-    assert images.array_of(result.tumour).sum() == images.array_of(result.cyst).sum() == 0
+    assert images.array_of(result.tumor).sum() == images.array_of(result.cyst).sum() == 0
     assert filter_cysts(ct, labels * 0).regions == []
 
 
@@ -89,7 +89,7 @@ def test_a_liver_taken_for_lesions_is_pointed_out():
 
 def test_an_mri_in_relative_units_never_says_hounsfield_of_its_values():
     result = filter_cysts(*mri_scan(150.0, 650.0), modality="MR", relative_threshold=-15)
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     assert {r.unit for r in result.regions} == {"liver MAD"}
     assert not any("HU" in r.reason for r in result.regions)
     assert "not Hounsfield units" in result.warnings[0]
@@ -97,7 +97,7 @@ def test_an_mri_in_relative_units_never_says_hounsfield_of_its_values():
 
 def test_on_t2_brighter_than_the_threshold_is_a_cyst():
     result = filter_cysts(*mri_scan(1900.0, 1000.0), modality="MR", relative_threshold=25)
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
 
 
 def test_a_real_unenhanced_ct_gets_the_phase_warning(shared_data):

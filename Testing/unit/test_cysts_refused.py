@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from cyst_scans import CYST, TUMOUR, mri_scan, scan
+from cyst_scans import CYST, TUMOR, mri_scan, scan
 
 from LiverPlannerLib.cysts.filter import filter_cysts
 from PreopReviewLib import images
@@ -15,7 +15,7 @@ from PreopReviewLib.errors import GeometryError, ImplausibleImage, InputError
 @pytest.mark.parametrize("overrides", [{3: "cyst"}, {0: "cyst"}, {1: "benign"}])
 def test_an_override_of_an_unknown_region_or_decision_is_refused(overrides):
     with pytest.raises(InputError):
-        filter_cysts(*scan(CYST, TUMOUR), overrides=overrides)
+        filter_cysts(*scan(CYST, TUMOR), overrides=overrides)
 
 
 def test_an_all_true_mask_is_refused():

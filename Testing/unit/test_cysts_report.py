@@ -32,7 +32,7 @@ def test_a_row_has_every_column_and_the_regions_values(result):
 
 def test_the_result_as_plain_values_goes_through_json(result):
     back = json.loads(json.dumps(cyst_report.as_dict(result), allow_nan=False))
-    assert back["ml"]["cyst"] + back["ml"]["tumour"] == pytest.approx(2.0)
+    assert back["ml"]["cyst"] + back["ml"]["tumor"] == pytest.approx(2.0)
     assert [r["id"] for r in back["regions"]] == [1, 2]
 
 
@@ -48,7 +48,7 @@ def test_the_figure_of_a_region_has_histogram_smoothed_fit_median_and_threshold(
 
 
 def test_the_overview_counts_decisions_and_marks_those_by_hand(result):
-    assert "1 suspected cysts, 1 tumours, 0 undecided" in cyst_report.overview_figure(result).get_suptitle()
+    assert "1 suspected cysts, 1 tumors, 0 undecided" in cyst_report.overview_figure(result).get_suptitle()
     changed = cyst_report.overview_figure(result.with_overrides({1: "undecided"}))
     assert "1 undecided" in changed.get_suptitle()
     assert "set by hand" in [t.get_text() for t in changed.legends[0].get_texts()]

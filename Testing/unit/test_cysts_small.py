@@ -87,22 +87,22 @@ def test_a_lesion_in_the_liver_has_bright_surroundings_and_one_in_fat_dark_ones(
         assert (region.dark_around <= cyst_rules.BRIGHT_AROUND) == bright
 
 
-def test_a_cyst_of_sixty_voxels_on_a_tumour_is_split_off_on_a_coarse_grid() -> None:
+def test_a_cyst_of_sixty_voxels_on_a_tumor_is_split_off_on_a_coarse_grid() -> None:
     rng = np.random.default_rng(1)
     grid = np.ogrid[:40, :60, :60]
-    tumour, cyst = (
+    tumor, cyst = (
         sum((g - c) ** 2 for g, c in zip(grid, center, strict=True)) <= radius**2
         for center, radius in (((20, 30, 28), 13), ((20, 30, 42.6), 2.8))
     )
     level, labels = np.full((40, 60, 60), 105.0), np.ones((40, 60, 60), np.uint8)
     level[:3], labels[:3] = -1000, 0
-    level[cyst], level[tumour] = 10, 75
-    labels[tumour | cyst] = 2
+    level[cyst], level[tumor] = 10, 75
+    labels[tumor | cyst] = 2
     image = sitk.GetImageFromArray(
         (ndimage.gaussian_filter(level, 0.45) + rng.normal(0, 15, level.shape)).astype(np.int16)
     )
     result = filter_cysts(image, images.image_like(labels, image))
-    assert [r.decision for r in result.regions] == ["tumour", "cyst"]
+    assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     found = images.array_of(result.cyst) > 0
-    truth = cyst & ~tumour
+    truth = cyst & ~tumor
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.8

@@ -1,4 +1,4 @@
-"""Bands of a CT against tumours."""
+"""Bands of a CT against tumors."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def judged(volume: np.ndarray, inside: np.ndarray, called: np.ndarray) -> np.nda
     return bands_in(called, inside & ~called, volume, 2.0)
 
 
-def test_a_tumour_is_kept_dark_or_bright(liver: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_tumor_is_kept_dark_or_bright(liver: tuple[np.ndarray, np.ndarray]) -> None:
     volume, inside = liver
     for change in (-40, 30):
         assert not judged(volume + change * ball(), inside, ball()).any()
 
 
-def test_a_piece_of_a_band_goes_and_a_tumour_inside_the_band_stays(liver: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_piece_of_a_band_goes_and_a_tumor_inside_the_band_stays(liver: tuple[np.ndarray, np.ndarray]) -> None:
     volume, inside = liver
     volume = volume.copy()
     volume[:, 20:36] -= 35

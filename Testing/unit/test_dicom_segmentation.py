@@ -54,7 +54,7 @@ def labels_on(image: sitk.Image) -> sitk.Image:
     array = np.zeros(SHAPE, np.uint8)
     array[1:4, 5:20, 4:28] = structure("liver").label
     array[2, 8:12, 6:16] = structure("portal_vein").label
-    array[3, 9:11, 6:9] = structure("tumour").label
+    array[3, 9:11, 6:9] = structure("tumor").label
     return images.image_like(array, image)
 
 
@@ -80,7 +80,7 @@ def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
     image = images.read_image(series)
     labels = labels_on(image)
     path = tmp_path / "segmentation.dcm"
-    masks = coded(labels, "liver", "portal_vein", "tumour", "cyst")
+    masks = coded(labels, "liver", "portal_vein", "tumor", "cyst")
     images.write_dicom_segmentation(masks, images.list_series(series)[0], path)
 
     again = read_structures(path)
@@ -147,5 +147,5 @@ def test_a_damaged_segmentation_is_named(series, tmp_path):
 def test_codes_of_both_schemes_mean_the_same_structure():
     assert match_code(("SRT", "T-62000", "Liver")).key == "liver"
     assert match_code(("SCT", "10200004", "Liver")).key == "liver"
-    assert match_code(("SCT", "108369006", "Neoplasm")).key == "tumour"
+    assert match_code(("SCT", "108369006", "Neoplasm")).key == "tumor"
     assert match_code(("SCT", "80891009", "Heart")) is None

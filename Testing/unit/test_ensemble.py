@@ -49,7 +49,7 @@ def members(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def joined(members, tmp_path_factory):
-    figures = {"phantoms": {"tumour": {"mean": 0.5, "sd": 0.1, "cases": 2}}}
+    figures = {"phantoms": {"tumor": {"mean": 0.5, "sd": 0.1, "cases": 2}}}
     return join_packages([m.folder for m in members], tmp_path_factory.mktemp("joined") / "p", "both", "1", figures)
 
 
@@ -73,9 +73,9 @@ def test_inside_a_liver_each_member_sees_its_own_place_of_the_blocks(members, jo
 
 
 def test_the_card_tells_how_each_member_was_trained(members, joined):
-    for words in ("# both 1", "2 networks", "### five 0.1", "seed 1", "train 2", "seed 2", "| tumour | 0.500 |"):
+    for words in ("# both 1", "2 networks", "### five 0.1", "seed 1", "train 2", "seed 2", "| tumor | 0.500 |"):
         assert words in joined.card
-    assert joined.metadata["training"]["data"] == "synthesised images only"
+    assert joined.metadata["training"]["data"] == "synthesized images only"
     assert joined.metadata["inference"] == members[0].metadata["inference"]
 
 

@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, painted_anatomy, summary
 from LiverPlannerLib.segmentation.five_structures import (
     class_probabilities,
+    postprocess,
     segment_structures,
     shipped_package,
-    tidy_probabilities,
 )
 from LiverPlannerLib.segmentation.left_out import left_out_lesions
 from LiverPlannerLib.structures import structure
@@ -146,15 +146,15 @@ def test_tidying_keeps_a_decision_and_removes_specks():
     shares[at("portal_vein"), 8:13, 8:13, 4:36] = 0.9
     shares[at("hepatic_vein"), 8:13, 8:13, 4:36] = 0.1
     shares[at("portal_vein"), 8:13, 8:13, 14:18], shares[at("hepatic_vein"), 8:13, 8:13, 14:18] = 0.3, 0.7
-    shares[at("tumour"), 2, 2, 2], shares[0, 2, 2, 2] = 0.9, 0.1
-    decided = tidy_probabilities(shares, list(CLASSES), [2.0, 2.0, 2.0]).argmax(0)
+    shares[at("tumor"), 2, 2, 2], shares[0, 2, 2, 2] = 0.9, 0.1
+    decided = postprocess(shares, list(CLASSES), [2.0, 2.0, 2.0]).argmax(0)
     assert (decided[9:12, 9:12, 6:34] == at("portal_vein")).all()
     assert decided[2, 2, 2] == 0
 
 
 def test_a_summary_counts_only_cases_that_have_the_structure():
-    rows = [{"tumour": 0.5}, {"tumour": float("nan")}, {"tumour": 0.7}]
-    assert summary(rows)["tumour"] == {"mean": 0.6, "sd": 0.1414, "cases": 2}
+    rows = [{"tumor": 0.5}, {"tumor": float("nan")}, {"tumor": 0.7}]
+    assert summary(rows)["tumor"] == {"mean": 0.6, "sd": 0.1414, "cases": 2}
 
 
 def test_evaluation_names_tests_and_structures(random_package):
@@ -175,7 +175,7 @@ def test_the_real_anatomy_is_painted_with_its_own_truth(shared_data):
     assert images.array_of(mask)[portal].all()
 
 
-def test_the_shipped_model_finds_most_of_the_tumour_and_vessels_of_a_held_out_phantom():
+def test_the_shipped_model_finds_most_of_the_tumor_and_vessels_of_a_held_out_phantom():
     package = shipped_package()
     assert package.size_bytes < 16e6
     figures = evaluate_five_structures(package, 2, ["ct"])["2 held-out phantoms, ct"]
@@ -183,16 +183,16 @@ def test_the_shipped_model_finds_most_of_the_tumour_and_vessels_of_a_held_out_ph
 
 
 def ball_beside_a_liver(depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares with a tumour of 20 mm radius whose center lies `depth` mm inside the liver's flat surface."""
+    """Shares with a tumor of 20 mm radius whose center lies `depth` mm inside the liver's flat surface."""
     k, j, i = np.meshgrid(*[np.arange(40) * 2.0] * 3, indexing="ij")
     liver = i < 40
     ball = (k - 40) ** 2 + (j - 40) ** 2 + (i - 40 + depth) ** 2 < 20**2
     shares = np.zeros((len(CLASSES), *ball.shape), np.float32)
-    shares[0], shares[CLASSES.index("tumour")] = ~ball, ball
+    shares[0], shares[CLASSES.index("tumor")] = ~ball, ball
     return shares, liver, ball
 
 
-def test_a_tumour_that_the_mask_leaves_out_of_the_liver_belongs_to_it():
+def test_a_tumor_that_the_mask_leaves_out_of_the_liver_belongs_to_it():
     shares, liver, ball = ball_beside_a_liver(12)
     assert (left_out_lesions(shares, list(CLASSES), liver & ~ball, 2.0) == ball).all()
 
@@ -204,16 +204,16 @@ def test_what_lies_beside_the_liver_or_bulges_from_it_does_not_widen_it():
         assert not left_out_lesions(shares, list(CLASSES), liver, 2.0).any()
 
 
-def test_a_liver_without_its_tumour_still_gets_the_tumour(phantom):
-    """On the phantom whose mask lacks a tumour of 46 ml, with the shipped network."""
+def test_a_liver_without_its_tumor_still_gets_the_tumor(phantom):
+    """On the phantom whose mask lacks a tumor of 46 ml, with the shipped network."""
     case = make_liver_phantom(770_000, "ct")
     labels = images.array_of(case.labels)
-    tumour = labels == structure("tumour").label
-    mask = images.image_like((case.anatomy.liver & ~tumour).astype(np.uint8), case.image)
+    tumor = labels == structure("tumor").label
+    mask = images.image_like((case.anatomy.liver & ~tumor).astype(np.uint8), case.image)
     found = segment_structures(case.image, mask)
     assert any("leaves out were added" in note for note in found.notes)
-    ours = images.array_of(found.labels) == structure("tumour").label
-    assert 2 * np.count_nonzero(ours & tumour) / (ours.sum() + tumour.sum()) > 0.8
+    ours = images.array_of(found.labels) == structure("tumor").label
+    assert 2 * np.count_nonzero(ours & tumor) / (ours.sum() + tumor.sum()) > 0.8
 
 
 def test_the_part_of_a_lesion_seen_at_a_second_look_needs_no_contact_with_the_liver():
@@ -242,12 +242,12 @@ def test_the_portal_trunk_is_kept_on_its_way_to_the_liver_but_nothing_that_only_
 
 
 def test_a_lesion_in_doubt_is_no_cyst():
-    classes = ["background", "portal_vein", "hepatic_vein", "bile_duct", "tumour", "cyst", "inferior_vena_cava"]
+    classes = ["background", "portal_vein", "hepatic_vein", "bile_duct", "tumor", "cyst", "inferior_vena_cava"]
     shares = np.full((len(classes), 12, 12, 24), 0.01, np.float32)
     shares[0] = 0.9
-    for start, cyst, tumour in ((2, 0.5, 0.4), (14, 0.7, 0.2)):
+    for start, cyst, tumor in ((2, 0.5, 0.4), (14, 0.7, 0.2)):
         shares[0, 3:9, 3:9, start : start + 6] = 0.05
-        shares[5, 3:9, 3:9, start : start + 6], shares[4, 3:9, 3:9, start : start + 6] = cyst, tumour
-    best = tidy_probabilities(shares, classes, [2.0] * 3).argmax(0)
+        shares[5, 3:9, 3:9, start : start + 6], shares[4, 3:9, 3:9, start : start + 6] = cyst, tumor
+    best = postprocess(shares, classes, [2.0] * 3).argmax(0)
     assert (best[3:9, 3:9, 2:8] == 4).all()
     assert (best[3:9, 3:9, 14:20] == 5).all()

@@ -119,7 +119,7 @@ def test_the_mann_whitney_post_hoc_tests_each_pair_alone():
         ([[80, 12], [9, 0], [7, 0], [8, 0], [1, 0], [3, 0]], 0.705),
         ([[87, 11], [14, 1], [5, 0], [1, 0], [1, 0]], 1.000),
     ],
-    ids=["sex", "diagnosis", "tumour number"],
+    ids=["sex", "diagnosis", "tumor number"],
 )
 def test_the_p_values_of_the_first_table_of_oh_are_fisher_s(counts, printed):
     assert round(fisher(counts).p, 3) == printed

@@ -75,7 +75,7 @@ def test_a_label_file_numbered_by_another_table_is_refused(tmp_path, shared_data
         ("hepatic_vein", "hepatic_vein"),
         ("Hepatic Veins", "hepatic_vein"),
         ("PV", "portal_vein"),
-        ("tumor", "tumour"),
+        ("tumor", "tumor"),
         ("IVC", "inferior_vena_cava"),
     ],
 )
@@ -87,7 +87,7 @@ def test_names_and_entries_that_mean_nothing_match_nothing():
     assert match_name("Segment_1") is None
     assert match_terminology("") is None
     assert match_terminology("A~SCT^1^x~SCT^78961009^Spleen~^^~B~^^~^^") is None
-    assert match_terminology("A~SCT^49755003^x~SCT^86049000^Neoplasm, Primary~^^~B~^^~^^").key == "tumour"
+    assert match_terminology("A~SCT^49755003^x~SCT^86049000^Neoplasm, Primary~^^~B~^^~^^").key == "tumor"
 
 
 def test_a_damaged_segmentation_is_named(tmp_path):

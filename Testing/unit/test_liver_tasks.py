@@ -7,7 +7,7 @@ import pytest
 
 from LiverPlannerLib import tasks
 from LiverPlannerLib.plan import parts as plan_parts
-from PreopReviewLib import exchange, images
+from PreopReviewLib import images, worker_io
 from PreopReviewLib.errors import Cancelled
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.progress import CancelToken
@@ -23,8 +23,8 @@ def parameters(phantom, folder):
     """Of a plan with a given liver, whose image and mask are in the job's folder."""
     liver = images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
     return {
-        "image": exchange.save_image(phantom.image, folder, "image"),
-        "liver": exchange.save_image(liver, folder, "liver"),
+        "image": worker_io.save_image(phantom.image, folder, "image"),
+        "liver": worker_io.save_image(liver, folder, "liver"),
         "source": "the phantom",
         "options": {"modality": "CT", "lesions": False, "structures": True, "device": "cpu"},
     }
@@ -71,7 +71,7 @@ def test_a_plan_can_be_cancelled(folder, parameters):
 
 def test_a_plan_without_a_liver_says_whose_image_it_was(runner, folder, parameters, phantom):
     empty = images.image_like(np.zeros_like(images.array_of(phantom.labels)), phantom.image)
-    parameters["liver"] = exchange.save_image(empty, folder, "liver")
+    parameters["liver"] = worker_io.save_image(empty, folder, "liver")
     job = runner.wait(runner.start("LiverPlannerLib.tasks:plan", parameters, folder), 120)
     assert job.error.kind == "NothingFound"
     assert "the phantom" in job.error.problem

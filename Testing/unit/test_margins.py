@@ -21,7 +21,7 @@ def labels_of(array: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> sitk.Image:
 
 @pytest.fixture
 def array() -> np.ndarray:
-    """Liver of 40 voxels, tumour 10..19 in K, J and I."""
+    """Liver of 40 voxels, tumor 10..19 in K, J and I."""
     array = np.ones((40, 40, 40), np.uint8)
     array[10:20, 10:20, 10:20] = 2
     return array
@@ -54,7 +54,7 @@ def test_an_oblique_margin_of_a_ball_is_right_within_the_stated_uncertainty(norm
 
 def test_only_the_cut_inside_the_liver_counts(array):
     array[:, :, 25:] = 0
-    array[30:, :, 25:] = 1  # the liver goes on beyond the tumour only higher up
+    array[30:, :, 25:] = 1  # the liver goes on beyond the tumor only higher up
     labels = labels_of(array)
     resection = resect_by_planes(labels, [Plane((-29.5, 0, 0), (1, 0, 0))])
     margin = measure_margins(labels, resection).lesions[0].to_cut_mm
@@ -111,7 +111,7 @@ def test_cysts_can_be_measured_instead(array):
     assert measure_margins(labels_of(array), lesions="cyst").lesions[0].voxels == 8
 
 
-def test_the_cut_surface_carries_the_distance_to_the_tumour(array):
+def test_the_cut_surface_carries_the_distance_to_the_tumor(array):
     labels = labels_of(array)
     points, distance = cut_surface(labels, resect_by_planes(labels, [Plane((0, 0, 29.5), (0, 0, -1))]))
     assert len(points) == 1600

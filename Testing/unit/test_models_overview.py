@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.models import catalogue
+from PreopReviewLib.models import catalog
 from PreopReviewLib.models.overview import card, models_with_network, overview
 
 
@@ -31,7 +31,7 @@ def test_every_known_model_is_named_with_what_may_be_said_of_it(models):
     own = notes["five-structures-synthetic"]
     assert own.state == "built-in"
     assert "Not validated on patients" in own.intended_use
-    assert "synthesised images only" in own.training
+    assert "synthesized images only" in own.training
 
 
 def test_an_installed_model_speaks_for_itself(models):
@@ -52,7 +52,7 @@ def test_without_the_packages_there_are_the_built_in_and_the_known_ones(monkeypa
     def missing():
         raise ModuleNotFoundError("platformdirs")
 
-    monkeypatch.setattr(catalogue, "models_folder", missing)
+    monkeypatch.setattr(catalog, "models_folder", missing)
     names = {n.name for n in overview()}
     assert {"kuleuven-liver", "kuleuven-lesion", "five-structures-synthetic"} <= names
 

@@ -160,7 +160,7 @@ def test_equal_livers_have_no_icc_and_the_cell_says_why(tmp_path):
 
 
 def test_missing_values_are_left_out_and_noted(tmp_path):
-    head = "case,parenchyma,tumour,portal_vein,hepatic_vein,bile_duct\n"
+    head = "case,parenchyma,tumor,portal_vein,hepatic_vein,bile_duct\n"
     result = evaluate(
         "oh2023", cohort_of(tmp_path, head + "1,0.9,0.8,0.6,0.7,NA\n2,0.8,,0.5,0.6,\n3,0.7,0.6,0.4,0.5,n/a\n")
     )

@@ -13,7 +13,7 @@ from PreopReviewLib.errors import InputError
 from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.phantoms.anatomy import grow_anatomy
 from PreopReviewLib.phantoms.fields import smooth_noise, stretch
-from PreopReviewLib.phantoms.growth import Sketch, murray, rasterise
+from PreopReviewLib.phantoms.growth import Sketch, murray, rasterize
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.phantoms.shape import cropped, largest_part
 from PreopReviewLib.phantoms.tissues import STRUCTURE_LABELS
@@ -118,12 +118,12 @@ def test_murrays_law_holds_at_a_fork():
     assert radii[1] ** 3 == pytest.approx(radii[2] ** 3 + radii[3] ** 3)
 
 
-def test_a_rasterised_tube_has_the_volume_of_its_cylinder():
+def test_a_rasterized_tube_has_the_volume_of_its_cylinder():
     sketch = Sketch()
     start = sketch.root(np.array([10.0, 20.0, 20.0]))
     sketch.curve(start, [np.array([50.0, 20.0, 20.0])], np.random.default_rng(0), wobble=0.0)
     points, parents = np.array(sketch.points), np.array(sketch.parents)
-    share = rasterise((60, 40, 40), 1.0, points, parents, np.full(len(points), 4.0))
+    share = rasterize((60, 40, 40), 1.0, points, parents, np.full(len(points), 4.0))
     assert share[15:45].sum() == pytest.approx(30 * np.pi * 16, rel=0.03)
 
 
@@ -154,5 +154,5 @@ def test_the_samples_and_the_demonstration_have_something_of_every_structure_to_
     phantom = make_liver_phantom(SIMULATED_SEED, "hbp", slice_mm=0)
     voxels = np.bincount(images.array_of(phantom.labels).ravel(), minlength=8)
     milliliters = voxels * images.voxel_ml(phantom.labels)
-    keys = ("liver", "tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct")
+    keys = ("liver", "tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct")
     assert all(milliliters[structure(key).label] > 1 for key in keys)

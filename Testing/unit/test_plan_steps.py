@@ -64,8 +64,8 @@ def test_lesions_outside_the_grown_liver_and_tiny_ones_are_dropped():
 
 def test_volumes_count_nested_structures_in_the_liver():
     labels = filled((slice(12, 16), slice(12, 16), slice(40, 44)), value=2, image=filled(RIGHT))
-    volumes = plan_measures.measure_volumes(labels, {"liver", "tumour", "cyst"})
-    assert volumes == {"liver": pytest.approx(20 * 20 * 17 * 8e-3), "tumour": pytest.approx(64 * 8e-3), "cyst": 0.0}
+    volumes = plan_measures.measure_volumes(labels, {"liver", "tumor", "cyst"})
+    assert volumes == {"liver": pytest.approx(20 * 20 * 17 * 8e-3), "tumor": pytest.approx(64 * 8e-3), "cyst": 0.0}
 
 
 def test_crumbs_of_lesions_are_given_back_to_the_liver():
@@ -135,7 +135,7 @@ def test_a_given_liver_that_is_empty_or_elsewhere_is_refused():
         plan.labels_from_mask(grid())
 
 
-def test_tumours_that_no_network_trained_on_patients_confirms_are_named():
+def test_tumors_that_no_network_trained_on_patients_confirms_are_named():
     array = np.zeros((8, 10, 20), np.uint8)
     array[1:7, 1:9, 1:19] = 1
     array[2:4, 2:4, 2:4] = 2
@@ -143,8 +143,8 @@ def test_tumours_that_no_network_trained_on_patients_confirms_are_named():
     labels = sitk.GetImageFromArray(array)
     labels.SetSpacing((10, 10, 10))
     confirmed = np.zeros(array.shape, bool)
-    assert plan_measures.unconfirmed_tumours(labels, None).startswith("2 regions of tumour (32.0 ml)")
+    assert plan_measures.unconfirmed_tumors(labels, None).startswith("2 regions of tumor (32.0 ml)")
     confirmed[2, 2, 2] = True
-    assert plan_measures.unconfirmed_tumours(labels, confirmed).startswith("1 region of tumour (24.0 ml)")
+    assert plan_measures.unconfirmed_tumors(labels, confirmed).startswith("1 region of tumor (24.0 ml)")
     confirmed[4, 5, 12] = True
-    assert plan_measures.unconfirmed_tumours(labels, confirmed) is None
+    assert plan_measures.unconfirmed_tumors(labels, confirmed) is None

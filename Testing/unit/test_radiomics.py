@@ -122,9 +122,9 @@ def test_structures_without_voxels_or_with_few_are_noted_and_have_no_features():
     image, labels = box_case()
     array = sitk.GetArrayFromImage(labels)
     array[8:10, 8:10, 8] = 2
-    result = extract(image, image_of(array), TWO_MM, structures=["liver", "tumour", "cyst"])
+    result = extract(image, image_of(array), TWO_MM, structures=["liver", "tumor", "cyst"])
     notes = {s.key: s.note for s in result.structures}
-    assert notes == {"liver": "", "tumour": "n/a: 4 voxels at 2 mm are too few", "cyst": "n/a: no voxels"}
+    assert notes == {"liver": "", "tumor": "n/a: 4 voxels at 2 mm are too few", "cyst": "n/a: no voxels"}
     assert result.structures[2].features == {}
     json.dumps(result.as_dict(), allow_nan=False)
 

@@ -97,7 +97,7 @@ def test_planes_are_told_apart_and_only_coronal_series_taken(plane):
         assert require_shoulder_series(found.image, any_plane=True)
 
 
-def test_localisers_cts_and_cubes_outside_are_refused(shoulder):
+def test_localizers_cts_and_cubes_outside_are_refused(shoulder):
     with pytest.raises(UnsupportedImage, match="3 slices"):
         require_shoulder_series(shoulder.image[:, :, :3])
     ct = sitk.Image(shoulder.image) - 1000

@@ -42,7 +42,7 @@ def labels_of(array: np.ndarray, spacing=(1.0, 1.0, 1.0), direction=None, origin
 
 @pytest.fixture
 def liver() -> sitk.Image:
-    """20 mm cube of liver (voxels 5 to 24), spacing 1 mm, LPS axes; a tumour of 4 mm in its corner."""
+    """20 mm cube of liver (voxels 5 to 24), spacing 1 mm, LPS axes; a tumor of 4 mm in its corner."""
     array = np.zeros((30, 30, 30), np.uint8)
     array[5:25, 5:25, 5:25] = 1
     array[6:10, 6:10, 6:10] = 2
@@ -56,7 +56,7 @@ def test_a_plane_takes_the_side_that_its_normal_points_to(liver):
     assert result.remnant_ml == pytest.approx(4.0)
     assert result.resected_share == 0.5
     assert images.array_of(result.resected)[15:25, 5:25, 5:25].all()
-    assert (result.tumour_ml, result.tumour_resected_ml) == (pytest.approx(0.064), 0.0)
+    assert (result.tumor_ml, result.tumor_resected_ml) == (pytest.approx(0.064), 0.0)
     assert result.lesions[0].fate == "in the remnant"
 
 
@@ -65,15 +65,15 @@ def test_right_is_negative_x_of_the_file(liver):
     assert images.array_of(result.resected)[:, :, 5:10].any()
     assert not images.array_of(result.resected)[:, :, 10:].any()
     assert result.lesions[0].fate == "resected"
-    assert result.tumour_resected_share == 1.0
+    assert result.tumor_resected_share == 1.0
 
 
-def test_a_tumour_in_the_plane_is_cut_and_its_share_told(liver):
+def test_a_tumor_in_the_plane_is_cut_and_its_share_told(liver):
     result = resect_by_planes(liver, [Plane((0, 0, 8.5), (0, 0, 1))])
     assert result.lesions[0].fate == "cut"
     assert result.lesions[0].resected_share == pytest.approx(0.25)
-    assert result.tumour_resected_share == pytest.approx(0.25)
-    assert any("cuts through tumour 1" in note for note in result.notes)
+    assert result.tumor_resected_share == pytest.approx(0.25)
+    assert any("cuts through tumor 1" in note for note in result.notes)
 
 
 def test_two_planes_take_the_wedge_between_them(liver):

@@ -31,7 +31,7 @@ def test_the_liver_is_the_union_of_what_lies_in_it():
     labels = sitk.GetImageFromArray(np.arange(9, dtype=np.uint8).reshape(1, 3, 3))
     liver = images.array_of(mask_of(labels, "liver")).ravel()
     assert liver.tolist() == [0, 1, 1, 1, 1, 1, 1, 0, 0]
-    assert images.array_of(mask_of(labels, "tumour")).sum() == 1
+    assert images.array_of(mask_of(labels, "tumor")).sum() == 1
     assert {s.key for s in members("liver")} == {s.key for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}
 
 

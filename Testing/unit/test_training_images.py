@@ -20,7 +20,7 @@ from PreopReviewLib.training.checkpoint import LAST, read_checkpoint
 from PreopReviewLib.training.evaluate import patch_dice
 from PreopReviewLib.training.fine_tuning import start_from
 from PreopReviewLib.training.fit import RunSettings, start_run
-from PreopReviewLib.training.image_data import image_source, normalise
+from PreopReviewLib.training.image_data import image_source, normalize
 from PreopReviewLib.training.image_files import find_data_set
 from PreopReviewLib.training.pack import pack_run
 from PreopReviewLib.training.recipe import load_recipe
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STRUCTURES = {
     "background": 0,
     "liver": 1,
-    "tumour": 2,
+    "tumor": 2,
     "cyst": 3,
     "hepatic_vein": 4,
     "portal_vein": 5,
@@ -129,9 +129,9 @@ def test_labels_that_nobody_named_or_no_recipe_knows_are_refused(tmp_path):
 
 
 def test_an_empty_class_is_refused(tmp_path):
-    data = raw_folder(tmp_path / "data", labels={"background": 0, "liver": 1, "tumour": 2})
-    recipe = gross().changed(data__classes=["background", "liver", "tumour"])
-    with pytest.raises(TrainingError, match="tumour"):
+    data = raw_folder(tmp_path / "data", labels={"background": 0, "liver": 1, "tumor": 2})
+    recipe = gross().changed(data__classes=["background", "liver", "tumor"])
+    with pytest.raises(TrainingError, match="tumor"):
         image_source(recipe, data, "training")
 
 
@@ -147,13 +147,13 @@ def test_labels_on_another_grid_are_refused(tmp_path):
 
 def test_intensity_rules_do_what_they_say():
     values = np.linspace(0, 100, 101, dtype=np.float32)
-    quartiles = normalise(values, {"kind": "quartiles"})
+    quartiles = normalize(values, {"kind": "quartiles"})
     assert np.percentile(quartiles, [25, 75]) == pytest.approx([-0.5, 0.5])
-    assert normalise(values, {"kind": "zscore"}).std() == pytest.approx(1, abs=1e-4)
-    fixed = normalise(values, {"kind": "fixed", "clip": [10, 90], "mean": 50, "deviation": 20})
+    assert normalize(values, {"kind": "zscore"}).std() == pytest.approx(1, abs=1e-4)
+    fixed = normalize(values, {"kind": "fixed", "clip": [10, 90], "mean": 50, "deviation": 20})
     assert (fixed.min(), fixed.max()) == (-2, 2)
     with pytest.raises(TrainingError, match="rank"):
-        normalise(values, {"kind": "rank"})
+        normalize(values, {"kind": "rank"})
 
 
 def test_augmentation_moves_image_and_labels_together():

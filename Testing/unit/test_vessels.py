@@ -223,7 +223,7 @@ def test_blobs_of_a_few_voxels_at_the_border_are_trees_too(shape):
     assert np.array_equal(images.array_of(tree.main_image) > 0, array > 0)
 
 
-def test_relabelling_a_branch_changes_it_alone_and_keeps_the_rules_word():
+def test_relabeling_a_branch_changes_it_alone_and_keeps_the_rules_word():
     tree = split_branches(tubes(Y))
     thin = by_radius(tree)[2]
     changed = relabel(tree, {thin.id: "main"})
@@ -237,7 +237,7 @@ def test_relabelling_a_branch_changes_it_alone_and_keeps_the_rules_word():
 
 
 @pytest.mark.parametrize("parts", [{99: "main"}, {0: "main"}, {1: "trunk"}])
-def test_relabelling_an_unknown_branch_or_part_is_refused(parts):
+def test_relabeling_an_unknown_branch_or_part_is_refused(parts):
     with pytest.raises(InputError):
         relabel(split_branches(tubes(Y)), parts)
 

@@ -25,7 +25,7 @@ def labels_of(array: np.ndarray, spacing=(10.0, 10.0, 10.0)) -> sitk.Image:
 
 @pytest.fixture
 def liver() -> sitk.Image:
-    """Voxels of 1 ml: 1000 of liver, of which 100 tumour, 20 cyst, 30 portal vein; 40 of gallbladder outside."""
+    """Voxels of 1 ml: 1000 of liver, of which 100 tumor, 20 cyst, 30 portal vein; 40 of gallbladder outside."""
     array = np.zeros((14, 10, 10), np.uint8)
     array[:10] = 1
     array[0] = 2
@@ -48,13 +48,13 @@ def test_the_liver_is_the_union_of_what_it_contains(liver):
     volumes = measure_volumes(liver)
     assert volumes.tlv == pytest.approx(1000)
     assert volumes.by_structure == pytest.approx(
-        {"liver": 1000, "tumour": 100, "cyst": 20, "portal_vein": 30, "gallbladder": 40}
+        {"liver": 1000, "tumor": 100, "cyst": 20, "portal_vein": 30, "gallbladder": 40}
     )
     assert volumes.functional == pytest.approx(900)
 
 
 def test_cysts_and_vessels_are_taken_off_on_request(liver):
-    assert measure_volumes(liver, ("tumour", "cyst", "portal_vein")).functional == pytest.approx(850)
+    assert measure_volumes(liver, ("tumor", "cyst", "portal_vein")).functional == pytest.approx(850)
     assert measure_volumes(liver, ()).functional == pytest.approx(1000)
     with pytest.raises(InputError, match="no part of the liver"):
         measure_volumes(liver, ("gallbladder",))
@@ -81,7 +81,7 @@ def test_the_bsa_formula_is_chosen_only_where_the_volume_formula_leaves_it_open(
     assert used == [("Vauthey", "dubois"), ("Urata", "dubois"), ("Korean", "dubois"), ("Korean", "mosteller")]
 
 
-def test_the_remnant_leaves_out_tumour_and_divides_by_each_standard(liver, lower_half):
+def test_the_remnant_leaves_out_tumor_and_divides_by_each_standard(liver, lower_half):
     result = volumetry(liver, remnant=lower_half, patient=Patient(170, 70))
     assert result.remnant.ml == pytest.approx(500)
     assert result.remnant.to_functional == pytest.approx(500 / 900)
@@ -89,13 +89,13 @@ def test_the_remnant_leaves_out_tumour_and_divides_by_each_standard(liver, lower
     assert result.remnant.to_weight == pytest.approx(500 / 70000)
 
 
-def test_tumour_in_the_remnant_is_said_and_not_counted(liver):
+def test_tumor_in_the_remnant_is_said_and_not_counted(liver):
     whole = liver > 0
     result = volumetry(liver, remnant=whole)
     assert result.remnant.ml == pytest.approx(900)
     assert result.remnant.whole_ml == pytest.approx(1000)  # the gallbladder in the mask is no liver
-    assert result.remnant.tumour_ml == pytest.approx(100)
-    assert any("100.0 ml of tumour" in note for note in result.notes)
+    assert result.remnant.tumor_ml == pytest.approx(100)
+    assert any("100.0 ml of tumor" in note for note in result.notes)
 
 
 def test_without_height_and_weight_the_ratios_are_said_to_be_missing(liver, lower_half):
@@ -158,7 +158,7 @@ def test_a_liver_cut_off_by_the_image_or_of_an_impossible_size_is_doubted(liver)
     assert not any("edge" in note for note in notes)
 
 
-def test_a_liver_of_tumour_alone_has_no_ratio_to_functional_liver():
+def test_a_liver_of_tumor_alone_has_no_ratio_to_functional_liver():
     labels = labels_of(np.full((4, 4, 4), 2))
     result = volumetry(labels, remnant=labels)
     assert result.remnant.to_functional is None

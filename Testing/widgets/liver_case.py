@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 
-SEED = 7  # a tumour and cysts
+SEED = 7  # a tumor and cysts
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Case:
 
 @cache
 def small_case() -> Case:
-    """About 25×25×20 voxels of liver with a tumour and a cyst, in a CT with air around."""
+    """About 25×25×20 voxels of liver with a tumor and a cyst, in a CT with air around."""
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     phantom = make_liver_phantom(SEED, "ct", size=(80, 72, 64), spacing=3.2, slice_mm=0)
@@ -74,7 +74,7 @@ def add_plan(volume: Any) -> Any:
 
     record = {
         "modality": "CT",
-        "volumes_ml": {"liver": 300.0, "tumour": 5.0, "bile_duct": 0.0},
+        "volumes_ml": {"liver": 300.0, "tumor": 5.0, "bile_duct": 0.0},
         "warnings": ["The liver reaches the superior border of the image."],
         "models": {"liver": "given"},
         "seconds": {"liver": 3.0},
@@ -118,7 +118,7 @@ def asked_of_the_worker(
     """
     import slicer
 
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.scene import nodes
 
@@ -144,7 +144,7 @@ def asked_of_the_worker(
     assert pulse.stop() < 0.05
     assert pulse.beats > 10
     assert "Enough seen" in host.messages[-1].text
-    image = exchange.load_image(folder, asked["image"])
+    image = worker_io.load_image(folder, asked["image"])
     assert image.GetSpacing() == (1.0, 1.0, 1.0)
     assert np.array_equal(images.array_of(image), values)
     assert not folders[0].exists()

@@ -13,7 +13,7 @@ SPACING, ORIGIN = (2.0, 2.0, 3.0), (-61.0, 33.0, -112.0)
 
 
 def make_labels() -> sitk.Image:
-    """A liver with two tumours, a cyst, two vessels and a duct inside and a gallbladder beside it."""
+    """A liver with two tumors, a cyst, two vessels and a duct inside and a gallbladder beside it."""
     k, j, i = np.mgrid[:30, :48, :56]
     array = np.zeros(k.shape, np.uint8)
     array[((k - 15) / 11) ** 2 + ((j - 24) / 18) ** 2 + ((i - 26) / 21) ** 2 < 1] = 1

@@ -129,7 +129,7 @@ def _check_sliders(host, panel):
 
 def _check_box(host, panel, phantom):
     from RotatorCuffCAMLib import scene as cuff_scene
-    from RotatorCuffCAMLib.localisation import DrawnBox
+    from RotatorCuffCAMLib.localization import DrawnBox
 
     compare = section(panel, "CompareBoxSection")
     compare.button.collapsed = False

@@ -70,7 +70,7 @@ def listed(host, widget, truth, folder, tmp_path) -> Any:
     from LiverPlannerLib.ground_truth.cases import find_cases
     from LiverPlannerLib.ground_truth.work_list import create_list
 
-    create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumour"))
+    create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumor"))
     as_annotator(host, truth)
     host.dialogs.answer(str(tmp_path / "list"))
     host.click(truth.ui.openListButton)
@@ -84,7 +84,7 @@ def draw(truth: Any, labels: sitk.Image) -> None:
     from PreopReviewLib.scene import nodes
 
     content = truth.open_case.nodes.segmentation.GetSegmentation()
-    for key, values in (("liver", (1, 2)), ("tumour", (2,))):
+    for key, values in (("liver", (1, 2)), ("tumor", (2,))):
         content.GetSegment(key).AddRepresentation("Binary labelmap", nodes._labelmap(labels, values))
         content.GetSegment(key).SetLabelValue(1)
     content.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
@@ -108,7 +108,7 @@ def test_a_list_is_made_from_a_folder_in_the_background(host, widget, truth, fol
     host.click(truth.ui.newListButton)
     assert widget.context.busy
     done(host, widget)
-    assert truth.work.structures == ("liver", "tumour", "hepatic_vein", "portal_vein", "bile_duct")
+    assert truth.work.structures == ("liver", "tumor", "hepatic_vein", "portal_vein", "bile_duct")
     assert truth.ui.casesTable.rowCount == 2
     assert truth.ui.casesTable.item(0, 0).text() == "one"
 
@@ -119,14 +119,14 @@ def test_a_case_is_opened_drawn_and_saved_as_one_goes(host, widget, listed, tmp_
     parameters = widget.context.parameters
     assert parameters.inputVolume.GetName() == "one"
     content = parameters.segmentation.GetSegmentation()
-    assert content.GetNthSegmentID(1) == "tumour"
-    assert content.GetSegment("tumour").GetRepresentation("Binary labelmap").GetPointData().GetScalars() is not None
+    assert content.GetNthSegmentID(1) == "tumor"
+    assert content.GetSegment("tumor").GetRepresentation("Binary labelmap").GetPointData().GetScalars() is not None
     assert float(content.GetConversionParameter("Smoothing factor")) < 0.5  # vessels stay in Show 3D
     assert not listed.ui.saveButton.enabled
     draw(listed, drawn())
     assert listed.ui.saveButton.enabled
     set_status(host, listed, "liver", 2)
-    assert saved(tmp_path)["one"]["status"] == {"liver": "done", "tumour": "in progress"}
+    assert saved(tmp_path)["one"]["status"] == {"liver": "done", "tumor": "in progress"}
     labels = images.read_labels(tmp_path / "list" / "ab" / "one.nii.gz")
     assert (images.array_of(labels) == images.array_of(drawn())).all()
     assert images.same_grid(labels, gray())
@@ -234,7 +234,7 @@ def test_two_annotators_are_compared_and_become_a_data_set(host, widget, listed,
     done(host, widget)
     host.click(listed.ui.disagreementButton)
     done(host, widget)
-    assert listed.ui.disagreementTable.item(1, 0).text() == "Liver tumour"
+    assert listed.ui.disagreementTable.item(1, 0).text() == "Liver tumor"
     assert float(listed.ui.disagreementTable.item(1, 1).text()) == pytest.approx(0.75, abs=0.001)
     shown = [n for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if "against" in n.GetName()]
     assert len(shown) == 1

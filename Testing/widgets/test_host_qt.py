@@ -43,9 +43,9 @@ def test_cpp_objects_take_no_new_attributes(make: str) -> None:
 
     widget = eval(make, {"qt": qt, "ctk": ctk, "slicer": slicer})()
     with pytest.raises(AttributeError):
-        widget.colour = "red"
+        widget.color = "red"
     with pytest.raises(AttributeError):
-        widget.colour  # noqa: B018
+        widget.color  # noqa: B018
     with pytest.raises(AttributeError):
         widget.close = None
 
@@ -57,8 +57,8 @@ def test_a_python_class_may_have_attributes() -> None:
         pass
 
     mine = Mine()
-    mine.colour = "red"
-    assert mine.colour == "red"
+    mine.color = "red"
+    assert mine.color == "red"
 
 
 def test_functions_get_the_arguments_that_they_take() -> None:
@@ -221,7 +221,7 @@ def test_items_of_a_checkable_combo_box_are_ticked() -> None:
 
     box, changes = ctk.ctkCheckableComboBox(), []
     box.addItem("liver")
-    box.addItem("tumour")
+    box.addItem("tumor")
     box.connect("checkedIndexesChanged()", lambda: changes.append(len(box.checkedIndexes())))
     assert box.noneChecked()
     box.setCheckState(box.checkableModel().index(1, 0), qt.Qt.Checked)

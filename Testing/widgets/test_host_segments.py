@@ -24,7 +24,7 @@ def segmentation(host: Any, volume: Any) -> Any:
     node = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "plan")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateDefaultDisplayNodes()
-    for name in ("Liver", "Tumour"):
+    for name in ("Liver", "Tumor"):
         node.GetSegmentation().AddEmptySegment(name.lower(), name)
     return node
 
@@ -105,13 +105,13 @@ def test_an_edit_takes_voxels_from_other_segments_unless_overlap_is_allowed(
 ) -> None:
     whole, part = block(slice(2, 8), slice(2, 8), slice(2, 8)), block(slice(4, 6), slice(4, 6), slice(4, 6))
     host.edit_segment(editor, whole, segment_id="liver")
-    host.edit_segment(editor, part, segment_id="tumour")
+    host.edit_segment(editor, part, segment_id="tumor")
     assert np.array_equal(voxels(segmentation, "liver", volume), whole & ~part)
     node = editor.mrmlSegmentEditorNode()
     node.SetOverwriteMode(node.OverwriteNone)
     host.edit_segment(editor, whole, mode="set", segment_id="liver")
     assert np.array_equal(voxels(segmentation, "liver", volume), whole)
-    assert np.array_equal(voxels(segmentation, "tumour", volume), part)
+    assert np.array_equal(voxels(segmentation, "tumor", volume), part)
 
 
 def test_an_edit_stays_within_the_intensity_mask(host: Any, editor: Any, segmentation: Any, volume: Any) -> None:
@@ -152,8 +152,8 @@ def test_another_segmentation_ends_the_effect(host: Any, editor: Any) -> None:
 def test_the_editor_tells_what_it_shows(host: Any, editor: Any) -> None:
     told: list[Any] = []
     editor.connect("currentSegmentIDChanged(QString)", told.append)
-    editor.setCurrentSegmentID("tumour")
-    assert told == ["tumour"]
+    editor.setCurrentSegmentID("tumor")
+    assert told == ["tumor"]
 
 
 def test_closing_the_scene_empties_the_editor(host: Any, editor: Any) -> None:
@@ -172,15 +172,15 @@ def test_the_table_follows_the_segmentation(host: Any, segmentation: Any) -> Non
     table = slicer.qMRMLSegmentsTableView()
     table.setMRMLScene(host.scene)
     table.setSegmentationNode(segmentation)
-    assert table.displayedSegmentIDs() == ["liver", "tumour"]
+    assert table.displayedSegmentIDs() == ["liver", "tumor"]
     segmentation.GetSegmentation().AddEmptySegment("cyst", "Cyst")
     segmentation.GetSegmentation().RemoveSegment("liver")
-    assert table.displayedSegmentIDs() == ["tumour", "cyst"]
+    assert table.displayedSegmentIDs() == ["tumor", "cyst"]
     table.setSelectedSegmentIDs(["cyst"])
     segmentation.GetSegmentation().GetSegment("cyst").SetName("Cyst 1")
     assert table.selectedSegmentIDs() == ["cyst"]
     table.tableWidget().item(0, 0).setCheckState(qt.Qt.Unchecked)
-    assert not segmentation.GetDisplayNode().GetSegmentVisibility("tumour")
+    assert not segmentation.GetDisplayNode().GetSegmentVisibility("tumor")
 
 
 def test_segments_are_chosen_one_or_several(host: Any, segmentation: Any) -> None:
@@ -190,12 +190,12 @@ def test_segments_are_chosen_one_or_several(host: Any, segmentation: Any) -> Non
     box.setMRMLScene(host.scene)
     box.setCurrentNode(segmentation)
     assert box.currentSegmentID() == "liver"
-    box.setCurrentSegmentID("tumour")
-    assert box.currentSegmentID() == "tumour"
+    box.setCurrentSegmentID("tumor")
+    assert box.currentSegmentID() == "tumor"
     box.multiSelection = True
-    box.setSelectedSegmentIDs(["liver", "tumour"])
+    box.setSelectedSegmentIDs(["liver", "tumor"])
     segmentation.GetSegmentation().RemoveSegment("liver")
-    assert box.selectedSegmentIDs() == ["tumour"]
+    assert box.selectedSegmentIDs() == ["tumor"]
 
 
 def test_show_3d_makes_and_removes_surfaces(host: Any, editor: Any, segmentation: Any) -> None:

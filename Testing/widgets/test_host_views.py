@@ -131,7 +131,7 @@ def test_tables_show_their_node_and_are_copied(host: Any) -> None:
     table = host.scene.AddNewNodeByClass("vtkMRMLTableNode", "volumes")
     view = slicer.qMRMLTableView()
     view.setMRMLTableNode(table)
-    slicer.util.updateTableFromArray(table, np.array([[1.5, 2.0]]), ["liver", "tumour"])
+    slicer.util.updateTableFromArray(table, np.array([[1.5, 2.0]]), ["liver", "tumor"])
     assert view.model().columnCount() == 2
     view.selectAll()
     view.copySelection()

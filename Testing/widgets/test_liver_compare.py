@@ -97,10 +97,10 @@ def test_the_correction_effort_is_the_model_output_against_the_plan(host: Any, o
     host.choose(section.ui.withComboBox, "the model output: what was corrected")
     run(host, section)
     assert "nothing was corrected" in section.ui.summaryLabel.text
-    paint(parameters.segmentation, "tumour", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
     run(host, section)
     assert "Most of all the" in section.ui.summaryLabel.text
-    row = next(r for r in section.rows if r["structure"] == "Liver tumour")
+    row = next(r for r in section.rows if r["structure"] == "Liver tumor")
     assert row["dsc"] < 1
     assert row["vd_ml"] < 0  # the model had less
 

@@ -51,12 +51,12 @@ def test_numbers_follow_the_last_stroke_within_a_second(host: Any, opened: Any) 
     before = changes(section)
     assert all(row[-1] == "1.000" for row in before.values())
     plan = widget.context.parameters.segmentation
-    paint(plan, "tumour", SPOT)
-    host.wait_until(lambda: changes(section)["Liver tumour"] != before["Liver tumour"], 20)
-    assert float(changes(section)["Liver tumour"][0]) > float(before["Liver tumour"][0])
+    paint(plan, "tumor", SPOT)
+    host.wait_until(lambda: changes(section)["Liver tumor"] != before["Liver tumor"], 20)
+    assert float(changes(section)["Liver tumor"][0]) > float(before["Liver tumor"][0])
     assert changes(section)["Hepatic vein"] == before["Hepatic vein"]
     # On a busy machine the clock says nothing: what counts is the quiet time, and the work that comes after it.
-    paint(plan, "tumour", SPOT, 0)
+    paint(plan, "tumor", SPOT, 0)
     start = time.process_time()
     section.live.update()
     assert live_plan.QUIET_MS / 1000 + time.process_time() - start < 1
@@ -67,27 +67,27 @@ def test_several_strokes_are_measured_once(host: Any, opened: Any) -> None:
     told: list[set[str]] = []
     section.live.observers.append(told.append)
     for n in range(3):
-        paint(widget.context.parameters.segmentation, "tumour", (slice(13, 16), slice(12, 16), slice(14 + n, 20 + n)))
+        paint(widget.context.parameters.segmentation, "tumor", (slice(13, 16), slice(12, 16), slice(14 + n, 20 + n)))
     host.wait_until(lambda: told, 10)
     host.process_events(0.4)
-    assert told == [{"tumour", "liver"}]
+    assert told == [{"tumor", "liver"}]
 
 
 def test_the_model_output_is_never_changed(host: Any, opened: Any) -> None:
     widget, section = opened
     output = widget.context.parameters.modelOutput
-    before = SegmentVoxels(output).volume_ml("tumour")
-    paint(widget.context.parameters.segmentation, "tumour", ALL, 0)
+    before = SegmentVoxels(output).volume_ml("tumor")
+    paint(widget.context.parameters.segmentation, "tumor", ALL, 0)
     section.live.update()
-    assert SegmentVoxels(output).volume_ml("tumour") == before
-    assert changes(section)["Liver tumour"][0] == "0.0"
+    assert SegmentVoxels(output).volume_ml("tumor") == before
+    assert changes(section)["Liver tumor"][0] == "0.0"
 
 
 def test_painting_into_the_liver_leaves_no_hole_in_it(host: Any, opened: Any) -> None:
     widget, section = opened
     plan = widget.context.parameters.segmentation
     whole = SegmentVoxels(plan).masks["liver"].count
-    paint(plan, "tumour", SPOT)
+    paint(plan, "tumor", SPOT)
     paint(plan, "liver", SPOT, 0)  # as the Segment Editor does when it overwrites other segments
     assert SegmentVoxels(plan).masks["liver"].count < whole
     section.live.update()
@@ -98,7 +98,7 @@ def test_undo_goes_back_and_numbers_follow(host: Any, opened: Any) -> None:
     widget, section = opened
     before = changes(section)
     section.editor.saveStateForUndo()
-    paint(widget.context.parameters.segmentation, "tumour", SPOT)
+    paint(widget.context.parameters.segmentation, "tumor", SPOT)
     section.live.update()
     assert changes(section) != before
     after = changes(section)
@@ -163,11 +163,11 @@ def test_corrections_are_a_table_of_the_scene(host: Any, opened: Any) -> None:
     from LiverPlannerLib.scene.measures import CHANGE_COLUMNS
 
     widget, section = opened
-    paint(widget.context.parameters.segmentation, "tumour", SPOT)
+    paint(widget.context.parameters.segmentation, "tumor", SPOT)
     section.live.update()
     rows = {r["structure"]: r for r in read_table(widget.context.parameters.changesTable, CHANGE_COLUMNS)}
-    assert rows["Liver tumour"]["added_ml"] > 0
-    assert rows["Liver tumour"]["removed_ml"] == 0
+    assert rows["Liver tumor"]["added_ml"] > 0
+    assert rows["Liver tumor"]["removed_ml"] == 0
 
 
 def test_leaving_and_collapsing_stop_effects_and_free_the_keys(host: Any, opened: Any) -> None:

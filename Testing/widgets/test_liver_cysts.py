@@ -12,14 +12,14 @@ from liver_case import add_plan, add_volume, asked_of_the_worker, scene_content,
 
 @pytest.fixture
 def planned(host: Any) -> Any:
-    """The panel with a plan in which every lesion is called tumour."""
+    """The panel with a plan in which every lesion is called tumor."""
     volume = add_volume()
     made = add_plan(volume)
     segments = made.segmentation.GetSegmentation()
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(made.segmentation, "tumour", volume)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(made.segmentation, "tumor", volume)
     array |= slicer.util.arrayFromSegmentBinaryLabelmap(made.segmentation, "cyst", volume)
     segments.RemoveSegment("cyst")
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array, made.segmentation, "tumour", volume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, made.segmentation, "tumor", volume)
     widget = host.open_module("LiverPlanner")
     parameters = widget.context.parameters
     parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
@@ -131,7 +131,7 @@ def test_on_mri_cysts_are_off_and_the_reason_is_said(host: Any, planned: Any) ->
 
 def test_without_segmentation_or_lesion_the_button_says_why(host: Any, planned: Any) -> None:
     ui = section(planned).ui
-    planned.context.parameters.segmentation.GetSegmentation().RemoveSegment("tumour")
+    planned.context.parameters.segmentation.GetSegmentation().RemoveSegment("tumor")
     planned.refresh()
     assert "no lesion" in ui.findButton.toolTip
     planned.context.parameters.segmentation = None
@@ -150,7 +150,7 @@ def test_the_scene_closed_while_lesions_are_measured_is_harmless(host: Any, plan
 def test_segments_removed_while_they_are_measured_end_in_a_sentence(host: Any, planned: Any) -> None:
     before = scene_content()
     host.click(section(planned).ui.findButton)
-    planned.context.parameters.segmentation.GetSegmentation().RemoveSegment("tumour")
+    planned.context.parameters.segmentation.GetSegmentation().RemoveSegment("tumor")
     wait(host, planned)
     assert "removed while they were measured" in host.messages[-1].text
     assert scene_content() == before

@@ -42,9 +42,9 @@ def test_volumes_follow_edits_exclusions_and_the_patient(host: Any, opened: Any)
     section.ui.excludeVesselsCheckBox.checked = True
     host.process_events()
     assert float(shown(table)["Functional liver volume"]) < before
-    paint(parameters.segmentation, "tumour", (slice(12, 18), slice(20, 26), slice(20, 26)))
-    tumour = float(shown(table)["Liver tumour"])
-    host.wait_until(lambda: float(shown(table)["Liver tumour"]) > tumour, 20)
+    paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    tumor = float(shown(table)["Liver tumor"])
+    host.wait_until(lambda: float(shown(table)["Liver tumor"]) > tumor, 20)
     parameters.heightCm = 1.72
     parameters.weightKg = 74
     host.process_events()
@@ -112,19 +112,19 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     assert {row["fate"] for row in rows} <= {"resected", "in the remnant", "cut"}
     assert parameters.marginsTable.GetNumberOfRows() == 2
     assert "edited since" not in section.ui.notesLabel.text
-    paint(parameters.segmentation, "tumour", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
     section.live.update()
     assert "edited since" in section.ui.notesLabel.text
 
 
-def test_margins_without_a_tumour_say_why_not(host: Any, opened: Any) -> None:
+def test_margins_without_a_tumor_say_why_not(host: Any, opened: Any) -> None:
     parameters, section = opened
-    parameters.segmentation.GetSegmentation().RemoveSegment("tumour")
+    parameters.segmentation.GetSegmentation().RemoveSegment("tumor")
     section.live.update()
     go_to(host, section, "margins")
     assert not section.ui.marginsButton.enabled
-    assert "no liver tumour in the plan" in section.ui.marginsButton.toolTip
-    assert "no liver tumour in the plan" in section.ui.stateLabel.text  # a page with nothing but a dead button is none
+    assert "no liver tumor in the plan" in section.ui.marginsButton.toolTip
+    assert "no liver tumor in the plan" in section.ui.stateLabel.text  # a page with nothing but a dead button is none
     go_to(host, section, "volumes")
     assert not section.ui.stateLabel.text
 
@@ -180,5 +180,5 @@ def test_features_of_lesions_are_a_table_of_the_scene(host: Any, opened: Any) ->
     run(host, section, section.ui.radiomicsButton)
     assert not host.messages
     assert len(section.radiomics.rows) > 50
-    assert {c.key for c in section.radiomics.columns} <= {"feature", "tumour", "cyst"}
+    assert {c.key for c in section.radiomics.columns} <= {"feature", "tumor", "cyst"}
     assert parameters.radiomicsTable.GetNumberOfRows() == len(section.radiomics.rows)

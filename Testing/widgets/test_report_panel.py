@@ -62,8 +62,8 @@ def planned(host, widget, report) -> Any:
     hierarchy.SetItemAttribute(patient, "DICOM.PatientID", "PID-4711")
     hierarchy.SetItemAttribute(study, "DICOM.StudyDate", "20260102")
     record = {
-        "models": {"liver": "somebody-liver 1.0", "tumour": "somebody-lesion 2.0"},
-        "volumes_ml": {"liver": 1.0, "tumour": 1.0},
+        "models": {"liver": "somebody-liver 1.0", "tumor": "somebody-lesion 2.0"},
+        "volumes_ml": {"liver": 1.0, "tumor": 1.0},
         "warnings": ["Mind the gap."],
     }
     nodes = scene_plan.add_plan(volume, list(parts_of(labels(), surfaces=False)), record)
@@ -115,7 +115,7 @@ def test_the_patient_is_on_the_page_if_asked_for(host, widget, report, planned, 
 
 def test_what_a_person_has_corrected_is_marked(host, widget, report, planned, tmp_path):
     content = planned.segmentation.GetSegmentation()
-    content.RemoveSegment("tumour")
+    content.RemoveSegment("tumor")
     text = write(host, widget, report, tmp_path / "case.html")
     assert "somebody-lesion 2.0, corrected by hand" in text
     assert "somebody-liver 1.0, corrected by hand" not in text

@@ -107,9 +107,9 @@ def as_dict(resection: Resection) -> dict[str, Any]:
         "resected_ml": resection.resected_ml,
         "remnant_ml": resection.remnant_ml,
         "resected_share": resection.resected_share,
-        "tumour_ml": resection.tumour_ml,
-        "tumour_resected_ml": resection.tumour_resected_ml,
-        "tumour_resected_share": resection.tumour_resected_share,
+        "tumor_ml": resection.tumor_ml,
+        "tumor_resected_ml": resection.tumor_resected_ml,
+        "tumor_resected_share": resection.tumor_resected_share,
         "lesions": [fate.__dict__ for fate in resection.lesions],
     }
 

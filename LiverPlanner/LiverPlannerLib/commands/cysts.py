@@ -1,4 +1,4 @@
-"""`preop liver cysts`: which regions of a tumour mask are cysts (Lin 2024)."""
+"""`preop liver cysts`: which regions of a tumor mask are cysts (Lin 2024)."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def cysts(
         CystRule.robust
     ),
     override: Annotated[
-        list[str] | None, typer.Option(help="Decide a region by hand, e.g. 3=tumour; may be repeated.")
+        list[str] | None, typer.Option(help="Decide a region by hand, e.g. 3=tumor; may be repeated.")
     ] = None,
     liver: Annotated[Path | None, typer.Option(help="Liver mask, where LABELS is a lesion mask.")] = None,
     lesions_are: Annotated[LesionKind, typer.Option(help="What LABELS holds; auto takes 0 and 1 for a mask.")] = (
         LesionKind.auto
     ),
-    reconsider: Annotated[bool, typer.Option(help="Ask regions already labelled cyst again.")] = False,
+    reconsider: Annotated[bool, typer.Option(help="Ask regions already labeled cyst again.")] = False,
     contour: Annotated[
-        bool, typer.Option("--contour", help="Also write tumours closed by 2 mm and grown by 1 mm (Lin 2024).")
+        bool, typer.Option("--contour", help="Also write tumors closed by 2 mm and grown by 1 mm (Lin 2024).")
     ] = False,
     modality: Annotated[Modality, typer.Option(help="Guessed from DICOM or the intensities if auto.")] = Modality.auto,
     relative_threshold: Annotated[
@@ -70,7 +70,7 @@ def cysts(
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Tell suspected cysts from tumours; write the new labels, a table and figures. Nothing is deleted.
+    """Tell suspected cysts from tumors; write the new labels, a table and figures. Nothing is deleted.
 
     Not for clinical use.
     """
@@ -117,8 +117,8 @@ def _overrides(words: list[str]) -> dict[int, str]:
     for word in words:
         region, _, decision = word.partition("=")
         if not region.strip().isdigit() or not decision:
-            raise InputError(f"The override {word!r} is not understood", "Write region=decision, e.g. 3=tumour")
-        found[int(region)] = {"tumor": "tumour"}.get(decision.strip(), decision.strip())
+            raise InputError(f"The override {word!r} is not understood", "Write region=decision, e.g. 3=tumor")
+        found[int(region)] = {"tumor": "tumor"}.get(decision.strip(), decision.strip())
     return found
 
 
@@ -133,7 +133,7 @@ def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver:
     images.write_image(result.labels, folder / "labels.nii.gz")
     images.write_image(result.region_labels, folder / "regions.nii.gz")
     if contour:
-        images.write_image(clinical_contour(result.tumour, liver), folder / "tumour_contour.nii.gz")
+        images.write_image(clinical_contour(result.tumor, liver), folder / "tumor_contour.nii.gz")
     with (folder / "regions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, cyst_report.COLUMNS)
         writer.writeheader()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Lesions(StrEnum):
     """What may be measured."""
 
-    tumour = "tumour"
+    tumor = "tumor"
     cyst = "cyst"
 
 
@@ -34,7 +34,7 @@ def margins(
     surface: Surface = None,
     remnant: RemnantFile = None,
     territory: Territory = None,
-    lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumour,
+    lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumor,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

@@ -36,7 +36,7 @@ def radiomics(
     modality: Annotated[
         Modality, typer.Option(help="mr: z-score x 100, bins of 5; ct: HU, bins of 25; auto: by the image.")
     ] = Modality.auto,
-    structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumour; all if absent.")] = None,
+    structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumor; all if absent.")] = None,
     bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,

@@ -40,7 +40,7 @@ def volumetry(
     territory: Territory = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Structure that is no functional liver besides tumour: cyst, portal_vein, …"),
+        typer.Option(help="Structure that is no functional liver besides tumor: cyst, portal_vein, …"),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -63,7 +63,7 @@ def volumetry(
         remnant=cut.remnant if cut else None,
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
-        exclude=("tumour", *(without or ())),
+        exclude=("tumor", *(without or ())),
     )
     notes = [*unknown_notes(file.unknown, labels), *result.notes, *(cut.notes if cut else ())]
     data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
@@ -119,7 +119,7 @@ def _print(data: dict[str, Any]) -> None:
         )
         lesions = [(f["number"], f["ml"], round(100 * f["resected_share"]), f["fate"]) for f in cut["lesions"]]
         if lesions:
-            print_table("Tumours", ["lesion", "ml", "% taken", "fate"], lesions)
+            print_table("Tumors", ["lesion", "ml", "% taken", "fate"], lesions)
         values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
         print_table("Literature values, no advice", ["measure", "situation", "value", "source"], values)
     for note in data["notes"]:

@@ -44,7 +44,7 @@ def case_columns() -> list[str]:
     for s in STRUCTURES:
         columns += [f"{s.key}_{m}" for m in ("dsc", "hd95_mm", "assd_mm", "manual_ml", "automated_ml")]
         columns += [f"{s.key}_main_dsc", f"{s.key}_peripheral_dsc"] if s.vascular else []
-    return [*columns, "tumour_filtered_dsc", "tumour_filtered_hd95_mm"]
+    return [*columns, "tumor_filtered_dsc", "tumor_filtered_hd95_mm"]
 
 
 def find_pairs(folder: str | Path) -> list[Pair]:
@@ -110,9 +110,9 @@ def _compared(pair: Pair) -> Case:
         manual = _labels(pair.files["manual"])
         values = _measured(_labels(pair.files["predicted"]), manual)
         if "filtered" in pair.files:
-            filtered = _measured(_labels(pair.files["filtered"]), manual, only="tumour")
+            filtered = _measured(_labels(pair.files["filtered"]), manual, only="tumor")
             for name in ("dsc", "hd95_mm"):
-                values[f"tumour_filtered_{name}"] = filtered.get(f"tumour_{name}", "")
+                values[f"tumor_filtered_{name}"] = filtered.get(f"tumor_{name}", "")
     except PreopError as error:
         return Case(pair.case, {}, pair.part, error.problem)
     return Case(pair.case, values, pair.part)

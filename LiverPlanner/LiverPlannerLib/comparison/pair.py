@@ -24,7 +24,7 @@ from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, Surface
 if TYPE_CHECKING:
     from LiverPlannerLib.vessels.branches import VesselTree
 
-LESIONS = ("tumour", "cyst")
+LESIONS = ("tumor", "cyst")
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Values of a difference image."""
 
@@ -88,7 +88,7 @@ class Comparison:
 
     Attributes:
         rows: one per structure, in the order of the table of structures.
-        detection: lesion by lesion, for tumours and cysts that occur in either image.
+        detection: lesion by lesion, for tumors and cysts that occur in either image.
         notes: what the reader must know: resampling, fields of view, conventions, what was left out.
         convention: of HD95, see `PreopReviewLib.evaluation.surfaces`.
         tolerance: of NSD, mm.

@@ -1,1 +1,1 @@
-"""Cysts told from tumours (Lin 2024)."""
+"""Cysts told from tumors (Lin 2024)."""

@@ -18,7 +18,7 @@ def clinical_contour(
     to the liver. A step of its own, never part of the filter; a radius below half a voxel changes nothing.
 
     Args:
-        mask: 0 and 1, usually `CystResult.tumour`.
+        mask: 0 and 1, usually `CystResult.tumor`.
         liver_mask: on the same grid; the result stays inside it.
         closing_mm, dilation_mm: radii in mm.
 

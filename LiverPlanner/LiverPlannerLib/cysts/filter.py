@@ -1,7 +1,7 @@
-"""Gaussian cyst filter: which regions of a tumour mask are cysts (Lin 2024, section 2.5).
+"""Gaussian cyst filter: which regions of a tumor mask are cysts (Lin 2024, section 2.5).
 
 A suspected cyst moves to the structure `cyst`; nothing is deleted, every decision carries its reason, and any
-of them can be overridden: ``result.with_overrides({3: "tumour"})``.
+of them can be overridden: ``result.with_overrides({3: "tumor"})``.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class CystResult:
         return self._painted(np.arange(1, len(self.regions) + 1, dtype=np.uint16))
 
     @cached_property
-    def tumour(self) -> sitk.Image:
-        """Mask (uint8) of the regions that are tumours or undecided."""
+    def tumor(self) -> sitk.Image:
+        """Mask (uint8) of the regions that are tumors or undecided."""
         return self._painted(np.array([r.decision != "cyst" for r in self.regions], np.uint8))
 
     @cached_property
@@ -103,8 +103,8 @@ class CystResult:
 
     @cached_property
     def labels(self) -> sitk.Image:
-        """The label image with suspected cysts moved to `cyst`; of a mask, one with only tumour and cyst."""
-        values = [structure("cyst" if r.decision == "cyst" else "tumour").label for r in self.regions]
+        """The label image with suspected cysts moved to `cyst`; of a mask, one with only tumor and cyst."""
+        values = [structure("cyst" if r.decision == "cyst" else "tumor").label for r in self.regions]
         return self._painted(np.array(values, np.uint8), keep=self._is_labels)
 
     def _painted(self, value_of_region: np.ndarray, keep: bool = False) -> sitk.Image:
@@ -128,11 +128,11 @@ def filter_cysts(
     reconsider_cysts: bool = False,
     split_touching: bool = True,
 ) -> CystResult:
-    """Tells cysts from tumours among the independent regions of a lesion mask.
+    """Tells cysts from tumors among the independent regions of a lesion mask.
 
     Args:
         image: the CT in HU (or the MRI, see `modality`).
-        lesions: on the image's grid: a label image with the values of `structures`, of which `tumour` is
+        lesions: on the image's grid: a label image with the values of `structures`, of which `tumor` is
             asked, or a mask of 0 and 1.
         liver_mask: the liver, for the check of units and phase; a label image brings its own parenchyma.
         rule: ``robust`` (core median, undecided class) or ``lin2024`` (M of the fit, nothing else).
@@ -143,8 +143,8 @@ def filter_cysts(
         relative_threshold: in liver MADs; negative: cysts are darker than that (T1, hepatobiliary phase),
             positive: brighter (T2). There is no published value.
         lesions_are: ``labels`` or ``mask``; ``auto`` takes an image of only 0 and 1 for a mask.
-        reconsider_cysts: asks the regions labelled `cyst` again, with the tumours.
-        split_touching: splits a region in which tumour and cyst touch (robust rule only).
+        reconsider_cysts: asks the regions labeled `cyst` again, with the tumors.
+        split_touching: splits a region in which tumor and cyst touch (robust rule only).
 
     Raises:
         GeometryError: the images are not on one grid.
@@ -157,7 +157,7 @@ def filter_cysts(
     array, labels = checks.require_images(image, lesions, liver_mask)
     box = occupied_box(labels)
     is_labels = lesions_are == "labels" or (lesions_are == "auto" and int(labels[box].max(initial=0)) > 1)
-    wanted = (structure("tumour").label,) if is_labels else (1,)
+    wanted = (structure("tumor").label,) if is_labels else (1,)
     if is_labels and reconsider_cysts:
         wanted += (structure("cyst").label,)
     found = find_regions(labels, wanted, box)
@@ -187,7 +187,7 @@ def _filtered(
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
         warnings.append(
-            f"Tumour and cyst seem to touch in {len(set(measured.origin.values()))} region(s), "
+            f"Tumor and cyst seem to touch in {len(set(measured.origin.values()))} region(s), "
             f"split by intensity into {pairs}"
         )
     decided = [cyst_rules.decided(r, settings) for r in measured.regions]

@@ -15,7 +15,7 @@ from LiverPlannerLib.cysts.rules import MIN_VOXELS, SIMPLE_CYST, CystRegion, Set
 from LiverPlannerLib.cysts.split import split_region
 from PreopReviewLib import images
 
-# A region is tested for two parts (tumour touching cyst) only where its core is large enough to tell.
+# A region is tested for two parts (tumor touching cyst) only where its core is large enough to tell.
 TOUCHING_CORE = 100
 TOUCHING = {"bic_gain": 10.0, "separation": 1.8, "minor_weight": 0.12}
 
@@ -34,7 +34,7 @@ class Measured:
 def measure(
     found: Regions, values: np.ndarray, settings: Settings, source: sitk.Image, split: bool, image: np.ndarray
 ) -> Measured:
-    """Histograms, statistics and fits of all regions; touching tumour and cyst are split if asked.
+    """Histograms, statistics and fits of all regions; touching tumor and cyst are split if asked.
 
     Args:
         found: the regions.
@@ -83,7 +83,7 @@ def _touching(core_counts: np.ndarray, settings: Settings) -> tuple[dict[int, fl
 def _searched(
     core_counts: np.ndarray, cuts: dict[int, float], settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Level and spread of the tumours in which pockets are searched (NaN elsewhere), and how dark these are."""
+    """Level and spread of the tumors in which pockets are searched (NaN elsewhere), and how dark these are."""
     if settings.relative:  # there is no level of a simple cyst in relative units
         return None
     scale = settings.scale

@@ -1,6 +1,6 @@
-"""A small cyst on the side of a large tumour: too small for the two-component test, found by place.
+"""A small cyst on the side of a large tumor: too small for the two-component test, found by place.
 
-The voxels of a tumour's core that are as dark as a simple cyst are counted in blocks of 3 x 3 x 3. Where a block
+The voxels of a tumor's core that are as dark as a simple cyst are counted in blocks of 3 x 3 x 3. Where a block
 has far more of them than noise explains, the surroundings are looked at closely. A pocket is split off where it
 lies on the region's surface; a dark center, as necrosis makes it, is left alone.
 """
@@ -13,9 +13,9 @@ from LiverPlannerLib.cysts.regions import MIN_CORE, Regions
 from LiverPlannerLib.cysts.split import MIN_PART_VOXELS, SMOOTHING
 
 BLOCK = 3  # voxels
-MIN_REGION_CORE = 1000  # a smaller tumour with a cyst on it is one for the two-component test
+MIN_REGION_CORE = 1000  # a smaller tumor with a cyst on it is one for the two-component test
 MIN_DARK = 5  # voxels in a block
-CHANCE = 1e-6  # that noise makes a block of so many dark voxels (Poisson); a large tumour has some thousand blocks
+CHANCE = 1e-6  # that noise makes a block of so many dark voxels (Poisson); a large tumor has some thousand blocks
 ON_SURFACE = 0.35  # of a pocket's neighbors, the share outside the region; half for a cyst that just touches
 
 

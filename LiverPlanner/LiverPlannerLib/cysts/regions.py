@@ -1,4 +1,4 @@
-"""Independent regions of a lesion mask: sparse labelling, eroded core, centroids.
+"""Independent regions of a lesion mask: sparse labeling, eroded core, centroids.
 
 A lesion mask fills a fraction of a percent of a CT, so everything here works on the list of its voxels and on
 runs along a row, not on the volume: after one pass that finds the occupied box, the time depends on the

@@ -80,8 +80,8 @@ def as_dict(result: CystResult) -> dict[str, Any]:
         "liver_median": None if liver is None else liver.median,
         "liver_mad": None if liver is None else liver.mad,
         "regions": [r.as_dict() for r in result.regions],
-        "counts": {d: decisions.count(d) for d in ("tumour", "cyst", "undecided")},
-        "ml": {d: sum(r.ml for r in result.regions if r.decision == d) for d in ("tumour", "cyst", "undecided")},
+        "counts": {d: decisions.count(d) for d in ("tumor", "cyst", "undecided")},
+        "ml": {d: sum(r.ml for r in result.regions if r.decision == d) for d in ("tumor", "cyst", "undecided")},
         "warnings": result.warnings,
     }
 
@@ -196,8 +196,8 @@ def _forest(axes: Axes, result: CystResult, shown: list[CystRegion]) -> None:
 
 def _headline(result: CystResult, shown: int) -> str:
     decisions = [r.decision for r in result.regions]
-    number = {d: decisions.count(d) for d in ("cyst", "tumour", "undecided")}
-    words = f"{number['cyst']} suspected cysts, {number['tumour']} tumours, {number['undecided']} undecided"
+    number = {d: decisions.count(d) for d in ("cyst", "tumor", "undecided")}
+    words = f"{number['cyst']} suspected cysts, {number['tumor']} tumors, {number['undecided']} undecided"
     if shown < len(decisions):
         words += f" (the {shown} largest of {len(decisions)} shown)"
     return f"{words}; rule {result.settings.rule}"
@@ -206,7 +206,7 @@ def _headline(result: CystResult, shown: int) -> str:
 def _legend(figure: Figure, result: CystResult) -> None:
     from matplotlib.lines import Line2D
 
-    names = {"cyst": "suspected cyst", "tumour": "tumour", "undecided": "undecided (stays a tumour)"}
+    names = {"cyst": "suspected cyst", "tumor": "tumor", "undecided": "undecided (stays a tumor)"}
     handles = [Line2D([], [], color=color_of(k), lw=2.4, label=v) for k, v in names.items()]
     threshold = f"threshold {result.settings.threshold:g} {result.settings.scale.unit}"
     handles.append(Line2D([], [], color="#b02020", lw=1.6, ls="--", label=threshold))

@@ -1,9 +1,9 @@
-"""What a region is: cyst, tumour or undecided, and why.
+"""What a region is: cyst, tumor or undecided, and why.
 
 Two rules. ``lin2024`` is the paper's: the mean M of the fitted Gaussian below the threshold is a cyst.
 ``robust`` (the default) asks the median of the eroded core instead, which an over-drawn outline does not move,
 and says *undecided* where there are too few voxels or the value lies at the threshold. An undecided region
-stays a tumour: a missed tumour costs more than a cyst kept.
+stays a tumor: a missed tumor costs more than a cyst kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from LiverPlannerLib.cysts.fit import Scale
 from PreopReviewLib.errors import InputError
 
 Rule = Literal["robust", "lin2024"]
-Decision = Literal["cyst", "tumour", "undecided"]
+Decision = Literal["cyst", "tumor", "undecided"]
 
 MIN_VOXELS = 50
 MIN_CORE = 8
@@ -114,9 +114,9 @@ class CystRegion:
     bic_gain: float | None = None
     decision: Decision = "undecided"
     reason: str = ""
-    suggestion: Literal["cyst", "tumour"] = "tumour"
+    suggestion: Literal["cyst", "tumor"] = "tumor"
     rule_decision: Decision = "undecided"
-    paper_decision: Literal["cyst", "tumour"] = "tumour"
+    paper_decision: Literal["cyst", "tumor"] = "tumor"
     split_from: int | None = None
     overridden: bool = False
 
@@ -127,11 +127,11 @@ class CystRegion:
 
 def decided(region: CystRegion, settings: Settings) -> CystRegion:
     """The region with decision, suggestion, reason and the paper's decision filled in."""
-    paper = "cyst" if settings.is_cyst(region.fit_mean) else "tumour"
+    paper = "cyst" if settings.is_cyst(region.fit_mean) else "tumor"
     if settings.rule == "lin2024":
         decision, suggestion, reason = paper, paper, _paper_reason(region, settings)
     else:
-        suggestion = "cyst" if settings.is_cyst(region.core_median) else "tumour"
+        suggestion = "cyst" if settings.is_cyst(region.core_median) else "tumor"
         doubt = _doubt(region, settings, suggestion)
         decision = "undecided" if doubt else suggestion
         reason = f"{_core_reason(region, settings)}{doubt}{_fit_note(region, settings)}"
@@ -174,11 +174,11 @@ def _doubt(region: CystRegion, settings: Settings, suggestion: str) -> str:
     away = abs(region.core_median - settings.threshold)
     if region.core_voxels < MIN_CORE:
         return f", but undecided: only {region.core_voxels} of its {region.voxels} voxels are core"
-    # Partial volume with the parenchyma moves a small cyst towards a tumour and never a tumour towards a cyst:
+    # Partial volume with the parenchyma moves a small cyst towards a tumor and never a tumor towards a cyst:
     # a small region is believed where it is clearly a cyst, and only there.
     if region.voxels < MIN_VOXELS and suggestion == "cyst" and _dark_throughout(region, settings):
         return _phase_doubt(region, settings)
-    if region.voxels < MIN_VOXELS and (suggestion == "tumour" or away < 2 * max(settings.margin, error)):
+    if region.voxels < MIN_VOXELS and (suggestion == "tumor" or away < 2 * max(settings.margin, error)):
         return f", but undecided: {region.voxels} voxels are too few (fewer than {MIN_VOXELS})"
     margin = max(settings.margin, 2 * error)
     if away < margin:
@@ -218,7 +218,7 @@ def _fit_note(region: CystRegion, settings: Settings) -> str:
 
 def overridden(region: CystRegion, decision: Decision) -> CystRegion:
     """The region as a human decided it; the rule's decision stays beside it."""
-    if decision not in ("cyst", "tumour", "undecided"):
-        raise InputError(f"Region {region.id} cannot be set to {decision!r}", "Use one of cyst, tumour, undecided")
+    if decision not in ("cyst", "tumor", "undecided"):
+        raise InputError(f"Region {region.id} cannot be set to {decision!r}", "Use one of cyst, tumor, undecided")
     reason = f"set to {decision} by hand (the rule said {region.rule_decision}: {region.reason})"
     return replace(region, decision=decision, reason=reason, overridden=True)

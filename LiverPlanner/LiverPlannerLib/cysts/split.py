@@ -1,4 +1,4 @@
-"""A region in which a tumour and a cyst touch, taken apart by intensity."""
+"""A region in which a tumor and a cyst touch, taken apart by intensity."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.exchange import load_image, save_image
 from PreopReviewLib.progress import CancelToken, Progress
+from PreopReviewLib.worker_io import load_image, save_image
 
 
 def new_list(parameters: dict[str, Any], _folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from PreopReviewLib.output import whole_file
 
 FORMAT, VERSION = "PreopReview ground truth", 1
 LIST, PROGRESS, CONSENSUS = "worklist.json", "progress.json", "consensus"
-DEFAULT_STRUCTURES = ("liver", "tumour", "hepatic_vein", "portal_vein", "bile_duct")
+DEFAULT_STRUCTURES = ("liver", "tumor", "hepatic_vein", "portal_vein", "bile_duct")
 
 
 @dataclass(frozen=True)

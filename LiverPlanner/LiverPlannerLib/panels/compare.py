@@ -25,10 +25,10 @@ from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, 
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
-from PreopReviewLib.exchange import save_steps, unsaved
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.worker_io import save_steps, unsaved
 
 WITH = ("reference", "model")
 NOTES = "PreopReview.Notes"

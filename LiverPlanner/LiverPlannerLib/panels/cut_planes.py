@@ -188,7 +188,7 @@ class CutPlanes:
         weight = patient.weight_kg if patient is not None else 0.0
         to_weight = found.functional_remnant_ml / (1000 * weight) if weight else None
         figures = (found.functional_remnant_ml, found.remnant_share, to_weight)
-        self.page.say(live_words(*figures, found.resected_ml, found.tumour_remnant_ml))
+        self.page.say(live_words(*figures, found.resected_ml, found.tumor_remnant_ml))
 
     def measure_now(self) -> None:
         """Everything that follows from the planes where they are now, if it is out of date."""

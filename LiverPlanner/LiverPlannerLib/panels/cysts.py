@@ -14,11 +14,11 @@ from LiverPlannerLib.panels import modality
 from LiverPlannerLib.panels.segment import fill
 from LiverPlannerLib.scene import cysts as scene_cysts
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import save_steps
 
 RULES = ("default", "lin2024")
 HEADERS = ("cyst", "id", "ml", "fit_mean", "fit_sd", "r2", "decision")
@@ -98,7 +98,7 @@ class CystsSection(Section):
         if kind == "MR":
             return _(
                 "Off on MRI: the rule compares Hounsfield units, which only a CT has, and none has been published for "
-                "MRI. Lesions can be moved between Liver tumour and Liver cyst in the section Correct."
+                "MRI. Lesions can be moved between Liver tumor and Liver cyst in the section Correct."
             )
         if not scene_cysts.has_lesions(parameters.segmentation):
             return _("The segmentation has no lesion.")
@@ -109,7 +109,7 @@ class CystsSection(Section):
         none = "" if node is not None else _("Find the cysts first.")
         moved = none or ("" if scene_cysts.state_of(node).get("applied") else _("Nothing has been applied yet."))
         enable(ui.applyCystsButton, none, _("Move the regions ticked as cysts to the segment Liver cyst, the others to "
-                                            "Liver tumour. Nothing is deleted."))  # fmt: skip
+                                            "Liver tumor. Nothing is deleted."))  # fmt: skip
         enable(ui.revertCystsButton, moved, _("Put every region back into the segment it was found in."))
         by_hand = none or ("" if scene_cysts.state_of(node).get("overrides") else _("No decision was set by hand."))
         enable(ui.byRuleButton, by_hand, _("Forget what was ticked by hand, and decide all regions by the rule."))
@@ -162,9 +162,9 @@ class CystsSection(Section):
     def _summary(self, node: Any | None, regions: list[Any]) -> str:
         if node is None:
             return ""
-        number = {d: sum(r.decision == d for r in regions) for d in ("cyst", "tumour", "undecided")}
-        words = _("{cysts} suspected cysts, {tumours} tumours, {undecided} undecided. Click a row to see the region.")
-        text = words.format(cysts=number["cyst"], tumours=number["tumour"], undecided=number["undecided"])
+        number = {d: sum(r.decision == d for r in regions) for d in ("cyst", "tumor", "undecided")}
+        words = _("{cysts} suspected cysts, {tumors} tumors, {undecided} undecided. Click a row to see the region.")
+        text = words.format(cysts=number["cyst"], tumors=number["tumor"], undecided=number["undecided"])
         return " ".join([text] + [f"{w}." for w in scene_cysts.state_of(node)["warnings"]])
 
     def _tell(self, region: Any) -> None:
@@ -192,7 +192,7 @@ class CystsSection(Section):
         if self._filling or item.column() != 0:
             return
         region = scene_cysts.regions_of(self.table)[item.row()]
-        decision = "cyst" if item.checkState() == qt.Qt.Checked else "tumour"
+        decision = "cyst" if item.checkState() == qt.Qt.Checked else "tumor"
         self.ui.regionTable.setCurrentCell(item.row(), 0)
         scene_cysts.override(self.table, region.id, decision)
         self.refresh()
@@ -304,5 +304,5 @@ class CystsSection(Section):
 
 
 def _words(region: Any) -> str:
-    words = {"cyst": _("cyst"), "tumour": _("tumour"), "undecided": _("undecided (stays tumour)")}[region.decision]
+    words = {"cyst": _("cyst"), "tumor": _("tumor"), "undecided": _("undecided (stays tumor)")}[region.decision]
     return _("{decision}, by hand").format(decision=words) if region.overridden else words

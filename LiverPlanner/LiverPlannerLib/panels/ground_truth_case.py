@@ -14,7 +14,7 @@ from LiverPlannerLib.ground_truth.annotation import STATUSES
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
-from PreopReviewLib.exchange import load_image
+from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.ground_truth import GroundTruthSection

@@ -13,8 +13,8 @@ from LiverPlannerLib.panels.tables import bullets, fill_table
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.exchange import load_image
 from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.ground_truth import GroundTruthSection

@@ -15,10 +15,10 @@ from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, per
 from LiverPlannerLib.scene.tables import place_beside, read_table
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels.branches import VesselTree, relabel
-from PreopReviewLib.exchange import unsaved
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes
+from PreopReviewLib.worker_io import unsaved
 
 _KEY_OF = {s.name: s.key for s in STRUCTURES}
 _MAIN = [c.key for c in COLUMNS].index("main")

@@ -11,10 +11,10 @@ from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.margins import NEIGHBORS
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.exchange import unsaved
 from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.worker_io import unsaved
 
-LESIONS = ("tumour", "cyst")
+LESIONS = ("tumor", "cyst")
 COLUMNS = (
     Column("lesion", "Lesion", "number", 0, "Numbered by falling size."),
     Column("ml", "Volume (ml)", "number", 1),

@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.worker_io import save_steps
 
 if TYPE_CHECKING:
     from LiverPlannerLib.panels.live_plan import LivePlan
@@ -75,7 +75,7 @@ class Page:
         """Runs a task of `measure_tasks` in the worker.
 
         Args:
-            request: plain values for the task, and images as `exchange.Unsaved`.
+            request: plain values for the task, and images as `worker_io.Unsaved`.
             show: called with the result, if the panel still shows the plan that it was computed for.
 
         Raises:

@@ -11,9 +11,9 @@ from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from PreopReviewLib.exchange import Unsaved, unsaved
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import Unsaved, unsaved
 
 PACKAGE = "mirp>=2.4"
 CHOICES = ("lesions", "all")
@@ -28,7 +28,7 @@ class RadiomicsPage(Page):
     def connect(self) -> None:
         """Connects the button."""
         ui = self.ui
-        ui.radiomicsComboBox.addItem(_("Tumours and cysts"), CHOICES[0])
+        ui.radiomicsComboBox.addItem(_("Tumors and cysts"), CHOICES[0])
         ui.radiomicsComboBox.addItem(_("All structures"), CHOICES[1])
         ui.radiomicsComboBox.connect("activated(int)", lambda *_args: self.section.refresh())
         self.run = RunButton(
@@ -40,7 +40,7 @@ class RadiomicsPage(Page):
         if not why and self._volume() is None:
             why = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
         if not why and not self._keys():
-            why = _("There is no tumour and no cyst in the plan. Choose all structures.")
+            why = _("There is no tumor and no cyst in the plan. Choose all structures.")
         self.run.refresh(why)
         node = self.saved_table()
         if node is not None:
@@ -57,7 +57,7 @@ class RadiomicsPage(Page):
         found = [key for key in plan.keys if plan.mask(key).count]
         if self.ui.radiomicsComboBox.currentData == "all":
             return found
-        return [key for key in found if key in ("tumour", "cyst")]
+        return [key for key in found if key in ("tumor", "cyst")]
 
     def measure(self) -> None:
         """Starts the job; asks first to install the optional package where it is missing.

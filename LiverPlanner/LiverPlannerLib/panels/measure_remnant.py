@@ -17,8 +17,8 @@ from LiverPlannerLib.resection.volumetry import Volumetry
 from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides
 from LiverPlannerLib.scene.tables import place_beside
-from PreopReviewLib.exchange import load_image, unsaved
 from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.worker_io import load_image, unsaved
 
 MODES = ("planes", "surface", "territory")
 
@@ -139,7 +139,7 @@ class RemnantPage(Page):
         self.rows = remnant_rows(cut, result)
         self.notes = [*cut.notes, *volumes.said(result)]
         r = result.remnant
-        self.say(live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumour_ml))
+        self.say(live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumor_ml))
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.write_node()
         self.show_sides()
@@ -191,7 +191,7 @@ class RemnantPage(Page):
 
 
 def live_words(
-    remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumour_ml: float
+    remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumor_ml: float
 ) -> str:
     """The remnant in one look, as rich text."""
     stays = []
@@ -200,8 +200,8 @@ def live_words(
     if to_weight is not None:
         stays.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
     goes = [_("{ml:.0f} ml taken").format(ml=resected_ml)]
-    if tumour_ml > 0:
-        goes.append(_("<b>{ml:.1f} ml of tumour stay</b>").format(ml=tumour_ml))
+    if tumor_ml > 0:
+        goes.append(_("<b>{ml:.1f} ml of tumor stay</b>").format(ml=tumor_ml))
     large = _("{ml:.0f} ml remain").format(ml=remnant_ml)
     first = f"<span style='font-size: x-large;'><b>{large}</b></span>"
     return f"{first}<br>{' · '.join(stays)}<br>{' · '.join(goes)}"
@@ -214,7 +214,7 @@ def remnant_rows(cut: Resection, result: Volumetry) -> list[dict[str, Any]]:
     rows.append({"measure": _("Resected, all"), "value": cut.resected_ml, "unit": "ml", "how": cut.method})
     rows.append({"measure": _("Resected"), "value": 100 * cut.resected_share, "unit": "%", "how": _("of the liver")})
     for lesion in cut.lesions:
-        name = _("Tumour {number}").format(number=lesion.number)
+        name = _("Tumor {number}").format(number=lesion.number)
         how = _("{fate}, {share:.0f} % taken").format(fate=lesion.fate, share=100 * lesion.resected_share)
         rows.append({"measure": name, "value": lesion.ml, "unit": "ml", "how": how})
     return rows

@@ -63,7 +63,7 @@ class VolumesPage(Page):
     def exclude(self) -> tuple[str, ...]:
         """Structures that are not functional liver."""
         p = self.parameters
-        return ("tumour", *(("cyst",) if p.excludeCysts else ()), *(VESSELS if p.excludeVessels else ()))
+        return ("tumor", *(("cyst",) if p.excludeCysts else ()), *(VESSELS if p.excludeVessels else ()))
 
     def patient(self) -> Patient | None:
         """Height and weight; None where one is not given.

@@ -34,7 +34,7 @@ class LiverPlannerParameters:
         heightCm, weightKg: of the patient; 0 is unknown.
         opacityPreset: of the section 3D.
         bsaFormula: of the body surface area, for the standard volumes that leave the choice.
-        excludeCysts, excludeVessels: not functional liver, beside tumours.
+        excludeCysts, excludeVessels: not functional liver, beside tumors.
         cutPlanes, cutSurface, cutFlipped, territoryBranches: what the remnant is cut by, for each `remnantMode`.
         sidesSegmentation, branchesSegmentation, differencesSegmentation: what the sections Measure and Compare show.
         reportTitle, reportIdentity, reportSimulated, reportRemnant, reportComparison: what the page of a report says.

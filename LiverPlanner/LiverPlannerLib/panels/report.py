@@ -15,11 +15,11 @@ from LiverPlannerLib.panels.segment import in_panel_words
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import report as scene_report
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import save_steps
 
 FOLDER = "PreopReview/ReportFolder"
 """Setting: where the last report was written."""

@@ -64,9 +64,9 @@ def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: flo
     import time
 
     from PreopReviewLib import jobs
-    from PreopReviewLib.exchange import load_image
     from PreopReviewLib.scene.nodes import add_volume
     from PreopReviewLib.scene.pictures import gray_window
+    from PreopReviewLib.worker_io import load_image
 
     wanted = dict(SAMPLES[name])
     wanted |= {k: v for k, v in (("size", size), ("spacing", spacing)) if v is not None}

@@ -17,13 +17,13 @@ from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene import views as scene_views
 from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.models.overview import card
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.resting_views import with_resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import save_steps
 
 MODALITIES = ("auto", "CT", "MR")
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -301,7 +301,7 @@ def in_panel_words(text: str) -> str:
         ("give a liver mask with --liver", _("choose a segmentation under Options, Keep the liver of")),
         (
             "Give a CT, or a relative threshold in liver MADs, for which no value is published",
-            _("Lesions can be moved between Liver tumour and Liver cyst in the section Correct"),
+            _("Lesions can be moved between Liver tumor and Liver cyst in the section Correct"),
         ),
     ):
         text = text.replace(option, words)

@@ -16,11 +16,11 @@ PLAUSIBLE_ML = (300.0, 5000.0)
 
 @dataclass(frozen=True)
 class Region:
-    """One connected region of tumour or cyst.
+    """One connected region of tumor or cyst.
 
     Attributes:
         number: 1, 2, …, by falling volume within its structure.
-        structure: ``tumour`` or ``cyst``.
+        structure: ``tumor`` or ``cyst``.
         voxels, ml: size on the source grid.
         centroid_ras: mm.
         diameter_mm: largest distance between two of its surface voxels' centers (3-D Feret diameter).
@@ -46,9 +46,9 @@ def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[st
 
 
 def find_regions(labels: sitk.Image) -> list[Region]:
-    """Every connected region (26) of tumour and of cyst, numbered by falling volume."""
+    """Every connected region (26) of tumor and of cyst, numbered by falling volume."""
     found: list[Region] = []
-    for key in ("tumour", "cyst"):
+    for key in ("tumor", "cyst"):
         found += _regions_of(labels, key)
     return found
 
@@ -81,15 +81,15 @@ def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
     return regions
 
 
-def unconfirmed_tumours(labels: sitk.Image, confirmed: np.ndarray | None) -> str | None:
-    """A warning of tumour regions that only the network trained on simulated images has found, or None.
+def unconfirmed_tumors(labels: sitk.Image, confirmed: np.ndarray | None) -> str | None:
+    """A warning of tumor regions that only the network trained on simulated images has found, or None.
 
     Args:
         confirmed: K-J-I mask of what the network trained on patients calls lesion; None where it was not asked.
     """
     import cc3d
 
-    mask = np.ascontiguousarray(images.array_of(labels) == structure("tumour").label)
+    mask = np.ascontiguousarray(images.array_of(labels) == structure("tumor").label)
     components, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
     known = set() if confirmed is None else set(np.unique(components[confirmed & mask]).tolist())
     alone = [i for i in range(1, count + 1) if i not in known]
@@ -98,8 +98,8 @@ def unconfirmed_tumours(labels: sitk.Image, confirmed: np.ndarray | None) -> str
     ml = float(np.isin(components, alone).sum()) * images.voxel_ml(labels)
     who = "1 region" if len(alone) == 1 else f"{len(alone)} regions"
     return (
-        f"{who} of tumour ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "
-        "bands and uneven perfusion for tumour: look at each before you use it."
+        f"{who} of tumor ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "
+        "bands and uneven perfusion for tumor: look at each before you use it."
     )
 
 

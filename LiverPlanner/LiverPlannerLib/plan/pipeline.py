@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
-from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumours
+from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -32,7 +32,7 @@ class PlanOptions:
         modality: ``auto``, ``CT`` or ``MR``.
         liver_model: name or folder of a model package for the liver; None is the default one.
         lesions: look for lesions with the real lesion network.
-        structures: find vessels, duct, tumours and cysts with the network trained on simulated images.
+        structures: find vessels, duct, tumors and cysts with the network trained on simulated images.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
     """
 
@@ -51,7 +51,7 @@ class LiverPlan:
         image: the source.
         labels: uint8, on the image's grid, values of `structures.STRUCTURES`; they exclude each other.
         volumes_ml: by structure key; ``liver`` is everything counted in it. Only structures looked for.
-        regions: tumours and cysts, each connected region numbered.
+        regions: tumors and cysts, each connected region numbered.
         warnings: sentences for the reader.
         models: by structure key, which model package gave it.
         seconds: by step.
@@ -111,7 +111,7 @@ def make_plan(
     regions = find_regions(run.labels)
     warnings = [f"The image {f.problem}. {f.remedy}." for f in findings]
     warnings += run.warnings + liver_warnings(run.labels, volumes["liver"])
-    if options.structures and (doubt := unconfirmed_tumours(run.labels, run.confirmed)):
+    if options.structures and (doubt := unconfirmed_tumors(run.labels, run.confirmed)):
         warnings.append(doubt)
     run.lap("measuring")
     progress(1.0, "Done")
@@ -200,7 +200,7 @@ class _Run:
         return liver
 
     def add_structures(self, liver: sitk.Image) -> None:
-        """Vessels, duct, tumours and cysts from the network that works inside a given liver."""
+        """Vessels, duct, tumors and cysts from the network that works inside a given liver."""
         from LiverPlannerLib.segmentation.five_structures import segment_structures
 
         found = segment_structures(
@@ -211,7 +211,7 @@ class _Run:
             cancel=self.cancel,
         )
         inner = images.array_of(found.labels)
-        keys = ["hepatic_vein", "portal_vein", "bile_duct", "tumour", "cyst"]
+        keys = ["hepatic_vein", "portal_vein", "bile_duct", "tumor", "cyst"]
         phase = self.phase_warning(liver)
         if phase:
             # The network has learned contrast phases only: elsewhere it takes any dark patch for a lesion.
@@ -235,12 +235,12 @@ class _Run:
             return None
         return (
             f"The liver's median is {median:.0f} HU: this is no portal-venous phase. Vessels and ducts can hardly be "
-            "seen and are not to be relied on; tumours and cysts by the network trained on simulated images were left "
+            "seen and are not to be relied on; tumors and cysts by the network trained on simulated images were left "
             "out."
         )
 
     def add_lesions(self, liver: sitk.Image) -> None:
-        """Lesions of the real network; it adds to what the network trained on simulated images calls tumour."""
+        """Lesions of the real network; it adds to what the network trained on simulated images calls tumor."""
         from LiverPlannerLib.segmentation.lesions import segment_lesions
 
         found = segment_lesions(
@@ -253,8 +253,8 @@ class _Run:
         )
         kept = images.array_of(lesions_inside(found.mask, liver)) > 0
         self.confirmed = kept
-        self._put(np.full(kept.shape, structure("tumour").label, np.uint8), kept)
-        self.models["tumour"] = " and ".join(filter(None, (found.model, self.models.get("tumour"))))
+        self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
+        self.models["tumor"] = " and ".join(filter(None, (found.model, self.models.get("tumor"))))
         self.notes += found.notes
         self.lap("lesions")
 
@@ -305,7 +305,7 @@ def lesions_inside(
 
 
 def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> sitk.Image:
-    """The labels with regions of tumour or cyst below a volume given back to the liver.
+    """The labels with regions of tumor or cyst below a volume given back to the liver.
 
     Where two networks are put together, single voxels of one are left beside the other's.
     """
@@ -313,7 +313,7 @@ def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> s
 
     array = images.array_of(labels).copy()
     threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
-    for key in ("tumour", "cyst"):
+    for key in ("tumor", "cyst"):
         mask = np.ascontiguousarray(array == structure(key).label)
         kept = cc3d.dust(mask, threshold=threshold, connectivity=26) if mask.any() else mask
         array[mask & ~kept.astype(bool)] = structure("liver").label

@@ -16,7 +16,7 @@ FAMILIES: dict[str, str] = {
     "ngl": "GLDM",
     "ngt": "NGTDM",
 }
-"""MIRP's prefix → family. IBSI calls the GLDM the neighbouring grey level dependence matrix."""
+"""MIRP's prefix → family. IBSI calls the GLDM the neighboring gray level dependence matrix."""
 
 ENDINGS = ("_d1_a0.0_3d", "_d1_3d_avg", "_3d_avg", "_3d")
 """Endings of MIRP's names that repeat settings; those with the bin width are cut where they begin."""

@@ -33,7 +33,7 @@ class Measures:
     Attributes:
         image, labels: on one grid.
         volumes_ml: by structure key; only structures that occur or were looked for.
-        regions: tumours and cysts, one by one.
+        regions: tumors and cysts, one by one.
         missing: by topic, why it was not measured.
         notes: what the reader must know besides the notes of each measure.
     """
@@ -156,7 +156,7 @@ def _volumetry(made: Measures, options: MeasureOptions) -> None:
 def _margins(made: Measures, _options: MeasureOptions) -> None:
     from LiverPlannerLib.resection.margins import measure_margins
 
-    if any(r.structure == "tumour" for r in made.regions):
+    if any(r.structure == "tumor" for r in made.regions):
         made.margins = _tried(made, "Margins", lambda: measure_margins(made.labels, made.resection))
 
 

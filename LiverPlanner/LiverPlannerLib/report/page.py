@@ -142,7 +142,7 @@ def model_names(models: Mapping[str, str]) -> list[str]:
 
 def _model_facts(name: str) -> Facts:
     """What its card says of a model; of one that is not here, its name alone."""
-    from PreopReviewLib.models.catalogue import find_package
+    from PreopReviewLib.models.catalog import find_package
 
     if name in ("given", "drawn"):
         return Facts((("Source", "Drawn or corrected by a person"),), "By hand")

@@ -16,7 +16,7 @@ GLASS = 0.18
 SMOOTHING, VESSEL_SMOOTHING = 0.5, 0.3  # as in the scene
 RESECTED = (0.80, 0.25, 0.20)
 MAX_REGION_FIGURES = 12
-_TRIANGLES = {"liver": 40_000, "tumour": 12_000, "cyst": 12_000}
+_TRIANGLES = {"liver": 40_000, "tumor": 12_000, "cyst": 12_000}
 
 
 def view3d(made: Measures, fallback: Picture | None = None) -> View3D:
@@ -52,8 +52,8 @@ def _mesh(made: Measures, key: str) -> Mesh:
 
 def _presets(keys: list[str]) -> dict[str, dict[str, float]]:
     """What a surgeon wants to see at once; presets that would show nothing of their own are left out."""
-    vessels = [k for k in keys if k not in ("liver", "tumour", "cyst", "gallbladder", "resected")]
-    lesions = [k for k in keys if k in ("tumour", "cyst")]
+    vessels = [k for k in keys if k not in ("liver", "tumor", "cyst", "gallbladder", "resected")]
+    lesions = [k for k in keys if k in ("tumor", "cyst")]
     whole = [k for k in keys if k != "resected"]
     found = {"Liver as glass": {k: GLASS if k == "liver" else 1.0 for k in whole}}
     if vessels:

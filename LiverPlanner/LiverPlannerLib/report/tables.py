@@ -26,7 +26,7 @@ def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str
 
 
 def lesions(made: Measures) -> Table:
-    """Every connected region of tumour and cyst."""
+    """Every connected region of tumor and cyst."""
     rows = tuple(
         (f"{structure(r.structure).name} {r.number}", r.ml, r.diameter_mm, *(round(v, 1) for v in r.centroid_ras))
         for r in made.regions
@@ -53,12 +53,12 @@ def volumetry(made: Measures) -> Table | None:
 
 _STRUCTURE_NAMES = {
     structure(k).name
-    for k in ("tumour", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "inferior_vena_cava", "gallbladder")
+    for k in ("tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "inferior_vena_cava", "gallbladder")
 }
 
 
 def resection(made: Measures) -> list[Table]:
-    """The cut, what becomes of each tumour, and what the literature asks of a remnant."""
+    """The cut, what becomes of each tumor, and what the literature asks of a remnant."""
     from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE
 
     cut = made.resection
@@ -73,7 +73,7 @@ def resection(made: Measures) -> list[Table]:
     ]
     if cut.lesions:
         fates = tuple((f.number, f.ml, 100 * f.resected_share, f.fate) for f in cut.lesions)
-        tables.append(Table("tumour_fates", "Tumours", ("Tumour", "ml", "% taken", "Fate"), fates))
+        tables.append(Table("tumor_fates", "Tumors", ("Tumor", "ml", "% taken", "Fate"), fates))
     values = tuple((v.measure, v.situation, v.value, v.source) for v in LITERATURE)
     columns = ("Measure", "Situation", "Value", "Source")
     tables.append(Table("literature", "Literature values", columns, values, (DISCLAIMER,)))
@@ -81,7 +81,7 @@ def resection(made: Measures) -> list[Table]:
 
 
 def margins(made: Measures) -> Table | None:
-    """Each tumour's distance to the cut, to vessels and ducts."""
+    """Each tumor's distance to the cut, to vessels and ducts."""
     from LiverPlannerLib.resection.margins import REFERENCE_LINES
 
     result = made.margins
@@ -89,7 +89,7 @@ def margins(made: Measures) -> Table | None:
         return None
     keys = list(result.lesions[0].to_mm)
     cut = made.resection is not None
-    columns = ("Tumour", "ml") + (("Fate", "Margin to the cut, mm") if cut else ())
+    columns = ("Tumor", "ml") + (("Fate", "Margin to the cut, mm") if cut else ())
     columns += tuple(f"To the {structure_name(k)}, mm" for k in keys)
     rows = tuple(
         (x.number, x.ml, *((x.fate, x.to_cut_mm) if cut else ()), *(x.to_mm[k] for k in keys)) for x in result.lesions
@@ -97,7 +97,7 @@ def margins(made: Measures) -> Table | None:
     notes = [*result.notes, f"Every distance is known to about ± {result.uncertainty_mm:.1f} mm."]
     if cut:
         notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
-    return Table("margins", "Distances of each tumour", columns, rows, tuple(dict.fromkeys(notes)))
+    return Table("margins", "Distances of each tumor", columns, rows, tuple(dict.fromkeys(notes)))
 
 
 def trees(made: Measures) -> Table | None:
@@ -143,7 +143,7 @@ def cysts(made: Measures) -> Table | None:
     notes = [f"{w}." for w in result.warnings]
     notes.append(
         "The filter is shown as it sees these lesions; the segmentation of this report was not changed by it. "
-        "Undecided regions stay tumours."
+        "Undecided regions stay tumors."
     )
     title = f"Cyst filter: rule {result.settings.rule}, threshold {result.settings.threshold:g} {unit}"
     return Table("cysts", title, columns, rows, tuple(notes))

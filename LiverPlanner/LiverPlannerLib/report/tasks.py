@@ -10,8 +10,8 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
-from PreopReviewLib.exchange import load_image
 from PreopReviewLib.progress import CancelToken, Progress, within
+from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.cutting import Resection

@@ -1,7 +1,7 @@
 """What a resection takes and leaves: by planes, a closed surface, a drawn remnant, or a portal territory.
 
 Each way gives a `Resection`: masks of both sides on the grid of the labels, their volumes, and how much of every
-tumour is taken (guide section 6). Points and normals are RAS, in mm.
+tumor is taken (guide section 6). Points and normals are RAS, in mm.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Resection:
         method: how it was made, in words.
         resected, remnant: uint8 masks on the grid of the labels; together they are the liver.
         resected_ml, remnant_ml: everything of the liver on that side.
-        tumour_ml, tumour_resected_ml: tumour in the liver, and of that on the resected side.
+        tumor_ml, tumor_resected_ml: tumor in the liver, and of that on the resected side.
         lesions: one by one.
         notes: sentences for the reader.
     """
@@ -81,8 +81,8 @@ class Resection:
     remnant: sitk.Image = field(repr=False)
     resected_ml: float
     remnant_ml: float
-    tumour_ml: float
-    tumour_resected_ml: float
+    tumor_ml: float
+    tumor_resected_ml: float
     lesions: tuple[LesionFate, ...]
     notes: tuple[str, ...] = ()
 
@@ -92,9 +92,9 @@ class Resection:
         return self.resected_ml / (self.resected_ml + self.remnant_ml)
 
     @property
-    def tumour_resected_share(self) -> float | None:
-        """None without a tumour."""
-        return self.tumour_resected_ml / self.tumour_ml if self.tumour_ml else None
+    def tumor_resected_share(self) -> float | None:
+        """None without a tumor."""
+        return self.tumor_resected_ml / self.tumor_ml if self.tumor_ml else None
 
 
 def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequence[Point] = ()) -> Resection:
@@ -271,28 +271,28 @@ def _finish(
         what = "takes nothing of the liver" if count == 0 else "takes the whole liver"
         raise InputError(f"The resection by {method} {what}", remedy)
     ml = images.voxel_ml(labels)
-    tumour = images.array_of(labels)[box] == structure("tumour").label
-    in_both = int(np.count_nonzero(tumour & taken))
-    lesions = _fates(tumour, taken, ml)
+    tumor = images.array_of(labels)[box] == structure("tumor").label
+    in_both = int(np.count_nonzero(tumor & taken))
+    lesions = _fates(tumor, taken, ml)
     cut = [fate.number for fate in lesions if fate.fate == "cut"]
     if cut:
-        notes += (f"The resection cuts through tumour {', '.join(map(str, cut))}.",)
+        notes += (f"The resection cuts through tumor {', '.join(map(str, cut))}.",)
     masks = []
     for part in (taken, liver & ~taken):
         array = np.zeros(labels.GetSize()[::-1], np.uint8)
         array[box] = part
         masks.append(images.image_like(array, labels))
-    tumour_ml = np.count_nonzero(tumour) * ml
-    return Resection(method, *masks, count * ml, (whole - count) * ml, tumour_ml, in_both * ml, lesions, notes)
+    tumor_ml = np.count_nonzero(tumor) * ml
+    return Resection(method, *masks, count * ml, (whole - count) * ml, tumor_ml, in_both * ml, lesions, notes)
 
 
-def _fates(tumour: np.ndarray, taken: np.ndarray, ml: float) -> tuple[LesionFate, ...]:
+def _fates(tumor: np.ndarray, taken: np.ndarray, ml: float) -> tuple[LesionFate, ...]:
     import cc3d
 
-    labels, count = cc3d.connected_components(tumour, connectivity=26, return_N=True)
-    inside = labels[tumour]
+    labels, count = cc3d.connected_components(tumor, connectivity=26, return_N=True)
+    inside = labels[tumor]
     sizes = np.bincount(inside, minlength=count + 1)
-    shares = np.bincount(inside, weights=taken[tumour], minlength=count + 1) / np.maximum(sizes, 1)
+    shares = np.bincount(inside, weights=taken[tumor], minlength=count + 1) / np.maximum(sizes, 1)
     found = []
     for number, n in enumerate(sorted(range(1, count + 1), key=lambda n: -sizes[n]), start=1):
         fate: Fate = "resected" if shares[n] == 1 else "in the remnant" if shares[n] == 0 else "cut"

@@ -23,14 +23,14 @@ class CutVolumes:
         resected_ml, remnant_ml: everything of the liver on that side.
         functional_ml: of the whole liver, without the excluded structures.
         functional_remnant_ml: of the remnant, the same.
-        tumour_remnant_ml: tumour left in the remnant.
+        tumor_remnant_ml: tumor left in the remnant.
     """
 
     resected_ml: float
     remnant_ml: float
     functional_ml: float
     functional_remnant_ml: float
-    tumour_remnant_ml: float
+    tumor_remnant_ml: float
 
     @property
     def remnant_share(self) -> float | None:
@@ -52,7 +52,7 @@ class LiveCut:
         NothingFound: there is no liver.
     """
 
-    def __init__(self, labels: sitk.Image, exclude: Sequence[str] = ("tumour",)) -> None:
+    def __init__(self, labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> None:
         liver = images.array_of(mask_of(labels, "liver")).view(bool)
         box = box_of(liver)
         if box is None:
@@ -65,9 +65,9 @@ class LiveCut:
         self._points = voxels @ steps  # RAS mm from the corner of the box: float32 is exact to 0.0001 mm there
         values = images.array_of(labels)[box][liver[box]]
         self._functional = ~np.isin(values, [structure(key).label for key in exclude])
-        self._tumour = values == structure("tumour").label
+        self._tumor = values == structure("tumor").label
         self._ml = images.voxel_ml(labels)
-        self._count = (len(values), int(np.count_nonzero(self._functional)), int(np.count_nonzero(self._tumour)))
+        self._count = (len(values), int(np.count_nonzero(self._functional)), int(np.count_nonzero(self._tumor)))
 
     @property
     def center_ras(self) -> tuple[float, float, float]:
@@ -92,9 +92,9 @@ class LiveCut:
             normal = np.array(plane.normal, float)
             normal /= np.linalg.norm(normal)
             taken &= self._points @ normal.astype(np.float32) > (np.array(plane.point) - self._base) @ normal
-        total, functional, tumour = self._count
+        total, functional, tumor = self._count
         away = int(np.count_nonzero(taken))
         away_functional = int(np.count_nonzero(taken & self._functional))
-        away_tumour = int(np.count_nonzero(taken & self._tumour)) if tumour else 0
-        counts = (away, total - away, functional, functional - away_functional, tumour - away_tumour)
+        away_tumor = int(np.count_nonzero(taken & self._tumor)) if tumor else 0
+        counts = (away, total - away, functional, functional - away_functional, tumor - away_tumor)
         return CutVolumes(*(n * self._ml for n in counts))

@@ -95,7 +95,7 @@ def measure_margins(
     labels: sitk.Image,
     resection: Resection | None = None,
     *,
-    lesions: str = "tumour",
+    lesions: str = "tumor",
     neighbors: Sequence[str] = NEIGHBORS,
 ) -> Margins:
     """Distances of every lesion to the cut and to its neighbors.
@@ -122,7 +122,7 @@ def measure_margins(
     return Margins(lesions, found, float(np.linalg.norm(mm) / 2), _smallest(found), tuple(_notes(found, targets, mm)))
 
 
-def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumour") -> tuple[np.ndarray, np.ndarray]:
+def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor") -> tuple[np.ndarray, np.ndarray]:
     """The resection surface inside the liver, for coloring by its distance to the nearest lesion.
 
     Returns:

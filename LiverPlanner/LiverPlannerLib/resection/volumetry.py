@@ -130,7 +130,7 @@ class Remnant:
     Attributes:
         ml: functional volume of the remnant: without the excluded structures in it.
         whole_ml: everything of the liver in the remnant.
-        tumour_ml: tumour left in the remnant.
+        tumor_ml: tumor left in the remnant.
         to_functional: FLR / functional volume (measured); None where nothing is functional.
         standardized: FLR / estimated total volume, one for each `Volumetry.estimates`; None without an estimate.
         to_weight: FLR in g per g of body weight at 1 g/ml; None without a weight.
@@ -138,7 +138,7 @@ class Remnant:
 
     ml: float
     whole_ml: float
-    tumour_ml: float
+    tumor_ml: float
     to_functional: float | None
     standardized: tuple[float | None, ...]
     to_weight: float | None
@@ -180,7 +180,7 @@ class Volumetry:
 def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None]) -> None:
     row("Future liver remnant (FLR)", r.ml, "ml", "functional part of the remnant")
     row("Liver in the remnant, all", r.whole_ml, "ml")
-    row("Tumour in the remnant", r.tumour_ml, "ml")
+    row("Tumor in the remnant", r.tumor_ml, "ml")
     row("FLR / functional volume", _percent(r.to_functional), "%", "measured")
     for e, ratio in zip(estimates, r.standardized, strict=True):
         row(f"Standardized FLR (sFLR), {e.label}", _percent(ratio), "%", "FLR / standard volume")
@@ -192,12 +192,12 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def measure_volumes(labels: sitk.Image, exclude: Sequence[str] = ("tumour",)) -> Volumes:
+def measure_volumes(labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> Volumes:
     """Volumes of all structures in a label image.
 
     Args:
         labels: values of the table of structures.
-        exclude: keys that are not functional liver: tumour, and by choice cyst and vessels.
+        exclude: keys that are not functional liver: tumor, and by choice cyst and vessels.
 
     Raises:
         NothingFound: there is no liver in it.
@@ -227,7 +227,7 @@ def volumetry(
     remnant: sitk.Image | None = None,
     patient: Patient | None = None,
     bsa: BsaFormula = "mosteller",
-    exclude: Sequence[str] = ("tumour",),
+    exclude: Sequence[str] = ("tumor",),
 ) -> Volumetry:
     """All volumes and ratios of one liver.
 
@@ -271,7 +271,7 @@ def _remnant(
     return Remnant(
         ml=float(flr),
         whole_ml=float(whole),
-        tumour_ml=float(part["tumour"]),
+        tumor_ml=float(part["tumor"]),
         to_functional=float(flr / volumes.functional) if volumes.functional else None,
         standardized=tuple(None if e.ml is None else float(flr / e.ml) for e in estimates),
         to_weight=float(flr / (1000 * patient.weight_kg)) if patient else None,
@@ -308,8 +308,8 @@ def _notes(
             notes.append(f"Below {_ADULT_KG:g} kg the formulas, made on adults, do not hold.")
     if any(e.ml is None for e in estimates):
         notes.append("A formula gives no positive volume for so small a body; it is shown as n/a.")
-    if remnant is not None and remnant.tumour_ml > 0:
-        notes.append(f"{remnant.tumour_ml:.1f} ml of tumour lie in the remnant.")
+    if remnant is not None and remnant.tumor_ml > 0:
+        notes.append(f"{remnant.tumor_ml:.1f} ml of tumor lie in the remnant.")
     if not volumes.functional > 0:
         notes.append("Nothing functional is left after the exclusions; ratios to it are n/a.")
     return notes

@@ -17,7 +17,7 @@ from LiverPlannerLib.structures import structure
 from LiverPlannerLib.voxel_boxes import hull
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import load_image
+from PreopReviewLib.worker_io import load_image
 
 COLUMNS = (
     Column("structure", "Structure", "text"),

@@ -1,4 +1,4 @@
-"""Regions of the cyst filter moved between the segments of tumour and cyst, and back."""
+"""Regions of the cyst filter moved between the segments of tumor and cyst, and back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SURFACE = "Closed surface"
 
 
 def move(node: Any, back: bool = False) -> list[str]:
-    """Moves regions between the segments of tumour and cyst as decided, or back to where they were found.
+    """Moves regions between the segments of tumor and cyst as decided, or back to where they were found.
 
-    Only voxels that are still tumour or cyst move: what was erased since stays erased.
+    Only voxels that are still tumor or cyst move: what was erased since stays erased.
 
     Args:
         node: the table node.
@@ -37,7 +37,7 @@ def move(node: Any, back: bool = False) -> list[str]:
     if segmentation is None or None in kept:
         raise InputError("The segmentation of this table is gone", "Find the cysts again")
     voxels = SegmentVoxels(segmentation)
-    ours = [i for i, key in voxels.structures.items() if key in ("tumour", "cyst")]
+    ours = [i for i, key in voxels.structures.items() if key in ("tumor", "cyst")]
     start, (regions, origins) = _enlarged(
         [place(image_of_volume(k), voxels.grid.to_node) for k in kept], [voxels.masks[i] for i in ours]
     )
@@ -107,7 +107,7 @@ def _enlarged(placed: list[tuple[Start, np.ndarray]], masks: list[Any]) -> tuple
 
 def _target(segmentation: Any, voxels: Any, home: str, decision: str) -> str:
     """The segment that a region belongs to: where it is, if that fits its decision, else the first that fits."""
-    wanted = "cyst" if decision == "cyst" else "tumour"
+    wanted = "cyst" if decision == "cyst" else "tumor"
     if voxels.structures.get(home) == wanted:
         return home
     fitting = [i for i, key in voxels.structures.items() if key == wanted]

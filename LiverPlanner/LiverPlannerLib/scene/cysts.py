@@ -33,7 +33,7 @@ COLUMNS = (
     Column("fit_sd", "σ (HU)", help="Standard deviation of the fitted Gaussian."),
     Column("r2", "R²", decimals=2, help="How well the Gaussian fits."),
     Column("core_median", "Core median (HU)", help="Median of the region eroded by one voxel."),
-    Column("decision", "Decision", "text", help="cyst, tumour, or undecided (which stays a tumour)."),
+    Column("decision", "Decision", "text", help="cyst, tumor, or undecided (which stays a tumor)."),
     Column("by_hand", "By hand", "flag", help="Whether somebody has set the decision."),
     Column("reason", "Reason", "text", help="Why."),
     Column("r", "R (mm)", help="Centroid."),
@@ -48,22 +48,22 @@ def rule_of(name: str) -> str:
 
 
 def request(segmentation: Any, volume: Any, rule: str, threshold: float) -> dict[str, Any]:
-    """What `tasks.cysts` needs; its images are written by `exchange.save_steps`.
+    """What `tasks.cysts` needs; its images are written by `worker_io.save_steps`.
 
     Raises:
         InputError, NothingFound, GeometryError: the volume or the segmentation cannot be used, or has no lesion.
     """
     from LiverPlannerLib.scene.segments import SegmentVoxels
-    from PreopReviewLib import exchange
+    from PreopReviewLib import worker_io
 
     voxels = SegmentVoxels(segmentation)
-    if not any(m.count for key in ("tumour", "cyst") for m in voxels.of(key)):
+    if not any(m.count for key in ("tumor", "cyst") for m in voxels.of(key)):
         raise NothingFound(
             f"The segmentation {segmentation.GetName()} has no lesion", "Segment lesions, or draw them, first"
         )
     return {
         "image": inputs.unsaved(volume),
-        "labels": exchange.unsaved(voxels.labels(), "labels"),
+        "labels": worker_io.unsaved(voxels.labels(), "labels"),
         "options": {"rule": rule, "threshold": threshold, "modality": "CT", "reconsider_cysts": True},
     }
 
@@ -82,7 +82,7 @@ def show(
     Raises:
         InputError: the segments of lesions have been removed meanwhile; the scene is then as it was.
     """
-    from PreopReviewLib.exchange import load_image
+    from PreopReviewLib.worker_io import load_image
 
     labels = load_image(folder, result["region_labels"])
     segments, origins = _origins(labels, segmentation)
@@ -159,7 +159,7 @@ def _origins(labels: Any, segmentation: Any) -> tuple[dict[str, str], Any]:
     """Where every voxel of a region comes from, for `revert`.
 
     Returns:
-        the segments of tumour and cyst, identifier to structure, and an image (uint8) of their numbers, from 1.
+        the segments of tumor and cyst, identifier to structure, and an image (uint8) of their numbers, from 1.
     """
     from LiverPlannerLib.scene.cyst_segments import painted, place
     from LiverPlannerLib.scene.segments import SegmentVoxels
@@ -167,7 +167,7 @@ def _origins(labels: Any, segmentation: Any) -> tuple[dict[str, str], Any]:
 
     voxels = SegmentVoxels(segmentation)
     start, array = place(labels, voxels.grid.to_ras)
-    names = {i: key for i, key in voxels.structures.items() if key in ("tumour", "cyst")}
+    names = {i: key for i, key in voxels.structures.items() if key in ("tumor", "cyst")}
     if not names:
         raise InputError("The lesions were removed while they were measured", "Segment them again, then find cysts")
     origins = np.zeros(array.shape, np.uint8)
@@ -247,13 +247,13 @@ def is_of(node: Any, segmentation: Any | None) -> bool:
 
 
 def has_lesions(segmentation: Any) -> bool:
-    """Whether a segmentation has a segment of tumour or cyst, empty or not; reads no voxel."""
+    """Whether a segmentation has a segment of tumor or cyst, empty or not; reads no voxel."""
     from LiverPlannerLib.scene.segments import structure_of_segment
     from PreopReviewLib.scene.nodes import segment_keys
 
     content = segmentation.GetSegmentation()
     found = (structure_of_segment(content.GetSegment(key)) for key in segment_keys(segmentation))
-    return any(s is not None and s.key in ("tumour", "cyst") for s in found)
+    return any(s is not None and s.key in ("tumor", "cyst") for s in found)
 
 
 def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ from PreopReviewLib.errors import NothingFound, OutputError
 FORMATS = ("stl", "obj", "gltf")
 _ROOM = "Choose a folder with space and write permission"
 GLTF_AXES = ((-0.001, 0, 0), (0, 0, 0.001), (0, 0.001, 0))
-"""glTF is in metres, Y up, Z towards the viewer: patient left to the right, superior up, anterior to the viewer."""
+"""glTF is in meters, Y up, Z towards the viewer: patient left to the right, superior up, anterior to the viewer."""
 
 
 def export_surfaces(
@@ -24,7 +24,7 @@ def export_surfaces(
     """Writes the surfaces of segments as files; where one cannot be written, none is there afterwards.
 
     STL and OBJ are one file a segment, in LPS mm as 3D Slicer writes and expects it; glTF is one file with all of
-    them in color, in metres, Y up. Files of the same name are replaced.
+    them in color, in meters, Y up. Files of the same name are replaced.
 
     Args:
         formats: of `FORMATS`.

@@ -13,10 +13,10 @@ from LiverPlannerLib.scene.results import VESSEL_SMOOTHING, segment_specs
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import save_image
 from PreopReviewLib.images.dicom import Series
 from PreopReviewLib.scene import nodes
 from PreopReviewLib.scene.pictures import gray_window
+from PreopReviewLib.worker_io import save_image
 
 CASE = "PreopReview.GroundTruthCase"
 """Attribute of the nodes of a case; its value is the case's name."""

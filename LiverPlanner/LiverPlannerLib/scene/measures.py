@@ -177,7 +177,7 @@ def fill_liver(plan: SegmentVoxels) -> bool:
     """Adds to the liver segment what lies inside the liver by the table and was cut out of it by painting.
 
     The Segment Editor takes a voxel from every other segment when it is painted. The liver is the union of all that it
-    contains, so a tumour that was painted, or erased again, must not leave a hole in it.
+    contains, so a tumor that was painted, or erased again, must not leave a hole in it.
 
     Returns:
         whether voxels were added.

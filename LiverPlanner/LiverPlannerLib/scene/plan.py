@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from LiverPlannerLib.plan.parts import Part
     from LiverPlannerLib.scene.segments import SegmentVoxels
-    from PreopReviewLib.exchange import Unsaved
+    from PreopReviewLib.worker_io import Unsaved
 
 RECORD = "PreopReview.Plan"
 
@@ -243,7 +243,7 @@ def why_not_of(segmentation: Any, volume: Any) -> str:
 def unsaved_liver(segmentation: Any, volume: Any) -> Unsaved:
     """`liver_mask` for a request to the worker; raises as that does."""
     from LiverPlannerLib.structures import STRUCTURES, members
-    from PreopReviewLib.exchange import Unsaved, unsaved
+    from PreopReviewLib.worker_io import Unsaved, unsaved
 
     inside = {s.key for s in members("liver")}
     array = _with_liver(segmentation).array_on(volume, {s.key: int(s.key in inside) for s in STRUCTURES})

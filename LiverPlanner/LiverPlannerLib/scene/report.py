@@ -8,8 +8,8 @@ from typing import Any
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.exchange import Unsaved, unsaved
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import Unsaved, unsaved
 
 SIMULATED = "PreopReview.Simulated"
 """Attribute of a volume node that was made by a program; its value is "1"."""
@@ -47,7 +47,7 @@ def cut_planes(parameters: Any) -> list[Any]:
 
 
 def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
-    """What `report.tasks.write` takes besides where to; its images are written by `exchange.save_steps`.
+    """What `report.tasks.write` takes besides where to; its images are written by `worker_io.save_steps`.
 
     Args:
         parameters: the module's parameter node; its report fields say what goes in.

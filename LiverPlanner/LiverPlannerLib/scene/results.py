@@ -113,7 +113,7 @@ def _ml(volumes_ml: Mapping[str, float], s: Structure) -> str:
 
 
 def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
-    """The point to look at, RAS mm: in the largest region of tumour, else of cyst, else in the liver.
+    """The point to look at, RAS mm: in the largest region of tumor, else of cyst, else in the liver.
 
     It is the voxel of that region that is nearest to the region's centroid, so it never lies outside.
 
@@ -122,7 +122,7 @@ def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
     """
     import cc3d
 
-    for key in ("tumour", "cyst", "liver"):
+    for key in ("tumor", "cyst", "liver"):
         mask = images.array_of(mask_of(labels, key)) > 0
         if not mask.any():
             continue

@@ -21,7 +21,7 @@ from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.scene import inputs, nodes
 from PreopReviewLib.scene.geometry import array_of_vtk, set_geometry
 
-PAINTED = ("liver", "inferior_vena_cava", "gallbladder", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumour")
+PAINTED = ("liver", "inferior_vena_cava", "gallbladder", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumor")
 """In this order structures are put into a label image: where segments overlap, lesions win."""
 SAME_MM = 1e-2
 _LABELS = {s.key: s.label for s in STRUCTURES}
@@ -72,7 +72,7 @@ class Grid:
 
 
 def structure_of_segment(segment: Any) -> Structure | None:
-    """The structure that a vtkSegment is, by its terminology, else by its name ("Tumor 2" is a tumour); or None."""
+    """The structure that a vtkSegment is, by its terminology, else by its name ("Tumor 2" is a tumor); or None."""
     found = match_terminology(segment.GetTerminology() or "")
     name = segment.GetName() or ""
     return found or match_name(name) or match_name(name.rstrip("0123456789 _-#."))
@@ -210,7 +210,7 @@ class SegmentVoxels:
         if not self.structures:
             raise InputError(
                 f"No segment of {name!r} is known here, only {', '.join(self.unknown)}",
-                "Give segments a liver terminology, or names such as Liver, Tumour, Hepatic vein",
+                "Give segments a liver terminology, or names such as Liver, Tumor, Hepatic vein",
             )
         if not any(m.count for m in self.masks.values()):
             raise NothingFound(f"All segments of {name!r} are empty", "Segment the liver first, or undo")

@@ -12,7 +12,7 @@ FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the v
 PRESETS: dict[str, Mapping[str, float]] = {
     "solid": {},
     "glass": {"liver": 0.25},
-    "vessels": {"liver": 0.12, "tumour": 0.35, "cyst": 0.35, "gallbladder": 0.35},
+    "vessels": {"liver": 0.12, "tumor": 0.35, "cyst": 0.35, "gallbladder": 0.35},
     "lesions": {
         "liver": 0.15,
         "hepatic_vein": 0.3,

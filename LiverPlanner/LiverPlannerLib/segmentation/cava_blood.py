@@ -1,4 +1,4 @@
-"""The vena cava, which a liver's mask holds by halves: its blood told from tumours, and strips of its wall left out."""
+"""The vena cava, which a liver's mask holds by halves: its blood told from tumors, and strips of its wall left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from LiverPlannerLib.segmentation.balls import opened
+from LiverPlannerLib.segmentation.morphology import opened
 
 AS_BRIGHT, CONTACT_SHARE = 0.8, 0.05
 SLIVER_MM = 2.5
@@ -18,9 +18,9 @@ def slivers_of(cava: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 
 def blood_in(best: np.ndarray, classes: list[str], volume: np.ndarray, liver: np.ndarray) -> np.ndarray:
-    """Components of tumour that are as bright as bright veins and lie against the vena cava.
+    """Components of tumor that are as bright as bright veins and lie against the vena cava.
 
-    Nothing is found where veins are not brighter than the liver: there blood and tumour look alike.
+    Nothing is found where veins are not brighter than the liver: there blood and tumor look alike.
 
     Args:
         best: (K, J, I) index of the class of each voxel.
@@ -44,7 +44,7 @@ def blood_in(best: np.ndarray, classes: list[str], volume: np.ndarray, liver: np
     contrast = float(np.median(volume[veins])) - middle
     if contrast <= spread:
         return out
-    parts = cc3d.connected_components(np.ascontiguousarray(best == classes.index("tumour")), connectivity=6)
+    parts = cc3d.connected_components(np.ascontiguousarray(best == classes.index("tumor")), connectivity=6)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         wide = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
         own = parts[wide] == number

@@ -1,7 +1,7 @@
-"""Dark bands of a CT that were taken for tumour.
+"""Dark bands of a CT that were taken for tumor.
 
 Arms beside the body, and the spine, harden the beam: bands from side to side lose up to a third of the liver's
-attenuation, across liver, muscle and fat alike. A tumour is darker (or brighter) than the liver that lies beside it on
+attenuation, across liver, muscle and fat alike. A tumor is darker (or brighter) than the liver that lies beside it on
 its own rows; a piece of a band is only darker than the liver elsewhere.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 
 LEAST_SHARE = 0.5
 """Of the contrast against the whole liver, what must be left against the same rows. On phantoms with bands and shading,
-tumours kept 0.60 to 1.05 and false ones -0.06 to 0.54; a band of the real contrast CT kept 0.46."""
+tumors kept 0.60 to 1.05 and false ones -0.06 to 0.54; a band of the real contrast CT kept 0.46."""
 LEAST_ML, LEAST_ROWS, BESIDE = 0.5, 8, 5
 
 
-def bands_in(tumour: np.ndarray, parenchyma: np.ndarray, volume: np.ndarray, spacing: float) -> np.ndarray:
-    """Components of `tumour` that are no darker than the parenchyma beside them.
+def bands_in(tumor: np.ndarray, parenchyma: np.ndarray, volume: np.ndarray, spacing: float) -> np.ndarray:
+    """Components of `tumor` that are no darker than the parenchyma beside them.
 
     Args:
-        tumour, parenchyma: bool (K, J, I); I runs from one side of the patient to the other.
+        tumor, parenchyma: bool (K, J, I); I runs from one side of the patient to the other.
         volume: HU, same shape.
         spacing: edge of the voxels, mm.
 
@@ -29,13 +29,13 @@ def bands_in(tumour: np.ndarray, parenchyma: np.ndarray, volume: np.ndarray, spa
     import cc3d
     from scipy import ndimage
 
-    out = np.zeros(tumour.shape, bool)
-    near = ndimage.binary_dilation(tumour, iterations=2)
-    beside = ndimage.binary_erosion(parenchyma | tumour, iterations=2) & ~near
+    out = np.zeros(tumor.shape, bool)
+    near = ndimage.binary_dilation(tumor, iterations=2)
+    beside = ndimage.binary_erosion(parenchyma | tumor, iterations=2) & ~near
     if not beside.any():
         return out
     usual = float(np.median(volume[beside]))
-    parts = cc3d.connected_components(np.ascontiguousarray(tumour), connectivity=6)
+    parts = cc3d.connected_components(np.ascontiguousarray(tumor), connectivity=6)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         rows = (box[0], box[1], slice(None))
         own = parts[rows] == number

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.segmentation.balls import closed
 from LiverPlannerLib.segmentation.five_structures import segment_structures
+from LiverPlannerLib.segmentation.morphology import closed
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -24,7 +24,7 @@ from PreopReviewLib.training.phantom_data import imperfect_mask
 if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage
 
-KEYS = ("tumour", "hepatic_vein", "portal_vein", "bile_duct", "cyst")
+KEYS = ("tumor", "hepatic_vein", "portal_vein", "bile_duct", "cyst")
 TREES = ("hepatic_vein", "portal_vein", "bile_duct")
 HELD_OUT = 780_000
 PAINTINGS = range(3, 8)
@@ -130,17 +130,17 @@ def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Im
     6 mm reaches.
 
     Args:
-        labels: 1 liver, 3 hepatic veins, 4 portal vein, 5 and 6 arteries or duct, 7 gallbladder, 8 cysts, 9 tumour.
+        labels: 1 liver, 3 hepatic veins, 4 portal vein, 5 and 6 arteries or duct, 7 gallbladder, 8 cysts, 9 tumor.
     """
     source = sitk.DICOMOrient(images.read_labels(labels), "LPS")
     values = images.array_of(source)
     coding, spacing = _anatomy_coding(labels), float(source.GetSpacing()[0])
-    solid = np.isin(values, [coding[k] for k in ("liver", "cyst", "tumour")])
+    solid = np.isin(values, [coding[k] for k in ("liver", "cyst", "tumor")])
     veins = np.isin(values, [coding[k] for k in ("hepatic_vein", "portal_vein")])
     liver = solid | (veins & closed(solid, HULL_MM, [spacing] * 3))
     tissues = np.full(values.shape, Tissue.FAT, np.uint8)
     tissues[liver] = Tissue.LIVER
-    for key, tissue in (("tumour", Tissue.TUMOUR), ("cyst", Tissue.CYST), ("gallbladder", Tissue.GALLBLADDER)):
+    for key, tissue in (("tumor", Tissue.TUMOR), ("cyst", Tissue.CYST), ("gallbladder", Tissue.GALLBLADDER)):
         tissues[values == coding[key]] = tissue
     fractions = np.zeros((len(VESSELS), *values.shape), np.uint8)
     for channel, key in enumerate(VESSELS[:2]):
@@ -149,7 +149,7 @@ def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Im
     rng = np.random.default_rng(seed)
     image = images.image_like(paint(rng, anatomy, draw_appearance(rng, contrast)), source)
     truth = np.where(liver, structure("liver").label, 0).astype(np.uint8)
-    for key in ("tumour", "cyst", "hepatic_vein", "portal_vein"):
+    for key in ("tumor", "cyst", "hepatic_vein", "portal_vein"):
         truth[liver & (values == coding[key])] = structure(key).label
     mask = images.image_like(liver.astype(np.uint8), source)
     return image, mask, images.image_like(truth, source)
@@ -157,7 +157,7 @@ def painted_anatomy(labels: Path, contrast: str, seed: int = 3) -> tuple[sitk.Im
 
 def _anatomy_coding(labels: Path) -> dict[str, int]:
     """Label values of the real anatomy, from its volumes: see the data's own description."""
-    coding = {"liver": 1, "hepatic_vein": 3, "portal_vein": 4, "gallbladder": 7, "cyst": 8, "tumour": 9}
+    coding = {"liver": 1, "hepatic_vein": 3, "portal_vein": 4, "gallbladder": 7, "cyst": 8, "tumor": 9}
     present = set(np.unique(images.array_of(images.read_labels(labels))).tolist())
     if not set(coding.values()) <= present:
         raise InputError(f"{labels} is not a labeled liver anatomy of the known coding", "Give labels_1.5mm.nii.gz")

@@ -1,4 +1,4 @@
-"""Vessels, bile duct, tumours and cysts inside a given liver, by the network that learned from phantoms."""
+"""Vessels, bile duct, tumors and cysts inside a given liver, by the network that learned from phantoms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FiveStructures:
     """What was found.
 
     Attributes:
-        labels: label image on the source grid with the table's values: liver 1, tumour 2, cyst 3, hepatic vein 4,
+        labels: label image on the source grid with the table's values: liver 1, tumor 2, cyst 3, hepatic vein 4,
             portal vein 5, bile duct 6, vena cava 7 (the last only within 10 mm of the liver).
         model: name and version of the model.
         seconds: time taken.
@@ -94,7 +94,7 @@ def segment_structures(
         raise NothingFound("The liver mask is empty", "Give a mask that holds the liver")
     package = package or shipped_package()
     settings = _settings(package)
-    notes = [f"{package.name}: trained on synthesised images, not validated on patients"]
+    notes = [f"{package.name}: trained on synthesized images, not validated on patients"]
     given = liver_mask != 0
     for look in range(MOST_LOOKS):
         share = within(progress, 0.75 * look / MOST_LOOKS, 0.75 * (look + 1) / MOST_LOOKS)
@@ -146,19 +146,19 @@ def _look(
     shares = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
     cancel.raise_if_cancelled()
     progress(0.8, "telling portal from hepatic veins")
-    tidy = tidy_probabilities(shares, settings["classes"], [settings["spacing_mm"]] * 3)
+    tidy = postprocess(shares, settings["classes"], [settings["spacing_mm"]] * 3)
     blood = blood_in(tidy.argmax(0), settings["classes"], images.array_of(volume), images.array_of(mask) > 0)
-    tidy[settings["classes"].index("tumour")][blood] = 0
+    tidy[settings["classes"].index("tumor")][blood] = 0
     tidy[settings["classes"].index("inferior_vena_cava")][blood] = 1
     return _Look(frame, volume, mask, shares, tidy)
 
 
 def _without_bands(seen: _Look, settings: dict) -> list[str]:
-    """Takes dark bands out of what was called tumour, in place; returns what is to be said of them."""
+    """Takes dark bands out of what was called tumor, in place; returns what is to be said of them."""
     from scipy import ndimage
 
     classes, best = settings["classes"], seen.tidy.argmax(0)
-    at, spacing = classes.index("tumour"), settings["spacing_mm"]
+    at, spacing = classes.index("tumor"), settings["spacing_mm"]
     inside = images.array_of(seen.mask) > 0
     bands = bands_in((best == at) & inside, (best == 0) & inside, images.array_of(seen.volume), spacing)
     if not bands.any():
@@ -166,7 +166,7 @@ def _without_bands(seen: _Look, settings: dict) -> list[str]:
     seen.tidy[at][ndimage.binary_propagation(bands, mask=(best == at) & (bands | ~inside))] = 0
     milliliters = bands.sum() * spacing**3 / 1000
     return [
-        f"{milliliters:.0f} ml that {PACKAGE} called tumour are hardly darker than the liver beside "
+        f"{milliliters:.0f} ml that {PACKAGE} called tumor are hardly darker than the liver beside "
         "them, from side to side: they were taken for dark bands of the CT and left out. Look at the image there."
     ]
 
@@ -223,7 +223,7 @@ def class_probabilities(
     return total / passes
 
 
-def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
+def postprocess(shares: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
     """Post-processing on the network's grid: gaps, islands, portal against hepatic, small lesions.
 
     Returns:
@@ -233,9 +233,9 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
     portal, hepatic = shares[at["portal_vein"]], shares[at["hepatic_vein"]]
     both = portal + hepatic
     cava = shares.argmax(0) == at["inferior_vena_cava"]
-    shares = _doubtful_cysts_as_tumours(shares, at["tumour"], at["cyst"])
+    shares = _doubtful_cysts_as_tumors(shares, at["tumor"], at["cyst"])
     others = shares.argmax(0)
-    lesion = np.isin(others, [at["tumour"], at["cyst"]])
+    lesion = np.isin(others, [at["tumor"], at["cyst"]])
     free = ~cava & ~lesion
     vessel = drop_islands(hysteresis(both, *VESSEL_THRESHOLDS) & free, spacing, least_ml=0.15)
     sure = vessel & hysteresis(both, *NAMING_THRESHOLDS)
@@ -249,7 +249,7 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
         out[at[key]][near] = both[near]
     for key, least, close, tiny in (
         ("bile_duct", 0.05, 6.0, 0.016),
-        ("tumour", LEAST_LESION_ML, 0.0, 1.0),
+        ("tumor", LEAST_LESION_ML, 0.0, 1.0),
         ("cyst", LEAST_LESION_ML, 0.0, 1.0),
     ):
         decided = others == at[key]
@@ -259,11 +259,11 @@ def tidy_probabilities(shares: np.ndarray, classes: list[str], spacing: list[flo
     return out
 
 
-def _doubtful_cysts_as_tumours(shares: np.ndarray, tumour: int, cyst: int) -> np.ndarray:
-    """A lesion counts as cyst only where that is twice as likely: a tumour called cyst is the worse mistake."""
-    doubt = (shares.argmax(0) == cyst) & (shares[cyst] < CYST_ODDS * shares[tumour])
+def _doubtful_cysts_as_tumors(shares: np.ndarray, tumor: int, cyst: int) -> np.ndarray:
+    """A lesion counts as cyst only where that is twice as likely: a tumor called cyst is the worse mistake."""
+    doubt = (shares.argmax(0) == cyst) & (shares[cyst] < CYST_ODDS * shares[tumor])
     out = shares.copy()
-    out[tumour][doubt], out[cyst][doubt] = shares[cyst][doubt], shares[tumour][doubt]
+    out[tumor][doubt], out[cyst][doubt] = shares[cyst][doubt], shares[tumor][doubt]
     return out
 
 
@@ -340,7 +340,7 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
     labels[~(reach | _trunks(labels, reach, small))] = 0
     cava = labels == structure("inferior_vena_cava").label
     labels[slivers_of(cava, images.spacing_kji(small))] = 0
-    for key in ("tumour", "cyst"):
+    for key in ("tumor", "cyst"):
         labels[(labels == structure(key).label) & ~inside] = 0
     labels[inside & (labels == 0)] = structure("liver").label
     out = np.zeros(liver_mask.GetSize()[::-1], np.uint8)

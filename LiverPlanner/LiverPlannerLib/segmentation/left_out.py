@@ -1,4 +1,4 @@
-"""Lesions that a given liver mask leaves out: networks often cut a large tumour at the surface off the liver."""
+"""Lesions that a given liver mask leaves out: networks often cut a large tumor at the surface off the liver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def widened(
 def left_out_lesions(
     shares: np.ndarray, classes: list[str], liver: np.ndarray, spacing: float, known: np.ndarray | None = None
 ) -> np.ndarray:
-    """Components of tumour that belong to the liver although more than half of them lies outside its mask.
+    """Components of tumor that belong to the liver although more than half of them lies outside its mask.
 
     A component that is mostly cyst is none of them: it would as likely be the gallbladder. At least two fifths of the
     surface must lie against the mask: what lies beside a liver touches it with less. What goes on from a lesion that
@@ -53,13 +53,13 @@ def left_out_lesions(
 
     out = np.zeros(liver.shape, bool)
     best = shares.argmax(0)
-    tumour = best == classes.index("tumour")
-    lesion = tumour | (best == classes.index("cyst"))
+    tumor = best == classes.index("tumor")
+    lesion = tumor | (best == classes.index("cyst"))
     parts = cc3d.connected_components(np.ascontiguousarray(lesion), connectivity=6)
     size = np.bincount(parts.ravel())
     outside = np.bincount(parts[~liver], minlength=len(size))
     outside[0] = 0
-    outside[2 * np.bincount(parts[tumour], minlength=len(size)) < size] = 0
+    outside[2 * np.bincount(parts[tumor], minlength=len(size)) < size] = 0
     boxes = ndimage.find_objects(parts)
     for number in np.flatnonzero((outside * spacing**3 >= 1000 * LEAST_ML) & (outside > OUTSIDE_SHARE * size)):
         box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in boxes[number - 1])

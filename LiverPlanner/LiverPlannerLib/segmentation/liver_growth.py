@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.segmentation.balls import closed, distance, opened
+from LiverPlannerLib.segmentation.morphology import closed, distance, opened
 from PreopReviewLib import images
 
 GRID_MM, MARGIN_MM, REACH_MM = 2.0, 40.0, 30.0

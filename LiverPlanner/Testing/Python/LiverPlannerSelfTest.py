@@ -93,7 +93,7 @@ class LiverPlannerSelfTest(ScriptedLoadableModuleTest):
 
 
 def make_ct() -> tuple[Any, np.ndarray]:
-    """A volume node with a liver of 80 ml, a tumour, a cyst and a vessel in air, and its labels (K, J, I)."""
+    """A volume node with a liver of 80 ml, a tumor, a cyst and a vessel in air, and its labels (K, J, I)."""
     k, j, i = np.mgrid[:36, :44, :48]
     labels = np.zeros(k.shape, np.uint8)
     labels[((k - 18) / 15) ** 2 + ((j - 22) / 18) ** 2 + ((i - 24) / 20) ** 2 < 1] = 1

@@ -160,7 +160,7 @@ def read_cases_csv(path: str | Path) -> Cohort:
 
     A column `case` (or `id`, `patient`, `subject`) is needed; `cohort` (or `dataset`, `set`, `group`) divides the
     cases; `failed` (or `failure`, `error`) holds the reason where a case has no result. Empty cells, NA, n/a and
-    NaN are missing values. Names are compared in lower case with "_" for spaces and hyphens.
+    NaN are missing values. Names are compared in lower case with "_" for spaces and hyphens, in either spelling of tumor.
 
     Raises:
         FileMissing: there is no such file.
@@ -234,7 +234,7 @@ def write_cases_csv(cohort: Cohort, path: str | Path) -> Path:
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
+    return name.strip().lower().replace(" ", "_").replace("-", "_").replace("tumour", "tumor")
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,7 @@
 Importing this does not import torch.
 """
 
-from PreopReviewLib.models.catalogue import (
+from PreopReviewLib.models.catalog import (
     Entry,
     find_package,
     install,

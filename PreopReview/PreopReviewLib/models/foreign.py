@@ -209,5 +209,5 @@ def _json(file: Path) -> dict[str, Any]:
 def _foreign_card(metadata: Mapping[str, Any], source: Path) -> str:
     return (
         f"# {metadata['name']} {metadata['version']}\n\n{metadata['description']}.\n\nImported from `{source.name}`; "
-        f"not trained or validated here. Licence: {metadata['license']}.\n"
+        f"not trained or validated here. License: {metadata['license']}.\n"
     )

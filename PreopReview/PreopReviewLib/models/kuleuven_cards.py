@@ -36,7 +36,7 @@ LESION_METADATA: dict[str, Any] = {
     "name": "kuleuven-lesion",
     "task": "liver lesion segmentation",
     "description": "Lesions inside a given liver in CT and MR, at 1 x 1 x 3 mm.",
-    "structures": ["tumour"],
+    "structures": ["tumor"],
     "spacing_mm": [1.0, 1.0, 3.0],
     "orientation": "RAS",
     "intensity": {
@@ -103,7 +103,7 @@ Lesions inside a given liver in CT and MR, at 1 x 1 x 3 mm.
 {_ORIGIN}
 ## Measured here
 
-An earlier port gave Dice of about 0.6 on a CT with two large tumours (76 of 164 ml found). It under-segments; its
+An earlier port gave Dice of about 0.6 on a CT with two large tumors (76 of 164 ml found). It under-segments; its
 false positives on healthy livers are unknown; MR was not tried.
 
 ## How it is run

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-CHANNELS = ("parenchyma-normalised intensity", "signed distance to the liver surface")
+CHANNELS = ("parenchyma-normalized intensity", "signed distance to the liver surface")
 REACH_MM, DISTANCE_UNIT_MM = 10.0, 16.0
 """How far outside the given liver the image is shown, and the unit of the second channel."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.models import catalogue, kuleuven_cards
+from PreopReviewLib.models import catalog, kuleuven_cards
 from PreopReviewLib.models.package import CARD, METADATA
 
 
@@ -68,9 +68,9 @@ def card(name: str) -> str:
 
 def _folders() -> dict[str, tuple[Path, str]]:
     try:
-        return dict(catalogue._folders())
+        return dict(catalog._folders())
     except ModuleNotFoundError:  # without platformdirs there has been no place to install a model to
-        built_in = catalogue._built_in_folder()
+        built_in = catalog._built_in_folder()
         found = sorted(built_in.iterdir()) if built_in else []
         return {f.name: (f, "built-in") for f in found if (f / METADATA).is_file()}
 

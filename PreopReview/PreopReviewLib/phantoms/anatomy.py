@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from PreopReviewLib.phantoms.fields import grid, smooth_noise
-from PreopReviewLib.phantoms.growth import VesselTree, rasterise
+from PreopReviewLib.phantoms.growth import VesselTree, rasterize
 from PreopReviewLib.phantoms.lesions import Lesion, plant_lesions
 from PreopReviewLib.phantoms.organs import surroundings
 from PreopReviewLib.phantoms.shape import cropped, largest_part, procedural_liver, warp_liver
@@ -67,8 +67,8 @@ class Anatomy:
     def classes(self) -> np.ndarray:
         """The network's target: uint8 index into CLASSES, UNSCORED where a vessel fills little of the voxel."""
         target = np.zeros(self.tissues.shape, np.uint8)
-        for tissue in (Tissue.TUMOUR, Tissue.TUMOUR_CORE, Tissue.TUMOUR_RIM):
-            target[self.tissues == tissue] = CLASSES.index("tumour")
+        for tissue in (Tissue.TUMOR, Tissue.TUMOR_CORE, Tissue.TUMOR_RIM):
+            target[self.tissues == tissue] = CLASSES.index("tumor")
         target[self.tissues == Tissue.CYST] = CLASSES.index("cyst")
         most = self.fractions.max(0)
         free = target == 0
@@ -145,7 +145,7 @@ def _fractions(
     shape = liver.shape
 
     def drawn(tree: VesselTree, parents: np.ndarray | None = None) -> np.ndarray:
-        return rasterise(shape, spacing, tree.points, tree.parents if parents is None else parents, tree.radii)
+        return rasterize(shape, spacing, tree.points, tree.parents if parents is None else parents, tree.radii)
 
     share = {key: drawn(tree) for key, tree in trees.items()}
     main = np.zeros(shape, bool)
@@ -159,13 +159,13 @@ def _fractions(
     hepatic = share["hepatic_vein"] * near * (1 - portal) * (1 - cava)
     duct = share["bile_duct"] * np.clip(1 - portal - hepatic - cava, 0, 1)
     lesion = np.isin(tissues, _LESION)
-    invaded = lesion & (smooth_noise(rng, shape, 8) > 1.2) & (tissues == Tissue.TUMOUR)
+    invaded = lesion & (smooth_noise(rng, shape, 8) > 1.2) & (tissues == Tissue.TUMOR)
     kept = ~lesion | invaded
     fractions = np.stack([portal * kept, hepatic * kept, duct * kept, cava])
     return (fractions * 255).astype(np.uint8), main & kept
 
 
-_LESION = [Tissue.TUMOUR, Tissue.CYST, Tissue.TUMOUR_CORE, Tissue.TUMOUR_RIM]
+_LESION = [Tissue.TUMOR, Tissue.CYST, Tissue.TUMOR_CORE, Tissue.TUMOR_RIM]
 
 
 def _fissures(

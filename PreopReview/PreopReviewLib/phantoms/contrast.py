@@ -1,6 +1,6 @@
 """Images of an anatomy in named contrasts. Intensities are drawn relative to the liver's own and then scaled.
 
-- `hbp`: T1 MRI 20 min after gadoxetate: bright liver and ducts, dark vessels and tumours;
+- `hbp`: T1 MRI 20 min after gadoxetate: bright liver and ducts, dark vessels and tumors;
 - `pv_mr`: T1 MRI in the portal-venous phase: bright vessels;
 - `ct`: portal-venous CT in HU;
 - `any`: random, for networks that should not depend on contrast.
@@ -58,12 +58,12 @@ def paint(rng: np.random.Generator, anatomy: Anatomy, look: Appearance) -> np.nd
     parenchyma = anatomy.liver
     uneven = smooth_noise(rng, shape, 7) + 0.6 * smooth_noise(rng, shape, 26)
     image += parenchyma * (look.texture * uneven)
-    tumour = tissues == Tissue.TUMOUR
-    if tumour.any():
-        image += tumour * (smooth_noise(rng, shape, 18) * uniform(0, 0.12))
+    tumor = tissues == Tissue.TUMOR
+    if tumor.any():
+        image += tumor * (smooth_noise(rng, shape, 18) * uniform(0, 0.12))
         if rng.random() < 0.3:
-            halo = np.clip(ndimage.gaussian_filter(tumour.astype(np.float32), 1.2) * 2, 0, 1)
-            image += uniform(-0.12, 0.25) * halo * ~tumour * parenchyma
+            halo = np.clip(ndimage.gaussian_filter(tumor.astype(np.float32), 1.2) * 2, 0, 1)
+            image += uniform(-0.12, 0.25) * halo * ~tumor * parenchyma
     for share, mean in zip(anatomy.fractions, look.vessel, strict=True):
         part = share * np.float32(1 / 255)
         image += part * (mean - image)
@@ -140,13 +140,13 @@ def _organ_defaults(rng: np.random.Generator, low: float, high: float) -> np.nda
     return tissue
 
 
-def _tumour_parts(rng: np.random.Generator, tissue: np.ndarray, fluid: float) -> None:
-    """Necrosis between tumour and fluid, sometimes bright (blood, calcium, lipiodol); rim either way."""
-    body = tissue[Tissue.TUMOUR]
+def _tumor_parts(rng: np.random.Generator, tissue: np.ndarray, fluid: float) -> None:
+    """Necrosis between tumor and fluid, sometimes bright (blood, calcium, lipiodol); rim either way."""
+    body = tissue[Tissue.TUMOR]
     share = rng.uniform(0.2, 0.95)
     core = body + (fluid - body) * share
-    tissue[Tissue.TUMOUR_CORE] = core if rng.random() < 0.85 else rng.uniform(0.9, 2.2)
-    tissue[Tissue.TUMOUR_RIM] = body + rng.uniform(-0.15, 0.45) * abs(1 - body) / 0.5
+    tissue[Tissue.TUMOR_CORE] = core if rng.random() < 0.85 else rng.uniform(0.9, 2.2)
+    tissue[Tissue.TUMOR_RIM] = body + rng.uniform(-0.15, 0.45) * abs(1 - body) / 0.5
 
 
 def _hbp(rng: np.random.Generator) -> Appearance:
@@ -154,14 +154,14 @@ def _hbp(rng: np.random.Generator) -> Appearance:
     tissue = _organ_defaults(rng, 0.2, 0.7)
     vein = u(0.3, 0.75)
     tissue[Tissue.AIR] = tissue[Tissue.LUNG] = tissue[Tissue.GAS] = u(0, 0.06)
-    tissue[Tissue.TUMOUR], tissue[Tissue.CYST] = u(0.3, 0.82), u(0.1, 0.5)
+    tissue[Tissue.TUMOR], tissue[Tissue.CYST] = u(0.3, 0.82), u(0.1, 0.5)
     tissue[Tissue.FISSURE] = tissue[Tissue.FAT] = u(0.3, 0.9)
     tissue[Tissue.GALLBLADDER] = u(0.1, 2.2)
     tissue[Tissue.SPLEEN], tissue[Tissue.KIDNEY] = u(0.35, 0.7), u(0.5, 1.2)
     tissue[Tissue.MUSCLE] = u(0.25, 0.55)
     tissue[Tissue.AORTA] = tissue[Tissue.HEART] = vein
     tissue[Tissue.STEATOSIS] = u(0.75, 1.0)
-    _tumour_parts(rng, tissue, 0.25)
+    _tumor_parts(rng, tissue, 0.25)
     duct = u(1.2, 2.2) if rng.random() < 0.9 else u(0.3, 0.8)
     vessel = np.array([vein, vein * u(0.92, 1.08), duct, vein * u(0.9, 1.1)], np.float32)
     return Appearance(tissue, vessel, u(0.01, 0.05), u(0.02, 0.09), u(150, 700), False)
@@ -172,13 +172,13 @@ def _pv_mr(rng: np.random.Generator) -> Appearance:
     tissue = _organ_defaults(rng, 0.3, 1.0)
     vein = u(1.15, 1.8)
     tissue[Tissue.AIR] = tissue[Tissue.LUNG] = tissue[Tissue.GAS] = u(0, 0.06)
-    tissue[Tissue.TUMOUR] = u(0.4, 0.9) if rng.random() < 0.88 else u(1.1, 1.4)
+    tissue[Tissue.TUMOR] = u(0.4, 0.9) if rng.random() < 0.88 else u(1.1, 1.4)
     tissue[Tissue.CYST] = u(0.1, 0.5)
     tissue[Tissue.FISSURE] = tissue[Tissue.FAT] = u(0.3, 1.2)
     tissue[Tissue.AORTA] = tissue[Tissue.HEART] = vein
     tissue[Tissue.SPLEEN], tissue[Tissue.KIDNEY] = u(0.8, 1.3), u(1.1, 1.7)
     tissue[Tissue.STEATOSIS] = u(0.75, 1.0)
-    _tumour_parts(rng, tissue, 0.3)
+    _tumor_parts(rng, tissue, 0.3)
     vessel = np.array([vein, vein * u(0.9, 1.05), u(0.25, 0.8), vein * u(0.85, 1.05)], np.float32)
     return Appearance(tissue, vessel, u(0.01, 0.05), u(0.02, 0.09), u(150, 700), False)
 
@@ -210,8 +210,8 @@ def _ct(rng: np.random.Generator) -> Appearance:
     for code, value in hu.items():
         tissue[code] = value / liver
     hyper = rng.random() < 0.06
-    tissue[Tissue.TUMOUR] = 1 + u(0.1, 0.35) if hyper else 1 - u(0.15, 0.7)
-    _tumour_parts(rng, tissue, 0.2)
+    tissue[Tissue.TUMOR] = 1 + u(0.1, 0.35) if hyper else 1 - u(0.15, 0.7)
+    _tumor_parts(rng, tissue, 0.2)
     enhanced = u(25, 100) / liver
     drained = u(0.75, 1.08) if rng.random() < 0.8 else u(0.25, 0.8)
     portal, hepatic = 1 + enhanced, 1 + enhanced * drained
@@ -225,6 +225,6 @@ def _any(rng: np.random.Generator) -> Appearance:
     tissue[Tissue.STEATOSIS] = u(0.85, 1.1)
     vein = u(1.25, 2.0) if rng.random() < 0.5 else u(0.2, 0.75)
     duct = u(1.3, 2.0) if vein < 1 else u(0.1, 0.7)
-    tissue[Tissue.TUMOUR] = u(0.2, 0.85) if rng.random() < 0.8 else u(1.15, 1.6)
+    tissue[Tissue.TUMOR] = u(0.2, 0.85) if rng.random() < 0.8 else u(1.15, 1.6)
     vessel = np.array([vein, vein * u(0.9, 1.1), duct, vein * u(0.85, 1.1)], np.float32)
     return Appearance(tissue, vessel, u(0.01, 0.05), u(0.02, 0.1), u(50, 700), rng.random() < 0.4)

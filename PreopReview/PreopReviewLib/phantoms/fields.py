@@ -41,7 +41,7 @@ def grid(shape: Sequence[int], origin: Sequence[float] = (0.0, 0.0, 0.0)) -> lis
 
 
 def ellipsoid(axes: Sequence[np.ndarray], center: Sequence[float], radii: Sequence[float]) -> np.ndarray:
-    """Implicit ellipsoid on open grids: normalised radius minus one, negative inside."""
+    """Implicit ellipsoid on open grids: normalized radius minus one, negative inside."""
     squares = [((axis - c) / r) ** 2 for axis, c, r in zip(axes, center, radii, strict=True)]
     return np.sqrt(squares[0] + squares[1] + squares[2]) - 1
 
@@ -66,7 +66,7 @@ def paint_ellipsoid(
         labels: tissue map (K, J, I).
         center: voxels, K-J-I.
         radii: voxels, K-J-I.
-        noise: field added to the normalised radius, for an uneven surface.
+        noise: field added to the normalized radius, for an uneven surface.
         over: mask of voxels that may be painted.
     """
     box = box_around(labels.shape, center, np.asarray(radii) * 1.4 + 1)

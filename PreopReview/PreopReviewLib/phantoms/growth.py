@@ -1,4 +1,4 @@
-"""Growing and rasterising vessel trees: named curves, space colonisation, Murray's law, partial volumes.
+"""Growing and rasterizing vessel trees: named curves, space colonisation, Murray's law, partial volumes.
 
 Space colonisation: Runions et al., "Modeling trees with a space colonization algorithm" (2007). Murray's law with
 exponent g: r_parent^g = sum of r_child^g. Points are in mm along K, J, I of the anatomy's grid.
@@ -132,7 +132,7 @@ def main_branches(parents: np.ndarray, radii: np.ndarray, least: np.ndarray | fl
     return main
 
 
-def rasterise(
+def rasterize(
     shape: Sequence[int], spacing: float, points: np.ndarray, parents: np.ndarray, radii: np.ndarray
 ) -> np.ndarray:
     """The share of each voxel that lies inside the tubes of a tree.

@@ -1,4 +1,4 @@
-"""Tumours and cysts: uneven ellipsoids, with necrotic core, rim or capsule."""
+"""Tumors and cysts: uneven ellipsoids, with necrotic core, rim or capsule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PreopReviewLib.phantoms.tissues import Tissue
 
 @dataclass(frozen=True)
 class Lesion:
-    """One planted lesion: kind "tumour" or "cyst", center in mm (K-J-I), mean radius in mm, parts."""
+    """One planted lesion: kind "tumor" or "cyst", center in mm (K-J-I), mean radius in mm, parts."""
 
     kind: str
     center: tuple[float, float, float]
@@ -31,7 +31,7 @@ def plant_lesions(
     inside: np.ndarray,
     spacing: float,
 ) -> list[Lesion]:
-    """Write tumours (none to six, radius 3 to 45 mm) and cysts (2.5 to 22 mm) into a tissue map, in place.
+    """Write tumors (none to six, radius 3 to 45 mm) and cysts (2.5 to 22 mm) into a tissue map, in place.
 
     Args:
         labels: uint8 (K, J, I) tissue map.
@@ -40,9 +40,9 @@ def plant_lesions(
         spacing: voxel edge, mm.
     """
     planted = []
-    tumours = int(rng.choice([0, 1, 1, 2, 3, 6]))
+    tumors = int(rng.choice([0, 1, 1, 2, 3, 6]))
     cysts = int(rng.choice([0, 0, 1, 2, 4]))
-    for kind, count, largest in (("cyst", cysts, 22.0), ("tumour", tumours, 45.0)):
+    for kind, count, largest in (("cyst", cysts, 22.0), ("tumor", tumors, 45.0)):
         for _ in range(count):
             small = 2.5 if kind == "cyst" else 3.5
             radius = float(np.exp(rng.uniform(np.log(small), np.log(largest))))
@@ -51,8 +51,8 @@ def plant_lesions(
                 kind,
                 tuple(float(round(c, 1)) for c in center),
                 radius,
-                core=bool(kind == "tumour" and radius > 8 and rng.random() < 0.4),
-                rim=bool(kind == "tumour" and radius > 6 and rng.random() < 0.35),
+                core=bool(kind == "tumor" and radius > 8 and rng.random() < 0.4),
+                rim=bool(kind == "tumor" and radius > 6 and rng.random() < 0.35),
             )
             if _paint(rng, labels, liver, lesion, spacing):
                 planted.append(lesion)
@@ -70,9 +70,9 @@ def _paint(rng: np.random.Generator, labels: np.ndarray, liver: np.ndarray, lesi
     if where.sum() < 3:
         return False
     view = labels[box]
-    view[where] = Tissue.CYST if lesion.kind == "cyst" else Tissue.TUMOUR
+    view[where] = Tissue.CYST if lesion.kind == "cyst" else Tissue.TUMOR
     if lesion.rim:
-        view[where & (away > 1 - max(0.12, 2.2 / lesion.radius))] = Tissue.TUMOUR_RIM
+        view[where & (away > 1 - max(0.12, 2.2 / lesion.radius))] = Tissue.TUMOR_RIM
     if lesion.core:
-        view[where & (away < rng.uniform(0.35, 0.75))] = Tissue.TUMOUR_CORE
+        view[where & (away < rng.uniform(0.35, 0.75))] = Tissue.TUMOR_CORE
     return True

@@ -84,11 +84,11 @@ def make_liver_phantom(
 def structure_labels(anatomy: Anatomy) -> np.ndarray:
     """uint8 (K, J, I) label values of the table of structures."""
     labels = np.where(anatomy.liver, STRUCTURE_LABELS["liver"], 0).astype(np.uint8)
-    for tissue in (Tissue.TUMOUR, Tissue.TUMOUR_CORE, Tissue.TUMOUR_RIM):
-        labels[anatomy.tissues == tissue] = STRUCTURE_LABELS["tumour"]
+    for tissue in (Tissue.TUMOR, Tissue.TUMOR_CORE, Tissue.TUMOR_RIM):
+        labels[anatomy.tissues == tissue] = STRUCTURE_LABELS["tumor"]
     labels[anatomy.tissues == Tissue.CYST] = STRUCTURE_LABELS["cyst"]
     labels[anatomy.tissues == Tissue.GALLBLADDER] = STRUCTURE_LABELS["gallbladder"]
-    free = (labels != STRUCTURE_LABELS["tumour"]) & (labels != STRUCTURE_LABELS["cyst"])
+    free = (labels != STRUCTURE_LABELS["tumor"]) & (labels != STRUCTURE_LABELS["cyst"])
     chosen = free & (anatomy.fractions.max(0) > 255 * SCORED_FROM)
     values = np.array([STRUCTURE_LABELS[key] for key in VESSELS], np.uint8)
     labels[chosen] = values[anatomy.fractions[:, chosen].argmax(0)]

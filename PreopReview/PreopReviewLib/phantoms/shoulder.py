@@ -177,7 +177,7 @@ def _render(
     for slice_index in range(size[2]):
         ck = (slice_index + offsets)[None, :, None, None]
         points = tuple((start[a] + steps[a, 0] * ci + steps[a, 1] * cj + steps[a, 2] * ck).float() for a in range(3))
-        painted = paint_shoulders(points, q, fields, edge=float(spacing[0]), labelled=True)
+        painted = paint_shoulders(points, q, fields, edge=float(spacing[0]), labeled=True)
         signal[slice_index] = painted.signal[0].mean(0).numpy()
         torn[slice_index] = painted.tear[0].mean(0).numpy()
         labels[slice_index] = painted.labels[0, SUB_SLICES // 2].numpy()

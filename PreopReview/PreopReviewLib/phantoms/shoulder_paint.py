@@ -33,11 +33,11 @@ class Painted:
 class _Canvas:
     """A signal (and labels) that shapes are painted over, with edges `edge` mm wide."""
 
-    def __init__(self, like: torch.Tensor, edge: float, labelled: bool) -> None:
+    def __init__(self, like: torch.Tensor, edge: float, labeled: bool) -> None:
         import torch
 
         self.signal = torch.full_like(like, 0.015)
-        self.labels = torch.zeros_like(like, dtype=torch.uint8) if labelled else None
+        self.labels = torch.zeros_like(like, dtype=torch.uint8) if labeled else None
         self.edge = edge
 
     def cover(self, shape: torch.Tensor) -> torch.Tensor:
@@ -53,21 +53,21 @@ class _Canvas:
 
 
 def paint_shoulders(
-    points: Coordinates, q: Parameters, lattices: tuple[torch.Tensor, torch.Tensor], edge: float, labelled: bool = False
+    points: Coordinates, q: Parameters, lattices: tuple[torch.Tensor, torch.Tensor], edge: float, labeled: bool = False
 ) -> Painted:
     """The shoulders `q` (see `stack`) at points (B, D, H, W) of the shoulder frame, in mm.
 
     Args:
         lattices: as of `draw_lattices`, on the points' device.
         edge: width of the transition between two tissues, mm (about the in-plane voxel size).
-        labelled: also give labels.
+        labeled: also give labels.
     """
     import torch
 
     warp, texture = (_sample(lattice, points) for lattice in lattices)
     p = tuple(a + q["warp"] * warp[:, i] for i, a in enumerate(points))
     coarse, fine = texture[:, 0], texture[:, 1]
-    canvas = _Canvas(p[0], edge, labelled)
+    canvas = _Canvas(p[0], edge, labeled)
     humerus = _humerus(p, q)
     _body(canvas, p, q, fine)
     _muscles(canvas, p, q, coarse, fine)

@@ -1,4 +1,4 @@
-"""Signed distances of simple shapes, in torch, for batches: negative inside, millimetres, broadcast with (B, ...)."""
+"""Signed distances of simple shapes, in torch, for batches: negative inside, millimeters, broadcast with (B, ...)."""
 
 from __future__ import annotations
 

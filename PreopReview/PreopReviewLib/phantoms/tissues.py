@@ -10,9 +10,9 @@ class Tissue(IntEnum):
 
     AIR = 0
     LIVER = 1
-    TUMOUR = 2
+    TUMOR = 2
     CYST = 3
-    TUMOUR_CORE = 4
+    TUMOR_CORE = 4
     FISSURE = 5
     GALLBLADDER = 6
     FAT = 7
@@ -28,7 +28,7 @@ class Tissue(IntEnum):
     GAS = 17
     AORTA = 18
     SOFT = 19
-    TUMOUR_RIM = 20
+    TUMOR_RIM = 20
     STEATOSIS = 21
 
 
@@ -39,7 +39,7 @@ CLASSES = (
     "portal_vein",
     "hepatic_vein",
     "bile_duct",
-    "tumour",
+    "tumor",
     "cyst",
     "inferior_vena_cava",
 )
@@ -53,7 +53,7 @@ VESSELS = ("portal_vein", "hepatic_vein", "bile_duct", "inferior_vena_cava")
 
 STRUCTURE_LABELS = {
     "liver": 1,
-    "tumour": 2,
+    "tumor": 2,
     "cyst": 3,
     "hepatic_vein": 4,
     "portal_vein": 5,

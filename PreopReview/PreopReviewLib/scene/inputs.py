@@ -9,7 +9,7 @@ import numpy as np
 from PreopReviewLib.errors import GeometryError, InputError, UnsupportedImage
 
 if TYPE_CHECKING:
-    from PreopReviewLib.exchange import Unsaved
+    from PreopReviewLib.worker_io import Unsaved
 
 SHEAR_LIMIT = 1e-3
 MIN_SLICES = 4
@@ -108,7 +108,7 @@ def to_world(node: Any) -> np.ndarray:
 
 
 def world_geometry(volume: Any) -> dict[str, list[float]]:
-    """Spacing, direction and origin (LPS) of a volume where it is seen, as `exchange` writes them.
+    """Spacing, direction and origin (LPS) of a volume where it is seen, as `worker_io` writes them.
 
     A transform that mirrors keeps its mirror image: the direction is then left-handed, which all of ours handle.
     """
@@ -129,8 +129,8 @@ def unsaved(volume: Any, name: str = "image") -> Unsaved:
     Raises:
         InputError: as `require_volume`.
     """
-    from PreopReviewLib.exchange import Unsaved
     from PreopReviewLib.scene.geometry import array_of_vtk
+    from PreopReviewLib.worker_io import Unsaved
 
     require_volume(volume)
     return Unsaved(array_of_vtk(volume.GetImageData()), world_geometry(volume), name)

@@ -17,7 +17,7 @@ from PreopReviewLib.training.image_files import Case, DataSet, find_data_set
 from PreopReviewLib.training.phantom_data import Sample
 from PreopReviewLib.training.recipe import Recipe
 
-NESTED_IN_LIVER = ("tumour", "cyst", "portal_vein", "hepatic_vein", "bile_duct")
+NESTED_IN_LIVER = ("tumor", "cyst", "portal_vein", "hepatic_vein", "bile_duct")
 KEPT_CASES = 24
 
 
@@ -42,7 +42,7 @@ def _mapping(recipe: Recipe, data: DataSet) -> dict[int, int]:
     mapping = {0: 0}
     unknown = []
     for name, value in data.values.items():
-        name = {"tumor": "tumour"}.get(name, name)
+        name = {"tumor": "tumor"}.get(name, name)
         if name in classes:
             mapping[value] = classes.index(name)
         elif name in ("background", "ignore") or (name == "liver" and _liver_channels(recipe)):
@@ -138,7 +138,7 @@ class ImageSource:
         for value, index in self.mapping.items():
             target[label == value] = index
         if not _liver_channels(self.recipe):
-            return normalise(values, self.recipe.get("data.intensity", {"kind": "zscore"}))[None], target
+            return normalize(values, self.recipe.get("data.intensity", {"kind": "zscore"}))[None], target
         return self._inside_liver(case, values, label, target, spacing)
 
     def _inside_liver(
@@ -162,7 +162,7 @@ class ImageSource:
         return shown, target
 
 
-def normalise(values: np.ndarray, rule: dict) -> np.ndarray:
+def normalize(values: np.ndarray, rule: dict) -> np.ndarray:
     """Intensities by a recipe's rule.
 
     Kinds: `zscore` (after clipping to the percentiles `clip_percent`, if given), `fixed` (clip to `clip`, subtract

@@ -23,7 +23,7 @@ def join_packages(
     """Write a package of an `Ensemble` of the packages' networks, in the order given.
 
     Args:
-        folders: packages with the same network, grid, classes and licence; what each learned from is kept in the card.
+        folders: packages with the same network, grid, classes and license; what each learned from is kept in the card.
         folder: of the new package.
         name: of the model; by default the first one's.
         figures: measured accuracy of the ensemble, for card and metadata.

@@ -71,7 +71,7 @@ def nested_loss(logits: Tensor, target: Tensor, regions: Sequence[Sequence[int]]
     """½ binary cross-entropy + ½ Dice of nested sigmoid regions (Lin 2024, formula 1).
 
     Args:
-        regions: for each output channel, the classes that it holds (liver: parenchyma and tumour).
+        regions: for each output channel, the classes that it holds (liver: parenchyma and tumor).
     """
     scored = (target != UNSCORED)[:, None].float()
     truth = torch.stack([torch.isin(target, torch.tensor(r, device=target.device)) for r in regions], 1).float()

@@ -82,7 +82,7 @@ def _metadata(
     recipe: Recipe, name: str, version: str, facts: dict[str, Any], figures: Mapping[str, Any]
 ) -> dict[str, Any]:
     synthetic = facts["data"] == "phantoms"
-    data = "synthesised images only" if synthetic else facts["data"]
+    data = "synthesized images only" if synthetic else facts["data"]
     arguments = recipe["network.arguments"]
     of_one = arguments.get("arguments", arguments)  # of an ensemble's members
     block = of_one.get("block", 1) * 2 ** (len(of_one.get("widths", [0])) - 1)
@@ -98,7 +98,7 @@ def _metadata(
             "spacing_mm": recipe["data.spacing_mm"],
             "classes": recipe["data.classes"],
             "divisor": block,
-            "channels": ["parenchyma-normalised intensity", "signed distance to the liver surface"]
+            "channels": ["parenchyma-normalized intensity", "signed distance to the liver surface"]
             if synthetic
             else ["intensity"],
         },

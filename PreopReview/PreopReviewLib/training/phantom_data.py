@@ -139,7 +139,7 @@ def imperfect_mask(rng: np.random.Generator, anatomy: Anatomy) -> np.ndarray:
     elif rng.random() < 0.5:
         mask |= ndimage.binary_closing(mask, iterations=max(1, round(6 / spacing))) & veins
     if rng.random() < 0.08:
-        mask &= ~np.isin(anatomy.tissues, (Tissue.TUMOUR, Tissue.TUMOUR_CORE, Tissue.TUMOUR_RIM))
+        mask &= ~np.isin(anatomy.tissues, (Tissue.TUMOR, Tissue.TUMOR_CORE, Tissue.TUMOR_RIM))
     soft = ndimage.gaussian_filter(mask.astype(np.float32), rng.uniform(1.0, 2.8) / spacing)
     soft += smooth_noise(rng, mask.shape, 9) * rng.uniform(0, 0.15)
     soft = soft > rng.uniform(0.3, 0.7)

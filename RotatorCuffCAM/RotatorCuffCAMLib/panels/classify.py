@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PreopReviewLib import exchange
+from PreopReviewLib import worker_io
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.models.overview import card, models_with_network
 from PreopReviewLib.panels.context import Context
@@ -134,7 +134,7 @@ def start(context: Context) -> None:
     identifier = volume.GetID()
     context.run_job(
         "RotatorCuffCAMLib.tasks:classify",
-        exchange.save_steps(request, folder),
+        worker_io.save_steps(request, folder),
         folder,
         on_finished=lambda result: _show(context, identifier, folder, result),
         title=_("Tear classification"),
@@ -145,8 +145,8 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
     volume = slicer.mrmlScene.GetNodeByID(volume_id)
     if volume is None:
         raise InputError(_("The MRI was removed while it was being classified"), _("Load it again"))
-    activation = exchange.load_image(folder, result["activation"])
-    cube = exchange.load_image(folder, result["cube"])
+    activation = worker_io.load_image(folder, result["activation"])
+    cube = worker_io.load_image(folder, result["cube"])
     found = scene_answer.result_of(result["summary"], activation, cube)
     yield
     made = yield from scene_answer.add_answer_steps(volume, inputs.image_of(volume), found, result["summary"])

@@ -12,7 +12,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib.localisation import Localisation, compare
+from RotatorCuffCAMLib.localization import Localization, compare
 
 
 class CompareBoxSection(Section):
@@ -57,12 +57,12 @@ class CompareBoxSection(Section):
         except PreopError as error:
             self._show(None, str(error))
             return
-        self._show(found, _("One case says little: for many, <i>preop cuff localise</i>."))
+        self._show(found, _("One case says little: for many, <i>preop cuff localize</i>."))
         self._shown = key
 
-    def _show(self, found: Localisation | None, words: str) -> None:
+    def _show(self, found: Localization | None, words: str) -> None:
         self._shown = ()
-        rows = localisation_rows(found) if found is not None else []
+        rows = localization_rows(found) if found is not None else []
         table = self.ui.boxTable
         table.setRowCount(len(rows))
         for r, row in enumerate(rows):
@@ -110,7 +110,7 @@ class CompareBoxSection(Section):
         self._watch(None)
 
 
-def localisation_rows(found: Localisation) -> list[tuple[str, str]]:
+def localization_rows(found: Localization) -> list[tuple[str, str]]:
     """The measures in words."""
 
     def mm(value: float | None) -> str:

@@ -9,11 +9,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from PreopReviewLib.errors import InputError, PreopError
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import save_steps
 from RotatorCuffCAMLib import scene_cube
 
 SIDES = ("auto", "R", "L")

@@ -10,11 +10,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from PreopReviewLib.exchange import save_steps
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.worker_io import save_steps
 from RotatorCuffCAMLib import scene as cuff_scene
 from RotatorCuffCAMLib.panels.input import options_of, why_not
 

@@ -13,7 +13,7 @@ import slicer
 from PreopReviewLib.errors import UnsupportedImage
 from RotatorCuffCAMLib import scene as cuff_scene
 from RotatorCuffCAMLib import scene_cube
-from RotatorCuffCAMLib.localisation import DrawnBox, compare
+from RotatorCuffCAMLib.localization import DrawnBox, compare
 from RotatorCuffCAMLib.reader_log import read_log
 from RotatorCuffCAMLib.reader_session import answers_of
 from RotatorCuffCAMLib.reader_study import StudyCase, create_study
@@ -54,7 +54,7 @@ class RotatorCuffCAMSelfTest(unittest.TestCase):
         volume = _coronal_volume()
         assert scene_cube.plane_of(volume)[0] == "coronal"
         scene_cube.require_series(volume, False)
-        short = _coronal_volume("Localiser", 3)
+        short = _coronal_volume("Localizer", 3)
         self.assertRaisesRegex(UnsupportedImage, "3 slices", scene_cube.require_series, short, False)  # noqa: PT027
 
     def test_the_cube_is_placed_and_read_back(self) -> None:

@@ -24,4 +24,4 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture
 def work(folder, tmp_path):
-    return create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumour", "portal_vein"))
+    return create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumor", "portal_vein"))

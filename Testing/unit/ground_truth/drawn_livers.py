@@ -12,7 +12,7 @@ from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 
 SHAPE = (16, 24, 24)
-LABEL = {key: structure(key).label for key in ("liver", "tumour", "cyst", "portal_vein", "hepatic_vein", "bile_duct")}
+LABEL = {key: structure(key).label for key in ("liver", "tumor", "cyst", "portal_vein", "hepatic_vein", "bile_duct")}
 
 
 def gray(value: float = 60.0) -> sitk.Image:
@@ -24,10 +24,10 @@ def gray(value: float = 60.0) -> sitk.Image:
 
 
 def drawn(shift: int = 0, **boxes: tuple[slice, slice, slice]) -> sitk.Image:
-    """A liver with a tumour and vessels, moved by some voxels."""
+    """A liver with a tumor and vessels, moved by some voxels."""
     array = np.zeros(SHAPE, np.uint8)
     array[3:13, 5:20, 4 + shift : 19 + shift] = LABEL["liver"]
-    array[5:8, 8:12, 6 + shift : 10 + shift] = LABEL["tumour"]
+    array[5:8, 8:12, 6 + shift : 10 + shift] = LABEL["tumor"]
     array[9:11, 7:18, 12 + shift : 14 + shift] = LABEL["portal_vein"]
     for key, box in boxes.items():
         array[box] = LABEL[key]

@@ -25,17 +25,17 @@ from PreopReviewLib.errors import (
 
 def test_three_agree_with_the_majority():
     right, wrong = drawn(), drawn(shift=2)
-    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumour", "portal_vein"), "majority")
+    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "majority")
     assert (images.array_of(made.labels) == images.array_of(right)).all()
     assert not images.array_of(made.undecided).any()
 
 
 def test_staple_trusts_those_who_agree():
     right, wrong = drawn(), drawn(shift=3)
-    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumour", "portal_vein"), "staple")
+    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "staple")
     assert (images.array_of(made.labels) == images.array_of(right)).all()
     sensitivity = {(p.annotator, p.structure): p.sensitivity for p in made.performance}
-    assert sensitivity["a", "tumour"] > 0.99 > 0.6 > sensitivity["c", "tumour"]
+    assert sensitivity["a", "tumor"] > 0.99 > 0.6 > sensitivity["c", "tumor"]
 
 
 def test_ties_are_liver_where_both_mean_liver_and_background_elsewhere():
@@ -45,7 +45,7 @@ def test_ties_are_liver_where_both_mean_liver_and_background_elsewhere():
     )
     made = make_consensus({"a": one, "b": two}, tuple(LABEL), "majority")
     labels, undecided = images.array_of(made.labels), images.array_of(made.undecided)
-    assert set(labels[5:8, 8:12, 6:10].ravel()) == {LABEL["liver"]}, "tumour against cyst"
+    assert set(labels[5:8, 8:12, 6:10].ravel()) == {LABEL["liver"]}, "tumor against cyst"
     assert set(labels[13, 5:9, 5:9].ravel()) == {0}, "liver against background"
     assert undecided.sum() == 3 * 4 * 4 + 16
     assert any("undecided" in note for note in made.notes)
@@ -86,8 +86,8 @@ def test_annotators_are_compared_structure_by_structure(work):
     finish(work, "ab", "a", drawn())
     finish(work, "cd", "a", drawn(shift=1))
     result = compare_annotators(work, "a", "ab", "cd")
-    assert [r.key for r in result.rows] == ["liver", "tumour", "portal_vein"]
-    assert result.row("tumour").overlap.dsc == pytest.approx(2 * 36 / 96)
+    assert [r.key for r in result.rows] == ["liver", "tumor", "portal_vein"]
+    assert result.row("tumor").overlap.dsc == pytest.approx(2 * 36 / 96)
     with pytest.raises(InputError, match="ab cannot be compared with ab"):
         compare_annotators(work, "a", "ab", "ab")
     with pytest.raises(FileMissing, match="ab has drawn nothing of b"):
@@ -106,7 +106,7 @@ def test_the_consensus_of_a_list_takes_cases_that_two_have_finished(work):
     assert work.labels("a", "consensus").GetSize() == SHAPE[::-1]
     assert images.read_labels(undecided_path(work, "a")).GetSize() == SHAPE[::-1]
     assert work.annotators == ["ab", "cd"], "the consensus is nobody"
-    assert read_progress(work, "consensus")[1]["a"].status["tumour"] == "done"
+    assert read_progress(work, "consensus")[1]["a"].status["tumor"] == "done"
     with pytest.raises(InputError, match="twice"):
         consensus_of_list(work, annotators=["ab", "ab"])
     with pytest.raises(NothingFound, match="two annotators"):

@@ -26,7 +26,7 @@ def test_labels_for_training_are_consecutive_and_nested():
     values = {"background": 0, "liver": 1, "portal_vein": 2}
     found = images.array_of(training_labels(drawn(), values))
     was = images.array_of(drawn())
-    assert (found[was == LABEL["tumour"]] == 1).all(), "a tumour that nobody asked for is liver"
+    assert (found[was == LABEL["tumor"]] == 1).all(), "a tumor that nobody asked for is liver"
     assert (found[was == LABEL["portal_vein"]] == 2).all()
     assert (found[was == 0] == 0).all()
 
@@ -47,12 +47,12 @@ def test_training_accepts_what_was_exported(finished, tmp_path, form):
     made = export_list(finished, "ab", tmp_path / "Dataset501_Liver", form)
     assert made.cases == ["a", "b"]
     assert list(made.left_out) == ["c"]
-    assert made.labels == {"background": 0, "liver": 1, "tumour": 2, "portal_vein": 3}
+    assert made.labels == {"background": 0, "liver": 1, "tumor": 2, "portal_vein": 3}
     source = image_source(load_recipe("five-structures"), made.folder, "training")
     image, target = source.sample(0)
     assert image.shape[0] == 2, "intensity and distance to the liver"
     classes = source.recipe["data.classes"]
-    assert {classes.index("tumour"), classes.index("portal_vein")} <= set(np.unique(target))
+    assert {classes.index("tumor"), classes.index("portal_vein")} <= set(np.unique(target))
 
 
 def test_exported_images_carry_no_metadata(tmp_path):

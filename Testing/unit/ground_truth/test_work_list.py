@@ -160,7 +160,7 @@ def test_everything_is_on_disk_as_one_goes(work):
     mine.add_seconds("a", 61.25)
     mine.add_seconds("a", 10)
     state = read_progress(work, "ab")[1]["a"]  # while it is still open
-    assert (state.status["liver"], state.status["tumour"]) == ("done", "to do")
+    assert (state.status["liver"], state.status["tumor"]) == ("done", "to do")
     assert state.comment == "motion, but usable"
     assert state.seconds == pytest.approx(71.2, abs=0.11)
     mine.close()
@@ -183,7 +183,7 @@ def test_drawing_sets_what_was_to_do_in_progress(work):
     with Annotation(work, "ab") as mine:
         mine.set_status("a", "liver", "done")
         mine.save_labels("a", drawn(), gray())
-        assert mine.state("a").status == {"liver": "done", "tumour": "in progress", "portal_vein": "in progress"}
+        assert mine.state("a").status == {"liver": "done", "tumor": "in progress", "portal_vein": "in progress"}
     assert images.same_grid(work.labels("a", "ab"), gray())
 
 

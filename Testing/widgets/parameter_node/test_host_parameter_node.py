@@ -81,8 +81,8 @@ def test_a_prefix_keeps_two_sets_apart(kind: type, node: Any) -> None:
 
 
 def test_values_can_be_asked_for_by_name(parameters: Any) -> None:
-    parameters.setValue("name", "tumour")
-    assert parameters.getValue("name") == "tumour"
+    parameters.setValue("name", "tumor")
+    assert parameters.getValue("name") == "tumor"
     assert parameters.dataType("count") is int
     assert parameters.isCached("count")
     with pytest.raises(ValueError):
@@ -197,8 +197,8 @@ def test_a_change_is_told_when_it_can_be_read(parameters: Any) -> None:
 
     read: list[str] = []
     parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: read.append(parameters.name))
-    parameters.name = "tumour"
-    assert read == ["tumour"]
+    parameters.name = "tumor"
+    assert read == ["tumor"]
 
 
 def test_several_changes_can_be_told_at_once(parameters: Any) -> None:

@@ -41,9 +41,9 @@ def test_widgets_show_and_change_parameters(parameters: Any) -> None:
     widgets["on"].checked = False
     widgets["side"].currentIndex = 0
     widgets["bounded"].value = 7.5
-    widgets["name"].text = "tumour"
+    widgets["name"].text = "tumor"
     assert (parameters.count, parameters.on, parameters.side) == (12, False, Side.LEFT)
-    assert (parameters.bounded, parameters.name) == (7.5, "tumour")
+    assert (parameters.bounded, parameters.name) == (7.5, "tumor")
     parameters.device = "cpu"
     assert widgets["device"].currentText == "cpu"
 
@@ -67,10 +67,10 @@ def test_a_disconnected_form_no_longer_follows(parameters: Any) -> None:
     edit = qt.QLineEdit()
     tag = parameters.connectParametersToGui({"name": edit})
     parameters.disconnectGui(tag)
-    parameters.name = "tumour"
+    parameters.name = "tumor"
     assert edit.text == "liver"
     edit.text = "duct"
-    assert parameters.name == "tumour"
+    assert parameters.name == "tumor"
 
 
 def test_a_node_selector_follows_both_ways(parameters: Any, host: Any) -> None:

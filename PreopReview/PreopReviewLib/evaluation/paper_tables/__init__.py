@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PAPERS: dict[str, str] = {
     "oh2023": "Oh et al., Sci Rep 13 (2023): five structures on hepatobiliary-phase MRI; tables 1, 2 and 3",
-    "lin2024": "Lin et al., Front Oncol 14:1423774 (2024): tumours with and without the cyst filter; tables 1 and 2",
+    "lin2024": "Lin et al., Front Oncol 14:1423774 (2024): tumors with and without the cyst filter; tables 1 and 2",
     "gross2024": "Gross et al., Eur Radiol (2024): Dice, agreement of liver volumes by cohort",
 }
 

@@ -13,7 +13,7 @@ from PreopReviewLib.evaluation.hypothesis_tests import format_p, mann_whitney, u
 from PreopReviewLib.evaluation.tables import NOT_AVAILABLE, Table, count_percent, mean_sd, median_iqr, present
 
 MOST_CATEGORIES = 6
-"""Numbers with at most this many different whole values are counted, as Oh counts tumours."""
+"""Numbers with at most this many different whole values are counted, as Oh counts tumors."""
 
 
 def baseline_table(cohort: Cohort, name: str = "oh2023_table1") -> Table:

@@ -1,4 +1,4 @@
-"""Lin et al. 2024: tumour DSC and HD95 by data set (Table 1), and with and without the cyst filter (Table 2)."""
+"""Lin et al. 2024: tumor DSC and HD95 by data set (Table 1), and with and without the cyst filter (Table 2)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from PreopReviewLib.evaluation.paper_tables import PaperResult
 from PreopReviewLib.evaluation.tables import Table, mean_sd, missing_note, present
 
 MEASURES = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
-COLUMNS = {"dsc": ["dsc", "dice", "tumour_dsc", "tumour"], "hd95_mm": ["hd95_mm", "tumour_hd95_mm"]}
+COLUMNS = {"dsc": ["dsc", "dice", "tumor_dsc", "tumor"], "hd95_mm": ["hd95_mm", "tumor_hd95_mm"]}
 FILTERED = {
-    "dsc": ["dsc_filtered", "dice_filtered", "tumour_filtered_dsc"],
-    "hd95_mm": ["hd95_filtered_mm", "hd95_mm_filtered", "tumour_filtered_hd95_mm"],
+    "dsc": ["dsc_filtered", "dice_filtered", "tumor_filtered_dsc"],
+    "hd95_mm": ["hd95_filtered_mm", "hd95_mm_filtered", "tumor_filtered_hd95_mm"],
 }
 CONVENTION = "HD95: the larger of the two directed 95th percentiles, unless the measurements say otherwise"
 
@@ -27,7 +27,7 @@ def evaluate(cohort: Cohort) -> PaperResult:
     """Table 1, and Table 2 if the cohort holds results with the filter.
 
     Args:
-        cohort: columns dsc and hd95_mm (of the tumour); dsc_filtered and hd95_filtered_mm for Table 2. Its parts
+        cohort: columns dsc and hd95_mm (of the tumor); dsc_filtered and hd95_filtered_mm for Table 2. Its parts
             are the data sets.
 
     Raises:
@@ -43,7 +43,7 @@ def evaluate(cohort: Cohort) -> PaperResult:
         MEASURES[m]: {p or "all cases": cohort.part(p).numbers(c) for p in cohort.parts} for m, c in plain.items()
     }
     result.figures["lin2024_datasets"] = partial(
-        figures.distributions, panels, "Tumour segmentation by data set", limits={"DSC": (0, 1)}, note=CONVENTION + "."
+        figures.distributions, panels, "Tumor segmentation by data set", limits={"DSC": (0, 1)}, note=CONVENTION + "."
     )
     filtered = {m: cohort.column(*names) for m, names in FILTERED.items()}
     if all(filtered.values()):
@@ -57,7 +57,7 @@ def _table1(cohort: Cohort, columns: dict[str, str]) -> Table:
     parts = cohort.parts
     heads = [f"{p or 'all cases'}: {MEASURES[m]}" for p in parts for m in columns]
     values = [cohort.part(p).numbers(c) for p in parts for c in columns.values()]
-    table = Table("lin2024_table1", "Table 1. Accuracy for tumours by data set", ["", *heads])
+    table = Table("lin2024_table1", "Table 1. Accuracy for tumors by data set", ["", *heads])
     shown = [present(v) for v in values]
     table.add("n", *(len(v) for v in shown))
     table.add("Average value", *(float(v.mean()) if len(v) else None for v in shown))
@@ -73,7 +73,7 @@ def _table1(cohort: Cohort, columns: dict[str, str]) -> Table:
 
 
 def _add_table2(result: PaperResult, cohort: Cohort, plain: dict[str, str], filtered: dict[str, str]) -> None:
-    title = "Table 2. Tumours without and with the Gaussian cyst filter"
+    title = "Table 2. Tumors without and with the Gaussian cyst filter"
     table = Table("lin2024_table2", title, ["", "Tumor_Pred", "Tumor_Filtering", "n", "p (paired t)", "p (Wilcoxon)"])
     panels = {}
     result.numbers["table2"] = {}
@@ -103,7 +103,7 @@ def _add_table2(result: PaperResult, cohort: Cohort, plain: dict[str, str], filt
         panels,
         ("without filter", "with filter"),
         {words: words for words in panels},
-        "Tumours without and with the cyst filter",
+        "Tumors without and with the cyst filter",
         note="Each line is one case.",
     )
 

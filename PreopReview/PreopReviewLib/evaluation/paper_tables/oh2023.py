@@ -17,7 +17,7 @@ from PreopReviewLib.evaluation.tables import Table, mean_sd, missing_note, prese
 
 STRUCTURES = {
     "parenchyma": "Parenchyma",
-    "tumour": "Tumor",
+    "tumor": "Tumor",
     "portal_vein": "PV",
     "hepatic_vein": "HV",
     "bile_duct": "BD",
@@ -52,7 +52,7 @@ def evaluate(cohort: Cohort, baseline: Cohort | None = None) -> PaperResult:
     """Tables 1 (if there is a baseline cohort), 2 and 3.
 
     Args:
-        cohort: columns parenchyma, tumour, portal_vein, hepatic_vein, bile_duct (each also as NAME_dsc), and for
+        cohort: columns parenchyma, tumor, portal_vein, hepatic_vein, bile_duct (each also as NAME_dsc), and for
             Table 3 portal_vein_main, portal_vein_peripheral and so on.
         baseline: characteristics of two groups of patients.
 

@@ -39,7 +39,7 @@ class DrawnBox:
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Localization:
     """One map against one box.
 
     Attributes:
@@ -57,20 +57,20 @@ class Localisation:
     peak_mm: float | None
 
 
-def compare(activation: sitk.Image, box: DrawnBox, share: float = 0.5) -> Localisation:
+def compare(activation: sitk.Image, box: DrawnBox, share: float = 0.5) -> Localization:
     """A map, on whatever grid (best the MRI's), against a box. A map with nothing positive points nowhere."""
     values = np.clip(sitk.GetArrayFromImage(activation), 0, None).astype(float)
     points = voxel_centers(activation)
     inside = box.holds(points)
     top = values.max()
     if top <= 0:
-        return Localisation(False, 0.0, 0.0, None, None)
+        return Localization(False, 0.0, 0.0, None, None)
     hot = values >= share * top
     peaks = points[values == top]
     middle = np.array(box.center_lps)
     centroid = np.average(points[hot], axis=0, weights=values[hot])
     union = (hot | inside).sum()
-    return Localisation(
+    return Localization(
         bool(box.holds(peaks).any()),
         float(values[inside].sum() / values.sum()),
         float((hot & inside).sum() / union),
@@ -111,7 +111,7 @@ def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
     return found
 
 
-def compare_folder(table: str | Path, maps: str | Path) -> dict[str, Localisation]:
+def compare_folder(table: str | Path, maps: str | Path) -> dict[str, Localization]:
     """Every box of a table against ``activation.nii.gz`` of its case in a folder of classified cases.
 
     Raises:
@@ -134,7 +134,7 @@ def voxel_centers(image: sitk.Image) -> np.ndarray:
     return np.array(image.GetOrigin()) + index @ steps.T
 
 
-def summarize(cases: Sequence[Localisation]) -> dict[str, float | int | None]:
+def summarize(cases: Sequence[Localization]) -> dict[str, float | int | None]:
     """A cohort: share of hits, medians and quartiles.
 
     Raises:

@@ -1,13 +1,13 @@
-"""The whole plan on CTs whose structures were labelled by hand. You give the data, so `make bench` leaves it out.
+"""The whole plan on CTs whose structures were labeled by hand. You give the data, so `make bench` leaves it out.
 
-    python -m Testing.Benchmarks.labelled_ct 3Dircadb1.17 [...]
+    python -m Testing.Benchmarks.labeled_ct 3Dircadb1.17 [...]
 
 A case is a folder of 3D-IRCADb-01 (ircad.fr, CC BY-NC-ND; PATIENT_DICOM and MASKS_DICOM unpacked in it), or
-IMAGE:LABELS with the labels of this project (liver 1, tumour 2, hepatic vein 4, portal vein 5), or IMAGE:LABELS:LIVER
-where labelled vessels go on outside the liver. Dice are taken inside the labelled liver, because there the labels of
+IMAGE:LABELS with the labels of this project (liver 1, tumor 2, hepatic vein 4, portal vein 5), or IMAGE:LABELS:LIVER
+where labeled vessels go on outside the liver. Dice are taken inside the labeled liver, because there the labels of
 3D-IRCADb hold the trees as far as the aorta and the legs. Its hepatic veins hold the part of the vena cava that is
 drawn in the liver; the plan's do not. Beside Dice: the share of rightly found vessel voxels that have the right name,
-and the shares of found and of labelled vessel voxels within 2 mm of the other.
+and the shares of found and of labeled vessel voxels within 2 mm of the other.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from LiverPlannerLib.segmentation.five_structures import segment_structures
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 
-PARTS = {"tumour": "livertumor*", "hepatic_vein": "venoussystem", "portal_vein": "portalvein"}
+PARTS = {"tumor": "livertumor*", "hepatic_vein": "venoussystem", "portal_vein": "portalvein"}
 
 
 def read_case(given: str) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
-    """Image, labels (K, J, I) in the table's values, and the labelled liver (bool)."""
+    """Image, labels (K, J, I) in the table's values, and the labeled liver (bool)."""
     if not Path(given).is_dir():
         image, labels, *liver = given.split(":")
         values = images.array_of(images.read_labels(labels))
@@ -39,7 +39,7 @@ def read_case(given: str) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
     masks = folder / "MASKS_DICOM"
     inside = images.array_of(images.read_image(masks / "liver")) > 0
     values = np.where(inside, structure("liver").label, 0).astype(np.uint8)
-    for key in ("hepatic_vein", "portal_vein", "tumour"):
+    for key in ("hepatic_vein", "portal_vein", "tumor"):
         for part in sorted(masks.glob(PARTS[key])):
             values[images.array_of(images.read_image(part)) > 0] = structure(key).label
     return image, values, inside
@@ -53,13 +53,13 @@ def agreement(found: np.ndarray, truth: np.ndarray, veins: list[int], spacing: l
     """Right names, and what lies within 2 mm, of label arrays (K, J, I)."""
     import edt
 
-    drawn, labelled = np.isin(found, veins), np.isin(truth, veins)
-    both = drawn & labelled
-    to_drawn, to_labelled = (edt.edt((~m).view(np.uint8), anisotropy=tuple(spacing)) for m in (drawn, labelled))
+    drawn, labeled = np.isin(found, veins), np.isin(truth, veins)
+    both = drawn & labeled
+    to_drawn, to_labeled = (edt.edt((~m).view(np.uint8), anisotropy=tuple(spacing)) for m in (drawn, labeled))
     shares = {
         "right name": (found == truth)[both],
-        "found within 2 mm": to_labelled[drawn] <= 2,
-        "labelled within 2 mm": to_drawn[labelled] <= 2,
+        "found within 2 mm": to_labeled[drawn] <= 2,
+        "labeled within 2 mm": to_drawn[labeled] <= 2,
     }
     return {key: round(float(share.mean()), 3) if share.size else 0.0 for key, share in shares.items()}
 
@@ -85,9 +85,9 @@ def main() -> None:
         alone = scores(segment_structures(image, liver).labels, truth, inside)
         name = Path(given.split(":")[0]).resolve()
         name = name.name if name.is_dir() else name.parent.name
-        table[name] = {"whole plan": whole, "five structures in the labelled liver": alone}
+        table[name] = {"whole plan": whole, "five structures in the labeled liver": alone}
         print(name, *table[name].items(), *plan.warnings, sep="\n  ")
-    result = Path(__file__).parent / "results" / "labelled_ct.json"
+    result = Path(__file__).parent / "results" / "labeled_ct.json"
     result.write_text(json.dumps(table, indent=1) + "\n")
 
 

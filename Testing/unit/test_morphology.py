@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from LiverPlannerLib.segmentation.balls import closed, opened
+from LiverPlannerLib.segmentation.morphology import closed, opened
 
 SHAPE, ONE = (30, 32, 34), (1.0, 1.0, 1.0)
 BLOBS = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(SHAPE), 2.5) > 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PreopReviewLib import exchange, images
+from PreopReviewLib import images, worker_io
 
 
 def oblique(array: np.ndarray) -> sitk.Image:
@@ -21,10 +21,10 @@ def oblique(array: np.ndarray) -> sitk.Image:
 
 @pytest.mark.parametrize("kind", [np.int16, np.uint8, np.float32])
 def test_an_image_saved_in_steps_is_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    monkeypatch.setattr(exchange, "STEP_BYTES", 200)
+    monkeypatch.setattr(worker_io, "STEP_BYTES", 200)
     values = np.random.default_rng(3).integers(0, 100, (7, 5, 6)).astype(kind)
-    request = {"image": exchange.unsaved(oblique(values), "image"), "options": {"threshold": 45.0}}
-    steps = exchange.save_steps(request, tmp_path)
+    request = {"image": worker_io.unsaved(oblique(values), "image"), "options": {"threshold": 45.0}}
+    steps = worker_io.save_steps(request, tmp_path)
     count = 0
     while True:
         try:
@@ -35,7 +35,7 @@ def test_an_image_saved_in_steps_is_the_same_again(tmp_path: Path, monkeypatch: 
             break
     assert count >= 2
     assert saved["options"] == {"threshold": 45.0}
-    again = exchange.load_image(tmp_path, saved["image"])
+    again = worker_io.load_image(tmp_path, saved["image"])
     assert again.GetPixelID() == oblique(values).GetPixelID()
     assert np.array_equal(images.array_of(again), values)
     assert images.same_grid(again, oblique(values), 1e-9)
@@ -43,13 +43,13 @@ def test_an_image_saved_in_steps_is_the_same_again(tmp_path: Path, monkeypatch: 
 
 def test_a_request_without_images_needs_no_step(tmp_path: Path) -> None:
     with pytest.raises(StopIteration) as done:
-        next(exchange.save_steps({"source": "CT"}, tmp_path))
+        next(worker_io.save_steps({"source": "CT"}, tmp_path))
     assert done.value.value == {"source": "CT"}
 
 
 def test_an_unsaved_image_lives_until_it_is_written(tmp_path: Path) -> None:
     values = np.arange(64**3, dtype=np.int32).reshape(64, 64, 64)
-    steps = exchange.save_steps({"image": exchange.unsaved(oblique(values), "image")}, tmp_path)
+    steps = worker_io.save_steps({"image": worker_io.unsaved(oblique(values), "image")}, tmp_path)
     others = [sitk.Image(64, 64, 64, sitk.sitkInt32) + n for n in range(1, 9)]  # take the memory if it is free
     for _step in steps:
         pass

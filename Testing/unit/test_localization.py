@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import InputError
-from RotatorCuffCAMLib.localisation import DrawnBox, compare, summarize, voxel_centers
+from RotatorCuffCAMLib.localization import DrawnBox, compare, summarize, voxel_centers
 
 
 def _map(values: np.ndarray) -> sitk.Image:

@@ -1,4 +1,4 @@
-"""The catalogue: listing, installing and removing in a folder of its own; the KU Leuven wheel."""
+"""The catalog: listing, installing and removing in a folder of its own; the KU Leuven wheel."""
 
 from __future__ import annotations
 
