@@ -160,7 +160,8 @@ def read_cases_csv(path: str | Path) -> Cohort:
 
     A column `case` (or `id`, `patient`, `subject`) is needed; `cohort` (or `dataset`, `set`, `group`) divides the
     cases; `failed` (or `failure`, `error`) holds the reason where a case has no result. Empty cells, NA, n/a and
-    NaN are missing values. Names are compared in lower case with "_" for spaces and hyphens, in either spelling of tumor.
+    NaN are missing values. Names are compared in lower case with "_" for spaces and hyphens, "tumour" counting as
+    "tumor".
 
     Raises:
         FileMissing: there is no such file.
