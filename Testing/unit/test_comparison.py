@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison.pair import compare, difference_image, to_grid_of
+from LiverPlannerLib.comparison.pair import compare, difference_image
 from LiverPlannerLib.vessels.branches import relabel, split_branches
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
@@ -94,13 +94,35 @@ def test_without_a_liver_the_box_is_around_all_labels():
     assert any("Neither image has a liver" in note for note in result.notes)
 
 
-def test_another_grid_is_resampled_to_the_reference_and_said():
+def test_turned_axes_and_headers_that_differ_by_rounding_change_nothing():
     reference = labels_of(case())
     turned = sitk.Flip(sitk.PermuteAxes(reference, [2, 0, 1]), [True, False, False])
-    result = compare(turned, reference, branches=False)
-    assert all(row.overlap.dsc == 1.0 for row in result.rows)
+    rounded = sitk.Image(reference)
+    rounded.SetDirection((np.cos(1e-4), -np.sin(1e-4), 0, np.sin(1e-4), np.cos(1e-4), 0, 0, 0, 1))
+    for other in (turned, rounded):
+        result = compare(other, reference, branches=False)
+        assert all(row.overlap.dsc == 1.0 and row.distances.hd == 0 for row in result.rows)
+        assert not any("resampled" in note for note in result.notes)
+        assert images.same_grid(result.prediction, reference)
+
+
+def test_a_shifted_grid_is_resampled_to_the_reference_and_said():
+    reference = labels_of(case())
+    shifted = sitk.Image(reference)
+    shifted.SetOrigin((0.3, 0.0, 0.0))
+    result = compare(shifted, reference, branches=False)
     assert any("resampled to the grid of the reference" in note for note in result.notes)
-    assert images.same_grid(result.prediction, reference)
+
+
+def test_a_cropped_reference_hides_no_false_positive():
+    whole = case()
+    reference = labels_of(whole)[:, :, :15]
+    result = compare(labels_of(whole), reference, branches=False)
+    row = result.row("liver")
+    assert row.overlap.false_positive > 0
+    assert row.predicted_ml == pytest.approx(2 * row.reference_ml)
+    assert any("outside the reference's field of view" in note for note in result.notes)
+    assert images.same_grid(difference_image(labels_of(whole), reference, "liver"), result.prediction)
 
 
 def test_a_coarser_prediction_stays_within_half_a_coarse_voxel():
@@ -147,9 +169,9 @@ def test_whole_numbers_as_floats_are_labels_and_fractions_are_not():
     assert (
         compare(labels_of(case().astype(np.float32)), labels_of(case()), branches=False).row("liver").overlap.dsc == 1
     )
-    with pytest.raises(InputError, match="prediction is no label image"):
+    with pytest.raises(InputError, match="prediction is not a label image"):
         compare(labels_of(case() * 0.3), labels_of(case()))
-    with pytest.raises(InputError, match="reference is no label image"):
+    with pytest.raises(InputError, match="reference is not a label image"):
         compare(labels_of(case()), labels_of(np.full((30, 40, 50), np.nan)))
 
 
@@ -230,13 +252,6 @@ def test_lesions_are_placed_on_the_grid_of_the_reference():
     found = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumor"]
     assert found.lesions[0].centroid_kji == (10.5, 12.5, 12.5)
     assert found.box == (slice(8, 14), slice(10, 16), slice(10, 16))
-
-
-def test_the_resampling_note_is_empty_on_one_grid():
-    labels = labels_of(case())
-    same, notes = to_grid_of(labels, labels_of(case()))
-    assert same is labels
-    assert notes == []
 
 
 def test_real_label_volumes_of_one_patient_on_two_grids(shared_data):

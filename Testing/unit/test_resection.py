@@ -263,8 +263,10 @@ def test_a_drawn_remnant_leaves_the_rest_of_the_liver_to_be_taken(liver):
     assert result.lesions[0].fate == "in the remnant"
     with pytest.raises(InputError, match="takes the whole liver"):
         resect_by_remnant(liver, labels_of(np.zeros((30, 30, 30))))
-    with pytest.raises(GeometryError, match="different grids"):
-        resect_by_remnant(liver, labels_of(array, (2, 2, 2)))
+    far = labels_of(array)
+    far.SetOrigin((5000, 0, 0))
+    with pytest.raises(GeometryError, match="do not overlap"):
+        resect_by_remnant(liver, far)
 
 
 def test_both_sides_make_up_the_liver(liver):

@@ -83,11 +83,12 @@ def cysts(
     overrides = _overrides(override or [])
     picture = images.read_image(image, series)
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
-    lesions = _read(labels)
+    lesions = images.onto_grid(_read(labels), picture).labels
+    mask = images.onto_grid(images.read_labels(liver), picture, "liver mask").labels if liver else None
     result = filter_cysts(
         picture,
         lesions,
-        liver_mask=images.read_labels(liver) if liver else None,
+        liver_mask=mask,
         rule=rule.value,
         threshold=threshold,
         modality=kind,
@@ -97,7 +98,7 @@ def cysts(
         reconsider_cysts=reconsider,
     )
     with output_folder(out, overwrite) as folder:
-        _write(result, folder, figures, contour, images.read_labels(liver) if liver else None)
+        _write(result, folder, figures, contour, mask)
     emit(as_dict(result), as_json, lambda: _print(result, out))
 
 

@@ -64,9 +64,7 @@ def radiomics(
     found = read_structures(labels)
     chosen = [s.strip() for s in structures.split(",")] if structures else None
     with output_folder(out, overwrite) as folder:
-        mask = found.labels
-        if not images.same_grid(loaded, mask):
-            mask = images.resample_to(mask, loaded, "nearest")
+        mask = images.onto_grid(found.labels, loaded).labels
         with progress_bar(quiet) as progress:
             result = extract(loaded, mask, settings, structures=chosen, progress=progress)
         _write(result, folder)

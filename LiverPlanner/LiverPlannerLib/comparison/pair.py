@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_grids import checked_labels, to_grid_of
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_labels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
@@ -93,7 +92,8 @@ class Comparison:
         convention: of HD95, see `PreopReviewLib.evaluation.surfaces`.
         tolerance: of NSD, mm.
         specificity_box: size in voxels (K, J, I) of the box in which specificity is computed.
-        prediction, reference: the label images compared, both on the reference's grid.
+        prediction, reference: the label images compared, both on the reference's grid, padded where the prediction
+            reaches beyond it.
     """
 
     rows: tuple[StructureComparison, ...]
@@ -153,9 +153,9 @@ def compare(
         InputError: no label images, both empty, or an unknown structure.
     """
     notes: list[str] = []
-    reference = checked_labels(reference, "reference", notes)
-    prediction, more = to_grid_of(checked_labels(prediction, "prediction", notes), reference)
-    notes += more
+    prediction, reference = _on_one_grid(
+        _checked_labels(prediction, "prediction", notes), _checked_labels(reference, "reference", notes), notes
+    )
     keys = _chosen(prediction, reference, structures, notes)
     near = _around_labels(prediction, reference)
     p_near, r_near = images.crop(prediction, near), images.crop(reference, near)
@@ -178,16 +178,69 @@ def compare(
 
 
 def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image:
-    """uint8 on the reference's grid: 1 true positive, 2 false positive, 3 false negative.
+    """uint8: 1 true positive, 2 false positive, 3 false negative.
+
+    On the reference's grid, padded where the prediction reaches beyond it.
 
     Raises:
         GeometryError: the images do not overlap in space.
     """
-    prediction, _ = to_grid_of(prediction, reference)
+    prediction, reference = _on_one_grid(prediction, reference, [])
     p, r = (images.array_of(mask_of(labels, key)) for labels in (prediction, reference))
     # In twos: prediction only, reference only, both.
     value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
     return images.image_like(value[p + 2 * r], reference)
+
+
+def _checked_labels(image: sitk.Image, name: str, notes: list[str]) -> sitk.Image:
+    """The image with whole numbers; a note is added on values that the table of structures does not know.
+
+    Raises:
+        InputError: not 3-D, several values a voxel, or non-integer values.
+    """
+    dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if dimension != 3 or components != 1:
+        raise InputError(
+            f"The {name} has {dimension} dimensions and {components} values a voxel",
+            "Give one 3-D label image; read segmentations with several layers as label files",
+        )
+    if image.GetPixelID() >= sitk.sitkFloat32:
+        array = images.array_of(image)
+        if not (np.isfinite(array).all() and (array == np.round(array)).all()):
+            raise InputError(
+                f"The {name} is not a label image: it has non-integer values", "Threshold probabilities first"
+            )
+        image = sitk.Cast(image, sitk.sitkInt32)
+    unknown = unknown_labels(image)
+    if unknown:
+        notes.append(
+            f"The {name} has label values that the table of structures does not know, which were ignored: "
+            f"{', '.join(map(str, unknown))}."
+        )
+    return image
+
+
+def _on_one_grid(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> tuple[sitk.Image, sitk.Image]:
+    """Both on the reference's lattice, on a grid that holds every label of either; notes are added."""
+    onto_reference = images.onto_grid(prediction, reference, "predicted labels", "reference")  # raises without overlap
+    if not onto_reference.outside_ml:
+        moved = onto_reference
+    else:
+        whole = images.covering_grid(reference, prediction)
+        moved = images.onto_grid(prediction, whole, "predicted labels", "reference")
+        reference = images.onto_grid(reference, whole).labels
+        beyond = sum(onto_reference.outside_ml.values())
+        notes.append(
+            f"{beyond:.1f} ml of the prediction lie outside the reference's field of view and count as false positives."
+        )
+    notes += moved.notes
+    missed = images.onto_grid(reference, prediction).outside_ml
+    if missed:
+        notes.append(
+            f"{sum(missed.values()):.1f} ml of the reference lie outside the prediction's field of view and count as "
+            "missed."
+        )
+    return moved.labels, reference
 
 
 def _chosen(

@@ -137,10 +137,14 @@ class Annotation:
             GeometryError: the labels are not on the image's grid.
             OutputError: they cannot be written.
         """
-        if image is not None and not images.same_grid(labels, image):
-            raise GeometryError(
-                f"The labels of {name} are not on the grid of its image", "Draw on the image itself, or resample them"
-            )
+        if image is not None:
+            moved = images.onto_grid(labels, image)
+            if not moved.exact or moved.outside_ml:
+                raise GeometryError(
+                    f"The labels of {name} are not on the grid of its image",
+                    "Draw on the image itself, or resample them",
+                )
+            labels = moved.labels
         path = images.write_image(sitk.Cast(labels, sitk.sitkUInt8), self.label_path(name))
         values = set(np.unique(images.array_of(labels)).tolist())
         self.note_labels(name, [key for key in self.work.structures if structure(key).label in values])

@@ -151,8 +151,10 @@ def _case(
         raise InputError(f"Not finished: {', '.join(open_ones)}")
     labels = work.labels(name, source)
     image = work.image(name)
-    if not images.same_grid(labels, image):
+    moved = images.onto_grid(labels, image)
+    if not moved.exact or moved.outside_ml:
         raise InputError("The labels are not on the grid of the image")
+    labels = moved.labels
     undecided = None
     if ignore and undecided_path(work, name).is_file():
         undecided = images.read_labels(undecided_path(work, name))

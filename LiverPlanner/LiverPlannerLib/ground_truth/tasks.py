@@ -66,7 +66,7 @@ def on_whole_grid(labels: sitk.Image, grid: dict[str, Any]) -> sitk.Image:
     whole.SetSpacing(grid["spacing"])
     whole.SetDirection(grid["direction"])
     whole.SetOrigin(grid["origin"])
-    return sitk.Cast(images.resample_to(labels, whole, "nearest"), sitk.sitkUInt8)
+    return sitk.Cast(images.onto_grid(labels, whole).labels, sitk.sitkUInt8)
 
 
 def disagreement(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class RadiomicsPage(Page):
         array = plan.array_on(volume)
         if array is not None:
             return Unsaved(array, inputs.world_geometry(volume), "labels")
-        return unsaved(images.resample_to(plan.labels(None), inputs.grid_image(volume), "label"), "labels")
+        return unsaved(images.onto_grid(plan.labels(None), inputs.grid_image(volume), onto="volume").labels, "labels")
 
     def _show(self, result: dict[str, Any], revision: int) -> None:
         found = {s["structure"]: s["features"] for s in result["structures"] if s["features"]}

@@ -87,7 +87,7 @@ def plan_liver(
 def _liver_mask(path: str | Path | None, image: sitk.Image) -> sitk.Image | None:
     if path is None:
         return None
-    return images.resample_to(mask_of(read_structures(path).labels, "liver"), image, "nearest")
+    return images.onto_grid(mask_of(read_structures(path).labels, "liver"), image, "liver mask").labels
 
 
 def _stem(path: Path) -> str:

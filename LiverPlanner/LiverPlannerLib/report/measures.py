@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_grids import to_grid_of
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
@@ -123,8 +122,8 @@ def on_image_grid(labels: sitk.Image, image: sitk.Image) -> tuple[sitk.Image, li
     Raises:
         GeometryError: they do not overlap.
     """
-    labels, notes = to_grid_of(sitk.Cast(labels, sitk.sitkUInt8), image)
-    return labels, [n.replace("prediction", "segmentation").replace("reference", "image") for n in notes]
+    moved = images.onto_grid(sitk.Cast(labels, sitk.sitkUInt8), image, "labels", "image")
+    return moved.labels, moved.notes
 
 
 def _present(labels: sitk.Image) -> frozenset[str]:

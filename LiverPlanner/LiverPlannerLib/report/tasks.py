@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress, within
 from PreopReviewLib.worker_io import load_image
 
@@ -73,10 +73,7 @@ def _on(image: sitk.Image, labels: sitk.Image, what: str) -> sitk.Image:
     Raises:
         GeometryError: they do not lie in the image.
     """
-    moved = images.resample_to(labels, image, "nearest")
-    if images.array_of(labels).any() and not images.array_of(moved).any():
-        raise GeometryError(f"The {what} does not lie in the volume", "Choose the volume that it was made on")
-    return sitk.Cast(moved, sitk.sitkUInt8)
+    return sitk.Cast(images.onto_grid(labels, image, what, "volume").labels, sitk.sitkUInt8)
 
 
 def _corrected(labels: sitk.Image, parameters: dict[str, Any], folder: Path, image: sitk.Image) -> frozenset[str]:

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import Slices, box_of
 
 if TYPE_CHECKING:
@@ -151,15 +151,14 @@ def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:
 
     Args:
         labels: values of the table of structures.
-        remnant: mask of what stays (anything but 0), on the same grid.
+        remnant: mask of what stays (anything but 0), on any grid.
 
     Raises:
         NothingFound: there is no liver.
-        GeometryError: the remnant lies on another grid.
+        GeometryError: the remnant does not overlap the labels.
         InputError: the remnant holds the whole liver, or nothing of it.
     """
-    if not images.same_grid(remnant, labels):
-        raise GeometryError("The remnant and the labels lie on different grids", "Resample the remnant to the labels")
+    remnant = images.onto_grid(remnant, labels, "remnant mask", "label image").labels
     liver, box = _liver(labels)
     taken = liver & (images.array_of(remnant)[box] == 0)
     return _finish(labels, taken, liver, box, "a drawn remnant", "Check that the mask belongs to this image")

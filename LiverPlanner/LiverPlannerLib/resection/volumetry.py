@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.errors import InputError, NothingFound
 
 BsaFormula = Literal["mosteller", "dubois"]
 BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
@@ -258,8 +258,7 @@ def _remnant(
     estimates: Sequence[Estimate],
     patient: Patient | None,
 ) -> Remnant:
-    if not images.same_grid(remnant, labels):
-        raise GeometryError("The remnant and the labels lie on different grids", "Resample the remnant to the labels")
+    remnant = images.onto_grid(remnant, labels, "remnant mask", "label image").labels
     ml = images.voxel_ml(labels)
     values = images.array_of(labels)[images.array_of(remnant) != 0]
     counts = np.bincount(values.astype(np.int64), minlength=STRUCTURES[-1].label + 1)

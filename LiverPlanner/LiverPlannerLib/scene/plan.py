@@ -262,7 +262,7 @@ def liver_mask(segmentation: Any, volume: Any) -> Any:
     from PreopReviewLib import images
 
     mask = mask_of(_with_liver(segmentation).labels(), "liver")
-    return images.resample_to(mask, inputs.grid_image(volume), "nearest")
+    return images.onto_grid(mask, inputs.grid_image(volume), "liver", "volume").labels
 
 
 def _with_liver(segmentation: Any) -> SegmentVoxels:

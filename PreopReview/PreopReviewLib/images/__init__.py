@@ -29,6 +29,7 @@ from PreopReviewLib.images.geometry import (
     spacing_kji,
     voxel_ml,
 )
+from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
 from PreopReviewLib.images.reading import SUFFIXES, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
 
@@ -37,18 +38,22 @@ __all__ = [
     "Box",
     "CodedMask",
     "Finding",
+    "Moved",
     "Series",
     "array_of",
     "bounding_box",
     "box_of_grid",
     "check_image",
     "choose_series",
+    "covering_grid",
     "crop",
+    "describe_grid",
     "guess_modality",
     "image_like",
     "is_dicom_segmentation",
     "kji_to_ras",
     "list_series",
+    "onto_grid",
     "orient",
     "paste",
     "ras_to_kji",
@@ -59,6 +64,7 @@ __all__ = [
     "resample_spacing",
     "resample_to",
     "same_grid",
+    "same_lattice",
     "spacing_kji",
     "voxel_ml",
     "write_dicom_segmentation",

@@ -88,7 +88,7 @@ class ImageSource:
         seen: set[int] = set()
         for case in self.cases:
             labels = images.read_labels(case.labels)
-            if not images.same_grid(images.read_image(case.image), labels):
+            if not images.onto_grid(labels, images.read_image(case.image)).exact:
                 raise GeometryError(
                     f"Image and labels of {case.name} do not share a grid", "Resample the labels to the image"
                 )
@@ -129,8 +129,9 @@ class ImageSource:
     def _read(self, case: Case) -> Sample:
         spacing = self.recipe["data.spacing_mm"]
         spacing = [float(s) for s in spacing] if isinstance(spacing, list | tuple) else [float(spacing)] * 3
-        image = sitk.DICOMOrient(images.read_image(case.image), "LPS")
-        labels = sitk.DICOMOrient(images.read_labels(case.labels), "LPS")
+        image = images.read_image(case.image)
+        labels = sitk.DICOMOrient(images.onto_grid(images.read_labels(case.labels), image).labels, "LPS")
+        image = sitk.DICOMOrient(image, "LPS")
         image = images.resample_spacing(sitk.Cast(image, sitk.sitkFloat32), spacing, "linear")
         labels = images.resample_to(labels, image, "nearest")
         values, label = images.array_of(image).astype(np.float32), images.array_of(labels)
