@@ -35,6 +35,7 @@ class Structure:
         category, type, type_modifier, region, region_modifier: terminology entry as in Slicer.
         parent: key of the structure that this one is counted in, or None.
         vascular: whether it is a tree of tubes, with main and peripheral branches.
+        kind: ``structure``, or ``segment`` for a Couinaud segment, whose label belongs to an image of its own.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Structure:
     region_modifier: Code | None = None
     parent: str | None = None
     vascular: bool = False
+    kind: str = "structure"
 
 
 def _rgb(red: int, green: int, blue: int) -> tuple[float, float, float]:
@@ -127,6 +129,34 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "28231008", "Gallbladder"),
     ),
 )
+
+
+def _segment(number: int, roman: str, code: str, color: tuple[float, float, float]) -> Structure:
+    name = f"Segment {number}" + (" (caudate lobe)" if number == 1 else "")
+    meaning = "Caudate lobe of liver" if number == 1 else f"Couinaud hepatic segment {roman}"
+    return Structure(
+        f"segment_{number}",
+        name,
+        number,
+        color,
+        ANATOMY,
+        Code("SCT", code, meaning),
+        parent="liver",
+        kind="segment",
+    )
+
+
+SEGMENTS: tuple[Structure, ...] = (
+    _segment(1, "I", "71133005", _rgb(128, 128, 128)),
+    _segment(2, "II", "277956007", _rgb(244, 164, 76)),
+    _segment(3, "III", "277957003", _rgb(250, 220, 100)),
+    _segment(4, "IV", "277958008", _rgb(210, 105, 160)),
+    _segment(5, "V", "277959000", _rgb(110, 185, 90)),
+    _segment(6, "VI", "277960005", _rgb(70, 150, 160)),
+    _segment(7, "VII", "277961009", _rgb(75, 100, 190)),
+    _segment(8, "VIII", "277962002", _rgb(150, 205, 230)),
+)
+"""The Couinaud segments, 1 to 8 in a label image of their own: they lie over the structures, not beside them."""
 
 _BY_KEY = {s.key: s for s in STRUCTURES}
 _BY_LABEL = {s.label: s for s in STRUCTURES}

@@ -11,7 +11,7 @@ import io
 import json
 from pathlib import Path
 
-from LiverPlannerLib.structures import STRUCTURES, Code, Structure
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Code, Structure
 from PreopReviewLib.scene.terminology import REGION_CONTEXT, Term, TerminologyEntry, serialize
 
 CONTEXT = "Segmentation category and type - PreopReview"
@@ -55,7 +55,7 @@ def terminology_json() -> str:
     """
     categories: dict[Code, dict[Code, dict]] = {}
     regions = set()
-    for s in STRUCTURES:
+    for s in (*STRUCTURES, *SEGMENTS):
         if s.region:
             regions.add(s.category)
         kind = categories.setdefault(s.category, {}).setdefault(s.type, _coded(s.type))
@@ -89,7 +89,10 @@ def _color(structure: Structure) -> dict:
 
 
 def color_table_csv() -> str:
-    """The color table in Slicer's CSV form: label value, name, color and codes in one file."""
+    """The color table in Slicer's CSV form: label value, name, color and codes in one file.
+
+    The Couinaud segments have label values of their own and are not in it.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from LiverPlannerLib import terminology_files
-from LiverPlannerLib.structures import STRUCTURES
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.resources import resource
 from PreopReviewLib.scene.terminology import Term, TerminologyEntry, deserialize, serialize
@@ -29,7 +29,7 @@ def _words(code):
 
 
 def test_every_structure_survives_the_way_to_a_string_and_back():
-    for s in STRUCTURES:
+    for s in (*STRUCTURES, *SEGMENTS):
         text = terminology_files.terminology_entry(s)
         entry = deserialize(text)
         assert serialize(entry) == text
@@ -40,7 +40,7 @@ def test_every_structure_survives_the_way_to_a_string_and_back():
 def test_slicer_reads_our_strings_and_writes_the_same(logic):
     import slicer
 
-    for s in STRUCTURES:
+    for s in (*STRUCTURES, *SEGMENTS):
         text = terminology_files.terminology_entry(s)
         entry = slicer.vtkSlicerTerminologyEntry()
         assert logic.DeserializeTerminologyEntry(text, entry)
@@ -84,7 +84,7 @@ def test_slicer_loads_our_list_with_every_structure_and_its_color(logic):
             [round(255 * c) for c in s.color],
             any(o.region for o in STRUCTURES if o.category == s.category),
         )
-        for s in STRUCTURES
+        for s in (*STRUCTURES, *SEGMENTS)
     }
 
 
@@ -92,7 +92,7 @@ def test_slicer_finds_the_color_of_a_segment_by_its_entry(logic):
     import slicer
 
     logic.LoadTerminologyFromFile(str(resource("Terminologies", "PreopReview.term.json")))
-    for s in STRUCTURES:
+    for s in (*STRUCTURES, *SEGMENTS):
         entry = slicer.vtkSlicerTerminologyEntry()
         assert logic.DeserializeTerminologyEntry(terminology_files.terminology_entry(s), entry)
         assert logic.UpdateEntryFromLoadedTerminologies(entry, [terminology_files.CONTEXT], [])

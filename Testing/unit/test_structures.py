@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, mask_of, members, structure, structure_of_label, unknown_labels
+from LiverPlannerLib.structures import (
+    SEGMENTS,
+    STRUCTURES,
+    mask_of,
+    members,
+    structure,
+    structure_of_label,
+    unknown_labels,
+)
 from PreopReviewLib import errors, images
 
 
@@ -40,3 +48,14 @@ def test_unknown_keys_and_labels_are_named():
         structure("spleen")
     assert unknown_labels(sitk.GetImageFromArray(np.array([[[0, 1, 8, 9, 40]]], np.uint8))) == [9, 40]
     assert structure_of_label(99) is None
+
+
+def test_couinaud_segments_are_eight_of_a_label_image_of_their_own():
+    assert [s.label for s in SEGMENTS] == list(range(1, 9))
+    assert [s.key for s in SEGMENTS] == [f"segment_{n}" for n in range(1, 9)]
+    assert {s.kind for s in SEGMENTS} == {"segment"}
+    assert {s.kind for s in STRUCTURES} == {"structure"}
+    for attribute in ("key", "name", "color", "type"):
+        assert len({getattr(s, attribute) for s in (*STRUCTURES, *SEGMENTS)}) == len(STRUCTURES) + 8, attribute
+    with pytest.raises(errors.InputError):  # in an image of structures, segment 1 would be the liver
+        structure("segment_1")
