@@ -129,9 +129,20 @@ def test_without_lesions_it_says_so_and_writes_the_labels_unchanged(liver, files
     assert images.array_of(images.read_labels(tmp_path / "out" / "labels.nii.gz")).max() == 1
 
 
-def test_a_mask_of_another_grid_exits_with_17_and_writes_nothing(liver, files, tmp_path):
+def test_a_cropped_mask_gives_the_same_as_the_whole(liver, files, tmp_path):
+    cropped = tmp_path / "cropped.nii.gz"
+    images.write_image(images.read_labels(files[1])[:, :, 1:], cropped)
+    for name, mask in (("whole", files[1]), ("part", cropped)):
+        assert liver("cysts", files[0], mask, "-o", tmp_path / name)[0] == 0
+    whole, part = (images.array_of(images.read_labels(tmp_path / n / "labels.nii.gz")) for n in ("whole", "part"))
+    assert (whole == part).all()
+
+
+def test_a_mask_that_lies_elsewhere_exits_with_17_and_writes_nothing(liver, files, tmp_path):
     other = tmp_path / "other.nii.gz"
-    images.write_image(images.read_labels(files[1])[:, :, 2:], other)
+    elsewhere = images.read_labels(files[1])
+    elsewhere.SetOrigin((5000, 0, 0))
+    images.write_image(elsewhere, other)
     code, _, err = liver("cysts", files[0], other, "-o", tmp_path / "out")
     assert code == 17
     assert err.startswith("preop: ")
