@@ -75,15 +75,15 @@ class RotatorCuffCAMLogic(ScriptedLoadableModuleLogic):
             options: `RotatorCuffCAMLib.cuff.CuffOptions`.
 
         Returns:
-            `RotatorCuffCAMLib.scene.CuffScene`.
+            `RotatorCuffCAMLib.scene.nodes.CuffScene`.
 
         Raises:
             PreopError: as checking, computing and showing raise it.
         """
         from PreopReviewLib.scene import inputs
-        from RotatorCuffCAMLib import scene_answer
-        from RotatorCuffCAMLib.classifier import load_network
         from RotatorCuffCAMLib.cuff import as_dict, examine
+        from RotatorCuffCAMLib.network.classifier import load_network
+        from RotatorCuffCAMLib.scene import answer as scene_answer
 
         image = inputs.image_of(volume)
         result = examine(image, load_network(model), options, volume.GetName())

@@ -14,7 +14,7 @@ GROUPS = (
     "LiverPlannerLib.commands",
     "LiverPlannerLib.commands.demo",
     "LiverPlannerLib.commands.evaluate_model",
-    "RotatorCuffCAMLib.commands",
+    "RotatorCuffCAMLib.commands.classify",
     "PreopReviewLib.command.image",
     "PreopReviewLib.command.models",
     "PreopReviewLib.command.phantom",

@@ -76,8 +76,8 @@ def _scene_files(
     progress: Progress,
 ) -> tuple[Picture | None, dict[str, Any] | None, View3D, str]:
     from PreopReviewLib.scene import files, host, views
-    from RotatorCuffCAMLib import scene as cuff_scene
-    from RotatorCuffCAMLib.scene_pictures import answer_picture
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
+    from RotatorCuffCAMLib.scene.pictures import answer_picture
 
     with host.fresh_scene() as scene:
         made = cuff_scene.build_scene(image, result, title, box=box, scene=scene)

@@ -12,14 +12,14 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.progress import Progress, silent
-from RotatorCuffCAMLib.activation import ActivationMap, Method, activate, on_grid, peak_lps
-from RotatorCuffCAMLib.classifier import Answer, classify, classify_repeatedly
 from RotatorCuffCAMLib.head import HeadGuess, find_head
+from RotatorCuffCAMLib.network.activation import ActivationMap, Method, activate, on_grid, peak_lps
+from RotatorCuffCAMLib.network.classifier import Answer, classify, classify_repeatedly
 from RotatorCuffCAMLib.region import Cube, Side, cut_cube
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 if TYPE_CHECKING:
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 UNSURE = 0.3
 """Confidence of the head's guess below which a person must place the point."""

@@ -105,7 +105,7 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
 
 
 def _network(name: str) -> Any:
-    from RotatorCuffCAMLib.classifier import load_network
+    from RotatorCuffCAMLib.network.classifier import load_network
 
     if name not in _networks:
         _networks.clear()

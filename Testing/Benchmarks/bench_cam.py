@@ -17,11 +17,11 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from RotatorCuffCAMLib.activation import as_tensor, map_image, on_grid
-from RotatorCuffCAMLib.activation_maps import exact_maps
-from RotatorCuffCAMLib.classifier import load_network
+from RotatorCuffCAMLib.network.activation import as_tensor, map_image, on_grid
+from RotatorCuffCAMLib.network.activation_maps import exact_maps
+from RotatorCuffCAMLib.network.classifier import load_network
+from RotatorCuffCAMLib.network.vrn import VRN
 from RotatorCuffCAMLib.region import cut_cube
-from RotatorCuffCAMLib.vrn import VRN
 
 RESULTS = Path(__file__).parent / "results" / "cam.json"
 

@@ -16,8 +16,9 @@ from PreopReviewLib.errors import FileMissing, InputError, TrainingError, Unsupp
 from PreopReviewLib.models import write_package  # noqa: E402
 from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
 from PreopReviewLib.training.recipe import load_recipe  # noqa: E402
-from RotatorCuffCAMLib import commands, training  # noqa: E402
-from RotatorCuffCAMLib.vrn import VRN  # noqa: E402
+from RotatorCuffCAMLib.commands import classify as commands  # noqa: E402
+from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
+from RotatorCuffCAMLib.training import data as training  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +171,9 @@ def _write_series(image, folder, number):
 
 
 def test_a_study_is_made_read_and_evaluated_by_the_command(shoulder, tmp_path, capsys):
-    from RotatorCuffCAMLib import commands_readers
-    from RotatorCuffCAMLib.reader_session import Session
-    from RotatorCuffCAMLib.reader_study import load_study
+    from RotatorCuffCAMLib.commands import readers as commands_readers
+    from RotatorCuffCAMLib.readers.session import Session
+    from RotatorCuffCAMLib.readers.study import load_study
 
     mri = shoulder[1] / "mri.nii.gz"
     keys = ["none", "partial", "small", "medium", "large"] * 5
@@ -208,7 +209,7 @@ def test_a_study_is_made_read_and_evaluated_by_the_command(shoulder, tmp_path, c
 
 
 def test_maps_of_a_folder_are_compared_with_boxes(shoulder, tmp_path, capsys):
-    from RotatorCuffCAMLib import commands_readers
+    from RotatorCuffCAMLib.commands import readers as commands_readers
 
     found, folder = shoulder
     _classify(folder, tmp_path / "maps" / "C1", map_class="large")
@@ -281,7 +282,7 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
     assert sorted(c.class_index for c in cases) == [0, 1, 2, 3, 4]
     assert all(c.center_ras for c in cases)
     from RotatorCuffCAMLib.localization import read_boxes
-    from RotatorCuffCAMLib.reader_study import read_study_cases
+    from RotatorCuffCAMLib.readers.study import read_study_cases
 
     assert len(read_study_cases(tmp_path / "many" / "cases.csv")) == 5
     assert 3 <= len(read_boxes(tmp_path / "many" / "boxes.csv")) <= 4

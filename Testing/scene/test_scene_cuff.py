@@ -11,14 +11,14 @@ torch = pytest.importorskip("torch")
 from PreopReviewLib import images  # noqa: E402
 from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
 from PreopReviewLib.scene import files, host, nodes  # noqa: E402
-from RotatorCuffCAMLib import scene as cuff_scene  # noqa: E402
-from RotatorCuffCAMLib.activation import ActivationMap, map_image  # noqa: E402
-from RotatorCuffCAMLib.classifier import Answer  # noqa: E402
 from RotatorCuffCAMLib.cuff import CuffResult  # noqa: E402
 from RotatorCuffCAMLib.head import HeadGuess  # noqa: E402
-from RotatorCuffCAMLib.hot_region import display_grid, hot_region, percent_map  # noqa: E402
 from RotatorCuffCAMLib.localization import DrawnBox  # noqa: E402
+from RotatorCuffCAMLib.network.activation import ActivationMap, map_image  # noqa: E402
+from RotatorCuffCAMLib.network.classifier import Answer  # noqa: E402
+from RotatorCuffCAMLib.network.hot_region import display_grid, hot_region, percent_map  # noqa: E402
 from RotatorCuffCAMLib.region import cut_cube  # noqa: E402
+from RotatorCuffCAMLib.scene import nodes as cuff_scene  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["R", "L"])
@@ -126,7 +126,7 @@ def test_the_map_of_no_tear_outlines_nothing(planted, scene):
 
 
 def test_the_picture_shows_the_heat_at_the_tear(planted, scene, tmp_path, pictures_possible):
-    from RotatorCuffCAMLib.scene_pictures import answer_picture, slice_pixels
+    from RotatorCuffCAMLib.scene.pictures import answer_picture, slice_pixels
 
     made, result = planted
     box = DrawnBox.around(*made.tear_corners_lps, margin_mm=2)

@@ -9,10 +9,10 @@ import SimpleITK as sitk
 torch = pytest.importorskip("torch")
 
 from PreopReviewLib.errors import InputError, ModelError  # noqa: E402
-from RotatorCuffCAMLib.activation import METHODS, activate, map_image, normalized, on_grid, peak_lps  # noqa: E402
-from RotatorCuffCAMLib.activation_maps import exact_maps, folded_weights  # noqa: E402
+from RotatorCuffCAMLib.network.activation import METHODS, activate, map_image, normalized, on_grid, peak_lps  # noqa: E402
+from RotatorCuffCAMLib.network.activation_maps import exact_maps, folded_weights  # noqa: E402
+from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
 from RotatorCuffCAMLib.region import Cube, cube_grid  # noqa: E402
-from RotatorCuffCAMLib.vrn import VRN  # noqa: E402
 
 WINDOWED = {"stem_stride": 4, "units": 1, "window": (3, 15, 0, 9, 1, 12)}
 

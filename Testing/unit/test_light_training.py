@@ -8,9 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from PreopReviewLib.errors import TrainingError  # noqa: E402
-from RotatorCuffCAMLib import package_synthetic, training_light  # noqa: E402
-from RotatorCuffCAMLib.training_light import LOCAL, LightTraining, Shards, train_light, with_window  # noqa: E402
-from RotatorCuffCAMLib.vrn import VRN  # noqa: E402
+from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
+from RotatorCuffCAMLib.training import light as training_light  # noqa: E402
+from RotatorCuffCAMLib.training import package as package_synthetic  # noqa: E402
+from RotatorCuffCAMLib.training.light import LOCAL, LightTraining, Shards, train_light, with_window  # noqa: E402
 
 SMALL = LightTraining(seconds=0.5, batch=4, width=4)
 
@@ -70,7 +71,7 @@ def test_the_network_with_a_window_answers_as_the_one_trained_on_the_part():
 
 
 def test_the_guidance_of_a_map_that_is_negative_everywhere_is_a_number():
-    from RotatorCuffCAMLib.training_synthetic import guidance_loss
+    from RotatorCuffCAMLib.training.synthetic import guidance_loss
 
     network = VRN(2, width=4, stem_stride=4, units=1).eval()
     torch.nn.init.constant_(network.head.weight, -1.0)

@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from RotatorCuffCAMLib.reader_log import read_log
-from RotatorCuffCAMLib.reader_session import answers_of
-from RotatorCuffCAMLib.reader_study import StudyCase, create_study
+from RotatorCuffCAMLib.readers.log import read_log
+from RotatorCuffCAMLib.readers.session import answers_of
+from RotatorCuffCAMLib.readers.study import StudyCase, create_study
 
 READER = """
 import random, sys, time
-from RotatorCuffCAMLib.reader_session import Session
-from RotatorCuffCAMLib.reader_study import load_study
+from RotatorCuffCAMLib.readers.session import Session
+from RotatorCuffCAMLib.readers.study import load_study
 session = Session(load_study(sys.argv[1]), "Kim", "specialist")
 chance = random.Random(int(sys.argv[2]))
 print("resumed", session.done, flush=True)

@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 
 from PreopReviewLib.errors import FileMissing, InputError
-from RotatorCuffCAMLib import reader_evaluation, reader_tables
-from RotatorCuffCAMLib.kappa import weighted_kappa
-from RotatorCuffCAMLib.reader_results import (
+from PreopReviewLib.evaluation.kappa import weighted_kappa
+from PreopReviewLib.evaluation.roc import area_under_curve, delong, delong_test, roc_curve
+from RotatorCuffCAMLib.readers import evaluation as reader_evaluation
+from RotatorCuffCAMLib.readers import tables as reader_tables
+from RotatorCuffCAMLib.readers.results import (
     ModelAnswers,
     Reading,
     Truth,
@@ -20,7 +22,6 @@ from RotatorCuffCAMLib.reader_results import (
     read_readings_table,
     read_truth,
 )
-from RotatorCuffCAMLib.roc import area_under_curve, delong, delong_test, roc_curve
 from RotatorCuffCAMLib.tears import KEYS
 
 rng = np.random.default_rng(3)

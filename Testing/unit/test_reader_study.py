@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists, UnreadableImage
-from RotatorCuffCAMLib.reader_log import ReaderLog, read_log
-from RotatorCuffCAMLib.reader_session import Session, answers_of
-from RotatorCuffCAMLib.reader_study import create_study, load_study, read_study_cases
+from RotatorCuffCAMLib.readers.log import ReaderLog, read_log
+from RotatorCuffCAMLib.readers.session import Session, answers_of
+from RotatorCuffCAMLib.readers.study import create_study, load_study, read_study_cases
 
 
 class Clock:
@@ -159,7 +159,7 @@ def test_only_one_process_writes_a_log(study):
         with pytest.raises(InputError, match="another window"):
             Session(study, "Kim")
         code = (
-            "import sys; from RotatorCuffCAMLib.reader_log import ReaderLog\n"
+            "import sys; from RotatorCuffCAMLib.readers.log import ReaderLog\n"
             "try: ReaderLog(sys.argv[1])\nexcept Exception as e: print(type(e).__name__)"
         )
         run = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from RotatorCuffCAMLib.vrn import VRN, parameter_count  # noqa: E402
+from RotatorCuffCAMLib.network.vrn import VRN, parameter_count  # noqa: E402
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_the_panel_says_what_is_missing(host):
 def test_a_class_named_with_a_less_than_sign_is_shown_whole(host):
     from qt import QTextDocument
 
-    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
     from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
     shown = section(host.open_module("RotatorCuffCAM"), "ActivationSection")
@@ -62,8 +62,8 @@ def test_a_class_named_with_a_less_than_sign_is_shown_whole(host):
 
 def test_the_color_legend_is_small_and_looks_again_when_its_map_is_shown(host):
     """Slicer fits the legend's text to its box, and shows it where its map was in a view when it last changed."""
-    from RotatorCuffCAMLib import scene as cuff_scene
-    from RotatorCuffCAMLib import scene_answer
+    from RotatorCuffCAMLib.scene import answer as scene_answer
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
     image = make_shoulder_phantom(1, size=(32, 32, 12)).image
     volume, activation = (nodes.add_volume(host.scene, image, name) for name in ("Shoulder", "Map"))
@@ -106,8 +106,8 @@ def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom
 
 
 def _check_sliders(host, panel):
-    from RotatorCuffCAMLib import scene as cuff_scene
-    from RotatorCuffCAMLib import scene_answer
+    from RotatorCuffCAMLib.scene import answer as scene_answer
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
     activation, ui = panel.context.parameters.activation, section(panel, "ActivationSection").ui
     ui.thresholdSlider.value = 60
@@ -128,8 +128,8 @@ def _check_sliders(host, panel):
 
 
 def _check_box(host, panel, phantom):
-    from RotatorCuffCAMLib import scene as cuff_scene
     from RotatorCuffCAMLib.localization import DrawnBox
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
     compare = section(panel, "CompareBoxSection")
     compare.button.collapsed = False
@@ -148,7 +148,7 @@ def _check_box(host, panel, phantom):
 
 def _check_again_and_reload(host, panel, tmp_path):
     """Another answer takes the place of the first; the scene comes back with its answer."""
-    from RotatorCuffCAMLib import scene_answer
+    from RotatorCuffCAMLib.scene import answer as scene_answer
 
     activation = section(panel, "ActivationSection")
     host.choose(activation.ui.classComboBox, "Small (< 1 cm)")
@@ -175,7 +175,7 @@ def test_a_job_of_a_closed_scene_is_dropped(host, panel):
 
 
 def test_the_head_is_found_and_becomes_a_box(host, panel, phantom):
-    from RotatorCuffCAMLib.scene_cube import cube_of
+    from RotatorCuffCAMLib.scene.cube import cube_of
 
     host.click(section(panel, "InputSection").ui.headButton)
     host.wait_until(lambda: not panel.context.busy, WAIT)

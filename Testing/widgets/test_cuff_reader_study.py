@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from RotatorCuffCAMLib.reader_log import read_log
-from RotatorCuffCAMLib.reader_session import answers_of
-from RotatorCuffCAMLib.reader_study import StudyCase, create_study
+from RotatorCuffCAMLib.readers.log import read_log
+from RotatorCuffCAMLib.readers.session import answers_of
+from RotatorCuffCAMLib.readers.study import StudyCase, create_study
 from RotatorCuffCAMLib.tears import KEYS
 
 

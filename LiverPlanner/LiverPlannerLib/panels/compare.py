@@ -102,7 +102,7 @@ class CompareSection(Section):
         ui.conventionComboBox.setCurrentIndex(CONVENTIONS.index(parameters.hd95Convention))
         by_hand = parameters.comparedWith == "reference"
         ui.referenceLabel.visible = ui.referenceSelector.visible = by_hand
-        self.run.refresh(self.why_not())
+        self.run.refresh(self.disabled_reason())
         if self._of is not None and slicer.mrmlScene.GetNodeByID(self._of[0]) is None:
             self._forget()
         if not self.rows and parameters.comparisonTable is not None:
@@ -111,7 +111,7 @@ class CompareSection(Section):
             self.notes = (parameters.comparisonTable.GetAttribute(NOTES) or "").splitlines()
         self._show_rows()
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why the button is off, a sentence; empty if it is on. Looks at no voxel."""
         parameters = self.parameters
         plan, other = parameters.segmentation, self.other()

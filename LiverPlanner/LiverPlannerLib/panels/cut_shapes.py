@@ -61,7 +61,7 @@ class CutShapes:
         )
         self._fill()
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why the button Cut is off, a sentence; empty if it is on."""
         parameters = self.page.parameters
         if parameters.remnantMode == "territory":

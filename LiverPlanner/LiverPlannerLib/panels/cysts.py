@@ -67,7 +67,7 @@ class CystsSection(Section):
             self.run_button.refresh(_("The scene is being closed."))
             return
         self.ui.ruleComboBox.setCurrentIndex(RULES.index("lin2024" if parameters.cystRule == "lin2024" else "default"))
-        reason = self.why_not()
+        reason = self.disabled_reason()
         node = self.table
         if node is not None:
             scene_cysts.decide(node, scene_cysts.rule_of(parameters.cystRule), parameters.cystThreshold)
@@ -87,7 +87,7 @@ class CystsSection(Section):
             return None
         return node if scene_cysts.is_of(node, self.parameters.segmentation) else None
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why cysts cannot be looked for, a sentence; empty if they can."""
         parameters = self.parameters
         if parameters.segmentation is None:

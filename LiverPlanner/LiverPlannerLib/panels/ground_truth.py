@@ -97,7 +97,7 @@ class GroundTruthSection(Section):
         ui.listLabel.text = self.work.folder.name if self.work is not None else _("none")
         ui.listLabel.toolTip = str(self.work.folder) if self.work is not None else ""
         self._fill_cases()
-        why = self.why_not()
+        why = self.disabled_reason()
         enable(ui.openListButton, self._busy(), _("Opens a folder that holds a list, and goes on where it was left."))
         none = "" if ui.structuresComboBox.checkedIndexes() else _("Tick a structure to draw first.")
         self.new_button.refresh(none)
@@ -109,7 +109,7 @@ class GroundTruthSection(Section):
         self.open_case.refresh()
         self.several.refresh()
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why no case can be opened, a sentence; empty if one can."""
         if self.work is None:
             return _("Open a list, or make one, first.")

@@ -148,7 +148,7 @@ class LivePlan:
             self._labels = (self.revision, self.measures.plan.labels())
         return self._labels[1]
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why there is nothing to measure, a sentence; empty if there is."""
         if self.measures is None:
             return self.problem

@@ -88,7 +88,7 @@ class MeasureSection(Section):
         self.live.refresh()
         if parameters.segmentation is not self._plan:
             self._forget(parameters.segmentation)
-        why = NO_PLAN if parameters.segmentation is None else self.live.why_not()
+        why = NO_PLAN if parameters.segmentation is None else self.live.disabled_reason()
         self.show_state(why)
         self.page.refresh(why)
         self.show_export()

@@ -77,7 +77,7 @@ class RemnantPage(Page):
         self.planes.refresh(why)
         self.shapes.refresh(why)
         if mode != "planes":
-            self.run.refresh(why or self.shapes.why_not())
+            self.run.refresh(why or self.shapes.disabled_reason())
             if not self.rows:
                 self.say("")
         if self.cut is None:

@@ -72,10 +72,10 @@ class ReportSection(Section):
             if simulated
             else _("Says in large letters on the page that the image was made by a program.")
         )
-        self.run.refresh(self.why_not())
+        self.run.refresh(self.disabled_reason())
         self._show_result()
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why no report can be written, a sentence; empty if one can."""
         if self.parameters.inputVolume is None:
             return _("Choose a volume in the section Segment first.")

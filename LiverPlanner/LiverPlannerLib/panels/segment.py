@@ -79,7 +79,7 @@ class SegmentSection(Section):
 
     def _on_moved(self) -> None:
         if self.parameters is not None:
-            self.run_button.refresh(self.why_not())
+            self.run_button.refresh(self.disabled_reason())
 
     def refresh(self) -> None:
         """Shows the parameters, and why Apply is off where it is."""
@@ -93,10 +93,10 @@ class SegmentSection(Section):
         self.ui.deviceComboBox.setCurrentIndex(DEVICES.index(parameters.device))
         chosen = self.ui.modelComboBox.findData(parameters.model or model_choices.DEFAULT)
         self.ui.modelComboBox.setCurrentIndex(max(chosen, 0))
-        self.run_button.refresh(self.why_not())
+        self.run_button.refresh(self.disabled_reason())
         self._show_message()
 
-    def why_not(self) -> str:
+    def disabled_reason(self) -> str:
         """Why Apply is off, a sentence for the surgeon; empty if it is on."""
         volume = self.parameters.inputVolume
         if volume is None:

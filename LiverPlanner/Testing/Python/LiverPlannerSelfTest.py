@@ -38,7 +38,7 @@ class LiverPlannerSelfTest(ScriptedLoadableModuleTest):
         parameters.inputVolume, parameters.segmentation = volume, made.segmentation
         parameters.modelOutput = made.model_output
         cysts = widget.open_section("CystsSection")
-        assert cysts.why_not() == ""
+        assert cysts.disabled_reason() == ""
         cysts.ui.findButton.click()
         self.wait(widget)
         assert cysts.ui.regionTable.rowCount >= 2

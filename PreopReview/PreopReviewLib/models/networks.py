@@ -20,7 +20,7 @@ _ALLOWED: dict[str, tuple[str, str]] = {
     "UNet": ("monai.networks.nets", "UNet"),
     "DynUNet": ("monai.networks.nets", "DynUNet"),
     "SegResNet": ("monai.networks.nets", "SegResNet"),
-    "VRN": ("RotatorCuffCAMLib.vrn", "VRN"),
+    "VRN": ("RotatorCuffCAMLib.network.vrn", "VRN"),
 }
 
 

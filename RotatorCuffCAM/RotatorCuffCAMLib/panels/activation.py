@@ -9,10 +9,10 @@ from slicer.i18n import tr as _
 
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
-from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib import scene_answer
 from RotatorCuffCAMLib.panels.classify import start
-from RotatorCuffCAMLib.panels.input import why_not
+from RotatorCuffCAMLib.panels.input import disabled_reason
+from RotatorCuffCAMLib.scene import answer as scene_answer
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
 CLASSES = ("predicted", *(c.key for c in TEAR_CLASSES))
@@ -55,7 +55,7 @@ class ActivationSection(Section):
         ui.methodComboBox.setCurrentIndex(METHODS.index(parameters.method))
         activation, hot = parameters.activation, parameters.hotRegion
         why = "" if activation is not None else NO_MAP
-        self.run.refresh(why or why_not(parameters))
+        self.run.refresh(why or disabled_reason(parameters))
         for slider in (ui.thresholdSlider, ui.opacitySlider):
             slider.enabled = not why
         enable(ui.renderingCheckBox, why, _("The map as a volume rendering."))

@@ -18,8 +18,8 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
-from RotatorCuffCAMLib import scene_answer
-from RotatorCuffCAMLib.panels.input import options_of, why_not
+from RotatorCuffCAMLib.panels.input import options_of, disabled_reason
+from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BAR_PIXELS = 150
@@ -73,7 +73,7 @@ class ClassifySection(Section):
         self.ui.modelWarningLabel.text = (
             f"<b style='color: #b42318'>{escape(str(data['intended_use']))}</b>" if data else ""
         )
-        reason = why_not(parameters)
+        reason = disabled_reason(parameters)
         if not reason and data is None:
             reason = _("There is no model of that name on this computer: choose one above.")
         self.run.refresh(reason)
@@ -154,7 +154,7 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
     with slicer.util.NodeModify(parameters):
         parameters.activation = made.activation
         parameters.hotRegion = made.hot
-    from RotatorCuffCAMLib import scene as cuff_scene
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
     cuff_scene.set_threshold(made.activation, parameters.threshold)
     scene_answer.set_opacity(made.activation, parameters.opacity)

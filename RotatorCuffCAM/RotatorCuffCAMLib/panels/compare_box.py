@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
-from RotatorCuffCAMLib import scene as cuff_scene
 from RotatorCuffCAMLib.localization import Localization, compare
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 
 class CompareBoxSection(Section):

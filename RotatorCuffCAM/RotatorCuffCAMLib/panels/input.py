@@ -14,7 +14,7 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
-from RotatorCuffCAMLib import scene_cube
+from RotatorCuffCAMLib.scene import cube as scene_cube
 
 SIDES = ("auto", "R", "L")
 UNSURE = 0.3
@@ -47,7 +47,7 @@ class InputSection(Section):
             self.run.refresh(_("The scene is being closed."))
             return
         self.ui.sideComboBox.setCurrentIndex(SIDES.index(parameters.side))
-        why = why_not(parameters)
+        why = disabled_reason(parameters)
         self.run.refresh(why)
         self.ui.seriesLabel.text = f"<b>{escape(why)}</b>" if why else self._series_words()
 
@@ -115,7 +115,7 @@ class InputSection(Section):
         super().bind(node)
 
 
-def why_not(parameters: Any) -> str:
+def disabled_reason(parameters: Any) -> str:
     """Why the chosen MRI cannot be classified, a sentence; empty if it can."""
     volume = parameters.inputVolume
     if volume is None:

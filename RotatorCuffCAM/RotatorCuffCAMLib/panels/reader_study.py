@@ -12,9 +12,9 @@ from slicer.i18n import tr as _
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
-from RotatorCuffCAMLib import scene_reading
-from RotatorCuffCAMLib.reader_session import Session
-from RotatorCuffCAMLib.reader_study import load_study
+from RotatorCuffCAMLib.readers.session import Session
+from RotatorCuffCAMLib.readers.study import load_study
+from RotatorCuffCAMLib.scene import reading as scene_reading
 from RotatorCuffCAMLib.tears import KEYS
 
 KEYBOARD = (("1", "Q"), ("2", "W"), ("3", "E"), ("4", "R"), ("5", "T"))

@@ -15,8 +15,8 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
-from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib.panels.input import options_of, why_not
+from RotatorCuffCAMLib.panels.input import options_of, disabled_reason
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 
 class ReportSection(Section):
@@ -50,7 +50,7 @@ class ReportSection(Section):
             self.run.refresh(_("The scene is being closed."))
             return
         why = "" if self.parameters.activation is not None else _("Classify a shoulder first.")
-        self.run.refresh(why or why_not(self.parameters))
+        self.run.refresh(why or disabled_reason(self.parameters))
         enable(
             self.ui.openButton,
             "" if self.written is not None else _("Write a report first."),

@@ -11,12 +11,12 @@ import numpy as np
 import slicer
 
 from PreopReviewLib.errors import UnsupportedImage
-from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib import scene_cube
 from RotatorCuffCAMLib.localization import DrawnBox, compare
-from RotatorCuffCAMLib.reader_log import read_log
-from RotatorCuffCAMLib.reader_session import answers_of
-from RotatorCuffCAMLib.reader_study import StudyCase, create_study
+from RotatorCuffCAMLib.readers.log import read_log
+from RotatorCuffCAMLib.readers.session import answers_of
+from RotatorCuffCAMLib.readers.study import StudyCase, create_study
+from RotatorCuffCAMLib.scene import cube as scene_cube
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 TORCH = importlib.util.find_spec("torch") is not None
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib.activation import ActivationMap
-from RotatorCuffCAMLib.classifier import Answer
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.head import HeadGuess
+from RotatorCuffCAMLib.network.activation import ActivationMap
+from RotatorCuffCAMLib.network.classifier import Answer
 from RotatorCuffCAMLib.region import Cube
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.tears import KEYS, tear_class
 
 VOLUME = "RotatorCuffCAM.Volume"

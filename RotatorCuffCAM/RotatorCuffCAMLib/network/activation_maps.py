@@ -15,7 +15,7 @@ from torch import nn
 from PreopReviewLib.errors import ModelError
 
 if TYPE_CHECKING:
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 
 def folded_weights(network: VRN) -> tuple[torch.Tensor, torch.Tensor]:

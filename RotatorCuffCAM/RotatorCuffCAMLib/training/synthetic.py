@@ -21,7 +21,7 @@ from PreopReviewLib.progress import Progress, silent
 if TYPE_CHECKING:
     import torch
 
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def guidance_loss(network: VRN, features: torch.Tensor, classes: torch.Tensor, t
     import torch
     from torch.nn import functional as F
 
-    from RotatorCuffCAMLib.activation_maps import against, exact_maps
+    from RotatorCuffCAMLib.network.activation_maps import against, exact_maps
 
     chosen = (classes > 0) & (torn.flatten(1).amax(1) > 0.02)
     if not bool(chosen.any()):
@@ -187,7 +187,7 @@ def train_on_phantoms(
     import torch
     from torch.nn import functional as F
 
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
     torch.manual_seed(settings.seed)
     network = VRN(settings.blocks, width=settings.width, stem_stride=settings.stem_stride).to(device)

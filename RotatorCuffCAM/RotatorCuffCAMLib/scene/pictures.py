@@ -10,7 +10,7 @@ import numpy as np
 
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
-from RotatorCuffCAMLib.scene import BOX_COLOR, COLORS, CuffScene, threshold_of
+from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, COLORS, CuffScene, threshold_of
 
 _INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
 _DPI, _FONT = 100, "DejaVu Sans"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.evaluation.roc import Area, area_under_curve
 from PreopReviewLib.evaluation.tables import Table
-from RotatorCuffCAMLib import reader_figures, reader_tables
-from RotatorCuffCAMLib.classifier import Calibration, calibrate
-from RotatorCuffCAMLib.reader_results import Truth, performance
-from RotatorCuffCAMLib.reader_tables import MEASURES, StudyData
-from RotatorCuffCAMLib.roc import Area, area_under_curve
+from RotatorCuffCAMLib.network.classifier import Calibration, calibrate
+from RotatorCuffCAMLib.readers import figures as reader_figures
+from RotatorCuffCAMLib.readers import tables as reader_tables
+from RotatorCuffCAMLib.readers.results import Truth, performance
+from RotatorCuffCAMLib.readers.tables import MEASURES, StudyData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,7 +100,7 @@ def _calibration_words(fit: Calibration) -> str:
 
 def _tell_below(found: StudyEvaluation, data: StudyData) -> None:
     """How many readers lie below the model's ROC curve, as the paper says of all of theirs."""
-    from RotatorCuffCAMLib.roc import roc_curve
+    from PreopReviewLib.evaluation.roc import roc_curve
 
     assert data.model is not None
     curve = roc_curve(data.truth > 0, 1 - data.model.mean[:, 0])

@@ -79,7 +79,7 @@ def cube_of(roi: Any) -> tuple[list[float], float]:
     Raises:
         InputError: it has no size.
     """
-    from RotatorCuffCAMLib.scene import box_of
+    from RotatorCuffCAMLib.scene.nodes import box_of
 
     if not min(roi.GetSize()) > 0:
         raise InputError(f"The box {roi.GetName()} has no size", "Draw it around the humeral head")

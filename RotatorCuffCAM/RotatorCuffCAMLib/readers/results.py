@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from PreopReviewLib.errors import FileMissing, InputError
-from RotatorCuffCAMLib.reader_log import read_log
-from RotatorCuffCAMLib.reader_session import answers_of, check_header
-from RotatorCuffCAMLib.reader_study import Study
+from RotatorCuffCAMLib.readers.log import read_log
+from RotatorCuffCAMLib.readers.session import answers_of, check_header
+from RotatorCuffCAMLib.readers.study import Study
 from RotatorCuffCAMLib.tears import KEYS, tear_class
 
 

@@ -13,8 +13,8 @@ from PreopReviewLib.errors import InputError, ModelError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from RotatorCuffCAMLib.network.vrn import VRN
     from RotatorCuffCAMLib.region import Cube
-    from RotatorCuffCAMLib.vrn import VRN
 
 Repeat = Literal["jitter", "depth"]
 
@@ -107,7 +107,7 @@ def classify_repeatedly(
 def _logits(network: VRN, cube: sitk.Image) -> np.ndarray:
     import torch
 
-    from RotatorCuffCAMLib.activation import as_tensor
+    from RotatorCuffCAMLib.network.activation import as_tensor
 
     with torch.inference_mode():
         return network(as_tensor(cube, network))[0].float().cpu().numpy()

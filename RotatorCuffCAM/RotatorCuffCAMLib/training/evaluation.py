@@ -10,7 +10,7 @@ import numpy as np
 from PreopReviewLib.phantoms.shoulder_tears import PAPER_TEST_SHARES
 
 if TYPE_CHECKING:
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on are never trained on."""
@@ -51,7 +51,7 @@ def answer_held_out(network: VRN, count: int = 200, device: str = "cpu", batch: 
     import torch
 
     from PreopReviewLib.phantoms.shoulder_cubes import render_cubes
-    from RotatorCuffCAMLib.activation_maps import exact_maps
+    from RotatorCuffCAMLib.network.activation_maps import exact_maps
 
     classes = held_out_classes(count)
     rows: list[list[np.ndarray]] = []

@@ -1,6 +1,6 @@
 """Makes the model package `tear-synthetic` from trained weights: measures them on held-out shoulders, writes the card.
 
-``python -m RotatorCuffCAMLib.package_synthetic WEIGHTS FOLDER`` (weights as `train_on_phantoms` writes them).
+``python -m RotatorCuffCAMLib.training.package WEIGHTS FOLDER`` (weights as `train_on_phantoms` writes them).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt
 from PreopReviewLib.models import ModelPackage, write_package
-from RotatorCuffCAMLib.evaluation_synthetic import all_figures, answer_held_out
 from RotatorCuffCAMLib.tears import KEYS
+from RotatorCuffCAMLib.training.evaluation import all_figures, answer_held_out
 
 INTENDED_USE = "Demonstration only: learned from synthetic shoulders. Never for patients."
 
@@ -43,7 +43,7 @@ def package(weights: Path, folder: Path, cases: int = 200, device: str = "cpu") 
     network.load_state_dict(load_file(weights))
     figures = all_figures(answer_held_out(network.to(device), cases, device))  # type: ignore[arg-type]
     metadata = _metadata(arguments, about, figures)
-    license_text = (Path(__file__).resolve().parents[2] / "LICENSE").read_text(encoding="utf-8")
+    license_text = (Path(__file__).resolve().parents[3] / "LICENSE").read_text(encoding="utf-8")
     return write_package(folder, metadata, network.state_dict(), card(about, figures), license_text)
 
 
@@ -114,7 +114,7 @@ Trained on {about.get("shoulders", "?")} synthetic shoulders in {about.get("step
 as many as a GPU draws in an hour:
 
     preop cuff train --synthetic 60 --device cuda -o runs/cuff
-    python -m RotatorCuffCAMLib.package_synthetic runs/cuff/model.safetensors Resources/Models/tear-synthetic
+    python -m RotatorCuffCAMLib.training.package runs/cuff/model.safetensors Resources/Models/tear-synthetic
 """
 
 

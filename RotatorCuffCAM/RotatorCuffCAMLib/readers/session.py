@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import InputError
-from RotatorCuffCAMLib.reader_log import FORMAT, VERSION, ReaderLog
-from RotatorCuffCAMLib.reader_study import MAX_PASSES, Study, StudyCase
+from RotatorCuffCAMLib.readers.log import FORMAT, VERSION, ReaderLog
+from RotatorCuffCAMLib.readers.study import MAX_PASSES, Study, StudyCase
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 TICK_SECONDS = 5.0

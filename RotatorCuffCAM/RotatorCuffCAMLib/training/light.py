@@ -20,12 +20,12 @@ import numpy as np
 
 from PreopReviewLib.errors import TrainingError
 from PreopReviewLib.progress import Progress, silent, within
-from RotatorCuffCAMLib.training_synthetic import guidance_loss, render_shards, save_weights
+from RotatorCuffCAMLib.training.synthetic import guidance_loss, render_shards, save_weights
 
 if TYPE_CHECKING:
     import torch
 
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 LOCAL = (slice(3, 15), slice(0, 9), slice(1, 12))
 """The map's voxels (K, J, I) in which a tear of the phantom can lie."""
@@ -273,7 +273,7 @@ def with_window(network: VRN, settings: LightTraining) -> VRN:
     """The network that was trained on the part of the cube, as one that takes whole cubes and looks at that part."""
     import torch
 
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
     window = [v for part in LOCAL for v in (part.start, part.stop)]
     made = VRN(
@@ -297,7 +297,7 @@ class _State:
         import torch
         from torch import nn
 
-        from RotatorCuffCAMLib.vrn import VRN
+        from RotatorCuffCAMLib.network.vrn import VRN
 
         torch.manual_seed(settings.seed)
         self.settings, self.folder = settings, folder

@@ -9,8 +9,8 @@ from typing import Any
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing
 from PreopReviewLib.scene import nodes, pictures
-from RotatorCuffCAMLib import scene as cuff_scene
-from RotatorCuffCAMLib.reader_study import Study, StudyCase
+from RotatorCuffCAMLib.readers.study import Study, StudyCase
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
 READING = "RotatorCuffCAM.Reading"

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from PreopReviewLib.evaluation.figures import FONT, INK, MUTED, PALETTE, distributions, save_figures
-from RotatorCuffCAMLib.roc import Area, roc_curve
+from PreopReviewLib.evaluation.roc import Area, roc_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from RotatorCuffCAMLib.classifier import Calibration
+    from RotatorCuffCAMLib.network.classifier import Calibration
 
 __all__ = ["distributions", "reliability_figure", "roc_figure", "save_figures"]
 
@@ -70,7 +70,7 @@ def roc_figure(
 
 def reliability_figure(probabilities: np.ndarray, truth: np.ndarray, fit: Calibration) -> Figure:
     """How often the likeliest class is right, against the probability that it was given."""
-    from RotatorCuffCAMLib.classifier import reliability, softmax
+    from RotatorCuffCAMLib.network.classifier import reliability, softmax
 
     figure, axis = _square("Reliability of the model's probabilities")
     axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as it should be")

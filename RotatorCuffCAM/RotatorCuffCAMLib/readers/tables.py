@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.hypothesis_tests import KruskalWallis, format_p, kruskal_wallis
+from PreopReviewLib.evaluation.kappa import weighted_kappa
 from PreopReviewLib.evaluation.tables import NOT_AVAILABLE, Table, text
-from RotatorCuffCAMLib.kappa import weighted_kappa
-from RotatorCuffCAMLib.reader_results import ModelAnswers, Performance, Reading, Truth, performance
+from RotatorCuffCAMLib.readers.results import ModelAnswers, Performance, Reading, Truth, performance
 from RotatorCuffCAMLib.tears import KEYS, TEAR_CLASSES
 
 MEASURES = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from RotatorCuffCAMLib import commands_readers
+from RotatorCuffCAMLib.commands import readers as commands_readers
 
 if TYPE_CHECKING:
     from RotatorCuffCAMLib.localization import DrawnBox
@@ -55,8 +55,8 @@ def classify(
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.progress import within
     from RotatorCuffCAMLib.answer_files import write_answer
-    from RotatorCuffCAMLib.classifier import load_network
     from RotatorCuffCAMLib.cuff import CuffOptions, examine
+    from RotatorCuffCAMLib.network.classifier import load_network
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):
@@ -130,7 +130,9 @@ def train(
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.inference.device import choose_device
     from PreopReviewLib.training.recipe import load_recipe
-    from RotatorCuffCAMLib import training, training_light, training_synthetic
+    from RotatorCuffCAMLib.training import data as training
+    from RotatorCuffCAMLib.training import light as training_light
+    from RotatorCuffCAMLib.training import synthetic as training_synthetic
 
     where = choose_device(device)
     with progress_bar(quiet) as progress:

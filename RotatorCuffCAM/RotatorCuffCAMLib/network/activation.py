@@ -18,8 +18,8 @@ from PreopReviewLib.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from RotatorCuffCAMLib.network.vrn import VRN
     from RotatorCuffCAMLib.region import Cube
-    from RotatorCuffCAMLib.vrn import VRN
 
 Method = Literal["exact", "contrast", "gradcam", "hirescam"]
 METHODS: tuple[Method, ...] = ("exact", "contrast", "gradcam", "hirescam")
@@ -75,7 +75,7 @@ def activate(
     if method in ("gradcam", "hirescam"):
         values, index = _by_gradient(network, tensor, class_index, method, layer)
         return _made(values, cube, index, method, 0.0)
-    from RotatorCuffCAMLib.activation_maps import against, exact_maps, folded_weights
+    from RotatorCuffCAMLib.network.activation_maps import against, exact_maps, folded_weights
 
     with torch.inference_mode():
         features = network.features(tensor)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from RotatorCuffCAMLib.activation import on_grid
+from RotatorCuffCAMLib.network.activation import on_grid
 
 FINER = 3
 """Voxels of the grid on which a map is shown for each of the map's: about 2 mm, which linear interpolation fills."""

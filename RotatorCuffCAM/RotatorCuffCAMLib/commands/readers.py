@@ -30,7 +30,7 @@ def study(
     idle: Annotated[float, typer.Option(help="Seconds without a key after which the clock stops.", min=5)] = 120,
 ) -> None:
     """Make a reader study of the cases in a table; it is read in the module RotatorCuffCAM."""
-    from RotatorCuffCAMLib.reader_study import create_study, read_study_cases
+    from RotatorCuffCAMLib.readers.study import create_study, read_study_cases
 
     made = create_study(out, read_study_cases(table), name, seed, second_look, model, idle)
     print(f"{made.name}: {len(made.cases)} cases, study {made.identifier}, in {out}")
@@ -50,10 +50,10 @@ def evaluate(
 ) -> None:
     """Tables 1 to 3 of Shim 2020, ROC with the readers, agreement and intervals, from answers of readers and model."""
     from PreopReviewLib.command.console import emit, output_folder, print_table
-    from RotatorCuffCAMLib.reader_evaluation import evaluate_study, write_evaluation
-    from RotatorCuffCAMLib.reader_results import read_model, read_readings_table, read_study_readings, read_truth
-    from RotatorCuffCAMLib.reader_study import load_study
-    from RotatorCuffCAMLib.reader_tables import gather
+    from RotatorCuffCAMLib.readers.evaluation import evaluate_study, write_evaluation
+    from RotatorCuffCAMLib.readers.results import read_model, read_readings_table, read_study_readings, read_truth
+    from RotatorCuffCAMLib.readers.study import load_study
+    from RotatorCuffCAMLib.readers.tables import gather
 
     answers = read_study_readings(load_study(study)) if study else []
     answers += read_readings_table(readers) if readers else []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from PreopReviewLib.training.recipe import Recipe
-    from RotatorCuffCAMLib.vrn import VRN
+    from RotatorCuffCAMLib.network.vrn import VRN
 
 
 @dataclass(frozen=True)

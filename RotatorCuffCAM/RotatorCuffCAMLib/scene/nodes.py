@@ -18,9 +18,9 @@ from PreopReviewLib.scene import host, nodes, pictures
 from PreopReviewLib.scene.terminology import Term, TerminologyEntry, serialize
 from PreopReviewLib.scene.views import add_volume_rendering
 from RotatorCuffCAMLib.cuff import CuffResult
-from RotatorCuffCAMLib.hot_region import HotRegion, hot_region, percent_map
 from RotatorCuffCAMLib.localization import DrawnBox
-from RotatorCuffCAMLib.scene_context import skin_surface, sphere_surface
+from RotatorCuffCAMLib.network.hot_region import HotRegion, hot_region, percent_map
+from RotatorCuffCAMLib.scene.context import skin_surface, sphere_surface
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))

@@ -1,0 +1,1 @@
+"""VRN, the classifier, and activation maps."""

@@ -1,0 +1,1 @@
+"""The blinded, timed reader study and its statistics (Shim 2020)."""

@@ -1,0 +1,1 @@
+"""Results as MRML nodes, and what is shown of them."""
