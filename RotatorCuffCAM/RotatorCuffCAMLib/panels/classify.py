@@ -18,7 +18,7 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
-from RotatorCuffCAMLib.panels.input import options_of, disabled_reason
+from RotatorCuffCAMLib.panels.input import disabled_reason, options_of
 from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 

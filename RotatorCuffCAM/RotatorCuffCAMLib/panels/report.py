@@ -15,7 +15,7 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
-from RotatorCuffCAMLib.panels.input import options_of, disabled_reason
+from RotatorCuffCAMLib.panels.input import disabled_reason, options_of
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 
