@@ -53,10 +53,9 @@ def find_regions(labels: sitk.Image) -> list[Region]:
     return found
 
 
-def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
+def numbered_regions(labels: sitk.Image, key: str) -> list[tuple[tuple[slice, ...], np.ndarray]]:
+    """The connected regions (26) of a structure by falling volume: box (K, J, I), and bool of the box."""
     import cc3d
-    from scipy.spatial import ConvexHull, QhullError
-    from scipy.spatial.distance import pdist
 
     mask = np.ascontiguousarray(images.array_of(labels) == structure(key).label)
     if not mask.any():
@@ -64,10 +63,18 @@ def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
     components = cc3d.connected_components(mask, connectivity=26)
     statistics = cc3d.statistics(components)
     sizes = statistics["voxel_counts"][1:]
+    order = np.argsort(-sizes.astype(np.int64), kind="stable") + 1
+    boxes = [(statistics["bounding_boxes"][index], index) for index in order]
+    return [(box, components[box] == index) for box, index in boxes]
+
+
+def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
+    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial.distance import pdist
+
     regions = []
-    for number, index in enumerate(np.argsort(-sizes.astype(np.int64), kind="stable") + 1, start=1):
-        box = statistics["bounding_boxes"][index]
-        points = np.argwhere(components[box] == index) + [s.start for s in box]
+    for number, (box, inside) in enumerate(numbered_regions(labels, key), start=1):
+        points = np.argwhere(inside) + [s.start for s in box]
         world = images.kji_to_ras(points, labels)
         try:
             corners = world[ConvexHull(world).vertices]
@@ -75,7 +82,7 @@ def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
             corners = world if len(world) < 2000 else world[:: len(world) // 2000]
         diameter = float(pdist(corners).max()) if len(corners) > 1 else 0.0
         center = tuple(round(float(v), 2) for v in world.mean(axis=0))
-        count = int(sizes[index - 1])
+        count = len(points)
         ml = round(count * images.voxel_ml(labels), 3)
         regions.append(Region(number, key, count, ml, center, round(diameter, 1)))  # type: ignore[arg-type]
     return regions

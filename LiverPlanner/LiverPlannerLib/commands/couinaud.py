@@ -1,0 +1,77 @@
+"""`preop liver couinaud`: the eight Couinaud segments of a segmented liver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("couinaud")(couinaud)
+
+
+def couinaud(
+    labels: Annotated[Path, typer.Argument(help="Labels or segmentation with the liver.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Divide a liver into Couinaud segments by its shape: segments.nii.gz (1 to 8), couinaud.csv and couinaud.json.
+
+    The network sees no vessels and knows no variants of them. Exits with 3 if there is no liver. Not for clinical use.
+    """
+    from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
+    from LiverPlannerLib.couinaud.segments import find_segments
+    from LiverPlannerLib.couinaud.volumes import segment_volumes, segments_of_lesions
+    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.plan.measures import find_regions
+    from LiverPlannerLib.structures import mask_of
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, progress_bar
+    from PreopReviewLib.output import output_folder
+
+    file = read_structures(labels)
+    with output_folder(out, overwrite) as folder:
+        with progress_bar(quiet) as progress:
+            found = find_segments(mask_of(file.labels, "liver"), progress=progress)
+        rows = [
+            {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
+            for n, v in enumerate(segment_volumes(found.labels), 1)
+        ]
+        places = segments_of_lesions(file.labels, found.labels)
+        lesions = [
+            {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": places[r.structure, r.number]}
+            for r in find_regions(file.labels)
+        ]
+        data = {
+            "labels": str(labels),
+            "model": found.model,
+            "liver_ml": round(sum(r["ml"] for r in rows), 3),
+            "segments": rows,
+            "lesions": lesions,
+            "warnings": found.warnings,
+            "notes": [*unknown_notes(file.unknown, labels), f"{found.notes[0]}."],
+            "seconds": round(found.seconds, 2),
+        }
+        images.write_image(found.labels, folder / "segments.nii.gz")
+        write_csv(folder / "couinaud.csv", rows)
+        write_json(folder / "couinaud.json", data)
+    emit(data, as_json, lambda: _print(data))
+
+
+def _print(data: dict[str, Any]) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    rows = [(r["name"], round(r["ml"], 1), round(r["percent_of_liver"], 1)) for r in data["segments"]]
+    print_table("Couinaud segments", ["segment", "ml", "% of the liver"], rows)
+    if data["lesions"]:
+        lesions = [(r["lesion"], r["ml"], r["segments"]) for r in data["lesions"]]
+        print_table("Lesions", ["lesion", "ml", "segments"], lesions)
+    for words in data["warnings"]:
+        print(f"Warning: {words}")
+    for words in data["notes"]:
+        print(words)

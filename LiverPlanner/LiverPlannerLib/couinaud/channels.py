@@ -1,0 +1,63 @@
+"""What the network sees of a liver: its mask, depth below the surface, and places in the liver's frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+SPACING = 4.0
+"""mm, of the network's grid (axis-aligned, LPS)."""
+COUNT = 8
+"""Channels of the network's input."""
+MARGIN = 2
+"""Voxels kept free around the liver."""
+_DEPTH_MM = 40.0
+
+
+def box_of(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice]:
+    """Slices of the smallest box around a mask (K, J, I) that is not empty, widened inside the array."""
+    found = []
+    for axis in range(3):
+        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append(slice(max(0, int(used[0]) - margin), min(mask.shape[axis], int(used[-1]) + 1 + margin)))
+    return found[0], found[1], found[2]
+
+
+def liver_channels(mask: np.ndarray) -> np.ndarray:
+    """The input of the network.
+
+    Args:
+        mask: (K, J, I) bool on an axis-aligned LPS grid of `SPACING` mm; K upwards, J backwards, I to the left.
+
+    Returns:
+        (8, K, J, I) float32: mask; signed distance to the surface (40 mm is 1, inside positive); place in the liver's
+        bounding box, -1 to 1, of z, y, x; place in mean and standard deviations of the liver's voxels, halved.
+    """
+    inside = ndimage.distance_transform_edt(mask)
+    outside = ndimage.distance_transform_edt(~mask)
+    depth = np.clip((inside - outside) * (SPACING / _DEPTH_MM), -1, 2)
+    channels = [mask.astype(np.float32), depth.astype(np.float32)]
+    box, index = box_of(mask), np.nonzero(mask)
+    standard = []
+    for axis in range(3):
+        along = np.arange(mask.shape[axis], dtype=np.float32)
+        low, high = box[axis].start, box[axis].stop - 1
+        boxed = (2 * along - low - high) / max(high - low, 1)
+        spread = (along - index[axis].mean()) / (2 * max(index[axis].std(), 1.0))
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        for into, line in ((channels, boxed), (standard, spread)):
+            clipped = np.clip(line, -1.5, 1.5).astype(np.float32).reshape(shape)
+            into.append(np.broadcast_to(clipped, mask.shape))
+    return np.stack([*channels, *standard])
+
+
+def padded(array: np.ndarray, multiple: int, shape: tuple[int, int, int] | None = None) -> np.ndarray:
+    """The last three axes padded at their ends with the edge's values to a multiple (and at least to `shape`).
+
+    The mask channel ends in a free margin, so that no liver is made up.
+    """
+    least = shape or (1, 1, 1)
+    wanted = [-(-max(n, m) // multiple) * multiple for n, m in zip(array.shape[-3:], least, strict=True)]
+    ends = [(0, 0)] * (array.ndim - 3) + [(0, w - n) for n, w in zip(array.shape[-3:], wanted, strict=True)]
+    return np.pad(array, ends, mode="edge")

@@ -1,0 +1,64 @@
+"""Livers whose segments are to be doubted: cut off, on the wrong side, or divided as no liver that was learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from LiverPlannerLib.couinaud.channels import box_of
+
+LEAST_RIGHTWARD = 0.037
+"""How far right of the middle of its box, in widths, a liver's center of mass lies at least: half of the least of 140
+livers (0.074; median 0.143)."""
+BEYOND = 1.25
+"""Factor by which a segment's share of the liver may leave the range of the livers that were learned from."""
+
+
+def doubts(
+    shape: np.ndarray,
+    labels: np.ndarray,
+    image_shape: Sequence[int],
+    box: Sequence[slice],
+    usual: Sequence[Sequence[float]] | None,
+) -> list[str]:
+    """Sentences of warning.
+
+    Args:
+        shape: the liver (bool K, J, I) on an axis-aligned LPS grid, I to the left.
+        labels: its segments, 1 to 8, in the liver's box of the image.
+        image_shape, box: of the whole image, and where the box lies in it.
+        usual: lowest and highest share of the liver of each segment among the livers learned from.
+    """
+    found = []
+    if any(b.start == 0 or b.stop == n for b, n in zip(box, image_shape, strict=True)):
+        found.append(
+            "The liver reaches the border of the image: of a liver that is cut off, the Couinaud segments are not to "
+            "be relied on."
+        )
+    if rightward(shape) < LEAST_RIGHTWARD:
+        found.append(
+            "The bulk of this liver does not lie on the patient's right: situs inversus, a mirrored image, or a liver "
+            "after resection? Its Couinaud segments are not to be relied on."
+        )
+    counts = np.bincount(labels.ravel(), minlength=9)[1:9]
+    for number, share in enumerate(counts / counts.sum(), 1):
+        if share == 0:
+            found.append(f"Couinaud segment {number} was not found: is the liver whole, and not one after hepatectomy?")
+        elif usual is not None:
+            low, high = usual[number - 1]
+            if not low / BEYOND <= share <= high * BEYOND:
+                found.append(
+                    f"Couinaud segment {number} takes {share:.1%} of the liver, against {low:.1%} to {high:.1%} in the "
+                    "livers that the network learned from: look at its borders. A liver after hepatectomy is divided "
+                    "wrongly."
+                )
+    return found
+
+
+def rightward(shape: np.ndarray) -> float:
+    """How far the center of mass lies to the right of the middle of the liver's box, in widths of the box."""
+    across = box_of(shape)[2]
+    weights = shape.sum((0, 1))[across].astype(float)
+    middle = (len(weights) - 1) / 2
+    return float((middle - (weights * np.arange(len(weights))).sum() / weights.sum()) / max(len(weights) - 1, 1))

@@ -1,0 +1,77 @@
+"""Volumes of the Couinaud segments, and which of them a lesion lies in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.plan.measures import Region, numbered_regions
+from LiverPlannerLib.structures import SEGMENTS
+from PreopReviewLib import images
+from PreopReviewLib.errors import GeometryError
+
+LEAST_SHARE = 0.05
+"""Share of a lesion that a segment must hold to be named with it."""
+
+
+@dataclass(frozen=True)
+class SegmentVolume:
+    """One segment.
+
+    Attributes:
+        key, name: of `structures.SEGMENTS`.
+        voxels, ml: size on the image's grid, lesions and vessels in it included.
+        share: of the total liver volume, 0 to 1.
+    """
+
+    key: str
+    name: str
+    voxels: int
+    ml: float
+    share: float
+
+
+def segment_volumes(segments: sitk.Image) -> list[SegmentVolume]:
+    """The eight volumes, by voxel counting; a segment without a voxel has 0 ml.
+
+    Args:
+        segments: 1 to 8 in the liver.
+    """
+    counts = np.bincount(images.array_of(segments).ravel(), minlength=9)[1:9]
+    unit, total = images.voxel_ml(segments), max(int(counts.sum()), 1)
+    return [
+        SegmentVolume(s.key, s.name, int(n), round(float(n) * unit, 3), round(float(n) / total, 5))
+        for s, n in zip(SEGMENTS, counts, strict=True)
+    ]
+
+
+def segments_of_lesions(labels: sitk.Image, segments: sitk.Image) -> dict[tuple[str, int], str]:
+    """Where each lesion lies, e.g. "S5/S8": the segments that hold at least a twentieth of it, by their number.
+
+    Args:
+        labels: values of `structures.STRUCTURES`; its tumors and cysts are numbered as by `find_regions`.
+        segments: 1 to 8, on the same grid.
+
+    Returns:
+        By structure key and number; "outside" where no segment holds that much.
+
+    Raises:
+        GeometryError: the grids differ.
+    """
+    if not images.same_grid(labels, segments):
+        raise GeometryError("The segments are not on the grid of the labels", "Resample them to the labels")
+    values = images.array_of(segments)
+    found = {}
+    for key in ("tumor", "cyst"):
+        for number, (box, inside) in enumerate(numbered_regions(labels, key), 1):
+            counts = np.bincount(values[box][inside], minlength=9)
+            named = [n for n in range(1, 9) if counts[n] >= LEAST_SHARE * counts.sum() and counts[n]]
+            found[key, number] = "/".join(f"S{n}" for n in named) or "outside"
+    return found
+
+
+def place_of(region: Region, places: dict[tuple[str, int], str]) -> str:
+    """The segments of one region."""
+    return places.get((region.structure, region.number), "")
