@@ -105,3 +105,47 @@ def test_a_folder_of_something_else_is_an_error_with_the_layouts(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="no predicted and manual cases.*CASE/predicted"):
         find_pairs(tmp_path)
+
+
+def test_a_structure_that_no_manual_mask_has_is_not_annotated_and_has_no_dsc(folder):
+    for case in ("c1", "c2", "c3"):
+        manual = sitk.GetArrayFromImage(labels())
+        manual[manual == 5] = 1
+        image = sitk.GetImageFromArray(manual)
+        image.CopyInformation(labels())
+        write(image, folder / case / "manual.nii.gz")
+    cohort = read_folder(folder)
+    assert np.isnan(cohort.numbers("portal_vein_dsc")).all()
+    assert np.isnan(cohort.numbers("portal_vein_manual_ml")).all()
+    assert (cohort.numbers("portal_vein_automated_ml") > 0).all()
+    assert (cohort.numbers("liver_dsc") > 0.9).all()
+    assert any("portal vein" in note and "not annotated" in note for note in cohort.notes)
+
+
+def test_a_structure_that_some_manual_masks_have_counts_in_all_cases(folder):
+    write(labels(tumor=False), folder / "c1" / "manual.nii.gz")
+    assert read_folder(folder).numbers("tumor_dsc")[0] == 0
+
+
+def test_manual_masks_of_tumors_only_say_nothing_about_the_liver(folder):
+    for case in ("c1", "c2", "c3"):
+        manual = np.where(sitk.GetArrayFromImage(labels()) == 2, 2, 0).astype(np.uint8)
+        image = sitk.GetImageFromArray(manual)
+        image.CopyInformation(labels())
+        write(image, folder / case / "manual.nii.gz")
+    cohort = read_folder(folder)
+    assert np.isnan(cohort.numbers("liver_dsc")).all()
+    assert cohort.numbers("tumor_dsc")[0] == 1
+
+
+def test_each_part_of_a_study_has_its_own_annotation(tmp_path):
+    for part, vein in (("full", True), ("lits", False)):
+        manual = sitk.GetArrayFromImage(labels())
+        manual[manual == 5] = 5 if vein else 1
+        image = sitk.GetImageFromArray(manual)
+        image.CopyInformation(labels())
+        write(image, tmp_path / "study" / part / "c1" / "manual.nii.gz")
+        write(labels(), tmp_path / "study" / part / "c1" / "predicted.nii.gz")
+    cohort = read_folder(tmp_path / "study")
+    assert cohort.part("full").numbers("portal_vein_dsc") == pytest.approx([1])
+    assert np.isnan(cohort.part("lits").numbers("portal_vein_dsc")).all()

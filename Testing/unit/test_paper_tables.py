@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -320,3 +322,45 @@ def test_a_figure_of_a_group_without_values_says_so(tmp_path):
     text = "case,dataset,dsc,hd95_mm\n1,a,0.8,5\n2,b,,\n"
     figure = evaluate("lin2024", cohort_of(tmp_path, text)).figures["lin2024_datasets"]()
     assert "n/a" in [t.get_text() for t in figure.axes[0].texts]
+
+
+def all_text(result) -> str:
+    return "\n".join([*(t.as_markdown() for t in result.tables), *result.statements])
+
+
+def assert_defined(result) -> None:
+    json.dumps(result.numbers, allow_nan=False)
+    assert not re.search(r"\b(nan|inf)\b", all_text(result), re.IGNORECASE)
+    for draw in result.figures.values():
+        draw()
+
+
+def test_a_structure_without_any_value_is_not_available_in_oh(tmp_path):
+    head = "case,parenchyma,tumor,portal_vein,hepatic_vein,bile_duct,bile_duct_main,bile_duct_peripheral"
+    for rows in ("a,0.95,0.8,0.7,0.7,,,\nb,0.9,0.7,0.6,0.6,,,\n", "a,0.95,0.8,0.7,0.7,0.5,0.5,0.5\n"):
+        result = evaluate("oh2023", cohort_of(tmp_path, f"{head}\n{rows}"))
+        assert_defined(result)
+        assert result.numbers["implied_main_share"] == {"bile_duct": None}
+        assert "BD n/a" in all_text(result)
+        assert [t.name for t in result.tables] == ["oh2023_table2", "oh2023_table3"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a,0.9,0,0\nb,0.8,0,0\n",  # no volume at all: 0 of 0
+        "a,0.9,0,0\nb,0.8,100,110\nc,0.8,100,120\n",
+        "a,,100,100\nb,,100,100\n",
+        "a,0.9,100,120\nb,0.9,120,100\n",  # no case differs from another: the mean of both is constant
+        "a,0.9,100,\nb,0.9,,100\n",
+        "a,#DIV/0!,100,101\nb,NaN,200,199\n",
+    ],
+)
+def test_undefined_agreement_is_not_available_in_gross(tmp_path, rows):
+    assert_defined(evaluate("gross2024", cohort_of(tmp_path, f"case,dice,manual_ml,automated_ml\n{rows}")))
+
+
+@pytest.mark.parametrize("rows", ["a,,,,\nb,,,,\n", "a,0.5,3,0.5,3\nb,0.5,3,0.5,3\n", "a,0,,0.4,2\nb,0.2,3,,\n"])
+def test_undefined_values_are_not_available_in_lin(tmp_path, rows):
+    head = "case,dsc,hd95_mm,dsc_filtered,hd95_filtered_mm"
+    assert_defined(evaluate("lin2024", cohort_of(tmp_path, f"{head}\n{rows}")))

@@ -189,3 +189,18 @@ def test_masks_of_different_size_or_of_labels_are_refused():
         surface_distances(np.ones((3, 3, 3), bool), np.ones((3, 3, 4), bool), (1, 1, 1))
     with pytest.raises(InputError, match="reference is no binary mask"):
         surface_distances(np.ones((3, 3, 3), bool), np.full((3, 3, 3), 5), (1, 1, 1))
+
+
+@pytest.mark.parametrize("mm", [0.8, 0.7, 0.4, 0.1, 5.0])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("tree_cost", [0, 10**9], ids=["tree", "distance transform"])
+def test_a_tolerance_that_is_a_multiple_of_the_spacing_is_reached_in_any_precision(monkeypatch, mm, steps, tree_cost):
+    monkeypatch.setattr(surfaces, "_TREE_COST", tree_cost)
+    a, b = np.zeros((2, 24, 24, 24), bool)
+    a[4:14, 4:14, 4:14] = True
+    b[4:14, 4:14, 4 + steps : 14 + steps] = True
+    for written in (mm, float(np.float32(mm)), float(np.nextafter(np.float32(mm), np.float32(9)))):
+        for convention in CONVENTIONS:
+            found = surface_distances(a, b, (written,) * 3, tolerance=round(mm * steps, 6), convention=convention)
+            assert found.nsd == 1.0, (written, convention)
+    assert surface_distances(a, b, (mm,) * 3, tolerance=0.99 * mm * steps).nsd < 1.0

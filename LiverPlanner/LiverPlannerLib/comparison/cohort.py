@@ -11,12 +11,14 @@ Two layouts are read::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.structures import STRUCTURES
+from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.cohort import Case, Cohort, make_cohort
 from PreopReviewLib.images import SUFFIXES
@@ -85,27 +87,65 @@ def read_folder(folder: str | Path, progress: Progress = silent) -> Cohort:
     """Compares every case of a folder; a case that lacks a file or cannot be compared is kept as failed.
 
     A structure that neither mask has is a missing value, not a DSC of 1; one that only one mask has has DSC 0 and
-    no distance.
+    no distance; one that no manual mask of the set (of the part, where there are several) has is not annotated: its
+    predicted volume stands alone, with a note.
 
     Raises:
         InputError: the folder has neither layout.
     """
     pairs = find_pairs(folder)
-    cases = []
+    cases, annotated = [], {p.part: set() for p in pairs}
     for i, pair in enumerate(pairs):
         progress(i / len(pairs), f"Comparing case {pair.case}")
-        cases.append(_compared(pair))
+        case, drawn = _compared(pair)
+        cases.append(case)
+        annotated[pair.part] |= drawn
     progress(1.0, f"Compared {len(pairs)} cases")
-    cohort = make_cohort(cases, case_columns(), Path(folder).name)
+    cohort = make_cohort([_only_annotated(c, annotated[c.cohort]) for c in cases], case_columns(), Path(folder).name)
+    cohort.notes += _notes_of_unannotated(cases, annotated)
     cohort.notes.append("The liver is the union of all structures in it; HD95 is the larger of the two directed ones")
     cohort.notes.append("A structure that neither mask of a case has is missing there, and counted in no mean")
     return cohort
 
 
-def _compared(pair: Pair) -> Case:
+def _only_annotated(case: Case, annotated: set[str]) -> Case:
+    """The case without results of structures that nobody has drawn in its part of the study."""
+    measures = (
+        "dsc",
+        "hd95_mm",
+        "assd_mm",
+        "manual_ml",
+        "main_dsc",
+        "peripheral_dsc",
+        "filtered_dsc",
+        "filtered_hd95_mm",
+    )
+    lost = {f"{s.key}_{measure}" for s in STRUCTURES if s.key not in annotated for measure in measures}
+    kept = {name: value for name, value in case.values.items() if name not in lost}
+    return replace(case, values=kept)
+
+
+def _notes_of_unannotated(cases: list[Case], annotated: dict[str, set[str]]) -> list[str]:
+    notes = []
+    for part, keys in annotated.items():
+        mine = [c for c in cases if c.cohort == part and not c.failure]
+        names = [
+            s.name.lower()
+            for s in STRUCTURES
+            if s.key not in keys and any(float(c.values.get(f"{s.key}_automated_ml") or 0) > 0 for c in mine)
+        ]
+        if names:
+            where = f" of {part}" if part else ""
+            words = f"No manual mask{where} has any {', '.join(names)}, so it was taken as not annotated: no DSC"
+            notes.append(f"{words} and no distances of what was predicted there")
+    return notes
+
+
+def _compared(pair: Pair) -> tuple[Case, set[str]]:
+    """The case, and the keys of the structures that its manual mask has."""
     lacking = [role for role in ("predicted", "manual") if role not in pair.files]
     if lacking:
-        return Case(pair.case, {}, pair.part, f"no {' and no '.join(lacking)} labels")
+        return Case(pair.case, {}, pair.part, f"no {' and no '.join(lacking)} labels"), set()
     try:
         manual = _labels(pair.files["manual"])
         values = _measured(_labels(pair.files["predicted"]), manual)
@@ -114,8 +154,9 @@ def _compared(pair: Pair) -> Case:
             for name in ("dsc", "hd95_mm"):
                 values[f"tumor_filtered_{name}"] = filtered.get(f"tumor_{name}", "")
     except PreopError as error:
-        return Case(pair.case, {}, pair.part, error.problem)
-    return Case(pair.case, values, pair.part)
+        return Case(pair.case, {}, pair.part, error.problem), set()
+    present = np.unique(images.array_of(manual))
+    return Case(pair.case, values, pair.part), {s.key for s in STRUCTURES if s.label in present}
 
 
 def _labels(path: Path) -> sitk.Image:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.comparison.pair import Comparison, compare
 from LiverPlannerLib.ground_truth.annotation import Annotation, is_finished, read_progress
+from LiverPlannerLib.ground_truth.voting import METHODS, UNDECIDED, Method, vote
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from LiverPlannerLib.structures import STRUCTURES, mask_of, members, structure
 from PreopReviewLib import images
@@ -19,9 +19,6 @@ from PreopReviewLib.errors import Cancelled, GeometryError, InputError, NothingF
 from PreopReviewLib.evaluation.overlap import union_box
 from PreopReviewLib.progress import Progress, silent
 
-Method = Literal["staple", "majority"]
-METHODS: tuple[Method, ...] = ("staple", "majority")
-_UNDECIDED = 255
 _MARGIN = 5
 """Voxels around all labels in which STAPLE looks: with a whole image of background, specificity is 1 for everybody."""
 
@@ -42,8 +39,8 @@ class Consensus:
 
     Attributes:
         labels: uint8, values of the table of structures.
-        undecided: uint8, 1 where the votes are tied; `labels` has there what all tied votes have in common: the
-            liver, if each names something in it, else background.
+        undecided: uint8, 1 where the votes are tied, or would leave a hole; `labels` has there what the votes have
+            in common: the liver, if the same vote on inside or outside the liver says inside, else background.
         performance: of every annotator and structure; with STAPLE only.
         notes: sentences for the reader.
     """
@@ -85,15 +82,15 @@ def make_consensus(drawn: Mapping[str, sitk.Image], structures: Sequence[str], m
         tuple(min(s.stop + _MARGIN, n) for s, n in zip(union, size, strict=True)),  # type: ignore[arg-type]
     )
     small = [images.crop(k, box) for k in kept]
-    vote = sitk.LabelVoting if method == "majority" else sitk.MultiLabelSTAPLE
-    voted = vote(small, _UNDECIDED)
-    undecided = images.array_of(voted) == _UNDECIDED
-    labels = np.where(undecided, _common(small), images.array_of(voted)).astype(np.uint8)
+    voted = vote([images.array_of(k) for k in small], method)
+    common = _common(small, method)
+    undecided = (voted == UNDECIDED) | ((voted == 0) & (common != 0))  # background in the liver would be a hole
+    labels = np.where(undecided, common, voted).astype(np.uint8)
     empty = sitk.Image(first.GetSize(), sitk.sitkUInt8)
     empty.CopyInformation(first)
     return Consensus(
-        images.paste(images.image_like(labels, voted), empty, box),
-        images.paste(images.image_like(undecided, voted), empty, box),
+        images.paste(images.image_like(labels, small[0]), empty, box),
+        images.paste(images.image_like(undecided, small[0]), empty, box),
         _performance(list(drawn), small, structures) if method == "staple" else (),
         _notes(len(drawn), method, int(undecided.sum()) * images.voxel_ml(first)),
     )
@@ -108,11 +105,11 @@ def _only(image: sitk.Image, structures: Sequence[str]) -> sitk.Image:
     return images.image_like(table[images.array_of(image)], image)
 
 
-def _common(voters: Sequence[sitk.Image]) -> np.ndarray:
-    """What all votes of a voxel have in common: the liver, where everybody names something in it."""
+def _common(voters: Sequence[sitk.Image], method: Method) -> np.ndarray:
+    """What the votes of a voxel have in common: the liver, where they say so when asked for inside or outside only."""
     inside = [s.label for s in members("liver")]
-    agreed = np.all([np.isin(images.array_of(v), inside) for v in voters], axis=0)
-    return np.where(agreed, structure("liver").label, 0)
+    decided = vote([np.isin(images.array_of(v), inside).astype(np.uint8) for v in voters], method)
+    return np.where(decided == 1, structure("liver").label, 0).astype(np.uint8)
 
 
 def _performance(

@@ -59,7 +59,8 @@ class Icc:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return f"{self.form} n/a (no variation; n = {self.cases})"
-        interval = f"{self.confidence:.0%} CI {self.low:.3f} to {self.high:.3f}"
+        low, high = ("n/a" if math.isnan(v) else f"{v:.3f}" for v in (self.low, self.high))
+        interval = f"{self.confidence:.0%} CI {low} to {high}"
         return f"{self.form} {self.value:.3f} ({interval}; n = {self.cases})"
 
 
@@ -178,7 +179,7 @@ def _agreement(
 def _stepped_up(single: float, k: int) -> float:
     """The average of k measurements from a single one (Spearman–Brown)."""
     below = 1 + (k - 1) * single
-    return math.nan if math.isnan(single) else -math.inf if below <= 0 else k * single / below
+    return k * single / below if below > 0 else math.nan  # NaN stays NaN
 
 
 @dataclass(frozen=True)

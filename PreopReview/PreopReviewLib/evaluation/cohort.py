@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 from PreopReviewLib.progress import Progress, silent
 
-MISSING = frozenset({"", "na", "n/a", "nan", "none", "-", "missing"})
+MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-", "missing", "#n/a", "#div/0!", "#num!", "#value!"})
 """What stands for a missing value in a table, in lower case."""
 
 CASE_COLUMNS = ("case", "id", "case_id", "patient", "subject")

@@ -37,6 +37,8 @@ DESCRIPTIONS: dict[str, str] = {
 THREADS = 2
 _SIMILAR_DSC = 0.8
 """From here on most of one surface lies within a few voxels of the other."""
+_ROUNDING = 1e-5
+"""Of the tolerance, and of a tenth of a millimeter: a spacing that went through float32 must not change a verdict."""
 _NEAR_OFFSETS = 500
 """How many voxels around an element are looked at before a tree or a distance transform takes over."""
 _TREE_COST = 300
@@ -251,7 +253,8 @@ def _summary(
 ) -> SurfaceDistances:
     if w_p is None or w_r is None:
         w_p, w_r = np.ones(len(d_pr)), np.ones(len(d_rp))
-    within = w_p[d_pr <= tolerance].sum() + w_r[d_rp <= tolerance].sum()
+    reach = tolerance * (1 + _ROUNDING) + _ROUNDING * 0.1
+    within = w_p[d_pr <= reach].sum() + w_r[d_rp <= reach].sum()
     whole = w_p.sum() + w_r.sum()
     sum_pr, sum_rp = float(d_pr @ w_p), float(d_rp @ w_r)
     if convention == "pooled":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from drawn_livers import LABEL, SHAPE, drawn, finish, gray
 
 from LiverPlannerLib.ground_truth.annotation import Annotation, read_progress
@@ -111,3 +112,50 @@ def test_the_consensus_of_a_list_takes_cases_that_two_have_finished(work):
         consensus_of_list(work, annotators=["ab", "ab"])
     with pytest.raises(NothingFound, match="two annotators"):
         consensus_of_list(work, annotators=["ab"])
+
+
+@pytest.mark.parametrize("method", ["staple", "majority"])
+def test_a_dispute_inside_the_liver_leaves_no_hole_and_is_undecided(method):
+    """One draws a larger liver and larger tumors: with ties counted as background, STAPLE finds holes in the liver."""
+    wide = np.zeros((40, 40, 40), np.uint8)
+    wide[5:35, 5:35, 5:35] = LABEL["liver"]
+    wide[12:26, 12:26, 12:26] = LABEL["tumor"]
+    narrow = np.zeros_like(wide)
+    narrow[6:34, 6:34, 6:34] = LABEL["liver"]
+    narrow[14:24, 14:24, 14:24] = LABEL["tumor"]
+    drawn_by = {n: sitk.GetImageFromArray(a) for n, a in (("a", wide), ("b", narrow))}
+    made = make_consensus(drawn_by, ("liver", "tumor"), method)
+    labels, undecided = images.array_of(made.labels), images.array_of(made.undecided).astype(bool)
+    assert (labels[narrow > 0] > 0).all(), "both name something in the liver"
+    disputed = (wide == LABEL["tumor"]) & (narrow == LABEL["liver"])
+    assert undecided[disputed].all()
+    assert set(labels[disputed]) == {LABEL["liver"]}
+    assert (labels[narrow == LABEL["tumor"]] == LABEL["tumor"]).all()
+
+
+@pytest.mark.parametrize("method", ["staple", "majority"])
+def test_most_in_the_liver_is_no_background_though_they_disagree_about_what_it_is(method):
+    drawings = {n: np.full((6, 6, 6), LABEL["liver"], np.uint8) for n in "abcde"}
+    for name, value in zip("abcde", ("liver", "tumor", "cyst", "", ""), strict=True):
+        drawings[name][2:4, 2:4, 2:4] = LABEL.get(value, 0)
+        drawings[name][0] = 0
+    made = make_consensus({n: sitk.GetImageFromArray(a) for n, a in drawings.items()}, tuple(LABEL), method)
+    inside = images.array_of(made.labels)[2:4, 2:4, 2:4]
+    assert (inside > 0).all()
+    assert images.array_of(made.undecided)[2:4, 2:4, 2:4].any() or (inside != LABEL["liver"]).any()
+
+
+def test_staple_weighs_the_reliable_above_the_count():
+    """Two careful annotators against three careless ones: the careless differ among each other everywhere else."""
+    generator = np.random.default_rng(0)
+    truth = np.zeros((24, 24, 24), np.uint8)
+    truth[4:20, 4:20, 4:20] = LABEL["liver"]
+    careless = []
+    for _ in range(3):
+        wrong = generator.random(truth.shape) < 0.3
+        careless.append(np.where(wrong, LABEL["liver"] - truth, truth).astype(np.uint8))
+    drawn_by = {n: sitk.GetImageFromArray(a) for n, a in zip("abcde", [truth, truth, *careless], strict=True)}
+    staple = images.array_of(make_consensus(drawn_by, ("liver",), "staple").labels)
+    majority = images.array_of(make_consensus(drawn_by, ("liver",), "majority").labels)
+    assert (staple == truth).all()
+    assert (majority != truth).any()

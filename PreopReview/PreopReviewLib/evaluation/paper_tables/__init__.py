@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -56,4 +57,16 @@ def evaluate(paper: str, cohort: Cohort, **options: Any) -> PaperResult:
     result = import_module(f"{__name__}.{paper}").evaluate(cohort, **options)
     result.statements.insert(0, f"{cohort.source}: {cohort.summary()}.")
     result.numbers["cases"] = {"all": len(cohort.cases), "failed": {c.case: c.failure for c in cohort.failed}}
+    result.numbers = _plain(result.numbers)
     return result
+
+
+def _plain(numbers: Any) -> Any:
+    """Numbers as JSON has them: what is not defined is None, never NaN or infinite."""
+    if isinstance(numbers, dict):
+        return {key: _plain(value) for key, value in numbers.items()}
+    if isinstance(numbers, list | tuple):
+        return [_plain(value) for value in numbers]
+    if isinstance(numbers, float) and not math.isfinite(numbers):
+        return None
+    return numbers

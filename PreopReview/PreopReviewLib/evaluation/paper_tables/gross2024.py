@@ -134,11 +134,20 @@ def _add_agreement(
             continue
         forms = icc_forms(np.column_stack([m, a]))
         icc_table.add(label, len(a), *(_icc_cell(forms[f]) for f in icc_table.columns[2:]))
-        absolute[label], percent[label] = bland_altman(a, m), bland_altman(a, m, percent=True)
-        for agreement in (absolute[label], percent[label]):
-            _add_bland_altman_row(ba_table, label, agreement)
+        absolute[label] = bland_altman(a, m)
+        _add_bland_altman_row(ba_table, label, absolute[label])
+        sized = a + m != 0  # 0 of 0 has no percentage
+        if not sized.all():
+            ba_table.notes.append(f"{label}: {int((~sized).sum())} cases of two empty volumes have no percentage")
+        if sized.sum() >= 2:
+            percent[label] = bland_altman(a[sized], m[sized], percent=True)
+            _add_bland_altman_row(ba_table, label, percent[label])
+        else:
+            ba_table.add(label, int(sized.sum()), "%", *[NOT_AVAILABLE] * 5)
         result.numbers["icc"][label] = {f: _icc_numbers(v) for f, v in forms.items()}
-        result.numbers["bland_altman"][label] = [_limits(absolute[label]), _limits(percent[label])]
+        result.numbers["bland_altman"][label] = [
+            _limits(found[label]) for found in (absolute, percent) if label in found
+        ]
         result.statements.append(f"{label}: {forms['ICC(2,1)']}, {forms['ICC(2,k)']}; {absolute[label]}.")
     icc_table.notes += [
         "(1,·) one-way random; (2,·) two-way random, absolute agreement; (3,·) two-way mixed, consistency",
@@ -153,7 +162,7 @@ def _add_agreement(
 def _icc_cell(value: Icc) -> str:
     if np.isnan(value.value):
         return f"{NOT_AVAILABLE} (no variation)"
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
+    return f"{value.value:.3f} ({text(value.low, 3)} to {text(value.high, 3)})"
 
 
 def _icc_numbers(value: Icc) -> dict[str, float | None]:
@@ -190,7 +199,8 @@ def _add_figures(
         title = "Automated and manual liver volumes"
         result.figures["gross2024_bland_altman"] = partial(figures.bland_altman_plot, absolute, title)
         title += ", in percent"
-        result.figures["gross2024_bland_altman_percent"] = partial(figures.bland_altman_plot, percent, title)
+        if percent:
+            result.figures["gross2024_bland_altman_percent"] = partial(figures.bland_altman_plot, percent, title)
         groups = {n: (c.numbers(manual), c.numbers(automated)) for n, c in by_part.items()}
         labels = ("Manual volume (ml)", "Automated volume (ml)")
         result.figures["gross2024_volumes"] = partial(figures.identity_plot, groups, labels, "Liver volumes")

@@ -154,12 +154,15 @@ def odd_cells(cohort: Cohort, whole: dict[str, Any], parts: dict[str, Any]) -> l
     return found
 
 
-def implied_main_share(whole: Any, main: Any, peripheral: Any) -> float:
-    """Median share of main branches, (whole − periphery)/(main − periphery), over the cases where it is a share."""
+def implied_main_share(whole: Any, main: Any, peripheral: Any) -> float | None:
+    """Median share of main branches, (whole − periphery)/(main − periphery), over the cases where it is a share.
+
+    None where it is one in no case.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (np.asarray(whole) - peripheral) / (np.asarray(main) - peripheral)
     consistent = share[(share > 0) & (share < 1)]
-    return float(np.median(consistent)) if len(consistent) else float("nan")
+    return float(np.median(consistent)) if len(consistent) else None
 
 
 def _means_without(odd: list[OddCell], cohort: Cohort, parts: dict[str, Any]) -> str:
