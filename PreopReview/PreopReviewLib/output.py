@@ -1,90 +1,312 @@
-"""Files and folders that appear whole or not at all, whatever stops the program."""
+"""Files and folders that appear whole or not at all, whatever stops the program; nobody else's are replaced."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
+import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from PreopReviewLib import output_mark, stopping
 from PreopReviewLib.errors import OutputError, OutputExists
+from PreopReviewLib.workroom import PREFIX, Room, room_prefix, sweep
+
+ANOTHER = "Give the name of a new one"
+
+_inputs: list[Path] = []
+_written: list[Path] = []
+
+
+def protect(paths: Iterable[str | Path]) -> None:
+    """What this run was given: no output replaces any of it, nor a folder that holds it. Replaces the last list."""
+    _inputs[:] = [Path(os.path.realpath(p)) for p in paths if os.path.exists(p)]
+
+
+def last_written() -> Path | None:
+    """What this process has put in its place last."""
+    return _written[-1] if _written else None
 
 
 @contextmanager
-def output_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def output_folder(
+    path: str | Path,
+    overwrite: bool = False,
+    kind: str = "",
+    inputs: Sequence[str | Path] = (),
+    known: Sequence[str] = (),
+) -> Iterator[Path]:
     """A folder that appears only when the block has come to its end without an error.
 
-    The block writes into a temporary folder beside it, which then takes its name.
+    The block writes into a temporary folder beside it, which then takes its name, with a file in it
+    (`output_mark.MARK`) that says what made it and which files. Only such a folder is ever replaced.
+
+    Args:
+        overwrite: replaces what an earlier run has made, if there is nothing else in it.
+        kind: what makes it, e.g. ``liver plan``; another kind's folder is not replaced.
+        inputs: what the run reads, in addition to `protect`.
+        known: files of this kind in folders without a mark, e.g. made by earlier versions.
 
     Raises:
-        OutputExists: the folder is there, not empty, and `overwrite` is false.
+        OutputExists: something is there that must not be replaced: now, or once the block has ended.
         OutputError: it cannot be made.
     """
-    path = Path(path).absolute()
-    if path.is_file():
-        raise OutputExists(f"{path} is a file", "Give the name of a folder")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise OutputExists(f"The folder {path} is there already", "Give another one, or --overwrite to replace it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
-    try:
+    target = _place(path)
+    _check_folder(target, overwrite, kind, (*inputs, *_inputs), known)
+    with _room(target) as room:
+        mode = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else 0o777
+        work = room.new / "result"
+        work.mkdir()
         yield work
-        put_in_place(work, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if stopping.asked():  # something in between may have swallowed it
+            raise stopping.Stopped
+        output_mark.write(work, kind)
+        group = work.stat().st_mode & stat.S_ISGID  # a folder that a group shares hands this down
+        work.chmod(mode & 0o777 & ~_umask() | group)
+        room.put_in_place([("result", target.name)], overwrite, lambda old: _check_content(old, target, kind, known))
+    _record(target)
 
 
-def put_in_place(work: Path, folder: Path) -> None:
-    """Renames `work` (same file system) to `folder`; an older `folder` goes only once the new one is there."""
-    work.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
-    if not folder.exists():
-        work.rename(folder)
+@contextmanager
+def output_files(
+    folder: str | Path, overwrite: bool = False, names: Sequence[str] = (), inputs: Sequence[str | Path] = ()
+) -> Iterator[Path]:
+    """Files that appear in a folder, all of them or none, when the block has come to its end without an error.
+
+    The block writes them into the temporary folder that it is given; other files of the folder stay as they are.
+
+    Args:
+        overwrite: replaces files of the same names; never folders, links, pipes or devices.
+        names: of files that are known beforehand, so that the refusal comes first.
+        inputs: what the run reads, in addition to `protect`.
+
+    Raises:
+        OutputExists: something of a name is there that must not be replaced.
+        OutputError: they cannot be written.
+    """
+    folder = Path(os.path.realpath(folder))
+    for name in names:
+        check_file(folder / name, overwrite, inputs)
+    with _room(folder / (names[0] if names else "files")) as room:
+        yield room.new
+        if stopping.asked():
+            raise stopping.Stopped
+        made = sorted(os.listdir(room.new))
+        for name in made:
+            check_file(folder / name, overwrite, inputs)
+            _open_up(room.new / name, folder / name)
+        room.put_in_place([(name, name) for name in made], overwrite, lambda old: _require_regular(old))
+    _record(*(folder / name for name in made))
+
+
+@contextmanager
+def output_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str | Path] = ()) -> Iterator[Path]:
+    """One file of the user's, whole or not at all; into /dev/stdout and its like the whole content is written.
+
+    Raises:
+        OutputExists: something is there that must not be replaced.
+        OutputError: it cannot be written.
+    """
+    path = Path(path)
+    if is_stream(path):
+        with private_folder() as place:
+            work = place / f"file{path.suffix}"
+            yield work
+            with _as_output_error(path, place), open(work, "rb") as made, open(path, "wb") as stream:
+                shutil.copyfileobj(made, stream)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    try:
-        folder.rename(old / folder.name)
-        try:
-            work.rename(folder)
-        except OSError:
-            (old / folder.name).rename(folder)  # the earlier results stay where they were
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    check_file(path, overwrite, inputs)
+    target = _place(path)
+    with _room(target) as room:
+        work = room.new / f"file{target.suffix}"
+        yield work
+        if stopping.asked():
+            raise stopping.Stopped
+        _open_up(work, target)
+        room.put_in_place([(work.name, target.name)], overwrite, _require_regular)
+    _record(target)
 
 
 @contextmanager
 def whole_file(path: str | Path, suffix: str | None = None) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its name, synced to disk, when the block ends without an error.
+    """A temporary path which becomes `path`, synced to disk, when the block ends without an error; replaces.
+
+    For files that a program keeps for itself, in a folder that is there; users name theirs to `output_file`.
 
     Args:
         suffix: how the temporary file's name ends, for writers that choose the format by it; None takes `path`'s.
 
     Raises:
+        OutputExists: a folder, link, pipe or device is there.
         OSError: as the file system gives it, for the caller to say what could not be written.
     """
-    path = Path(path)
-    suffix = path.suffix if suffix is None else suffix
-    handle, name = tempfile.mkstemp(suffix=suffix, prefix=".writing-", dir=path.parent)
-    os.close(handle)
-    work = Path(name)
+    target = _place(path)
+    _require_regular(target)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+    room = Room(target.parent)
     try:
+        work = room.new / f"file{target.suffix if suffix is None else suffix}"
+        work.touch()
         yield work
-        work.chmod(0o666 & ~_umask())  # mkstemp makes private files
-        with open(work, "rb+") as file:
-            os.fsync(file.fileno())
-        work.replace(path)
+        _open_up(work, target)
+        room.put_in_place([(work.name, target.name)], True, _require_regular)
     finally:
-        work.unlink(missing_ok=True)
+        room.close()
+    _record(target)
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory:
+    """A temporary folder for the user's eyes only; one that a killed process has left is removed by the next."""
+    sweep(Path(tempfile.gettempdir()))
+    return tempfile.TemporaryDirectory(prefix=room_prefix(), ignore_cleanup_errors=True)
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A `temporary_folder` for the time of a block."""
+    with temporary_folder() as folder:
+        yield Path(folder)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether it is a stream of this process or a terminal, such as /dev/stdout: to be written to, not replaced."""
+    name = os.path.abspath(path)
+    if not name.startswith(("/dev/", "/proc/")) or not os.path.exists(name):
+        return False
+    mode = os.stat(name).st_mode
+    return stat.S_ISCHR(mode) or name.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
+
+
+def check_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str | Path] = ()) -> None:
+    """Raises, before any work is done, what `output_file` would raise because of what is there.
+
+    Raises:
+        OutputExists: something is there that must not be replaced.
+    """
+    target = _place(path)
+    if not os.path.lexists(target):
+        return
+    _require_regular(target)
+    if not overwrite:
+        raise OutputExists(f"{path} is there already", "Choose another name, or replace it with --overwrite")
+    if any(_same(target, given) for given in (*inputs, *_inputs)) and not _named_as_output(target):
+        raise OutputExists(f"{path} is an input of this run", "Choose another name for the result")
+
+
+def _record(*targets: Path) -> None:
+    for target in targets:
+        if not any(part.startswith(PREFIX) for part in target.parts):  # else it is a part of something unfinished
+            _written[:] = [target]
+
+
+def _require_regular(target: Path) -> None:
+    if os.path.lexists(target) and not stat.S_ISREG(os.lstat(target).st_mode):
+        raise OutputExists(f"{target} is {_what(target)}", "Give the name of a file")
+
+
+def _check_folder(target: Path, overwrite: bool, kind: str, inputs: Sequence[str | Path], known: Sequence[str]) -> None:
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_dir():
+        raise OutputExists(f"{target} is {_what(target)}", "Give the name of a folder")
+    here = Path(os.path.realpath("."))
+    if target == here or target in here.parents:
+        raise OutputExists(f"{target} is the folder that you are in, or above it", ANOTHER)
+    if not any(target.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExists(f"The folder {target} is there already", "Give another one, or --overwrite to replace it")
+    for given in inputs:
+        real = Path(os.path.realpath(given))
+        if target in real.parents or (target == real and not _named_as_output(target)):
+            raise OutputExists(f"The folder {target} holds {given}, which this run reads", ANOTHER)
+    _check_content(target, target, kind, known)
+
+
+def _check_content(folder: Path, target: Path, kind: str, known: Sequence[str]) -> None:
+    """Raises OutputExists if the content of `folder`, the one of `target`, is not of our making."""
+    made_by = output_mark.kind_of(folder)
+    if made_by and kind and made_by != kind:
+        raise OutputExists(f"The folder {target} was made by preop {made_by}, not by preop {kind}", ANOTHER)
+    stranger = output_mark.stranger(folder, known)
+    if stranger is not None:
+        raise OutputExists(
+            f"The folder {target} holds {stranger}, which no earlier run made", "Give another folder, or move it away"
+        )
+
+
+@contextmanager
+def _room(target: Path) -> Iterator[Room]:
+    try:
+        room = Room(target.parent)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
+    try:
+        with _as_output_error(target, room.folder):
+            yield room
+    finally:
+        room.close()
+
+
+@contextmanager
+def _as_output_error(target: Path, work: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        if os.path.dirname(str(error.filename)) != str(target.parent):
+            raise
+        raise OutputExists(f"{error.filename} has appeared during the run, and was left as it is", ANOTHER) from error
+    except OSError as error:
+        if isinstance(error.filename, str | bytes) and not _below(os.fsdecode(error.filename), work, target):
+            raise  # of something that was read
+        raise OutputError(f"{target} cannot be written ({error.strerror})", "Look for space and permissions") from error
+
+
+def _below(name: str, *folders: Path) -> bool:
+    return any(name == str(f) or name.startswith(f"{f}{os.sep}") for f in folders)
+
+
+def _place(path: str | Path) -> Path:
+    """The absolute path; links above it are followed, it itself is not."""
+    path = os.path.abspath(path)
+    return Path(os.path.realpath(os.path.dirname(path))) / os.path.basename(path)
+
+
+def _same(target: Path, given: str | Path) -> bool:
+    try:
+        return os.path.samefile(target, given)
+    except OSError:
+        return False
+
+
+def _named_as_output(target: Path) -> bool:
+    """Whether the command line names it as nothing but the output, once."""
+    return sum(_same(target, given) for given in _inputs) == 1
+
+
+def _what(path: Path) -> str:
+    mode = os.lstat(path).st_mode
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _open_up(work: Path, target: Path) -> None:
+    """Gives a file the permissions of the one that it replaces, or those that the user's new files have."""
+    mode = stat.S_IMODE(os.lstat(target).st_mode) & 0o777 if os.path.lexists(target) else 0o666
+    work.chmod(mode & ~_umask())
 
 
 def _umask() -> int:
+    """The user's; asked for without setting it, where that can be, because threads share it."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/self/status") as file:
+            return int(next(line for line in file if line.startswith("Umask:")).split()[1], 8)
     umask = os.umask(0)
     os.umask(umask)
     return umask

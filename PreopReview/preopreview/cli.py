@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Annotated
 
@@ -49,7 +50,7 @@ for _group in GROUPS:
 
 def main() -> None:
     """The entry point of the command."""
-    run(app)
+    run(app, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     )
     cancel.raise_if_cancelled()
     box = DrawnBox(**{k: _tuples(v) for k, v in parameters["box"].items()}) if parameters["box"] else None
-    with output_folder(parameters["out"], parameters["overwrite"]) as made:
+    with output_folder(parameters["out"], parameters["overwrite"], "cuff classify") as made:
         write_answer(
             image, result, made, parameters["source"], parameters["model"], parameters["title"], box,
             progress=within(progress, 0.3, 1.0),

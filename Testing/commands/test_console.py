@@ -11,6 +11,7 @@ import pytest
 from PreopReviewLib import errors
 from PreopReviewLib.command.console import run
 from PreopReviewLib.output import output_folder
+from PreopReviewLib.output_mark import MARK
 
 
 def test_a_foreseen_error_is_one_line_and_its_own_exit_code(capsys):
@@ -41,25 +42,25 @@ def test_a_folder_appears_only_when_all_went_well(tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         fail_halfway()
-    assert list((tmp_path / "deep").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [], "nor do the folders above it"
     with output_folder(target) as folder:
         (folder / "whole").write_text("x")
         assert not target.exists()
-    assert [p.name for p in target.iterdir()] == ["whole"]
+    assert sorted(p.name for p in target.iterdir()) == [MARK, "whole"]
 
 
-def test_a_folder_that_exists_is_kept_unless_told_otherwise(tmp_path):
+def test_results_are_kept_unless_told_otherwise(tmp_path):
     target = tmp_path / "out"
-    target.mkdir()
-    (target / "mine").write_text("precious")
+    with output_folder(target) as folder:
+        (folder / "first").write_text("precious")
     with pytest.raises(errors.OutputExists, match="--overwrite"), output_folder(target):
         pytest.fail("must not start")
     with pytest.raises(ZeroDivisionError), output_folder(target, overwrite=True):
         raise ZeroDivisionError
-    assert (target / "mine").read_text() == "precious", "a failed run leaves the earlier results"
+    assert (target / "first").read_text() == "precious", "a failed run leaves the earlier results"
     with output_folder(target, overwrite=True) as folder:
         (folder / "new").write_text("x")
-    assert [p.name for p in target.iterdir()] == ["new"]
+    assert sorted(p.name for p in target.iterdir()) == [MARK, "new"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 

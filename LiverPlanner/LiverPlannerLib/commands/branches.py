@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -59,7 +61,7 @@ def branches(
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     overrides = _overrides(override or [], keys)
     trees, absent = _trees(read_structures(labels).labels, keys, alpha, rule.value, overrides)
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver branches") as folder:
         for tree in trees:
             _write(tree, folder)
     data = {"trees": [t.as_dict() for t in trees], "absent": absent}
@@ -150,5 +152,5 @@ def _print(trees: list[VesselTree], absent: list[str], out: Path) -> None:
     print_table("Main and peripheral branches", columns, rows)
     for tree in trees:
         for warning in tree.warnings:
-            print(f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
-    print(f"Written to {out}.")
+            say(f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
+    say(f"Written to {out}.")

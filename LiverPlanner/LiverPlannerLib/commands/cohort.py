@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
 from PreopReviewLib.evaluation.cohort import Cohort, offer_folder_reader
 from PreopReviewLib.progress import Progress
 
@@ -49,6 +50,6 @@ def cohort(
         write_cases_csv(found, out)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
-    print(f"{found.source}: {found.summary()}.", *found.notes, f"Written to {out}.", sep="\n")
+    say(f"{found.source}: {found.summary()}.", *found.notes, f"Written to {out}.", sep="\n")
     if not found.usable:
         raise NothingFound("No case could be compared", "See the reasons above")

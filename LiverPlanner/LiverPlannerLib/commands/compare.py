@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
@@ -69,7 +70,7 @@ def compare(
     data = {"auto": str(auto), "manual": str(manual), "structures": rows, "lesions": lesions, "notes": notes}
     behind = None if image is None else images.read_image(image)
     if out is not None:
-        with output_folder(out, overwrite) as folder:
+        with output_folder(out, overwrite, "liver compare") as folder:
             write_csv(folder / "comparison.csv", rows)
             write_json(folder / "comparison.json", data)
             if lesions:
@@ -119,10 +120,10 @@ def _print(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) 
         table.append([name, *shares, *volumes, *distances, _share(v["main_dsc"]), _share(v["peripheral_dsc"])])
     print_table("", columns, table)
     for key, found in result.detection.items():
-        print(f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
+        say(f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
     if lesions:
         print_table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
-    print("* " + "\n  ".join(notes))
+    say("* " + "\n  ".join(notes))
 
 
 def _share(value: float | None) -> float | None:

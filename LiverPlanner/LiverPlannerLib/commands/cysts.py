@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -97,7 +99,7 @@ def cysts(
         lesions_are=lesions_are.value,
         reconsider_cysts=reconsider,
     )
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver cysts") as folder:
         _write(result, folder, figures, contour, mask)
     emit(as_dict(result), as_json, lambda: _print(result, out))
 
@@ -158,5 +160,5 @@ def _print(result: CystResult, out: Path) -> None:
     if rows:
         print_table(f"Regions of the lesion mask ({result.settings.scale.unit})", columns, rows)
     for warning in result.warnings:
-        print(f"Note: {warning}.")
-    print(f"Written to {out}.")
+        say(f"Note: {warning}.")
+    say(f"Written to {out}.")

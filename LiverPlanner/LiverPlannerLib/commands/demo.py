@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the top level."""
@@ -26,7 +28,7 @@ def demo(
 
     with progress_bar(quiet) as progress:
         run_demo(out, case, samples, overwrite, progress)
-    print((out / "summary.txt").read_text(encoding="utf-8"))
-    print("In the folder", out)
+    say((out / "summary.txt").read_text(encoding="utf-8"))
+    say("In the folder", out)
     for file in sorted(out.iterdir()):
-        print(f"  {file.name}")
+        say(f"  {file.name}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.margins import Margins
@@ -72,7 +73,7 @@ def margins(
         "notes": notes,
     }
     if out is not None:
-        with output_folder(out, overwrite) as folder:
+        with output_folder(out, overwrite, "liver margins") as folder:
             write_csv(folder / "margins.csv", data["lesions"])
             write_json(folder / "margins.json", data)
             if cut:
@@ -100,9 +101,9 @@ def _print(result: Margins, notes: list[str]) -> None:
     ]
     print_table("", columns, rows)
     if result.smallest_mm is not None:
-        print(f"Smallest margin of a lesion that is taken: {result.smallest_mm:.1f} ± {result.uncertainty_mm:.1f} mm")
+        say(f"Smallest margin of a lesion that is taken: {result.smallest_mm:.1f} ± {result.uncertainty_mm:.1f} mm")
     for note in notes:
-        print(note)
+        say(note)
 
 
 def _mm(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from LiverPlannerLib.commands.cutting import Out, Overwrite, Planes
+from PreopReviewLib.command.console import say
 
 
 def register(app: typer.Typer) -> None:
@@ -46,13 +47,13 @@ def measure(
     images.read_image(image)
     for file in filter(None, (labels, manual)):
         read_structures(file)
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver measure") as folder:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 
         def step(name: str, run: Callable[[Path], None]) -> None:
             words = _section(name, lambda: run(folder / name))
             text.append(words.replace(str(folder), str(out)))  # the folder takes its name at the end
-            print(text[-1], flush=True)
+            say(text[-1])
 
         step("cysts", lambda place: cysts.cysts(image, labels, place, lesions_are=cysts.LesionKind.labels))
         filtered = folder / "cysts" / "labels.nii.gz"
@@ -67,7 +68,7 @@ def measure(
         if manual is not None:
             step("comparison", lambda place: compare.compare(current, manual, place))
         (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
-    print(f"Written to {out}.")
+    say(f"Written to {out}.")
 
 
 def _section(name: str, run: Callable[[], None]) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 
 class Modality(StrEnum):
     """What kind of image it is."""
@@ -66,4 +68,4 @@ def plan(
             title=title,
             progress=progress,
         )
-    emit(as_dict(made), as_json, lambda: print((out / "summary.txt").read_text(encoding="utf-8"), end=""))
+    emit(as_dict(made), as_json, lambda: say((out / "summary.txt").read_text(encoding="utf-8"), end=""))

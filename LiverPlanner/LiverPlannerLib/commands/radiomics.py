@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 if TYPE_CHECKING:
     from LiverPlannerLib.radiomics.agreement import FeatureAgreement
     from LiverPlannerLib.radiomics.features import RadiomicsResult
@@ -63,7 +65,7 @@ def radiomics(
     settings = replace(settings_for(kind), **changes)
     found = read_structures(labels)
     chosen = [s.strip() for s in structures.split(",")] if structures else None
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver radiomics") as folder:
         mask = images.onto_grid(found.labels, loaded).labels
         with progress_bar(quiet) as progress:
             result = extract(loaded, mask, settings, structures=chosen, progress=progress)
@@ -96,12 +98,12 @@ def agreement(
         _write_agreement(result, out)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
-    print(f"{structure}: {result}.")
+    say(f"{structure}: {result}.")
     if alone:
-        print(f"In one of the two folders only, left out: {', '.join(alone)}.")
+        say(f"In one of the two folders only, left out: {', '.join(alone)}.")
     if result.left_out:
-        print(f"{len(result.left_out)} features left out, since they are not defined in every case.")
-    print(f"Written to {out}.")
+        say(f"{len(result.left_out)} features left out, since they are not defined in every case.")
+    say(f"Written to {out}.")
 
 
 def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
@@ -167,5 +169,5 @@ def _show(result: RadiomicsResult, out: Path) -> None:
     print_table("Features computed", ["structure", "voxels", *families, "note"], rows)
     s = result.settings
     scaling = f"z-score × {s.scale:g} + {s.shift:g}" if s.normalize else "intensities as they are"
-    print(f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
-    print(f"Written to {out}.")
+    say(f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
+    say(f"Written to {out}.")

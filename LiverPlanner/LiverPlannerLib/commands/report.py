@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -97,6 +98,6 @@ def _unknown(case: ReportCase) -> list[str]:
 
 
 def _print(data: dict) -> None:
-    print(f"Written {data['files'][0]}, with {len(data['files']) - 1} tables as CSV beside it.")
+    say(f"Written {data['files'][0]}, with {len(data['files']) - 1} tables as CSV beside it.")
     for topic, reason in data["not_measured"].items():
-        print(f"Not measured: {topic}. {reason}")
+        say(f"Not measured: {topic}. {reason}")

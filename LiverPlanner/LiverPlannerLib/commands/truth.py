@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     from LiverPlannerLib.ground_truth.work_list import WorkList
@@ -59,7 +60,7 @@ def new(
     work = create_list(out, cases, structure or DEFAULT_STRUCTURES)
     names = [c.name for c in work.cases]
     data = {"folder": str(work.folder), "structures": list(work.structures), "cases": names}
-    emit(data, as_json, lambda: print(f"{len(names)} cases in {work.folder}: {', '.join(names)}"))
+    emit(data, as_json, lambda: say(f"{len(names)} cases in {work.folder}: {', '.join(names)}"))
 
 
 def show(
@@ -79,7 +80,7 @@ def show(
     def table() -> None:
         print_table(f"{len(work.cases)} cases", columns, [[row[c] for c in columns] for row in rows])
         if not rows:
-            print(f"Nobody has begun. Cases: {', '.join(c.name for c in work.cases)}")
+            say(f"Nobody has begun. Cases: {', '.join(c.name for c in work.cases)}")
 
     emit({"structures": list(work.structures), "cases": [c.name for c in work.cases], "work": rows}, as_json, table)
 
@@ -126,9 +127,9 @@ def add(
         mine.add_seconds(case, seconds)
         if comment is not None:
             mine.set_comment(case, comment)
-    print(f"{case} by {annotator} is in the list.")
+    say(f"{case} by {annotator} is in the list.")
     if read.unknown:
-        print(f"Left out, since they are no liver structure: {', '.join(read.unknown)}")
+        say(f"Left out, since they are no liver structure: {', '.join(read.unknown)}")
 
 
 def compare(
@@ -162,7 +163,7 @@ def _compared(
     from PreopReviewLib.output import output_folder
 
     rows, left_out = [], {}
-    with output_folder(out, overwrite) if out is not None else nullcontext() as place:
+    with output_folder(out, overwrite, "liver truth compare") if out is not None else nullcontext() as place:
         for number, case in enumerate(work.cases):
             progress(number / len(work.cases), case.name)
             try:
@@ -213,7 +214,7 @@ def consensus(
     ]
 
     def table() -> None:
-        print(f"Consensus of {len(made.made)} cases: {', '.join(made.made)}")
+        say(f"Consensus of {len(made.made)} cases: {', '.join(made.made)}")
         if rows:
             print_table("By STAPLE's estimate", ["case", "annotator", "structure", "sensitivity", "specificity"], rows)
         _print_left_out(made.left_out)
@@ -251,9 +252,9 @@ def export(
     data = {"folder": str(made.folder), "cases": made.cases, "labels": made.labels}
 
     def words() -> None:
-        print(f"{len(made.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
+        say(f"{len(made.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
         for note in made.notes:
-            print(f"Note: {note}")
+            say(f"Note: {note}")
         _print_left_out(made.left_out)
 
     emit({**data, "left_out": made.left_out, "notes": made.notes}, as_json, words)
@@ -261,4 +262,4 @@ def export(
 
 def _print_left_out(left_out: dict[str, str]) -> None:
     for name, why in left_out.items():
-        print(f"Left out: {name}: {why}")
+        say(f"Left out: {name}: {why}")

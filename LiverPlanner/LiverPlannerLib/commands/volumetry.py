@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.cutting import Resection
@@ -88,7 +89,7 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
     from LiverPlannerLib.commands.cutting import write_csv, write_json, write_masks
     from PreopReviewLib.output import output_folder
 
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver volumetry") as folder:
         write_csv(folder / "volumetry.csv", data["measures"])
         write_json(folder / "volumetry.json", data)
         if cut:
@@ -113,7 +114,7 @@ def _print(data: dict[str, Any]) -> None:
     print_table("", ["measure", "value", "unit", "how"], rows)
     cut = data["resection"]
     if cut:
-        print(
+        say(
             f"Resection by {cut['method']}: {cut['resected_ml']:.0f} ml taken ({cut['resected_share']:.0%}), "
             f"{cut['remnant_ml']:.0f} ml left"
         )
@@ -123,7 +124,7 @@ def _print(data: dict[str, Any]) -> None:
         values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
         print_table("Literature values, no advice", ["measure", "situation", "value", "source"], values)
     for note in data["notes"]:
-        print(note)
+        say(note)
 
 
 def _rounded(value: float | None) -> float | None:

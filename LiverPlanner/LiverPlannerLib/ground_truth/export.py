@@ -105,7 +105,7 @@ def export_list(
     ignore = ignore_undecided and source == CONSENSUS
     made = Export(Path(out).absolute(), labels=label_values(work.structures, ignore))
     modalities: set[str] = set()
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver truth export") as folder:
         images_folder, labels_folder = _folders(folder, form)
         for number, case in enumerate(work.cases):
             cancel.raise_if_cancelled()

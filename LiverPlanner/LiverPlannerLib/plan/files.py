@@ -58,7 +58,7 @@ def plan_liver(
     """
     began = time.perf_counter()
     path = Path(path)
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver plan", [path, *filter(None, [liver])]) as folder:
         progress(0.0, "Reading")
         image = images.read_image(path, series)
         mask = _liver_mask(liver, image)

@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
-import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from PreopReviewLib.errors import PreopError
-from PreopReviewLib.output import output_folder
+from PreopReviewLib import stopping
+from PreopReviewLib.command.streams import failure, forgiving, shown
+from PreopReviewLib.errors import OutputError, PreopError
+from PreopReviewLib.output import last_written, output_folder, protect
 from PreopReviewLib.progress import Progress, silent
 
-__all__ = ["emit", "output_folder", "print_table", "progress_bar", "run"]
+__all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
 
 
-def run(command: Callable[[], None]) -> None:
-    """Runs the command line; a foreseen error becomes one line on stderr and its own exit code."""
+def run(command: Callable[[], None], arguments: Sequence[str] = ()) -> None:
+    """Runs the command line; a foreseen error becomes one line on stderr and its own exit code.
+
+    Ctrl-C, SIGTERM and SIGHUP clean up, say a line and end with 130, 143 and 129.
+
+    Args:
+        arguments: of the command line; files and folders among them are never replaced by an output.
+    """
+    protect(a.partition("=")[2] if a.startswith("-") else a for a in arguments)
+    with forgiving() as streams, stopping.listening():
+        code = _exit_code(command)
+        with contextlib.suppress(ValueError):
+            sys.stdout.flush()
+        error = failure(streams)
+        if error is not None and not code:
+            written = last_written()
+            say(f"preop: what is printed could not be written ({error.strerror})", err=True)
+            code = 0 if written else OutputError.exit_code
+        stopping.go_deaf()
+        gc.collect()  # temporary folders go before signals are heard again
+    sys.exit(code)
+
+
+def _exit_code(command: Callable[[], None]) -> int | str | None:
     try:
         command()
+        return 0
     except PreopError as error:
-        print(f"preop: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("preop: cancelled; nothing was written.", file=sys.stderr)
-        sys.exit(130)
+        say(f"preop: {shown(error)}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and not stopping.asked():
+            return error.code  # type: ignore[return-value]
+        stopping.go_deaf()
+        written = last_written()
+        rest = "nothing was written" if written is None else f"{written} had been written before"
+        say(f"preop: cancelled; {rest}.", err=True)
+        return 128 + (stopping.asked() or signal.SIGINT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
+
+
+def say(*words: Any, sep: str = " ", end: str = "\n", err: bool = False) -> None:
+    """Prints words for people, on stdout or stderr, without obeying control sequences in them."""
+    print(*(shown(w, keep="\n\t") for w in words), sep=sep, end=end, file=sys.stderr if err else None, flush=True)
 
 
 @contextmanager
@@ -44,10 +80,10 @@ def progress_bar(quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Starting", total=1.0)
-        yield lambda fraction, words: bar.update(task, completed=fraction, description=words)
+        yield lambda fraction, words: bar.update(task, completed=fraction, description=shown(words))
 
 
 def _line_progress() -> Progress:
@@ -57,7 +93,7 @@ def _line_progress() -> Progress:
         nonlocal last
         if words != last:  # one line for each step, as a log file wants it
             last = words
-            print(f"[{fraction:4.0%}] {words}", file=sys.stderr, flush=True)
+            say(f"[{fraction:4.0%}] {words}", err=True)
 
     return show
 
@@ -74,12 +110,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """A table on stdout; numbers are set to the right, None is shown as n/a."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(shown(title)) if title else None, title_justify="left")
     for i, column in enumerate(columns):
         numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(Text(shown(column)), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*("n/a" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+        cells = ("n/a" if v is None else f"{v:.4g}" if isinstance(v, float) else shown(v, keep="\n") for v in row)
+        table.add_row(*map(Text, cells))
     # A pipe has no width of its own: let it be as wide as the table needs.
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 if TYPE_CHECKING:
     from PreopReviewLib.evaluation.paper_tables import PaperResult
 
@@ -53,7 +55,7 @@ def evaluate(
     from PreopReviewLib.evaluation.paper_tables import evaluate as tables_of
     from PreopReviewLib.output import output_folder
 
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "evaluate") as folder:
         with progress_bar(quiet or cases.is_file()) as progress:
             cohort = read_cohort(cases, progress)
         result = tables_of(paper.value, cohort, **_options(paper, baseline, compare))
@@ -68,9 +70,9 @@ def evaluate(
     def show() -> None:
         for table in result.tables:
             print_table(table.title, table.columns, table.rows)
-            print(*(f"  {note}" for note in table.notes), sep="\n")
-            print()
-        print(*result.statements, f"Written to {out}.", sep="\n")
+            say(*(f"  {note}" for note in table.notes), sep="\n")
+            say()
+        say(*result.statements, f"Written to {out}.", sep="\n")
 
     emit({"paper": paper.value, "statements": result.statements, **result.numbers}, as_json, show)
 

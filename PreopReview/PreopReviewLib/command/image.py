@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 
 def register(app: typer.Typer) -> None:
     """Adds the group `image` to the command."""
@@ -47,7 +49,7 @@ def info(
     def table() -> None:
         print_table("", ["", str(image)], [(k.replace("_", " "), _text(v)) for k, v in list(data.items())[1:-1]])
         for finding in findings:
-            print(f"{finding.severity}: the image {finding.problem}. {finding.remedy}.")
+            say(f"{finding.severity}: the image {finding.problem}. {finding.remedy}.")
 
     emit(data, as_json, table)
     errors = [f for f in findings if f.severity == "error"]

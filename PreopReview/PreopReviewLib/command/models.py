@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
 from PreopReviewLib.command.train import join, pack
 
 _JSON = typer.Option("--json", help="Print JSON.")
@@ -36,7 +37,7 @@ def list_(as_json: Annotated[bool, _JSON] = False) -> None:
     def table() -> None:
         rows = [(e.name, e.state, e.version, e.license, e.size_mb, e.problem or e.description) for e in entries]
         print_table("", ["model", "state", "version", "license", "MB", "what for"], rows)
-        print(f"Installed models are kept in {models.models_folder()} (PREOP_MODELS changes that).")
+        say(f"Installed models are kept in {models.models_folder()} (PREOP_MODELS changes that).")
 
     emit(data, as_json, table)
 
@@ -47,7 +48,7 @@ def info(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -
     from PreopReviewLib.command.console import emit
 
     package = models.find_package(name)
-    emit({"folder": str(package.folder), **package.metadata}, as_json, lambda: print(_described(package)))
+    emit({"folder": str(package.folder), **package.metadata}, as_json, lambda: say(_described(package)))
 
 
 def install(
@@ -65,7 +66,7 @@ def install(
     with progress_bar(quiet) as progress:
         package = models.install(name, from_file, progress)
     data = {"name": name, "version": package.version, "folder": str(package.folder)}
-    emit(data, as_json, lambda: print(f"{name} {package.version} is installed in {package.folder}"))
+    emit(data, as_json, lambda: say(f"{name} {package.version} is installed in {package.folder}"))
 
 
 def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:
@@ -74,7 +75,7 @@ def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False)
     from PreopReviewLib.command.console import emit
 
     folder = models.remove(name)
-    emit({"removed": name, "folder": str(folder)}, as_json, lambda: print(f"{name} is removed from {folder}"))
+    emit({"removed": name, "folder": str(folder)}, as_json, lambda: say(f"{name} is removed from {folder}"))
 
 
 def _plain(entry: object) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
 from PreopReviewLib.command.phantom_shoulder import shoulder
 
 
@@ -36,9 +37,9 @@ def liver(
 
     bent = [liver_shape(s) for s in shapes or ()]
     phantom = make_liver_phantom(seed, contrast, (size, size, size), spacing, shapes=bent)
-    with output_folder(output, overwrite) as folder:
+    with output_folder(output, overwrite, "phantom liver") as folder:
         images.write_image(phantom.image, folder / "image.nii.gz")
         images.write_image(phantom.labels, folder / "labels.nii.gz")
         images.write_image(phantom.order, folder / "order.nii.gz")
         (folder / "planted.json").write_text(json.dumps(phantom.planted, indent=2) + "\n", encoding="utf-8")
-    print(output)
+    say(output)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 if TYPE_CHECKING:
     from PreopReviewLib.phantoms.shoulder import ShoulderPhantom
 
@@ -47,7 +49,7 @@ def shoulder(
             seed + number, index, contrast, chosen, plane, (size, size, slices)  # type: ignore[arg-type]
         )  # fmt: skip
 
-    with output_folder(output, overwrite) as folder:
+    with output_folder(output, overwrite, "phantom shoulder") as folder:
         if count == 1:
             made = make(0)
             images.write_image(made.image, folder / "image.nii.gz")
@@ -56,7 +58,7 @@ def shoulder(
             (folder / "planted.json").write_text(text + "\n", encoding="utf-8")
         else:
             _write_cases(folder, [("case", "image", "class", "r", "a", "s")], count, make)
-    print(output)
+    say(output)
 
 
 def _write_cases(folder: Path, rows: list[tuple], count: int, make: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command; `pack` and `join` are among those of `preop models`."""
@@ -42,7 +44,7 @@ def train(
         chosen, settings.initial = start_from(chosen, package)
     with progress_bar() as progress:
         result = start_run(chosen, output, settings, resume, progress)
-    print(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, best Dice {result.best_score:.3f}")
+    say(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, best Dice {result.best_score:.3f}")
 
 
 def pack(
@@ -59,7 +61,7 @@ def pack(
 
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
     package = pack_run(run, output, name, version, checkpoint, command, measured)
-    print(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
+    say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
 
 
 def join(
@@ -74,4 +76,4 @@ def join(
 
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
     package = join_packages(packages, output, name, version, measured)
-    print(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
+    say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
 from RotatorCuffCAMLib.commands import readers as commands_readers
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def classify(
     drawn = _box(box)
     loaded = images.read_image(image, series)
     images.require_usable(loaded, str(image))
-    with output_folder(out, overwrite) as folder, progress_bar(quiet) as progress:
+    with output_folder(out, overwrite, "cuff classify") as folder, progress_bar(quiet) as progress:
         result = examine(loaded, load_network(model), options, str(image), within(progress, 0.0, 0.3))
         rest = within(progress, 0.3, 1.0)
         summary = write_answer(loaded, result, folder, str(image), model, title, drawn, pictures, rest)
@@ -82,7 +83,7 @@ def classify(
         rows = [(k, p) for k, p in summary["probabilities"].items()]
         print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
         for warning in summary["warnings"]:
-            print(f"warning: {warning}.")
+            say(f"warning: {warning}.")
 
     emit(summary, as_json, table)
 
@@ -148,4 +149,4 @@ def train(
             cubes, classes = training.load_cubes(training.read_cases(table), progress)
             network = training.train(cubes, classes, steps, out, where, resume, progress)
             training_synthetic.save_weights(network, out / "model.safetensors", {"recipe": steps.name})
-    print(out)
+    say(out)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 Overwrite = Annotated[bool, typer.Option(help="Replace the folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -33,7 +35,7 @@ def study(
     from RotatorCuffCAMLib.readers.study import create_study, read_study_cases
 
     made = create_study(out, read_study_cases(table), name, seed, second_look, model, idle)
-    print(f"{made.name}: {len(made.cases)} cases, study {made.identifier}, in {out}")
+    say(f"{made.name}: {len(made.cases)} cases, study {made.identifier}, in {out}")
 
 
 def evaluate(
@@ -59,14 +61,14 @@ def evaluate(
     answers += read_readings_table(readers) if readers else []
     classes = read_truth(truth)
     found = evaluate_study(classes, gather(classes, answers, read_model(model) if model else None))
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "cuff evaluate") as folder:
         write_evaluation(found, folder, figures)
 
     def show() -> None:
         for table in found.tables:
             print_table(table.title, table.columns, table.rows)
-            print(*(f"  {note}" for note in table.notes), "", sep="\n")
-        print(*found.statements, *(f"warning: {w}." for w in found.warnings), f"Written to {out}.", sep="\n")
+            say(*(f"  {note}" for note in table.notes), "", sep="\n")
+        say(*found.statements, *(f"warning: {w}." for w in found.warnings), f"Written to {out}.", sep="\n")
 
     emit(found.numbers | {"statements": found.statements, "warnings": found.warnings}, as_json, show)
 
@@ -98,6 +100,6 @@ def localize(
 
     def show() -> None:
         print_table("Activation maps and boxes", ["case", *columns], rows)
-        print(*(f"{k}: {'n/a' if v is None else round(v, 3)}" for k, v in summary.items()), sep="\n")
+        say(*(f"{k}: {'n/a' if v is None else round(v, 3)}" for k, v in summary.items()), sep="\n")
 
     emit({"cases": {c: asdict(o) for c, o in found.items()}, "summary": summary}, as_json, show)
