@@ -57,7 +57,7 @@ def output_folder(
         OutputError: it cannot be made.
     """
     target = _place(path)
-    _check_folder(target, overwrite, kind, (*inputs, *_inputs), known)
+    check_folder(target, overwrite, kind, inputs, known)
     with _room(target) as room:
         mode = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else 0o777
         work = room.new / "result"
@@ -210,7 +210,20 @@ def _require_regular(target: Path) -> None:
         raise OutputExists(f"{target} is {_what(target)}", "Give the name of a file")
 
 
-def _check_folder(target: Path, overwrite: bool, kind: str, inputs: Sequence[str | Path], known: Sequence[str]) -> None:
+def check_folder(
+    path: str | Path,
+    overwrite: bool = False,
+    kind: str = "",
+    inputs: Sequence[str | Path] = (),
+    known: Sequence[str] = (),
+) -> None:
+    """Raises, before any work is done, what `output_folder` would raise because of what is there.
+
+    Raises:
+        OutputExists: something is there that must not be replaced.
+    """
+    target = _place(path)
+    inputs = (*inputs, *_inputs)
     if not os.path.lexists(target):
         return
     if target.is_symlink() or not target.is_dir():

@@ -12,7 +12,7 @@ import pytest
 from test_models_package import ARGUMENTS, metadata
 
 from PreopReviewLib import models
-from PreopReviewLib.errors import ModelCorrupt, ModelError, ModelUnavailable, OutputError
+from PreopReviewLib.errors import ModelCorrupt, ModelError, ModelUnavailable, OutputError, OutputExists
 from PreopReviewLib.models import kuleuven, networks
 
 
@@ -52,14 +52,18 @@ def test_a_zip_of_a_package_is_installed(source: Path, tmp_path: Path) -> None:
     assert models.install("mine", archive).load_network() is not None
 
 
-def test_installing_again_replaces_and_a_failure_leaves_the_old(source: Path, folder: Path, tmp_path: Path) -> None:
+def test_installing_again_replaces_if_told_so_and_failing_leaves_the_old(
+    source: Path, folder: Path, tmp_path: Path
+) -> None:
     models.install("mine", source)
     bad = tmp_path / "bad.zip"
     bad.write_bytes(b"no zip")
     with pytest.raises(ModelCorrupt):
-        models.install("mine", bad)
+        models.install("mine", bad, overwrite=True)
     assert [p.name for p in folder.iterdir()] == ["mine"]
-    assert models.install("mine", source).name == "small"
+    with pytest.raises(OutputExists, match="mine"):
+        models.install("mine", source)
+    assert models.install("mine", source, overwrite=True).name == "small"
 
 
 def test_a_zip_without_a_package_is_refused(tmp_path: Path, folder: Path) -> None:

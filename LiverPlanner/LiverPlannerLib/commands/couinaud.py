@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from PreopReviewLib.command.console import say
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the group `liver`."""
@@ -35,7 +37,7 @@ def couinaud(
     from PreopReviewLib.output import output_folder
 
     file = read_structures(labels)
-    with output_folder(out, overwrite) as folder:
+    with output_folder(out, overwrite, "liver couinaud") as folder:
         with progress_bar(quiet) as progress:
             found = find_segments(mask_of(file.labels, "liver"), progress=progress)
         rows = [
@@ -72,6 +74,6 @@ def _print(data: dict[str, Any]) -> None:
         lesions = [(r["lesion"], r["ml"], r["segments"]) for r in data["lesions"]]
         print_table("Lesions", ["lesion", "ml", "segments"], lesions)
     for words in data["warnings"]:
-        print(f"Warning: {words}")
+        say(f"Warning: {words}")
     for words in data["notes"]:
-        print(words)
+        say(words)

@@ -56,6 +56,7 @@ def install(
     from_file: Annotated[
         Path | None, typer.Option("--from", help="The wheel, or a package's folder or zip; nothing is fetched.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an installed one.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
@@ -64,7 +65,7 @@ def install(
     from PreopReviewLib.command.console import emit, progress_bar
 
     with progress_bar(quiet) as progress:
-        package = models.install(name, from_file, progress)
+        package = models.install(name, from_file, progress, overwrite)
     data = {"name": name, "version": package.version, "folder": str(package.folder)}
     emit(data, as_json, lambda: say(f"{name} {package.version} is installed in {package.folder}"))
 

@@ -73,7 +73,7 @@ def forgiving() -> Iterator[list[Raw]]:
         elif number and stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError):
                 stream.flush()
-            raws.append(Raw(stream.buffer.raw))
+            raws.append(Raw(getattr(stream.buffer, "raw", stream.buffer)))  # bare where PYTHONUNBUFFERED is set
             setattr(sys, name, _text(raws[-1], stream))
     try:
         yield raws

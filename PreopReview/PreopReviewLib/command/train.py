@@ -54,13 +54,14 @@ def pack(
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     figures: Annotated[Path | None, typer.Option(help="JSON file of `preop evaluate-model`.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older package.")] = False,
     command: Annotated[str, typer.Option(help="The command that made the run, for the card.")] = "",
 ) -> None:
     """Make a model package with a card from a run."""
     from PreopReviewLib.training.pack import pack_run
 
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
-    package = pack_run(run, output, name, version, checkpoint, command, measured)
+    package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
 
 
@@ -70,10 +71,11 @@ def join(
     name: Annotated[str | None, typer.Option(help="Of the model; by default the first one's.")] = None,
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
     figures: Annotated[Path | None, typer.Option(help="JSON file of `preop evaluate-model`.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older package.")] = False,
 ) -> None:
     """Make one package of several, whose networks answer together (the mean of their probabilities)."""
     from PreopReviewLib.training.join import join_packages
 
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
-    package = join_packages(packages, output, name, version, measured)
+    package = join_packages(packages, output, name, version, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PreopReviewLib.errors import InputError, ModelCorrupt, ModelError, ModelUnavailable, OutputError
-from PreopReviewLib.models.package import METADATA, ModelPackage, load_package
-from PreopReviewLib.output import output_folder
+from PreopReviewLib.errors import InputError, ModelCorrupt, ModelError, ModelUnavailable, OutputError, OutputExists
+from PreopReviewLib.models.package import FILES, KIND, METADATA, ModelPackage, load_package
+from PreopReviewLib.output import check_folder, output_folder, private_folder
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.resources import resource
+from PreopReviewLib.workroom import room_prefix
 
 DOWNLOADABLE: dict[str, str] = {
     "kuleuven-liver": "liver in CT and MR, pretrained by KU Leuven (fetched from PyPI, 27 MB)",
@@ -113,17 +114,24 @@ def require_package(name: str | Path, progress: Progress = silent) -> ModelPacka
     try:
         return find_package(name)
     except ModelUnavailable:
-        return install(str(name), progress=progress)
+        try:
+            return install(str(name), progress=progress)
+        except OutputExists:  # another process was faster
+            return find_package(name)
 
 
-def install(name: str, from_file: str | Path | None = None, progress: Progress = silent) -> ModelPackage:
-    """Installs a model into the models folder, whole or not at all; an installed one is replaced.
+def install(
+    name: str, from_file: str | Path | None = None, progress: Progress = silent, overwrite: bool = False
+) -> ModelPackage:
+    """Installs a model into the models folder, whole or not at all.
 
     Args:
         name: of a known model; with a package's folder or zip, the name it shall have.
         from_file: the wheel of `pyliverlesionseg` 0.3, a package's folder, or a zip of one; None fetches it.
+        overwrite: replaces an installed one.
 
     Raises:
+        OutputExists: it is installed already, or its folder holds something else.
         ModelUnavailable, ModelCorrupt, ModelError, OutputError: it cannot be had, is not what it should be, is no
             package, or cannot be written.
     """
@@ -133,19 +141,20 @@ def install(name: str, from_file: str | Path | None = None, progress: Progress =
         raise ModelError(f"{name!r} cannot be the name of a model", "Use letters, digits and hyphens")
     target = models_folder() / name
     _make(target.parent)
+    check_folder(target, overwrite, KIND, known=FILES)
     if from_file is None:
         if name not in DOWNLOADABLE:
             raise ModelError(f"{name} cannot be fetched", f"Known are {', '.join(DOWNLOADABLE)}; or give --from FILE")
-        return kuleuven.install(target, name, progress=progress)
+        return kuleuven.install(target, name, progress=progress, overwrite=overwrite)
     path = Path(from_file).expanduser()
     if not path.exists():
         raise ModelError(f"There is no file or folder {path}", "Check the path given with --from")
     if path.suffix == ".whl":
         if name not in kuleuven.SOURCES:
             raise ModelError(f"A wheel holds no model {name}", f"Known are {', '.join(kuleuven.SOURCES)}")
-        return kuleuven.install(target, name, path, progress)
+        return kuleuven.install(target, name, path, progress, overwrite)
     progress(0.0, f"Installing {name}")
-    package = _install_folder(path, target) if path.is_dir() else _install_zip(path, target)
+    package = _install_folder(path, target, overwrite) if path.is_dir() else _install_zip(path, target, overwrite)
     progress(1.0, "Installed")
     return package
 
@@ -160,24 +169,24 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _install_folder(source: Path, target: Path) -> ModelPackage:
+def _install_folder(source: Path, target: Path, overwrite: bool) -> ModelPackage:
     load_package(source).load_network()  # not only whole: the weights fit
-    with output_folder(target, overwrite=True) as work:
+    with output_folder(target, overwrite, KIND, [source], FILES) as work:
         shutil.copytree(source, work, dirs_exist_ok=True)
     return load_package(target)
 
 
-def _install_zip(source: Path, target: Path) -> ModelPackage:
-    with tempfile.TemporaryDirectory(prefix="preop-package-") as temporary:
+def _install_zip(source: Path, target: Path, overwrite: bool) -> ModelPackage:
+    with private_folder() as temporary:
         try:
             with zipfile.ZipFile(source) as archive:
                 archive.extractall(temporary)  # zipfile keeps members inside the folder
         except (zipfile.BadZipFile, OSError, RuntimeError) as error:
             raise ModelCorrupt(f"{source} is not a readable zip file ({error})", "Fetch it again") from error
-        roots = [p.parents[1] for p in Path(temporary).rglob("metadata.json") if p.parent.name == "configs"]
+        roots = [p.parents[1] for p in temporary.rglob("metadata.json") if p.parent.name == "configs"]
         if len(roots) != 1:
             raise ModelError(f"{source} holds {len(roots)} model packages instead of one", "Give a zip of one package")
-        return _install_folder(roots[0], target)
+        return _install_folder(roots[0], target, overwrite)
 
 
 def remove(name: str) -> Path:
@@ -192,7 +201,7 @@ def remove(name: str) -> Path:
         why = "comes with PreopReview" if found else "is not installed"
         raise ModelError(f"The model {name} {why}", "See: preop models list")
     try:
-        gone = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=found[0].parent))
+        gone = Path(tempfile.mkdtemp(prefix=room_prefix(), dir=found[0].parent))
         found[0].rename(gone / name)
         shutil.rmtree(gone)
     except OSError as error:

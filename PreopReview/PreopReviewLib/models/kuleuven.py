@@ -9,7 +9,6 @@ import hashlib
 import io
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from PreopReviewLib.errors import ModelCorrupt, ModelUnavailable
 from PreopReviewLib.models.kuleuven_cards import LESION_CARD, LESION_METADATA, LIVER_CARD, LIVER_METADATA
 from PreopReviewLib.models.package import ModelPackage, write_package
+from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -62,19 +62,21 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def install(folder: Path, name: str, wheel: Path | None = None, progress: Progress = silent) -> ModelPackage:
+def install(
+    folder: Path, name: str, wheel: Path | None = None, progress: Progress = silent, overwrite: bool = False
+) -> ModelPackage:
     """Writes the package `name` to `folder`, from a wheel that is here already or from PyPI.
 
     Raises:
         ModelUnavailable: the wheel cannot be fetched.
         ModelCorrupt: the wheel or the weights in it are not those expected.
     """
-    with tempfile.TemporaryDirectory(prefix="preop-wheel-") as temporary:
+    with private_folder() as temporary:
         if wheel is None:
             progress(0.0, "Fetching pyliverlesionseg 0.3 from PyPI (27 MB)")
-            wheel = download(Path(temporary))
+            wheel = download(temporary)
         progress(0.7, "Checking and converting")
-        package = convert(wheel, folder, name)
+        package = convert(wheel, folder, name, overwrite)
     progress(1.0, "Installed")
     return package
 
@@ -93,7 +95,7 @@ def download(folder: Path) -> Path:
     return folder / WHEEL
 
 
-def convert(wheel: Path, folder: Path, name: str) -> ModelPackage:
+def convert(wheel: Path, folder: Path, name: str, overwrite: bool = False) -> ModelPackage:
     """Checks the wheel and one of its HDF5 files by SHA-256 and writes the package.
 
     Raises:
@@ -108,7 +110,9 @@ def convert(wheel: Path, folder: Path, name: str) -> ModelPackage:
     except (zipfile.BadZipFile, KeyError) as error:
         raise ModelCorrupt(f"{wheel} is not the wheel of {REQUIREMENT} ({error})", _NO_NETWORK) from error
     _require(weights, source.sha256, source.member)
-    return write_package(folder, source.metadata, read_hdf5(weights, source.metadata), source.card, license_text)
+    return write_package(
+        folder, source.metadata, read_hdf5(weights, source.metadata), source.card, license_text, overwrite
+    )
 
 
 def _require(data: bytes, sha256: str, what: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 METADATA, WEIGHTS, CARD, LICENSE = "configs/metadata.json", "models/model.safetensors", "docs/README.md", "LICENSE"
+FILES = (METADATA, WEIGHTS, CARD, LICENSE)
+KIND = "models"
 REQUIRED: dict[str, type] = {
     "name": str,
     "version": str,
@@ -147,17 +149,22 @@ def write_package(
     state_dict: Mapping[str, Tensor],
     card: str,
     license_text: str,
+    overwrite: bool = False,
 ) -> ModelPackage:
-    """Writes a package whole: into a temporary folder beside it, which then takes its name (replacing an old one).
+    """Writes a package whole: into a temporary folder beside it, which then takes its name.
+
+    Args:
+        overwrite: replaces an older package, but no folder that holds anything else.
 
     Raises:
         ModelError: the metadata lack something.
+        OutputExists: something is there that must not be replaced.
         OutputError: it cannot be written.
     """
     from safetensors.torch import save_file
 
     check_metadata(metadata)
-    with output_folder(folder, overwrite=True) as work:
+    with output_folder(folder, overwrite, KIND, known=FILES) as work:
         for part in (METADATA, WEIGHTS, CARD):
             (work / part).parent.mkdir(exist_ok=True)
         (work / METADATA).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

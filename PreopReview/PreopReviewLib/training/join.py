@@ -19,6 +19,7 @@ def join_packages(
     name: str | None = None,
     version: str = "1.0.0",
     figures: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> ModelPackage:
     """Write a package of an `Ensemble` of the packages' networks, in the order given.
 
@@ -27,6 +28,7 @@ def join_packages(
         folder: of the new package.
         name: of the model; by default the first one's.
         figures: measured accuracy of the ensemble, for card and metadata.
+        overwrite: replaces an older package.
 
     Raises:
         ModelError: fewer than two packages, they differ in one of these, or they are ensembles.
@@ -66,7 +68,7 @@ def join_packages(
         for key, value in small_weights(each.load_network().state_dict()).items()
     }
     terms = (first.folder / LICENSE).read_text(encoding="utf-8")
-    return write_package(folder, metadata, weights, model_card(metadata), terms)
+    return write_package(folder, metadata, weights, model_card(metadata), terms, overwrite)
 
 
 def _told(package: ModelPackage) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def pack_run(
     checkpoint: str = "best",
     command: str = "",
     figures: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> ModelPackage:
     """Write the averaged weights of a run as a package (fp16; batch-norm statistics stay fp32).
 
@@ -43,6 +44,7 @@ def pack_run(
         checkpoint: "best" or "last".
         command: what made the run, for the card.
         figures: measured accuracy, for card and metadata.
+        overwrite: replaces an older package.
 
     Raises:
         TrainingError: no such checkpoint.
@@ -64,7 +66,9 @@ def pack_run(
         "command": command,
     }
     metadata = _metadata(recipe, name, version, facts, figures or {})
-    return write_package(folder, metadata, small_weights(kept["average"]), model_card(metadata), LICENSE_TEXT)
+    return write_package(
+        folder, metadata, small_weights(kept["average"]), model_card(metadata), LICENSE_TEXT, overwrite
+    )
 
 
 def small_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
