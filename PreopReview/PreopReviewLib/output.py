@@ -136,6 +136,7 @@ def output_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str 
 def whole_file(path: str | Path, suffix: str | None = None) -> Iterator[Path]:
     """A temporary path which becomes `path`, synced to disk, when the block ends without an error; replaces.
 
+    Files that the block makes beside it, such as the data of a detached header, come along.
     For files that a program keeps for itself, in a folder that is there; users name theirs to `output_file`.
 
     Args:
@@ -151,11 +152,17 @@ def whole_file(path: str | Path, suffix: str | None = None) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     room = Room(target.parent)
     try:
-        work = room.new / f"file{target.suffix if suffix is None else suffix}"
+        # A header names the file with its data after itself, so it has its own name from the start.
+        own = suffix is None or target.name.endswith(suffix)
+        work = room.new / (target.name if own and _encodable(target.name) else f"file{suffix or target.suffix}")
         work.touch()
         yield work
-        _open_up(work, target)
-        room.put_in_place([(work.name, target.name)], True, _require_regular)
+        beside = sorted(set(os.listdir(room.new)) - {work.name})
+        names = [*((name, name) for name in beside), (work.name, target.name)]
+        for inner, name in names:
+            _require_regular(target.with_name(name))
+            _open_up(room.new / inner, target.with_name(name))
+        room.put_in_place(names, True, _require_regular)
     finally:
         room.close()
     _record(target)
@@ -289,6 +296,15 @@ def _place(path: str | Path) -> Path:
     """The absolute path; links above it are followed, it itself is not."""
     path = os.path.abspath(path)
     return Path(os.path.realpath(os.path.dirname(path))) / os.path.basename(path)
+
+
+def _encodable(name: str) -> bool:
+    """Whether native writers can be given the name: not if it has bytes that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _same(target: Path, given: str | Path) -> bool:

@@ -57,6 +57,7 @@ def test_it_writes_labels_regions_table_and_figures(liver, files, tmp_path):
     folder = tmp_path / "out"
     made = {f.name for f in folder.iterdir()}
     assert made == {
+        ".preop-output.json",
         "labels.nii.gz",
         "regions.nii.gz",
         "regions.csv",
@@ -193,6 +194,9 @@ def test_a_folder_that_is_there_is_not_replaced_unasked(liver, files, tmp_path):
     (tmp_path / "out" / "precious").write_text("x")
     assert liver("cysts", *files, "-o", tmp_path / "out", "--figures", 0)[0] == 21
     assert (tmp_path / "out" / "precious").exists()
+    assert liver("cysts", *files, "-o", tmp_path / "out", "--figures", 0, "--overwrite")[0] == 21
+    (tmp_path / "out" / "precious").unlink()
+    assert liver("cysts", *files, "-o", tmp_path / "out", "--figures", 0)[0] == 0
     assert liver("cysts", *files, "-o", tmp_path / "out", "--figures", 0, "--overwrite")[0] == 0
 
 
