@@ -37,7 +37,10 @@ def plan(
     image: Annotated[Path, typer.Argument(help="CT or MRI: an image file or a DICOM folder.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
     modality: Annotated[Modality, typer.Option(help="Guessed from DICOM or the intensities if auto.")] = Modality.auto,
-    model: Annotated[str | None, typer.Option(help="Model package for the liver; see 'preop models list'.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or STRUCTURE=NAME of a model (see 'preop models list') or its folder; repeat it."),
+    ] = None,
     lesions: Annotated[bool, typer.Option(help="Look for lesions with the real lesion network (slower).")] = True,
     structures: Annotated[bool, typer.Option(help="Find vessels and duct (trained on simulated images).")] = True,
     liver: Annotated[Path | None, typer.Option(help="Liver mask or labels to use instead of a network's.")] = None,
@@ -56,7 +59,7 @@ def plan(
     from LiverPlannerLib.plan.pipeline import PlanOptions
     from PreopReviewLib.command.console import emit, progress_bar
 
-    options = PlanOptions(modality.value, model, lesions, structures, device.value)
+    options = PlanOptions(modality.value, tuple(model or ()), lesions, structures, device.value)
     with progress_bar(quiet) as progress:
         made = plan_liver(
             image,

@@ -134,7 +134,7 @@ class SegmentSection(Section):
     # ---- models ----
 
     def _fill_models(self) -> None:
-        choices = model_choices.liver_models()
+        choices = model_choices.plan_models()
         names = [c.name for c in choices]
         box = self.ui.modelComboBox
         if [box.itemData(i) for i in range(box.count)] != names:
@@ -177,7 +177,7 @@ class SegmentSection(Section):
         dependencies.ensure()
         options = {
             "modality": modality.chosen(parameters),
-            "liver_model": parameters.model or None,
+            "models": [parameters.model] if parameters.model else [],
             "lesions": parameters.lesions,
             "structures": parameters.structures,
             "device": settings.device(parameters.device),

@@ -6,22 +6,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
+from LiverPlannerLib.plan.chosen_models import ChosenModels, choose
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.models.segmenter import Segmenter, SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
 MIN_LIVER_ML = 20.0
 """Below, what was found is no liver."""
 MIN_LESION_ML = 0.05
 LESION_MARGIN_MM = 3.0
+LESIONS = ("tumor", "cyst")
+PAINTING = ("inferior_vena_cava", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumor")
+"""Structures of chosen models in the order in which they are drawn; a later one wins."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,16 @@ class PlanOptions:
 
     Attributes:
         modality: ``auto``, ``CT`` or ``MR``.
-        liver_model: name or folder of a model package for the liver; None is the default one.
+        models: which model draws what (see `chosen_models.choose`): ``NAME`` for everything that it draws, or
+            ``STRUCTURE=NAME``; names of models or folders of packages. Structures that none is chosen for come from
+            the default ones.
         lesions: look for lesions with the real lesion network.
         structures: find vessels, duct, tumors and cysts with the network trained on simulated images.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
     """
 
     modality: str = "auto"
-    liver_model: str | None = None
+    models: Sequence[str] = ()
     lesions: bool = True
     structures: bool = True
     device: str = "auto"
@@ -101,10 +109,11 @@ def make_plan(
             f"({modality}) is right; or give a liver mask with --liver",
         )
     run.labels = labels_from_mask(liver)
-    if options.structures:
+    if options.structures and run.chosen.rest():
         run.add_structures(liver)
-    if options.lesions:
+    if options.lesions and "tumor" not in run.chosen.by_structure:
         run.add_lesions(liver)
+    run.add_chosen(liver)
     progress(0.98, "Measuring")
     run.labels = without_tiny_lesions(run.labels)
     volumes = measure_volumes(run.labels, set(run.models))
@@ -142,9 +151,11 @@ class _Run:
         liver_given: bool,
     ) -> None:
         self.image, self.modality, self.options = image, modality, options
+        self.chosen: ChosenModels = choose(options.models)
         self.cancel = cancel
         self.labels = image  # replaced by the first step
         self.models: dict[str, str] = {}
+        self._asked: dict[int, SegmenterResult] = {}
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.seconds: dict[str, float] = {}
@@ -175,21 +186,13 @@ class _Run:
         return mask > 0
 
     def find_liver(self) -> sitk.Image:
-        from LiverPlannerLib.segmentation.liver import segment_liver
         from LiverPlannerLib.segmentation.liver_growth import grown_liver
 
-        found = segment_liver(
-            self.image,
-            self.modality,
-            self.options.liver_model,
-            self.options.device,
-            progress=self._progress["liver"],
-            cancel=self.cancel,
-        )
+        model = self.chosen.by_structure.get("liver") or self.chosen.default("kuleuven-liver", self._progress["liver"])
+        found = self._run(model, None, self._progress["liver"])
         self.models["liver"], self.device = found.model, found.device
-        self.notes += found.notes
-        liver = plausible_liver(found.mask)
-        if self.modality == "MR":
+        liver = plausible_liver(found.mask(*(s.key for s in members("liver"))))
+        if self.modality == "MR" and len(found.values) == 1:
             liver, milliliters = grown_liver(self.image, liver)
             if milliliters:
                 self.warnings.append(
@@ -199,31 +202,54 @@ class _Run:
         self.lap("liver")
         return liver
 
+    def _run(self, model: Segmenter, region: sitk.Image | None, progress: Progress) -> SegmenterResult:
+        """What a model finds; one that has been asked already is not asked again."""
+        if id(model) not in self._asked:
+            found = model.segment(
+                self.image,
+                region if model.needs_region else None,
+                modality=self.modality,
+                device=self.options.device,
+                progress=progress,
+                cancel=self.cancel,
+            )
+            self.notes += found.notes
+            self._asked[id(model)] = found
+        return self._asked[id(model)]
+
+    def add_chosen(self, liver: sitk.Image) -> None:
+        """Structures by the models that were chosen for them, in place of the default ones'."""
+        for key in PAINTING:
+            model = self.chosen.by_structure.get(key)
+            if model is None:
+                continue
+            found = self._run(model, liver, self._progress["structures"])
+            mask = images.array_of(pieces_in(found.mask(key), liver)) > 0
+            self._put(np.full(mask.shape, structure(key).label, np.uint8), mask)
+            self.models[key] = found.model
+            self.warnings += [w for w in found.warnings if w not in self.warnings]
+            self.lap("chosen models")
+
     def add_structures(self, liver: sitk.Image) -> None:
         """Vessels, duct, tumors and cysts from the network that works inside a given liver."""
-        from LiverPlannerLib.segmentation.five_structures import segment_structures
-
-        found = segment_structures(
-            self.image,
-            liver,
-            device=self.options.device,
-            progress=self._progress["structures"],
-            cancel=self.cancel,
-        )
+        model = self.chosen.default("five-structures-synthetic", self._progress["structures"])
+        found = self._run(model, liver, self._progress["structures"])
         inner = images.array_of(found.labels)
-        keys = ["hepatic_vein", "portal_vein", "bile_duct", "tumor", "cyst"]
+        keys = self.chosen.rest()
+        inner = np.where(
+            np.isin(inner, [structure(k).label for k in self.chosen.by_structure if k != "liver"]), 0, inner
+        )
         phase = self.phase_warning(liver)
         if phase:
             # The network has learned contrast phases only: elsewhere it takes any dark patch for a lesion.
             self.warnings.append(phase)
-            inner = np.where(np.isin(inner, [structure(k).label for k in keys[3:]]), 0, inner)
-            keys = keys[:3]
+            inner = np.where(np.isin(inner, [structure(k).label for k in LESIONS]), 0, inner)
+            keys = [k for k in keys if k not in LESIONS]
         else:
             self.warnings += found.warnings
         self._put(inner, inner > structure("liver").label)
         for key in keys:
             self.models[key] = found.model
-        self.notes += found.notes
         self.lap("structures")
 
     def phase_warning(self, liver: sitk.Image) -> str | None:
@@ -241,21 +267,12 @@ class _Run:
 
     def add_lesions(self, liver: sitk.Image) -> None:
         """Lesions of the real network; it adds to what the network trained on simulated images calls tumor."""
-        from LiverPlannerLib.segmentation.lesions import segment_lesions
-
-        found = segment_lesions(
-            self.image,
-            liver,
-            self.modality,
-            device=self.options.device,
-            progress=self._progress["lesions"],
-            cancel=self.cancel,
-        )
-        kept = images.array_of(lesions_inside(found.mask, liver)) > 0
+        model = self.chosen.default("kuleuven-lesion", self._progress["lesions"])
+        found = self._run(model, liver, self._progress["lesions"])
+        kept = images.array_of(lesions_inside(found.mask("tumor"), liver)) > 0
         self.confirmed = kept
         self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
         self.models["tumor"] = " and ".join(filter(None, (found.model, self.models.get("tumor"))))
-        self.notes += found.notes
         self.lap("lesions")
 
     def _put(self, values: np.ndarray, where: np.ndarray) -> None:
@@ -281,6 +298,15 @@ def plausible_liver(mask: sitk.Image) -> sitk.Image:
     right = images.kji_to_ras(statistics["centroids"][1:][rivals], mask)[:, 0]
     chosen = int(rivals[right.argmax()]) + 1
     return sitk.BinaryFillhole(images.image_like(components == chosen, mask), fullyConnected=False)
+
+
+def pieces_in(mask: sitk.Image, liver: sitk.Image) -> sitk.Image:
+    """The 26-connected pieces of a mask that reach into the liver; both on one grid."""
+    import cc3d
+
+    pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(mask) > 0), connectivity=26)
+    inside = np.unique(pieces[images.array_of(liver) > 0])
+    return images.image_like(np.isin(pieces, inside[inside > 0]).astype(np.uint8), mask)
 
 
 def lesions_inside(

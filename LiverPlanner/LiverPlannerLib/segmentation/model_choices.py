@@ -1,39 +1,43 @@
-"""Which models of the liver a panel can offer, read without the packages that run them."""
+"""Which models that draw liver structures a panel can offer, read without the packages that run them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PreopReviewLib.models.overview import models_with_network
+from PreopReviewLib.models.kinds import structures_of
+from PreopReviewLib.models.overview import installed_metadata
 
 DEFAULT = "kuleuven-liver"
-NETWORK = "KuLeuvenLiverUNet"
 OTHERS = ("kuleuven-lesion", "five-structures-synthetic")
 """What a plan uses besides the liver's model; their cards are shown, too."""
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model of the liver.
+    """A model to plan with.
 
     Attributes:
         name: of its package; the folder's name.
         words: what it is, one line.
         installed: False if it is fetched on first use.
+        structures: what it draws, in place of the default models.
     """
 
     name: str
     words: str
     installed: bool
+    structures: tuple[str, ...] = ("liver",)
 
 
-def liver_models() -> list[ModelChoice]:
-    """The default model first, then every installed package with the same network."""
-    found = models_with_network(NETWORK)
-    choices = [
-        ModelChoice(name, f"{data.get('description', '')} Version {data.get('version', '?')}.", True)
-        for name, data in found.items()
-    ]
-    if DEFAULT not in found:
+def plan_models() -> list[ModelChoice]:
+    """The default model first, then every installed package that draws liver structures; the others that a plan uses
+    anyway are no choice."""
+    choices = []
+    for name, data in installed_metadata().items():
+        drawn = structures_of(data)
+        if drawn and name not in OTHERS:
+            words = f"{data.get('description', '')} Draws {', '.join(drawn)}. Version {data.get('version', '?')}."
+            choices.append(ModelChoice(name, words.strip(), True, drawn))
+    if DEFAULT not in {c.name for c in choices}:
         choices.append(ModelChoice(DEFAULT, "liver in CT and MR, by KU Leuven; fetched on first use (27 MB)", False))
     return sorted(choices, key=lambda c: (c.name != DEFAULT, c.name))

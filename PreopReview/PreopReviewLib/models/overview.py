@@ -41,11 +41,16 @@ def overview() -> list[ModelNote]:
     return [notes[name] for name in sorted(notes)]
 
 
+def installed_metadata() -> dict[str, Mapping[str, Any]]:
+    """Name and metadata of every installed or built-in package, by name; one that cannot be read is no choice (using
+    it by name says why)."""
+    read = {name: _read(folder) for name, (folder, _state) in sorted(_folders().items())}
+    return {name: data for name, data in read.items() if data}
+
+
 def models_with_network(network: str) -> dict[str, Mapping[str, Any]]:
-    """Name and metadata of every installed or built-in package that names this network; one that cannot be read is
-    no choice (using it by name says why)."""
-    found = {name: _read(folder) for name, (folder, _state) in _folders().items()}
-    return {name: data for name, data in sorted(found.items()) if _network(data) == network}
+    """Name and metadata of every installed or built-in package that names this network."""
+    return {name: data for name, data in installed_metadata().items() if _network(data) == network}
 
 
 def card(name: str) -> str:

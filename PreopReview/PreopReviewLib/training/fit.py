@@ -242,11 +242,15 @@ class Trainer:
             self._save(BEST)
 
     def _averaged(self) -> nn.Module:
-        import copy
+        import torch
 
-        network = copy.deepcopy(self.network)
+        from PreopReviewLib.models import networks
+
+        # Built anew: DynUNet keeps outputs of its last step, which cannot be copied.
+        with torch.random.fork_rng(devices=[]):  # the dropout of the training goes on as if there had been no look
+            network = networks.build(self.recipe["network.name"], self.recipe["network.arguments"])
         network.load_state_dict(self.average)
-        return network.eval()
+        return network.to(self.device, memory_format=torch.channels_last_3d).eval()
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, TrainingError
+from PreopReviewLib.models.preprocessing import network_grid, normalize, spacing_of
 from PreopReviewLib.phantoms.tissues import UNSCORED
 from PreopReviewLib.training.augmentation import augment
 from PreopReviewLib.training.image_files import Case, DataSet, find_data_set
@@ -127,12 +128,10 @@ class ImageSource:
         return self._kept[case.name]
 
     def _read(self, case: Case) -> Sample:
-        spacing = self.recipe["data.spacing_mm"]
-        spacing = [float(s) for s in spacing] if isinstance(spacing, list | tuple) else [float(spacing)] * 3
+        spacing = spacing_of(self.recipe["data.spacing_mm"])
         image = images.read_image(case.image)
         labels = sitk.DICOMOrient(images.onto_grid(images.read_labels(case.labels), image).labels, "LPS")
-        image = sitk.DICOMOrient(image, "LPS")
-        image = images.resample_spacing(sitk.Cast(image, sitk.sitkFloat32), spacing, "linear")
+        image = network_grid(image, spacing)
         labels = images.resample_to(labels, image, "nearest")
         values, label = images.array_of(image).astype(np.float32), images.array_of(labels)
         target = np.zeros(label.shape, np.uint8)
@@ -143,7 +142,7 @@ class ImageSource:
         return self._inside_liver(case, values, label, target, spacing)
 
     def _inside_liver(
-        self, case: Case, values: np.ndarray, label: np.ndarray, target: np.ndarray, spacing: list[float]
+        self, case: Case, values: np.ndarray, label: np.ndarray, target: np.ndarray, spacing: tuple[float, ...]
     ) -> Sample:
         from PreopReviewLib.models.liver_channels import DISTANCE_UNIT_MM, REACH_MM, liver_channels
 
@@ -161,28 +160,6 @@ class ImageSource:
         target = target[box].copy()
         target[shown[1] < -REACH_MM / DISTANCE_UNIT_MM] = UNSCORED
         return shown, target
-
-
-def normalize(values: np.ndarray, rule: dict) -> np.ndarray:
-    """Intensities by a recipe's rule.
-
-    Kinds: `zscore` (after clipping to the percentiles `clip_percent`, if given), `fixed` (clip to `clip`, subtract
-    `mean`, divide by `deviation`), `quartiles` (percentiles 25 and 75 to -0.5 and 0.5, no clipping).
-
-    Raises:
-        TrainingError: unknown kind.
-    """
-    kind = rule.get("kind")
-    if kind == "zscore":
-        if "clip_percent" in rule:
-            values = np.clip(values, *np.percentile(values, rule["clip_percent"]))
-        return (values - values.mean()) / max(float(values.std()), 1e-6)
-    if kind == "fixed":
-        return (np.clip(values, *rule["clip"]) - rule["mean"]) / rule["deviation"]
-    if kind == "quartiles":
-        low, high = np.percentile(values, [25, 75])
-        return (values - low) / max(float(high - low), 1e-6) - 0.5
-    raise TrainingError(f"There is no intensity rule {kind!r}", "Use zscore, fixed or quartiles")
 
 
 def _cut(

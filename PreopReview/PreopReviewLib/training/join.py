@@ -53,6 +53,7 @@ def join_packages(
         "network": network["name"],
         "arguments": network.get("arguments", {}),
         "members": len(members),
+        **({"nested": True} if "regions" in first.metadata.get("inference", {}) else {}),
     }
     metadata = {
         **first.metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,28 +88,49 @@ def _metadata(
 ) -> dict[str, Any]:
     synthetic = facts["data"] == "phantoms"
     data = "synthesized images only" if synthetic else facts["data"]
-    arguments = recipe["network.arguments"]
-    of_one = arguments.get("arguments", arguments)  # of an ensemble's members
-    block = of_one.get("block", 1) * 2 ** (len(of_one.get("widths", [0])) - 1)
+    inside_liver = recipe["data.kind"] == "phantoms"
     return {
         "name": name,
         "version": version,
-        "task": "five-structures" if "portal_vein" in recipe["data.classes"] else "segmentation",
+        "task": "five-structures" if inside_liver else "segmentation",
         "description": recipe.title,
         "license": "Apache-2.0",
         "intended_use": "Research and teaching; a starting point for fine-tuning. Not validated on patients.",
-        "network": {"name": recipe["network.name"], "arguments": arguments},
-        "inference": {
-            "spacing_mm": recipe["data.spacing_mm"],
-            "classes": recipe["data.classes"],
-            "divisor": block,
-            "channels": ["parenchyma-normalized intensity", "signed distance to the liver surface"]
-            if synthetic
-            else ["intensity"],
-        },
+        "network": {"name": recipe["network.name"], "arguments": recipe["network.arguments"]},
+        "inference": _preparation(recipe, inside_liver),
         "training": {"data": data, "recipe": recipe.as_dict(), **{k: v for k, v in facts.items() if k != "data"}},
         "figures": dict(figures),
     }
+
+
+def _preparation(recipe: Recipe, inside_liver: bool) -> dict[str, Any]:
+    """What `models.whole_scan`, or the network inside a liver, must know to prepare an image as training did."""
+    from PreopReviewLib.models.liver_channels import CHANNELS
+
+    said: dict[str, Any] = {
+        "spacing_mm": recipe["data.spacing_mm"],
+        "classes": recipe["data.classes"],
+        "divisor": divisor_of(recipe["network.arguments"]),
+        "channels": list(CHANNELS) if inside_liver else ["intensity"],
+    }
+    if inside_liver:
+        return said
+    said["intensity"] = recipe.get("data.intensity", {"kind": "zscore"})
+    said["window"] = recipe.get("inference.window", recipe["data.patch"])
+    for key, name in (("regions", "loss.arguments"), ("post", "inference.post"), ("overlap", "inference.overlap")):
+        value = recipe.get(name)
+        value = value.get("regions") if key == "regions" else value
+        if value is not None:
+            said[key] = value
+    return said
+
+
+def divisor_of(arguments: Mapping[str, Any]) -> int:
+    """What each side of a network's input must be a multiple of, from its arguments (or its members')."""
+    arguments = arguments.get("arguments", arguments)
+    if "strides" in arguments:
+        return math.prod(max(s) if isinstance(s, list | tuple) else int(s) for s in arguments["strides"])
+    return int(arguments.get("block", 1)) * 2 ** (len(arguments.get("widths", [0])) - 1)
 
 
 def model_card(metadata: Mapping[str, Any]) -> str:
@@ -135,15 +157,20 @@ def model_card(metadata: Mapping[str, Any]) -> str:
             lines += [f"**{test}**", "", "| structure | Dice, mean | SD | cases |", "| --- | --- | --- | --- |"]
             lines += [f"| {k} | {v['mean']:.3f} | {v['sd']:.3f} | {v['cases']} |" for k, v in values.items()]
             lines.append("")
-    lines += [
-        "",
-        "## Limits",
-        "",
-        "The images it learned from are simulated. Figures on simulated images say how well the generator was "
-        "learned, not how good the model is on patients. It needs a liver mask.",
-        "",
-    ]
+    lines += ["", "## Limits", "", _limits(metadata), ""]
     return "\n".join(lines)
+
+
+def _limits(metadata: Mapping[str, Any]) -> str:
+    needs = " It needs a liver mask." if len(metadata["inference"].get("channels", ())) > 1 else ""
+    if "synthe" in str(metadata["training"]["data"]):
+        return (
+            "The images it learned from are simulated. Figures on simulated images say how well the generator was "
+            f"learned, not how good the model is on patients.{needs}"
+        )
+    return (
+        f"It knows only what its data show: other scanners, phases and diseases are not covered by its figures.{needs}"
+    )
 
 
 def _told(training: Mapping[str, Any]) -> list[str]:

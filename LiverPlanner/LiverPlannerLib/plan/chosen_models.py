@@ -1,0 +1,77 @@
+"""Which model draws which structure of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from LiverPlannerLib.structures import STRUCTURES, structure
+from PreopReviewLib.errors import InputError, ModelError
+from PreopReviewLib.models.catalog import require_package
+from PreopReviewLib.models.segmenter import Segmenter, segmenter
+from PreopReviewLib.progress import Progress, silent
+
+INNER = ("hepatic_vein", "portal_vein", "bile_duct", "tumor", "cyst")
+"""What the default models draw inside the liver."""
+
+
+@dataclass
+class ChosenModels:
+    """The models that were asked for; a structure without one comes from the default models."""
+
+    by_structure: dict[str, Segmenter] = field(default_factory=dict)
+
+    def rest(self) -> list[str]:
+        """Structures inside the liver that are left to the default models."""
+        return [key for key in INNER if key not in self.by_structure]
+
+    def default(self, name: str, progress: Progress = silent) -> Segmenter:
+        """A default model by name; fetched on first use where it does not come with PreopReview."""
+        return segmenter(require_package(name, progress))
+
+
+def choose(words: Sequence[str]) -> ChosenModels:
+    """The models that words such as ``my-model`` or ``tumor=my-model`` name.
+
+    ``NAME`` alone draws everything of the table of structures that it can; ``STRUCTURE=NAME`` only that one, and wins
+    over a ``NAME`` alone.
+
+    Raises:
+        InputError: a structure that is not in the table, or named twice.
+        ModelError: an unknown or broken model, one that is not for segmentation, or that does not draw the structure.
+    """
+    known = {s.key for s in STRUCTURES if s.kind == "structure"}
+    whole: dict[str, Segmenter] = {}
+    single: dict[str, Segmenter] = {}
+    loaded: dict[str, Segmenter] = {}
+    for word in words:
+        key, equals, name = word.partition("=")
+        if not equals or "/" in key or "\\" in key:
+            key, name = "", word
+        if not name.strip():
+            raise InputError(f"{word!r} names no model", "Write for example liver=my-model, or my-model alone")
+        model = loaded.setdefault(name, segmenter(name)) if name not in loaded else loaded[name]
+        if not key:
+            drawn = [k for k in model.structures if k in known]
+            if not drawn:
+                raise ModelError(
+                    f"The model {model.name} draws {', '.join(model.structures)}, which are not structures of a plan",
+                    f"Choose a model that draws one of {', '.join(sorted(known))}",
+                )
+            taken = sorted(set(drawn) & set(whole))
+            if taken:
+                raise InputError(
+                    f"Two models were chosen for {', '.join(taken)}", "Say which one draws what: STRUCTURE=NAME"
+                )
+            whole |= dict.fromkeys(drawn, model)
+            continue
+        key = structure(key).key
+        if key in single:
+            raise InputError(f"Two models were chosen for {key}", "Choose one")
+        if key not in model.structures:
+            raise ModelError(
+                f"The model {model.name} does not draw {key}, but {', '.join(model.structures)}",
+                "Choose another model for it",
+            )
+        single[key] = model
+    return ChosenModels({**whole, **single})

@@ -1,0 +1,40 @@
+"""What a package's metadata make of it: the segmenter behind it, and what it draws. No heavy imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_BY_NETWORK = {
+    "KuLeuvenLiverUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLiver"),
+    "KuLeuvenLesionUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLesions"),
+}
+"""Networks with preparation of their own; any other is known by its package's `inference`."""
+_INSIDE_LIVER = ("LiverPlannerLib.segmentation.segmenters", "InsideLiver")
+WHOLE_SCAN = ("PreopReviewLib.models.whole_scan", "WholeScan")
+
+
+def kind_of(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Module and class of the segmenter for a package's metadata; None if the package is not for segmentation."""
+    network = metadata.get("network")
+    if not isinstance(network, Mapping):
+        return None
+    own = _BY_NETWORK.get(str(network.get("name")))
+    if own:
+        return own
+    inference = metadata.get("inference")
+    if not isinstance(inference, Mapping) or not {"spacing_mm", "classes"} <= set(inference):
+        return None
+    arguments = network.get("arguments") or {}
+    of_one = arguments.get("arguments", arguments)  # of an ensemble's members
+    return _INSIDE_LIVER if of_one.get("in_channels") == 2 else WHOLE_SCAN
+
+
+def structures_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of what a package's model finds, from its metadata alone; empty if it is not for segmentation."""
+    kind = kind_of(metadata)
+    if kind is None:
+        return ()
+    if "inference" in metadata and "classes" in metadata["inference"]:
+        return tuple(name for name in metadata["inference"]["classes"] if name != "background")
+    return ("tumor",) if kind[1] == "KuLeuvenLesions" else ("liver",)

@@ -1,0 +1,47 @@
+"""What an image goes through before a network sees it, in training and in use: one grid rule, one intensity rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import TrainingError
+
+
+def spacing_of(value: float | Sequence[float]) -> tuple[float, float, float]:
+    """The spacing (mm, I-J-K) that a recipe or a package names by one number or by three."""
+    if isinstance(value, Sequence):
+        return tuple(float(v) for v in value)  # type: ignore[return-value]
+    return (float(value),) * 3
+
+
+def network_grid(image: sitk.Image, spacing: float | Sequence[float]) -> sitk.Image:
+    """The image, float32, with axes toward left, back and head (LPS) and at a network's spacing (mm, I-J-K)."""
+    turned = sitk.Cast(sitk.DICOMOrient(image, "LPS"), sitk.sitkFloat32)
+    return images.resample_spacing(turned, spacing_of(spacing), "linear")
+
+
+def normalize(values: np.ndarray, rule: Mapping[str, Any]) -> np.ndarray:
+    """Intensities (any shape) by a recipe's rule.
+
+    Kinds: `zscore` (after clipping to the percentiles `clip_percent`, if given), `fixed` (clip to `clip`, subtract
+    `mean`, divide by `deviation`), `quartiles` (percentiles 25 and 75 to -0.5 and 0.5, no clipping).
+
+    Raises:
+        TrainingError: unknown kind.
+    """
+    kind = rule.get("kind")
+    if kind == "zscore":
+        if "clip_percent" in rule:
+            values = np.clip(values, *np.percentile(values, rule["clip_percent"]))
+        return (values - values.mean()) / max(float(values.std()), 1e-6)
+    if kind == "fixed":
+        return (np.clip(values, *rule["clip"]) - rule["mean"]) / rule["deviation"]
+    if kind == "quartiles":
+        low, high = np.percentile(values, [25, 75])
+        return (values - low) / max(float(high - low), 1e-6) - 0.5
+    raise TrainingError(f"There is no intensity rule {kind!r}", "Use zscore, fixed or quartiles")

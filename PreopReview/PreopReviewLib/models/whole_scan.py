@@ -1,0 +1,234 @@
+"""Whole scans through networks trained by our recipes: the recipe's own preparation, sliding windows, back again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import ModelError, OutOfMemory
+from PreopReviewLib.models.package import ModelPackage
+from PreopReviewLib.models.preprocessing import network_grid, normalize
+from PreopReviewLib.models.segmenter import SegmenterResult
+from PreopReviewLib.progress import CancelToken, Progress, silent, within
+
+if TYPE_CHECKING:
+    from PreopReviewLib.inference import Predictor
+
+LARGEST_COMPONENT = "largest component of 26 neighbors"
+POST = (None, LARGEST_COMPONENT)
+_NEEDED = ("spacing_mm", "classes", "divisor", "intensity", "window")
+_SLAB = 32
+"""Slices of the source that are brought back at a time."""
+_LEAST_SLAB = 32
+
+
+class WholeScan:
+    """One package of a recipe for labeled images, or several folds of it, whose probabilities are averaged.
+
+    Args:
+        packages: same classes and preparation.
+
+    Raises:
+        ModelError: a package does not state its preparation, or the packages do not go together.
+    """
+
+    needs_region = False
+
+    def __init__(self, packages: Sequence[ModelPackage]) -> None:
+        first = packages[0]
+        self.packages = list(packages)
+        self.settings: Mapping[str, Any] = dict(first.metadata["inference"])
+        lacking = [key for key in _NEEDED if key not in self.settings]
+        if lacking:
+            raise ModelError(
+                f"The model {first.name} does not state its {', '.join(lacking)}",
+                "Pack it again from its run with preop models pack",
+            )
+        if self.settings.get("post") not in POST:
+            raise ModelError(
+                f"The post-processing {self.settings['post']!r} of {first.name} is not known", f"Use {POST[1]!r}"
+            )
+        for other in packages[1:]:
+            theirs = other.metadata.get("inference", {})
+            if theirs != first.metadata["inference"]:
+                differing = sorted(k for k in {*theirs, *self.settings} if theirs.get(k) != self.settings.get(k))
+                raise ModelError(
+                    f"{other.name} differs from {first.name} in its {', '.join(differing)}, so they are not folds of "
+                    "one model",
+                    "Name packages of one recipe",
+                )
+        names = dict.fromkeys(f"{p.name} {p.version}" for p in packages)
+        self.name = " and ".join(names)
+        self.classes: list[str] = list(self.settings["classes"])
+        self.structures = tuple(self.classes[1:])
+        self.modalities = tuple(self.settings.get("modalities", ()))
+
+    def segment(
+        self,
+        image: sitk.Image,
+        region: sitk.Image | None = None,
+        *,
+        modality: str | None = None,
+        device: str = "auto",
+        progress: Progress = silent,
+        cancel: CancelToken | None = None,
+    ) -> SegmenterResult:
+        """As `Segmenter.segment`; a region leaves out what is beyond it."""
+        token = cancel or CancelToken()
+        progress(0.0, "Preparing the image")
+        small = network_grid(image, self.settings["spacing_mm"])
+        values = normalize(images.array_of(small).astype(np.float32), self.settings["intensity"])
+        token.raise_if_cancelled()
+        shares: np.ndarray | None = None
+        notes: list[str] = []
+        where = "cpu"
+        for number, package in enumerate(self.packages):
+            part = within(progress, 0.9 * number / len(self.packages), 0.9 * (number + 1) / len(self.packages))
+            found, where = self._probabilities(package, values, device, notes, part, token)
+            shares = found if shares is None else shares + found
+        assert shares is not None
+        shares /= len(self.packages)
+        progress(0.9, "Bringing the structures to the image's grid")
+        labels = self._to_source(shares, small, image, token)
+        if self.settings.get("post") == LARGEST_COMPONENT:
+            labels = largest_component(labels)
+        labels_image = images.image_like(labels, image)
+        if region is not None:
+            labels_image = sitk.Mask(labels_image, sitk.Cast(region != 0, sitk.sitkUInt8))
+        if modality and self.modalities and modality not in self.modalities:
+            notes.append(f"{self.name} was trained on {' and '.join(self.modalities)}; this image is {modality}.")
+        progress(1.0, "Done")
+        values_of = {name: index for index, name in enumerate(self.classes) if index}
+        return SegmenterResult(labels_image, values_of, self.name, notes, [], where)
+
+    # ---- network ------------------------------------------------------------------------------------------
+
+    def _probabilities(
+        self,
+        package: ModelPackage,
+        values: np.ndarray,
+        device: str,
+        notes: list[str],
+        progress: Progress,
+        cancel: CancelToken,
+    ) -> tuple[np.ndarray, str]:
+        """float16 (channels, K, J, I) of values (K, J, I), and the device. Channels are the classes, or nested regions.
+
+        The scan goes through in slabs where the memory does not hold the network's output for all of it.
+        """
+        from PreopReviewLib.inference import Predictor
+
+        predictor = Predictor.of(package, device)
+        regions = self.settings.get("regions")
+        channels = len(regions) if regions else len(self.classes)
+        core = self._slab_height(values.shape, channels)
+        halo = int(self.settings["window"][0]) // 2
+        out = np.empty((channels, *values.shape), np.float16)
+        for start in range(0, values.shape[0], core):
+            stop = min(start + core, values.shape[0])
+            low, high = max(0, start - halo), min(values.shape[0], stop + halo)
+            part = within(progress, start / values.shape[0], stop / values.shape[0])
+            logits = self._logits(predictor, values[low:high], channels, part, cancel)
+            shares = logits.sigmoid() if regions else logits.softmax(0)
+            out[:, start:stop] = shares[:, start - low : stop - low].numpy()
+        notes += [note for note in predictor.notes if note not in notes]
+        return out, predictor.placement.device
+
+    def _logits(
+        self, predictor: Predictor, values: np.ndarray, channels: int, progress: Progress, cancel: CancelToken
+    ) -> Any:
+        import torch
+
+        from PreopReviewLib.inference.predictor import predict_logits
+
+        window = self.settings["window"]
+        # As in training, an image smaller than the window is continued by reflection, not by zeros.
+        short = [max(0, int(w) - n) for w, n in zip(window, values.shape, strict=True)]
+        pad = [(s // 2, s - s // 2) for s in short]
+        shown = np.pad(values, pad, mode="symmetric") if any(short) else values
+        logits = predict_logits(
+            predictor,
+            torch.from_numpy(np.ascontiguousarray(shown, np.float32))[None],
+            window=window,
+            multiple=int(self.settings["divisor"]),
+            classes=channels,
+            overlap=float(self.settings.get("overlap", 0.25)),
+            progress=progress,
+            cancel=cancel,
+        )
+        if logits.shape[0] != channels:
+            raise ModelError(
+                f"{self.name} gives {logits.shape[0]} channels, but names {channels}", "Correct its list of classes"
+            )
+        inside = tuple(slice(p[0], p[0] + n) for p, n in zip(pad, values.shape, strict=True))
+        return logits[(slice(None), *inside)]
+
+    def _slab_height(self, shape: Sequence[int], channels: int) -> int:
+        """Slices whose output fits into half of the free memory; float32, its sum and its counts."""
+        from PreopReviewLib.inference.memory import available_bytes
+
+        slice_bytes = shape[1] * shape[2] * 4 * (3 * channels + 2)
+        whole = shape[0] * shape[1] * shape[2] * 2 * channels
+        free = available_bytes() - whole
+        fitting = int(0.5 * free / slice_bytes) - int(self.settings["window"][0])
+        if fitting < min(_LEAST_SLAB, shape[0]):
+            raise OutOfMemory("There is not enough memory for this image", "Close other programs, or crop the image")
+        return min(fitting, shape[0])
+
+    # ---- back to the image --------------------------------------------------------------------------------
+
+    def _to_source(self, shares: np.ndarray, small: sitk.Image, image: sitk.Image, cancel: CancelToken) -> np.ndarray:
+        """uint8 (K, J, I) on the image's grid, from probabilities interpolated there, some slices at a time."""
+        size = image.GetSize()
+        labels = np.zeros(size[::-1], np.uint8)
+        for start in range(0, size[2], _SLAB):
+            cancel.raise_if_cancelled()
+            stop = min(start + _SLAB, size[2])
+            grid = images.crop(image, images.Box((start, 0, 0), (stop, size[1], size[0])))
+            box = images.box_of_grid(grid, small)
+            labels[start:stop] = self._decided(shares, small, box, grid)
+        return labels
+
+    def _decided(self, shares: np.ndarray, small: sitk.Image, box: images.Box, grid: sitk.Image) -> np.ndarray:
+        reference = images.crop(small, box)
+
+        def on_grid(channel: int) -> np.ndarray:
+            part = images.image_like(shares[channel][box.slices].astype(np.float32), reference)
+            padded = sitk.ZeroFluxNeumannPad(part, [1, 1, 1], [1, 1, 1])
+            outside = 0.0 if regions or channel else 1.0
+            return images.array_of(sitk.Resample(padded, grid, sitk.Transform(), sitk.sitkLinear, outside))
+
+        regions = self.settings.get("regions")
+        found = np.zeros(grid.GetSize()[::-1], np.uint8)
+        if regions:
+            inner = np.ones(found.shape, bool)
+            for channel, value in enumerate(nested_values(regions)):
+                inner &= on_grid(channel) > 0.5
+                found[inner] = value
+            return found
+        best = on_grid(0).copy()
+        for channel in range(1, len(shares)):
+            here = on_grid(channel)
+            better = here > best
+            found[better], best[better] = channel, here[better]
+        return found
+
+
+def nested_values(regions: Sequence[Sequence[int]]) -> list[int]:
+    """The class that each nested region adds to the next inner one, outermost first."""
+    inner = [set(r) for r in regions[1:]] + [set()]
+    return [min(set(region) - within_it) for region, within_it in zip(regions, inner, strict=True)]
+
+
+def largest_component(labels: np.ndarray) -> np.ndarray:
+    """The labels (K, J, I) without what is not connected, by 26 neighbors, to the largest piece of all together."""
+    import cc3d
+
+    foreground = np.ascontiguousarray(labels > 0)
+    if not foreground.any():
+        return labels
+    return np.where(cc3d.largest_k(foreground, k=1, connectivity=26) > 0, labels, 0).astype(np.uint8)
