@@ -30,7 +30,7 @@ def liver() -> sitk.Image:
     array[:10] = 1
     array[0] = 2
     array[1].flat[:20] = 3
-    array[2].flat[:30] = 5
+    array[2, 3:6] = 5
     array[12].flat[:40] = 8
     return labels_of(array)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from LiverPlannerLib.label_files import read_structures
+from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import __version__, images
@@ -130,7 +131,7 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> 
     for key in plan.volumes_ml:
         known, by = structure(key), plan.models.get(key)
         codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
-        masks.append(images.CodedMask(known.name, mask_of(plan.labels, key), *codes, known.color, by))
+        masks.append(images.CodedMask(known.name, counted_mask(plan.labels, key), *codes, known.color, by))
     try:
         images.write_dicom_segmentation(masks, images.choose_series(found, source, uid), path)
     except PreopError as error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml, outside_notes
+from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 
 PLAUSIBLE_ML = (300.0, 5000.0)
@@ -39,10 +40,13 @@ def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[st
 
     Args:
         keys: structures that were looked for; None is all. One that was looked for and not found has 0 ml.
+
+    Returns:
+        Of the liver, what `inside_liver` says; of the others, all their voxels, also those outside the liver.
     """
     unit = images.voxel_ml(labels)
     wanted = [s.key for s in STRUCTURES if keys is None or s.key in keys or s.key == "liver"]
-    return {k: round(float(images.array_of(mask_of(labels, k)).sum()) * unit, 3) for k in wanted}
+    return {k: round(float(images.array_of(counted_mask(labels, k)).sum()) * unit, 3) for k in wanted}
 
 
 def find_regions(labels: sitk.Image) -> list[Region]:
@@ -113,7 +117,8 @@ def unconfirmed_tumors(labels: sitk.Image, confirmed: np.ndarray | None) -> str 
 def liver_warnings(labels: sitk.Image, liver_ml: float) -> list[str]:
     """What a reader must know before using the volumes."""
     warnings = []
-    sides = _touched_sides(labels)
+    inside = inside_liver(labels)
+    sides = _touched_sides(labels, inside)
     if sides:
         warnings.append(
             f"The liver reaches the {' and '.join(sides)} border of the image: it is cut off, and {liver_ml:.0f} ml "
@@ -124,12 +129,11 @@ def liver_warnings(labels: sitk.Image, liver_ml: float) -> list[str]:
         warnings.append(
             f"A liver of {liver_ml:.0f} ml is outside {low:.0f} to {high:.0f} ml: look at the segmentation first."
         )
-    return warnings
+    return [*warnings, *outside_notes(outside_ml(labels, inside))]
 
 
-def _touched_sides(labels: sitk.Image) -> list[str]:
+def _touched_sides(labels: sitk.Image, liver: np.ndarray) -> list[str]:
     """The sides of the image, in patient terms, where the liver touches the first or last voxel."""
-    liver = images.array_of(mask_of(labels, "liver")) > 0
     names = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
     center = (np.array(liver.shape) - 1) / 2
     touched = []

@@ -33,12 +33,13 @@ class Part:
 
 def parts_of(labels: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
     """The structures of a label image that have voxels, in the order of the table."""
-    from LiverPlannerLib.structures import STRUCTURES, mask_of
+    from LiverPlannerLib.liver_extent import counted_mask
+    from LiverPlannerLib.structures import STRUCTURES
     from PreopReviewLib import images
     from PreopReviewLib.scene.surfaces import surface_of_mask
 
     for s in STRUCTURES:
-        mask = mask_of(labels, s.key)
+        mask = counted_mask(labels, s.key)
         if not images.array_of(mask).any():
             continue
         box = images.bounding_box(mask)

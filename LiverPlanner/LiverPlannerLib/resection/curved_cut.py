@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
-from LiverPlannerLib.structures import mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
@@ -51,7 +51,7 @@ def resect_by_curve(labels: sitk.Image, points_ras: np.ndarray, flipped: bool = 
     local = (points[:: max(len(points) // MOST_POINTS, 1)] - center) @ axes.T
     flat, distinct = np.unique(local[:, :2].round(2), axis=0, return_index=True)
     sheet = RBFInterpolator(flat, local[distinct, 2], kernel="thin_plate_spline", smoothing=1.0, degree=1)
-    liver = images.array_of(mask_of(labels, "liver")).view(bool)
+    liver = inside_liver(labels)
     voxels = np.argwhere(liver)
     if len(voxels) == 0:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")

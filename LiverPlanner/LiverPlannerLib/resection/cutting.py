@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import mask_of, structure
+from LiverPlannerLib.liver_extent import inside_liver
+from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import Slices, box_of
@@ -217,7 +218,7 @@ def resect_by_branches(labels: sitk.Image, tree: VesselTree, branches: Sequence[
 
 def _liver(labels: sitk.Image) -> tuple[np.ndarray, Slices]:
     """The liver with all that it contains, cropped, and the box it was cropped to."""
-    liver = images.array_of(mask_of(labels, "liver")).view(bool)
+    liver = inside_liver(labels)
     box = box_of(liver)
     if box is None:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.resection.cutting import Plane
-from LiverPlannerLib.structures import mask_of, structure
+from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import box_of
@@ -53,7 +54,7 @@ class LiveCut:
     """
 
     def __init__(self, labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> None:
-        liver = images.array_of(mask_of(labels, "liver")).view(bool)
+        liver = inside_liver(labels)
         box = box_of(liver)
         if box is None:
             raise NothingFound("There is no liver in the segmentation", "Segment the liver first")

@@ -7,13 +7,14 @@ are no advice, and nothing here judges a patient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, structure
+from LiverPlannerLib.liver_extent import inside_liver, outside_ml, outside_notes
+from LiverPlannerLib.structures import STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
@@ -111,16 +112,18 @@ class Volumes:
     """Volumes of one label image, in ml.
 
     Attributes:
-        by_structure: every structure of the table that occurs; ``liver`` is the union of all that it contains.
-        tlv: total liver volume, that union.
+        by_structure: every structure of the table that occurs, with its parts outside the liver; ``liver`` is the TLV.
+        tlv: total liver volume, the liver with what it contains of lesions, vessels and ducts.
         functional: TLV without the excluded structures.
         excluded: keys of the structures not counted as functional.
+        outside: by key, what lies outside the liver and is neither in TLV nor in the functional volume.
     """
 
     by_structure: dict[str, float]
     tlv: float
     functional: float
     excluded: tuple[str, ...]
+    outside: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class Volumetry:
         row("Total liver volume (TLV)", v.tlv, "ml", "liver with all that it contains")
         for key, ml in v.by_structure.items():
             if key != "liver":
-                row(structure(key).name, ml, "ml", "not in TLV" if structure(key).parent is None else "")
+                row(structure(key).name, ml, "ml", _place(key, v.outside.get(key, 0.0)))
         without = " and ".join(structure(key).name.lower() for key in v.excluded)
         row("Functional liver volume", v.functional, "ml", f"TLV without {without}" if without else "TLV")
         for name, area in self.bsa.items():
@@ -175,6 +178,12 @@ class Volumetry:
         if self.remnant is not None:
             _remnant_rows(self.remnant, self.estimates, row)
         return rows
+
+
+def _place(key: str, outside: float) -> str:
+    if structure(key).parent is None:
+        return "not in TLV"
+    return f"{outside:.1f} ml of it outside the liver, not in TLV" if outside >= 0.05 else ""
 
 
 def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None]) -> None:
@@ -192,12 +201,15 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def measure_volumes(labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> Volumes:
+def measure_volumes(
+    labels: sitk.Image, exclude: Sequence[str] = ("tumor",), inside: np.ndarray | None = None
+) -> Volumes:
     """Volumes of all structures in a label image.
 
     Args:
         labels: values of the table of structures.
         exclude: keys that are not functional liver: tumor, and by choice cyst and vessels.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         NothingFound: there is no liver in it.
@@ -213,12 +225,15 @@ def measure_volumes(labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> 
     values, counts = np.unique(images.array_of(labels), return_counts=True)
     count = dict(zip(values.tolist(), counts.tolist(), strict=True))
     found = {s.key: count[s.label] * ml for s in STRUCTURES if s.label in count}
-    tlv = sum(v for key, v in found.items() if key == "liver" or structure(key).parent == "liver")
+    inside = inside_liver(labels) if inside is None else inside
+    tlv = float(np.count_nonzero(inside)) * ml
     if tlv == 0:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")
     excluded = tuple(dict.fromkeys(exclude))
-    functional = tlv - sum(found.get(key, 0.0) for key in excluded)
-    return Volumes({"liver": tlv, **{k: v for k, v in found.items() if k != "liver"}}, tlv, functional, excluded)
+    outside = outside_ml(labels, inside)
+    functional = tlv - sum(found.get(key, 0.0) - outside.get(key, 0.0) for key in excluded)
+    by_structure = {"liver": tlv, **{k: v for k, v in found.items() if k != "liver"}}
+    return Volumes(by_structure, tlv, functional, excluded, outside)
 
 
 def volumetry(
@@ -243,16 +258,18 @@ def volumetry(
         GeometryError: the remnant lies on another grid.
         InputError: see `measure_volumes`, `Patient`; or the remnant holds no liver.
     """
-    volumes = measure_volumes(labels, exclude)
+    inside = inside_liver(labels)
+    volumes = measure_volumes(labels, exclude, inside)
     estimates = estimated_volumes(patient, bsa) if patient else ()
     areas = {name: body_surface_area(patient, name) for name in BSA_NAMES} if patient else {}  # type: ignore[arg-type]
-    left = _remnant(labels, remnant, volumes, estimates, patient) if remnant is not None else None
-    notes = [*_doubts(labels, volumes), *_notes(volumes, patient, estimates, left)]
+    left = _remnant(labels, inside, remnant, volumes, estimates, patient) if remnant is not None else None
+    notes = [*_doubts(inside, volumes), *outside_notes(volumes.outside), *_notes(volumes, patient, estimates, left)]
     return Volumetry(volumes, patient, areas, estimates, left, tuple(notes))
 
 
 def _remnant(
     labels: sitk.Image,
+    inside: np.ndarray,
     remnant: sitk.Image,
     volumes: Volumes,
     estimates: Sequence[Estimate],
@@ -260,9 +277,9 @@ def _remnant(
 ) -> Remnant:
     remnant = images.onto_grid(remnant, labels, "remnant mask", "label image").labels
     ml = images.voxel_ml(labels)
-    values = images.array_of(labels)[images.array_of(remnant) != 0]
-    counts = np.bincount(values.astype(np.int64), minlength=STRUCTURES[-1].label + 1)
-    part = {s.key: counts[s.label] * ml for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}
+    values = images.array_of(labels)[inside & (images.array_of(remnant) != 0)]
+    counts = np.bincount(values.astype(np.int64), minlength=256)
+    part = {s.key: counts[s.label] * ml for s in members("liver")}
     whole = sum(part.values())
     if whole == 0:
         raise InputError("There is no liver in the remnant", "Check that the mask belongs to this image")
@@ -277,7 +294,7 @@ def _remnant(
     )
 
 
-def _doubts(labels: sitk.Image, volumes: Volumes) -> list[str]:
+def _doubts(inside: np.ndarray, volumes: Volumes) -> list[str]:
     """What makes the total volume doubtful: a size that no liver has, or an image that ends in it."""
     doubts = []
     if not _PLAUSIBLE_ML[0] <= volumes.tlv <= _PLAUSIBLE_ML[1]:
@@ -285,10 +302,7 @@ def _doubts(labels: sitk.Image, volumes: Volumes) -> list[str]:
             f"A liver of {volumes.tlv:.0f} ml is outside {_PLAUSIBLE_ML[0]:g} to {_PLAUSIBLE_ML[1]:g} ml: "
             "check the label values (the liver is 1) and the voxel size."
         )
-    array = images.array_of(labels)
-    inside = [s.label for s in STRUCTURES if s.key == "liver" or s.parent == "liver"]
-    sides = (np.take(array, (0, -1), axis=axis) for axis in range(3))
-    if any(np.isin(side, inside).any() for side in sides):
+    if any(np.take(inside, (0, -1), axis=axis).any() for axis in range(3)):
         doubts.append("The liver reaches the edge of the image: its volume may be incomplete.")
     return doubts
 
