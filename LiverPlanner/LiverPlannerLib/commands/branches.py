@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.csv_text import csv_of_dicts
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -117,7 +118,6 @@ def _overrides(words: list[str], keys: list[str]) -> dict[str, dict[int, str]]:
 
 
 def _write(tree: VesselTree, folder: Path) -> None:
-    import csv
     import json
 
     from LiverPlannerLib.vessels import report as vessel_report
@@ -127,10 +127,8 @@ def _write(tree: VesselTree, folder: Path) -> None:
     images.write_image(tree.branch_image, folder / f"{name}_branches.nii.gz")
     images.write_image(tree.main_image, folder / f"{name}_main.nii.gz")
     (folder / f"{name}.json").write_text(json.dumps(tree.as_dict(), indent=2) + "\n", encoding="utf-8")
-    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, vessel_report.COLUMNS)
-        writer.writeheader()
-        writer.writerows(vessel_report.rows(tree))
+    table = csv_of_dicts(vessel_report.rows(tree), vessel_report.COLUMNS)
+    (folder / f"{name}.csv").write_text(table, encoding="utf-8", newline="")
     vessel_report.tree_figure(tree).savefig(folder / f"{name}.png")
 
 

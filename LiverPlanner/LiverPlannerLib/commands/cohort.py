@@ -36,20 +36,17 @@ def cohort(
     predicted/CASE.nii.gz with manual/CASE.nii.gz. Exits with 3 if no case could be compared.
     """
     from PreopReviewLib.command.console import progress_bar
-    from PreopReviewLib.errors import FileMissing, NothingFound, OutputError, OutputExists
+    from PreopReviewLib.errors import FileMissing, NothingFound
     from PreopReviewLib.evaluation.cohort import write_cases_csv
+    from PreopReviewLib.output import check_file, output_file
 
     if not folder.is_dir():
         raise FileMissing(f"There is no folder {folder}", "Check the path")
-    if out.exists() and not overwrite:
-        raise OutputExists(f"The file {out} is there already", "Give another one, or --overwrite to replace it")
+    check_file(out, overwrite)
     with progress_bar(quiet) as progress:
         found = _read_folder(folder, progress)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_cases_csv(found, out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
+    with output_file(out, overwrite) as work:
+        write_cases_csv(found, work)
     say(f"{found.source}: {found.summary()}.", *found.notes, f"Written to {out}.", sep="\n")
     if not found.usable:
         raise NothingFound("No case could be compared", "See the reasons above")

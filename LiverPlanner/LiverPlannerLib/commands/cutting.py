@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,10 +116,8 @@ def as_dict(resection: Resection) -> dict[str, Any]:
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Rows as CSV with a header; None is written as n/a."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows({k: "n/a" if v is None else v for k, v in row.items()} for row in rows)
+    cells = [{k: "n/a" if v is None else v for k, v in row.items()} for row in rows]
+    path.write_text(csv_of_dicts(cells, list(rows[0]) if rows else []), encoding="utf-8", newline="")
 
 
 def write_json(path: Path, data: Any) -> None:

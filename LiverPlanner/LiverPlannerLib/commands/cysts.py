@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.csv_text import csv_of_dicts
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -126,7 +127,6 @@ def _overrides(words: list[str]) -> dict[int, str]:
 
 
 def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver: sitk.Image | None) -> None:
-    import csv
     import json
 
     from LiverPlannerLib.cysts import report as cyst_report
@@ -137,10 +137,8 @@ def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver:
     images.write_image(result.region_labels, folder / "regions.nii.gz")
     if contour:
         images.write_image(clinical_contour(result.tumor, liver), folder / "tumor_contour.nii.gz")
-    with (folder / "regions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, cyst_report.COLUMNS)
-        writer.writeheader()
-        writer.writerows(cyst_report.rows(result))
+    table = csv_of_dicts(cyst_report.rows(result), cyst_report.COLUMNS)
+    (folder / "regions.csv").write_text(table, encoding="utf-8", newline="")
     report = json.dumps(cyst_report.as_dict(result), indent=2)
     (folder / "regions.json").write_text(report + "\n", encoding="utf-8")
     if result.regions:

@@ -20,15 +20,20 @@ def evaluate_model(
     contrasts: Annotated[str, typer.Option(help="Contrasts, separated by commas.")] = "hbp,ct",
     anatomy: Annotated[Path | None, typer.Option(help="Label file of a real anatomy to paint.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for the figures.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Dice of a five-structure model on held-out phantoms and on painted real anatomy (simulated images)."""
     from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, package_of
     from PreopReviewLib.command.console import print_table, progress_bar
+    from PreopReviewLib.output import check_file, output_file
 
+    if output:
+        check_file(output, overwrite)
     with progress_bar() as progress:
         figures = evaluate_five_structures(package_of(model), cases, contrasts.split(","), anatomy, progress)
     for test, values in figures.items():
         rows = [(key, v["mean"], v["sd"], v["cases"]) for key, v in values.items()]
         print_table(f"{test} (simulated images)", ["structure", "Dice", "SD", "cases"], rows)
     if output:
-        output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        with output_file(output, overwrite) as work:
+            work.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

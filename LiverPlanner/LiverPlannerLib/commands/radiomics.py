@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.csv_text import csv_text
 
 if TYPE_CHECKING:
     from LiverPlannerLib.radiomics.agreement import FeatureAgreement
@@ -85,19 +86,15 @@ def agreement(
 ) -> None:
     """Intraclass correlation of every feature between two masks of the same cases (Gross 2024)."""
     from LiverPlannerLib.radiomics.agreement import feature_agreement
-    from PreopReviewLib.errors import OutputError, OutputExists
+    from PreopReviewLib.output import check_file, output_file
 
-    if out.exists() and not overwrite:
-        raise OutputExists(f"The file {out} is there already", "Give another one, or --overwrite to replace it")
+    check_file(out, overwrite)
     one, two = read_features(first, structure), read_features(second, structure)
     common = [case for case in one if case in two]
     alone = sorted(set(one) ^ set(two))
     result = feature_agreement([one[c] for c in common], [two[c] for c in common], form)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write_agreement(result, out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror})", "Choose a file you may write") from error
+    with output_file(out, overwrite) as work:
+        _write_agreement(result, work)
     say(f"{structure}: {result}.")
     if alone:
         say(f"In one of the two folders only, left out: {', '.join(alone)}.")
@@ -131,29 +128,27 @@ def _write(result: RadiomicsResult, folder: Path) -> None:
     from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of
 
     (folder / "features.json").write_text(json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")
-    with (folder / "features.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["structure", "family", "feature", "value", "pyradiomics_name", "note"])
-        for s in result.structures:
-            if s.note:
-                writer.writerow([s.key, "", "", "", "", s.note])
-            for name, value in s.features.items():
-                shown = repr(value) if value == value else ""
-                writer.writerow([s.key, family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
+    rows: list[list[object]] = [["structure", "family", "feature", "value", "pyradiomics_name", "note"]]
+    for s in result.structures:
+        if s.note:
+            rows.append([s.key, "", "", "", "", s.note])
+        for name, value in s.features.items():
+            shown = repr(value) if value == value else ""
+            rows.append([s.key, family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
+    (folder / "features.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
 def _write_agreement(result: FeatureAgreement, out: Path) -> None:
     from LiverPlannerLib.radiomics.names import family_of
 
-    with out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["family", "feature", result.form, "low", "high", "cases", "note"])
-        for name, value in result.values.items():
-            defined = value.value == value.value
-            cells = [f"{v:.6f}" for v in (value.value, value.low, value.high)] if defined else ["", "", ""]
-            writer.writerow([family_of(name), name, *cells, value.cases, "" if defined else "n/a: no variation"])
-        for name, why in result.left_out.items():
-            writer.writerow([family_of(name), name, "", "", "", result.cases, f"n/a: {why}"])
+    rows: list[list[object]] = [["family", "feature", result.form, "low", "high", "cases", "note"]]
+    for name, value in result.values.items():
+        defined = value.value == value.value
+        cells = [f"{v:.6f}" for v in (value.value, value.low, value.high)] if defined else ["", "", ""]
+        rows.append([family_of(name), name, *cells, value.cases, "" if defined else "n/a: no variation"])
+    for name, why in result.left_out.items():
+        rows.append([family_of(name), name, "", "", "", result.cases, f"n/a: {why}"])
+    out.write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
 def _show(result: RadiomicsResult, out: Path) -> None:

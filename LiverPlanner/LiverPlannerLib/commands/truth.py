@@ -108,6 +108,9 @@ def add(
     comment: Annotated[str | None, typer.Option(help="Comment on the case.")] = None,
     seconds: Annotated[float, typer.Option(help="Time spent on it.", min=0)] = 0.0,
     finished: Annotated[bool, typer.Option(help="Every structure is done, or absent where it has no voxel.")] = True,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Open it even if somebody else seems to have it open.")
+    ] = False,
 ) -> None:
     """Take over a segmentation that was drawn elsewhere."""
     from LiverPlannerLib.ground_truth.annotation import Annotation
@@ -119,7 +122,7 @@ def add(
     work = open_list(folder)
     image = work.image(case)
     read = read_structures(labels)
-    with Annotation(work, annotator) as mine:
+    with Annotation(work, annotator, take_over) as mine:
         mine.save_labels(case, read.labels, image)
         for key in work.structures if finished else ():
             drawn = images.array_of(mask_of(read.labels, key)).any()
@@ -195,6 +198,9 @@ def consensus(
     folder: ListFolder,
     method: Annotated[Method, typer.Option(help="STAPLE weighs the annotators, majority counts them.")] = Method.staple,
     annotator: Annotated[list[str] | None, typer.Option(help="Whose work; may be repeated. All, without it.")] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Even if somebody else seems to be making it.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -206,7 +212,7 @@ def consensus(
     from PreopReviewLib.command.console import emit, print_table, progress_bar
 
     with progress_bar(quiet) as progress:
-        made = consensus_of_list(open_list(folder), method.value, annotator or None, progress)
+        made = consensus_of_list(open_list(folder), method.value, annotator or None, progress, take_over=take_over)
     rows = [
         (name, p.annotator, p.structure, p.sensitivity, p.specificity)
         for name in made.made

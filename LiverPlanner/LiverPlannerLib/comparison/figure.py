@@ -11,6 +11,7 @@ from LiverPlannerLib.comparison.pair import Comparison, StructureComparison, dif
 from LiverPlannerLib.structures import mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.shown import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ def comparison_figure(comparison: Comparison, image: sitk.Image | None = None, t
         axis.set_visible(False)
     handles = [Patch(facecolor=color, label=name) for name, color in COLORS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(title or "Automatic against manual", fontsize=12)
+    figure.suptitle(drawn(title) if title else "Automatic against manual", fontsize=12)
     figure.text(0.995, 0.005, f"HD95: {comparison.convention}; R is left in the picture", ha="right", fontsize=6)
     return figure
 

@@ -8,9 +8,14 @@ import json
 import os
 import secrets
 import socket
+import time
 from pathlib import Path
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.owner import runs, start_of
+
+WRITING_SECONDS = 10.0
+"""A lock is written in far less time."""
 
 
 class InUse(InputError):
@@ -20,7 +25,8 @@ class InUse(InputError):
 class Lock:
     """Held from its making to `release`.
 
-    A lock that a crashed program of this computer has left is taken over silently.
+    A lock that a crashed program of this computer has left is taken over silently, as is one that says nothing
+    because its writer never came to the end.
 
     Args:
         path: of the lock file.
@@ -39,6 +45,7 @@ class Lock:
             "who": who,
             "computer": socket.gethostname(),
             "process": os.getpid(),
+            "start": start_of(os.getpid()),
             "token": secrets.token_hex(8),
             "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
@@ -48,8 +55,12 @@ class Lock:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             raise self._in_use() from None
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(mine, file)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(mine, file)
+        except BaseException:  # a full disk; an empty lock would keep everybody out
+            path.unlink(missing_ok=True)
+            raise
         self._mine = mine
         self._held = True
 
@@ -69,9 +80,14 @@ class Lock:
     def _is_stale(self) -> bool:
         """Whether a process of this computer left it that runs no more."""
         found = self._read()
+        if not found:  # empty or damaged: somebody is writing it at this moment, or died while doing so
+            with contextlib.suppress(OSError):
+                return time.time() - self.path.stat().st_mtime > WRITING_SECONDS
+            return False
         if found.get("computer") != socket.gethostname() or not isinstance(found.get("process"), int):
             return False
-        return not _runs(found["process"])
+        start = found.get("start")
+        return not runs(found["process"], start if isinstance(start, int) else None)
 
     def _in_use(self) -> InUse:
         found = self._read()
@@ -81,21 +97,3 @@ class Lock:
             f"The work of {found.get('who', 'this annotator')} is open already{where}{since}",
             "Close it there first; or, if nobody is working on it, take it over",
         )
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this computer with that number is alive."""
-    if os.name == "nt":  # os.kill would end it there
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, process)  # type: ignore[attr-defined]
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)  # type: ignore[attr-defined]
-        return bool(handle)
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -161,6 +161,12 @@ def open_list(folder: str | Path) -> WorkList:
     content = read_json(file)
     try:
         cases = tuple(Case(c["name"], c["image"], c.get("series")) for c in content["cases"])
+        for case in cases:
+            if not isinstance(case.name, str) or not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
+                raise UnreadableImage(
+                    f"{file} is damaged: a case is called {case.name!r}, which is no name of a file",
+                    "Restore it from a copy",
+                )
         return WorkList(folder, tuple(structure(key).key for key in content["structures"]), cases)
     except (KeyError, TypeError) as error:
         raise UnreadableImage(f"{file} is damaged ({error})", "Restore it from a copy") from error
@@ -193,7 +199,7 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
         OSError: as the file system gives it.
     """
     with whole_file(file) as work:
-        work.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        work.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     # The new name itself must survive a power cut, too.
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(file.parent, os.O_DIRECTORY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 import platform
@@ -19,6 +18,7 @@ from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import __version__, images
+from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
@@ -80,7 +80,7 @@ def plan_liver(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
         made = record(plan, path, origin)
-        (folder / RECORD).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / RECORD).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     progress(1.0, "Done")
     return plan
 
@@ -140,29 +140,16 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> 
 
 def write_volumes(plan: LiverPlan, path: Path) -> None:
     """The volumes as CSV: one row per structure, then one per numbered region."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(
-            [
-                "structure",
-                "region",
-                "ml",
-                "voxels",
-                "diameter_mm",
-                "center_r",
-                "center_a",
-                "center_s",
-                "model",
-            ]
-        )
-        unit = images.voxel_ml(plan.image)
-        for key, ml in plan.volumes_ml.items():
-            model = plan.models.get(key, "")
-            writer.writerow([structure(key).name, "all", f"{ml:.3f}", round(ml / unit), "", "", "", "", model])
-        for region in plan.regions:
-            place = [f"{v:.1f}" for v in region.centroid_ras]
-            name = structure(region.structure).name
-            writer.writerow([name, region.number, f"{region.ml:.3f}", region.voxels, region.diameter_mm, *place, ""])
+    rows = [["structure", "region", "ml", "voxels", "diameter_mm", "center_r", "center_a", "center_s", "model"]]
+    unit = images.voxel_ml(plan.image)
+    for key, ml in plan.volumes_ml.items():
+        model = plan.models.get(key, "")
+        rows.append([structure(key).name, "all", f"{ml:.3f}", round(ml / unit), "", "", "", "", model])
+    for region in plan.regions:
+        place = [f"{v:.1f}" for v in region.centroid_ras]
+        name = structure(region.structure).name
+        rows.append([name, region.number, f"{region.ml:.3f}", region.voxels, region.diameter_mm, *place, ""])
+    path.write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
 def summary(plan: LiverPlan, source: str, seconds: float) -> str:

@@ -5,13 +5,13 @@ A number that is not defined is NaN in the node and an empty cell in CSV; it is 
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from PreopReviewLib.csv_text import csv_text as plain_csv
 
 Row = Mapping[str, Any]
 
@@ -123,12 +123,8 @@ def place_beside(scene: Any, node: Any, other: Any) -> None:
 
 def csv_text(columns: Sequence[Column], rows: Sequence[Row], separator: str = ",", titles: bool = False) -> str:
     """Rows as text, one line a row, with a head line of keys (or titles); what is not defined is empty."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=separator, lineterminator="\n")
-    writer.writerow([c.title if titles else c.key for c in columns])
-    for row in rows:
-        writer.writerow([_plain(c, row.get(c.key)) for c in columns])
-    return stream.getvalue()
+    heads = [c.title if titles else c.key for c in columns]
+    return plain_csv([heads, *([_plain(c, row.get(c.key)) for c in columns] for row in rows)], separator)
 
 
 def _plain(column: Column, value: Any) -> Any:

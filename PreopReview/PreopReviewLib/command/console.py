@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from PreopReviewLib import stopping
-from PreopReviewLib.command.streams import failure, forgiving, shown
+from PreopReviewLib.command.streams import failure, forgiving
 from PreopReviewLib.errors import OutputError, PreopError
 from PreopReviewLib.output import last_written, output_folder, protect
 from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.shown import shown
 
 __all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.csv_text import csv_text
 
 if TYPE_CHECKING:
     from PreopReviewLib.phantoms.shoulder import ShoulderPhantom
@@ -74,8 +74,7 @@ def _write_cases(folder: Path, rows: list[tuple], count: int, make: Any) -> None
         if facts["tear_box"]:
             boxes.append((name, *facts["tear_box"]["center_ras"], *facts["tear_box"]["size_mm"]))
     for name, table in (("cases.csv", rows), ("boxes.csv", boxes)):
-        with (folder / name).open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(table)
+        (folder / name).write_text(csv_text(table), encoding="utf-8", newline="")
 
 
 def planted(made: ShoulderPhantom) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 from PreopReviewLib.progress import Progress, silent
 
@@ -226,11 +227,9 @@ def make_cohort(cases: Iterable[Case], columns: Sequence[str], source: str) -> C
 def write_cases_csv(cohort: Cohort, path: str | Path) -> Path:
     """Writes what `read_cases_csv` reads."""
     path = Path(path)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["case", "cohort", *cohort.columns, "failed"])
-        for c in cohort.cases:
-            writer.writerow([c.case, c.cohort, *(c.values.get(n, "") for n in cohort.columns), c.failure])
+    rows = [["case", "cohort", *cohort.columns, "failed"]]
+    rows += [[c.case, c.cohort, *(c.values.get(n, "") for n in cohort.columns), c.failure] for c in cohort.cases]
+    path.write_text(csv_text(rows), encoding="utf-8", newline="")
     return path
 
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.evaluation.agreement import BlandAltman
 from PreopReviewLib.evaluation.tables import present
+from PreopReviewLib.shown import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +121,7 @@ def paired_lines(
             axis.legend(frameon=False, fontsize=FONT["note"])
         axis.set_xticks([0, 1], ends)
         axis.set_xlim(-0.25, 1.25)
-        axis.set_title(f"{name} (n = {len(pairs)})", fontsize=FONT["label"], color=INK)
+        axis.set_title(f"{drawn(name)} (n = {len(pairs)})", fontsize=FONT["label"], color=INK)
         axis.set_ylabel(measures.get(name, ""), fontsize=FONT["label"], color=INK)
         if limits:
             axis.set_ylim(*limits)
@@ -158,7 +159,7 @@ def bland_altman_plot(results: Mapping[str, BlandAltman], title: str, *, unit: s
                 annotation_clip=False,
             )
         axis.axhline(0, color=MUTED, linewidth=0.8, zorder=1)
-        axis.set_title(f"{name} (n = {result.cases})", fontsize=FONT["label"], color=INK)
+        axis.set_title(f"{drawn(name)} (n = {result.cases})", fontsize=FONT["label"], color=INK)
         axis.set_xlabel(f"Mean of both ({unit})", fontsize=FONT["label"], color=INK)
         axis.set_ylabel(f"Automated − manual ({result.unit})", fontsize=FONT["label"], color=INK)
     words = "Line: bias; dashed: limits of agreement (± 1.96 SD); shaded: 95% confidence intervals."
@@ -186,7 +187,7 @@ def identity_plot(
 
 
 def _title(figure: Figure, title: str, note: str) -> None:
-    figure.suptitle(title, fontsize=FONT["title"], color=INK, x=0.01, ha="left", weight="bold")
+    figure.suptitle(drawn(title), fontsize=FONT["title"], color=INK, x=0.01, ha="left", weight="bold")
     if note:
         figure.supxlabel(note, fontsize=FONT["note"], color=MUTED, x=0.01, ha="left")
 

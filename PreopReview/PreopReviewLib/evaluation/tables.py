@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from PreopReviewLib.csv_text import csv_text
 
 NOT_AVAILABLE = "n/a"
 
@@ -49,10 +49,7 @@ class Table:
 
     def as_csv(self) -> str:
         """The heads and rows; the notes are in the Markdown only."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows([self.columns, *self.rows])
-        return buffer.getvalue()
+        return csv_text([self.columns, *self.rows])
 
     def write(self, folder: Path) -> list[Path]:
         """Writes NAME.csv and NAME.md."""

@@ -8,19 +8,17 @@ was opened.
 from __future__ import annotations
 
 import base64
-import csv
 import io
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from PreopReviewLib.errors import OutputError, OutputExists
+from PreopReviewLib.csv_text import csv_text
+from PreopReviewLib.errors import OutputError
+from PreopReviewLib.output import check_file, output_files
 
 if TYPE_CHECKING:
     from PreopReviewLib.reports.meshes import Mesh
@@ -78,11 +76,7 @@ class Table:
 
     def as_csv(self) -> str:
         """Heads and rows, unrounded; None is n/a."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([["n/a" if v is None else v for v in row] for row in self.rows])
-        return buffer.getvalue()
+        return csv_text([self.columns, *(["n/a" if v is None else v for v in row] for row in self.rows)])
 
     @property
     def data_uri(self) -> str:
@@ -244,12 +238,9 @@ def write_report(page: Page, path: str | Path, overwrite: bool = False) -> list[
     check_path(path, overwrite)
     texts = {path: render(page)}
     texts |= {path.with_name(f"{path.stem}_{table.name}.csv"): table.as_csv() for table in page.tables}
-    there = [p.name for p in texts if p.exists()]
-    if there and not overwrite:
-        raise OutputExists(
-            f"In {path.parent} there is already {', '.join(there)}", "Choose another name, or replace what is there"
-        )
-    _write_all(texts, path.parent)
+    with output_files(path.parent, overwrite, [p.name for p in texts]) as work:
+        for file, text in texts.items():
+            (work / file.name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     return list(texts)
 
 
@@ -263,27 +254,7 @@ def check_path(path: str | Path, overwrite: bool = False) -> None:
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{path.name} is no name of a page", "Give a name that ends in .html")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise OutputExists(f"{path} is there already", "Choose another name, or replace it with --overwrite")
-
-
-def _write_all(texts: dict[Path, str], folder: Path) -> None:
-    """Into a temporary folder first, so that a full disk leaves nothing half-written; the page comes last."""
-    work = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
-        for path, text in texts.items():
-            (work / path.name).write_text(text, encoding="utf-8", newline="")
-        for path in reversed(list(texts)):
-            os.replace(work / path.name, path)
-    except OSError as error:
-        raise OutputError(
-            f"The report cannot be written to {folder} ({error.strerror})", "Choose a folder with space and permission"
-        ) from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+    check_file(path, overwrite)
 
 
 def png_of(figure: Any, dpi: int = 110) -> bytes:

@@ -8,7 +8,6 @@ the same in both places.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.output import temporary_folder
 
 # slicer.modules.<key>: (name under which the logic is registered, class). The order matters: the later ones
 # look up the earlier ones when they get the scene.
@@ -85,7 +85,7 @@ class Host:
         import slicer
         import vtk
 
-        self._folder = tempfile.TemporaryDirectory(prefix="preopreview-scene-")
+        self._folder = temporary_folder()
         self.scene = slicer.vtkMRMLScene()
         self.logic = slicer.vtkSlicerApplicationLogic()
         self.logic.SetTemporaryPath(self._folder.name)

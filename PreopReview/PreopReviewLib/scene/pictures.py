@@ -15,6 +15,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene import nodes
 from PreopReviewLib.scene.views import Direction, Plane, SliceView, ThreeDView
+from PreopReviewLib.shown import drawn
 
 _INK, _GRAY, _FAINT = "#1f2933", "#66727f", "#c8d0d8"
 _DPI = 100
@@ -82,11 +83,11 @@ def reconstruction_picture(
     _place(figure, pixels, 0, 0, size)
     left, top = (size[0] - side) / size[0], 1 - 70 / size[1]
     heading = _wrapped(title, round(side / 16))
-    figure.text(left, top, heading, size=17, weight="bold", color=_INK, va="top", family=_FONT)
+    figure.text(left, top, drawn(heading), size=17, weight="bold", color=_INK, va="top", family=_FONT)
     top -= (20 + 26 * len(heading.splitlines())) / size[1]
     figure.text(left, top, f"{direction} view", size=11.5, color=_GRAY, va="top", family=_FONT)
     _draw_legend(figure, legend, left, top - 60 / size[1], right=1 - 36 / size[0])
-    figure.text(left, 40 / size[1], _wrapped(footnote, 46), size=8.5, color=_GRAY, va="bottom", family=_FONT)
+    figure.text(left, 40 / size[1], _wrapped(drawn(footnote), 46), size=8.5, color=_GRAY, va="bottom", family=_FONT)
     return _save(figure, path)
 
 
@@ -99,7 +100,7 @@ def _draw_legend(figure: Any, legend: Sequence[LegendEntry], left: float, top: f
         y = top - row * step
         dot = Ellipse((left + 9 / width, y), 18 / width, 18 / height, facecolor=entry.color, edgecolor="#00000040")
         figure.add_artist(dot)
-        figure.text(left + 30 / width, y, entry.name, size=12.5, color=_INK, va="center", family=_FONT)
+        figure.text(left + 30 / width, y, drawn(entry.name), size=12.5, color=_INK, va="center", family=_FONT)
         figure.text(right, y, entry.value, size=12.5, color=_INK, va="center", ha="right", family=_FONT)
 
 
@@ -153,8 +154,12 @@ def slices_picture(
             _mark_point(panel, size, (center_ras[a] - low[a]) * scale, (high[b] - center_ras[b]) * scale)
             x += size[0] + gap
     if title:
-        figure.text(gap / width, 1 - 18 / (head + tall + foot), title, size=16, weight="bold", color="white", va="top")
-    figure.text(1 - gap / width, 1 - 22 / (head + tall + foot), footnote, size=9.5, color=_FAINT, va="top", ha="right")
+        figure.text(
+            gap / width, 1 - 18 / (head + tall + foot), drawn(title), size=16, weight="bold", color="white", va="top"
+        )
+    figure.text(
+        1 - gap / width, 1 - 22 / (head + tall + foot), drawn(footnote), size=9.5, color=_FAINT, va="top", ha="right"
+    )
     _draw_footer(figure, legend, scale, gap)
     return _save(figure, path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.errors import TrainingError
+from PreopReviewLib.output import whole_file
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import batches, training_source, validation_samples
@@ -267,10 +268,8 @@ def learning_rate(recipe: Recipe, iteration: int) -> float:
 def write_log(run: Path, history: list[dict[str, float]]) -> None:
     """`log.csv` and `curve.png` of what has been measured so far."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "log.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
+    with whole_file(run / "log.csv") as file:
+        file.write_text(csv_of_dicts(history, list(history[0])), encoding="utf-8", newline="")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4))
@@ -283,7 +282,8 @@ def write_log(run: Path, history: list[dict[str, float]]) -> None:
     axes.set_xlabel("iteration")
     axes.set_ylim(0, max(1.5, min(3.0, history[0]["loss"])))
     axes.legend(fontsize=7, ncol=3)
-    figure.savefig(run / "curve.png", dpi=90)
+    with whole_file(run / "curve.png") as file:
+        figure.savefig(file, dpi=90)
 
 
 def start_run(

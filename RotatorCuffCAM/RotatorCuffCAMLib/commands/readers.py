@@ -79,24 +79,26 @@ def localize(
         Path, typer.Argument(help="Folder with a result of `preop cuff classify` for each case.", show_default=False)
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV of every case to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare activation maps with boxes that a specialist drew: pointing game, energy, overlap, distance."""
     from dataclasses import asdict
 
     from PreopReviewLib.command.console import emit, print_table
-    from PreopReviewLib.output import whole_file
+    from PreopReviewLib.csv_text import csv_text
+    from PreopReviewLib.output import check_file, output_file
     from RotatorCuffCAMLib.localization import compare_folder, summarize
 
+    if out is not None:
+        check_file(out, overwrite)
     found = compare_folder(boxes, maps)
     summary = summarize(list(found.values()))
     columns = list(asdict(next(iter(found.values()))))
     rows = [[case, *asdict(one).values()] for case, one in found.items()]
     if out is not None:
-        lines = [",".join(["case", *columns])]
-        lines += [",".join("" if v is None else str(v) for v in row) for row in rows]
-        with whole_file(out) as path:
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with output_file(out, overwrite) as path:
+            path.write_text(csv_text([["case", *columns], *rows]), encoding="utf-8", newline="")
 
     def show() -> None:
         print_table("Activation maps and boxes", ["case", *columns], rows)

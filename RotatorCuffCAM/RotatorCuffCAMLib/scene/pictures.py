@@ -10,6 +10,7 @@ import numpy as np
 
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
+from PreopReviewLib.shown import drawn
 from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, COLORS, CuffScene, threshold_of
 
 _INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
@@ -57,11 +58,15 @@ def answer_picture(
         panel = slice_pixels(made, plane, (width - wide - gap, small))
         axes = _put(figure, panel, wide + gap, head + row * (small + gap), size)
         _letters(axes, plane, (width - wide - gap, small))
-    figure.text(24 / width, 1 - 20 / height, title, size=20, weight="bold", color=_INK, va="top", family=_FONT)
+    figure.text(24 / width, 1 - 20 / height, drawn(title), size=20, weight="bold", color=_INK, va="top", family=_FONT)
     words = "\n".join(lines)
-    figure.text(24 / width, 1 - 62 / height, words, size=12.5, color=_INK, va="top", family=_FONT, linespacing=1.4)
+    figure.text(
+        24 / width, 1 - 62 / height, drawn(words), size=12.5, color=_INK, va="top", family=_FONT, linespacing=1.4
+    )
     _color_bar(figure, size, threshold_of(made.activation), made.hot is not None, made.box is not None)
-    figure.text(1 - 20 / width, 22 / height, footnote, size=10, color=_GRAY, ha="right", va="center", family=_FONT)
+    figure.text(
+        1 - 20 / width, 22 / height, drawn(footnote), size=10, color=_GRAY, ha="right", va="center", family=_FONT
+    )
     return _save(figure, path)
 
 
