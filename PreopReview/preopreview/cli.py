@@ -20,6 +20,7 @@ GROUPS = (
     "PreopReviewLib.command.models",
     "PreopReviewLib.command.phantom",
     "PreopReviewLib.command.train",
+    "PreopReviewLib.command.predict",
     "PreopReviewLib.command.evaluate",
 )
 

@@ -19,6 +19,7 @@ from PreopReviewLib.training.recipe import load_recipe  # noqa: E402
 from RotatorCuffCAMLib.commands import classify as commands  # noqa: E402
 from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
 from RotatorCuffCAMLib.training import data as training  # noqa: E402
+from RotatorCuffCAMLib.training.package import pack_cuff_run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +290,18 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
     for wrong in ({"tear": "huge"}, {"side": "X"}, {"contrast": "flair"}):
         with pytest.raises(InputError):
             make(tmp_path / "wrong", size=32, slices=12, **wrong)
+
+
+def test_a_labeled_run_is_packed_and_classifies(shoulder, tmp_path):
+    mri = shoulder[1] / "mri.nii.gz"
+    table = _table(tmp_path / "t.csv", [[mri, n, "", "", ""] for n in ("none", "partial", "small", "medium", "large")])
+    settings = ["network.arguments={blocks: 2, classes: 5, width: 4, stem_stride: 4, variant: corrected}"]
+    settings += ["data.batch=2", "schedule.epochs=1"]
+    run, package = tmp_path / "run", tmp_path / "package"
+    commands.train(table, run, settings=settings, device="cpu", quiet=True)
+    pack_cuff_run(run, package)
+    commands.classify(mri, tmp_path / "answer", model=str(package), quiet=True, pictures=False)
+    said = json.loads((tmp_path / "answer" / "probabilities.json").read_text(encoding="utf-8"))
+    assert sum(said["probabilities"].values()) == pytest.approx(1)
+    with pytest.raises(FileMissing, match="no finished run"):
+        pack_cuff_run(tmp_path / "answer", tmp_path / "other")

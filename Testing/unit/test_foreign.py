@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from PreopReviewLib.command.models import Foreign, import_
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
 from PreopReviewLib.models.foreign import (
@@ -18,6 +19,7 @@ from PreopReviewLib.models.foreign import (
     import_volumetry_net,
     read_weights,
 )
+from PreopReviewLib.models.segmenter import segmenter
 
 torch = pytest.importorskip("torch")
 
@@ -42,6 +44,14 @@ def test_a_volumetry_net_checkpoint_gives_the_same_output_after_import(tmp_path)
     with torch.inference_mode():
         assert torch.equal(original(image), package.load_network()(image))
     assert package.metadata["inference"]["classes"] == ["background", "liver"]
+
+
+def test_an_imported_checkpoint_stands_behind_the_seam(tmp_path):
+    lightning_checkpoint(tmp_path / "last.ckpt")
+    import_(tmp_path / "last.ckpt", tmp_path / "package", Foreign.volumetrynet)
+    model = segmenter(tmp_path / "package")
+    assert model.structures == ("liver",)
+    assert model.settings["intensity"] == {"kind": "quartiles"}
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):

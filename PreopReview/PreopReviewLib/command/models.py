@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group.command("info")(info)
     group.command("install")(install)
     group.command("remove")(remove)
+    group.command("import")(import_)
     group.command("pack")(pack)
     group.command("join")(join)
     app.add_typer(group, name="models")
@@ -68,6 +70,24 @@ def install(
         package = models.install(name, from_file, progress, overwrite)
     data = {"name": name, "version": package.version, "folder": str(package.folder)}
     emit(data, as_json, lambda: say(f"{name} {package.version} is installed in {package.folder}"))
+
+
+class Foreign(StrEnum):
+    """Whose file it is."""
+
+    volumetrynet = "volumetrynet"
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="The checkpoint.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Package folder to make.", show_default=False)],
+    kind: Annotated[Foreign, typer.Option("--as", help="What it is: Volumetry-Net's last.ckpt.", show_default=False)],
+) -> None:
+    """Make a model package of a checkpoint that others trained. Only weights are read; no code in it is run."""
+    from PreopReviewLib.models.foreign import import_volumetry_net
+
+    package = {Foreign.volumetrynet: import_volumetry_net}[kind](file, output)
+    say(f"{package.folder}: {package.name}; use it with preop liver plan --model {package.folder}")
 
 
 def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:

@@ -60,6 +60,12 @@ def pack(
     """Make a model package with a card from a run."""
     from PreopReviewLib.training.pack import pack_run
 
+    if not (run / "last.pt").is_file() and any((run / n).is_file() for n in ("epochs.csv", "model.safetensors")):
+        from RotatorCuffCAMLib.training.package import pack_cuff_run
+
+        package = pack_cuff_run(run, output, name, version, overwrite)
+        say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
+        return
     measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
     package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

@@ -68,6 +68,7 @@ def import_volumetry_net(checkpoint: Path, folder: Path, license_text: str = "GP
             "divisor": 8,
             "intensity": {"kind": "quartiles"},
             "window": [128, 224, 224],
+            "post": "largest component of 26 neighbors",
         },
     }
     return write_package(folder, metadata, network.state_dict(), _foreign_card(metadata, checkpoint), license_text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -148,5 +149,6 @@ def train(
             steps = load_recipe(recipe).set_from_words(settings or ())
             cubes, classes = training.load_cubes(training.read_cases(table), progress)
             network = training.train(cubes, classes, steps, out, where, resume, progress)
-            training_synthetic.save_weights(network, out / "model.safetensors", {"recipe": steps.name})
+            about = {"recipe": json.dumps(steps.as_dict()), "cases": str(len(cubes))}
+            training_synthetic.save_weights(network, out / "model.safetensors", about)
     say(out)

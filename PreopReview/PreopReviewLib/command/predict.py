@@ -1,0 +1,36 @@
+"""`preop predict`: labels of many images by one model, or by the mean of its folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("predict")(predict)
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="Model by name or folder; folds: names with commas.", show_default=False)
+    ],
+    inputs: Annotated[list[Path], typer.Argument(help="Images, or folders of NIfTI images.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.", show_default=False)],
+    region: Annotated[
+        Path | None, typer.Option(help="Liver mask, for a model that works inside it; one image.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Draw a model's structures in each image; labels.json says what the values are. Not for clinical use."""
+    from PreopReviewLib.command.console import progress_bar, say
+    from PreopReviewLib.models.prediction import predict_images
+
+    with progress_bar(quiet) as progress:
+        files = predict_images(model.split(","), inputs, output, region, device, overwrite, progress)
+    for file in files:
+        say(str(output / file))

@@ -1,0 +1,102 @@
+"""A model applied to many images, one label file each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from PreopReviewLib import images
+from PreopReviewLib.errors import FileMissing, InputError
+from PreopReviewLib.models.segmenter import segmenter
+from PreopReviewLib.output import output_folder
+from PreopReviewLib.progress import Progress, silent, within
+
+CHANNEL_ENDING = "_0000"
+"""Of nnU-Net's image files; the labels go without it."""
+
+
+def predict_images(
+    models: Sequence[str | Path],
+    inputs: Sequence[Path],
+    folder: Path,
+    region: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> list[str]:
+    """Labels of each image on its own grid, and labels.json with their names, the model and its notes.
+
+    Args:
+        models: one, or the folds whose probabilities are averaged.
+        inputs: image files, DICOM folders, or folders of image files.
+        region: the liver's mask, on the grid of the only image.
+
+    Returns:
+        names of the label files, in the order of the images.
+
+    Raises:
+        InputError: no image, two of one name, or a model that needs a region without one. ModelError, OutputError, and
+        what reading an image raises; nothing is then written.
+    """
+    found = image_files(inputs)
+    model = segmenter(list(models))
+    if model.needs_region and region is None:
+        raise InputError(f"The model {model.name} works inside a given liver", "Give its mask")
+    if region is not None and len(found) != 1:
+        raise InputError(f"A region goes with one image, not with {len(found)}", "Give one image at a time")
+    said: dict[str, object] = {}
+    with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:
+        for number, (name, path) in enumerate(found.items()):
+            image = images.read_image(path)
+            images.require_usable(image, str(path), images.guess_modality(image))
+            mask = None
+            if region is not None:
+                mask = images.onto_grid(images.read_labels(region), image).labels
+            part = within(progress, number / len(found), (number + 1) / len(found))
+            made = model.segment(image, mask, device=device, progress=part)
+            images.write_image(with_names(made.labels, made.values), work / f"{name}.seg.nrrd")
+            said[f"{name}.seg.nrrd"] = {"image": path.name, "notes": [*made.notes, *made.warnings]}
+            values = dict(made.values)
+        about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
+        (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return list(said)
+
+
+def with_names(labels: sitk.Image, values: Mapping[str, int]) -> sitk.Image:
+    """The labels with their values' names as Slicer's .seg.nrrd keeps them."""
+    named = sitk.Image(labels)
+    size = labels.GetSize()
+    extent = " ".join(f"0 {n - 1}" for n in size)
+    for number, (name, value) in enumerate(values.items()):
+        keys = {"ID": name, "Name": name, "LabelValue": str(value), "Layer": "0", "Extent": extent}
+        for key, word in keys.items():
+            named.SetMetaData(f"Segment{number}_{key}", word)
+    return named
+
+
+def image_files(inputs: Sequence[Path]) -> dict[str, Path]:
+    """The images that paths name, by case name; a folder without image files is one DICOM series.
+
+    Raises:
+        FileMissing: a path that does not exist.
+        InputError: two images of one name.
+    """
+    found: dict[str, Path] = {}
+    for given in inputs:
+        if not given.exists():
+            raise FileMissing(f"There is no file or folder {given}", "Check the path")
+        files = sorted(p for p in given.iterdir() if p.name.lower().endswith(images.SUFFIXES)) if given.is_dir() else []
+        for path in files or [given]:
+            name = path.name
+            for suffix in sorted(images.SUFFIXES, key=len, reverse=True):
+                if name.lower().endswith(suffix):
+                    name = name[: -len(suffix)]
+                    break
+            name = name.removesuffix(CHANNEL_ENDING)
+            if name in found:
+                raise InputError(f"Two images are called {name}: {found[name]} and {path}", "Rename one")
+            found[name] = path
+    return found
