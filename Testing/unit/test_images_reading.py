@@ -102,11 +102,24 @@ def test_a_tilted_gantry_is_refused(tmp_path):
         images.read_image(folder)
 
 
-def test_two_phases_in_one_series_are_refused(tmp_path):
+def test_copies_of_files_count_once(tmp_path):
     folder = write_series(tmp_path / "s", "1.2.3.5", ramp())
     for file in list(folder.iterdir()):
         shutil.copy(file, folder / f"again-{file.name}")
-    with pytest.raises(errors.UnsupportedImage, match="several slices at one position"):
+    read = images.read_image(folder)
+    np.testing.assert_array_equal(images.array_of(read), images.array_of(ramp()))
+    assert images.notes_of(read) == ["5 duplicate files were left out"]
+
+
+def test_two_different_files_of_one_instance_are_refused(tmp_path):
+    import pydicom
+
+    folder = write_series(tmp_path / "s", "1.2.3.5", ramp())
+    file = sorted(folder.iterdir())[2]
+    other = pydicom.dcmread(file)
+    other.PixelData = bytes(len(other.PixelData))
+    other.save_as(folder / "z.dcm")
+    with pytest.raises(errors.UnreadableImage, match="one SOP Instance UID, but different pixels"):
         images.read_image(folder)
 
 
@@ -114,7 +127,7 @@ def test_truncated_dicom_is_named(tmp_path):
     folder = write_series(tmp_path / "s", "1.2.3.5", ramp((64, 64, 5)))
     file = sorted(folder.iterdir())[2]
     file.write_bytes(file.read_bytes()[:-4000])
-    with pytest.raises(errors.UnreadableImage, match=r"1\.2\.3\.5.*cannot be decoded"):
+    with pytest.raises(errors.UnreadableImage, match=r"1\.2\.3\.5.*are truncated: 4192 of 8192 bytes"):
         images.read_image(folder)
 
 

@@ -70,6 +70,10 @@ def cysts(
     ] = None,
     figures: Annotated[int, typer.Option(min=0, help="Figures of single regions, the largest first.")] = 20,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -84,7 +88,7 @@ def cysts(
     from PreopReviewLib.output import output_folder
 
     overrides = _overrides(override or [])
-    picture = images.read_image(image, series)
+    picture = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
     lesions = images.onto_grid(_read(labels), picture).labels
     mask = images.onto_grid(images.read_labels(liver), picture, "liver mask").labels if liver else None

@@ -46,6 +46,10 @@ def plan(
     liver: Annotated[Path | None, typer.Option(help="Liver mask or labels to use instead of a network's.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Name of the case in scene and pictures.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -57,6 +61,7 @@ def plan(
     """
     from LiverPlannerLib.plan.files import as_dict, plan_liver
     from LiverPlannerLib.plan.pipeline import PlanOptions
+    from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
 
     options = PlanOptions(modality.value, tuple(model or ()), lesions, structures, device.value)
@@ -65,7 +70,7 @@ def plan(
             image,
             out,
             options,
-            series=series,
+            series=images.selection(series, volume),
             liver=liver,
             overwrite=overwrite,
             title=title,

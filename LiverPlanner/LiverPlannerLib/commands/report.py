@@ -39,6 +39,10 @@ def report(
     identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
     simulated: Annotated[bool, typer.Option("--simulated", help="Say that the image was made by a program.")] = False,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
@@ -52,21 +56,23 @@ def report(
     from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.report.page import MeasureOptions, ReportInfo, build_page, measure_all
     from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
+    from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.progress import within
     from PreopReviewLib.reports import write_report
     from PreopReviewLib.reports.page import check_path
 
+    chosen = images.selection(series, volume)
     check_path(out, overwrite)
     patient = patient_of(height, weight)
     with progress_bar(quiet) as progress:
         progress(0.0, "Reading")
-        read = read_case(case, labels, series)
+        read = read_case(case, labels, chosen)
         other = read_structures(manual).labels if manual is not None else None
         cut = _cut(read, plane, seed, surface, remnant, territory)
         options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
         made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
-        who = identity_of(labels if is_plan_folder(case) and labels else case, series) if identity else ()
+        who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
         notes = (*read.notes, *_unknown(read))
         info = ReportInfo(title, who, simulated or read.simulated, read.models, tuple(read.warnings), notes, read.still)
         page = build_page(made, info, within(progress, 0.5, 0.95))

@@ -61,8 +61,8 @@ def cases_of_series(series: Iterable[Series], list_folder: str | Path) -> list[C
         if one.slices < MIN_SLICES or one.color or not one.files:
             continue
         place = Path(os.path.commonpath([str(f.parent.absolute()) for f in one.files]))
-        words = one.description or one.modality or "series"
-        cases.append(Case(safe_name(words), _relative(place, list_folder), one.uid))
+        words = " ".join(w for w in (one.description or one.modality or "series", one.words) if w)
+        cases.append(Case(safe_name(words), _relative(place, list_folder), one.key))
     return _with_own_names(cases)
 
 

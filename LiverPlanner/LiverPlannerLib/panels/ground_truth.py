@@ -101,7 +101,7 @@ class GroundTruthSection(Section):
         enable(ui.openListButton, self._busy(), _("Opens a folder that holds a list, and goes on where it was left."))
         none = "" if ui.structuresComboBox.checkedIndexes() else _("Tick a structure to draw first.")
         self.new_button.refresh(none)
-        no_dicom = "" if in_scene.dicom_series() else _("Slicer's DICOM database holds no CT or MRI.")
+        no_dicom = "" if in_scene.dicom_files() else _("Slicer's DICOM database holds no CT or MRI.")
         enable(ui.dicomListButton, none or no_dicom, _("Makes a list of every CT and MRI in Slicer's DICOM database."))
         self.open_button.refresh(why or ("" if self.chosen() else _("Choose a case in the table first.")))
         finished = _("Every case is finished.") if self.mine is not None and self.mine.next_case() is None else ""

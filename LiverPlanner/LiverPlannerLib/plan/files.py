@@ -74,8 +74,7 @@ def plan_liver(
         progress(0.86, "Writing the results")
         write_plan(plan, folder, title or _stem(path), within(progress, 0.86, 1.0))
         total = time.perf_counter() - began
-        if path.is_dir():
-            _write_dicom(plan, path, series, folder / "segmentation.dcm")
+        _write_dicom(plan, path, series, folder / "segmentation.dcm")
         (folder / "summary.txt").write_text(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
@@ -124,16 +123,16 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
 
 def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> None:
     """The structures as a DICOM SEG of the series they were found in, or a note why there is none."""
-    found = images.list_series(source)
-    if not found:
-        return  # a folder with one image file
+    of_image = images.dicom_source(source, uid)
+    if of_image is None:
+        return  # an image file of another format
     masks = []
     for key in plan.volumes_ml:
         known, by = structure(key), plan.models.get(key)
         codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
         masks.append(images.CodedMask(known.name, counted_mask(plan.labels, key), *codes, known.color, by))
     try:
-        images.write_dicom_segmentation(masks, images.choose_series(found, source, uid), path)
+        images.write_dicom_segmentation(masks, of_image, path)
     except PreopError as error:
         plan.notes.append(f"No segmentation.dcm was made: {error}")
 

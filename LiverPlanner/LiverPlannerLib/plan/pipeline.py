@@ -118,7 +118,8 @@ def make_plan(
     run.labels = without_tiny_lesions(run.labels)
     volumes = measure_volumes(run.labels, set(run.models))
     regions = find_regions(run.labels)
-    warnings = [f"The image {f.problem}. {f.remedy}." for f in findings]
+    warnings = [f"Of the image: {note}." for note in images.notes_of(image)]
+    warnings += [f"The image {f.problem}. {f.remedy}." for f in findings]
     warnings += run.warnings + liver_warnings(run.labels, volumes["liver"])
     if options.structures and (doubt := unconfirmed_tumors(run.labels, run.confirmed)):
         warnings.append(doubt)

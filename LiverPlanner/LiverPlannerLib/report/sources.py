@@ -149,10 +149,10 @@ def identity_of(path: str | Path, series: str | None = None) -> tuple[tuple[str,
     import pydicom
 
     path = Path(path)
-    found = [s for s in images.list_series(path) if series in (None, s.uid)] if path.is_dir() else []
-    if not found:
+    found = images.dicom_source(path, series)
+    if found is None:
         return (("File", path.name),)
-    header = pydicom.dcmread(found[0].files[0], stop_before_pixels=True)
+    header = pydicom.dcmread(found.files[0], stop_before_pixels=True, force=True)
     return tuple(
         (words, _date(str(header[tag].value)) if tag.endswith("Date") else str(header[tag].value))
         for tag, words in _IDENTITY.items()

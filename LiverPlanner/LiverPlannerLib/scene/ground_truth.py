@@ -155,8 +155,8 @@ def show_disagreement(mask: sitk.Image, volume: Any, name: str) -> Any:
     return node
 
 
-def dicom_series() -> list[Series]:
-    """The CT and MRI series of Slicer's DICOM database; empty without one."""
+def dicom_files() -> list[list[Path]]:
+    """The files of each CT and MRI series of Slicer's DICOM database; empty without one."""
     import slicer
 
     database = getattr(slicer, "dicomDatabase", None)
@@ -167,11 +167,14 @@ def dicom_series() -> list[Series]:
         for study in database.studiesForPatient(patient):
             for uid in database.seriesForStudy(study):
                 files = [Path(f) for f in database.filesForSeries(uid)]
-                modality = database.fileValue(str(files[0]), "0008,0060") if files else ""
-                if modality in ("CT", "MR"):
-                    words = database.fileValue(str(files[0]), "0008,103e")
-                    found.append(Series(uid, words, modality, None, files))
+                if files and database.fileValue(str(files[0]), "0008,0060") in ("CT", "MR"):
+                    found.append(files)
     return found
+
+
+def dicom_series() -> list[Series]:
+    """The CT and MRI volumes of Slicer's DICOM database; reads the headers of all of their files."""
+    return [series for files in dicom_files() for series in images.series_of_files(files)]
 
 
 def largest_region(mask: sitk.Image) -> tuple[float, float, float]:

@@ -20,6 +20,10 @@ def register(app: typer.Typer) -> None:
 def info(
     image: Annotated[Path, typer.Argument(help="Image file or DICOM folder.", show_default=False)],
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
+    ] = None,
     modality: Annotated[str, typer.Option(help="auto, ct or mr: judge the intensities as such.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -29,7 +33,7 @@ def info(
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, print_table
 
-    loaded = images.read_image(image, series)
+    loaded = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(loaded) if modality == "auto" else modality.upper()
     findings = images.check_image(loaded, kind)
     array = images.array_of(loaded)
@@ -43,11 +47,14 @@ def info(
         "voxel_type": loaded.GetPixelIDTypeAsString(),
         "minimum": float(finite.min()) if finite.size else None,
         "maximum": float(finite.max()) if finite.size else None,
+        "notes": images.notes_of(loaded),
         "findings": [f.__dict__ for f in findings],
     }
 
     def table() -> None:
-        print_table("", ["", str(image)], [(k.replace("_", " "), _text(v)) for k, v in list(data.items())[1:-1]])
+        print_table("", ["", str(image)], [(k.replace("_", " "), _text(v)) for k, v in list(data.items())[1:-2]])
+        for note in data["notes"]:
+            print(f"note: {note}.")
         for finding in findings:
             say(f"{finding.severity}: the image {finding.problem}. {finding.remedy}.")
 

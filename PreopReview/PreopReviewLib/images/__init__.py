@@ -5,7 +5,7 @@ given to people are in RAS, as in 3D Slicer.
 """
 
 from PreopReviewLib.images.checks import Finding, check_image, guess_modality, require_usable
-from PreopReviewLib.images.dicom import Series, choose_series, list_series
+from PreopReviewLib.images.dicom import Series, choose_series, list_series, selection, series_of_files
 from PreopReviewLib.images.dicom_segmentation import (
     CodedMask,
     is_dicom_segmentation,
@@ -30,7 +30,8 @@ from PreopReviewLib.images.geometry import (
     voxel_ml,
 )
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
-from PreopReviewLib.images.reading import SUFFIXES, read_image, read_labels
+from PreopReviewLib.images.notes import add_notes, notes_of
+from PreopReviewLib.images.reading import SUFFIXES, dicom_source, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Finding",
     "Moved",
     "Series",
+    "add_notes",
     "array_of",
     "bounding_box",
     "box_of_grid",
@@ -48,11 +50,13 @@ __all__ = [
     "covering_grid",
     "crop",
     "describe_grid",
+    "dicom_source",
     "guess_modality",
     "image_like",
     "is_dicom_segmentation",
     "kji_to_ras",
     "list_series",
+    "notes_of",
     "onto_grid",
     "orient",
     "paste",
@@ -65,6 +69,8 @@ __all__ = [
     "resample_to",
     "same_grid",
     "same_lattice",
+    "selection",
+    "series_of_files",
     "spacing_kji",
     "voxel_ml",
     "write_dicom_segmentation",

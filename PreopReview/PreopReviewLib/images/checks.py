@@ -48,26 +48,32 @@ def structural_findings(image: sitk.Image) -> list[Finding]:
     if len(size) == 2 or (len(size) == 3 and size[2] == 1):
         return [Finding("one-slice", "error", "is a single slice", "Give the whole series")]
     if len(size) > 4 or (len(size) == 4 and size[3] > 1):
-        return [
-            Finding(
-                "four-dimensional",
-                "error",
-                f"has {size[3]} time points or phases",
-                "Extract the phase to be segmented, in 3D Slicer from the Sequences module",
-            )
-        ]
+        return [four_dimensional(size[3])]
     if len(size) == 4 and size[2] == 1:
         return [Finding("one-slice", "error", "is a single slice", "Give the whole series")]
     if image.GetNumberOfComponentsPerPixel() > 1:
-        return [
-            Finding(
-                "color",
-                "error",
-                f"has {image.GetNumberOfComponentsPerPixel()} values per voxel (a color image or vectors)",
-                "Give the original gray-scale image",
-            )
-        ]
+        return [several_values(image.GetNumberOfComponentsPerPixel())]
     return []
+
+
+def four_dimensional(count: int) -> Finding:
+    """The finding that there are several volumes in one file."""
+    return Finding(
+        "four-dimensional",
+        "error",
+        f"has {count} time points or phases",
+        "Extract the phase to be segmented, in 3D Slicer from the Sequences module",
+    )
+
+
+def several_values(count: int) -> Finding:
+    """The finding that a voxel is no single number."""
+    return Finding(
+        "color",
+        "error",
+        f"has {count} values per voxel (a color image or vectors)",
+        "Give the original gray-scale image",
+    )
 
 
 def check_image(image: sitk.Image, modality: str | None = None) -> list[Finding]:
@@ -181,7 +187,28 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
                 "Use --modality ct",
             )
         ]
+    if modality == "MR" and _looks_like_raw_ct(sample):
+        return [
+            Finding(
+                "ct-without-intercept",
+                "warning",
+                "looks like a CT without its rescale intercept: air is at 0 and most of the body near 1050",
+                "If it is a CT, subtract 1024 from its values and use --modality ct",
+            )
+        ]
     return []
+
+
+def _looks_like_raw_ct(sample: np.ndarray) -> bool:
+    """Whether the values lie as those of a CT plus 1024 do: much air near 0, soft tissue in a narrow peak near 1050.
+
+    An MRI's tissues spread over a wide range; those of a CT lie between fat and muscle for the most part.
+    """
+    body, air = sample[sample > 500], sample[sample <= 500]
+    if sample.min() < -1 or len(air) < 0.02 * len(sample) or len(body) < 0.05 * len(sample):
+        return False
+    narrow = float(np.mean((body > 850) & (body < 1250)))
+    return bool(np.median(air) < 55 and narrow > 0.6 and 1015 < np.percentile(body, 75) < 1250)
 
 
 def _stride(image: sitk.Image) -> int:

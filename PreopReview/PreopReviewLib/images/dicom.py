@@ -1,189 +1,235 @@
-"""DICOM folders: which series they hold, and reading one of them as a volume."""
+"""DICOM folders: which series and volumes they hold, and reading one of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
-from PreopReviewLib.errors import NoImage, SeveralSeries, UnreadableImage, UnsupportedImage
+from PreopReviewLib.errors import InputError, NoImage, SeveralSeries, UnsupportedImage
+from PreopReviewLib.images.dicom_header import Frame, Header, read_header
+from PreopReviewLib.images.dicom_pixels import real_values
+from PreopReviewLib.images.dicom_volumes import Grid, Stack, volumes_of
+from PreopReviewLib.images.geometry import image_of
+from PreopReviewLib.images.notes import add_notes
 
 MODALITY_TAG = "0008|0060"
 DESCRIPTION_TAG = "0008|103e"
-_TAGS = [
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "SeriesNumber",
-    "Modality",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SamplesPerPixel",
-]
-_IMAGE_MODALITIES = {"CT", "MR", "PT", "NM", "OT", "US"}
+LATERALITY_TAG = "0020|0060"
+READABLE = ("CT", "MR", "OT", "")
+"""Modalities that are read; OT is what converters write, and some files name none."""
+MODALITY_WORDS = {
+    "PT": "a PET scan",
+    "NM": "a nuclear medicine scan",
+    "US": "an ultrasound scan",
+    "CR": "a radiograph",
+    "DX": "a radiograph",
+    "XA": "an angiogram",
+    "RF": "a fluoroscopy",
+    "MG": "a mammogram",
+}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Series:
-    """One DICOM series of a folder.
+    """One volume of a DICOM folder: a series, or one of the phases, echoes or contrasts that a series holds.
 
     Attributes:
-        uid: SeriesInstanceUID.
-        files: its files, in the order of their position along the slice normal.
-        offsets: position of each file along the slice normal, in mm (empty for multi-frame files).
-        tilt: largest shift in mm of a slice within its own plane against the first (gantry tilt).
+        uid: SeriesInstanceUID; made up where the files have none.
+        frames: its slices, in the order of their position along the slice normal.
+        grid: where they lie, or None where they cannot be read: see `problem`.
+        volume: its number among the volumes of its series, from 1; 0 where it is the only one.
+        words: what tells it from the other volumes of its series.
+        notes: what was decided on the way, as clauses.
+        problem: the error that reading it raises.
     """
 
     uid: str
     description: str
     modality: str
     number: int | None
-    files: list[Path] = field(default_factory=list)
-    offsets: list[float] = field(default_factory=list)
-    tilt: float = 0.0
-    orientations: int = 1
-    frames: int = 1
+    frames: tuple[Frame, ...] = ()
+    grid: Grid | None = None
     color: bool = False
+    volume: int = 0
+    words: str = ""
+    notes: tuple[str, ...] = ()
+    problem: InputError | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files, each once, in the order of the frames."""
+        return list(dict.fromkeys(f.file for f in self.frames))
 
     @property
     def slices(self) -> int:
-        return len(self.files) * self.frames
+        """How many slices it has."""
+        return len(self.frames)
+
+    @property
+    def key(self) -> str:
+        """What `read_image` and --series take to choose it: the UID, and after # the volume's number."""
+        return f"{self.uid}#{self.volume}" if self.volume else self.uid
 
     def __str__(self) -> str:
-        what = self.description or "no description"
-        return f"{self.uid} ({self.modality}, {what}, {self.slices} slices)"
-
-
-def _header(path: Path) -> Any | None:
-    """The few tags that are needed, or None where the file is no DICOM image."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError):
-        return None  # not DICOM: a folder may hold a README or a DICOMDIR beside the images
-    return header if "SeriesInstanceUID" in header and "Rows" in header else None
+        what = ", ".join(w for w in (self.description or "no description", self.words) if w)
+        return f"{self.key} ({self.modality or 'no modality'}, {what}, {self.slices} slices)"
 
 
 def list_series(folder: str | Path) -> list[Series]:
-    """The image series in a folder and its subfolders, in order of series number; not SEG, SR or reports."""
-    headers: dict[str, list[tuple[Path, Any]]] = {}
-    for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
-        header = _header(path)
-        if header is not None and str(header.get("Modality", "")) in _IMAGE_MODALITIES:
-            headers.setdefault(str(header.SeriesInstanceUID), []).append((path, header))
-    found = [_series(uid, members) for uid, members in headers.items()]
-    return sorted(found, key=lambda s: (s.number if s.number is not None else 1 << 30, s.uid))
+    """The image series in a folder and its subfolders, in order of series number; not SEG, SR or reports.
 
-
-def _series(uid: str, members: list[tuple[Path, Any]]) -> Series:
-    first = members[0][1]
-    number = first.get("SeriesNumber")
-    series = Series(
-        uid=uid,
-        description=str(first.get("SeriesDescription", "")),
-        modality=str(first.get("Modality", "")),
-        number=int(number) if number not in (None, "") else None,
-        frames=int(first.get("NumberOfFrames") or 1),
-        color=int(first.get("SamplesPerPixel") or 1) > 1,
-    )
-    placed = all(h.get("ImagePositionPatient") and h.get("ImageOrientationPatient") for _, h in members)
-    if not placed:
-        series.files = [p for p, _ in members]
-        return series
-    axes = np.array([h.ImageOrientationPatient for _, h in members], float)
-    series.orientations = len({tuple(a) for a in np.round(axes, 3)})
-    normal = np.cross(axes[0, :3], axes[0, 3:])
-    positions = np.array([h.ImagePositionPatient for _, h in members], float)
-    offsets = positions @ normal
-    order = np.argsort(offsets, kind="stable")
-    in_plane = positions - np.outer(offsets, normal)
-    series.tilt = float(np.linalg.norm(in_plane - in_plane[order[0]], axis=1).max())
-    series.files = [members[i][0] for i in order]
-    series.offsets = [float(offsets[i]) for i in order]
-    return series
-
-
-def choose_series(found: list[Series], folder: Path, uid: str | None) -> Series:
-    """The series to read.
+    A series that holds several volumes is listed as several.
 
     Raises:
-        NoImage: none of the files is a DICOM image, or none has that UID.
-        SeveralSeries: more than one volume, and no UID given; the message lists them.
+        UnreadableImage: the only DICOM files are damaged.
     """
-    if uid is not None:
-        for series in found:
-            if series.uid == uid:
-                return series
+    return series_of_files(p for p in sorted(Path(folder).rglob("*")) if p.is_file())
+
+
+def series_of_files(files: Iterable[Path]) -> list[Series]:
+    """The series that some files make, as `list_series` gives those of a folder."""
+    headers: dict[tuple[str, ...], list[Header]] = {}
+    damaged: dict[Path, InputError] = {}
+    for path in files:
+        if path.name.startswith("._"):
+            continue  # AppleDouble: what a Mac keeps beside a file
+        try:
+            header = read_header(path)
+        except InputError as error:
+            damaged.setdefault(path.parent, error)
+            continue
+        if header is not None:
+            headers.setdefault(_group(header), []).append(header)
+    if not headers and damaged:
+        raise next(iter(damaged.values()))
+    found: list[Series] = []
+    for n, members in enumerate(headers.values(), 1):
+        broken = next((damaged[h.file.parent] for h in members if h.file.parent in damaged), None)
+        found += _volumes(members, members[0].uid or f"unnamed-{n}", broken)
+    return sorted(found, key=lambda s: (s.number if s.number is not None else 1 << 30, s.uid, s.volume))
+
+
+def _group(header: Header) -> tuple[str, ...]:
+    if header.uid:
+        return (header.uid,)
+    return ("", header.study, header.modality, header.description, str(header.number))
+
+
+def _volumes(members: Sequence[Header], uid: str, broken: InputError | None) -> list[Series]:
+    first = members[0]
+    place = first.file.parent
+    stacks = (
+        [Stack(tuple(f for h in members for f in h.frames), None, broken)]
+        if broken is not None
+        else volumes_of([f for h in members for f in h.frames], f"The series {uid} in {place}")
+    )
+    missing = [] if first.uid else ["the files name no series; those alike were taken as one"]
+    if not first.modality:
+        missing.append("the files name no modality")
+    return [
+        Series(
+            uid,
+            first.description,
+            first.modality,
+            next((h.number for h in members if h.number is not None), None),
+            stack.frames,
+            stack.grid,
+            any(h.color for h in members),
+            n if len(stacks) > 1 else 0,
+            stack.words,
+            (*missing, *stack.notes),
+            stack.problem,
+        )
+        for n, stack in enumerate(stacks, 1)
+    ]
+
+
+def selection(series: str | None, volume: str | None) -> str | None:
+    """One word for `read_image` from the options --series and --volume."""
+    return series if volume is None else f"{series or ''}#{volume}"
+
+
+def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> Series:
+    """The volume to read.
+
+    Args:
+        wanted: a SeriesInstanceUID; with ``#`` and a volume's number or some of its words (its time, type or echo)
+            behind it where the series holds several; or ``#`` and these alone where there is one series.
+
+    Raises:
+        NoImage: none of the files is a DICOM image, or none is the wanted one.
+        SeveralSeries: more than one volume, and none chosen; the message lists them.
+    """
+    uid, _, volume = (wanted or "").partition("#")
+    of_series = [s for s in found if s.uid == uid] if uid else list(found)
+    if uid and not of_series:
         known = "; ".join(str(s) for s in found) or "none"
         raise NoImage(f"{folder} holds no series {uid}", f"The series found: {known}")
-    volumes = [s for s in found if s.slices > 1] or found  # a localizer of one slice is no rival
-    if not volumes:
+    if not uid:
+        of_series = _likely(of_series)
+    chosen = of_series
+    if volume:
+        chosen = [s for s in of_series if str(s.volume or 1) == volume] or [s for s in of_series if _says(s, volume)]
+    if volume and not chosen:
+        known = "; ".join(str(s) for s in of_series) or "none"
+        raise NoImage(f"{folder} holds no volume {volume}", f"The volumes found: {known}")
+    if not chosen:
         raise NoImage(f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file")
-    if len(volumes) > 1:
-        listed = "; ".join(str(s) for s in volumes)
-        raise SeveralSeries(f"{folder} holds {len(volumes)} series", f"Choose one with --series UID: {listed}")
-    return volumes[0]
+    if len(chosen) > 1:
+        raise _several(chosen, folder)
+    return chosen[0]
+
+
+def _likely(found: list[Series]) -> list[Series]:
+    """Without localizers of one slice and other modalities, where something else is there."""
+    volumes = [s for s in found if s.slices > 1] or found
+    return [s for s in volumes if s.modality in READABLE] or volumes
+
+
+def _says(series: Series, wanted: str) -> bool:
+    """Whether the words of a volume hold all of those wanted."""
+    words, parts = (w.upper().replace(",", " ").replace("\\", " ").split() for w in (series.words, wanted))
+    return all(part in words for part in parts)
+
+
+def _several(chosen: Sequence[Series], folder: Path) -> SeveralSeries:
+    listed = "; ".join(str(s) for s in chosen)
+    if len({s.uid for s in chosen}) == 1:
+        why = "; ".join(n for n in chosen[0].notes if "orientations" in n)
+        return SeveralSeries(
+            f"{folder} holds one series with {len(chosen)} volumes" + (f" ({why})" if why else ""),
+            f"Choose one with --volume and its number or words: {listed}",
+        )
+    return SeveralSeries(f"{folder} holds {len(chosen)} series", f"Choose one with --series UID: {listed}")
 
 
 def read_series(series: Series, folder: Path) -> sitk.Image:
-    """A series as one volume, on a regular grid.
+    """A volume on its regular grid, every frame with its own slope and intercept.
 
     Raises:
-        UnsupportedImage: color, slices of several orientations, a tilted gantry, two slices at one position
-            (several phases in one series), or unequal gaps between slices.
-        UnreadableImage: pixel data that cannot be decoded.
+        UnsupportedImage: another modality than CT and MR, color, slices of several orientations, a tilted gantry,
+            several slices at one position that nothing tells apart, unequal gaps, an attribute that is missing.
+        ImplausibleImage: a spacing of 0, an orientation that is none, NaN.
+        UnreadableImage: a damaged header, pixel data that is missing, truncated or cannot be decoded.
     """
-    _require_volume(series, folder)
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([str(f) for f in series.files])
-    try:
-        image = reader.Execute() if len(series.files) > 1 else sitk.ReadImage(str(series.files[0]))
-    except RuntimeError as error:
-        raise UnreadableImage(
-            f"The series {series.uid} in {folder} cannot be decoded ({_last_line(error)})",
-            "Export the series again, uncompressed",
-        ) from error
-    image.SetMetaData(MODALITY_TAG, series.modality)
-    image.SetMetaData(DESCRIPTION_TAG, series.description)
-    return image
-
-
-def _require_volume(series: Series, folder: Path) -> None:
     name = f"The series {series.uid} in {folder}"
+    if series.modality not in READABLE:
+        what = MODALITY_WORDS.get(series.modality, "of another modality")
+        raise UnsupportedImage(f"{name} is {what} ({series.modality})", "Give the CT or MR series")
     if series.color:
         raise UnsupportedImage(f"{name} is in color", "Choose the original gray-scale series")
-    if series.orientations > 1:
-        raise UnsupportedImage(
-            f"{name} has slices of {series.orientations} orientations (a localizer?)",
-            "Choose an axial series",
-        )
-    gaps = np.diff(series.offsets)
-    if len(gaps) == 0:
-        return
-    typical = float(np.median(gaps))
-    if gaps.min() < 0.01:
-        raise UnsupportedImage(
-            f"{name} has several slices at one position (several phases or echoes in one series)",
-            "Split the series by phase and give the one to be segmented",
-        )
-    if series.tilt > 1.0:
-        raise UnsupportedImage(
-            f"{name} was taken with a tilted gantry: its slices shift by up to {series.tilt:.1f} mm",
-            "Straighten it first, in 3D Slicer by loading it with the acquisition transform and hardening that",
-        )
-    if np.abs(gaps - typical).max() > 0.1 * typical:
-        raise UnsupportedImage(
-            f"{name} has gaps between slices from {gaps.min():.2f} to {gaps.max():.2f} mm (slices missing?)",
-            "Export the series again with all its slices",
-        )
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1].strip()
+    if series.problem is not None:
+        raise series.problem
+    if series.grid is None:
+        raise UnsupportedImage(f"{name} has no slices", "Choose another series")
+    image = image_of(real_values(series.frames), series.grid.spacing, series.grid.origin, series.grid.axes)
+    if series.modality:
+        image.SetMetaData(MODALITY_TAG, series.modality)
+    image.SetMetaData(DESCRIPTION_TAG, series.description)
+    sides = {f.laterality for f in series.frames}
+    if len(sides) == 1 and (side := sides.pop()):
+        image.SetMetaData(LATERALITY_TAG, side)
+    return add_notes(image, series.notes)

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from PreopReviewLib import __version__
 from PreopReviewLib.errors import GeometryError, InputError, OutputError, UnreadableImage
 from PreopReviewLib.images.dicom import Series
+from PreopReviewLib.images.dicom_header import quiet, read_dataset
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.output import whole_file
 
@@ -113,8 +114,6 @@ def write_dicom_segmentation(masks: Sequence[CodedMask], series: Series, path: s
         InputError: every mask is empty. GeometryError: a mask has other slices than the series.
         OutputError: the object cannot be made from this series, or not be written.
     """
-    import pydicom
-
     kept = [m for m in masks if array_of(m.mask).any()]
     if not kept:
         raise InputError("There is nothing to write as a DICOM segmentation: every segment is empty")
@@ -124,18 +123,19 @@ def write_dicom_segmentation(masks: Sequence[CodedMask], series: Series, path: s
                 f"{mask.name} has {mask.mask.GetSize()[2]} slices, but the series {series.uid} has {series.slices}",
                 "Resample it to the series first",
             )
-    sources = [pydicom.dcmread(f, stop_before_pixels=True) for f in series.files]
+    sources = [source for f in series.files if (source := read_dataset(f)) is not None]
     _require_identifiers(sources[0], series)
     pixels = np.stack([array_of(m.mask) > 0 for m in kept], axis=-1).astype(np.uint8)
     try:
-        segmentation = _make(pixels, sources, kept)
+        with quiet():  # its warnings would show the patient's name
+            segmentation = _make(pixels, sources, series, kept)
     except (AttributeError, ValueError, TypeError, KeyError) as error:
         raise OutputError(
             f"No DICOM segmentation can be made of the series {series.uid} ({error})",
             "Its headers lack what DICOM asks for; use segmentation.seg.nrrd instead",
         ) from error
     try:
-        with whole_file(path) as work:
+        with whole_file(path) as work, quiet():
             segmentation.save_as(work)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
@@ -153,7 +153,7 @@ def _require_identifiers(source: Any, series: Series) -> None:
         )
 
 
-def _make(pixels: np.ndarray, sources: list[Any], masks: Sequence[CodedMask]) -> Any:
+def _make(pixels: np.ndarray, sources: list[Any], series: Series, masks: Sequence[CodedMask]) -> Any:
     import highdicom as hd
 
     for source in sources:  # de-identified files often lack what DICOM lets be empty, but not absent
@@ -163,6 +163,10 @@ def _make(pixels: np.ndarray, sources: list[Any], masks: Sequence[CodedMask]) ->
         for keyword in ("StudyDate", "StudyTime"):
             if keyword not in source:
                 setattr(source, keyword, None)
+    # Names in any alphabet survive as Unicode, whatever the source's own character sets are.
+    sources[0].decode()
+    sources[0].PatientName = str(sources[0].PatientName)
+    sources[0].SpecificCharacterSet = "ISO_IR 192"
     return hd.seg.Segmentation(
         source_images=sources,
         pixel_array=pixels,
@@ -178,7 +182,23 @@ def _make(pixels: np.ndarray, sources: list[Any], masks: Sequence[CodedMask]) ->
         device_serial_number="none",
         content_label="LIVERPLAN",
         content_description="Not for clinical use",
+        **_planes(series),
     )
+
+
+def _planes(series: Series) -> dict[str, Any]:
+    """Where each slice lies, for files of several frames, whose headers highdicom does not look into deep enough."""
+    import highdicom as hd
+
+    if series.grid is None or len(series.files) == series.slices:
+        return {}
+    patient = hd.CoordinateSystemNames.PATIENT
+    columns, rows, between = series.grid.spacing
+    return {
+        "plane_positions": [hd.PlanePositionSequence(patient, f.position) for f in series.frames],
+        "plane_orientation": hd.PlaneOrientationSequence(patient, series.grid.axes[:, :2].T.ravel().tolist()),
+        "pixel_measures": hd.PixelMeasuresSequence([rows, columns], between, between),
+    }
 
 
 def _description(number: int, mask: CodedMask) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,15 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
         raise GeometryError(f"An array of shape {array.shape} does not fit a grid of shape {reference.GetSize()[::-1]}")
     image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
     image.CopyInformation(reference)
+    return image
+
+
+def image_of(array: np.ndarray, spacing: Sequence[float], origin: Sequence[float], axes: np.ndarray) -> sitk.Image:
+    """An image of a K-J-I array; spacing in mm (I-J-K), origin in LPS mm, columns of `axes` the directions of I-J-K."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing([float(s) for s in spacing])
+    image.SetOrigin([float(v) for v in origin])
+    image.SetDirection([float(v) for v in np.asarray(axes).ravel()])
     return image
 
 

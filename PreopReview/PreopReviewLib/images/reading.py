@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage
-from PreopReviewLib.images.checks import not_finite, structural_findings
-from PreopReviewLib.images.dicom import choose_series, list_series, read_series
+from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage, UnsupportedImage
+from PreopReviewLib.images.checks import structural_findings
+from PreopReviewLib.images.dicom import Series, choose_series, list_series, read_series, series_of_files
+from PreopReviewLib.images.nifti import read_nifti
+from PreopReviewLib.images.notes import add_notes
+from PreopReviewLib.images.right_angles import nearest_right_angles
+from PreopReviewLib.images.text_headers import check_text_header
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+"""Formats that are written and read."""
+_PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 
 
 def read_image(path: str | Path, series: str | None = None) -> sitk.Image:
     """A 3-D scalar image, in LPS physical space, with the direction that the file gives.
 
+    What had to be decided on the way is told by `notes_of` the image. Its voxels are of 32 bits at most.
+
     Args:
         path: an image file, one file of a DICOM series, or a folder with a DICOM series.
-        series: SeriesInstanceUID, where a folder holds several.
+        series: what to take of a folder that holds several: a SeriesInstanceUID, and after ``#`` the number or some
+            words of one of its volumes (see `choose_series`).
 
     Raises:
         FileMissing, NoImage, SeveralSeries, UnreadableImage, UnsupportedImage: each naming the path.
@@ -29,11 +36,18 @@ def read_image(path: str | Path, series: str | None = None) -> sitk.Image:
     path = Path(path)
     if not path.exists():
         raise FileMissing(f"There is no file or folder {path}", "Check the path")
-    image = _from_folder(path, series) if path.is_dir() else _from_file(path)
+    image = _from_folder(path, series) if path.is_dir() else _from_file(path, series)
     for finding in structural_findings(image):
         raise finding.as_error(str(path))
     # An image of one frame in a fourth dimension is a volume all the same.
-    return image[:, :, :, 0] if image.GetDimension() == 4 else image
+    return _first_of_four(image) if image.GetDimension() == 4 else image
+
+
+def _first_of_four(image: sitk.Image) -> sitk.Image:
+    volume = image[:, :, :, 0]
+    for key in image.GetMetaDataKeys():
+        volume.SetMetaData(key, image.GetMetaData(key))
+    return volume
 
 
 def read_labels(path: str | Path) -> sitk.Image:
@@ -55,80 +69,117 @@ def read_labels(path: str | Path) -> sitk.Image:
 _LABEL_HELP = "Give an image whose voxels are label numbers (0 is background)"
 
 
+def dicom_source(path: str | Path, series: str | None = None) -> Series | None:
+    """The DICOM volume that `read_image` reads of a file or folder; None where it reads another kind of file.
+
+    Raises:
+        NoImage, SeveralSeries, UnreadableImage: as `read_image` does.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = list_series(path)
+        if not found and series is None and _image_files(path):
+            return None
+        return choose_series(found, path, series)
+    return None if path.name.lower().endswith((*SUFFIXES, *_PAIRS)) else _series_of_file(path, series)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """The image files of a folder; not the AppleDouble files of a Mac, and of a pair only the header."""
+    return [
+        p
+        for p in sorted(folder.iterdir())
+        if p.name.lower().endswith((*SUFFIXES, ".hdr", ".hdr.gz")) and not p.name.startswith("._")
+    ]
+
+
 def _from_folder(folder: Path, series: str | None) -> sitk.Image:
     found = list_series(folder)
     if not found and series is None:
-        files = [p for p in sorted(folder.iterdir()) if p.name.lower().endswith(SUFFIXES)]
+        files = _image_files(folder)
         if len(files) == 1:
-            return _from_file(files[0])
+            return _from_file(files[0], None)
         if files:
             names = ", ".join(f.name for f in files)
             raise NoImage(f"{folder} holds {len(files)} image files", f"Give one of them: {names}")
     return read_series(choose_series(found, folder, series), folder)
 
 
-def _from_file(path: Path) -> sitk.Image:
+def _from_file(path: Path, series: str | None) -> sitk.Image:
     if path.stat().st_size == 0:
         raise UnreadableImage(f"{path} is empty", "Copy or export it again")
-    if not path.name.lower().endswith(SUFFIXES):
-        return _from_dicom_file(path)
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz", *_PAIRS)):
+        return _in_32_bits(read_nifti(path), path)
+    if not name.endswith(SUFFIXES):
+        chosen = _series_of_file(path, series)
+        return read_series(chosen, path.parent)
+    notes = check_text_header(path)
     try:
-        if path.name.lower().endswith((".nii", ".nii.gz")):
-            _require_whole_nifti(path)
-        return sitk.ReadImage(str(path))
+        image = _read_by_itk(path)
     except RuntimeError as error:
-        text = str(error)
-        if "orthonormal" in text:
-            raise UnreadableImage(
-                f"{path} has axes that are not at right angles, which images cannot have here",
-                "Resample it to a grid of right angles first, in 3D Slicer with Crop Volume",
-            ) from error
         raise UnreadableImage(
             f"{path} is truncated, corrupted or not what its name says", "Copy or export it again"
         ) from error
+    for key in image.GetMetaDataKeys():
+        if key.startswith("0010|"):  # who the patient is has no place in what is made of the image
+            image.EraseMetaData(key)
+    return add_notes(_in_32_bits(_at_right_angles(image, path), path), notes)
 
 
-def _from_dicom_file(path: Path) -> sitk.Image:
+_ITK_READERS = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+
+
+def _read_by_itk(path: Path) -> sitk.Image:
+    """By the reader of the name's suffix, upper case or lower."""
+    return sitk.ReadImage(str(path), imageIO=_ITK_READERS[path.suffix.lower()])
+
+
+def _at_right_angles(image: sitk.Image, path: Path) -> sitk.Image:
+    dimension = image.GetDimension()
+    if dimension not in (3, 4):
+        return image
+    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    columns = direction[:3, :3] * np.array(image.GetSpacing()[:3])
+    _, axes, moved = nearest_right_angles(columns, image.GetSize()[:3], str(path))
+    if moved > 0:
+        direction[:3, :3] = axes
+        image.SetDirection(direction.ravel().tolist())
+        if moved > 0.1:
+            add_notes(image, [f"its axes are not at right angles; straightening moved corners by {moved:.2f} voxels"])
+    return image
+
+
+def _in_32_bits(image: sitk.Image, path: Path) -> sitk.Image:
+    """64-bit whole numbers in the smallest type that holds them: scenes and networks know none of 64 bits."""
+    if image.GetPixelID() not in (sitk.sitkInt64, sitk.sitkUInt64):
+        if image.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+            raise UnsupportedImage(f"{path} holds complex numbers", "Export the magnitude image")
+        return image
+    array = sitk.GetArrayViewFromImage(image)
+    low, high = int(array.min()), int(array.max())
+    for pixel, kind in ((sitk.sitkInt16, np.int16), (sitk.sitkInt32, np.int32), (sitk.sitkUInt32, np.uint32)):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return _cast(image, pixel)
+    raise UnsupportedImage(f"{path} has values from {low} to {high}, beyond 32 bits", "Scale it to 16 bits")
+
+
+def _cast(image: sitk.Image, pixel: int) -> sitk.Image:
+    cast = sitk.Cast(image, pixel)
+    for key in image.GetMetaDataKeys():
+        cast.SetMetaData(key, image.GetMetaData(key))
+    return cast
+
+
+def _series_of_file(path: Path, series: str | None) -> Series:
+    """What one DICOM file stands for: a multi-frame file for itself, a slice for the volume that it belongs to."""
+    alone = series_of_files([path])
+    if alone and sum(s.slices for s in alone) > 1:
+        return choose_series(alone, path, series)
     own = [s for s in list_series(path.parent) if path in s.files]
     if not own:
         raise UnreadableImage(
             f"{path} is of no known image format",
             f"Give {', '.join(SUFFIXES)}, or a folder with a DICOM series",
         )
-    return read_series(own[0], path.parent)
-
-
-_NIFTI_FLOATS = {"16": "f4", "64": "f8"}
-
-
-def _require_whole_nifti(path: Path) -> None:
-    """ITK reads a truncated NIfTI's missing end as zeros, and NaN as zero, and says nothing: so look first."""
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    bits = int(header.GetMetaData("bitpix"))  # of a whole voxel, all components
-    offset = int(float(header.GetMetaData("vox_offset")))
-    expected = offset + int(np.prod(header.GetSize())) * bits // 8
-    held, bad = _scan_nifti(path, offset, _NIFTI_FLOATS.get(header.GetMetaData("datatype")))
-    if held < expected:
-        raise UnreadableImage(f"{path} is truncated: {held} of {expected} bytes", "Copy or export it again")
-    if bad:
-        raise not_finite(bad).as_error(str(path))
-
-
-def _scan_nifti(path: Path, offset: int, kind: str | None) -> tuple[int, int]:
-    """The unpacked size in bytes, and how many voxels of a floating-point file are not finite."""
-    held = bad = 0
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
-            start = stream.read(offset)
-            held = len(start)
-            order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"  # 348 (NIfTI-1) or 540 (NIfTI-2)
-            while block := stream.read(1 << 24):
-                held += len(block)
-                if kind:
-                    values = np.frombuffer(block[: len(block) // 8 * 8], order + kind)
-                    bad += values.size - int(np.count_nonzero(np.isfinite(values)))
-    except (EOFError, OSError, zlib.error) as error:
-        raise UnreadableImage(f"{path} is truncated or corrupted ({error})", "Copy or export it again") from error
-    return held, bad
+    return choose_series(own, path, series)

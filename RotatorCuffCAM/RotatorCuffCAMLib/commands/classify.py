@@ -43,6 +43,10 @@ def classify(
     title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
     pictures: Annotated[bool, typer.Option(help="Draw the picture, which takes most of the time.")] = True,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -73,7 +77,7 @@ def classify(
         any_plane,
     )
     drawn = _box(box)
-    loaded = images.read_image(image, series)
+    loaded = images.read_image(image, images.selection(series, volume))
     images.require_usable(loaded, str(image))
     with output_folder(out, overwrite, "cuff classify") as folder, progress_bar(quiet) as progress:
         result = examine(loaded, load_network(model), options, str(image), within(progress, 0.0, 0.3))
