@@ -24,6 +24,8 @@ CUBE = 64
 EDGE_MM = (80.0, 100.0)
 """Bounds of the edge that is chosen when none is given: the through-plane extent, as in the authors' program."""
 
+SURE_SIDE_MM = 80.0
+"""A humeral head lies 12 to 20 cm off the midline; one nearer to the scanner's middle was moved there to be scanned."""
 MIN_SLICES = 8
 MIN_INSIDE = 0.6
 """The part of the cube that has to lie in the image."""
@@ -106,12 +108,17 @@ def require_coronal(image: sitk.Image, source: str = "The image", any_plane: boo
     return [f"{problem}: the answer means little"]
 
 
-def side_of(image: sitk.Image, center_lps: tuple[float, float, float]) -> Side:
-    """Right or left: from DICOM's laterality, else from where the head lies along the patient's left axis."""
+def told_side(image: sitk.Image) -> Side | None:
+    """Right or left as DICOM says it (0020,0060 and 0020,0062), or None."""
     for key in ("0020|0060", "0020|0062"):
         if image.HasMetaDataKey(key) and image.GetMetaData(key).strip() in ("R", "L"):
             return image.GetMetaData(key).strip()  # type: ignore[return-value]
-    return "R" if center_lps[0] < 0 else "L"
+    return None
+
+
+def side_of(image: sitk.Image, center_lps: tuple[float, float, float]) -> Side:
+    """Right or left: from DICOM's laterality, else from where the head lies along the patient's left axis."""
+    return told_side(image) or ("R" if center_lps[0] < 0 else "L")
 
 
 def default_edge(image: sitk.Image) -> float:
@@ -169,6 +176,11 @@ def cut_cube(
     """
     warnings = require_shoulder_series(image, source, any_plane)
     edge = edge_mm or default_edge(image)
+    if side is None and told_side(image) is None and abs(center_lps[0]) < SURE_SIDE_MM:
+        warnings.append(
+            f"the head lies {abs(center_lps[0]):.0f} mm from the scanner's middle and no header names the side: "
+            f"{side_of(image, center_lps)} is a guess; give --side"
+        )
     side = side or side_of(image, center_lps)
     grid = cube_grid(image, center_lps, edge, side)
     outside = -1e30

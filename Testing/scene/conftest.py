@@ -28,9 +28,10 @@ def no_vtk_messages(caplog: pytest.LogCaptureFixture, request: pytest.FixtureReq
     """A test during which VTK or MRML complained has failed, unless it is marked by using `vtk_may_complain`."""
     caplog.set_level(logging.WARNING, logger=vtk_messages.LOGGER.name)
     yield
+    vtk_messages.pass_on()
     if "vtk_may_complain" in request.fixturenames:
         return
-    complaints = [r.getMessage() for when in ("setup", "call") for r in caplog.get_records(when)
+    complaints = [r.getMessage() for when in ("setup", "call", "teardown") for r in caplog.get_records(when)
                   if r.name == vtk_messages.LOGGER.name and r.levelno >= logging.WARNING]  # fmt: skip
     assert not complaints, "\n".join(complaints)
 

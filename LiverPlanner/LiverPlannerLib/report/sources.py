@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.label_files import read_structures
 from LiverPlannerLib.plan.files import RECORD
 from PreopReviewLib import images
-from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries, UnreadableImage
 from PreopReviewLib.reports import Picture
 
 _LABELS, _STILL = "labels.nii.gz", "reconstruction.png"
@@ -149,10 +149,17 @@ def identity_of(path: str | Path, series: str | None = None) -> tuple[tuple[str,
     import pydicom
 
     path = Path(path)
-    found = images.dicom_source(path, series)
-    if found is None:
+    try:
+        one = images.dicom_source(path, series)
+        found = [] if one is None else [one]
+    except SeveralSeries:
+        found = images.list_series(path)  # whichever it is, the patient may be the same
+    if not found:
         return (("File", path.name),)
-    header = pydicom.dcmread(found.files[0], stop_before_pixels=True, force=True)
+    headers = [pydicom.dcmread(s.files[0], stop_before_pixels=True, force=True) for s in found]
+    if len({(str(h.get("PatientName", "")), str(h.get("PatientID", ""))) for h in headers}) > 1:
+        raise InputError(f"{path} holds series of several patients", "Choose one with --series")
+    header = headers[0]
     return tuple(
         (words, _date(str(header[tag].value)) if tag.endswith("Date") else str(header[tag].value))
         for tag, words in _IDENTITY.items()

@@ -182,15 +182,16 @@ def _make(pixels: np.ndarray, sources: list[Any], series: Series, masks: Sequenc
         device_serial_number="none",
         content_label="LIVERPLAN",
         content_description="Not for clinical use",
-        **_planes(series),
+        **_planes(series, sources),
     )
 
 
-def _planes(series: Series) -> dict[str, Any]:
-    """Where each slice lies, for files of several frames, whose headers highdicom does not look into deep enough."""
+def _planes(series: Series, sources: list[Any]) -> dict[str, Any]:
+    """Where each slice lies, for files of several frames and those without slice thickness, which highdicom asks for."""
     import highdicom as hd
 
-    if series.grid is None or len(series.files) == series.slices:
+    enough = len(sources) == series.slices and all(source.get("SliceThickness") for source in sources)
+    if series.grid is None or enough:
         return {}
     patient = hd.CoordinateSystemNames.PATIENT
     columns, rows, between = series.grid.spacing

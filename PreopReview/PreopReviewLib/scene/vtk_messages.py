@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
 import re
+import tempfile
+import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -33,7 +39,11 @@ HARMLESS: tuple[tuple[str, str], ...] = (
 REPEATS = 3
 """How often one message is passed on; a filter that complains does so for every cell."""
 
+PAUSE_S = 0.5
+
 _installed: list[Any] = []
+_at = [0]
+_reading = threading.Lock()
 _seen: Counter[str] = Counter()
 
 
@@ -47,28 +57,66 @@ def install() -> None:
 
     Errors and warnings go there as such, the harmless ones at level DEBUG. Not for use inside the Slicer
     application, which has its own error log.
+
+    VTK writes its messages into a file by itself, and `pass_on` reads them from there: an observer in Python would
+    wait for the interpreter's lock in whichever thread of VTK complains, while the main thread holds that lock and
+    waits for the thread.
     """
     if _installed:
         return
     import vtk
 
-    window = vtk.vtkOutputWindow()
-    window.SetDisplayModeToNever()
-    for event, level in (("ErrorEvent", logging.ERROR), ("WarningEvent", logging.WARNING)):
-        window.AddObserver(event, _logging_at(level))
+    handle, name = tempfile.mkstemp(prefix="preop-vtk-", suffix=".log")
+    os.close(handle)
+    window = vtk.vtkFileOutputWindow()
+    window.SetFileName(name)
+    window.SetFlush(True)
     vtk.vtkOutputWindow.SetInstance(window)
     vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
-    _installed.append(window)
+    _installed.extend((window, name))
+    atexit.register(_close)
+    threading.Thread(target=_follow, name="VTK messages", daemon=True).start()
 
 
-def _logging_at(level: int) -> Any:
-    import vtk
+def pass_on() -> None:
+    """Logs what VTK has complained of since the last call."""
+    if not _installed:
+        return
+    with _reading:
+        try:
+            with open(_installed[1], encoding="utf-8", errors="replace") as stream:
+                stream.seek(_at[0])
+                text = stream.read()
+                _at[0] = stream.tell()
+        except OSError:
+            return  # a cleaner of temporary files took it: nothing is left to say
+        for level, message in messages_of(text):
+            same = re.sub(r"0x[0-9a-f]+", "", message)
+            _seen[same] += 1
+            if _seen[same] <= REPEATS:
+                LOGGER.log(logging.DEBUG if is_harmless(message) else level, message)
 
-    @vtk.calldata_type(vtk.VTK_STRING)
-    def forward(_window: object, _event: str, text: str) -> None:
-        same = re.sub(r"0x[0-9a-f]+", "", text)
-        _seen[same] += 1
-        if _seen[same] <= REPEATS:
-            LOGGER.log(logging.DEBUG if is_harmless(text) else level, text.strip())
 
-    return forward
+def messages_of(text: str) -> list[tuple[int, str]]:
+    """The messages in what VTK wrote, each with its level."""
+    parts = re.split(r"(?m)^(?=(?:ERROR|Warning|Generic Warning|Debug): In )", text)
+    return [
+        (logging.ERROR if part.startswith("ERROR") else logging.WARNING, part.strip())
+        for part in parts
+        if part.strip() and not part.startswith("Debug")
+    ]
+
+
+def _follow() -> None:
+    while _installed:
+        time.sleep(PAUSE_S)
+        pass_on()
+
+
+def _close() -> None:
+    pass_on()
+    if _installed:
+        name = _installed[1]
+        _installed.clear()
+        with contextlib.suppress(OSError):
+            os.remove(name)

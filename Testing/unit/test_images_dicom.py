@@ -1,0 +1,133 @@
+"""DICOM of others: what a header lacks is named, what tells volumes apart is offered, each slice has its own scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from PreopReviewLib import errors, images
+
+VOXELS = np.arange(6 * 5 * 4, dtype=np.int16).reshape(6, 5, 4)
+
+
+def write_slices(folder, edit=None, uid="1.2.3.5", voxels=VOXELS, names="a"):
+    """One file a slice, 3 mm apart, of 2 × 1.5 mm; `edit` changes the header of slice k."""
+    folder.mkdir(exist_ok=True, parents=True)
+    for k, slab in enumerate(voxels):
+        d = Dataset()
+        d.file_meta = FileMetaDataset()
+        d.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        d.SOPInstanceUID = d.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        d.StudyInstanceUID, d.SeriesInstanceUID, d.FrameOfReferenceUID = "1.2.3", uid, "1.2.4"
+        d.Modality, d.PatientName, d.PatientID, d.InstanceNumber = "MR", "One", "1", k + 1
+        d.ImagePositionPatient, d.ImageOrientationPatient = [0, 0, 3 * k], [1, 0, 0, 0, 1, 0]
+        d.PixelSpacing, d.RescaleSlope, d.RescaleIntercept = [2, 1.5], 1, 0
+        d.Rows, d.Columns = slab.shape
+        d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
+        d.BitsAllocated = d.BitsStored = 16
+        d.HighBit, d.PixelRepresentation, d.PixelData = 15, 1, slab.astype("<i2").tobytes()
+        if edit:
+            edit(d, k)
+        d.save_as(folder / f"{names}{k}.dcm", enforce_file_format=True)
+    return folder
+
+
+def on_slice(number, **values):
+    """Sets attributes of one slice; None removes them."""
+
+    def edit(d, k):
+        for keyword, value in values.items() if k == number else ():
+            if value is None:
+                delattr(d, keyword)
+            else:
+                setattr(d, keyword, value)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"ImagePositionPatient": None}, errors.UnsupportedImage, r"a3.dcm.*Image Position \(Patient\) \(0020,0032\)"),
+        ({"ImageOrientationPatient": None}, errors.UnsupportedImage, r"a3.dcm.*Image Orientation"),
+        ({"PixelSpacing": None}, errors.UnsupportedImage, r"a3.dcm.*Pixel Spacing"),
+        ({"PixelSpacing": [0, 0]}, errors.ImplausibleImage, r"a3.dcm has 0 and 0 mm as Pixel Spacing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, errors.ImplausibleImage, "a3.dcm.*right angles"),
+        ({"RescaleSlope": 0}, errors.ImplausibleImage, "a3.dcm has 0 as Rescale Slope"),
+        ({"PixelData": b"\0" * 8}, errors.UnreadableImage, "a3.dcm are truncated: 8 of 40 bytes"),
+        ({"PixelData": None}, errors.UnreadableImage, "a3.dcm has no Pixel Data"),
+        ({"ImagePositionPatient": [1, 2]}, errors.UnreadableImage, "a3.dcm has 2 values in Image Position"),
+    ],
+)
+def test_one_slice_with_a_bad_header_is_named(tmp_path, values, error, words):
+    with pytest.raises(error, match=words):
+        images.read_image(write_slices(tmp_path / "s", on_slice(3, **values)))
+
+
+def test_text_in_place_of_a_number_is_named(tmp_path):
+    folder = write_slices(tmp_path / "s")
+    file = folder / "a2.dcm"
+    whole = file.read_bytes()
+    damaged = whole.replace(b"0.0\\0.0\\6.0", b"0.0\\x.x\\6.0")
+    assert damaged != whole
+    file.write_bytes(damaged)
+    with pytest.raises(errors.UnreadableImage, match=r"a2.dcm has a.*Image Position"):
+        images.read_image(folder)
+
+
+def test_each_slice_has_its_own_rescale(tmp_path):
+    def edit(d, k):
+        d.RescaleSlope, d.RescaleIntercept = k + 1, -k
+
+    read = images.array_of(images.read_image(write_slices(tmp_path / "s", edit)))
+    factor = np.arange(6)[:, None, None]
+    np.testing.assert_array_equal(read, VOXELS * (factor + 1) - factor)
+
+
+def test_phases_of_one_series_are_listed_and_chosen(tmp_path):
+    for phase in (1, 2):
+
+        def edit(d, k, phase=phase):
+            d.TemporalPositionIdentifier, d.AcquisitionTime = phase, f"12000{phase}"
+
+        write_slices(tmp_path / "s", edit, voxels=VOXELS + 1000 * phase, names=f"p{phase}-")
+    with pytest.raises(errors.SeveralSeries, match="2 volumes.*phase 1, time 12:00:01.*#2.*phase 2"):
+        images.read_image(tmp_path / "s")
+    for wanted in ("#2", "1.2.3.5#2", "#12:00:02"):
+        assert images.array_of(images.read_image(tmp_path / "s", wanted)).min() == 2000
+    assert images.array_of(images.read_image(tmp_path / "s" / "p2-3.dcm")).min() == 2000, "its own phase"
+
+
+def test_a_scout_is_set_aside_and_jitter_is_no_other_orientation(tmp_path):
+    def jitter(d, k):
+        d.ImageOrientationPatient = [1, 0.0005 * (k % 2), 0, 0, 1, 0]
+
+    folder = write_slices(tmp_path / "s", jitter)
+    write_slices(folder, on_slice(0, ImageOrientationPatient=[1, 0, 0, 0, 0, -1]), voxels=VOXELS[:1], names="scout")
+    read = images.read_image(folder)
+    assert read.GetSize() == (4, 5, 6)
+    assert images.notes_of(read) == ["1 slice of another orientation or size (a scout) was set aside"]
+
+
+def test_another_modality_is_refused_by_name_and_laterality_is_kept(tmp_path):
+    with pytest.raises(errors.UnsupportedImage, match="PET scan"):
+        images.read_image(write_slices(tmp_path / "p", lambda d, k: setattr(d, "Modality", "PT")))
+    read = images.read_image(write_slices(tmp_path / "l", lambda d, k: setattr(d, "Laterality", "L")))
+    assert read.GetMetaData("0020|0060") == "L"
+
+
+def test_a_name_in_another_alphabet_survives_into_a_segmentation(tmp_path, capfd):
+    def edit(d, k):
+        d.SpecificCharacterSet = ["", "ISO 2022 IR 149"]
+        d.PatientName = "Hong^Gildong=洪^吉洞=홍^길동"
+
+    series = images.list_series(write_slices(tmp_path / "s", edit))[0]
+    mask = images.image_like((VOXELS > 50).astype(np.uint8), images.read_image(tmp_path / "s"))
+    organ, liver = ("SCT", "123037004", "Anatomical Structure"), ("SCT", "10200004", "Liver")
+    images.write_dicom_segmentation([images.CodedMask("Liver", mask, organ, liver)], series, tmp_path / "seg.dcm")
+    assert str(pydicom.dcmread(tmp_path / "seg.dcm").PatientName) == "Hong^Gildong=洪^吉洞=홍^길동"
+    assert "Gildong" not in "".join(capfd.readouterr())
