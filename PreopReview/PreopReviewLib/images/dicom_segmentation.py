@@ -187,19 +187,25 @@ def _make(pixels: np.ndarray, sources: list[Any], series: Series, masks: Sequenc
 
 
 def _planes(series: Series, sources: list[Any]) -> dict[str, Any]:
-    """Where each slice lies, for files of several frames and those without slice thickness, which highdicom asks for."""
+    """Where each slice lies, for files of several frames, whose headers highdicom does not look into deep enough."""
     import highdicom as hd
 
-    enough = len(sources) == series.slices and all(source.get("SliceThickness") for source in sources)
-    if series.grid is None or enough:
+    if series.grid is None:
+        return {}
+    for source in sources:
+        if not source.get("SliceThickness"):  # optional in DICOM, but highdicom asks for it
+            source.SliceThickness = f"{series.grid.spacing[2]:.6g}"
+    if len(sources) == series.slices:
         return {}
     patient = hd.CoordinateSystemNames.PATIENT
     columns, rows, between = series.grid.spacing
-    return {
-        "plane_positions": [hd.PlanePositionSequence(patient, f.position) for f in series.frames],
-        "plane_orientation": hd.PlaneOrientationSequence(patient, series.grid.axes[:, :2].T.ravel().tolist()),
-        "pixel_measures": hd.PixelMeasuresSequence([rows, columns], between, between),
-    }
+    orientation = hd.PlaneOrientationSequence(patient, series.grid.axes[:, :2].T.ravel().tolist())
+    measures = hd.PixelMeasuresSequence([rows, columns], between, between)
+    for source in sources:  # what all frames say alike, some scanners write into each of them
+        for shared in source.get("SharedFunctionalGroupsSequence") or ():
+            shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = orientation, measures
+    positions = [hd.PlanePositionSequence(patient, f.position) for f in series.frames]
+    return {"plane_positions": positions, "plane_orientation": orientation, "pixel_measures": measures}
 
 
 def _description(number: int, mask: CodedMask) -> Any:
