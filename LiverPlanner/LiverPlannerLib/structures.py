@@ -35,7 +35,10 @@ class Structure:
         category, type, type_modifier, region, region_modifier: terminology entry as in Slicer.
         parent: key of the structure that this one is counted in, or None.
         vascular: whether it is a tree of tubes, with main and peripheral branches.
-        kind: ``structure``, or ``segment`` for a Couinaud segment, whose label belongs to an image of its own.
+        kind: ``organ``, ``lesion``, ``vessel``, ``duct``, or ``segment`` for a Couinaud segment, whose label belongs to
+            an image of its own.
+        paint: order in which structures are put into one label image; where they overlap, the higher one wins.
+        synonyms: other names in files, lower case, words separated by single spaces.
     """
 
     key: str
@@ -49,7 +52,9 @@ class Structure:
     region_modifier: Code | None = None
     parent: str | None = None
     vascular: bool = False
-    kind: str = "structure"
+    kind: str = "organ"
+    paint: int = 0
+    synonyms: tuple[str, ...] = ()
 
 
 def _rgb(red: int, green: int, blue: int) -> tuple[float, float, float]:
@@ -61,7 +66,28 @@ ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
 LIVER = Code("SCT", "10200004", "Liver")
 
 STRUCTURES: tuple[Structure, ...] = (
-    Structure("liver", "Liver", 1, _rgb(221, 130, 101), ANATOMY, LIVER),
+    Structure(
+        "liver",
+        "Liver",
+        1,
+        _rgb(221, 130, 101),
+        ANATOMY,
+        LIVER,
+        kind="organ",
+        paint=0,
+        synonyms=(
+            "whole liver",
+            "parenchyma",
+            "liver parenchyma",
+            "healthy liver",
+            "liver left lobe",
+            "liver right lobe",
+            "left lobe",
+            "right lobe",
+            "left liver lobe",
+            "right liver lobe",
+        ),
+    ),
     Structure(
         "tumor",
         "Liver tumor",
@@ -71,6 +97,9 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "4147007", "Mass"),
         region=LIVER,
         parent="liver",
+        kind="lesion",
+        paint=70,
+        synonyms=("liver tumor", "hepatic tumor"),
     ),
     Structure(
         "cyst",
@@ -81,6 +110,9 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "367643001", "Cyst"),
         region=LIVER,
         parent="liver",
+        kind="lesion",
+        paint=60,
+        synonyms=("liver cyst", "hepatic cyst"),
     ),
     Structure(
         "hepatic_vein",
@@ -91,6 +123,17 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "8993003", "Hepatic vein"),
         parent="liver",
         vascular=True,
+        kind="vessel",
+        paint=30,
+        synonyms=(
+            "hepatic veins",
+            "hv",
+            "hepatic venous system",
+            "hepatic vein tree",
+            "left hepatic vein",
+            "middle hepatic vein",
+            "right hepatic vein",
+        ),
     ),
     Structure(
         "portal_vein",
@@ -101,6 +144,20 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "32764006", "Portal vein"),
         parent="liver",
         vascular=True,
+        kind="vessel",
+        paint=40,
+        synonyms=(
+            "portal veins",
+            "pv",
+            "portal venous system",
+            "portal vein and splenic vein",
+            "portal and splenic vein",
+            "portal vein tree",
+            "portal trunk",
+            "left portal vein",
+            "right portal vein",
+            "main portal vein",
+        ),
     ),
     Structure(
         "bile_duct",
@@ -111,6 +168,17 @@ STRUCTURES: tuple[Structure, ...] = (
         Code("SCT", "28273000", "Bile duct"),
         parent="liver",
         vascular=True,
+        kind="duct",
+        paint=50,
+        synonyms=(
+            "bile ducts",
+            "bd",
+            "biliary tract",
+            "biliary tree",
+            "common bile duct",
+            "biliary system",
+            "intrahepatic bile ducts",
+        ),
     ),
     Structure(
         "inferior_vena_cava",
@@ -119,6 +187,9 @@ STRUCTURES: tuple[Structure, ...] = (
         _rgb(0, 165, 190),
         ANATOMY,
         Code("SCT", "64131007", "Inferior vena cava"),
+        kind="vessel",
+        paint=10,
+        synonyms=("ivc", "vena cava", "postcava", "vena cava inferior"),
     ),
     Structure(
         "gallbladder",
@@ -127,6 +198,35 @@ STRUCTURES: tuple[Structure, ...] = (
         _rgb(139, 150, 98),
         ANATOMY,
         Code("SCT", "28231008", "Gallbladder"),
+        kind="organ",
+        paint=15,
+        synonyms=("gall bladder",),
+    ),
+    Structure(
+        "hepatic_artery",
+        "Hepatic artery",
+        9,
+        _rgb(216, 45, 45),
+        ANATOMY,
+        Code("SCT", "76015000", "Hepatic artery"),
+        parent="liver",
+        vascular=True,
+        kind="vessel",
+        paint=45,
+        synonyms=("hepatic arteries", "proper hepatic artery", "common hepatic artery", "ha"),
+    ),
+    Structure(
+        "liver_vessel",
+        "Liver vessel",
+        10,
+        _rgb(120, 60, 190),
+        ANATOMY,
+        Code("SCT", "59820001", "Blood vessel"),
+        region=LIVER,
+        parent="liver",
+        kind="vessel",
+        paint=20,
+        synonyms=("liver vessels", "hepatic vessel", "hepatic vessels", "vessel", "vessels", "intrahepatic vessels"),
     ),
 )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import match_code, read_structures
+from LiverPlannerLib.labels import match_code, read_labels
 from LiverPlannerLib.plan.files import _write_dicom
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import mask_of, structure
@@ -69,11 +69,12 @@ def coded(labels: sitk.Image, *keys: str) -> list[images.CodedMask]:
 
 def test_a_segmentation_that_another_tool_wrote_is_read_voxel_for_voxel(shared_data):
     folder = shared_data / "dicom_seg"
-    found = read_structures(folder / "liver.dcm")  # its codes are of the retired SRT scheme
+    found = read_labels(folder / "liver.dcm")  # its codes are of the retired SRT scheme
     truth = sitk.ReadImage(str(folder / "liver_seg.nrrd"))
     assert found.unknown == []
-    assert images.same_grid(found.labels, truth)
-    np.testing.assert_array_equal(images.array_of(found.labels) > 0, images.array_of(truth) > 0)
+    moved = images.onto_grid(found.labels, truth)
+    assert (moved.exact, moved.outside_ml) == (True, {})
+    np.testing.assert_array_equal(images.array_of(moved.labels) > 0, images.array_of(truth) > 0)
 
 
 def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
@@ -83,7 +84,7 @@ def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
     masks = coded(labels, "liver", "portal_vein", "tumor", "cyst")
     images.write_dicom_segmentation(masks, images.list_series(series)[0], path)
 
-    again = read_structures(path)
+    again = read_labels(path)
     assert again.unknown == []
     back = images.resample_to(again.labels, image, "nearest")
     np.testing.assert_array_equal(images.array_of(back), images.array_of(labels))
@@ -141,7 +142,7 @@ def test_a_damaged_segmentation_is_named(series, tmp_path):
     images.write_dicom_segmentation(coded(labels, "liver"), images.list_series(series)[0], path)
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(UnreadableImage, match=r"s\.dcm cannot be read"):
-        read_structures(path)
+        read_labels(path)
 
 
 def test_codes_of_both_schemes_mean_the_same_structure():

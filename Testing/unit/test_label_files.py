@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import match_name, match_terminology, read_structures
+from LiverPlannerLib.labels import match_name, match_terminology, read_labels
+from LiverPlannerLib.structures import mask_of
 from PreopReviewLib import errors, images
 
 
@@ -33,7 +34,7 @@ def test_overlapping_segments_nest(tmp_path):
     path = segmentation(
         tmp_path / "a.seg.nrrd", [("whatever", LIVER, 0, 1, OUTER), ("Portal vein", "", 1, 1, INNER)], layers=2
     )
-    found = read_structures(path)
+    found = read_labels(path)
     array = images.array_of(found.labels)
     assert (array[INNER] == 5).all()
     assert (array == 1).sum() == 4 * 5 * 7 - 8
@@ -43,29 +44,30 @@ def test_overlapping_segments_nest(tmp_path):
 
 def test_the_code_beats_the_name(tmp_path):
     path = segmentation(tmp_path / "a.seg.nrrd", [("Cyst", LIVER, 0, 3, OUTER)])
-    assert set(np.unique(images.array_of(read_structures(path).labels))) == {0, 1}
+    assert set(np.unique(images.array_of(read_labels(path).labels))) == {0, 1}
 
 
 def test_segments_that_the_table_lacks_are_reported(tmp_path):
     path = segmentation(tmp_path / "a.seg.nrrd", [("Liver", "", 0, 1, OUTER), ("Spleen", "", 0, 2, INNER)])
-    assert read_structures(path).unknown == ["Spleen"]
+    assert read_labels(path).unknown[0].startswith("Spleen (")
     only = segmentation(tmp_path / "b.seg.nrrd", [("Spleen", "", 0, 2, INNER)])
     with pytest.raises(errors.InputError, match="none of the liver structures, only Spleen"):
-        read_structures(only)
+        read_labels(only)
 
 
 def test_label_values_that_the_table_lacks_are_left_out_and_reported(tmp_path):
     array = np.zeros((4, 5, 6), np.uint8)
-    array[1], array[2], array[3] = 1, 77, 2
+    array[0:2], array[2], array[3] = 1, 2, 77
     path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "a.nii.gz")
-    found = read_structures(path)
-    assert found.unknown == ["77"]
+    found = read_labels(path)
+    assert found.unknown[0].startswith("77 (")
     assert set(np.unique(images.array_of(found.labels))) == {0, 1, 2}
 
 
-def test_a_label_file_numbered_by_another_table_is_refused(tmp_path, shared_data):
-    with pytest.raises(errors.InputError, match="numbered by another table"):
-        read_structures(shared_data / "totalsegmentator" / "ct_3mm_seg117.nii.gz")
+def test_the_liver_of_a_multi_organ_label_file_is_the_liver(shared_data):
+    found = read_labels(shared_data / "totalsegmentator" / "ct_3mm_seg117.nii.gz")
+    ml = images.array_of(mask_of(found.labels, "liver")).sum() * images.voxel_ml(found.labels)
+    assert ml == pytest.approx(1155.0, abs=1)  # the liver and the portal trunk beside it
 
 
 @pytest.mark.parametrize(
@@ -94,4 +96,4 @@ def test_a_damaged_segmentation_is_named(tmp_path):
     path = tmp_path / "a.seg.nrrd"
     path.write_bytes(b"NRRD0004\ntype: uchar\n")
     with pytest.raises(errors.UnreadableImage, match=r"a\.seg\.nrrd"):
-        read_structures(path)
+        read_labels(path)

@@ -198,7 +198,7 @@ def test_choices_that_cannot_be_are_refused_in_a_sentence(packages):
 
 
 def test_predict_writes_named_labels_of_each_image(packages, tmp_path):
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.labels import read_labels
     from PreopReviewLib.models.prediction import predict_images
 
     folder = tmp_path / "scans"
@@ -207,7 +207,7 @@ def test_predict_writes_named_labels_of_each_image(packages, tmp_path):
         sitk.WriteImage(case(number)[0], str(folder / f"p{number}_0000.nii.gz"))
     written = predict_images([packages("gross2024")], [folder], tmp_path / "out")
     assert written == ["p7.seg.nrrd", "p8.seg.nrrd"]
-    liver = images.array_of(read_structures(tmp_path / "out" / "p8.seg.nrrd").labels) == 1
+    liver = images.array_of(read_labels(tmp_path / "out" / "p8.seg.nrrd").labels) == 1
     assert dice(liver, images.array_of(case(8)[1]) > 0) > 0.85
     with pytest.raises(InputError, match="Two images are called p7"):
         predict_images([packages("gross2024")], [folder, folder], tmp_path / "again")

@@ -46,7 +46,7 @@ def test_the_liver_is_the_union_of_what_lies_in_it():
 def test_unknown_keys_and_labels_are_named():
     with pytest.raises(errors.InputError, match=r"no structure called 'spleen'.*portal_vein"):
         structure("spleen")
-    assert unknown_labels(sitk.GetImageFromArray(np.array([[[0, 1, 8, 9, 40]]], np.uint8))) == [9, 40]
+    assert unknown_labels(sitk.GetImageFromArray(np.array([[[0, 1, 8, 19, 40]]], np.uint8))) == [19, 40]
     assert structure_of_label(99) is None
 
 
@@ -54,7 +54,7 @@ def test_couinaud_segments_are_eight_of_a_label_image_of_their_own():
     assert [s.label for s in SEGMENTS] == list(range(1, 9))
     assert [s.key for s in SEGMENTS] == [f"segment_{n}" for n in range(1, 9)]
     assert {s.kind for s in SEGMENTS} == {"segment"}
-    assert {s.kind for s in STRUCTURES} == {"structure"}
+    assert {s.kind for s in STRUCTURES} == {"organ", "lesion", "vessel", "duct"}
     for attribute in ("key", "name", "color", "type"):
         assert len({getattr(s, attribute) for s in (*STRUCTURES, *SEGMENTS)}) == len(STRUCTURES) + 8, attribute
     with pytest.raises(errors.InputError):  # in an image of structures, segment 1 would be the liver

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 from PreopReviewLib.csv_text import csv_of_dicts
 
@@ -48,6 +49,7 @@ def branches(
         list[str] | None,
         typer.Option(help="Set a branch by hand, e.g. portal_vein:4=main; may be repeated."),
     ] = None,
+    values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -55,13 +57,13 @@ def branches(
 
     Exits with 3 if none of the wanted structures is in the file. Not for clinical use.
     """
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.commands.cutting import read
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     overrides = _overrides(override or [], keys)
-    trees, absent = _trees(read_structures(labels).labels, keys, alpha, rule.value, overrides)
+    trees, absent = _trees(read(labels, values).labels, keys, alpha, rule.value, overrides)
     with output_folder(out, overwrite, "liver branches") as folder:
         for tree in trees:
             _write(tree, folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Out, Overwrite
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def compare(
     branches: Annotated[bool, typer.Option(help="Main and peripheral branches of vessels and duct.")] = True,
     differences: Annotated[bool, typer.Option(help="Write an image of right, false and missed voxels.")] = True,
     image: Annotated[Path | None, typer.Option(help="CT or MRI to show behind the picture.")] = None,
+    values: LabelValues = None,
+    manual_values: Annotated[
+        str | None, typer.Option("--manual-labels", help="The same of MANUAL, where it differs from AUTO.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,16 +51,15 @@ def compare(
 
     Writes comparison.csv, .json and .png, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
     """
-    from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
+    from LiverPlannerLib.commands.cutting import label_notes, read, write_csv, write_json
     from LiverPlannerLib.comparison.figure import comparison_figure
     from LiverPlannerLib.comparison.pair import compare as compare_labels
     from LiverPlannerLib.comparison.pair import difference_image
-    from LiverPlannerLib.label_files import read_structures
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 
-    first, second = read_structures(auto), read_structures(manual)
+    first, second = read(auto, values), read(manual, values if manual_values is None else manual_values)
     result = compare_labels(
         first.labels,
         second.labels,
@@ -65,7 +68,7 @@ def compare(
         convention=hd95.value,  # type: ignore[arg-type]
         branches=branches,
     )
-    notes = [*unknown_notes(first.unknown, auto), *unknown_notes(second.unknown, manual), *result.notes]
+    notes = [*label_notes(first, auto), *label_notes(second, manual), *result.notes]
     rows, lesions = [row.as_row() for row in result.rows], lesion_rows(result)
     data = {"auto": str(auto), "manual": str(manual), "structures": rows, "lesions": lesions, "notes": notes}
     behind = None if image is None else images.read_image(image)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 
 
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
 def couinaud(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation with the liver.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -26,17 +28,16 @@ def couinaud(
 
     The network sees no vessels and knows no variants of them. Exits with 3 if there is no liver. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import unknown_notes, write_csv, write_json
+    from LiverPlannerLib.commands.cutting import label_notes, read, write_csv, write_json
     from LiverPlannerLib.couinaud.segments import find_segments
     from LiverPlannerLib.couinaud.volumes import segment_volumes, segments_of_lesions
-    from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.plan.measures import find_regions
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.output import output_folder
 
-    file = read_structures(labels)
+    file = read(labels, values)
     with output_folder(out, overwrite, "liver couinaud") as folder:
         with progress_bar(quiet) as progress:
             found = find_segments(mask_of(file.labels, "liver"), progress=progress)
@@ -56,7 +57,7 @@ def couinaud(
             "segments": rows,
             "lesions": lesions,
             "warnings": found.warnings,
-            "notes": [*unknown_notes(file.unknown, labels), f"{found.notes[0]}."],
+            "notes": [*label_notes(file, labels), f"{found.notes[0]}."],
             "seconds": round(found.seconds, 2),
         }
         images.write_image(found.labels, folder / "segments.nii.gz")

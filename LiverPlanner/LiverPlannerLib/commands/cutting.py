@@ -15,6 +15,7 @@ from PreopReviewLib.errors import InputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resection.cutting import Resection
 
 Planes = Annotated[
@@ -36,6 +37,14 @@ Territory = Annotated[
         "--territory",
         help="Number of a portal branch (see 'preop liver branches'): the liver nearest to it and to all downstream "
         "of it is taken, an approximation. May be repeated.",
+    ),
+]
+LabelValues = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="What the label values are where the file does not say, e.g. liver=5,portal_vein=64, or a JSON, YAML, CSV "
+        "or color-table file.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make for tables and masks.")]
@@ -73,8 +82,8 @@ def make_resection(
     Raises:
         InputError: several ways at once, seeds without planes, and what the ways themselves raise.
     """
+    from LiverPlannerLib.labels import read_mask
     from LiverPlannerLib.resection import cutting as ways
-    from PreopReviewLib import images
 
     if sum(map(bool, (planes, surface, remnant, territory))) > 1:
         raise InputError("Planes, a surface, a remnant and a territory are four ways to cut", "Give only one of them")
@@ -90,7 +99,7 @@ def make_resection(
 
         return ways.resect_by_surface(labels, read_surface(surface))
     if remnant is not None:
-        return ways.resect_by_remnant(labels, images.read_labels(remnant))
+        return ways.resect_by_remnant(labels, read_mask(remnant, ("remnant", "flr")))
     if territory:
         from LiverPlannerLib.structures import mask_of
         from LiverPlannerLib.vessels.branches import split_branches
@@ -133,8 +142,20 @@ def write_masks(folder: Path, resection: Resection) -> None:
     images.write_image(resection.resected, folder / "resected.nii.gz")
 
 
-def unknown_notes(unknown: Sequence[str], path: Path) -> list[str]:
-    """A sentence on labels that the table of structures does not know."""
-    return [f"{path.name} has labels that are no liver structure, and were ignored: {', '.join(unknown)}."] * bool(
-        unknown
-    )
+def read(path: Path, values: str | None) -> Labels:
+    """A label file, with what the option --labels says of its values."""
+    from LiverPlannerLib.labels import parse_mapping, read_labels
+
+    return read_labels(path, parse_mapping(values) if values else None)
+
+
+def label_notes(labels: Labels, path: Path) -> list[str]:
+    """Sentences on how it is known what the values are, and on what was left out."""
+    notes = list(labels.notes)
+    if labels.how and not labels.how.startswith("by its numbers, as PreopReview"):
+        notes.insert(0, f"The structures of {path.name} are known {labels.how}.")
+    if labels.unknown:
+        notes.append(
+            f"{path.name} has labels that are not liver structures, and were ignored: {', '.join(labels.unknown)}."
+        )
+    return notes

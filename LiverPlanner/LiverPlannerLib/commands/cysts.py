@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 from PreopReviewLib.csv_text import csv_of_dicts
 
@@ -74,6 +75,7 @@ def cysts(
         str | None,
         typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
     ] = None,
+    values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -83,6 +85,7 @@ def cysts(
     """
     from LiverPlannerLib.cysts.filter import filter_cysts
     from LiverPlannerLib.cysts.report import as_dict
+    from LiverPlannerLib.labels import read_mask
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
@@ -90,8 +93,8 @@ def cysts(
     overrides = _overrides(override or [])
     picture = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
-    lesions = images.onto_grid(_read(labels), picture).labels
-    mask = images.onto_grid(images.read_labels(liver), picture, "liver mask").labels if liver else None
+    lesions = images.onto_grid(_lesions(labels, lesions_are, values), picture).labels
+    mask = images.onto_grid(read_mask(liver, ("liver",)), picture, "liver mask").labels if liver else None
     result = filter_cysts(
         picture,
         lesions,
@@ -109,13 +112,14 @@ def cysts(
     emit(as_dict(result), as_json, lambda: _print(result, out))
 
 
-def _read(path: Path) -> sitk.Image:
-    from LiverPlannerLib.label_files import read_structures
-    from PreopReviewLib import images
+def _lesions(path: Path, kind: LesionKind, values: str | None) -> sitk.Image:
+    """The labels; or the lesion mask, 0 and 1, where that is asked for or the only value is not 0."""
+    from LiverPlannerLib.commands.cutting import read
+    from LiverPlannerLib.labels import read_mask
 
-    if path.name.lower().endswith(".seg.nrrd"):
-        return read_structures(path).labels
-    return images.read_labels(path)
+    if kind is LesionKind.mask:
+        return read_mask(path, ("tumor", "lesion"))
+    return read(path, values).labels
 
 
 def _overrides(words: list[str]) -> dict[int, str]:

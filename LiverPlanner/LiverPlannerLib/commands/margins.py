@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from LiverPlannerLib.commands.cutting import (
+    AsJson,
+    LabelValues,
+    Out,
+    Overwrite,
+    Planes,
+    RemnantFile,
+    Seeds,
+    Surface,
+    Territory,
+)
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
@@ -36,6 +46,7 @@ def margins(
     remnant: RemnantFile = None,
     territory: Territory = None,
     lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumor,
+    values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,21 +57,21 @@ def margins(
     """
     from LiverPlannerLib.commands.cutting import (
         as_dict,
+        label_notes,
         make_resection,
-        unknown_notes,
+        read,
         write_csv,
         write_json,
         write_masks,
     )
-    from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 
-    file = read_structures(labels)
+    file = read(labels, values)
     cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
     result = measure_margins(file.labels, cut, lesions=lesions.value)
-    notes = [*unknown_notes(file.unknown, labels), *result.notes]
+    notes = [*label_notes(file, labels), *result.notes]
     if cut:
         notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     data: dict[str, Any] = {

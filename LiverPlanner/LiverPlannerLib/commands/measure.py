@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import Out, Overwrite, Planes
+from LiverPlannerLib.commands.cutting import LabelValues, Out, Overwrite, Planes
 from PreopReviewLib.command.console import say
 
 
@@ -28,6 +28,7 @@ def measure(
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
     plane: Planes = None,
     radiomics: Annotated[bool, typer.Option(help="Radiomics of every structure.")] = True,
+    values: LabelValues = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Filter cysts, split branches, measure volumes, margins and radiomics, compare with a manual mask.
@@ -36,7 +37,7 @@ def measure(
     measured is named with the reason. Cysts are filtered first; the other measures use the labels that leaves.
     """
     from LiverPlannerLib.commands import branches, compare, cysts, margins, volumetry
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.commands.cutting import read
     from PreopReviewLib import images
     from PreopReviewLib.errors import OutputError
     from PreopReviewLib.output import output_folder
@@ -46,7 +47,7 @@ def measure(
     # What cannot be read stops everything; what can be read but not measured is named in its place.
     images.read_image(image)
     for file in filter(None, (labels, manual)):
-        read_structures(file)
+        read(file, values)
     with output_folder(out, overwrite, "liver measure") as folder:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 
@@ -55,18 +56,26 @@ def measure(
             text.append(words.replace(str(folder), str(out)))  # the folder takes its name at the end
             say(text[-1])
 
-        step("cysts", lambda place: cysts.cysts(image, labels, place, lesions_are=cysts.LesionKind.labels))
+        step(
+            "cysts", lambda place: cysts.cysts(image, labels, place, lesions_are=cysts.LesionKind.labels, values=values)
+        )
         filtered = folder / "cysts" / "labels.nii.gz"
         current = filtered if filtered.is_file() else labels
-        step("branches", lambda place: branches.branches(current, place))
-        step("volumetry", lambda place: volumetry.volumetry(current, place, height, weight, plane=plane))
-        step("margins", lambda place: margins.margins(current, place, plane=plane))
+        meaning = None if current is filtered else values
+        step("branches", lambda place: branches.branches(current, place, values=meaning))
+        step(
+            "volumetry", lambda place: volumetry.volumetry(current, place, height, weight, plane=plane, values=meaning)
+        )
+        step("margins", lambda place: margins.margins(current, place, plane=plane, values=meaning))
         if radiomics:
             from LiverPlannerLib.commands import radiomics as features
 
-            step("radiomics", lambda place: features.radiomics(image, current, place))
+            step("radiomics", lambda place: features.radiomics(image, current, place, values=meaning))
         if manual is not None:
-            step("comparison", lambda place: compare.compare(current, manual, place))
+            step(
+                "comparison",
+                lambda place: compare.compare(current, manual, place, values=meaning, manual_values=values),
+            )
         (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
     say(f"Written to {out}.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 from PreopReviewLib.csv_text import csv_text
 
@@ -42,6 +43,7 @@ def radiomics(
     structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumor; all if absent.")] = None,
     bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
+    values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -53,7 +55,7 @@ def radiomics(
     """
     from dataclasses import replace
 
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.commands.cutting import read
     from LiverPlannerLib.radiomics.features import extract, settings_for
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
@@ -64,7 +66,7 @@ def radiomics(
     kind = images.guess_modality(loaded) if modality is Modality.auto else modality.value
     changes = {k: v for k, v in {"bin_width": bin_width, "spacing_mm": spacing}.items() if v is not None}
     settings = replace(settings_for(kind), **changes)
-    found = read_structures(labels)
+    found = read(labels, values)
     chosen = [s.strip() for s in structures.split(",")] if structures else None
     with output_folder(out, overwrite, "liver radiomics") as folder:
         mask = images.onto_grid(found.labels, loaded).labels

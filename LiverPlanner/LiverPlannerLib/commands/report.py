@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from LiverPlannerLib.commands.cutting import (
+    AsJson,
+    LabelValues,
+    Overwrite,
+    Planes,
+    RemnantFile,
+    Seeds,
+    Surface,
+    Territory,
+)
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
@@ -43,6 +52,7 @@ def report(
         str | None,
         typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
     ] = None,
+    values: LabelValues = None,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
@@ -52,8 +62,9 @@ def report(
     The page opens without a network. Nothing on it identifies the patient unless --identity is given. Not for
     clinical use.
     """
+    from LiverPlannerLib.commands.cutting import read as read_file
     from LiverPlannerLib.commands.volumetry import patient_of
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.labels import parse_mapping
     from LiverPlannerLib.report.page import MeasureOptions, ReportInfo, build_page, measure_all
     from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
     from PreopReviewLib import images
@@ -67,8 +78,8 @@ def report(
     patient = patient_of(height, weight)
     with progress_bar(quiet) as progress:
         progress(0.0, "Reading")
-        read = read_case(case, labels, chosen)
-        other = read_structures(manual).labels if manual is not None else None
+        read = read_case(case, labels, chosen, parse_mapping(values) if values else None)
+        other = read_file(manual, values).labels if manual is not None else None
         cut = _cut(read, plane, seed, surface, remnant, territory)
         options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
         made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
@@ -100,7 +111,7 @@ def _cut(
 def _unknown(case: ReportCase) -> list[str]:
     if not case.unknown:
         return []
-    return [f"The segmentation has labels that are no liver structure, and were ignored: {', '.join(case.unknown)}."]
+    return [f"The segmentation has labels that are not liver structures, and were ignored: {', '.join(case.unknown)}."]
 
 
 def _print(data: dict) -> None:

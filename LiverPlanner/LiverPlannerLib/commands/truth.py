@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite
+from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Out, Overwrite
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
@@ -111,17 +111,18 @@ def add(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Open it even if somebody else seems to have it open.")
     ] = False,
+    values: LabelValues = None,
 ) -> None:
     """Take over a segmentation that was drawn elsewhere."""
+    from LiverPlannerLib.commands.cutting import read as read_file
     from LiverPlannerLib.ground_truth.annotation import Annotation
     from LiverPlannerLib.ground_truth.work_list import open_list
-    from LiverPlannerLib.label_files import read_structures
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
 
     work = open_list(folder)
     image = work.image(case)
-    read = read_structures(labels)
+    read = read_file(labels, values)
     with Annotation(work, annotator, take_over) as mine:
         mine.save_labels(case, read.labels, image)
         for key in work.structures if finished else ():
@@ -132,7 +133,7 @@ def add(
             mine.set_comment(case, comment)
     say(f"{case} by {annotator} is in the list.")
     if read.unknown:
-        say(f"Left out, since they are no liver structure: {', '.join(read.unknown)}")
+        say(f"Left out, since they are not liver structures: {', '.join(read.unknown)}")
 
 
 def compare(

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, Out, Overwrite, Planes, RemnantFile, Seeds, Surface, Territory
+from LiverPlannerLib.commands.cutting import (
+    AsJson,
+    LabelValues,
+    Out,
+    Overwrite,
+    Planes,
+    RemnantFile,
+    Seeds,
+    Surface,
+    Territory,
+)
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
@@ -43,6 +53,7 @@ def volumetry(
         list[str] | None,
         typer.Option(help="Structure that is no functional liver besides tumor: cyst, portal_vein, …"),
     ] = None,
+    values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,13 +62,12 @@ def volumetry(
     Literature values are shown with their source and are no advice. Writes volumetry.csv, volumetry.json and, with a
     resection, remnant.nii.gz and resected.nii.gz.
     """
-    from LiverPlannerLib.commands.cutting import make_resection, unknown_notes
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.commands.cutting import label_notes, make_resection, read
     from LiverPlannerLib.resection.volumetry import volumetry as measure
     from PreopReviewLib.command.console import emit
 
     patient = patient_of(height, weight)
-    file = read_structures(labels)
+    file = read(labels, values)
     cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
     result = measure(
         file.labels,
@@ -66,7 +76,7 @@ def volumetry(
         bsa=bsa.value,  # type: ignore[arg-type]
         exclude=("tumor", *(without or ())),
     )
-    notes = [*unknown_notes(file.unknown, labels), *result.notes, *(cut.notes if cut else ())]
+    notes = [*label_notes(file, labels), *result.notes, *(cut.notes if cut else ())]
     data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
     if out is not None:
         _write(out, overwrite, data, cut)

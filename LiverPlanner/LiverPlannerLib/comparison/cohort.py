@@ -160,9 +160,9 @@ def _compared(pair: Pair) -> tuple[Case, set[str]]:
 
 
 def _labels(path: Path) -> sitk.Image:
-    from LiverPlannerLib.label_files import read_structures
+    from LiverPlannerLib.labels import read_labels
 
-    return read_structures(path).labels
+    return read_labels(path).labels
 
 
 def _measured(predicted: sitk.Image, manual: sitk.Image, only: str | None = None) -> dict[str, str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import read_structures
+from LiverPlannerLib.labels import read_mask
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
-from LiverPlannerLib.structures import mask_of, structure
+from LiverPlannerLib.structures import structure
 from PreopReviewLib import __version__, images
 from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import PreopError
@@ -87,7 +87,7 @@ def plan_liver(
 def _liver_mask(path: str | Path | None, image: sitk.Image) -> sitk.Image | None:
     if path is None:
         return None
-    return images.onto_grid(mask_of(read_structures(path).labels, "liver"), image, "liver mask").labels
+    return images.onto_grid(read_mask(path, ("liver",)), image, "liver mask").labels
 
 
 def _stem(path: Path) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import read_structures
+from LiverPlannerLib.labels import Labels, read_labels
 from LiverPlannerLib.plan.files import RECORD
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries, UnreadableImage
@@ -47,33 +48,43 @@ def is_plan_folder(path: Path) -> bool:
     return path.is_dir() and (path / _LABELS).is_file() and (path / RECORD).is_file()
 
 
-def read_case(path: str | Path, labels: str | Path | None = None, series: str | None = None) -> ReportCase:
+def read_case(
+    path: str | Path,
+    labels: str | Path | None = None,
+    series: str | None = None,
+    mapping: Mapping[int, str] | None = None,
+) -> ReportCase:
     """A plan folder, or an image with its labels.
 
     Args:
         path: a folder of `preop liver plan`; or an image file or DICOM folder.
         labels: label image or segmentation; of a plan folder, the labels to use instead of its own.
         series: SeriesInstanceUID, where a DICOM folder holds several.
+        mapping: names by label value, for labels that do not say what they are.
 
     Raises:
         FileMissing, InputError, UnreadableImage: also for an image without labels.
     """
     path = Path(path)
     if is_plan_folder(path):
-        return _plan_folder(path, labels)
+        return _plan_folder(path, labels, mapping)
     if not path.exists():
         raise FileMissing(f"There is no file or folder {path}", "Check the path")
     if labels is None:
         raise InputError(
             f"{path} is no folder of a liver plan", "Give the labels as well, or a folder that 'preop liver plan' wrote"
         )
-    read = read_structures(labels)
-    return ReportCase(images.read_image(path, series), read.labels, unknown=read.unknown)
+    read = read_labels(labels, mapping)
+    return _case(images.read_image(path, series), read)
 
 
-def _plan_folder(folder: Path, labels: str | Path | None) -> ReportCase:
-    read = read_structures(labels or folder / _LABELS)
-    case = ReportCase(read.labels, read.labels, unknown=read.unknown)
+def _case(image: sitk.Image, read: Labels) -> ReportCase:
+    return ReportCase(image, read.labels, notes=list(read.notes), unknown=read.unknown)
+
+
+def _plan_folder(folder: Path, labels: str | Path | None, mapping: Mapping[int, str] | None) -> ReportCase:
+    read = read_labels(labels or folder / _LABELS, mapping)
+    case = _case(read.labels, read)
     case.image = _image_of(folder, _add_record(case, folder / RECORD))
     if labels is not None:
         case.models = {}
@@ -123,7 +134,7 @@ def _add_record(case: ReportCase, file: Path) -> Path:
     try:
         made = json.loads(file.read_text(encoding="utf-8"))
         case.models = {str(key): str(name) for key, name in made["models"].items()}
-        case.warnings, case.notes = [str(w) for w in made["warnings"]], [str(n) for n in made["notes"]]
+        case.warnings, case.notes = [str(w) for w in made["warnings"]], case.notes + [str(n) for n in made["notes"]]
         case.simulated = bool(made["image"]["simulated"])
         return Path(made["image"]["path"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.label_files import match_name, match_terminology
+from LiverPlannerLib.labels.names import match_name, match_terminology, names_another_organ
 from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.scene import inputs, nodes
 from PreopReviewLib.scene.geometry import array_of_vtk, set_geometry
 
-PAINTED = ("liver", "inferior_vena_cava", "gallbladder", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumor")
+PAINTED = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint))
 """In this order structures are put into a label image: where segments overlap, lesions win."""
 SAME_MM = 1e-2
 _LABELS = {s.key: s.label for s in STRUCTURES}
@@ -73,9 +73,9 @@ class Grid:
 
 def structure_of_segment(segment: Any) -> Structure | None:
     """The structure that a vtkSegment is, by its terminology, else by its name ("Tumor 2" is a tumor); or None."""
-    found = match_terminology(segment.GetTerminology() or "")
-    name = segment.GetName() or ""
-    return found or match_name(name) or match_name(name.rstrip("0123456789 _-#."))
+    entry = segment.GetTerminology() or ""
+    found = match_terminology(entry)
+    return found if found or names_another_organ(entry) else match_name(segment.GetName() or "")
 
 
 def grid_of(node: Any) -> Grid:

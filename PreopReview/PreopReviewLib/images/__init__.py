@@ -30,6 +30,7 @@ from PreopReviewLib.images.geometry import (
     voxel_ml,
 )
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
+from PreopReviewLib.images.label_headers import nifti_extensions, read_nrrd_layers
 from PreopReviewLib.images.notes import add_notes, notes_of
 from PreopReviewLib.images.reading import SUFFIXES, dicom_source, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
@@ -56,6 +57,7 @@ __all__ = [
     "is_dicom_segmentation",
     "kji_to_ras",
     "list_series",
+    "nifti_extensions",
     "notes_of",
     "onto_grid",
     "orient",
@@ -64,6 +66,7 @@ __all__ = [
     "read_dicom_segmentation",
     "read_image",
     "read_labels",
+    "read_nrrd_layers",
     "require_usable",
     "resample_spacing",
     "resample_to",

@@ -20,6 +20,8 @@ from PreopReviewLib.images.dicom_header import quiet, read_dataset
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.output import whole_file
 
+ROUNDED_POSITION_MM = 0.11
+"""How much the gap between two slices may differ where each position was rounded to 0.1 mm."""
 Coded = tuple[str, str, str]
 """Scheme, value and meaning of a code, such as ``("SCT", "10200004", "Liver")``."""
 
@@ -34,6 +36,7 @@ class CodedMask:
         category, type: codes of the segmented property.
         color: sRGB, 0 to 1, or None.
         algorithm: name of what drew it; None means a person.
+        region: code value of the anatomic region, or None.
     """
 
     name: str
@@ -42,6 +45,7 @@ class CodedMask:
     type: Coded
     color: tuple[float, float, float] | None = None
     algorithm: str | None = None
+    region: str | None = None
 
 
 def is_dicom_segmentation(path: str | Path) -> bool:
@@ -64,13 +68,15 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
 
     try:
         segmentation = hd.seg.segread(str(path))
-        volume = segmentation.get_volume(combine_segments=False)
+        volume = _regular_volume(segmentation)
         numbers = list(segmentation.segment_numbers)
     except Exception as error:  # highdicom and pydicom raise whatever the damage leads to
         raise UnreadableImage(
             f"The DICOM segmentation {path} cannot be read ({error})", "Export it again, or save it as .seg.nrrd"
         ) from error
     array = np.asarray(volume.array)
+    # A fractional segmentation holds probabilities or occupied shares, 0 to 1: from a half on the voxel is inside.
+    half = 0.5 if array.dtype.kind == "f" else 1
     masks = []
     for index, number in enumerate(numbers):
         about = segmentation.get_segment_description(number)
@@ -78,12 +84,30 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
         masks.append(
             CodedMask(
                 str(about.segment_label),
-                _image_of((array[..., index] > 0).astype(np.uint8), np.asarray(volume.affine)),
+                _image_of((array[..., index] >= half).astype(np.uint8), np.asarray(volume.affine)),
                 (category.scheme_designator, category.value, category.meaning),
                 (kind.scheme_designator, kind.value, kind.meaning),
+                region=_region_of(about),
             )
         )
     return masks
+
+
+def _regular_volume(segmentation: Any) -> Any:
+    """The frames as one volume; positions that were rounded to a tenth of a millimeter still count as regular.
+
+    Rounding adds up where frames are missing, so that such an object is first read as one without gaps.
+    """
+    try:
+        return segmentation.get_volume(combine_segments=False, allow_missing_positions=False, atol=ROUNDED_POSITION_MM)
+    except (RuntimeError, ValueError):
+        return segmentation.get_volume(combine_segments=False, rtol=0.1)
+
+
+def _region_of(about: Any) -> str | None:
+    """The code value of a segment's anatomic region; None without one."""
+    regions = about.get("AnatomicRegionSequence") or ()
+    return next((str(r.get("CodeValue")) for r in regions if r.get("CodeValue")), None)
 
 
 def _image_of(array: np.ndarray, affine: np.ndarray) -> sitk.Image:

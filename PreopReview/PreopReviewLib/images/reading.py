@@ -60,12 +60,21 @@ def read_labels(path: str | Path) -> sitk.Image:
     image = read_image(path)
     array = sitk.GetArrayViewFromImage(image)
     if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 65535):
-        raise InputError(f"{path} is no label image: its values go from {array.min()} to {array.max()}", _LABEL_HELP)
-    if image.GetPixelID() >= sitk.sitkFloat32 and (array != np.round(array)).any():
-        raise InputError(f"{path} is no label image: it has values between whole numbers", _LABEL_HELP)
-    return sitk.Cast(image, sitk.sitkUInt8 if array.max() < 256 else sitk.sitkUInt16)
+        raise InputError(
+            f"{path} is not a label image: its values range from {array.min()} to {array.max()}", _LABEL_HELP
+        )
+    if image.GetPixelID() >= sitk.sitkFloat32:
+        whole = np.round(array)
+        if (np.abs(array - whole) > SCALING_ERROR).any():
+            raise InputError(f"{path} is not a label image: it has non-integer values", _LABEL_HELP)
+        rounded = sitk.GetImageFromArray(whole.astype(np.uint16))
+        rounded.CopyInformation(image)
+        image = rounded
+    return sitk.Cast(image, sitk.sitkUInt8 if array.max() < 255.5 else sitk.sitkUInt16)
 
 
+SCALING_ERROR = 1e-3
+"""How far a label may be from a whole number: a slope stored as a 32-bit float leaves 1e-7 of its value."""
 _LABEL_HELP = "Give an image whose voxels are label numbers (0 is background)"
 
 

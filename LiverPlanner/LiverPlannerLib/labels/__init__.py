@@ -1,0 +1,15 @@
+"""Label files of any origin: values, names and grid in, one `Labels` out. Nothing else interprets a label value."""
+
+from LiverPlannerLib.labels.mapping import parse_mapping
+from LiverPlannerLib.labels.names import match_code, match_name, match_terminology
+from LiverPlannerLib.labels.reading import Labels, read_labels, read_mask
+
+__all__ = [
+    "Labels",
+    "match_code",
+    "match_name",
+    "match_terminology",
+    "parse_mapping",
+    "read_labels",
+    "read_mask",
+]

@@ -1,0 +1,92 @@
+"""What people say their label values are: an explicit mapping, or a list of names beside the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from PreopReviewLib.errors import FileMissing, InputError
+
+_HELP = "Write it as liver=5,portal_vein=64, or as a JSON, YAML or CSV file of names and values"
+
+
+def parse_mapping(text: str) -> dict[int, str]:
+    """Names by label value, from ``liver=5,portal_vein=64`` or a JSON, YAML, CSV or color-table file.
+
+    Raises:
+        InputError: it cannot be understood, or a value stands twice. FileMissing: it names a file that is not there.
+    """
+    if "=" in text:
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        return _checked([(name, value) for name, _, value in pairs], text)
+    path = Path(text)
+    if not path.is_file():
+        raise FileMissing(f"There is no mapping file {path}", _HELP)
+    found = names_in_file(path)
+    if not found:
+        raise InputError(f"{path} holds no label names", _HELP)
+    return found
+
+
+def names_in_file(path: Path) -> dict[int, str]:
+    """Names by value in a JSON, YAML, CSV, ITK-SNAP or Slicer color-table file; empty if it holds none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read as text", _HELP) from error
+    suffix = path.suffix.lower()
+    if suffix in (".json", ".yaml", ".yml"):
+        return _from_data(text, path)
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    pairs: list[tuple[str, str]] = []
+    for line in lines:
+        snap = re.match(r'(\d+)\s+\d+\s+\d+\s+\d+\s+[\d.]+\s+\d+\s+\d+\s+"(.*)"$', line)
+        slicer = re.match(r"(\d+)\s+(\S+)\s+\d+\s+\d+\s+\d+\s+\d+$", line)
+        if snap:
+            pairs.append((snap[2], snap[1]))
+        elif slicer:
+            pairs.append((slicer[2].replace("_", " "), slicer[1]))
+        elif suffix == ".csv":
+            cells = [c.strip().strip('"') for c in re.split(r"[,;\t]", line)]
+            numbers = [c for c in cells[:2] if re.fullmatch(r"\d+", c)]
+            names = [c for c in cells[:2] if c and not re.fullmatch(r"[\d.]+", c)]
+            if len(numbers) == 1 and len(names) == 1:
+                pairs.append((names[0], numbers[0]))
+    return {v: n for v, n in _checked(pairs, str(path)).items() if v}
+
+
+def _from_data(text: str, path: Path) -> dict[int, str]:
+    import yaml
+
+    try:
+        data = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__})", _HELP) from error
+    if isinstance(data, dict) and isinstance(data.get("labels"), dict):
+        data = data["labels"]
+    if not isinstance(data, dict):
+        return {}
+    pairs = []
+    for key, value in data.items():
+        if isinstance(value, str) and re.fullmatch(r"\d+", str(key)):
+            pairs.append((value, str(key)))  # {"1": "liver"}, as in the Medical Decathlon
+        elif isinstance(value, int) and not isinstance(value, bool):
+            pairs.append((str(key), str(value)))  # {"liver": 1}, as nnU-Net writes it
+    return {v: n for v, n in _checked(pairs, str(path)).items() if v}
+
+
+def _checked(pairs: list[tuple[str, str]], where: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, value in pairs:
+        if not name.strip() or not re.fullmatch(r"\d{1,5}", value.strip()):
+            raise InputError(f"The mapping {where!r} is not understood at {name.strip()}={value.strip()}", _HELP)
+        number = int(value)
+        if found.get(number, name.strip()) != name.strip():
+            raise InputError(f"The mapping {where!r} gives the value {number} two names", _HELP)
+        found[number] = name.strip()
+    return found

@@ -1,0 +1,191 @@
+"""Label tables of public data sets and tools, and how one is told from another where the file names nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import STRUCTURES
+from PreopReviewLib import images
+
+OURS = "PreopReview"
+_ABDOMEN = [
+    "spleen",
+    "right_kidney",
+    "left_kidney",
+    "gallbladder",
+    "esophagus",
+    "liver",
+    "stomach",
+    "aorta",
+    "inferior_vena_cava",
+]
+
+
+def _numbered(names: str) -> dict[int, str]:
+    return dict(enumerate(names.split(), 1))
+
+
+TABLES: dict[str, dict[int, str]] = {
+    OURS: {s.label: s.key for s in STRUCTURES},
+    "TotalSegmentator total": dict.fromkeys(range(1, 118), "other")
+    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
+    | {63: "inferior_vena_cava", 64: "portal_vein"},
+    "TotalSegmentator total_mr": dict.fromkeys(range(1, 51), "other")
+    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
+    | {24: "inferior_vena_cava", 25: "portal_vein"},
+    "AMOS": _numbered(" ".join(_ABDOMEN) + " pancreas adrenal adrenal duodenum bladder prostate"),
+    "BTCV": _numbered(" ".join(_ABDOMEN) + " portal_vein pancreas adrenal adrenal"),
+    "FLARE22": _numbered(
+        "liver right_kidney spleen pancreas aorta inferior_vena_cava adrenal adrenal gallbladder esophagus stomach "
+        "duodenum left_kidney"
+    ),
+    "CHAOS": {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"},
+    "CHAOS gray values": {63: "liver", 126: "right_kidney", 189: "left_kidney", 252: "spleen"},
+    "Couinaud segments": {**dict.fromkeys(range(1, 9), "liver"), 9: "liver_vessel"},
+    "Medical Decathlon task 8 or TotalSegmentator liver_vessels": {1: "liver_vessel", 2: "tumor"},
+}
+_KEYS = {s.key for s in STRUCTURES}
+_PARTS = ("tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "hepatic_artery", "liver_vessel")
+_TUBES = ("hepatic_vein", "portal_vein", "bile_duct", "hepatic_artery", "liver_vessel")
+MAX_TUBE_RADIUS_MM = 18.0
+"""No vein or duct in the liver is thicker; a dilated portal vein measures up to about 20 mm across."""
+MIN_CONTACT = 0.2
+"""Share of a lesion's surface that must lie against the liver; exophytic tumors keep more, neighboring organs less."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What the recognition looks at, by label value: volume (ml), largest inscribed radius (mm), centroid (RAS mm)."""
+
+    ml: dict[int, float]
+    radius: dict[int, float]
+    centroid: dict[int, np.ndarray]
+
+
+def measure_shapes(labels: sitk.Image) -> Shapes:
+    """Volume, thickness and place of every value."""
+    import edt
+    from scipy.ndimage import find_objects
+
+    array, mm, unit = images.array_of(labels), images.spacing_kji(labels), images.voxel_ml(labels)
+    ml, radius, centroid = {}, {}, {}
+    for value, box in enumerate(find_objects(array.astype(np.int32)), 1):
+        if box is None:
+            continue
+        mask = np.pad(array[box] == value, 1)
+        ml[value] = float(mask.sum()) * unit
+        radius[value] = float(edt.edt(np.ascontiguousarray(mask), anisotropy=tuple(mm), black_border=False).max())
+        center = np.argwhere(mask).mean(0) - 1 + [s.start for s in box]
+        centroid[value] = images.kji_to_ras(center, labels)[0]
+    return Shapes(ml, radius, centroid)
+
+
+def doubts(labels: sitk.Image, table: dict[int, str], shapes: Shapes) -> list[str]:
+    """Sentences on what cannot be right if the values meant what the table says; empty if all is plausible."""
+    of = {v: table[v] for v in shapes.ml if v in table}
+    ml: dict[str, float] = {}
+    for value, key in of.items():
+        ml[key] = ml.get(key, 0.0) + shapes.ml[value]
+    found = []
+    parts = {k: v for k, v in ml.items() if k in _PARTS}
+    liver = ml.get("liver", 0.0)
+    for key in _TUBES:
+        if key in ml and liver and ml[key] > 0.5 * (liver + sum(parts.values())):
+            found.append(f"{_word(key)} of {ml[key]:.0f} ml beside a liver of {liver:.0f} ml")
+    for value, key in of.items():
+        if key in _TUBES and shapes.radius[value] > MAX_TUBE_RADIUS_MM:
+            found.append(f"{_word(key)} {2 * shapes.radius[value]:.0f} mm thick")
+    if liver:
+        if ml.get("tumor", 0.0) + ml.get("cyst", 0.0) > 2 * liver + 1e-6 and "liver" in ml and liver > 50:
+            found.append(f"lesions of {ml.get('tumor', 0) + ml.get('cyst', 0):.0f} ml in a liver of {liver:.0f} ml")
+        found += _far_lesions(labels, of)
+    found += _organ_doubts(ml, of, shapes)
+    return found
+
+
+def _word(key: str) -> str:
+    return f"a {key.replace('_', ' ')}"
+
+
+def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
+    """Lesions whose surface hardly touches the liver."""
+    array = images.array_of(labels)
+    inside = np.isin(array, [v for v, key in of.items() if key == "liver" or key in _PARTS])
+    found = []
+    for value, key in of.items():
+        if key not in ("tumor", "cyst"):
+            continue
+        mask = array == value
+        others = inside & ~np.isin(array, [v for v, k in of.items() if k in ("tumor", "cyst")])
+        shell = _shell(mask)
+        if shell.any() and others[shell].mean() < MIN_CONTACT:
+            found.append(f"a {key} of which {others[shell].mean():.0%} of the surface lies against the liver")
+    return found
+
+
+def _shell(mask: np.ndarray) -> np.ndarray:
+    """The voxels that share a face with the mask and are not in it."""
+    grown = mask.copy()
+    for axis in range(3):
+        low = [slice(None)] * 3
+        high = [slice(None)] * 3
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        grown[tuple(low)] |= mask[tuple(high)]
+        grown[tuple(high)] |= mask[tuple(low)]
+    return grown & ~mask
+
+
+def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> list[str]:
+    """For tables of many organs: the liver is the largest of its neighbors, and the spleen lies left of it."""
+    organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "adrenal", "esophagus", "duodenum")
+    found = [
+        f"a {o.replace('_', ' ')} larger than the liver"
+        for o in organs
+        if o in ml and "liver" in ml and ml[o] > ml["liver"]
+    ]
+    at = {key: shapes.centroid[v] for v, key in of.items()}
+    if "liver" in at and "spleen" in at and at["spleen"][0] > at["liver"][0]:
+        found.append("a spleen on the right of the liver")
+    if "right_kidney" in at and "left_kidney" in at and at["right_kidney"][0] < at["left_kidney"][0]:
+        found.append("kidneys on each other's side")
+    return found
+
+
+def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | None:
+    """The table that a label image without names is numbered by.
+
+    Returns:
+        name, structure keys by value, and the values that this table does not have; None where no table is plausible,
+        or several are that disagree on a structure of the liver.
+    """
+    shapes = measure_shapes(labels)
+    values = set(shapes.ml)
+    own = TABLES[OURS]
+    strange = values - set(own)
+    if len(strange) <= len(values & set(own)) and not doubts(labels, own, shapes) and not _is_tree(values, shapes):
+        return OURS, own, sorted(str(v) for v in strange)
+    answers: dict[tuple, list[str]] = {}
+    for name, table in TABLES.items():
+        if name == OURS or not values <= set(table) or doubts(labels, table, shapes):
+            continue
+        if name.startswith("Medical") != _is_tree(values, shapes):
+            continue
+        if name == "Couinaud segments" and len(values & set(range(1, 9))) < 6:
+            continue
+        kept = {v: table[v] for v in values if table[v] in _KEYS}
+        if name.startswith("Medical") or "liver" in kept.values():
+            answers.setdefault(tuple(sorted(kept.items())), []).append(name)
+    if len(answers) != 1:
+        return None
+    kept, names = next(iter(answers.items()))
+    return " or ".join(names), dict(kept), []
+
+
+def _is_tree(values: set[int], shapes: Shapes) -> bool:
+    """Whether value 1, alone or with lesions, is a tree of thin tubes and not an organ."""
+    if not values <= {1, 2} or 1 not in values:
+        return False
+    return shapes.radius[1] < 0.2 * (1000 * shapes.ml[1]) ** (1 / 3) and shapes.radius[1] < MAX_TUBE_RADIUS_MM

@@ -1,0 +1,56 @@
+"""What the headers of label files hold besides the grid: segments of Slicer's NRRD files, extensions of NIfTI."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from PreopReviewLib.errors import UnreadableImage
+
+_MAX_EXTENSION_BYTES = 4 << 20
+
+
+def read_nrrd_layers(path: str | Path) -> sitk.Image:
+    """An NRRD file as it is, with its metadata; several components a voxel are the layers of a segmentation.
+
+    Raises:
+        UnreadableImage: it is damaged.
+    """
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UnreadableImage(
+            f"{path} is truncated, corrupted or not a segmentation", "Save or export it again"
+        ) from error
+
+
+def nifti_extensions(path: str | Path) -> list[str]:
+    """The text of the extensions of a NIfTI-1 or NIfTI-2 header; empty if there are none or they are damaged."""
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if zipped else open(path, "rb") as file:
+            start = file.read(4)
+            order = next((o for o in "<>" if len(start) == 4 and struct.unpack(o + "i", start)[0] in (348, 540)), None)
+            if order is None:
+                return []
+            size = struct.unpack(order + "i", start)[0]
+            header = start + file.read(size - 4)
+            kind, at = ("q", 168) if size == 540 else ("f", 108)  # vox_offset
+            end = int(struct.unpack_from(order + kind, header, at)[0])
+            flag = file.read(4)
+            found, place = [], size + 4
+            if len(flag) < 4 or not flag[0]:
+                return []
+            while place + 8 <= end:
+                length, _code = struct.unpack(order + "ii", file.read(8))
+                if not 8 <= length <= _MAX_EXTENSION_BYTES or place + length > end:
+                    break
+                found.append(file.read(length - 8).rstrip(b"\0").decode("utf-8", "replace"))
+                place += length
+            return found
+    except (OSError, EOFError, struct.error, ValueError, OverflowError):
+        return []  # a damaged header is refused where the image itself is read
