@@ -167,6 +167,7 @@ def read_header(path: Path) -> Header | None:
     classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     problem, number, frames = None, None, ()
     try:
+        said.raw("Modality")  # damaged, it must not be taken for absent
         number = said.whole("SeriesNumber")
         frames = tuple(_frames(said))
     except InputError as error:
