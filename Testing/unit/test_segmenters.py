@@ -212,3 +212,16 @@ def test_predict_writes_named_labels_of_each_image(packages, tmp_path):
     with pytest.raises(InputError, match="Two images are called p7"):
         predict_images([packages("gross2024")], [folder, folder], tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_model_inside_the_liver_without_the_vena_cava_is_refused(tmp_path):
+    from PreopReviewLib.models import networks, write_package
+
+    arguments = {"in_channels": 2, "out_channels": 3, "widths": [4, 8], "block": 2}
+    words = dict.fromkeys(("version", "task", "description", "license", "intended_use"), "x")
+    inference = {"spacing_mm": 2.0, "divisor": 4, "classes": ["background", "portal_vein", "hepatic_vein"]}
+    metadata = {"name": "few", **words, "network": {"name": "ResidualUNet3D", "arguments": arguments}}
+    state = networks.build("ResidualUNet3D", arguments).state_dict()
+    write_package(tmp_path / "few", {**metadata, "inference": inference}, state, "card", "license")
+    with pytest.raises(ModelError, match="lacks bile_duct, tumor, cyst, inferior_vena_cava"):
+        segmenter(tmp_path / "few")

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import InputError, ModelError
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.models.segmenter import SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -76,13 +76,24 @@ class KuLeuvenLesions(_OfPackage):
 
 
 class InsideLiver(_OfPackage):
-    """Vessels, duct, tumors and cysts in a given liver: the shipped package, or one fine-tuned from it."""
+    """Vessels, duct, tumors and cysts in a given liver: the shipped package, or one fine-tuned from it.
+
+    Raises:
+        ModelError: a class that cleaning up needs is not among the package's.
+    """
 
     needs_region = True
+    needed = ("portal_vein", "hepatic_vein", "bile_duct", "tumor", "cyst", "inferior_vena_cava")
 
     def __init__(self, package: ModelPackage) -> None:
         super().__init__(package)
         self.structures = tuple(n for n in package.metadata["inference"]["classes"] if n != "background")
+        lacking = [name for name in self.needed if name not in self.structures]
+        if lacking:
+            raise ModelError(
+                f"The model {self.name} lacks {', '.join(lacking)}, which telling the vessels apart needs",
+                "Train it with all classes of the recipe five-structures",
+            )
 
     def segment(
         self,
