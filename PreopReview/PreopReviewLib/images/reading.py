@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage, UnsupportedImage
 from PreopReviewLib.images.checks import structural_findings
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, read_series, series_of_files
+from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes
 from PreopReviewLib.images.right_angles import nearest_right_angles
@@ -58,7 +59,7 @@ def read_labels(path: str | Path) -> sitk.Image:
         and what `read_image` raises.
     """
     image = read_image(path)
-    array = sitk.GetArrayViewFromImage(image)
+    array = array_of(image)
     if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 65535):
         raise InputError(
             f"{path} is not a label image: its values range from {array.min()} to {array.max()}", _LABEL_HELP
