@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import NothingFound, OutputError
+from PreopReviewLib.output import output_files
 
 FORMATS = ("stl", "obj", "gltf")
 _ROOM = "Choose a folder with space and write permission"
@@ -39,36 +38,11 @@ def export_surfaces(
     """
     folder = Path(folder).expanduser()
     surfaces = _surfaces(segmentation, keys)
-    try:
-        work = Path(tempfile.mkdtemp(prefix=".preopreview-", dir=folder))
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror})", _ROOM) from error
-    try:
+    if not folder.is_dir():
+        raise OutputError(f"{folder} cannot be written (no such folder)", _ROOM)
+    with output_files(folder, overwrite=True) as work:
         names = _write_all(surfaces, work, formats, _file_name(segmentation.GetName()))
-        _put_in_place(work, folder, names)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror})", _ROOM) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return [folder / name for name in names]
-
-
-def _put_in_place(work: Path, folder: Path, names: Sequence[str]) -> None:
-    """Moves files into the folder; if one cannot be, those before it go and what they replaced comes back."""
-    old = Path(tempfile.mkdtemp(dir=work))
-    done: list[str] = []
-    try:
-        for name in names:
-            if (folder / name).exists():
-                (folder / name).rename(old / name)
-            done.append(name)
-            (work / name).rename(folder / name)
-    except OSError:
-        for name in done:
-            (folder / name).unlink(missing_ok=True)
-            if (old / name).exists():
-                (old / name).rename(folder / name)
-        raise
 
 
 def _surfaces(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str, Any, Any]]:
