@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 
 import numpy as np
@@ -206,3 +207,10 @@ def test_writing_leaves_nothing_half_written(tmp_path):
     with pytest.raises(errors.OutputError):
         images.write_image(ramp(), tmp_path / "a.unknown")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_not_utf_8_is_read(tmp_path):
+    images.write_image(sitk.GetImageFromArray(np.ones((4, 5, 6), np.uint8)), tmp_path / "a.nii.gz")
+    odd = tmp_path / os.fsdecode(b"\xff.nii.gz")
+    (tmp_path / "a.nii.gz").rename(odd)
+    assert images.read_image(odd).GetSize() == (6, 5, 4)

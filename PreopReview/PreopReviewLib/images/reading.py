@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes
 from PreopReviewLib.images.right_angles import nearest_right_angles
 from PreopReviewLib.images.text_headers import check_text_header
+from PreopReviewLib.output import private_folder
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Formats that are written and read."""
@@ -37,7 +40,8 @@ def read_image(path: str | Path, series: str | None = None) -> sitk.Image:
     path = Path(path)
     if not path.exists():
         raise FileMissing(f"There is no file or folder {path}", "Check the path")
-    image = _from_folder(path, series) if path.is_dir() else _from_file(path, series)
+    with _native_name(path) as named:
+        image = _from_folder(named, series) if path.is_dir() else _from_file(named, series)
     for finding in structural_findings(image):
         raise finding.as_error(str(path))
     # An image of one frame in a fourth dimension is a volume all the same.
@@ -49,6 +53,18 @@ def _first_of_four(image: sitk.Image) -> sitk.Image:
     for key in image.GetMetaDataKeys():
         volume.SetMetaData(key, image.GetMetaData(key))
     return volume
+
+
+@contextmanager
+def _native_name(path: Path) -> Iterator[Path]:
+    """The path, or where it has bytes that are not UTF-8, a link to it: native readers end the program over them."""
+    if not any("\ud800" <= c <= "\udfff" for c in str(path)):
+        yield path
+        return
+    with private_folder() as place:
+        link = place / f"image{''.join(s for s in path.suffixes[-2:] if s.isascii())}"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def read_labels(path: str | Path) -> sitk.Image:
