@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError
+from PreopReviewLib.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class DrawnBox:
     axes: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
     def __post_init__(self) -> None:
+        if not np.isfinite([*self.center_lps, *self.half_mm]).all():
+            raise InputError("The box has a value that is no finite number", "Give middle and sizes in mm")
         if not all(h > 0 for h in self.half_mm):
             raise InputError("The box has no size", "Draw it around the tear")
 
@@ -87,28 +89,30 @@ def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
         InputError: a column is missing, a value is no number, a case twice, no box.
     """
     table = Path(table)
-    if not table.is_file():
-        raise FileMissing(f"There is no table {table}", "Check the path")
     needed = ("case", "r", "a", "s", "size_r", "size_a", "size_s")
     found: dict[str, DrawnBox] = {}
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        reader.fieldnames = [c.strip().lower() for c in reader.fieldnames or ()]
-        lacking = [c for c in needed if c not in reader.fieldnames]
-        if lacking:
-            raise InputError(f"{table} lacks the column {', '.join(lacking)}", f"It needs {', '.join(needed)}")
-        for row in reader:
-            case = (row["case"] or "").strip()
-            try:
-                r, a, s, *size = (float(row[c]) for c in needed[1:])
-            except (TypeError, ValueError):
-                raise InputError(f"{table}, case {case}: a value is no number", "Give mm") from None
-            if case in found:
-                raise InputError(f"{table} has the case {case} twice", "Keep one box a case")
-            found[case] = DrawnBox((-r, -a, s), tuple(v / 2 for v in size))  # type: ignore[arg-type]
-    if not found:
-        raise InputError(f"{table} has no box", "Add one for each case with a tear")
+    held = read_table(table, needed)
+    for row in held.rows:
+        case, where = row.get("case"), held.where(row)
+        if not case or case in found:
+            raise InputError(f"{where}: the case {case!r} is {'there twice' if case else 'no name'}", "Name each once")
+        found[case] = box_of([held.number(row, c) for c in needed[1:]], where)
     return found
+
+
+def box_of(values: Sequence[float], where: str) -> DrawnBox:
+    """The box of R, A, S, SIZE_R, SIZE_A, SIZE_S in mm.
+
+    Raises:
+        InputError: other than six finite numbers, or a box without size; begins with `where`.
+    """
+    if len(values) != 6 or not np.isfinite(values).all():
+        raise InputError(f"{where}: a box needs six finite numbers", "Give R,A,S,SIZE_R,SIZE_A,SIZE_S in mm")
+    r, a, s, *size = values
+    try:
+        return DrawnBox((-r, -a, s), tuple(v / 2 for v in size))  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{where}: {error.problem}", error.remedy) from error
 
 
 def compare_folder(table: str | Path, maps: str | Path) -> dict[str, Localization]:

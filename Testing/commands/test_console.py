@@ -94,3 +94,32 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     code = f"{statement}; import sys; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError("std::bad_alloc")],
+    ids=str,
+)
+def test_memory_that_does_not_suffice_is_said_as_such(capsys, error):
+    def command():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        console.run(command)
+    assert stop.value.code == 40
+    assert "memory of this computer did not suffice" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_says_that_it_is_a_bug_and_keeps_its_trace(capsys):
+    def command():
+        raise ZeroDivisionError("by zero")
+
+    with pytest.raises(SystemExit) as stop:
+        console.run(command)
+    said = capsys.readouterr().err
+    log = Path(said.split("with the file ")[1].strip().rstrip("."))
+    assert stop.value.code == 1
+    assert "This is a bug of PreopReview (ZeroDivisionError: by zero)" in said
+    assert "Traceback" in log.read_text()
+    log.unlink()

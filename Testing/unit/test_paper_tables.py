@@ -231,7 +231,7 @@ def test_unknown_columns_are_an_error_that_names_what_is_needed_and_what_is_ther
         ("dsc,hd95\n0.8,5\n", "no column of case names"),
         ("case,dsc\n1,0.8\n1,0.9\n", "has the case 1 twice"),
         ("case,dsc,dsc\n1,0.8,0.8\n", "column dsc twice"),
-        ("case,dsc\n1,0.8,0.9\n", "Row 2 of cases.csv has 3 cells, not 2"),
+        ("case,dsc\n1,0.8,0.9\n", "Line 2 of cases.csv has 3 cells, not 2"),
         ("case,dsc\n,0.8\n", "names no case"),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_text_among_numbers_is_an_error_that_names_the_case(tmp_path):
     cohort = cohort_of(tmp_path, 'case,dsc,hd95_mm\nx,"0,81",5\ny,0.8,4\n')
     with pytest.raises(InputError, match="dsc of case x is '0,81', which is no number"):
         evaluate("lin2024", cohort)
-    with pytest.raises(InputError, match="dsc of case x is inf"):
+    with pytest.raises(InputError, match="dsc of case x is 'inf', which is no number"):
         evaluate("lin2024", cohort_of(tmp_path, "case,dsc,hd95_mm\nx,inf,5\ny,0.8,4\n"))
 
 
@@ -265,7 +265,7 @@ def test_files_that_are_not_there_or_no_text_are_named(tmp_path):
     with pytest.raises(FileMissing, match="nowhere"):
         read_cohort(tmp_path / "nowhere.csv")
     (tmp_path / "image.csv").write_bytes(b"\x1f\x8b\xff\xfe\x00")
-    with pytest.raises(UnreadableImage, match="cannot be read as text"):
+    with pytest.raises(UnreadableImage, match="letters that are not in UTF-8"):
         read_cases_csv(tmp_path / "image.csv")
 
 

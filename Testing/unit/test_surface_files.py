@@ -68,3 +68,28 @@ def test_the_real_surfaces_are_closed(shared_data):
     a, b, c = (points[triangles[:, n]] for n in range(3))
     ml = abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum()) / 6000
     assert ml == pytest.approx(2316, abs=2)
+
+
+PLY = "ply\nformat ascii 1.0\nelement vertex {}\nproperty float x\nproperty float y\nproperty float z\n"
+FACES = "element face {}\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("s.ply", PLY.format(999_999_999) + FACES.format(1, "3 0 1 2")),
+        ("s.ply", PLY.format(3) + FACES.format(999_999_999, "3 0 1 2")),
+        ("s.ply", PLY.format(3) + FACES.format(1, "-3 0 1 2")),
+        ("s.ply", PLY.format(3) + FACES.format(1, "3 0 1 999999")),
+        ("s.ply", PLY.format(3) + FACES.format(1, "9 0 1 2")),
+        ("s.ply", PLY.format(-3) + FACES.format(1, "3 0 1 2")),
+        ("s.ply", "ply\nformat ascii 1.0\nelement vertex 999999999\nproperty float x\nend_header\n"),
+        ("s.ply", "ply"),
+        ("s.vtk", "# vtk DataFile Version 3.0\nx\nASCII\nDATASET POLYDATA\nPOINTS 99999999999 float\n0 0 0\n"),
+        ("s.vtk", "# vtk DataFile Version 3.0\nx\nASCII\nDATASET POLYDATA\nPOINTS -5 float\n0 0 0\n"),
+    ],
+)
+def test_counts_that_cannot_be_true_are_refused_before_vtk_reads_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UnreadableImage, match=rf"{name} is damaged"):
+        read_surface(tmp_path / name)

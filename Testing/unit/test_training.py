@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from PreopReviewLib import output
-from PreopReviewLib.errors import InputError, OutputError, TrainingError
+from PreopReviewLib.errors import Cancelled, InputError, OutputError, TrainingError
 from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED
 from PreopReviewLib.training.checkpoint import LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import Numbered, training_source
@@ -217,3 +217,29 @@ def test_the_learning_rate_warms_up_holds_and_falls():
 def test_phantoms_are_no_data_for_a_recipe_of_labeled_images(tmp_path):
     with pytest.raises(InputError, match="labeled images"):
         training_source(load_recipe("oh2023"), "phantoms", tmp_path)
+
+
+def test_a_resumed_run_with_dropout_ends_with_the_same_weights(tmp_path):
+    network = {"spatial_dims": 3, "in_channels": 2, "out_channels": 7, "channels": [4, 8], "strides": [2]}
+    recipe = tiny_recipe(4, network__name="UNet", schedule__decay_from=1.0).changed(
+        network__arguments={**network, "dropout": 0.3}
+    )
+    start_run(recipe, tmp_path / "whole", settings())
+    start_run(recipe.changed(schedule__iterations=2), tmp_path / "cut", settings())
+    start_run(recipe, tmp_path / "cut", settings(), resume=True)
+    whole, cut = (read_checkpoint(tmp_path / n / LAST)["network"] for n in ("whole", "cut"))
+    assert all(torch.equal(whole[k], cut[k]) for k in whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_by_hand_leaves_a_checkpoint_of_whole_iterations(tmp_path, number):
+    def stop(fraction: float, _words: str) -> None:
+        if 0 < fraction < 1:
+            signal.raise_signal(number)
+
+    with pytest.raises(Cancelled, match="Stopped at iteration 2; .*--resume") as stopped:
+        start_run(tiny_recipe(50), tmp_path / "run", settings(), progress=stop)
+    assert stopped.value.exit_code == 128 + number
+    assert read_checkpoint(tmp_path / "run" / LAST)["iteration"] == 2
+    recipe = tiny_recipe().changed(schedule__iterations=3)
+    assert start_run(recipe, tmp_path / "run", settings(), resume=True).iteration == 3

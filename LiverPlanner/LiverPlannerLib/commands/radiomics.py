@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -110,17 +109,19 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
 
     Raises:
         FileMissing, InputError: no folder, no such file in it, or the structure in none of them.
+        UnreadableImage: a file that is no table.
     """
     from PreopReviewLib.errors import FileMissing, InputError
+    from PreopReviewLib.tables import read_table
 
     if not folder.is_dir():
         raise FileMissing(f"There is no folder {folder}", "Check the path")
     cases = {}
     for path in sorted(folder.glob("*/features.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [r for r in csv.DictReader(file) if r.get("structure") == structure and r.get("feature")]
+        table = read_table(path, ("structure", "feature", "value"))
+        rows = [r for r in table.rows if r.get("structure") == structure and r.get("feature")]
         if rows:
-            cases[path.parent.name] = {r["feature"]: float(r["value"] or "nan") for r in rows}
+            cases[path.parent.name] = {r.get("feature"): table.number(r, "value") for r in rows}
     if not cases:
         raise InputError(f"{folder} holds no features of {structure}", "Give a folder of CASE/features.csv")
     return cases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from LiverPlannerLib.ground_truth.work_list import LIST, PROGRESS, Case, safe_na
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, NoImage
 from PreopReviewLib.images import Series
+from PreopReviewLib.tables import read_lines
 
 _LABELS = re.compile(
     r"(^|[._\-])(seg|segmentation|labels?|mask|truth|gt|regions|branches|main|remnant|resected)\d*([._\-]|$)"
@@ -73,23 +73,20 @@ def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
 
     Raises:
         FileMissing: the file, or an image that it names, is not there.
-        InputError: it names nothing, or cannot be read as text.
+        UnreadableImage: it cannot be read as text.
+        InputError: it, or one of its lines, names nothing.
     """
     path = Path(path).absolute()
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path}", "Check the path")
-    try:
-        lines = [r for r in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if r and r[0].strip()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file", "Write one path a line") from error
     cases = []
-    for row in lines:
+    for line, row in read_lines(path):
         image, series, name, *_ = [*(cell.strip() for cell in row), "", ""]
         if image.startswith("#"):
             continue
+        if not image:
+            raise InputError(f"Line {line} of {path} names no image", "Write one path a line")
         found = path.parent / image
         if not found.exists():
-            raise FileMissing(f"{path.name} names {image}, which is not there", "Correct the list")
+            raise FileMissing(f"Line {line} of {path.name} names {image}, which is not there", "Correct the list")
         cases.append(Case(safe_name(name or _stem(found.name)), _relative(found, list_folder), series or None))
     if not cases:
         raise InputError(f"{path} names no image", "Write one path a line")

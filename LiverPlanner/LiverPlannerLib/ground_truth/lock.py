@@ -11,8 +11,9 @@ import socket
 import time
 from pathlib import Path
 
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.owner import runs, start_of
+from PreopReviewLib.structured import read_json
 
 WRITING_SECONDS = 10.0
 """A lock is written in far less time."""
@@ -71,8 +72,8 @@ class Lock:
         self._held = False
 
     def _read(self) -> dict:
-        with contextlib.suppress(OSError, ValueError):  # gone meanwhile, or just being written
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+        with contextlib.suppress(PreopError):  # gone meanwhile, or just being written
+            found = read_json(self.path)
             if isinstance(found, dict):
                 return found
         return {}

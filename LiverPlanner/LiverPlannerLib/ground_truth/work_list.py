@@ -28,6 +28,7 @@ from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, OutputError, OutputExists, UnreadableImage
 from PreopReviewLib.output import whole_file
+from PreopReviewLib.structured import read_json as read_json_file
 
 FORMAT, VERSION = "PreopReview ground truth", 1
 LIST, PROGRESS, CONSENSUS = "worklist.json", "progress.json", "consensus"
@@ -216,10 +217,7 @@ def read_json(file: Path) -> dict[str, Any]:
         UnreadableImage: it is damaged.
         InputError: it is something else, or of another version.
     """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UnreadableImage(f"{file} cannot be read as JSON ({error})", "Restore it from a copy") from error
+    content = read_json_file(file, remedy="Restore it from a copy")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{file} is no list of PreopReview", f"Choose a folder with {LIST}")
     if content.get("version") != VERSION:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from LiverPlannerLib.plan.files import RECORD
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries, UnreadableImage
 from PreopReviewLib.reports import Picture
+from PreopReviewLib.structured import read_json
 
 _LABELS, _STILL = "labels.nii.gz", "reconstruction.png"
 
@@ -132,7 +132,7 @@ def _add_record(case: ReportCase, file: Path) -> Path:
         InputError: the file is not what `preop liver plan` writes.
     """
     try:
-        made = json.loads(file.read_text(encoding="utf-8"))
+        made = read_json(file, InputError, "Make the plan again")
         case.models = {str(key): str(name) for key, name in made["models"].items()}
         case.warnings, case.notes = [str(w) for w in made["warnings"]], case.notes + [str(n) for n in made["notes"]]
         case.simulated = bool(made["image"]["simulated"])

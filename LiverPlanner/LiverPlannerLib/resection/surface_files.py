@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from LiverPlannerLib.resection.closed_surface import triangles_of
+from LiverPlannerLib.resection.surface_headers import check_counts
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 
 Space = Literal["auto", "LPS", "RAS"]
@@ -42,6 +43,7 @@ def read_surface(path: str | Path, space: Space = "auto") -> tuple[np.ndarray, n
         raise FileMissing(f"There is no file {path}", "Check the path")
     if path.suffix.lower() not in _READERS:
         raise InputError(f"{path} is no surface file", f"Give {', '.join(_READERS)}")
+    check_counts(path)
     module, name = _READERS[path.suffix.lower()]
     try:
         reader = getattr(import_module(module), name)()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +57,7 @@ def pack(
     command: Annotated[str, typer.Option(help="The command that made the run, for the card.")] = "",
 ) -> None:
     """Make a model package with a card from a run."""
-    from PreopReviewLib.training.pack import pack_run
+    from PreopReviewLib.training.pack import pack_run, read_figures
 
     if not (run / "last.pt").is_file() and any((run / n).is_file() for n in ("epochs.csv", "model.safetensors")):
         from RotatorCuffCAMLib.training.package import pack_cuff_run
@@ -66,7 +65,7 @@ def pack(
         package = pack_cuff_run(run, output, name, version, overwrite)
         say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
         return
-    measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
+    measured = read_figures(figures) if figures else {}
     package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
 
@@ -81,7 +80,8 @@ def join(
 ) -> None:
     """Make one package of several, whose networks answer together (the mean of their probabilities)."""
     from PreopReviewLib.training.join import join_packages
+    from PreopReviewLib.training.pack import read_figures
 
-    measured = json.loads(figures.read_text(encoding="utf-8")) if figures else {}
+    measured = read_figures(figures) if figures else {}
     package = join_packages(packages, output, name, version, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from PreopReviewLib.csv_text import csv_text
-from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.errors import FileMissing, InputError
 from PreopReviewLib.progress import Progress, silent
-
-MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-", "missing", "#n/a", "#div/0!", "#num!", "#value!"})
-"""What stands for a missing value in a table, in lower case."""
+from PreopReviewLib.tables import MISSING, number_in, read_lines
 
 CASE_COLUMNS = ("case", "id", "case_id", "patient", "subject")
 COHORT_COLUMNS = ("cohort", "dataset", "set", "group")
@@ -109,16 +106,7 @@ class Cohort:
         text = case.values.get(column, "")
         if not text:
             return math.nan
-        try:
-            value = float(text)
-        except ValueError as error:
-            raise InputError(
-                f"{self.source}: {column} of case {case.case} is '{text}', which is no number",
-                "Give a number with a decimal point, or leave it empty where it is missing",
-            ) from error
-        if not math.isfinite(value):
-            raise InputError(f"{self.source}: {column} of case {case.case} is {text}", "Leave it empty if missing")
-        return value
+        return number_in(text, f"{column} of case {case.case}", self.source)
 
     def summary(self) -> str:
         """How many cases there are and which failed, in one sentence."""
@@ -166,25 +154,18 @@ def read_cases_csv(path: str | Path) -> Cohort:
 
     Raises:
         FileMissing: there is no such file.
-        UnreadableImage: it is no text.
+        UnreadableImage: it is no text of a known encoding, or has an open quotation mark.
         InputError: no case column, no case, a case twice, rows of unequal length.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path}", "Check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise UnreadableImage(f"{path} cannot be read as text", "Save it as CSV in UTF-8") from error
-    separator = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
-    lines = [row for row in csv.reader(text.splitlines(), delimiter=separator) if any(c.strip() for c in row)]
+    lines = read_lines(path)
     if len(lines) < 2:
         raise InputError(f"{path} holds no case", "Give a CSV with a line of names and one line for each case")
     return _cohort_of(lines, path.name)
 
 
-def _cohort_of(lines: list[list[str]], source: str) -> Cohort:
-    names = [_plain(n) for n in lines[0]]
+def _cohort_of(lines: list[tuple[int, list[str]]], source: str) -> Cohort:
+    names = [_plain(n) for n in lines[0][1]]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise InputError(f"{source} has the column {', '.join(sorted(twice))} twice", "Rename one of them")
@@ -195,14 +176,14 @@ def _cohort_of(lines: list[list[str]], source: str) -> Cohort:
     failure_column = next((n for n in ("failed", "failure", "error") if n in names), None)
     special = {case_column, part_column, failure_column}
     cases = []
-    for number, row in enumerate(lines[1:], start=2):
+    for number, row in lines[1:]:
         if len(row) != len(names):
             raise InputError(
-                f"Row {number} of {source} has {len(row)} cells, not {len(names)}", "Quote cells with commas"
+                f"Line {number} of {source} has {len(row)} cells, not {len(names)}", "Quote cells with commas"
             )
         values = {n: _cell(c) for n, c in zip(names, row, strict=True)}
         if not values[case_column]:
-            raise InputError(f"Row {number} of {source} names no case", "Give every case a name")
+            raise InputError(f"Line {number} of {source} names no case", "Give every case a name")
         measured = {n: v for n, v in values.items() if n not in special}
         part, failure = values.get(part_column or "", ""), _failure(values.get(failure_column or "", ""))
         cases.append(Case(values[case_column], measured, part, failure))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.structured import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -146,8 +147,8 @@ def _cpu_name() -> str:
 
 def _remembered() -> dict[str, dict[str, float]]:
     try:
-        data = json.loads(cache_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # absent or damaged: measure again
+        data = read_json(cache_file())
+    except InputError:  # absent or damaged: measure again
         return {}
     good = isinstance(data, dict) and all(isinstance(v, dict) and "float32" in v for v in data.values())
     return data if good else {}

@@ -10,6 +10,7 @@ from PreopReviewLib.errors import OutOfMemory
 from PreopReviewLib.inference import warm
 from PreopReviewLib.inference.device import Placement, place
 from PreopReviewLib.inference.memory import available_bytes, fitting_window
+from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.progress import CancelToken, Progress, silent
 
@@ -80,12 +81,6 @@ class Predictor:
 
 def _move(network: nn.Module, placement: Placement) -> nn.Module:
     return network.to(device=placement.device, dtype=placement.dtype)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch or Python says that memory ran out."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
 
 
 def predict_logits(

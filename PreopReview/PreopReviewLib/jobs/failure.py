@@ -95,7 +95,7 @@ def not_started(why: str, python: str, log: Path | None) -> JobError:
 
 def describe(error: BaseException) -> dict[str, str | int]:
     """An exception of a task as the worker reports it: problem, remedy, exit_code, kind, and whether to see the log."""
-    from PreopReviewLib.inference.predictor import is_out_of_memory
+    from PreopReviewLib.memory_errors import is_out_of_memory
 
     kind = type(error).__name__
     if isinstance(error, PreopError):

@@ -10,7 +10,6 @@ No pickle is loaded but with `weights_only=True`, which refuses anything that is
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
 from PreopReviewLib.models.package import ModelPackage, write_package
+from PreopReviewLib.structured import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -198,10 +198,7 @@ def read_weights(file: Path) -> dict[str, Any]:
 def _json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileMissing(f"There is no {file}", "Give the folder of a whole bundle")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelCorrupt(f"{file} is not readable as JSON", "Download the bundle again") from error
+    content = read_json(file, ModelCorrupt, "Download the bundle again")
     if not isinstance(content, dict):
         raise ModelCorrupt(f"{file} is not a JSON object", "Download the bundle again")
     return content

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
+from PreopReviewLib.memory_errors import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +61,9 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         raise ModelError(f"{name} has no argument {', '.join(sorted(unknown))}", "Check configs/metadata.json")
     try:
         return factory(**arguments).eval()
-    except (TypeError, ValueError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
+    except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, ArithmeticError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"{name} cannot be built with these arguments ({error})", "Check configs/metadata.json"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.models import catalog, kuleuven_cards
 from PreopReviewLib.models.package import CARD, METADATA
+from PreopReviewLib.structured import read_json
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _folders() -> dict[str, tuple[Path, str]]:
 
 def _read(folder: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / METADATA)
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}
 

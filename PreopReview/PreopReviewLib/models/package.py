@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelCorrupt, ModelError
+from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.models import networks
 from PreopReviewLib.output import output_folder
+from PreopReviewLib.structured import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -78,14 +80,19 @@ class ModelPackage:
         """The network with the package's weights, float32, on the CPU, in evaluation mode, gradients off.
 
         Raises:
-            ModelCorrupt: the weights are truncated or do not fit the network.
+            ModelCorrupt: the weights are truncated, not finite, or do not fit the network.
         """
         network = self.build_network()
         try:
             network.load_state_dict(self._read_weights(), strict=True)
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             problem = str(error).splitlines()[0].rstrip(":")
             raise ModelCorrupt(f"The weights of {self.name} do not fit its network ({problem})", _AGAIN) from error
+        for key, value in network.state_dict().items():
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise ModelCorrupt(f"The weights of {self.name} have values in {key} that are not finite", _AGAIN)
         return network.requires_grad_(False).eval()
 
     def _read_weights(self) -> dict[str, Tensor]:
@@ -112,10 +119,7 @@ def load_package(path: str | Path) -> ModelPackage:
     missing = [part for part in (METADATA, WEIGHTS, CARD, LICENSE) if not (folder / part).is_file()]
     if missing:
         raise ModelError(f"{folder} is not a whole model package: it lacks {', '.join(missing)}", "Give its folder")
-    try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON and UTF-8 errors
-        raise ModelCorrupt(f"{folder / METADATA} is not readable as JSON ({error})", _AGAIN) from error
+    metadata = read_json(folder / METADATA, ModelCorrupt, _AGAIN)
     check_metadata(metadata, str(folder / METADATA))
     _check_header(folder / WEIGHTS)
     return ModelPackage(folder, metadata)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import OutputError, TrainingError
+from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.output import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
@@ -44,6 +45,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({str(error).splitlines()[0]})",
             "It is damaged, or holds more than tensors and numbers",

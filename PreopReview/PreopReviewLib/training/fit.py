@@ -20,8 +20,10 @@ from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save
 from PreopReviewLib.training.data import batches, training_source, validation_samples
 from PreopReviewLib.training.losses import build_loss, over_scales
 from PreopReviewLib.training.recipe import Recipe, recipe_from_dict
+from PreopReviewLib.training.stops import stopped_by_hand, stops_deferred
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -94,9 +96,7 @@ class Trainer:
         if settings.initial is not None:
             self.network.load_state_dict(settings.initial)
         self.network = self.network.to(self.device, memory_format=torch.channels_last_3d).requires_grad_(True)
-        self.optimizer = getattr(torch.optim, recipe["optimizer.name"])(
-            self.network.parameters(), lr=recipe["optimizer.learning_rate"], **recipe["optimizer.arguments"]
-        )
+        self.optimizer = build_optimizer(recipe, self.network)
         self.loss = build_loss(recipe["loss.name"], recipe["loss.arguments"])
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.state = _State()
@@ -111,6 +111,13 @@ class Trainer:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.average = {k: v.to(self.device) for k, v in kept["average"].items()}
         self.state = _State(kept["iteration"], kept["minutes"], kept["best_score"], kept["loss"], list(kept["history"]))
+
+    def _seed_step(self) -> None:
+        """Dropout depends on the number of the iteration alone: a resumed run draws what an unbroken one would."""
+        import torch
+
+        key = [self.recipe["training.seed"], self.state.iteration, self.group.rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def _save(self, name: str) -> None:
         if self.group.rank:
@@ -135,10 +142,24 @@ class Trainer:
     # ---- loop -------------------------------------------------------------------------------------------
 
     def fit(self, progress: Progress = silent, cancel: CancelToken | None = None) -> RunResult:
-        """Train until the last iteration, the minutes or the cancel; a checkpoint is always left behind."""
+        """Train until the last iteration, the minutes or the cancel; a checkpoint is always left behind.
+
+        The first one is written before the first iteration; a stop by hand ends the iteration first.
+
+        Raises:
+            Cancelled: by SIGINT or SIGTERM, with the checkpoint written.
+        """
+        with stops_deferred() as stop:
+            result = self._fit(progress, cancel, stop)
+        if stop:
+            raise stopped_by_hand(stop[0], result.iteration)
+        return result
+
+    def _fit(self, progress: Progress, cancel: CancelToken | None, stop: list[int]) -> RunResult:
         source = training_source(self.recipe, self.settings.data, self.run_folder, self.settings.shapes)
         held_out = [] if self.group.rank else validation_samples(self.recipe, self.settings.data, self.settings.shapes)
         total = self.recipe["schedule.iterations"]
+        self._save(LAST)
         started = saved = time.monotonic()
         before = self.state.minutes
         stream = batches(
@@ -161,7 +182,7 @@ class Trainer:
                 self._save(LAST)
                 saved = now
             out_of_time = self.settings.minutes is not None and self.state.minutes - before >= self.settings.minutes
-            if self.group.any(out_of_time or bool(cancel and cancel.cancelled)):
+            if self.group.any(out_of_time or bool(stop) or bool(cancel and cancel.cancelled)):
                 break
             progress(self.state.iteration / total, f"iteration {self.state.iteration}, loss {self.state.loss:.3f}")
         self._save(LAST)
@@ -172,6 +193,7 @@ class Trainer:
         import torch
 
         state, recipe = self.state, self.recipe
+        self._seed_step()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, state.iteration)
         self.network.train()
@@ -252,6 +274,23 @@ class Trainer:
             network = networks.build(self.recipe["network.name"], self.recipe["network.arguments"])
         network.load_state_dict(self.average)
         return network.to(self.device, memory_format=torch.channels_last_3d).eval()
+
+
+def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that a recipe names.
+
+    Raises:
+        TrainingError: it does not take the recipe's arguments.
+    """
+    import torch
+
+    name, arguments = recipe["optimizer.name"], recipe["optimizer.arguments"]
+    try:
+        return getattr(torch.optim, name)(network.parameters(), lr=recipe["optimizer.learning_rate"], **arguments)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{name} does not take optimizer.arguments {arguments} ({error})", "Correct them"
+        ) from error
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:

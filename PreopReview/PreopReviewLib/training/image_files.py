@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import FileMissing, TrainingError
+from PreopReviewLib.structured import read_json
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,7 @@ def find_data_set(path: Path) -> DataSet:
     file = path / "dataset.json" if path.is_dir() else path
     if not file.is_file():
         raise FileMissing(f"There is no {file}", "Give an nnU-Net raw folder with dataset.json, or a MONAI datalist")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{file} is not readable as JSON", "Check the file") from error
+    content = read_json(file, TrainingError, "Check the file")
     if not isinstance(content, Mapping) or not isinstance(content.get("labels"), Mapping):
         raise TrainingError(f"{file} does not name its labels", 'Add "labels": {"background": 0, "liver": 1, …}')
     listed = content.get("training")
@@ -69,7 +66,9 @@ def find_data_set(path: Path) -> DataSet:
 def _listed(entry: Any, file: Path) -> Case:
     if not isinstance(entry, Mapping) or not {"image", "label"} <= set(entry):
         raise TrainingError(f"{file}: an entry of training has no image or label", "Complete the list")
-    image = entry["image"][0] if isinstance(entry["image"], list) else entry["image"]
+    image = entry["image"][0] if isinstance(entry["image"], list) and entry["image"] else entry["image"]
+    if not isinstance(image, str) or not isinstance(entry["label"], str):
+        raise TrainingError(f"{file}: image and label of an entry of training must be paths", "Correct the list")
     base = file.parent
     return Case(Path(image).name.split(".")[0], base / image, base / entry["label"])
 
@@ -87,7 +86,7 @@ def _values(labels: Mapping[str, Any], file: Path) -> dict[str, int]:
     for name, value in labels.items():
         if str(name).isdigit() and isinstance(value, str):  # the form of older lists: {"1": "liver"}
             name, value = value, int(name)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 65536:
             raise TrainingError(f"{file}: label {name!r} has no single value", "Regions are named in the recipe")
         values[str(name).strip().lower().replace(" ", "_").replace("-", "_")] = value
     return values

@@ -19,11 +19,20 @@ def build_loss(name: str, arguments: Mapping[str, Any]) -> Loss:
     """A loss of logits (N, C, K, J, I) and targets (N, K, J, I) with class indices, UNSCORED left out.
 
     Raises:
-        InputError: unknown name.
+        InputError: unknown name, or arguments that the loss does not have.
     """
+    import inspect
+
     known = {"region": region_loss, "dice": soft_dice_loss, "nested": nested_loss}
     if name not in known:
         raise InputError(f"There is no loss {name!r}", f"Choose from {', '.join(known)}")
+    parameters = inspect.signature(known[name]).parameters
+    unknown = sorted(set(arguments) - set(parameters) | {"logits", "target"} & set(arguments))
+    needed = [k for k, p in parameters.items() if p.default is p.empty and k not in ("logits", "target")]
+    lacking = [k for k in needed if k not in arguments]
+    if unknown or lacking:
+        what = f"has no argument {', '.join(unknown)}" if unknown else f"needs {', '.join(lacking)}"
+        raise InputError(f"The loss {name} {what}", "Correct loss.arguments of the recipe")
     return lambda logits, target: known[name](logits, target, **arguments)
 
 

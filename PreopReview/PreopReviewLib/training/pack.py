@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.structured import read_json
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint
 from PreopReviewLib.training.recipe import Recipe, recipe_from_dict
 
@@ -70,6 +72,29 @@ def pack_run(
     return write_package(
         folder, metadata, small_weights(kept["average"]), model_card(metadata), LICENSE_TEXT, overwrite
     )
+
+
+def read_figures(path: str | Path) -> dict[str, Any]:
+    """Measured accuracy as `preop evaluate-model` writes it: test → structure → mean, sd, cases.
+
+    Raises:
+        FileMissing, UnreadableImage: no such file, or no JSON.
+        InputError: of another form; names the part.
+    """
+    found = read_json(path, remedy="Make it again with preop evaluate-model")
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no figures", "Give the JSON file of preop evaluate-model")
+    for test, structures in found.items():
+        for key, values in structures.items() if isinstance(structures, dict) else [("", None)]:
+            if not isinstance(values, dict) or not all(
+                isinstance(values.get(k), int | float) and not isinstance(values.get(k), bool)
+                for k in ("mean", "sd", "cases")
+            ):
+                raise InputError(
+                    f"{path}: {test!r} {key!r} lacks the numbers mean, sd and cases",
+                    "Give the JSON file of preop evaluate-model",
+                )
+    return found
 
 
 def small_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

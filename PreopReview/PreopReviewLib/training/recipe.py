@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.structured import parse_yaml, read_yaml
+from PreopReviewLib.training.recipe_fields import check_fields
 
 PAPER, DEFAULT = "paper", "default"
 COMMAND_LINE = "set on the command line"
@@ -77,11 +79,15 @@ class Recipe:
         return self.fields[key].value if key in self.fields else otherwise
 
     def changed(self, **values: Any) -> Recipe:
-        """A copy with other values (keys with `__` for the dot), marked as our own."""
+        """A copy with other values (keys with `__` for the dot), marked as our own.
+
+        Raises:
+            InputError: a value that the field cannot have.
+        """
         fields = dict(self.fields)
         for key, value in values.items():
             fields[key.replace("__", ".")] = Field(value, DEFAULT, COMMAND_LINE)
-        return replace(self, fields=fields)
+        return _checked(replace(self, fields=fields), f"The recipe {self.name}")
 
     def with_changes_of(self, other: Recipe) -> Recipe:
         """This recipe with the fields that were set on the command line for the other.
@@ -92,7 +98,7 @@ class Recipe:
         if other.name != self.name:
             raise InputError(f"The run is one of {self.name}, not of {other.name}", "Choose another folder or recipe")
         changes = {k: f for k, f in other.fields.items() if f.section == COMMAND_LINE}
-        return replace(self, fields={**self.fields, **changes})
+        return _checked(replace(self, fields={**self.fields, **changes}), f"The recipe {self.name}")
 
     def set_from_words(self, words: Sequence[str]) -> Recipe:
         """A copy with `key=value` settings, values in YAML.
@@ -100,14 +106,12 @@ class Recipe:
         Raises:
             InputError: not of that form, or a key that the recipe does not have.
         """
-        import yaml
-
         values = {}
         for word in words:
             key, equals, text = word.partition("=")
             if not equals or key not in self.fields:
                 raise InputError(f"{word!r} sets no field of {self.name}", "Write for example schedule.iterations=500")
-            values[key.replace(".", "__")] = yaml.safe_load(text)
+            values[key.replace(".", "__")] = parse_yaml(text, f"The value of {key}", InputError)
         return self.changed(**values)
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,7 +124,8 @@ def recipe_from_dict(data: Any, source: str = "The recipe") -> Recipe:
     """Check and wrap the contents of a recipe file.
 
     Raises:
-        InputError: a key is missing, or a field does not say where it comes from.
+        InputError: a key is missing, a field that nothing reads or does not say where it comes from, or a value that
+            it cannot have.
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("fields"), Mapping):
         raise InputError(f"{source} is not a recipe", "It needs name, title, paper and fields")
@@ -132,7 +137,15 @@ def recipe_from_dict(data: Any, source: str = "The recipe") -> Recipe:
     missing = [key for key in REQUIRED if key not in fields]
     if missing:
         raise InputError(f"{source} lacks {', '.join(missing)}", "Add the fields")
-    return Recipe(str(data.get("name", "")), str(data.get("title", "")), str(data.get("paper", "")), fields)
+    for key in ("name", "title", "paper"):
+        if not isinstance(data.get(key), str) or (key == "name" and not data[key]):
+            raise InputError(f"{source}: {key} must be a text, got {data.get(key)!r}", "Add it")
+    return _checked(Recipe(data["name"], data["title"], data["paper"], fields), source)
+
+
+def _checked(recipe: Recipe, source: str) -> Recipe:
+    check_fields({key: field.value for key, field in recipe.fields.items()}, source)
+    return recipe
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -141,8 +154,6 @@ def load_recipe(name: str | Path) -> Recipe:
     Raises:
         InputError: unknown name, or a file that is no recipe.
     """
-    import yaml
-
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         known = {p.stem: p for p in recipe_files()}
@@ -151,11 +162,7 @@ def load_recipe(name: str | Path) -> Recipe:
         path = known[str(name)]
     if not path.is_file():
         raise InputError(f"There is no recipe file {path}", "Check the path")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable as YAML", "Check the file") from error
-    return recipe_from_dict(data, str(path))
+    return recipe_from_dict(read_yaml(path, InputError), str(path))
 
 
 def recipe_files() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +102,8 @@ def _point(text: str | None) -> tuple[float, float, float] | None:
         return None
     try:
         r, a, s = (float(part) for part in text.split(","))
+        if not all(map(math.isfinite, (r, a, s))):
+            raise ValueError
     except ValueError:
         raise InputError(f"{text!r} is no point", "Write R,A,S in mm, for example --center=150,10,40") from None
     return -r, -a, s
@@ -108,16 +111,15 @@ def _point(text: str | None) -> tuple[float, float, float] | None:
 
 def _box(text: str | None) -> DrawnBox | None:
     from PreopReviewLib.errors import InputError
-    from RotatorCuffCAMLib.localization import DrawnBox
+    from RotatorCuffCAMLib.localization import box_of
 
     if text is None:
         return None
     try:
-        r, a, s, *size = (float(part) for part in text.split(","))
-        x, y, z = size
+        values = [float(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{text!r} is no box", "Write R,A,S,SIZE_R,SIZE_A,SIZE_S in mm") from None
-    return DrawnBox((-r, -a, s), (x / 2, y / 2, z / 2))
+    return box_of(values, f"--box={text}")
 
 
 def train(

@@ -18,6 +18,7 @@ def register(group: typer.Typer) -> None:
     group.command("study")(study)
     group.command("evaluate")(evaluate)
     group.command("localize")(localize)
+    group.command("localise", hidden=True)(localize)
 
 
 def study(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from PreopReviewLib.errors import InputError, OutputError, UnreadableImage
+from PreopReviewLib.structured import parse_json
 
 FORMAT = "preopreview-reader-log"
 VERSION = 1
@@ -27,8 +28,8 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     events = []
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1], start=1):
         try:
-            event = json.loads(line)
-        except (UnicodeDecodeError, json.JSONDecodeError):
+            event = parse_json(line, f"Line {number} of {path}")
+        except UnreadableImage:
             event = None
         if not isinstance(event, dict) or "event" not in event:
             raise UnreadableImage(f"Line {number} of {path} is no event of a reader's log", "Restore the file")

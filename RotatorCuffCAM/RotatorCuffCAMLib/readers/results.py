@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from PreopReviewLib.errors import FileMissing, InputError
+from PreopReviewLib.structured import read_json
+from PreopReviewLib.tables import Row, Table, read_table
 from RotatorCuffCAMLib.readers.log import read_log
 from RotatorCuffCAMLib.readers.session import answers_of, check_header
 from RotatorCuffCAMLib.readers.study import Study
@@ -132,34 +132,27 @@ class Truth:
     sets: dict[str, str]
 
 
-def _rows(table: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    if not table.is_file():
-        raise FileMissing(f"There is no table {table}", "Check the path")
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        reader.fieldnames = [c.strip().lower() for c in reader.fieldnames or ()]
-        lacking = [c for c in needed if c not in reader.fieldnames]
-        if lacking:
-            raise InputError(f"{table} lacks the column {', '.join(lacking)}", f"It needs {', '.join(needed)}")
-        rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    if not rows:
-        raise InputError(f"{table} has no row", "Add one for each case")
-    return rows
-
-
-def _class_in(row: Mapping[str, str], table: Path, number: int) -> int:
+def _class_in(row: Row, table: Table) -> int:
     try:
-        return tear_class(row["class"]).index
+        return tear_class(row.get("class")).index
     except InputError as error:
-        raise InputError(f"{table}, row {number}: {error.problem}", error.remedy) from error
+        raise InputError(f"{table.where(row)}: {error.problem}", error.remedy) from error
 
 
-def _number_in(row: Mapping[str, str], key: str, table: Path, number: int) -> float:
-    text = row.get(key, "")
-    try:
-        return float(text) if text else float("nan")
-    except ValueError:
-        raise InputError(f"{table}, row {number}: {key} is {text!r}", "Give a number, or leave it empty") from None
+def _whole_in(row: Row, key: str, table: Table) -> int | None:
+    """A whole number, or None where there is none."""
+    value = table.number(row, key)
+    if value != value:
+        return None
+    if value != int(value):
+        raise InputError(f"{table.where(row)}: {key} is {value:g}", "Give a whole number, or leave it empty")
+    return int(value)
+
+
+def _named_case(row: Row, table: Table) -> str:
+    if not row.get("case"):
+        raise InputError(f"{table.where(row)} names no case", "Give every row the name of its case")
+    return row.get("case")
 
 
 def read_truth(table: str | Path) -> Truth:
@@ -169,16 +162,16 @@ def read_truth(table: str | Path) -> Truth:
         FileMissing: no such file.
         InputError: no column class, a class that is none, a case twice.
     """
-    table = Path(table)
+    held = read_table(table, ("class",))
     classes: dict[str, int] = {}
     sets: dict[str, str] = {}
-    for number, row in enumerate(_rows(table, ("class",)), start=1):
-        case = row.get("case") or f"{number:03d}"
+    for number, row in enumerate(held.rows, start=1):
+        case = _named_case(row, held) if "case" in held.columns else f"{number:03d}"
         if case in classes:
-            raise InputError(f"{table} has the case {case} twice", "Keep one")
-        classes[case] = _class_in(row, table, number)
+            raise InputError(f"{held.where(row)}: the case {case} is there twice", "Keep one")
+        classes[case] = _class_in(row, held)
         if row.get("set"):
-            sets[case] = row["set"].lower()
+            sets[case] = row.get("set").lower()
     return Truth(classes, sets)
 
 
@@ -221,20 +214,21 @@ def read_readings_table(table: str | Path) -> list[Reading]:
         FileMissing: no such file.
         InputError: a column is missing, a value is none, a reader answers a case twice in one pass.
     """
-    table = Path(table)
+    rows = read_table(table, ("reader", "case", "class"))
     held: dict[tuple[str, str, int, int], Reading] = {}
-    for number, row in enumerate(_rows(table, ("reader", "case", "class")), start=1):
-        numbers = {k: _number_in(row, k, table, number) for k in ("pass", "look", "seconds", "confidence")}
-        turn, look = (int(numbers[k]) if numbers[k] == numbers[k] else 1 for k in ("pass", "look"))
-        key = (row["reader"], row.get("group") or "readers", turn, look)
+    for row in rows.rows:
+        turn, look = (1 if (n := _whole_in(row, k, rows)) is None else n for k in ("pass", "look"))
+        key = (row.get("reader"), row.get("group") or "readers", turn, look)
         reading = held.setdefault(key, Reading(*key, {}))
-        if row["case"] in reading.classes:
-            raise InputError(f"{table}, row {number}: {row['reader']} answers {row['case']} twice", "Keep one")
-        reading.classes[row["case"]] = _class_in(row, table, number)
-        if numbers["seconds"] == numbers["seconds"]:
-            reading.seconds[row["case"]] = numbers["seconds"]
-        if numbers["confidence"] == numbers["confidence"]:
-            reading.confidence[row["case"]] = int(numbers["confidence"])
+        case = _named_case(row, rows)
+        if case in reading.classes:
+            raise InputError(f"{rows.where(row)}: {row.get('reader')} answers {case} twice", "Keep one")
+        reading.classes[case] = _class_in(row, rows)
+        seconds, confidence = rows.number(row, "seconds"), _whole_in(row, "confidence", rows)
+        if seconds == seconds:
+            reading.seconds[case] = seconds
+        if confidence is not None:
+            reading.confidence[case] = confidence
     return list(held.values())
 
 
@@ -249,18 +243,17 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
     path = Path(path)
     if path.is_dir():
         return _model_folder(path, name)
-    rows = _rows(path, ("case", *KEYS))
+    rows = read_table(path, ("case", *KEYS))
     by_turn: dict[str, dict[str, list[float]]] = {}
     seconds: dict[str, float] = {}
-    for number, row in enumerate(rows, start=1):
-        values = [_number_in(row, k, path, number) for k in KEYS]
-        if not abs(sum(values) - 1) < 0.01:
-            raise InputError(f"{path}, row {number}: the probabilities sum to {sum(values):.3g}", "They must sum to 1")
-        turn = by_turn.setdefault(row.get("repetition", ""), {})
-        if row["case"] in turn:
-            raise InputError(f"{path}, row {number}: case {row['case']} is there twice", "Number the repetitions")
-        turn[row["case"]] = values
-        seconds[row["case"]] = _number_in(row, "seconds", path, number)
+    for row in rows.rows:
+        values, case = [rows.number(row, k) for k in KEYS], _named_case(row, rows)
+        _check_probabilities(values, rows.where(row))
+        turn = by_turn.setdefault(row.get("repetition"), {})
+        if case in turn:
+            raise InputError(f"{rows.where(row)}: case {case} is there twice", "Number the repetitions")
+        turn[case] = values
+        seconds[case] = rows.number(row, "seconds")
     cases = tuple(next(iter(by_turn.values())))
     for word, turn in by_turn.items():
         if set(turn) != set(cases):
@@ -270,9 +263,27 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
 
 
 def _model_folder(folder: Path, name: str) -> ModelAnswers:
-    found = {p.parent.name: json.loads(p.read_text(encoding="utf-8")) for p in folder.glob("*/probabilities.json")}
+    found = {p.parent.name: _said(p) for p in sorted(folder.glob("*/probabilities.json"))}
     if not found:
         raise FileMissing(f"{folder} holds no result of preop cuff classify", "Classify the cases into it")
-    table = np.array([[[said["probabilities"][k] for k in KEYS] for said in found.values()]], float)
-    seconds = [float(said.get("seconds") or "nan") for said in found.values()]
-    return ModelAnswers(tuple(found), table, np.array(seconds), name)
+    table = np.array([[values for values, _ in found.values()]], float)
+    return ModelAnswers(tuple(found), table, np.array([seconds for _, seconds in found.values()]), name)
+
+
+def _said(path: Path) -> tuple[list[float], float]:
+    """The probabilities in the order of the classes, and the seconds that they took."""
+    said = read_json(path, remedy="Classify the case again")
+    try:
+        values = [float(said["probabilities"][k]) for k in KEYS]
+        seconds = float(said.get("seconds") or "nan")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is no result of preop cuff classify ({error})", "Classify the case again") from error
+    _check_probabilities(values, str(path))
+    return values, seconds
+
+
+def _check_probabilities(values: Sequence[float], where: str) -> None:
+    if not abs(sum(values) - 1) < 0.01 or not all(0 <= v <= 1.0001 for v in values):
+        raise InputError(
+            f"{where}: the probabilities sum to {sum(values):.3g} or are not between 0 and 1", "They must sum to 1"
+        )

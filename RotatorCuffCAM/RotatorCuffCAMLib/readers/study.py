@@ -7,9 +7,9 @@ worked out from the log alone, so that a session goes on after a crash where it 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ import numpy as np
 
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists
 from PreopReviewLib.output import whole_file
+from PreopReviewLib.structured import read_json
+from PreopReviewLib.tables import Row, Table, read_table
 
 IDLE_SECONDS = 120.0
 MAX_PASSES = 9
@@ -95,26 +97,35 @@ def read_study_cases(table: str | Path) -> list[StudyCase]:
         InputError: no column image, no case, a case twice, or a point that is none.
     """
     table = Path(table)
-    if not table.is_file():
-        raise FileMissing(f"There is no table {table}", "Check the path")
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        reader.fieldnames = [c.strip().lower() for c in reader.fieldnames or ()]
-        if "image" not in reader.fieldnames:
-            raise InputError(f"{table} lacks the column image", "Its first line names the columns: case,image")
-        rows = list(reader)
+    held = read_table(table, ("image",))
     cases = []
-    for number, row in enumerate(rows, start=1):
-        image = table.parent / (row["image"] or "").strip()
-        if not (row["image"] or "").strip() or not image.exists():
-            raise FileMissing(f"{table}, case {number}: there is no image {image}", "Paths start at the table's folder")
-        point = [(row.get(a) or "").strip() for a in "ras"]
-        try:
-            center = tuple(float(v) for v in point) if any(point) else None
-        except ValueError:
-            raise InputError(f"{table}, case {number}: {','.join(point)} is no point", "Give r, a, s in mm") from None
-        cases.append(StudyCase((row.get("case") or "").strip() or f"{number:03d}", image, center))  # type: ignore[arg-type]
+    for number, row in enumerate(held.rows, start=1):
+        image = table.parent / row.get("image")
+        if not row.get("image") or not image.exists():
+            where = held.where(row)
+            raise FileMissing(f"{where}: there is no image {image}", "Paths start at the table's folder")
+        cases.append(StudyCase(row.get("case") or f"{number:03d}", image, point_in(held, row)))
     return cases
+
+
+def point_in(table: Table, row: Row) -> tuple[float, float, float] | None:
+    """The point r, a, s (RAS mm) of a row; None where all three are empty.
+
+    Raises:
+        InputError: one of them is empty or no number.
+    """
+    texts = [row.get(axis) for axis in "ras"]
+    if not any(texts):
+        return None
+    try:
+        point = tuple(table.number(row, axis) for axis in "ras")
+    except InputError:
+        point = (math.nan,)
+    if not all(map(math.isfinite, point)):
+        raise InputError(
+            f"{table.where(row)}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
+        )
+    return point  # type: ignore[return-value]
 
 
 def create_study(
@@ -191,7 +202,7 @@ def load_study(folder: str | Path) -> Study:
     if not path.is_file():
         raise FileMissing(f"There is no reader study in {path.parent}", "Make one: preop cuff study TABLE -o FOLDER")
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path, InputError, "Choose the folder that preop cuff study made")
         if held["format"] != "preopreview-reader-study" or held["version"] != 1:
             raise KeyError("format")
         home = path.parent
@@ -209,5 +220,5 @@ def load_study(folder: str | Path) -> Study:
             home / held["model"] if held["model"] else None,
             float(held["idle_seconds"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} is no reader study", "Choose the folder that preop cuff study made") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing
 from PreopReviewLib.scene import nodes, pictures
+from PreopReviewLib.structured import read_json
 from RotatorCuffCAMLib.readers.study import Study, StudyCase
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
@@ -65,7 +65,7 @@ def model_answer(study: Study, case: StudyCase) -> dict[str, Any]:
     path = _answer_folder(study, case) / "probabilities.json"
     if not path.is_file():
         raise FileMissing(f"The model has no answer for case {case.case}", "Run preop cuff classify on it")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, remedy="Run preop cuff classify on the case again")
 
 
 def model_words(said: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ initial weights, cross-entropy and L2 on everything but biases, 100 epochs, shuf
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from PreopReviewLib.errors import FileMissing, InputError, TrainingError
 from PreopReviewLib.progress import CancelToken, Progress, silent
+from PreopReviewLib.tables import read_table
 
 if TYPE_CHECKING:
     import torch
@@ -44,49 +44,33 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
 
     Raises:
         FileMissing: no such table or image.
-        InputError: a column is missing, or a class or number that is none; the line is named.
+        UnreadableImage: it is no text of a known encoding.
+        InputError: a column is missing, a class or number that is none, an image twice; the line is named.
         TrainingError: a class without cases.
     """
+    from RotatorCuffCAMLib.readers.study import point_in
     from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
     table = Path(table)
-    if not table.is_file():
-        raise FileMissing(f"There is no table {table}", "Check the path")
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = [c.strip().lower() for c in reader.fieldnames or ()]
-        if not {"image", "class"} <= set(columns):
-            raise InputError(f"{table} lacks the column image or class", "Its first line must be image,class")
-        reader.fieldnames = columns
-        cases = []
-        for row in reader:
-            where = f"{table}, line {reader.line_num}"
-            try:
-                index = tear_class(row["class"] or "").index
-            except InputError as error:
-                raise InputError(f"{where}: {error.problem}", error.remedy) from error
-            image = table.parent / (row["image"] or "").strip()
-            if not (row["image"] or "").strip() or not image.exists():
-                raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
-            cases.append(Case(image, index, _point(row, where)))
+    held_table = read_table(table, ("image", "class"))
+    cases: list[Case] = []
+    for row in held_table.rows:
+        where = held_table.where(row)
+        try:
+            index = tear_class(row.get("class")).index
+        except InputError as error:
+            raise InputError(f"{where}: {error.problem}", error.remedy) from error
+        image = table.parent / row.get("image")
+        if not row.get("image") or not image.exists():
+            raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
+        if any(c.image == image for c in cases):
+            raise InputError(f"{where}: the image {row.get('image')} is there twice", "Keep one line for each image")
+        cases.append(Case(image, index, point_in(held_table, row)))
     held = {c.class_index for c in cases}
     lacking = [c.key for c in TEAR_CLASSES if c.index not in held]
     if every_class and lacking:
         raise TrainingError(f"{table} has no case of {', '.join(lacking)}", "Every class needs cases to be learned")
     return cases
-
-
-def _point(row: dict[str, str], where: str) -> tuple[float, float, float] | None:
-    texts = [(row.get(axis) or "").strip() for axis in "ras"]
-    if not any(texts):
-        return None
-    try:
-        point = tuple(float(t) for t in texts)
-    except ValueError:
-        raise InputError(
-            f"{where}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
-        ) from None
-    return point  # type: ignore[return-value]
 
 
 def load_cubes(cases: Sequence[Case], progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,146 @@
+"""The one reader of JSON and YAML: limits on size, depth and aliases, and one error for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from PreopReviewLib.errors import FileMissing, PreopError, UnreadableImage
+
+MAX_JSON_BYTES = 256 << 20
+MAX_YAML_BYTES = 1 << 20
+MAX_DEPTH = 100
+MAX_VALUES = 100_000
+"""How many values a YAML file may hold once its aliases are written out."""
+
+
+def read_json(path: str | Path, error: type[PreopError] = UnreadableImage, remedy: str = "Restore the file") -> Any:
+    """The content of a JSON file.
+
+    Args:
+        error: what to raise for a file that is damaged, too large or nested too deep.
+
+    Raises:
+        FileMissing: there is no such file.
+    """
+    path = Path(path)
+    return parse_json(_bytes(path, MAX_JSON_BYTES, error, remedy), str(path), error, remedy)
+
+
+def parse_json(
+    text: str | bytes, source: str, error: type[PreopError] = UnreadableImage, remedy: str = "Restore the file"
+) -> Any:
+    """As `read_json`, of a text that is there already; `source` names it in messages."""
+    try:
+        content = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise error(f"{source} is nested too deep", remedy) from None
+    except ValueError as problem:  # JSON and UTF-8 errors
+        raise error(f"{source} is not readable as JSON ({_first_line(problem)})", remedy) from problem
+    if _deeper_than(content, MAX_DEPTH):
+        raise error(f"{source} is nested more than {MAX_DEPTH} deep", remedy)
+    return content
+
+
+def read_yaml(path: str | Path, error: type[PreopError] = UnreadableImage, remedy: str = "Check the file") -> Any:
+    """The content of a YAML file, plain values only; as `read_json` in everything else."""
+    path = Path(path)
+    return parse_yaml(_bytes(path, MAX_YAML_BYTES, error, remedy), str(path), error, remedy)
+
+
+def parse_yaml(
+    text: str | bytes, source: str, error: type[PreopError] = UnreadableImage, remedy: str = "Check the file"
+) -> Any:
+    """As `read_yaml`, of a text that is there already; a key that is there twice is refused, too."""
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            problem = _node_problem(node) if node is not None else ""
+            if not problem:
+                content = None if node is None else loader.construct_document(node)
+                if not _deeper_than(content, MAX_DEPTH):
+                    return content
+                problem = f"is nested more than {MAX_DEPTH} deep"
+        finally:
+            loader.dispose()
+    except RecursionError:
+        problem = "is nested too deep"
+    except yaml.MarkedYAMLError as found:
+        line = f", line {found.problem_mark.line + 1}" if found.problem_mark else ""
+        raise error(f"{source}{line} is not readable as YAML ({found.problem})", remedy) from found
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as found:
+        raise error(f"{source} is not readable as YAML ({_first_line(found)})", remedy) from found
+    raise error(f"{source} {problem}", remedy)
+
+
+def _node_problem(root: Any) -> str:
+    """What is wrong with a tree of YAML nodes before values are made of it: depth, aliases, a key twice."""
+    import yaml
+
+    size: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def measure(node: Any, depth: int) -> str:
+        if depth > MAX_DEPTH:
+            return f"is nested more than {MAX_DEPTH} deep"
+        if id(node) in open_nodes:
+            return "has an alias that contains itself"
+        if id(node) in size:
+            return ""
+        if isinstance(node, yaml.ScalarNode):
+            size[id(node)] = 1
+            return ""
+        pairs = node.value if isinstance(node, yaml.MappingNode) else [(None, child) for child in node.value]
+        keys = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        if len(set(keys)) < len(keys):
+            twice = next(k for k in keys if keys.count(k) > 1)
+            return f"has the key {twice!r} twice, at line {node.start_mark.line + 1}"
+        open_nodes.add(id(node))
+        total = 1
+        for pair in pairs:
+            for child in pair:
+                if child is not None:
+                    if problem := measure(child, depth + 1):
+                        return problem
+                    total += size[id(child)]
+        open_nodes.discard(id(node))
+        size[id(node)] = total
+        return "" if total <= MAX_VALUES else f"has aliases that stand for more than {MAX_VALUES:,} values"
+
+    return measure(root, 1)
+
+
+def _bytes(path: Path, limit: int, error: type[PreopError], remedy: str) -> bytes:
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path}", "Check the path")
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as problem:
+        raise error(f"{path} cannot be read ({problem.strerror})", remedy) from problem
+    if len(content) > limit:
+        raise error(f"{path} is larger than {limit >> 20} MB", remedy)
+    return content
+
+
+def _deeper_than(content: Any, limit: int) -> bool:
+    level = [content]
+    for _ in range(limit):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

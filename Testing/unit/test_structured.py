@@ -1,0 +1,46 @@
+"""JSON and YAML with limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from PreopReviewLib.errors import ModelCorrupt, UnreadableImage
+from PreopReviewLib.structured import parse_json, parse_yaml, read_json
+
+BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
+)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[" * 150 + "]" * 150, "{", "\udcff", "1" * 5000])
+def test_damaged_and_deep_json_is_one_error(text):
+    with pytest.raises(UnreadableImage, match="^x "):
+        parse_json(text.encode("utf-8", "surrogateescape"), "x")
+
+
+def test_the_error_is_of_the_kind_asked_for(tmp_path):
+    (tmp_path / "m.json").write_bytes(b"\xff")
+    with pytest.raises(ModelCorrupt, match=r"m\.json"):
+        read_json(tmp_path / "m.json", ModelCorrupt)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "aliases that stand for more than"),
+        ("a: &a [*a]", "contains itself"),
+        ("[" * 5000, "deep"),
+        ("a: 1\nb: 2\na: 3\n", "key 'a' twice"),
+        ("a: [", "line 1"),
+        ("a: 2020-13-45", "month"),
+        ("a: !!python/object:os.system x", "could not determine"),
+        ("a: &a [1]\n" + "".join(f"b{i}: &b{i} [*{'a' if i == 0 else f'b{i - 1}'}]\n" for i in range(200)), "deep"),
+    ],
+)
+def test_hostile_yaml_is_one_error(text, words):
+    with pytest.raises(UnreadableImage, match=words):
+        parse_yaml(text, "x")
+
+
+def test_modest_aliases_are_read():
+    assert parse_yaml("a: &a [1, 2]\nb: *a\n", "x") == {"a": [1, 2], "b": [1, 2]}
