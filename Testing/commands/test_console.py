@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_memory_that_does_not_suffice_is_said_as_such(capsys, error):
         raise error
 
     with pytest.raises(SystemExit) as stop:
-        console.run(command)
+        run(command)
     assert stop.value.code == 40
     assert "memory of this computer did not suffice" in capsys.readouterr().err
 
@@ -116,7 +117,7 @@ def test_what_nobody_foresaw_says_that_it_is_a_bug_and_keeps_its_trace(capsys):
         raise ZeroDivisionError("by zero")
 
     with pytest.raises(SystemExit) as stop:
-        console.run(command)
+        run(command)
     said = capsys.readouterr().err
     log = Path(said.split("with the file ")[1].strip().rstrip("."))
     assert stop.value.code == 1

@@ -7,13 +7,15 @@ import gc
 import json
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from PreopReviewLib import stopping
 from PreopReviewLib.command.streams import failure, forgiving
-from PreopReviewLib.errors import OutputError, PreopError
+from PreopReviewLib.errors import OutOfMemory, OutputError, PreopError
 from PreopReviewLib.output import last_written, output_folder, protect
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.shown import shown
@@ -61,6 +63,27 @@ def _exit_code(command: Callable[[], None]) -> int | str | None:
         return 128 + (stopping.asked() or signal.SIGINT)
     except BrokenPipeError:
         return 0
+    except Exception as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> int:
+    """Out of memory is said as such; anything else is a bug, and says so, with its trace in a log."""
+    from PreopReviewLib.jobs.failure import LESS_MEMORY, NO_MEMORY
+    from PreopReviewLib.memory_errors import is_out_of_memory
+
+    if is_out_of_memory(error):
+        say(f"preop: {OutOfMemory(NO_MEMORY, LESS_MEMORY)}", err=True)
+        return OutOfMemory.exit_code
+    words = " ".join(str(error).split())[:300] or "no words"
+    say(f"preop: This is a bug of PreopReview ({type(error).__name__}: {shown(words)}).", err=True)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="preop-bug-", suffix=".txt", delete=False) as log:
+            traceback.print_exception(error, file=log)
+        say(f"Please report it with the file {log.name}.", err=True)
+    except OSError:
+        traceback.print_exception(error)  # no room for a file: the trace must not be lost
+    return 1
 
 
 def say(*words: Any, sep: str = " ", end: str = "\n", err: bool = False) -> None:
