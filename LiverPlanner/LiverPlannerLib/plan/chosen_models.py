@@ -40,7 +40,7 @@ def choose(words: Sequence[str]) -> ChosenModels:
         InputError: a structure that is not in the table, or named twice.
         ModelError: an unknown or broken model, one that is not for segmentation, or that does not draw the structure.
     """
-    known = {s.key for s in STRUCTURES if s.kind == "structure"}
+    known = {s.key for s in STRUCTURES}
     whole: dict[str, Segmenter] = {}
     single: dict[str, Segmenter] = {}
     loaded: dict[str, Segmenter] = {}
