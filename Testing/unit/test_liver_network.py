@@ -226,3 +226,21 @@ def test_low_precision_agrees_with_the_plain_network(network) -> None:
         plain = lesion_logits(lesion, values, (20, 20, 12), (100, 92, 54))
         rough = lesion_logits(lesion.to(torch.bfloat16), values.to(torch.bfloat16), (20, 20, 12), (100, 92, 54))
     assert (plain - rough).abs().mean() < 0.1 * plain.std()
+
+
+def test_a_few_bright_voxels_of_an_mri_do_not_darken_the_liver() -> None:
+    array = np.full((20, 20, 20), 20.0)
+    array[5:15, 5:15, 5:15] = 100.0
+    bright = array.copy()
+    bright[0, 0, :4] = 5000.0
+    plain, stretched = liver.normalize_intensity(array, "MR"), liver.normalize_intensity(bright, "MR")
+    assert (plain.min(), plain.max()) == (-0.5, 0.5)
+    np.testing.assert_allclose(stretched[5:15, 5:15, 5:15], plain[5:15, 5:15, 5:15])
+
+
+def test_an_mri_whose_percentiles_are_equal_is_still_mapped_and_a_constant_one_is_refused() -> None:
+    array = np.zeros((20, 20, 20))
+    array[10, 10, 10] = 7.0
+    assert liver.normalize_intensity(array, "MR").max() == 0.5
+    with pytest.raises(InputError):
+        liver.normalize_intensity(np.full((4, 4, 4), 3.0), "MR")

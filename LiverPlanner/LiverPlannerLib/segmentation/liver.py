@@ -31,6 +31,8 @@ CANVAS = (189, 162, 162)
 SLAB_MM = 120.0
 """An image less high than this cannot hold a liver with what is above and below it."""
 SLAB_CANVAS = 81
+MR_PERCENTILES, MR_GAMMA = (1.0, 99.0), 0.6
+"""Chosen among four mappings on six MRIs (five T2-SPIR, a T1 slab): Dice better by .01 to .20 on each than by the original's rule."""
 CORE = 0.6
 """What the liver's core must be above; in a slab, where the network is less sure, 0.5 as in the original."""
 
@@ -160,14 +162,21 @@ def prepare(image: sitk.Image, modality: str) -> Prepared:
 
 
 def normalize_intensity(array: np.ndarray, modality: str) -> np.ndarray:
-    """CT: -200…200 HU to -0.5…0.5. MR: the lower 80 % of the range to -0.5…0.5; what is outside is clipped."""
+    """CT: -200…200 HU to -0.5…0.5. MR: 1st to 99th percentile, gamma 0.6, to -0.5…0.5; what is outside is clipped.
+
+    The original takes the lower 80 % of MR's range, which a few bright voxels stretch until the liver is dark.
+
+    Raises:
+        InputError: the image has the same value everywhere.
+    """
     if modality == "CT":
         return np.clip(array / 1000, -0.2, 0.2) * 2.5
-    low = float(array.min())
-    high = low + 0.8 * (float(array.max()) - low)
+    low, high = (float(v) for v in np.percentile(array, MR_PERCENTILES))
+    if high <= low:
+        low, high = float(array.min()), float(array.max())
     if high <= low:
         raise InputError("The image has the same value everywhere", "Check that it was read from the right file")
-    return (np.clip(array, low, high) - low) / (high - low) - 0.5
+    return ((np.clip(array, low, high) - low) / (high - low)) ** MR_GAMMA - 0.5
 
 
 def _centered(image: sitk.Image, center: list[float], shape: tuple[int, ...]) -> sitk.Image:
