@@ -32,7 +32,8 @@ SLAB_MM = 120.0
 """An image less high than this cannot hold a liver with what is above and below it."""
 SLAB_CANVAS = 81
 MR_PERCENTILES, MR_GAMMA = (1.0, 99.0), 0.6
-"""Chosen among four mappings on six MRIs (five T2-SPIR, a T1 slab): Dice better by .01 to .20 on each than by the original's rule."""
+"""Chosen among four mappings on six MRIs (five T2-SPIR, a T1 slab): Dice better by .01 to .20
+on each than by the original's rule."""
 CORE = 0.6
 """What the liver's core must be above; in a slab, where the network is less sure, 0.5 as in the original."""
 
