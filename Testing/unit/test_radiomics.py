@@ -210,3 +210,19 @@ def test_small_changes_of_a_real_mask_leave_most_features_alike(shared_data):
     close = sum(math.isclose(a[n], b[n], rel_tol=0.15) for n in PYRADIOMICS)
     assert close / len(PYRADIOMICS) > 0.6
     assert b["morph_volume"] > a["morph_volume"]
+
+
+@needs_mirp
+def test_every_lesion_is_described_on_its_own_and_all_together_on_request():
+    k, j, i = np.indices((30, 30, 60)) * 2.0
+    labels = np.ones(k.shape, np.uint8)
+    for at, radius in ((24, 12), (94, 8)):
+        labels[(k - 30) ** 2 + (j - 30) ** 2 + (i - at) ** 2 < radius**2] = 2
+    values = np.random.default_rng(0).normal(0, 10, k.shape).astype(np.float32)
+    made = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"])
+    assert [s.region for s in made.structures] == ["tumor_1", "tumor_2"]
+    assert [s.features["morph_diam"] for s in made.structures] == pytest.approx([24, 16], abs=2.5)
+    assert not made.notes
+    group = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"], together=True)
+    assert group.structures[0].features["morph_diam"] > 80
+    assert "2 lesions were taken as one region" in group.notes[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from LiverPlannerLib.resection.surface_files import read_surface
+from LiverPlannerLib.resection.surface_files import read_surface, resect_by_surface_file
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 
 vtk = pytest.importorskip("vtk")
@@ -93,3 +94,75 @@ def test_counts_that_cannot_be_true_are_refused_before_vtk_reads_them(tmp_path, 
     (tmp_path / name).write_text(text)
     with pytest.raises(UnreadableImage, match=rf"{name} is damaged"):
         read_surface(tmp_path / name)
+
+
+@pytest.fixture
+def liver() -> sitk.Image:
+    """A block of liver about (60, 80, 100) LPS mm, voxels of 2 mm."""
+    image = sitk.GetImageFromArray(np.ones((30, 30, 30), np.uint8))
+    image.SetSpacing((2.0, 2.0, 2.0))
+    image.SetOrigin((30.0, 50.0, 70.0))
+    return image
+
+
+def ball(path, space="LPS", unit=1.0, remark=""):
+    """10 mm about (60, 80, 100) LPS, written in a space and unit."""
+    source = vtk.vtkSphereSource()
+    source.SetRadius(10.0)
+    source.SetThetaResolution(48)
+    source.SetPhiResolution(48)
+    mover, move = vtk.vtkTransformPolyDataFilter(), vtk.vtkTransform()
+    if space == "RAS":
+        move.Scale(-1, -1, 1)
+    move.Scale(1 / unit, 1 / unit, 1 / unit)
+    move.Translate(60, 80, 100)
+    mover.SetTransform(move)
+    mover.SetInputConnection(source.GetOutputPort())
+    writer = vtk.vtkSTLWriter()
+    writer.SetFileTypeToBinary()
+    writer.SetHeader(remark or "exported")
+    writer.SetInputConnection(mover.GetOutputPort())
+    writer.SetFileName(str(path))
+    assert writer.Write()
+    return path
+
+
+def test_a_surface_without_a_remark_is_cut_as_lps_mm_and_the_note_says_so(tmp_path, liver):
+    cut = resect_by_surface_file(liver, ball(tmp_path / "ball.stl"))
+    assert cut.resected_ml == pytest.approx(4.0, rel=0.05)
+    assert "ball.stl does not say" in cut.notes[0]
+    assert "LPS in mm" in cut.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("space", "unit", "words"),
+    [
+        ("RAS", "mm", "space RAS, unit mm"),
+        ("LPS", "cm", "space LPS, unit cm"),
+        ("RAS", "cm", "space RAS, unit cm"),
+        ("LPS", "m", "space LPS, unit m"),
+    ],
+)
+def test_another_space_or_unit_is_refused_by_name_and_can_be_said(tmp_path, liver, space, unit, words):
+    mm = {"mm": 1, "cm": 10, "m": 1000}[unit]
+    path = ball(tmp_path / "ball.stl", space, mm)
+    with pytest.raises(InputError, match="ball.stl was taken as LPS in mm") as raised:
+        resect_by_surface_file(liver, path)
+    assert words in raised.value.remedy
+    cut = resect_by_surface_file(liver, path, space, unit)
+    assert cut.resected_ml == pytest.approx(4.0, rel=0.05)
+    assert not any("does not say" in note for note in cut.notes)
+    marked = ball(tmp_path / "marked.stl", space, mm, f"SPACE={space} UNIT={unit}")
+    assert resect_by_surface_file(liver, marked).resected_ml == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_surface_elsewhere_in_every_reading_is_refused_without_a_guess(tmp_path, liver):
+    liver.SetOrigin((500.0, 900.0, 70.0))
+    with pytest.raises(InputError, match="taken as LPS in mm") as raised:
+        resect_by_surface_file(liver, ball(tmp_path / "ball.stl"))
+    assert "belongs to this image" in raised.value.remedy
+
+
+def test_an_open_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"plane.vtk is not closed: 4 of its edges"):
+        read_surface(written(tmp_path / "plane.vtk", closed=False))

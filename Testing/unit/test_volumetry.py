@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE, hypertrophy
 from LiverPlannerLib.resection.volumetry import (
+    NOT_FUNCTIONAL,
     Patient,
     body_surface_area,
     estimated_volumes,
@@ -50,7 +51,34 @@ def test_the_liver_is_the_union_of_what_it_contains(liver):
     assert volumes.by_structure == pytest.approx(
         {"liver": 1000, "tumor": 100, "cyst": 20, "portal_vein": 30, "gallbladder": 40}
     )
-    assert volumes.functional == pytest.approx(900)
+    assert volumes.functional == pytest.approx(880)
+    assert volumes.functional_otherwise == pytest.approx(900)
+
+
+def test_cysts_are_no_functional_liver_and_the_other_value_stands_beside(liver, lower_half):
+    array = sitk.GetArrayFromImage(liver)
+    array[6].flat[:50] = 3
+    more = sitk.GetImageFromArray(array)
+    more.CopyInformation(liver)
+    for exclude, flr, other in ((NOT_FUNCTIONAL, 450, 500), (("tumor",), 500, 450)):
+        result = volumetry(more, remnant=lower_half, exclude=exclude)
+        rows = {r["measure"]: r["value"] for r in result.as_rows()}
+        words = "cysts counted" if flr == 450 else "cysts not counted"
+        assert rows["Future liver remnant (FLR)"] == pytest.approx(flr)
+        assert rows[f"Future liver remnant (FLR), {words}"] == pytest.approx(other)
+        assert rows[f"Functional liver volume, {words}"] == pytest.approx(900 if flr == 450 else 830)
+        assert rows[f"FLR / functional volume, {words}"] == pytest.approx(100 * other / (900 if flr == 450 else 830))
+        assert any("70.0 ml of cyst" in note for note in result.notes)
+
+
+def test_a_liver_without_cysts_has_one_functional_volume(liver):
+    array = sitk.GetArrayFromImage(liver)
+    array[array == 3] = 1
+    plain = sitk.GetImageFromArray(array)
+    plain.CopyInformation(liver)
+    result = volumetry(plain)
+    assert result.volumes.functional_otherwise is None
+    assert not any("cyst" in r["measure"].lower() for r in result.as_rows())
 
 
 def test_cysts_and_vessels_are_taken_off_on_request(liver):
@@ -84,7 +112,7 @@ def test_the_bsa_formula_is_chosen_only_where_the_volume_formula_leaves_it_open(
 def test_the_remnant_leaves_out_tumor_and_divides_by_each_standard(liver, lower_half):
     result = volumetry(liver, remnant=lower_half, patient=Patient(170, 70))
     assert result.remnant.ml == pytest.approx(500)
-    assert result.remnant.to_functional == pytest.approx(500 / 900)
+    assert result.remnant.to_functional == pytest.approx(500 / 880)
     assert result.remnant.standardized[0] == pytest.approx(500 / 1509.6, abs=1e-4)
     assert result.remnant.to_weight == pytest.approx(500 / 70000)
 
@@ -92,7 +120,7 @@ def test_the_remnant_leaves_out_tumor_and_divides_by_each_standard(liver, lower_
 def test_tumor_in_the_remnant_is_said_and_not_counted(liver):
     whole = liver > 0
     result = volumetry(liver, remnant=whole)
-    assert result.remnant.ml == pytest.approx(900)
+    assert result.remnant.ml == pytest.approx(880)
     assert result.remnant.whole_ml == pytest.approx(1000)  # the gallbladder in the mask is no liver
     assert result.remnant.tumor_ml == pytest.approx(100)
     assert any("100.0 ml of tumor" in note for note in result.notes)

@@ -180,5 +180,5 @@ def test_features_of_lesions_are_a_table_of_the_scene(host: Any, opened: Any) ->
     run(host, section, section.ui.radiomicsButton)
     assert not host.messages
     assert len(section.radiomics.rows) > 50
-    assert {c.key for c in section.radiomics.columns} <= {"feature", "tumor", "cyst"}
+    assert {c.key for c in section.radiomics.columns} <= {"feature", "tumor_1", "tumor_2", "cyst_1"}
     assert parameters.radiomicsTable.GetNumberOfRows() == len(section.radiomics.rows)

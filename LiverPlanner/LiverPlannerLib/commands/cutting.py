@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,32 @@ Planes = Annotated[
 Seeds = Annotated[list[str] | None, typer.Option("--seed", help="Point x,y,z (RAS mm) in a piece to take.")]
 Surface = Annotated[
     Path | None, typer.Option(help="Closed surface (.vtk, .vtp, .stl, .obj, .ply); what lies inside is taken.")
+]
+
+
+class SurfaceSpaceName(StrEnum):
+    """What the coordinates of a surface file mean."""
+
+    auto = "auto"
+    lps = "LPS"
+    ras = "RAS"
+
+
+class SurfaceUnitName(StrEnum):
+    """Their unit."""
+
+    auto = "auto"
+    mm = "mm"
+    cm = "cm"
+    m = "m"
+
+
+SurfaceSpace = Annotated[
+    SurfaceSpaceName,
+    typer.Option("--surface-space", help="Coordinates of the surface file; auto: as the file says, else LPS."),
+]
+SurfaceUnit = Annotated[
+    SurfaceUnitName, typer.Option("--surface-unit", help="Unit of the surface file; auto: as the file says, else mm.")
 ]
 RemnantFile = Annotated[Path | None, typer.Option("--remnant", help="Mask of what stays, on the grid of the labels.")]
 Territory = Annotated[
@@ -76,6 +103,8 @@ def make_resection(
     surface: Path | None,
     remnant: Path | None,
     territory: Sequence[int] | None,
+    space: str = "auto",
+    unit: str = "auto",
 ) -> Resection | None:
     """The resection that the options mean; None without any.
 
@@ -89,15 +118,17 @@ def make_resection(
         raise InputError("Planes, a surface, a remnant and a territory are four ways to cut", "Give only one of them")
     if seeds and not planes:
         raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
+    if surface is None and (str(space), str(unit)) != ("auto", "auto"):
+        raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
     if planes:
         values = [numbers(text, 6, "plane") for text in planes]
         made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
         points = [numbers(text, 3, "point") for text in seeds or ()]
         return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
     if surface is not None:
-        from LiverPlannerLib.resection.surface_files import read_surface
+        from LiverPlannerLib.resection.surface_files import resect_by_surface_file
 
-        return ways.resect_by_surface(labels, read_surface(surface))
+        return resect_by_surface_file(labels, surface, str(space), str(unit))  # type: ignore[arg-type]
     if remnant is not None:
         return ways.resect_by_remnant(labels, read_mask(remnant, ("remnant", "flr")))
     if territory:

@@ -17,6 +17,10 @@ from LiverPlannerLib.commands.cutting import (
     RemnantFile,
     Seeds,
     Surface,
+    SurfaceSpace,
+    SurfaceSpaceName,
+    SurfaceUnit,
+    SurfaceUnitName,
     Territory,
 )
 from PreopReviewLib.command.console import say
@@ -43,6 +47,8 @@ def margins(
     plane: Planes = None,
     seed: Seeds = None,
     surface: Surface = None,
+    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
+    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
     remnant: RemnantFile = None,
     territory: Territory = None,
     lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumor,
@@ -69,7 +75,7 @@ def margins(
     from PreopReviewLib.output import output_folder
 
     file = read(labels, values)
-    cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
+    cut = make_resection(file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit)
     result = measure_margins(file.labels, cut, lesions=lesions.value)
     notes = [*label_notes(file, labels), *result.notes]
     if cut:

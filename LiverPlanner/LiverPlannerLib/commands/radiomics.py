@@ -43,11 +43,14 @@ def radiomics(
     bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
     values: LabelValues = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="All tumors as one region, and all cysts; else one by one.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Compute shape, first-order and texture features (IBSI) of each structure.
+    """Compute shape, first-order and texture features (IBSI) of each structure, of tumors and cysts one by one.
 
     Writes features.csv and features.json, the latter with the settings and the version of the library. Exits with 3
     if no structure has features.
@@ -70,11 +73,11 @@ def radiomics(
     with output_folder(out, overwrite, "liver radiomics") as folder:
         mask = images.onto_grid(found.labels, loaded).labels
         with progress_bar(quiet) as progress:
-            result = extract(loaded, mask, settings, structures=chosen, progress=progress)
+            result = extract(loaded, mask, settings, structures=chosen, together=together, progress=progress)
         _write(result, folder)
     emit(result.as_dict(), as_json, lambda: _show(result, out))
     if not any(s.features for s in result.structures):
-        raise NothingFound("No structure has features", "; ".join(f"{s.key} {s.note}" for s in result.structures))
+        raise NothingFound("No structure has features", "; ".join(f"{s.region} {s.note}" for s in result.structures))
 
 
 def agreement(
@@ -108,7 +111,8 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
     """Case → feature → value, from CASE/features.csv as `preop liver radiomics` writes it.
 
     Raises:
-        FileMissing, InputError: no folder, no such file in it, or the structure in none of them.
+        FileMissing, InputError: no folder, no such file in it, the structure in none of them, or a case with several
+            lesions, of which nobody knows which one is meant.
         UnreadableImage: a file that is no table.
     """
     from PreopReviewLib.errors import FileMissing, InputError
@@ -120,6 +124,12 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
     for path in sorted(folder.glob("*/features.csv")):
         table = read_table(path, ("structure", "feature", "value"))
         rows = [r for r in table.rows if r.get("structure") == structure and r.get("feature")]
+        lesions = {r.get("lesion") or "" for r in rows}
+        if len(lesions) > 1:
+            raise InputError(
+                f"{path} has {len(lesions)} lesions of {structure}, and cannot be compared as one",
+                "Compute the features with --together",
+            )
         if rows:
             cases[path.parent.name] = {r.get("feature"): table.number(r, "value") for r in rows}
     if not cases:
@@ -131,13 +141,13 @@ def _write(result: RadiomicsResult, folder: Path) -> None:
     from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of
 
     (folder / "features.json").write_text(json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")
-    rows: list[list[object]] = [["structure", "family", "feature", "value", "pyradiomics_name", "note"]]
+    rows: list[list[object]] = [["structure", "lesion", "family", "feature", "value", "pyradiomics_name", "note"]]
     for s in result.structures:
         if s.note:
-            rows.append([s.key, "", "", "", "", s.note])
+            rows.append([s.key, s.lesion or "", "", "", "", "", s.note])
         for name, value in s.features.items():
             shown = repr(value) if value == value else ""
-            rows.append([s.key, family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
+            rows.append([s.key, s.lesion or "", family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
     (folder / "features.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
@@ -155,17 +165,19 @@ def _write_agreement(result: FeatureAgreement, out: Path) -> None:
 
 
 def _show(result: RadiomicsResult, out: Path) -> None:
+    from LiverPlannerLib.radiomics.features import region_name
     from LiverPlannerLib.radiomics.names import FAMILIES, family_of
-    from LiverPlannerLib.structures import structure
     from PreopReviewLib.command.console import print_table
 
     families = list(FAMILIES.values())
     rows = []
     for s in result.structures:
         counts = [sum(family_of(n) == f for n in s.features) for f in families]
-        rows.append([structure(s.key).name, s.voxels, *counts, s.note])
+        rows.append([region_name(s.region), s.voxels, *counts, s.note])
     print_table("Features computed", ["structure", "voxels", *families, "note"], rows)
     s = result.settings
     scaling = f"z-score × {s.scale:g} + {s.shift:g}" if s.normalize else "intensities as they are"
     say(f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
+    for note in result.notes:
+        say(note)
     say(f"Written to {out}.")

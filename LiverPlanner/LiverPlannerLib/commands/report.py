@@ -15,6 +15,10 @@ from LiverPlannerLib.commands.cutting import (
     RemnantFile,
     Seeds,
     Surface,
+    SurfaceSpace,
+    SurfaceSpaceName,
+    SurfaceUnit,
+    SurfaceUnitName,
     Territory,
 )
 from PreopReviewLib.command.console import say
@@ -42,6 +46,8 @@ def report(
     plane: Planes = None,
     seed: Seeds = None,
     surface: Surface = None,
+    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
+    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
     remnant: RemnantFile = None,
     territory: Territory = None,
     title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
@@ -80,7 +86,7 @@ def report(
         progress(0.0, "Reading")
         read = read_case(case, labels, chosen, parse_mapping(values) if values else None)
         other = read_file(manual, values).labels if manual is not None else None
-        cut = _cut(read, plane, seed, surface, remnant, territory)
+        cut = _cut(read, plane, seed, surface, remnant, territory, (surface_space, surface_unit))
         options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
         made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
@@ -100,12 +106,13 @@ def _cut(
     surface: Path | None,
     remnant: Path | None,
     territory: list[int] | None,
+    surface_is: tuple[str, str],
 ) -> object | None:
     from LiverPlannerLib.commands.cutting import make_resection
     from LiverPlannerLib.report.measures import on_image_grid
 
     labels: sitk.Image = on_image_grid(case.labels, case.image)[0]
-    return make_resection(labels, plane, seed, surface, remnant, territory)
+    return make_resection(labels, plane, seed, surface, remnant, territory, *surface_is)
 
 
 def _unknown(case: ReportCase) -> list[str]:

@@ -17,6 +17,10 @@ from LiverPlannerLib.commands.cutting import (
     RemnantFile,
     Seeds,
     Surface,
+    SurfaceSpace,
+    SurfaceSpaceName,
+    SurfaceUnit,
+    SurfaceUnitName,
     Territory,
 )
 from PreopReviewLib.command.console import say
@@ -47,13 +51,19 @@ def volumetry(
     plane: Planes = None,
     seed: Seeds = None,
     surface: Surface = None,
+    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
+    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
     remnant: RemnantFile = None,
     territory: Territory = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Structure that is no functional liver besides tumor: cyst, portal_vein, …"),
+        typer.Option(help="Structure that is no functional liver besides tumors and cysts: portal_vein, …"),
     ] = None,
     values: LabelValues = None,
+    exclude_cysts: Annotated[
+        bool,
+        typer.Option("--exclude-cysts/--count-cysts", help="Exclude cysts from the functional volume, or count them."),
+    ] = True,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,13 +78,13 @@ def volumetry(
 
     patient = patient_of(height, weight)
     file = read(labels, values)
-    cut = make_resection(file.labels, plane, seed, surface, remnant, territory)
+    cut = make_resection(file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit)
     result = measure(
         file.labels,
         remnant=cut.remnant if cut else None,
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
-        exclude=("tumor", *(without or ())),
+        exclude=exclusions(without, exclude_cysts),
     )
     notes = [*label_notes(file, labels), *result.notes, *(cut.notes if cut else ())]
     data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
@@ -104,6 +114,21 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
         write_json(folder / "volumetry.json", data)
         if cut:
             write_masks(folder, cut)
+
+
+def exclusions(without: list[str] | None, exclude_cysts: bool) -> tuple[str, ...]:
+    """Keys of the structures that are no functional liver.
+
+    Raises:
+        InputError: cysts are to be counted and to be left out.
+    """
+    from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
+    from PreopReviewLib.errors import InputError
+
+    if not exclude_cysts and "cyst" in (without or ()):
+        raise InputError("--count-cysts and --without cyst contradict each other", "Leave one of them out")
+    usual = NOT_FUNCTIONAL if exclude_cysts else tuple(key for key in NOT_FUNCTIONAL if key != "cyst")
+    return (*usual, *(without or ()))
 
 
 def patient_of(height: float | None, weight: float | None) -> Patient | None:

@@ -9,9 +9,10 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.cysts import fit as cyst_fit
 from LiverPlannerLib.cysts.fit import Scale
-from LiverPlannerLib.cysts.pockets import MIN_REGION_CORE, find_pockets
+from LiverPlannerLib.cysts.necrosis import outside_share, rim_level
+from LiverPlannerLib.cysts.pockets import MIN_REGION_CORE, ON_SURFACE, find_pockets
 from LiverPlannerLib.cysts.regions import MIN_CORE, Regions, core_voxels, dark_surroundings
-from LiverPlannerLib.cysts.rules import MIN_VOXELS, SIMPLE_CYST, CystRegion, Settings
+from LiverPlannerLib.cysts.rules import CALCIUM, GAS, MIN_VOXELS, SIMPLE_CYST, CystRegion, Settings
 from LiverPlannerLib.cysts.split import split_region
 from PreopReviewLib import images
 
@@ -61,7 +62,33 @@ def measure(
         regions[n] = replace(
             regions[n], bic_gain=gains.get(origin.get(n, n)), split_from=parent, dark_around=around.get(n)
         )
+    if not settings.relative:
+        regions = [_with_composition(r, found, values, core, settings) for r in regions]
     return Measured(regions, found, counts, core_counts, origin)
+
+
+def _with_composition(
+    region: CystRegion, found: Regions, values: np.ndarray, core: np.ndarray, settings: Settings
+) -> CystRegion:
+    """The region with what else it holds; its statistics from its own voxels where the histogram's axis ends."""
+    chosen = np.flatnonzero(found.ids == region.id - 1)
+    own, inner = values[chosen].astype(float), core[chosen]
+    changes: dict[str, float | None] = {
+        "gas_share": float(np.mean(own[inner] < GAS)),
+        "calcium_share": float(np.mean(own > CALCIUM)),
+    }
+    low, high = settings.scale.low, settings.scale.high
+    if ((own < low) | (own > high)).any():
+        median, core_median = float(np.median(own)), float(np.median(own[inner]))
+        changes |= {"mean": float(own.mean()), "median": median, "core_median": core_median}
+        changes["mad"] = float(np.median(np.abs(own - median)))
+        changes["core_mad"] = float(np.median(np.abs(own[inner] - core_median)))
+        if not low < median < high:  # the fit saw the end of the axis alone
+            changes |= {"fit_mean": float(own.mean()), "fit_sd": float(own.std()), "r2": 0.0}
+            changes["fit_sd_corrected"] = float(own.std())
+    if settings.is_cyst(region.core_median):
+        changes["rim"] = rim_level(found, chosen, values, core, settings.threshold + settings.margin)
+    return replace(region, **changes)  # type: ignore[arg-type]
 
 
 def _touching(core_counts: np.ndarray, settings: Settings) -> tuple[dict[int, float], dict[int, float]]:
@@ -111,6 +138,9 @@ def _split(
         if parts is None:
             continue
         chosen = np.flatnonzero(found.ids == region)
+        inner = chosen[core[chosen]]
+        if outside_share(found, inner, values[inner] < cut) < ON_SURFACE:
+            continue  # necrosis: a dark center is part of its tumor
         dark, core[chosen] = parts
         smaller = dark if 2 * np.count_nonzero(dark) <= len(dark) else ~dark
         ids[chosen[smaller]] = count

@@ -26,6 +26,10 @@ BRIGHT_AROUND = 0.1  # at most this share of the voxels around a region is darke
 MIN_R2 = 0.8
 MAX_FIT_SHIFT = 15.0  # HU between M and the median before the fit is called poor
 SIMPLE_CYST = 20.0  # HU; conventional upper bound of a simple cyst
+FLUID = -10.0  # HU; what is darker holds fat or gas
+GAS = -150.0  # HU; what is darker is no fat
+CALCIUM = 250.0  # HU; no tissue enhances so much
+FOREIGN_SHARE = 0.02  # of a region's voxels, from three up, that are gas or calcium
 PHASE_MEDIAN = 75.0  # HU; below it the liver is not in the portal-venous phase the 45 HU rule was made for
 
 
@@ -84,6 +88,9 @@ class CystRegion:
         core_voxels, core_median, core_mad: the same over the core (region eroded by one voxel; where that
             leaves fewer than 8 voxels, the innermost third).
         dark_around: of the voxels around a small region, the share below the threshold; None where it was not asked.
+        gas_share, calcium_share: of the core, darker than gas is; of all voxels, brighter than tissue is.
+        rim: median of the layer below the surface of a dark core, where that is brighter than the threshold, as a wall
+            of tumor around necrosis is; None where there is no such rim or it was not asked.
         bic_gain: how much better two Gaussians fit the core than one; None where it was not asked.
         decision, reason: what the region was taken for, and why, in words.
         suggestion: what the rule leans to, also where it is undecided.
@@ -111,6 +118,9 @@ class CystRegion:
     core_median: float
     core_mad: float
     dark_around: float | None = None
+    gas_share: float = 0.0
+    calcium_share: float = 0.0
+    rim: float | None = None
     bic_gain: float | None = None
     decision: Decision = "undecided"
     reason: str = ""
@@ -158,7 +168,9 @@ def _number(value: float, settings: Settings) -> str:
 
 def _paper_reason(region: CystRegion, settings: Settings) -> str:
     value, unit = region.fit_mean, settings.scale.unit
-    return f"fitted mean {value:.1f} {unit}, {_side(value, settings)} {settings.threshold:g} {unit} (Lin 2024)"
+    foreign = _no_fluid(region, settings).replace(", but undecided", "; doubtful")
+    side = _side(value, settings)
+    return f"fitted mean {value:.1f} {unit}, {side} {settings.threshold:g} {unit} (Lin 2024){foreign}"
 
 
 def _core_reason(region: CystRegion, settings: Settings) -> str:
@@ -174,6 +186,12 @@ def _doubt(region: CystRegion, settings: Settings, suggestion: str) -> str:
     away = abs(region.core_median - settings.threshold)
     if region.core_voxels < MIN_CORE:
         return f", but undecided: only {region.core_voxels} of its {region.voxels} voxels are core"
+    foreign = _no_fluid(region, settings)
+    if foreign:
+        return foreign
+    if region.rim is not None and suggestion == "cyst":
+        rim = f"{_number(region.rim, settings)} {settings.scale.unit}"
+        return f", but undecided: its dark center lies inside a rim of {rim}, as necrosis in a tumor does"
     # Partial volume with the parenchyma moves a small cyst towards a tumor and never a tumor towards a cyst:
     # a small region is believed where it is clearly a cyst, and only there.
     if region.voxels < MIN_VOXELS and suggestion == "cyst" and _dark_throughout(region, settings):
@@ -184,6 +202,24 @@ def _doubt(region: CystRegion, settings: Settings, suggestion: str) -> str:
     if away < margin:
         return f", but undecided: within {_number(margin, settings)} {settings.scale.unit} of the threshold"
     return _phase_doubt(region, settings) if suggestion == "cyst" else ""
+
+
+def _no_fluid(region: CystRegion, settings: Settings) -> str:
+    """Why a region holds something that is neither fluid nor soft tissue; empty where it does not."""
+    if settings.relative:
+        return ""
+    value = region.core_median
+    error = 1.4826 * region.core_mad / np.sqrt(max(region.core_voxels, 1))
+    if value < FLUID - max(settings.margin, 2 * error):
+        what = "gas" if value < GAS else "fat (or gas in fluid)"
+        return f", but undecided: darker than fluid ({FLUID:g} HU), so it holds {what}"
+    if value > CALCIUM:
+        return f", but undecided: brighter than tissue ({CALCIUM:g} HU), so it is calcified (or holds contrast agent)"
+    least = max(FOREIGN_SHARE, 3 / max(region.voxels, 1))
+    found = [n for n, s in (("gas", region.gas_share), ("calcium", region.calcium_share)) if s >= least]
+    if found and settings.is_cyst(value):
+        return f", but undecided: it holds {' and '.join(found)}"
+    return ""
 
 
 def _dark_throughout(region: CystRegion, settings: Settings) -> bool:

@@ -8,9 +8,9 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.radiomics.features import region_name
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.tables import Column
-from LiverPlannerLib.structures import structure
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import Unsaved, unsaved
@@ -97,13 +97,13 @@ class RadiomicsPage(Page):
         return unsaved(images.onto_grid(plan.labels(None), inputs.grid_image(volume), onto="volume").labels, "labels")
 
     def _show(self, result: dict[str, Any], revision: int) -> None:
-        found = {s["structure"]: s["features"] for s in result["structures"] if s["features"]}
+        found = {s["region"]: s["features"] for s in result["structures"] if s["features"]}
         names = list(dict.fromkeys(name for features in found.values() for name in features))
         self.columns = columns_of(list(found))
         self.rows = [{"feature": name} | {key: found[key].get(name) for key in found} for name in names]
         settings = ", ".join(f"{k} {v}" for k, v in result["settings"].items())
         self.notes = [f"{result['library']}: {settings}."]
-        self.notes += [f"{structure(s['structure']).name}: {s['note']}." for s in result["structures"] if s["note"]]
+        self.notes += [f"{region_name(s['region'])}: {s['note']}." for s in result["structures"] if s["note"]]
         self.revision = revision
         self.write_node()
         self.section.refresh()
@@ -111,4 +111,4 @@ class RadiomicsPage(Page):
 
 def columns_of(keys: list[str]) -> tuple[Column, ...]:
     """The names of features, and a column for each structure."""
-    return (Column("feature", "Feature", "text"), *(Column(key, structure(key).name, "number", 4) for key in keys))
+    return (Column("feature", "Feature", "text"), *(Column(key, region_name(key), "number", 4) for key in keys))

@@ -65,7 +65,7 @@ class LiverPlannerParameters:
     branchesTable: vtkMRMLTableNode
     comparisonTable: vtkMRMLTableNode
     bsaFormula: Annotated[str, Choice(["mosteller", "dubois"])] = "mosteller"
-    excludeCysts: bool = False
+    excludeCysts: bool = True
     excludeVessels: bool = False
     cutPlanes: list[vtkMRMLMarkupsPlaneNode]
     cutSurface: vtkMRMLDisplayableNode

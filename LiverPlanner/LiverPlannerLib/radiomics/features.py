@@ -28,6 +28,8 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.progress import Progress, silent
 
+LESIONS = ("tumor", "cyst")
+"""Structures of which each region is described on its own."""
 LEAST_VOXELS = 10
 """Fewer voxels than this on the resampled grid have no texture worth a number."""
 
@@ -68,37 +70,54 @@ CT = replace(MR, name="ct", normalize=False, scale=1.0, shift=0.0, bin_width=25.
 
 @dataclass(frozen=True)
 class StructureFeatures:
-    """The features of one structure.
+    """The features of one structure, or of one lesion of it.
 
     Attributes:
         key: of the structure.
         voxels: on the resampled grid.
         features: plain name → value; NaN where a feature is not defined for the region. Empty if there is a note.
         note: why there are no features; empty if there are.
+        lesion: 1, 2, … by falling size; 0 for the whole structure.
     """
 
     key: str
     voxels: int
     features: dict[str, float]
     note: str = ""
+    lesion: int = 0
+
+    @property
+    def region(self) -> str:
+        """``liver``, or ``tumor_2`` for the second lesion."""
+        return f"{self.key}_{self.lesion}" if self.lesion else self.key
+
+
+def region_name(region: str) -> str:
+    """What people read for a `StructureFeatures.region`: ``Liver tumor 2``."""
+    key, _, number = region.rpartition("_")
+    return f"{structure(key).name} {number}" if number.isdigit() and key in LESIONS else structure(region).name
 
 
 @dataclass(frozen=True)
 class RadiomicsResult:
-    """The features of all structures with the settings and the library that made them."""
+    """The features of all structures with the settings and the library that made them; notes for the reader."""
 
     structures: list[StructureFeatures]
     settings: RadiomicsSettings
     library: str
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; undefined features are None."""
         return {
             "settings": asdict(self.settings),
             "library": self.library,
+            "notes": list(self.notes),
             "structures": [
                 {
                     "structure": s.key,
+                    "lesion": s.lesion or None,
+                    "region": s.region,
                     "voxels": s.voxels,
                     "note": s.note,
                     "features": {n: v if math.isfinite(v) else None for n, v in s.features.items()},
@@ -126,14 +145,17 @@ def extract(
     settings: RadiomicsSettings = MR,
     *,
     structures: Sequence[str] | None = None,
+    together: bool = False,
     progress: Progress = silent,
 ) -> RadiomicsResult:
-    """Features of each structure of a label image.
+    """Features of each structure of a label image, of tumors and cysts one by one.
 
     Args:
         image: CT or MR.
         labels: label image of the table of structures on the image's grid.
         structures: keys; without it, every structure that has a voxel. The liver is the union of all in it.
+        together: all lesions of a structure as one region. Its shape is then that of the group: the largest
+            diameter is a distance between lesions.
 
     A structure without voxels, or with fewer than `LEAST_VOXELS` on the resampled grid, has a note and no features.
 
@@ -150,13 +172,44 @@ def extract(
     library = require_library()
     grid = _grid(image, settings.spacing_mm)
     resampled = _resampled(_normalized(image, settings), grid, sitk.sitkBSpline)
+    regions, notes = _regions(labels, keys, together)
     found = []
-    for i, key in enumerate(keys):
-        progress(i / len(keys), f"Features of {structure(key).name}")
-        mask = _resampled(mask_of(labels, key), grid, sitk.sitkNearestNeighbor)
-        found.append(_features_of(resampled, mask, key, settings, empty=key not in present))
+    for i, (key, lesion, region) in enumerate(regions):
+        made = StructureFeatures(key, 0, {}, lesion=lesion)
+        progress(i / len(regions), f"Features of {region_name(made.region)}")
+        mask = _resampled(region, grid, sitk.sitkNearestNeighbor)
+        made = _features_of(resampled, mask, key, settings, empty=key not in present)
+        found.append(replace(made, lesion=lesion))
     progress(1.0, "Features computed")
-    return RadiomicsResult(found, settings, library)
+    return RadiomicsResult(found, settings, library, notes)
+
+
+def _regions(
+    labels: sitk.Image, keys: Sequence[str], together: bool
+) -> tuple[list[tuple[str, int, sitk.Image]], tuple[str, ...]]:
+    """(key, number of the lesion or 0, mask) of everything to be described, and notes."""
+    import cc3d
+
+    found: list[tuple[str, int, sitk.Image]] = []
+    notes = []
+    for key in keys:
+        mask = mask_of(labels, key)
+        if key not in LESIONS or not images.array_of(mask).any():
+            found.append((key, 0, mask))
+            continue
+        own = np.array(images.array_of(mask), order="C")  # cc3d takes no read-only view of an image
+        parts, count = cc3d.connected_components(own, connectivity=26, return_N=True)
+        if together:
+            found.append((key, 0, mask))
+            if count > 1:
+                name = structure(key).name
+                words = f"{name}: {count} lesions were taken as one region, so its shape is that of the group:"
+                notes.append(f"{words} the largest diameter is a distance between lesions.")
+            continue
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)
+        by_size = sorted(range(1, count + 1), key=lambda n: -sizes[n])
+        found += [(key, number, images.image_like(parts == n, mask)) for number, n in enumerate(by_size, start=1)]
+    return found, tuple(notes)
 
 
 def require_library() -> str:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.resection.cutting import Plane
+from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
@@ -53,7 +54,7 @@ class LiveCut:
         NothingFound: there is no liver.
     """
 
-    def __init__(self, labels: sitk.Image, exclude: Sequence[str] = ("tumor",)) -> None:
+    def __init__(self, labels: sitk.Image, exclude: Sequence[str] = NOT_FUNCTIONAL) -> None:
         liver = inside_liver(labels)
         box = box_of(liver)
         if box is None:

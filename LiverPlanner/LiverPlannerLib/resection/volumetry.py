@@ -21,6 +21,8 @@ from PreopReviewLib.errors import InputError, NothingFound
 BsaFormula = Literal["mosteller", "dubois"]
 BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
 VESSELS = tuple(s.key for s in STRUCTURES if s.vascular and s.parent == "liver")
+NOT_FUNCTIONAL = ("tumor", "cyst")
+"""What is taken off the liver for its functional volume unless the caller says otherwise: fluid is no parenchyma."""
 _ADULT_KG = 35.0
 _PLAUSIBLE_ML = (300.0, 5000.0)
 
@@ -125,6 +127,17 @@ class Volumes:
     excluded: tuple[str, ...]
     outside: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def cysts_excluded(self) -> bool:
+        """Whether `functional` is without cysts."""
+        return "cyst" in self.excluded
+
+    @property
+    def functional_otherwise(self) -> float | None:
+        """The functional volume with cysts counted the other way; None without a cyst."""
+        cyst = self.by_structure.get("cyst", 0.0) - self.outside.get("cyst", 0.0)
+        return (self.functional + cyst if self.cysts_excluded else self.functional - cyst) if cyst else None
+
 
 @dataclass(frozen=True)
 class Remnant:
@@ -134,6 +147,8 @@ class Remnant:
         ml: functional volume of the remnant: without the excluded structures in it.
         whole_ml: everything of the liver in the remnant.
         tumor_ml: tumor left in the remnant.
+        ml_otherwise, to_functional_otherwise: the same with cysts counted the other way; None without a cyst in the
+            liver.
         to_functional: FLR / functional volume (measured); None where nothing is functional.
         standardized: FLR / estimated total volume, one for each `Volumetry.estimates`; None without an estimate.
         to_weight: FLR in g per g of body weight at 1 g/ml; None without a weight.
@@ -145,6 +160,8 @@ class Remnant:
     to_functional: float | None
     standardized: tuple[float | None, ...]
     to_weight: float | None
+    ml_otherwise: float | None = None
+    to_functional_otherwise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,12 +188,14 @@ class Volumetry:
                 row(structure(key).name, ml, "ml", _place(key, v.outside.get(key, 0.0)))
         without = " and ".join(structure(key).name.lower() for key in v.excluded)
         row("Functional liver volume", v.functional, "ml", f"TLV without {without}" if without else "TLV")
+        if v.functional_otherwise is not None:
+            row(f"Functional liver volume, {_otherwise(v)}", v.functional_otherwise, "ml", "the other way of counting")
         for name, area in self.bsa.items():
             row(f"Body surface area ({BSA_NAMES[name]})", area, "m²")
         for e in self.estimates:
             row(f"Standard liver volume, {e.label}", e.ml, "ml", f"{e.equation}; {e.source}")
         if self.remnant is not None:
-            _remnant_rows(self.remnant, self.estimates, row)
+            _remnant_rows(self.remnant, self.estimates, row, _otherwise(v))
         return rows
 
 
@@ -186,11 +205,19 @@ def _place(key: str, outside: float) -> str:
     return f"{outside:.1f} ml of it outside the liver, not in TLV" if outside >= 0.05 else ""
 
 
-def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None]) -> None:
+def _otherwise(volumes: Volumes) -> str:
+    return "cysts counted" if volumes.cysts_excluded else "cysts not counted"
+
+
+def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None], otherwise: str) -> None:
     row("Future liver remnant (FLR)", r.ml, "ml", "functional part of the remnant")
+    if r.ml_otherwise is not None:
+        row(f"Future liver remnant (FLR), {otherwise}", r.ml_otherwise, "ml", "the other way of counting")
     row("Liver in the remnant, all", r.whole_ml, "ml")
     row("Tumor in the remnant", r.tumor_ml, "ml")
     row("FLR / functional volume", _percent(r.to_functional), "%", "measured")
+    if r.ml_otherwise is not None:
+        row(f"FLR / functional volume, {otherwise}", _percent(r.to_functional_otherwise), "%", "measured")
     for e, ratio in zip(estimates, r.standardized, strict=True):
         row(f"Standardized FLR (sFLR), {e.label}", _percent(ratio), "%", "FLR / standard volume")
     if r.to_weight is not None:
@@ -202,13 +229,13 @@ def _percent(share: float | None) -> float | None:
 
 
 def measure_volumes(
-    labels: sitk.Image, exclude: Sequence[str] = ("tumor",), inside: np.ndarray | None = None
+    labels: sitk.Image, exclude: Sequence[str] = NOT_FUNCTIONAL, inside: np.ndarray | None = None
 ) -> Volumes:
     """Volumes of all structures in a label image.
 
     Args:
         labels: values of the table of structures.
-        exclude: keys that are not functional liver: tumor, and by choice cyst and vessels.
+        exclude: keys that are not functional liver: tumor and cyst, and by choice vessels.
         inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
@@ -242,7 +269,7 @@ def volumetry(
     remnant: sitk.Image | None = None,
     patient: Patient | None = None,
     bsa: BsaFormula = "mosteller",
-    exclude: Sequence[str] = ("tumor",),
+    exclude: Sequence[str] = NOT_FUNCTIONAL,
 ) -> Volumetry:
     """All volumes and ratios of one liver.
 
@@ -284,7 +311,13 @@ def _remnant(
     if whole == 0:
         raise InputError("There is no liver in the remnant", "Check that the mask belongs to this image")
     flr = whole - sum(part[key] for key in volumes.excluded)
+    whole_otherwise = volumes.functional_otherwise
+    other = None
+    if whole_otherwise is not None:
+        other = float(flr + part["cyst"] if volumes.cysts_excluded else flr - part["cyst"])
     return Remnant(
+        ml_otherwise=other,
+        to_functional_otherwise=other / whole_otherwise if other is not None and whole_otherwise else None,
         ml=float(flr),
         whole_ml=float(whole),
         tumor_ml=float(part["tumor"]),
@@ -323,6 +356,11 @@ def _notes(
         notes.append("A formula gives no positive volume for so small a body; it is shown as n/a.")
     if remnant is not None and remnant.tumor_ml > 0:
         notes.append(f"{remnant.tumor_ml:.1f} ml of tumor lie in the remnant.")
+    cyst = volumes.by_structure.get("cyst", 0.0) - volumes.outside.get("cyst", 0.0)
+    if cyst > 0 and volumes.cysts_excluded:
+        notes.append(f"{cyst:.1f} ml of cyst are not in the functional volume; beside it stands the other value.")
+    elif cyst > 0:
+        notes.append(f"{cyst:.1f} ml of cyst are counted as functional liver; beside it stands the other value.")
     if not volumes.functional > 0:
         notes.append("Nothing functional is left after the exclusions; ratios to it are n/a.")
     return notes
