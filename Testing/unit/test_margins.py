@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_remnant, resect_by_surface
 from LiverPlannerLib.resection.margins import NEIGHBORS, cut_surface, measure_margins
 from PreopReviewLib.errors import GeometryError, NothingFound
 
@@ -127,3 +127,53 @@ def test_without_lesions_or_on_another_grid_there_is_an_error(array):
     other = labels_of(array, (2.0, 2.0, 2.0))
     with pytest.raises(GeometryError, match="different grids"):
         measure_margins(other, resection)
+
+
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 5.0), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0)])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_the_margin_follows_a_plane_that_moves_by_a_hundredth_of_a_millimeter(spacing, axis):
+    """A ball of 10 mm: wherever the plane lies, the stated uncertainty covers the true margin, without jumps."""
+    half = [int(40 / s) for s in spacing]
+    i, j, k = np.meshgrid(*(np.arange(-h, h + 1) * s for h, s in zip(half, spacing, strict=True)), indexing="ij")
+    array = np.where(i**2 + j**2 + k**2 <= 100, 2, 1).astype(np.uint8).transpose(2, 1, 0)
+    labels = labels_of(array, spacing)
+    labels.SetOrigin([-h * s for h, s in zip(half, spacing, strict=True)])
+    normal, margins = np.eye(3)[axis], []
+    for at in (14.98, 14.99, 15.0, 15.01, 15.02, 17.49, 17.51):
+        cut = resect_by_planes(labels, [Plane(tuple(-at * normal), tuple(normal))])
+        made = measure_margins(labels, cut)
+        assert abs(made.lesions[0].to_cut_mm - (at - 10)) <= made.uncertainty_mm
+        margins.append(made.lesions[0].to_cut_mm)
+        drawn = measure_margins(labels, resect_by_remnant(labels, cut.remnant))
+        assert drawn.uncertainty_mm == pytest.approx(2 * made.uncertainty_mm)
+        assert abs(drawn.lesions[0].to_cut_mm - (at - 10)) <= drawn.uncertainty_mm
+    assert np.diff(margins)[:4] == pytest.approx(0.01, abs=1e-4)
+    assert np.diff(margins)[5] == pytest.approx(0.02, abs=1e-4)
+
+
+def test_a_plane_within_the_outermost_half_voxel_of_a_lesion_leaves_no_margin(array):
+    labels = labels_of(array)
+    for at, expected in ((20.0, 0.5), (19.6, 0.1), (19.4, 0.0), (19.1, 0.0)):
+        margin = measure_margins(labels, resect_by_planes(labels, [Plane((0, 0, at), (0, 0, -1))])).lesions[0].to_cut_mm
+        assert margin == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+def test_the_margin_to_a_closed_surface_is_to_the_mesh_itself(inside_out):
+    k, j, i = np.indices((40, 40, 40))
+    array = np.where((k - 20) ** 2 + (j - 20) ** 2 + (i - 20) ** 2 <= 25, 2, 1)
+    labels = labels_of(array)
+    for side in (9.0, 9.2, 9.4):
+        corners = np.array([[x, y, z] for x in (-side, side) for y in (-side, side) for z in (-side, side)], float)
+        points = corners + [-20.0, -20.0, 20.0]
+        faces = [(0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1)]
+        triangles = np.array([*faces, (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3)])
+        cut = resect_by_surface(labels, (points, triangles[:, ::-1] if inside_out else triangles))
+        assert measure_margins(labels, cut).lesions[0].to_cut_mm == pytest.approx(side - 5.5, abs=1e-3)
+
+
+def test_a_wedge_of_two_planes_is_measured_to_the_nearer_one(array):
+    labels = labels_of(array)
+    planes = [Plane((0, 0, 25.3), (0, 0, -1)), Plane((-23.1, 0, 0), (1, 0, 0))]
+    made = measure_margins(labels, resect_by_planes(labels, planes))
+    assert made.lesions[0].to_cut_mm == pytest.approx(23.1 - 19.5)

@@ -25,7 +25,13 @@ COLUMNS = (
         for key in NEIGHBORS
     ),
     *(Column(f"contact_{key}_mm2", f"Contact {structure(key).name.lower()} (mm²)", "number", 0) for key in NEIGHBORS),
-    Column("uncertainty_mm", "± (mm)", "number", 1, "Half the diagonal of a voxel."),
+    Column(
+        "uncertainty_mm",
+        "± (mm)",
+        "number",
+        1,
+        "Half the diagonal of a voxel; twice that for a drawn cut.",
+    ),
     Column("centroid_ras", "Centroid (RAS mm)", "text"),
 )
 

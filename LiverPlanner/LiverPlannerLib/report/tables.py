@@ -94,7 +94,7 @@ def margins(made: Measures) -> Table | None:
     rows = tuple(
         (x.number, x.ml, *((x.fate, x.to_cut_mm) if cut else ()), *(x.to_mm[k] for k in keys)) for x in result.lesions
     )
-    notes = [*result.notes, f"Every distance is known to about ± {result.uncertainty_mm:.1f} mm."]
+    notes = [*result.notes]
     if cut:
         notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     return Table("margins", "Distances of each tumor", columns, rows, tuple(dict.fromkeys(notes)))

@@ -7,7 +7,7 @@ tumor is taken (guide section 6). Points and normals are RAS, in mm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -75,6 +75,8 @@ class Resection:
         tumor_ml, tumor_resected_ml: tumor in the liver, and of that on the resected side.
         lesions: one by one.
         notes: sentences for the reader.
+        planes, surface: what was cut by, where that is known exactly: planes, or points (N, 3) in RAS mm and triangles
+            (M, 3) of a closed surface.
     """
 
     method: str
@@ -86,6 +88,8 @@ class Resection:
     tumor_resected_ml: float
     lesions: tuple[LesionFate, ...]
     notes: tuple[str, ...] = ()
+    planes: tuple[Plane, ...] = ()
+    surface: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def resected_share(self) -> float:
@@ -123,7 +127,7 @@ def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequenc
         taken = np.logical_and.reduce(sides) & liver
         how = "one plane" if len(planes) == 1 else f"the common side of {len(planes)} planes"
     remedy = "Move the plane into the liver, or turn it; points are in RAS mm"
-    return _finish(labels, taken, liver, box, how, remedy)
+    return replace(_finish(labels, taken, liver, box, how, remedy), planes=tuple(planes))
 
 
 def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
@@ -144,7 +148,8 @@ def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
     origin = [s.start for s in box]
     taken = inside_surface(images.ras_to_kji(points, labels) - origin, triangles, liver.shape) & liver
     remedy = "Check that the surface belongs to this image, reaches into the liver, and is in RAS mm"
-    return _finish(labels, taken, liver, box, "a closed surface", remedy)
+    made = _finish(labels, taken, liver, box, "a closed surface", remedy)
+    return replace(made, surface=(points, triangles))
 
 
 def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:

@@ -1,7 +1,9 @@
 """Distances that decide a resection: each lesion to the cut and to the vessels and bile ducts.
 
-Distances are between the faces of voxels, so that boxes along the grid come out exact; a drawn outline may lie up to
-half a voxel diagonal from the true one, which is printed with each distance (guide section 6).
+Lesions, vessels and ducts are measured from the faces of their voxels, so that boxes along the grid come out exact; a
+drawn outline may lie up to half a voxel diagonal from the true one (guide section 6). A plane or a mesh is measured to
+itself and not to the steps that voxels make of it; a cut that was drawn, or is a territory, has the uncertainty of an
+outline of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.resection.cutting import Fate, Resection
+from LiverPlannerLib.resection.sheet import Sheet, sheet_of_mesh, sheet_of_planes
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
@@ -63,7 +66,8 @@ class Margins:
     Attributes:
         structure: key of the lesions.
         lesions: one by one.
-        uncertainty_mm: half the diagonal of a voxel; every distance is known to about plus or minus that.
+        uncertainty_mm: of the margin: half the diagonal of a voxel for the lesion, and as much again where the cut
+            was drawn too; without a cut, that of a distance between two outlines.
         smallest_mm: the smallest margin of a lesion that the resection takes or cuts; None without one.
         notes: sentences for the reader.
     """
@@ -114,12 +118,23 @@ def measure_margins(
     mm = images.spacing_kji(near)
     masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
     targets = {key: _Target(_faces(m) * mm, m) for key, m in masks.items()}
-    cut = _Target(_between(*sides) * mm, sides[0]) if sides else None
+    cut = _Target(_between(*sides) * mm, sides[0], _sheet(near, sides, resection)) if sides and resection else None
     found = tuple(
         _measure(number, region, inside, near, cut, targets)
         for number, (region, inside) in enumerate(_regions(images.array_of(mask_of(near, lesions)).view(bool)), start=1)
     )
-    return Margins(lesions, found, float(np.linalg.norm(mm) / 2), _smallest(found), tuple(_notes(found, targets, mm)))
+    outlines = 1 if cut is not None and cut.sheet is not None else 2
+    uncertainty = outlines * float(np.linalg.norm(mm) / 2)
+    return Margins(lesions, found, uncertainty, _smallest(found), tuple(_notes(found, targets, mm, cut)))
+
+
+def _sheet(labels: sitk.Image, sides: tuple[np.ndarray, ...], resection: Resection) -> Sheet | None:
+    """The cut itself, where it is known better than in voxels."""
+    if resection.planes:
+        return sheet_of_planes(_between(*sides), resection.planes, labels, sides[0])
+    if resection.surface is not None:
+        return sheet_of_mesh(*resection.surface, labels, sides[0] | sides[1])
+    return None
 
 
 def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor") -> tuple[np.ndarray, np.ndarray]:
@@ -162,10 +177,10 @@ class _Target:
     For a neighbor the mask is the neighbor; for the cut it is the resected side.
     """
 
-    def __init__(self, points: np.ndarray, mask: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, mask: np.ndarray, sheet: Sheet | None = None) -> None:
         from scipy.spatial import cKDTree
 
-        self.mask = mask
+        self.mask, self.sheet = mask, sheet
         self.tree = cKDTree(points) if len(points) else None
 
     def nearest(self, points: np.ndarray) -> tuple[float, int] | None:
@@ -233,6 +248,9 @@ def _measure(
         taken = int(np.count_nonzero(cut.mask[inside] & lesion))
         fate = "resected" if taken == len(voxels) else "cut" if taken else "in the remnant"
         found = cut.nearest(faces * mm)
+        if cut.sheet is not None:
+            distance = cut.sheet.distances(images.kji_to_ras(faces, labels), taken > 0)
+            found = float(distance.min()), int(distance.argmin())
         if found is not None:
             to_cut = 0.0 if fate == "cut" else found[0]
             nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
@@ -262,8 +280,19 @@ def _smallest(lesions: Sequence[LesionMargins]) -> float | None:
     return min(margins, default=None)
 
 
-def _notes(lesions: Sequence[LesionMargins], targets: dict[str, _Target], mm: np.ndarray) -> list[str]:
-    notes = [f"Distances are known to about ± {np.linalg.norm(mm) / 2:.1f} mm, half the diagonal of a voxel."]
+def _notes(
+    lesions: Sequence[LesionMargins], targets: dict[str, _Target], mm: np.ndarray, cut: _Target | None
+) -> list[str]:
+    half = float(np.linalg.norm(mm) / 2)
+    notes = []
+    if cut is not None and cut.sheet is not None:
+        words = f"Margins to the cut, which is known exactly, are known to about ± {half:.1f} mm"
+        notes.append(f"{words}, half the diagonal of a voxel, for the lesion's outline.")
+    elif cut is not None:
+        words = f"Margins to the cut are known to about ± {2 * half:.1f} mm"
+        notes.append(f"{words}: half the diagonal of a voxel each for the lesion's outline and for the cut's.")
+    if any(target.tree is not None for target in targets.values()):
+        notes.append(f"Distances to vessels and ducts, between two outlines, are known to about ± {2 * half:.1f} mm.")
     for fate, words in (("cut", "is cut by the resection"), ("in the remnant", "is not resected")):
         numbers = [str(x.number) for x in lesions if x.fate == fate]
         if numbers:
