@@ -71,6 +71,36 @@ def test_a_plan_of_a_drawn_liver_leaves_all_its_files(case, preop, tmp_path):
     assert images.same_grid(labels, images.read_image(image))
 
 
+def read_segments(path) -> set[str]:
+    """The names of a .seg.nrrd's segments, without what is in brackets."""
+    image = sitk.ReadImage(str(path))
+    keys = [k for k in image.GetMetaDataKeys() if k.startswith("Segment") and k.endswith("_Name")]
+    return {image.GetMetaData(k).split(" (")[0] for k in keys}
+
+
+def test_the_plan_divides_the_liver_into_segments_unless_told_not_to(case, preop, tmp_path):
+    pytest.importorskip("slicer")
+    image, liver = case
+    ran = preop("liver", "plan", image, "-o", tmp_path / "out", "--liver", liver, *DRAWN)
+    assert ran.code == 0, ran.err
+    segments = images.array_of(images.read_labels(tmp_path / "out" / "segments.nii.gz"))
+    labels = images.array_of(images.read_labels(tmp_path / "out" / "labels.nii.gz"))
+    assert ((segments > 0) == (labels > 0)).all()
+    told = json.loads((tmp_path / "out" / "plan.json").read_text(encoding="utf-8"))["segments"]
+    assert [v["voxels"] for v in told["volumes"]] == np.bincount(segments.ravel(), minlength=9)[1:].tolist()
+    assert sum(v["share"] for v in told["volumes"]) == pytest.approx(1, abs=1e-3)
+    assert "Couinaud segments" in ran.out
+    drawn = read_segments(tmp_path / "out" / "segments.seg.nrrd")
+    assert drawn == {f"Segment {v}" for v in np.unique(segments[segments > 0])}
+    assert "Segment 4" in (tmp_path / "out" / "volumes.csv").read_text()
+    assert "shape of the liver alone" in ran.out
+
+    ran = preop("liver", "plan", image, "-o", tmp_path / "plain", "--liver", liver, *DRAWN, "--no-segments")
+    assert ran.code == 0, ran.err
+    assert not (tmp_path / "plain" / "segments.nii.gz").exists()
+    assert "Couinaud" not in ran.out
+
+
 def test_json_is_all_that_a_script_gets(case, preop, tmp_path):
     image, liver = case
     ran = preop("liver", "plan", image, "-o", tmp_path / "out", "--liver", liver, "--json", *DRAWN)

@@ -58,7 +58,14 @@ def test_image_and_labels_become_a_page_with_tables(files, preop, tmp_path):
     assert ran.code == 0, ran.err
     text = words_of(out)
     names = {p.name for p in out.parent.iterdir()}
-    assert {"case.html", "case_volumes.csv", "case_resection.csv", "case_cysts.csv", "case_margins.csv"} <= names
+    assert {
+        "case.html",
+        "case_volumes.csv",
+        "case_segments.csv",
+        "case_resection.csv",
+        "case_cysts.csv",
+        "case_margins.csv",
+    } <= names
     for said in ("Not for clinical use", "Future liver remnant", "Vauthey", "Portal vein", "cyst", "Fate"):
         assert said in text
     for secret in ("Doe", "Jane", str(tmp_path)):

@@ -111,7 +111,7 @@ def test_a_plan_of_a_dicom_folder_writes_it_and_a_deidentified_one_says_why_not(
     image = images.read_image(series)
     volumes = {"liver": 1.0, "portal_vein": 0.1, "cyst": 0.0}
     plan = LiverPlan(image, labels_on(image), "CT", volumes, [], [], {"liver": "a-model"})
-    _write_dicom(plan, series, None, tmp_path / "segmentation.dcm")
+    _write_dicom(plan, series, None, tmp_path)
     assert images.is_dicom_segmentation(tmp_path / "segmentation.dcm")
     assert plan.notes == []
 
@@ -119,9 +119,29 @@ def test_a_plan_of_a_dicom_folder_writes_it_and_a_deidentified_one_says_why_not(
         ds = pydicom.dcmread(file)
         ds.FrameOfReferenceUID = ""
         ds.save_as(file)
-    _write_dicom(plan, series, None, tmp_path / "none.dcm")
+    (tmp_path / "none").mkdir()
+    _write_dicom(plan, series, None, tmp_path / "none")
     assert "have no FrameOfReferenceUID" in plan.notes[0]
-    assert not (tmp_path / "none.dcm").exists()
+    assert not list((tmp_path / "none").iterdir())
+
+
+def test_couinaud_segments_are_an_object_of_their_own(series, tmp_path):
+    import pydicom
+
+    from LiverPlannerLib.couinaud.volumes import Division
+
+    image = images.read_image(series)
+    labels = labels_on(image)
+    array = (images.array_of(labels) > 0).astype(np.uint8) * 5
+    array[:, ::2][array[:, ::2] > 0] = 8
+    found = Division(images.image_like(array, image), "couinaud 1.0.0", [], {}, [], [], 0.1)
+    plan = LiverPlan(image, labels, "CT", {"liver": 1.0}, [], [], {"liver": "a-model"}, couinaud=found)
+    _write_dicom(plan, series, None, tmp_path)
+    assert plan.notes == []
+    five, eight = pydicom.dcmread(tmp_path / "segments.dcm").SegmentSequence
+    assert five.SegmentedPropertyTypeCodeSequence[0].CodeValue == "277959000"
+    assert eight.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Couinaud hepatic segment VIII"
+    assert eight.SegmentAlgorithmName == "couinaud 1.0.0"
 
 
 def test_what_cannot_be_written_is_said(series, tmp_path):

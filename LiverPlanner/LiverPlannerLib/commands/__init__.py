@@ -10,6 +10,7 @@ TOPICS = (
     "plan",
     "cysts",
     "branches",
+    "couinaud",
     "volumetry",
     "margins",
     "radiomics",

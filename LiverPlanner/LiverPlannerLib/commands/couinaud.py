@@ -29,10 +29,8 @@ def couinaud(
     The network sees no vessels and knows no variants of them. Exits with 3 if there is no liver. Not for clinical use.
     """
     from LiverPlannerLib.commands.cutting import label_notes, read, write_csv, write_json
-    from LiverPlannerLib.couinaud.segments import find_segments
-    from LiverPlannerLib.couinaud.volumes import segment_volumes, segments_of_lesions
+    from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.plan.measures import find_regions
-    from LiverPlannerLib.structures import mask_of
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.output import output_folder
@@ -40,14 +38,13 @@ def couinaud(
     file = read(labels, values)
     with output_folder(out, overwrite, "liver couinaud") as folder:
         with progress_bar(quiet) as progress:
-            found = find_segments(mask_of(file.labels, "liver"), progress=progress)
+            found = divide(file.labels, progress)
         rows = [
             {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
-            for n, v in enumerate(segment_volumes(found.labels), 1)
+            for n, v in enumerate(found.volumes, 1)
         ]
-        places = segments_of_lesions(file.labels, found.labels)
         lesions = [
-            {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": places[r.structure, r.number]}
+            {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": found.places[r.structure, r.number]}
             for r in find_regions(file.labels)
         ]
         data = {
@@ -57,7 +54,7 @@ def couinaud(
             "segments": rows,
             "lesions": lesions,
             "warnings": found.warnings,
-            "notes": [*label_notes(file, labels), f"{found.notes[0]}."],
+            "notes": [*label_notes(file, labels), *found.notes],
             "seconds": round(found.seconds, 2),
         }
         images.write_image(found.labels, folder / "segments.nii.gz")

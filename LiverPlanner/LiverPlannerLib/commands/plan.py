@@ -43,6 +43,7 @@ def plan(
     ] = None,
     lesions: Annotated[bool, typer.Option(help="Look for lesions with the real lesion network (slower).")] = True,
     structures: Annotated[bool, typer.Option(help="Find vessels and duct (trained on simulated images).")] = True,
+    segments: Annotated[bool, typer.Option(help="Divide the liver into Couinaud segments by its shape.")] = True,
     liver: Annotated[Path | None, typer.Option(help="Liver mask or labels to use instead of a network's.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
@@ -64,7 +65,7 @@ def plan(
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
 
-    options = PlanOptions(modality.value, tuple(model or ()), lesions, structures, device.value)
+    options = PlanOptions(modality.value, tuple(model or ()), lesions, structures, device.value, segments)
     with progress_bar(quiet) as progress:
         made = plan_liver(
             image,

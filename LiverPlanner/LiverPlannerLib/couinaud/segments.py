@@ -31,7 +31,7 @@ AT_ONCE = 2**20
 """Voxels whose probabilities are interpolated at once."""
 SHAPE_ALONE = (
     "The Couinaud segments come from the shape of the liver alone: the network sees no vessels and knows no variants "
-    "of the portal and hepatic veins. Compare the borders with the veins before you rely on them"
+    "of the portal and hepatic veins. Compare the borders with the veins before you rely on them."
 )
 
 
@@ -97,7 +97,7 @@ def find_segments(
             f"The liver mask holds {milliliters:.1f} ml, too little for a liver", "Give a mask of the whole liver"
         )
     network, settings, model = _network(package)
-    box = images.bounding_box(liver_mask != 0)
+    box = images.bounding_box(liver_mask)
     crop = images.crop(liver_mask, box) != 0
     seen = crop if vessels is None else crop | (images.crop(vessels, box) != 0)
     progress(0.05, "Segments: the shape of the liver")
@@ -166,9 +166,9 @@ def _shape_on(mask: sitk.Image, frame: sitk.Image) -> np.ndarray:
     import cc3d
 
     smooth = sitk.Cast(mask, sitk.sitkFloat32)
-    blur = [max(0.0, (SPACING / 2) ** 2 - s**2) / 4 for s in mask.GetSpacing()]
-    if any(blur):
-        smooth = sitk.DiscreteGaussian(smooth, variance=[max(b, 1e-6) for b in blur], useImageSpacing=True)
+    fine = [max(1, int(SPACING / 2 / s)) for s in mask.GetSpacing()]  # several voxels of a fine grid count as one
+    if max(fine) > 1:
+        smooth = sitk.BinShrink(sitk.ConstantPad(smooth, fine, fine), fine)
     there = sitk.Resample(smooth, frame, sitk.Transform(), sitk.sitkLinear, 0.0)
     array = images.array_of(there) >= 0.5
     if not array.any():

@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.plan.measures import Region, numbered_regions
-from LiverPlannerLib.structures import SEGMENTS
+from LiverPlannerLib.plan.measures import numbered_regions
+from LiverPlannerLib.structures import SEGMENTS, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError
+from PreopReviewLib.progress import CancelToken, Progress, silent
 
 LEAST_SHARE = 0.05
 """Share of a lesion that a segment must hold to be named with it."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """The Couinaud segments of labels of a liver, measured.
+
+    Attributes:
+        labels: 1 to 8 in the liver.
+        model: name and version.
+        volumes: of the eight.
+        places: see `segments_of_lesions`.
+        notes, warnings: of `find_segments`.
+        seconds: of finding them.
+    """
+
+    labels: sitk.Image
+    model: str
+    volumes: list[SegmentVolume]
+    places: dict[tuple[str, int], str]
+    notes: list[str]
+    warnings: list[str]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the voxels."""
+        return {
+            "model": self.model,
+            "volumes": [asdict(v) for v in self.volumes],
+            "lesions": [{"structure": k, "number": n, "segments": words} for (k, n), words in self.places.items()],
+            "notes": self.notes,
+            "warnings": self.warnings,
+        }
+
+
+def divide(labels: sitk.Image, progress: Progress = silent, cancel: CancelToken | None = None) -> Division:
+    """The Couinaud segments of the liver of a label image (values of `structures.STRUCTURES`).
+
+    Raises:
+        NothingFound: there is no liver in it. ModelError: the network is not there, or broken.
+    """
+    from LiverPlannerLib.couinaud.segments import find_segments
+
+    found = find_segments(mask_of(labels, "liver"), progress=progress, cancel=cancel)
+    places = segments_of_lesions(labels, found.labels)
+    volumes = segment_volumes(found.labels)
+    return Division(found.labels, found.model, volumes, places, found.notes, found.warnings, found.seconds)
 
 
 @dataclass(frozen=True)
@@ -70,8 +118,3 @@ def segments_of_lesions(labels: sitk.Image, segments: sitk.Image) -> dict[tuple[
             named = [n for n in range(1, 9) if counts[n] >= LEAST_SHARE * counts.sum() and counts[n]]
             found[key, number] = "/".join(f"S{n}" for n in named) or "outside"
     return found
-
-
-def place_of(region: Region, places: dict[tuple[str, int], str]) -> str:
-    """The segments of one region."""
-    return places.get((region.structure, region.number), "")

@@ -16,14 +16,14 @@ import SimpleITK as sitk
 from LiverPlannerLib.labels import read_mask
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import SEGMENTS, Structure, structure
 from PreopReviewLib import __version__, images
 from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
-RECORD = "plan.json"
+RECORD, SEGMENTS_FILE = "plan.json", "segments.nii.gz"
 SIMULATED = "SIMULATED"
 """How the origin of an image begins that a program made."""
 PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "slicer-core")
@@ -47,9 +47,10 @@ def plan_liver(
 
     Args:
         path: image file or DICOM folder.
-        out: folder to make: labels.nii.gz, volumes.csv, summary.txt, plan.json (the same for programs) and, where
-            slicer-core is installed, scene.mrb, segmentation.seg.nrrd, reconstruction.png, slices.png and an STL file
-            per structure; of a DICOM series also segmentation.dcm (SEG), which carries its patient data.
+        out: folder to make: labels.nii.gz, segments.nii.gz (Couinaud, 1 to 8), volumes.csv, summary.txt, plan.json
+            (the same for programs) and, where slicer-core is installed, scene.mrb, segmentation.seg.nrrd,
+            reconstruction.png, slices.png and an STL file per structure; of a DICOM series also segmentation.dcm and
+            segments.dcm (SEG), which carry its patient data.
         liver: a label image or mask whose liver replaces the network's.
         title: what scene, pictures and summary call the case; the file's name by default.
         origin: where the image comes from, for the summary.
@@ -74,7 +75,7 @@ def plan_liver(
         progress(0.86, "Writing the results")
         write_plan(plan, folder, title or _stem(path), within(progress, 0.86, 1.0))
         total = time.perf_counter() - began
-        _write_dicom(plan, path, series, folder / "segmentation.dcm")
+        _write_dicom(plan, path, series, folder)
         (folder / "summary.txt").write_text(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
@@ -105,6 +106,8 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
         OutputError: something cannot be written.
     """
     images.write_image(plan.labels, folder / "labels.nii.gz")
+    if plan.couinaud is not None:
+        images.write_image(plan.couinaud.labels, folder / SEGMENTS_FILE)
     write_volumes(plan, folder / "volumes.csv")
     if find_spec("slicer") is None:
         plan.notes.append(
@@ -116,29 +119,47 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
     progress(0.2, "Building the scene")
     footnote = f"Models: {', '.join(dict.fromkeys(plan.models.values()))}"
     saved = save_results(
-        plan.image, plan.labels, plan.volumes_ml, folder, title, modality=plan.modality, footnote=footnote
+        plan.image,
+        plan.labels,
+        plan.volumes_ml,
+        folder,
+        title,
+        modality=plan.modality,
+        footnote=footnote,
+        couinaud=plan.couinaud.labels if plan.couinaud else None,
     )
     plan.notes += saved.notes
 
 
-def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, path: Path) -> None:
-    """The structures as a DICOM SEG of the series they were found in, or a note why there is none."""
+def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, folder: Path) -> None:
+    """The structures as a DICOM SEG of the series they were found in, or a note why there is none.
+
+    The Couinaud segments lie over the structures and are a SEG of their own.
+    """
     of_image = images.dicom_source(source, uid)
     if of_image is None:
         return  # an image file of another format
-    masks = []
-    for key in plan.volumes_ml:
-        known, by = structure(key), plan.models.get(key)
-        codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
-        masks.append(images.CodedMask(known.name, counted_mask(plan.labels, key), *codes, known.color, by))
-    try:
-        images.write_dicom_segmentation(masks, of_image, path)
-    except PreopError as error:
-        plan.notes.append(f"No segmentation.dcm was made: {error}")
+    masks = {
+        "segmentation.dcm": [
+            _coded(structure(key), counted_mask(plan.labels, key), plan.models.get(key)) for key in plan.volumes_ml
+        ]
+    }
+    if plan.couinaud is not None:
+        masks["segments.dcm"] = [_coded(s, plan.couinaud.labels == s.label, plan.couinaud.model) for s in SEGMENTS]
+    for name, coded in masks.items():
+        try:
+            images.write_dicom_segmentation(coded, of_image, folder / name)
+        except PreopError as error:
+            plan.notes.append(f"No {name} was made: {error}")
+
+
+def _coded(known: Structure, mask: sitk.Image, by: str | None) -> images.CodedMask:
+    codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
+    return images.CodedMask(known.name, mask, *codes, known.color, by)
 
 
 def write_volumes(plan: LiverPlan, path: Path) -> None:
-    """The volumes as CSV: one row per structure, then one per numbered region."""
+    """The volumes as CSV: one row per structure, then one per numbered region, then one per Couinaud segment."""
     rows = [["structure", "region", "ml", "voxels", "diameter_mm", "center_r", "center_a", "center_s", "model"]]
     unit = images.voxel_ml(plan.image)
     for key, ml in plan.volumes_ml.items():
@@ -148,6 +169,8 @@ def write_volumes(plan: LiverPlan, path: Path) -> None:
         place = [f"{v:.1f}" for v in region.centroid_ras]
         name = structure(region.structure).name
         rows.append([name, region.number, f"{region.ml:.3f}", region.voxels, region.diameter_mm, *place, ""])
+    for v in plan.couinaud.volumes if plan.couinaud else ():
+        rows.append([v.name, "all", f"{v.ml:.3f}", v.voxels, "", "", "", "", plan.couinaud.model])
     path.write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
@@ -167,9 +190,14 @@ def summary(plan: LiverPlan, source: str, seconds: float) -> str:
     ]
     for key, ml in plan.volumes_ml.items():
         lines.append(f"  {structure(key).name:<20}{ml:>10.1f} ml   by {plan.models.get(key, 'union')}")
+    places = plan.couinaud.places if plan.couinaud else {}
     for region in plan.regions:
         what = f"{structure(region.structure).name} {region.number}"
-        lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across")
+        place = f", {places[region.structure, region.number]}" if places else ""
+        lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across{place}")
+    if plan.couinaud is not None:
+        lines += ["", f"Couinaud segments   by {plan.couinaud.model}, from the liver's shape alone"]
+        lines += [f"  {v.name:<26}{v.ml:>10.1f} ml   {v.share:.1%} of the liver" for v in plan.couinaud.volumes]
     lines += ["", "Warnings"] + [f"  - {w}" for w in plan.warnings or ["none"]]
     lines += ["", "Notes"] + [f"  - {n}" for n in plan.notes or ["none"]]
     lines += ["", "Time"] + [f"  {step:<20}{value:>10.1f} s" for step, value in plan.seconds.items()]
@@ -215,4 +243,5 @@ def as_dict(plan: LiverPlan) -> dict:
         "models": plan.models,
         "device": plan.device,
         "seconds": plan.seconds,
+        "segments": plan.couinaud.as_dict() if plan.couinaud else None,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,9 +18,12 @@ from LiverPlannerLib.plan.chosen_models import ChosenModels, choose
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
 from LiverPlannerLib.structures import members, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.errors import GeometryError, InputError, ModelError, NothingFound
 from PreopReviewLib.models.segmenter import Segmenter, SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.couinaud.volumes import Division
 
 MIN_LIVER_ML = 20.0
 """Below, what was found is no liver."""
@@ -42,6 +46,7 @@ class PlanOptions:
         lesions: look for lesions with the real lesion network.
         structures: find vessels, duct, tumors and cysts with the network trained on simulated images.
         device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        segments: divide the liver into Couinaud segments.
     """
 
     modality: str = "auto"
@@ -49,6 +54,7 @@ class PlanOptions:
     lesions: bool = True
     structures: bool = True
     device: str = "auto"
+    segments: bool = True
 
 
 @dataclass
@@ -63,6 +69,7 @@ class LiverPlan:
         warnings: sentences for the reader.
         models: by structure key, which model package gave it.
         seconds: by step.
+        couinaud: the Couinaud segments, if they were wanted and found.
     """
 
     image: sitk.Image
@@ -75,6 +82,7 @@ class LiverPlan:
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
+    couinaud: Division | None = None
 
 
 def make_plan(
@@ -114,8 +122,9 @@ def make_plan(
     if options.lesions and "tumor" not in run.chosen.by_structure:
         run.add_lesions(liver)
     run.add_chosen(liver)
-    progress(0.98, "Measuring")
     run.labels = without_tiny_lesions(run.labels)
+    couinaud = run.segments() if options.segments else None
+    progress(0.98, "Measuring")
     volumes = measure_volumes(run.labels, set(run.models))
     regions = find_regions(run.labels)
     warnings = [f"Of the image: {note}." for note in images.notes_of(image)]
@@ -136,6 +145,7 @@ def make_plan(
         run.notes,
         run.seconds,
         run.device,
+        couinaud,
     )
 
 
@@ -168,6 +178,7 @@ class _Run:
             "liver": 3.0 * (not liver_given),
             "structures": 1.5 * options.structures,
             "lesions": 6.0 * options.lesions,
+            "segments": 0.3 * options.segments,
         }
         done, total = 0.0, sum(weights.values()) or 1.0
         self._progress: dict[str, Progress] = {}
@@ -275,6 +286,20 @@ class _Run:
         self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
         self.models["tumor"] = " and ".join(filter(None, (found.model, self.models.get("tumor"))))
         self.lap("lesions")
+
+    def segments(self) -> Division | None:
+        """The Couinaud segments of what was found; a plan is worth having without them, too."""
+        from LiverPlannerLib.couinaud.volumes import divide
+
+        try:
+            found = divide(self.labels, self._progress["segments"], self.cancel)
+        except (ModelError, NothingFound) as problem:
+            self.warnings.append(f"There are no Couinaud segments: {problem}")
+            return None
+        self.warnings += found.warnings
+        self.notes += found.notes
+        self.lap("segments")
+        return found
 
     def _put(self, values: np.ndarray, where: np.ndarray) -> None:
         merged = images.array_of(self.labels).copy()

@@ -16,6 +16,7 @@ from PreopReviewLib.progress import CancelToken, Progress, silent
 
 if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
+    from LiverPlannerLib.couinaud.volumes import Division
     from LiverPlannerLib.cysts.filter import CystResult
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.margins import Margins
@@ -48,6 +49,7 @@ class Measures:
     trees: list[VesselTree] = field(default_factory=list)
     cysts: CystResult | None = None
     comparison: Comparison | None = None
+    couinaud: Division | None = None
     missing: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -63,6 +65,7 @@ class MeasureOptions:
         patient: for standard volumes.
         manual: label image to compare with.
         resection: made from the labels on the image's grid (see `on_image_grid`); None for none.
+        segments: divide the liver into Couinaud segments.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
     """
 
@@ -72,6 +75,7 @@ class MeasureOptions:
     manual: sitk.Image | None = None
     resection: Resection | None = None
     cyst_options: Mapping[str, Any] = field(default_factory=dict)
+    segments: bool = True
 
 
 def measure_all(
@@ -103,6 +107,7 @@ def measure_all(
     made.warnings += liver_warnings(labels, volumes["liver"])
     steps = (
         (0.05, "Measuring volumes and remnant", _volumetry),
+        (0.10, "Dividing the liver into segments", _segments),
         (0.15, "Measuring margins", _margins),
         (0.30, "Splitting branches", _branches),
         (0.60, "Asking which lesions are cysts", _cysts),
@@ -150,6 +155,13 @@ def _volumetry(made: Measures, options: MeasureOptions) -> None:
     made.resection = options.resection
     remnant = made.resection.remnant if made.resection else None
     made.volumetry = _tried(made, "Volumetry", lambda: volumetry(made.labels, remnant=remnant, patient=options.patient))
+
+
+def _segments(made: Measures, options: MeasureOptions) -> None:
+    from LiverPlannerLib.couinaud.volumes import divide
+
+    if options.segments:
+        made.couinaud = _tried(made, "Couinaud segments", lambda: divide(made.labels))
 
 
 def _margins(made: Measures, _options: MeasureOptions) -> None:

@@ -68,6 +68,7 @@ def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) ->
             "Volumes",
             _given(tables.volumes(made, info.models, info.corrected), tables.lesions(made) if made.regions else None),
         ),
+        Section("Segments", _given(tables.segments(made))),
         Section("Remnant", _given(tables.volumetry(made), *tables.resection(made))),
         Section("Margins", _given(tables.margins(made))),
         Section("Vessels and bile duct", _given(tables.trees(made), *pictures.trees(made))),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from LiverPlannerLib.report.measures import Measures, structure_name
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import SEGMENTS, structure
 from PreopReviewLib.reports import Table
 
 
@@ -25,13 +25,31 @@ def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str
     return Table("volumes", "Volumes, by voxel counting", columns, tuple(rows), colors=tuple(colors))
 
 
+def segments(made: Measures) -> Table | None:
+    """Volume of each Couinaud segment, and its share of the liver."""
+    found = made.couinaud
+    if found is None:
+        return None
+    rows = tuple((v.name, v.ml, 100 * v.share) for v in found.volumes)
+    notes = (f"Found by {found.model}.", *found.notes, *found.warnings)
+    colors = tuple(s.color for s in SEGMENTS)
+    return Table("segments", "Couinaud segments", ("Segment", "ml", "% of the liver"), rows, notes, colors=colors)
+
+
 def lesions(made: Measures) -> Table:
-    """Every connected region of tumor and cyst."""
+    """Every connected region of tumor and cyst, with the Couinaud segments that hold it where they are known."""
+    places = made.couinaud.places if made.couinaud else {}
     rows = tuple(
-        (f"{structure(r.structure).name} {r.number}", r.ml, r.diameter_mm, *(round(v, 1) for v in r.centroid_ras))
+        (
+            f"{structure(r.structure).name} {r.number}",
+            *((places[r.structure, r.number],) if places else ()),
+            r.ml,
+            r.diameter_mm,
+            *(round(v, 1) for v in r.centroid_ras),
+        )
         for r in made.regions
     )
-    columns = ("Lesion", "ml", "Largest diameter, mm", "R mm", "A mm", "S mm")
+    columns = ("Lesion", *(("Segments",) if places else ()), "ml", "Largest diameter, mm", "R mm", "A mm", "S mm")
     notes = (
         "Regions that touch by a face, edge or corner of a voxel are one. R, A, S: its center in the scanner's space.",
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, Structure, mask_of, members, structure
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Structure, mask_of, members, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -105,6 +105,22 @@ def build_scene(
     return SceneHandle(scene, volume, segmentation, legend, center, title)
 
 
+def add_couinaud(handle: SceneHandle, couinaud: sitk.Image) -> Any:
+    """The Couinaud segments beside a plan, hidden until they are wanted; vtkMRMLSegmentationNode.
+
+    Args:
+        couinaud: 1 to 8, on the grid of the plan's image.
+    """
+    specs = [nodes.SegmentSpec(s.key, s.name, s.color, (s.label,), terminology_entry(s), 1.0) for s in SEGMENTS]
+    name = f"{handle.title} Couinaud segments"
+    node = nodes.add_segmentation(handle.scene, couinaud, specs, name, handle.volume)
+    node.GetDisplayNode().SetVisibility(False)
+    hierarchy = handle.scene.GetSubjectHierarchyNode()
+    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(handle.segmentation))
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(study, node), study)
+    return node
+
+
 def _ml(volumes_ml: Mapping[str, float], s: Structure) -> str:
     if s.key not in volumes_ml:
         return ""
@@ -142,6 +158,7 @@ def save_results(
     *,
     modality: str | None = None,
     footnote: str = "",
+    couinaud: sitk.Image | None = None,
 ) -> SavedResults:
     """Writes scene.mrb, segmentation.seg.nrrd, an STL file per structure, and the two pictures.
 
@@ -151,6 +168,8 @@ def save_results(
     Args:
         image, labels, volumes_ml, title, modality: as for `build_scene`.
         folder: exists already.
+        couinaud: Couinaud segments, 1 to 8, on the image's grid: a second, hidden segmentation of the scene, and
+            segments.seg.nrrd.
         footnote: small print of the pictures; "Not for clinical use." is added.
 
     Returns:
@@ -165,6 +184,9 @@ def save_results(
         handle = build_scene(image, labels, volumes_ml, title, modality=modality, scene=scene)
         saved.files.append(files.write_segmentation(handle.segmentation, folder / "segmentation.seg.nrrd"))
         saved.files += files.write_surfaces(handle.segmentation, folder)
+        if couinaud is not None:
+            node = add_couinaud(handle, couinaud)
+            saved.files.append(files.write_segmentation(node, folder / "segments.seg.nrrd"))
         saved.files += draw_pictures(handle, folder, footnote, saved.notes)
         thumbnail = next((f for f in saved.files if f.name == "reconstruction.png"), None)
         saved.files.append(files.write_bundle(scene, folder / "scene.mrb", thumbnail))
