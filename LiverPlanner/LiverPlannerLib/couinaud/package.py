@@ -75,7 +75,9 @@ def write_couinaud_package(
         },
         "figures": figures.as_dict() if figures else {},
     }
-    return write_package(folder, metadata, small_weights(kept["network"]), card_of(metadata), LICENSE_TEXT)
+    return write_package(
+        folder, metadata, small_weights(kept["network"]), card_of(metadata), LICENSE_TEXT, overwrite=True
+    )
 
 
 def card_of(metadata: Mapping[str, Any]) -> str:
