@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.measures import numbered_regions
-from LiverPlannerLib.structures import SEGMENTS, mask_of
+from LiverPlannerLib.structures import SEGMENTS
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -58,7 +59,7 @@ def divide(labels: sitk.Image, progress: Progress = silent, cancel: CancelToken 
     """
     from LiverPlannerLib.couinaud.segments import find_segments
 
-    found = find_segments(mask_of(labels, "liver"), progress=progress, cancel=cancel)
+    found = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
     places = segments_of_lesions(labels, found.labels)
     volumes = segment_volumes(found.labels)
     return Division(found.labels, found.model, volumes, places, found.notes, found.warnings, found.seconds)
