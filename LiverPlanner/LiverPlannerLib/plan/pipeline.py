@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
 from LiverPlannerLib.plan.chosen_models import ChosenModels, choose
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
-from LiverPlannerLib.structures import members, structure
+from LiverPlannerLib.structures import STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, ModelError, NothingFound
 from PreopReviewLib.models.segmenter import Segmenter, SegmenterResult
@@ -30,7 +30,7 @@ MIN_LIVER_ML = 20.0
 MIN_LESION_ML = 0.05
 LESION_MARGIN_MM = 3.0
 LESIONS = ("tumor", "cyst")
-PAINTING = ("inferior_vena_cava", "hepatic_vein", "portal_vein", "bile_duct", "cyst", "tumor")
+PAINTING = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint) if s.key != "liver")
 """Structures of chosen models in the order in which they are drawn; a later one wins."""
 
 
