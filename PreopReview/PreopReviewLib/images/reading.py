@@ -17,6 +17,7 @@ from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes
 from PreopReviewLib.images.right_angles import nearest_right_angles
 from PreopReviewLib.images.text_headers import check_text_header
+from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.output import private_folder
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -144,6 +145,8 @@ def _from_file(path: Path, series: str | None) -> sitk.Image:
     try:
         image = _read_by_itk(path)
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise UnreadableImage(
             f"{path} is truncated, corrupted or not what its name says", "Copy or export it again"
         ) from error

@@ -9,12 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from PreopReviewLib.errors import InputError, ModelCorrupt, ModelError, ModelUnavailable, OutputError, OutputExists
+from PreopReviewLib.archives import copy_plain_file, open_archive, unpack_member
+from PreopReviewLib.errors import (
+    InputError,
+    ModelCorrupt,
+    ModelError,
+    ModelUnavailable,
+    OutputError,
+    OutputExists,
+    UnreadableImage,
+)
 from PreopReviewLib.models.package import FILES, KIND, METADATA, ModelPackage, load_package
 from PreopReviewLib.output import check_folder, output_folder, private_folder
 from PreopReviewLib.progress import Progress, silent
@@ -25,6 +33,8 @@ DOWNLOADABLE: dict[str, str] = {
     "kuleuven-liver": "liver in CT and MR, pretrained by KU Leuven (fetched from PyPI, 27 MB)",
     "kuleuven-lesion": "liver lesions in CT and MR, pretrained by KU Leuven (fetched from PyPI, 27 MB)",
 }
+MAX_PACKAGE_BYTES = 2 << 30
+"""Of one file of a package; the largest networks of the field's tools take about 0.3 GB."""
 State = Literal["installed", "built-in", "not installed", "broken"]
 
 
@@ -172,21 +182,32 @@ def _make(folder: Path) -> None:
 def _install_folder(source: Path, target: Path, overwrite: bool) -> ModelPackage:
     load_package(source).load_network()  # not only whole: the weights fit
     with output_folder(target, overwrite, KIND, [source], FILES) as work:
-        shutil.copytree(source, work, dirs_exist_ok=True)
+        for name in FILES:  # whatever else lies there is none of the package's
+            copy_plain_file(source / name, work / name)
+        load_package(work)
     return load_package(target)
 
 
 def _install_zip(source: Path, target: Path, overwrite: bool) -> ModelPackage:
     with private_folder() as temporary:
         try:
-            with zipfile.ZipFile(source) as archive:
-                archive.extractall(temporary)  # zipfile keeps members inside the folder
-        except (zipfile.BadZipFile, OSError, RuntimeError) as error:
-            raise ModelCorrupt(f"{source} is not a readable zip file ({error})", "Fetch it again") from error
-        roots = [p.parents[1] for p in temporary.rglob("metadata.json") if p.parent.name == "configs"]
-        if len(roots) != 1:
-            raise ModelError(f"{source} holds {len(roots)} model packages instead of one", "Give a zip of one package")
-        return _install_folder(roots[0], target, overwrite)
+            with open_archive(source) as archive:
+                names = archive.namelist()
+                roots = [
+                    n[: -len(METADATA)] for n in names if PurePosixPath(n).parts[-2:] == PurePosixPath(METADATA).parts
+                ]
+                if len(roots) != 1:
+                    raise ModelError(
+                        f"{source} holds {len(roots)} model packages instead of one", "Give a zip of one package"
+                    )
+                for name in FILES:
+                    if roots[0] + name in names:
+                        place = temporary / "package" / name
+                        place.parent.mkdir(parents=True, exist_ok=True)
+                        unpack_member(archive, roots[0] + name, place, MAX_PACKAGE_BYTES)
+        except (UnreadableImage, OSError) as error:
+            raise ModelCorrupt(f"{source} cannot be unpacked: {error}", "Fetch it again") from error
+        return _install_folder(temporary / "package", target, overwrite)
 
 
 def remove(name: str) -> Path:
