@@ -15,7 +15,9 @@ def test_the_recipes_hold_what_their_fields_may(path):
 
 
 @pytest.mark.parametrize("key", FIELDS)
-@pytest.mark.parametrize("value", [object(), -1, float("nan"), True, [[]], ["", ""], [1, [2]]], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [object(), -1, float("nan"), True, [[]], ["", ""], [1, [2]]], ids=lambda v: type(v).__name__
+)
 def test_no_field_takes_a_value_of_another_kind(key, value):
     words = FIELDS[key](value)
     assert words, key
