@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -251,7 +252,9 @@ def test_tables_with_wrong_classes_missing_images_or_absent_classes_are_refused(
 def test_training_resumes_to_the_same_weights_as_without_a_stop(shoulder, tmp_path):
     mri = shoulder[1] / "mri.nii.gz"
     names = ["none", "partial", "small", "Medium", "massive"]
-    cases = training.read_cases(_table(tmp_path / "t.csv", [[mri, n, "", "", ""] for n in names]))
+    cases = training.read_cases(
+        _table(tmp_path / "t.csv", [[shutil.copy(mri, tmp_path / f"{n}.nii.gz"), n, "", "", ""] for n in names])
+    )
     cubes, classes = training.load_cubes(cases)
     assert classes.tolist() == [0, 1, 2, 3, 4]
     arguments = {"width": 4, "stem_stride": 4}
@@ -294,7 +297,8 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
 
 def test_a_labeled_run_is_packed_and_classifies(shoulder, tmp_path):
     mri = shoulder[1] / "mri.nii.gz"
-    table = _table(tmp_path / "t.csv", [[mri, n, "", "", ""] for n in ("none", "partial", "small", "medium", "large")])
+    copies = {n: shutil.copy(mri, tmp_path / f"{n}.nii.gz") for n in ("none", "partial", "small", "medium", "large")}
+    table = _table(tmp_path / "t.csv", [[path, n, "", "", ""] for n, path in copies.items()])
     settings = ["network.arguments={blocks: 2, classes: 5, width: 4, stem_stride: 4, variant: corrected}"]
     settings += ["data.batch=2", "schedule.epochs=1"]
     run, package = tmp_path / "run", tmp_path / "package"

@@ -27,7 +27,7 @@ def test_a_phantom_is_written_whole(preop, tmp_path):
         "phantom", "liver", "--seed", 7, "-o", tmp_path / "p", "--size", 48, "--spacing", 5, "--contrast", "ct"
     )
     assert done.code == 0, done.err
-    written = {p.name for p in (tmp_path / "p").iterdir()}
+    written = {p.name for p in (tmp_path / "p").iterdir() if not p.name.startswith(".")}
     assert written == {"image.nii.gz", "labels.nii.gz", "order.nii.gz", "planted.json"}
     planted = json.loads((tmp_path / "p" / "planted.json").read_text())
     assert planted["seed"] == 7

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LiverPlannerLib import measure_tasks
-from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
+from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_remnant
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.resection.volumetry import Patient, volumetry
 from LiverPlannerLib.scene import results as liver_scene
@@ -215,7 +215,8 @@ def test_margins_of_the_worker_are_those_of_the_library(scene, labels, tmp_path)
     cut = resect_by_planes(labels, [Plane(tuple(center_of(labels)), (1.0, 0.0, 0.0))])
     records = {"labels": save_image(labels, tmp_path, "labels"), "remnant": save_image(cut.remnant, tmp_path, "r")}
     result = run(measure_tasks.margins, records, tmp_path)
-    assert result["rows"] == measure_margins(labels, cut).as_rows()
+    # The worker has the remnant as voxels, not the plane itself.
+    assert result["rows"] == measure_margins(labels, resect_by_remnant(labels, cut.remnant)).as_rows()
 
 
 # ---- comparison ----

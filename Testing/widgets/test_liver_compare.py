@@ -110,7 +110,7 @@ def test_another_grid_is_resampled_and_said(host: Any, opened: Any) -> None:
     add_reference(host, parameters, images.resample_spacing(manual_labels(), (3.0, 3.0, 4.0), "label"))
     run(host, section)
     assert not host.messages
-    assert "was resampled to the grid of the reference" in section.ui.notesLabel.text
+    assert "resampled to the grid of the reference" in section.ui.notesLabel.text
 
 
 def test_segmentations_that_do_not_overlap_are_refused(host: Any, opened: Any) -> None:
