@@ -148,3 +148,12 @@ def test_tumors_that_no_network_trained_on_patients_confirms_are_named():
     assert plan_measures.unconfirmed_tumors(labels, confirmed).startswith("1 region of tumor (24.0 ml)")
     confirmed[4, 5, 12] = True
     assert plan_measures.unconfirmed_tumors(labels, confirmed) is None
+
+
+def test_structures_beside_the_liver_are_drawn_whole_and_vessels_only_where_they_reach_into_it():
+    liver, beside = np.zeros((10, 10, 20), np.uint8), np.zeros((10, 10, 20), np.uint8)
+    liver[2:8, 2:8, 2:8] = 1
+    beside[2:5, 2:5, 12:15] = 1
+    liver_mask, mask = sitk.GetImageFromArray(liver), sitk.GetImageFromArray(beside)
+    for key, voxels in (("gallbladder", 27), ("inferior_vena_cava", 27), ("portal_vein", 0), ("liver_vessel", 0)):
+        assert images.array_of(plan.drawn_part(mask, key, liver_mask)).sum() == voxels, key

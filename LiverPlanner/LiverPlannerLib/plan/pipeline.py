@@ -236,7 +236,7 @@ class _Run:
             if model is None:
                 continue
             found = self._run(model, liver, self._progress["structures"])
-            mask = images.array_of(pieces_in(found.mask(key), liver)) > 0
+            mask = images.array_of(drawn_part(found.mask(key), key, liver)) > 0
             self._put(np.full(mask.shape, structure(key).label, np.uint8), mask)
             self.models[key] = found.model
             self.warnings += [w for w in found.warnings if w not in self.warnings]
@@ -324,6 +324,14 @@ def plausible_liver(mask: sitk.Image) -> sitk.Image:
     right = images.kji_to_ras(statistics["centroids"][1:][rivals], mask)[:, 0]
     chosen = int(rivals[right.argmax()]) + 1
     return sitk.BinaryFillhole(images.image_like(components == chosen, mask), fullyConnected=False)
+
+
+def drawn_part(mask: sitk.Image, key: str, liver: sitk.Image) -> sitk.Image:
+    """What of a model's structure a plan draws: of what is counted in the liver, the pieces that reach into it.
+
+    Cava and gallbladder lie beside the liver and are drawn whole.
+    """
+    return pieces_in(mask, liver) if structure(key).parent == "liver" else mask
 
 
 def pieces_in(mask: sitk.Image, liver: sitk.Image) -> sitk.Image:
