@@ -85,6 +85,26 @@ def number_in(text: str, column: str, where: str) -> float:
     return value
 
 
+def point_in(table: Table, row: Row) -> tuple[float, float, float] | None:
+    """The point r, a, s (RAS mm) of a row; None where all three are empty.
+
+    Raises:
+        InputError: one of them is empty or no number.
+    """
+    texts = [row.get(axis) for axis in "ras"]
+    if not any(texts):
+        return None
+    try:
+        point = tuple(table.number(row, axis) for axis in "ras")
+    except InputError:
+        point = (math.nan,)
+    if not all(map(math.isfinite, point)):
+        raise InputError(
+            f"{table.where(row)}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
+        )
+    return point  # type: ignore[return-value]
+
+
 def shown(text: str) -> str:
     """A cell in a message: quoted, control characters escaped, cut where it is long."""
     return repr(text if len(text) <= 40 else text[:37] + "...")

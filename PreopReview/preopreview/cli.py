@@ -19,6 +19,7 @@ GROUPS = (
     "PreopReviewLib.command.image",
     "PreopReviewLib.command.models",
     "PreopReviewLib.command.phantom",
+    "PreopReviewLib.command.data",
     "PreopReviewLib.command.train",
     "PreopReviewLib.command.predict",
     "PreopReviewLib.command.evaluate",

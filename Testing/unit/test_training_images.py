@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from PreopReviewLib.datasets.layout import find_data_set
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, ModelError, TrainingError
 from PreopReviewLib.models import networks
 from PreopReviewLib.phantoms.liver import make_liver_phantom
@@ -21,7 +22,6 @@ from PreopReviewLib.training.evaluate import patch_dice
 from PreopReviewLib.training.fine_tuning import start_from
 from PreopReviewLib.training.fit import RunSettings, start_run
 from PreopReviewLib.training.image_data import image_source, normalize
-from PreopReviewLib.training.image_files import find_data_set
 from PreopReviewLib.training.pack import pack_run
 from PreopReviewLib.training.recipe import load_recipe
 

@@ -245,7 +245,7 @@ def test_two_annotators_are_compared_and_become_a_data_set(host, widget, listed,
     host.dialogs.answer(str(tmp_path / "Dataset501_Liver"))
     host.click(listed.ui.exportButton)
     done(host, widget)
-    from PreopReviewLib.training.image_files import find_data_set
+    from PreopReviewLib.datasets.layout import find_data_set
 
     found = find_data_set(tmp_path / "Dataset501_Liver")
     assert [c.name for c in found.cases] == ["one", "two"]

@@ -169,7 +169,7 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
         known = "; ".join(str(s) for s in found) or "none"
         raise NoImage(f"{folder} holds no series {uid}", f"The series found: {known}")
     if not uid:
-        of_series = _likely(of_series)
+        of_series = likely(of_series)
     chosen = of_series
     if volume:
         chosen = [s for s in of_series if str(s.volume or 1) == volume] or [s for s in of_series if _says(s, volume)]
@@ -183,9 +183,9 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
     return chosen[0]
 
 
-def _likely(found: list[Series]) -> list[Series]:
+def likely(found: Sequence[Series]) -> list[Series]:
     """Without localizers of one slice and other modalities, where something else is there."""
-    volumes = [s for s in found if s.slices > 1] or found
+    volumes = [s for s in found if s.slices > 1] or list(found)
     return [s for s in volumes if s.modality in READABLE] or volumes
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
+from PreopReviewLib.datasets.layout import Case, DataSet, find_data_set
 from PreopReviewLib.errors import GeometryError, TrainingError
 from PreopReviewLib.models.preprocessing import network_grid, normalize, spacing_of
 from PreopReviewLib.phantoms.tissues import UNSCORED
 from PreopReviewLib.training.augmentation import augment
-from PreopReviewLib.training.image_files import Case, DataSet, find_data_set
 from PreopReviewLib.training.phantom_data import Sample
 from PreopReviewLib.training.recipe import Recipe
 

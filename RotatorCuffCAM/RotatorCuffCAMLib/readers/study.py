@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists
 from PreopReviewLib.output import whole_file
 from PreopReviewLib.structured import read_json
-from PreopReviewLib.tables import Row, Table, read_table
+from PreopReviewLib.tables import point_in, read_table
 
 IDLE_SECONDS = 120.0
 MAX_PASSES = 9
@@ -106,26 +105,6 @@ def read_study_cases(table: str | Path) -> list[StudyCase]:
             raise FileMissing(f"{where}: there is no image {image}", "Paths start at the table's folder")
         cases.append(StudyCase(row.get("case") or f"{number:03d}", image, point_in(held, row)))
     return cases
-
-
-def point_in(table: Table, row: Row) -> tuple[float, float, float] | None:
-    """The point r, a, s (RAS mm) of a row; None where all three are empty.
-
-    Raises:
-        InputError: one of them is empty or no number.
-    """
-    texts = [row.get(axis) for axis in "ras"]
-    if not any(texts):
-        return None
-    try:
-        point = tuple(table.number(row, axis) for axis in "ras")
-    except InputError:
-        point = (math.nan,)
-    if not all(map(math.isfinite, point)):
-        raise InputError(
-            f"{table.where(row)}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
-        )
-    return point  # type: ignore[return-value]
 
 
 def create_study(

@@ -48,7 +48,7 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
         InputError: a column is missing, a class or number that is none, an image twice; the line is named.
         TrainingError: a class without cases.
     """
-    from RotatorCuffCAMLib.readers.study import point_in
+    from PreopReviewLib.tables import point_in
     from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
     table = Path(table)
