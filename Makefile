@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[radiomics,scene,test]"
+	$(BIN)/python -m pip install --quiet --editable ".[cohort,radiomics,scene,test]"
 	touch $@
 
 demo: install

@@ -23,6 +23,7 @@ GROUPS = (
     "PreopReviewLib.command.train",
     "PreopReviewLib.command.predict",
     "PreopReviewLib.command.evaluate",
+    "PreopReviewLib.command.cohort",
 )
 
 app = typer.Typer(

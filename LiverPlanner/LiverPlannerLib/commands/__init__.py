@@ -28,3 +28,4 @@ def register(app: typer.Typer) -> None:
     for topic in TOPICS:
         import_module(f"{__name__}.{topic}").register(group)
     app.add_typer(group, name="liver")
+    import_module("LiverPlannerLib.cohort_tasks")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group.command("train")(train)
     commands_readers.register(group)
     app.add_typer(group, name="cuff")
+    import_module("RotatorCuffCAMLib.cohort_tasks")
 
 
 def classify(
