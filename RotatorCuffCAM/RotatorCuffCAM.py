@@ -1,4 +1,4 @@
-"""RotatorCuffCAM: class of a rotator cuff tear from a shoulder MRI, what speaks for it in 3D, and the reader study."""
+"""RotatorCuffCAM: class of a rotator cuff tear from a shoulder MRI, its 3D activation map, and the reader study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RotatorCuffCAM(ScriptedLoadableModule):
         parent.contributors = ["PreopReview developers"]
         parent.helpText = _(
             "<p>Class of a rotator cuff tear (none, partial, small, medium, large to massive) from a coronal shoulder "
-            "MRI, and a 3D activation map of what speaks for it, after Shim et al. 2020; and the reader study with "
+            "MRI, and a 3D class activation map, after Shim et al. 2020; and the reader study with "
             "which such a network is compared with people.</p>"
             "<p><b>The model that comes with it has seen synthetic shoulders only. It is a demonstration and must "
             "not be used on patients.</b> The module is ready for weights of those who have labeled MRI: "

@@ -1,4 +1,4 @@
-"""What of a label image is liver: vessels, ducts and lesions reach beyond it, and that part is no liver volume."""
+"""What of a label image is liver: vessels, ducts and lesions reach beyond it, and that part is not liver volume."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def structure(key: str) -> Structure:
     try:
         return _BY_KEY[_SPELLINGS.get(key, key)]
     except KeyError:
-        raise InputError(f"There is no structure called {key!r}", f"Use one of {', '.join(_BY_KEY)}") from None
+        raise InputError(f"Unknown structure: {key!r}", f"Use one of {', '.join(_BY_KEY)}") from None
 
 
 def structure_of_label(value: int) -> Structure | None:

@@ -67,7 +67,7 @@ def open_archive(path: str | Path) -> zipfile.ZipFile:
 
 
 def copy_plain_file(source: Path, target: Path) -> bool:
-    """Copies a file that is no link and lies behind none; False, and nothing done, for anything else."""
+    """Copies a file that is not a link and is not reached through one; False, and nothing done, for anything else."""
     if source.is_symlink() or not source.is_file() or source.parent.is_symlink():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)

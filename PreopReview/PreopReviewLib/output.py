@@ -285,7 +285,9 @@ def _as_output_error(target: Path, work: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error.filename, str | bytes) and not _below(os.fsdecode(error.filename), work, target):
             raise  # of something that was read
-        raise OutputError(f"{target} cannot be written ({error.strerror})", "Look for space and permissions") from error
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror})", "Check free space and permissions"
+        ) from error
 
 
 def _below(name: str, *folders: Path) -> bool:

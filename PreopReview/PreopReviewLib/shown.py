@@ -8,7 +8,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def shown(text: object, keep: str = "") -> str:
-    """Text with what would command a terminal, or is no character at all, written out, as in ``\\x1b[2J``.
+    """Text with what would command a terminal, or is not a character at all, written out, as in ``\\x1b[2J``.
 
     Args:
         keep: characters that stay as they are, such as the end of line.

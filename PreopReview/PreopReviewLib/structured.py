@@ -52,7 +52,7 @@ def read_yaml(path: str | Path, error: type[PreopError] = UnreadableImage, remed
 def parse_yaml(
     text: str | bytes, source: str, error: type[PreopError] = UnreadableImage, remedy: str = "Check the file"
 ) -> Any:
-    """As `read_yaml`, of a text that is there already; a key that is there twice is refused, too."""
+    """As `read_yaml`, of a text that is there already; a key that is listed twice is refused, too."""
     import yaml
 
     try:

@@ -79,7 +79,7 @@ def number_in(text: str, column: str, where: str) -> float:
         value = math.inf
     if not math.isfinite(value):
         raise InputError(
-            f"{where}: {column} is {shown(text)}, which is no number",
+            f"{where}: {column} is {shown(text)}, which is not a number",
             "Give a number with a decimal point, or leave it empty where it is missing",
         )
     return value
@@ -100,7 +100,7 @@ def point_in(table: Table, row: Row) -> tuple[float, float, float] | None:
         point = (math.nan,)
     if not all(map(math.isfinite, point)):
         raise InputError(
-            f"{table.where(row)}: {','.join(texts)} is no point", "Give r, a and s in mm, or leave all empty"
+            f"{table.where(row)}: {','.join(texts)} is not a point", "Give r, a and s in mm, or leave all empty"
         )
     return point  # type: ignore[return-value]
 
@@ -181,12 +181,12 @@ def _text(path: Path) -> str:
         text = raw.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         if wide:
-            raise UnreadableImage(f"{path} is damaged: it is no whole UTF-16 text", _AGAIN) from error
+            raise UnreadableImage(f"{path} is damaged: it is not complete UTF-16 text", _AGAIN) from error
         line = raw.count(b"\n", 0, error.start) + 1
         raise UnreadableImage(f"{path}, line {line} has letters that are not in UTF-8", _AGAIN) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise UnreadableImage(f"{path}, line {line} holds null characters: it is no text", _AGAIN)
+        raise UnreadableImage(f"{path}, line {line} holds null characters: it is not text", _AGAIN)
     return text
 
 

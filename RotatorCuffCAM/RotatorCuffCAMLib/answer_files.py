@@ -109,7 +109,7 @@ def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[s
     """Two lines under a picture's title: what is said, and how large the hot region is."""
     said, shown = TEAR_CLASSES[result.answer.class_index], TEAR_CLASSES[result.activation.class_index]
     chance = result.answer.probabilities[said.index]
-    first = f"Said: {said.name}, probability {chance:.2f}; a tear of any kind: {result.answer.tear_score:.2f}"
+    first = f"Predicted: {said.name}, probability {chance:.2f}; a tear of any kind: {result.answer.tear_score:.2f}"
     if result.answer.repetitions > 1:
         first += f" (mean of {result.answer.repetitions} repetitions)"
     second = (
@@ -161,7 +161,7 @@ def _page(
     sections.append(Section("Model", _model_facts(summary["model"])))
     if summary["missing"]:
         reasons = tuple(f"{k}: {v}" for k, v in summary["missing"].items())
-        sections.append(Section("What could not be made", (Words(reasons),)))
+        sections.append(Section("What could not be produced", (Words(reasons),)))
     synthetic = is_synthetic(summary["model"])
     return Page(
         title=title,

@@ -73,7 +73,7 @@ def examine(
     guess, warnings = None, []
     center = options.center_lps
     if center is None:
-        progress(0.1, "Looking for the humeral head")
+        progress(0.1, "Locating the humeral head")
         guess = find_head(image)
         center = guess.center_lps
         if guess.confidence < UNSURE:
@@ -88,11 +88,11 @@ def examine(
         if options.repetitions > 1
         else classify(network, cube)
     )
-    progress(0.8, "Mapping what speaks for the class")
+    progress(0.8, "Computing the class activation map")
     chosen = answer.class_index if options.class_index is None else options.class_index
     activation = activate(network, cube, chosen, options.method)
     if chosen == 0:
-        warnings.append("the map is that of the class none: what speaks for no tear has no place; choose a tear class")
+        warnings.append("the map is that of the class None: evidence for no tear has no location; choose a tear class")
     if answer.class_index in (1, 2):
         warnings.append(
             f"a voxel of the map is {activation.voxel_mm:.1f} mm wide: too coarse to measure a tear below 1 cm"

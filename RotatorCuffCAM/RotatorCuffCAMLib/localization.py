@@ -24,7 +24,7 @@ class DrawnBox:
 
     def __post_init__(self) -> None:
         if not np.isfinite([*self.center_lps, *self.half_mm]).all():
-            raise InputError("The box has a value that is no finite number", "Give middle and sizes in mm")
+            raise InputError("The box has a value that is not finite", "Give middle and sizes in mm")
         if not all(h > 0 for h in self.half_mm):
             raise InputError("The box has no size", "Draw it around the tear")
 

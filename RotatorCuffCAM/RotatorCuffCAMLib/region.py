@@ -102,10 +102,10 @@ def require_coronal(image: sitk.Image, source: str = "The image", any_plane: boo
     plane, off = series_plane(image)
     if plane == "coronal":
         return [f"the slices are turned {off:.0f}° out of the coronal plane"] if off > 50 else []
-    problem = f"{source} is {plane}, and the network knows coronal (oblique) series only"
+    problem = f"{source} is {plane}, and the network was trained on coronal (oblique) series only"
     if not any_plane:
-        raise UnsupportedImage(problem, "Give the coronal series, or --any-plane to go on all the same")
-    return [f"{problem}: the answer means little"]
+        raise UnsupportedImage(problem, "Give the coronal series, or --any-plane to continue anyway")
+    return [f"{problem}: the answer is unreliable"]
 
 
 def told_side(image: sitk.Image) -> Side | None:

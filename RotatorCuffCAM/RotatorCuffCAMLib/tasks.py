@@ -24,7 +24,7 @@ def find_head(parameters: dict[str, Any], folder: Path, progress: Progress, canc
     from PreopReviewLib import worker_io
     from RotatorCuffCAMLib import head, region
 
-    progress(0.1, "Looking for the humeral head")
+    progress(0.1, "Locating the humeral head")
     image = worker_io.load_image(folder, parameters["image"])
     warnings = region.require_shoulder_series(image, parameters["source"], parameters["any_plane"])
     guess = head.find_head(image)
@@ -42,7 +42,7 @@ def find_head(parameters: dict[str, Any], folder: Path, progress: Progress, canc
 
 
 def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Classifies a shoulder and maps what speaks for a class; see `cuff.examine`.
+    """Classifies a shoulder and computes the activation map of a class; see `cuff.examine`.
 
     Args:
         parameters: ``image`` (a record of `exchange`), ``source``, ``model``, ``options`` (fields of

@@ -109,7 +109,7 @@ def test_memory_that_does_not_suffice_is_said_as_such(capsys, error):
     with pytest.raises(SystemExit) as stop:
         run(command)
     assert stop.value.code == 40
-    assert "memory of this computer did not suffice" in capsys.readouterr().err
+    assert "computer ran out of memory" in capsys.readouterr().err
 
 
 def test_what_nobody_foresaw_says_that_it_is_a_bug_and_keeps_its_trace(capsys):
@@ -121,6 +121,6 @@ def test_what_nobody_foresaw_says_that_it_is_a_bug_and_keeps_its_trace(capsys):
     said = capsys.readouterr().err
     log = Path(said.split("with the file ")[1].strip().rstrip("."))
     assert stop.value.code == 1
-    assert "This is a bug of PreopReview (ZeroDivisionError: by zero)" in said
+    assert "This is a bug in PreopReview (ZeroDivisionError: by zero)" in said
     assert "Traceback" in log.read_text()
     log.unlink()

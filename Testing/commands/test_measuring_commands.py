@@ -129,7 +129,7 @@ def test_volumetry_measures_the_remnant_behind_a_plane(liver, files, tmp_path):
     code, out, err = liver(*call)
     assert (code, err) == (0, "")
     assert "Resection by one plane: 14 ml taken (50%), 14 ml left" in out
-    assert "no advice" in out
+    assert "not advice" in out
     assert "Kishi" in out
     rows = {row["measure"]: row["value"] for row in rows_of(tmp_path / "out" / "volumetry.csv")}
     assert float(rows["Future liver remnant (FLR)"]) == pytest.approx(13.5)
@@ -192,7 +192,7 @@ def test_margins_of_each_lesion_are_printed_with_their_uncertainty(liver, files,
     code, out, err = liver("margins", files[1], "--plane", SAGITTAL, "-o", tmp_path / "out")
     assert (code, err) == (0, "")
     assert "± 0.9 mm" in out
-    assert "no advice" in out
+    assert "not advice" in out
     row = rows_of(tmp_path / "out" / "margins.csv")[0]
     assert (row["fate"], float(row["margin_mm"])) == ("resected", pytest.approx(6.0))
     assert float(row["to_portal_vein_mm"]) == pytest.approx(np.hypot(11, 4), abs=0.9)
@@ -214,12 +214,12 @@ BAD = {
     "no plane": (("volumetry", "--plane", "1,2,3"), 10, "6 numbers"),
     "words": (("volumetry", "--plane", "a,b,c,d,e,f"), 10, "6 numbers"),
     "no normal": (("volumetry", "--plane", "0,0,0,0,0,0"), 10, "normal"),
-    "outside": (("volumetry", "--plane", "500,0,0,1,0,0"), 10, "takes nothing of the liver"),
+    "outside": (("volumetry", "--plane", "500,0,0,1,0,0"), 10, "does not take any of the liver"),
     "everything": (("margins", "--plane", "-500,0,0,1,0,0"), 10, "takes the whole liver"),
     "two ways": (("volumetry", "--plane", SAGITTAL, "--territory", 1), 10, "Give only one"),
     "seed alone": (("volumetry", "--seed", "1,2,3"), 10, "Give --plane as well"),
     "no file": (("margins", "--surface", "absent.stl"), 11, "no file absent.stl"),
-    "not liver": (("volumetry", "--without", "gallbladder"), 10, "no part of the liver"),
+    "not liver": (("volumetry", "--without", "gallbladder"), 10, "not part of the liver"),
     "no cyst": (("margins", "--lesions", "cyst"), 3, "no liver cyst"),
 }
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(files, preop, tmp_p
     far.SetOrigin((9000, 0, 0))
     far = images.write_image(far, tmp_path / "far.nii.gz")
     cases = {
-        (image,): (10, "is no folder of a liver plan"),
+        (image,): (10, "is not the folder of a liver plan"),
         (tmp_path / "nowhere",): (11, "no file or folder"),
         (image, tmp_path / "nowhere.nii.gz"): (11, "no file"),
         (image, empty): (3, "no liver"),

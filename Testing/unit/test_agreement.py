@@ -193,7 +193,7 @@ def test_an_unknown_form_is_an_error_that_names_the_forms():
 
 
 def test_a_confidence_outside_0_to_1_is_an_error():
-    with pytest.raises(InputError, match="confidence of 95"):
+    with pytest.raises(InputError, match="got 95"):
         icc_forms(SHROUT_FLEISS, confidence=95)
 
 

@@ -184,7 +184,7 @@ def test_images_of_several_components_or_two_dimensions_are_refused():
 
 
 def test_an_unknown_structure_or_convention_is_refused():
-    with pytest.raises(InputError, match="no structure called"):
+    with pytest.raises(InputError, match="Unknown structure"):
         compare(labels_of(case()), labels_of(case()), structures=["spleen"])
     with pytest.raises(InputError, match="convention"):
         compare(labels_of(case()), labels_of(case()), convention="medpy")

@@ -92,7 +92,7 @@ def test_without_lesions_the_rates_are_not_available():
 def test_masks_of_different_size_or_kind_are_refused():
     with pytest.raises(GeometryError, match="different sizes"):
         detect(np.zeros((3, 3, 3), bool), np.zeros((3, 3, 4), bool))
-    with pytest.raises(InputError, match="no binary mask"):
+    with pytest.raises(InputError, match="not a binary mask"):
         detect(np.full((3, 3, 3), 0.4), np.zeros((3, 3, 3), bool))
     with pytest.raises(InputError, match="thresholds"):
         detect(np.zeros((3, 3, 3), bool), np.zeros((3, 3, 3), bool), minimum_share=0)

@@ -138,7 +138,7 @@ def test_missing_file_and_empty_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(errors.NoImage):
         images.read_image(tmp_path)
-    with pytest.raises(errors.UnreadableImage, match=r"notes\.txt is of no known image format"):
+    with pytest.raises(errors.UnreadableImage, match=r"notes\.txt is not in a known image format"):
         images.read_image(tmp_path / "notes.txt")
 
 

@@ -72,7 +72,7 @@ def test_zeros_and_ones_of_any_type_are_a_mask():
 
 @pytest.mark.parametrize("bad", [np.full((4, 5, 6), 0.5), np.full((4, 5, 6), 2), np.full((4, 5, 6), np.nan)])
 def test_what_is_no_binary_mask_is_refused(bad):
-    with pytest.raises(InputError, match="prediction is no binary mask"):
+    with pytest.raises(InputError, match="prediction is not a binary mask"):
         overlap(bad, EMPTY)
 
 

@@ -242,9 +242,9 @@ def test_a_table_that_cannot_be_read_is_a_clear_error(tmp_path, text, words):
 
 def test_a_text_among_numbers_is_an_error_that_names_the_case(tmp_path):
     cohort = cohort_of(tmp_path, 'case,dsc,hd95_mm\nx,"0,81",5\ny,0.8,4\n')
-    with pytest.raises(InputError, match="dsc of case x is '0,81', which is no number"):
+    with pytest.raises(InputError, match="dsc of case x is '0,81', which is not a number"):
         evaluate("lin2024", cohort)
-    with pytest.raises(InputError, match="dsc of case x is 'inf', which is no number"):
+    with pytest.raises(InputError, match="dsc of case x is 'inf', which is not a number"):
         evaluate("lin2024", cohort_of(tmp_path, "case,dsc,hd95_mm\nx,inf,5\ny,0.8,4\n"))
 
 
@@ -255,7 +255,7 @@ def test_a_cohort_in_which_every_case_failed_is_an_error(tmp_path):
 
 def test_an_unknown_paper_or_cohort_is_an_error(tmp_path):
     cohort = cohort_of(tmp_path, "case,dice,manual_ml,automated_ml\n1,0.9,1500,1520\n2,0.9,1400,1420\n")
-    with pytest.raises(InputError, match="no paper shim2020"):
+    with pytest.raises(InputError, match="Unknown paper: shim2020"):
         evaluate("shim2020", cohort)
     with pytest.raises(InputError, match="There is no cohort moon"):
         evaluate("gross2024", cohort, compare=("", "moon"))

@@ -255,7 +255,7 @@ def test_a_study_cannot_be_made_twice_in_one_folder(study):
     [
         ("case\nC1\n", "column image"),
         ("case,image\nC1,none.nii.gz\n", "no image"),
-        ("case,image,r,a,s\nC1,0.nii.gz,1,x,2\n", "no point"),
+        ("case,image,r,a,s\nC1,0.nii.gz,1,x,2\n", "not a point"),
     ],
 )
 def test_tables_that_cannot_be_used_are_named(cases, table, error):

@@ -124,7 +124,7 @@ def test_a_plane_cuts_alike_on_any_grid(normal, point, order, signs):
 
 
 def test_a_plane_outside_the_liver_is_refused(liver):
-    with pytest.raises(InputError, match="takes nothing of the liver"):
+    with pytest.raises(InputError, match="does not take any of the liver"):
         resect_by_planes(liver, [Plane((0, 0, 100), (0, 0, 1))])
     with pytest.raises(InputError, match="takes the whole liver"):
         resect_by_planes(liver, [Plane((0, 0, -100), (0, 0, 1))])
@@ -135,7 +135,7 @@ def test_what_is_no_plane_or_no_liver_is_refused(liver):
         Plane((0, 0, 0), (0, 0, 0))
     with pytest.raises(InputError, match="not possible"):
         Plane((0, 0, float("nan")), (0, 0, 1))
-    with pytest.raises(InputError, match="no plane"):
+    with pytest.raises(InputError, match="no cutting plane"):
         resect_by_planes(liver, [])
     with pytest.raises(NothingFound):
         resect_by_planes(labels_of(np.zeros((4, 4, 4))), [Plane((0, 0, 0), (0, 0, 1))])
@@ -173,7 +173,7 @@ def test_what_is_no_surface_is_refused(liver, surface, words):
 
 def test_a_surface_outside_the_liver_is_refused(liver):
     points = cube_points((100, 100, 100), (110, 110, 110))
-    with pytest.raises(InputError, match="takes nothing"):
+    with pytest.raises(InputError, match="does not take any"):
         resect_by_surface(liver, (points, CUBE))
 
 

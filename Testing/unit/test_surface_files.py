@@ -57,10 +57,10 @@ def test_what_is_no_closed_surface_is_refused(tmp_path):
     with pytest.raises(FileMissing):
         read_surface(tmp_path / "absent.vtk")
     (tmp_path / "notes.txt").write_text("words")
-    with pytest.raises(InputError, match="no surface file"):
+    with pytest.raises(InputError, match="not a surface file"):
         read_surface(tmp_path / "notes.txt")
     (tmp_path / "empty.vtp").write_text("")
-    with pytest.raises(UnreadableImage, match="holds no surface"):
+    with pytest.raises(UnreadableImage, match="contains no surface"):
         read_surface(tmp_path / "empty.vtp")
 
 
@@ -130,7 +130,7 @@ def ball(path, space="LPS", unit=1.0, remark=""):
 def test_a_surface_without_a_remark_is_cut_as_lps_mm_and_the_note_says_so(tmp_path, liver):
     cut = resect_by_surface_file(liver, ball(tmp_path / "ball.stl"))
     assert cut.resected_ml == pytest.approx(4.0, rel=0.05)
-    assert "ball.stl does not say" in cut.notes[0]
+    assert "ball.stl does not state" in cut.notes[0]
     assert "LPS in mm" in cut.notes[0]
 
 
@@ -151,7 +151,7 @@ def test_another_space_or_unit_is_refused_by_name_and_can_be_said(tmp_path, live
     assert words in raised.value.remedy
     cut = resect_by_surface_file(liver, path, space, unit)
     assert cut.resected_ml == pytest.approx(4.0, rel=0.05)
-    assert not any("does not say" in note for note in cut.notes)
+    assert not any("does not state" in note for note in cut.notes)
     marked = ball(tmp_path / "marked.stl", space, mm, f"SPACE={space} UNIT={unit}")
     assert resect_by_surface_file(liver, marked).resected_ml == pytest.approx(4.0, rel=0.05)
 

@@ -187,7 +187,7 @@ def test_parameters_that_cannot_be_are_refused(change, words):
 def test_masks_of_different_size_or_of_labels_are_refused():
     with pytest.raises(GeometryError, match="different sizes"):
         surface_distances(np.ones((3, 3, 3), bool), np.ones((3, 3, 4), bool), (1, 1, 1))
-    with pytest.raises(InputError, match="reference is no binary mask"):
+    with pytest.raises(InputError, match="reference is not a binary mask"):
         surface_distances(np.ones((3, 3, 3), bool), np.full((3, 3, 3), 5), (1, 1, 1))
 
 

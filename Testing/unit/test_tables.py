@@ -71,5 +71,5 @@ def test_tables_without_sense_are_refused(tmp_path, text, words):
 def test_a_number_is_a_finite_one(tmp_path, cell):
     (tmp_path / "t.csv").write_text(f"case,dsc\na,{cell}\n")
     table = read_table(tmp_path / "t.csv")
-    with pytest.raises(InputError, match="line 2: dsc is .* no number"):
+    with pytest.raises(InputError, match="line 2: dsc is .* not a number"):
         table.number(table.rows[0], "dsc")

@@ -88,7 +88,7 @@ def test_an_axial_series_is_refused_until_the_box_is_ticked(host):
     assert "axial" in one.toolTip
     host.click(section(widget, "InputSection").ui.anyPlaneCheckBox)
     assert one.enabled
-    assert "means little" in section(widget, "InputSection").ui.seriesLabel.text
+    assert "is unreliable" in section(widget, "InputSection").ui.seriesLabel.text
 
 
 def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom, tmp_path):

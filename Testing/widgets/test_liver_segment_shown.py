@@ -106,7 +106,7 @@ def test_the_plan_of_a_deleted_volume_is_taken_for_none_of_another(host: Any, op
     host.process_events(0.1)
     opened.enter()  # from the Data module back to this one
     assert parameters.inputVolume.GetID() == other.GetID()
-    assert "a volume that is not in the scene any more" in label.text
+    assert "a volume that is no longer in the scene" in label.text
     assert not report.isEnabled()
     parameters.inputVolume = add_volume("CT again")
     host.process_events(0.1)

@@ -29,11 +29,11 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    auto: Annotated[Path, typer.Argument(help="Labels or segmentation to judge.", show_default=False)],
-    manual: Annotated[Path, typer.Argument(help="Labels or segmentation to judge by.", show_default=False)],
+    auto: Annotated[Path, typer.Argument(help="Labels or segmentation to evaluate.", show_default=False)],
+    manual: Annotated[Path, typer.Argument(help="Labels or segmentation used as the reference.", show_default=False)],
     out: Out = None,
     structure: Annotated[
-        list[str] | None, typer.Option(help="Key of a structure, e.g. tumor; may be repeated. All, without it.")
+        list[str] | None, typer.Option(help="Key of a structure, e.g. tumor; may be repeated. Default: all.")
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Of NSD, mm.")] = 2.0,
     hd95: Annotated[Hd95, typer.Option(help="Convention of HD95; it is printed with the table.")] = Hd95.max_of_two,

@@ -92,7 +92,7 @@ def numbers(text: str, count: int, what: str) -> tuple[float, ...]:
     except ValueError:
         values = ()
     if len(values) != count or not all(map(math.isfinite, values)):
-        raise InputError(f"{text!r} is no {what}", f"Give {count} numbers separated by commas, in RAS mm")
+        raise InputError(f"{text!r} is not a {what}", f"Give {count} numbers separated by commas, in RAS mm")
     return values
 
 

@@ -79,7 +79,7 @@ def margins(
     result = measure_margins(file.labels, cut, lesions=lesions.value)
     notes = [*label_notes(file, labels), *result.notes]
     if cut:
-        notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
+        notes += [f"Literature, not advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     data: dict[str, Any] = {
         "labels": str(labels),
         "structure": result.structure,

@@ -52,7 +52,9 @@ def report(
     territory: Territory = None,
     title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
     identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
-    simulated: Annotated[bool, typer.Option("--simulated", help="Say that the image was made by a program.")] = False,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="State on the page that the image is simulated.")
+    ] = False,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     volume: Annotated[
         str | None,

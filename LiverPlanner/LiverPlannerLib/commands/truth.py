@@ -47,7 +47,8 @@ def new(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the list to make.", show_default=False)],
     structure: Annotated[
-        list[str] | None, typer.Option(help="Structure to draw, e.g. liver; may be repeated. Five, without it.")
+        list[str] | None,
+        typer.Option(help="Structure to draw, e.g. liver; may be repeated. Default: the five structures."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,7 +81,7 @@ def show(
     def table() -> None:
         print_table(f"{len(work.cases)} cases", columns, [[row[c] for c in columns] for row in rows])
         if not rows:
-            say(f"Nobody has begun. Cases: {', '.join(c.name for c in work.cases)}")
+            say(f"No one has started. Cases: {', '.join(c.name for c in work.cases)}")
 
     emit({"structures": list(work.structures), "cases": [c.name for c in work.cases], "work": rows}, as_json, table)
 
@@ -104,12 +105,12 @@ def add(
     folder: ListFolder,
     case: Annotated[str, typer.Argument(help="Name of the case.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation drawn elsewhere.", show_default=False)],
-    annotator: Annotated[str, typer.Option(help="Who has drawn it.", show_default=False)],
+    annotator: Annotated[str, typer.Option(help="Who drew it.", show_default=False)],
     comment: Annotated[str | None, typer.Option(help="Comment on the case.")] = None,
-    seconds: Annotated[float, typer.Option(help="Time spent on it.", min=0)] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Time spent on the case.", min=0)] = 0.0,
     finished: Annotated[bool, typer.Option(help="Every structure is done, or absent where it has no voxel.")] = True,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Open it even if somebody else seems to have it open.")
+        bool, typer.Option("--take-over", help="Open it even if someone else seems to have it open.")
     ] = False,
     values: LabelValues = None,
 ) -> None:
@@ -180,7 +181,7 @@ def _compared(
                 where = disagreement([result.prediction, result.reference])
                 images.write_image(where, place / f"{case.name}_disagreement.nii.gz")
         if not rows:
-            raise NothingFound(f"No case was drawn by both {first} and {second}", "Draw one, or choose others")
+            raise NothingFound(f"{first} and {second} have no case in common", "Draw one, or choose others")
         if place is not None:
             write_csv(place / "comparison.csv", rows)
     return {"first": first, "second": second, "structures": rows, "left_out": left_out}
@@ -198,10 +199,10 @@ def _print_comparison(data: dict[str, Any], first: str, second: str) -> None:
 def consensus(
     folder: ListFolder,
     method: Annotated[Method, typer.Option(help="STAPLE weighs the annotators, majority counts them.")] = Method.staple,
-    annotator: Annotated[list[str] | None, typer.Option(help="Whose work; may be repeated. All, without it.")] = None,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Even if somebody else seems to be making it.")
-    ] = False,
+    annotator: Annotated[
+        list[str] | None, typer.Option(help="Whose work; may be repeated. Default: everyone's.")
+    ] = None,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Even if someone else seems to be making it.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

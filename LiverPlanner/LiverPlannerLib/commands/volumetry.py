@@ -57,7 +57,7 @@ def volumetry(
     territory: Territory = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Structure that is no functional liver besides tumors and cysts: portal_vein, …"),
+        typer.Option(help="Structure to exclude from the functional volume besides tumors and cysts: portal_vein, …"),
     ] = None,
     values: LabelValues = None,
     exclude_cysts: Annotated[
@@ -117,7 +117,7 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
 
 
 def exclusions(without: list[str] | None, exclude_cysts: bool) -> tuple[str, ...]:
-    """Keys of the structures that are no functional liver.
+    """Keys of the structures that are not functional liver.
 
     Raises:
         InputError: cysts are to be counted and to be left out.
@@ -157,7 +157,7 @@ def _print(data: dict[str, Any]) -> None:
         if lesions:
             print_table("Tumors", ["lesion", "ml", "% taken", "fate"], lesions)
         values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
-        print_table("Literature values, no advice", ["measure", "situation", "value", "source"], values)
+        print_table("Literature values, not advice", ["measure", "situation", "value", "source"], values)
     for note in data["notes"]:
         say(note)
 

@@ -42,7 +42,7 @@ def comparison_figure(comparison: Comparison, image: sitk.Image | None = None, t
 
     shown = [row for row in comparison.rows if row.overlap.state != "both empty"]
     if not shown:
-        raise InputError("There is nothing to show: every structure is empty", "Compare structures that occur")
+        raise InputError("Nothing to show: every structure is empty", "Compare structures that occur")
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(3.3 * columns, 3.5 * rows + 0.9), dpi=150, layout="constrained", facecolor="white")

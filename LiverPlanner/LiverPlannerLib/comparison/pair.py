@@ -296,7 +296,7 @@ def _branch_dsc(
 
     name = structure(key).name
     if not images.array_of(reference).any():
-        notes.append(f"{name}: main and peripheral branches are n/a, since there is no reference to split.")
+        notes.append(f"{name}: main and peripheral branches are n/a, because there is no reference to split.")
         return None, None
     if tree is None:
         liver, ivc = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")

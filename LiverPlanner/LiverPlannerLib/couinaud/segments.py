@@ -100,14 +100,14 @@ def find_segments(
     box = images.bounding_box(liver_mask)
     crop = images.crop(liver_mask, box) != 0
     seen = crop if vessels is None else crop | (images.crop(vessels, box) != 0)
-    progress(0.05, "Segments: the shape of the liver")
+    progress(0.05, "Couinaud segments: preparing the liver's shape")
     frame = _frame(seen)
     shape = _shape_on(seen, frame)
     cancel.raise_if_cancelled()
-    progress(0.15, "Segments: asking the network")
+    progress(0.15, "Couinaud segments: running the network")
     shares = _shares(network, shape, settings["divisor"])
     cancel.raise_if_cancelled()
-    progress(0.5, "Segments: to the mask's grid")
+    progress(0.5, "Couinaud segments: resampling to the mask's grid")
     inside = whole[box.slices]
     labels = whole_segments(_labels_on(shares, frame, crop, inside))
     labels = fill_unreached(labels, inside, images.spacing_kji(crop))

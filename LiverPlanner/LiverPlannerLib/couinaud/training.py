@@ -185,7 +185,7 @@ def train(
             x, y = samples.next()
             loss = segment_loss(network(torch.from_numpy(x)), torch.from_numpy(y).long(), settings.smooth)
             if not torch.isfinite(loss):
-                raise TrainingError("The loss is no longer a number", "Lower the learning rate")
+                raise TrainingError("The loss is not finite", "Lower the learning rate")
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -283,7 +283,7 @@ def main() -> None:
     settings = Training(minutes=given.minutes, threads=given.threads, seed=given.seed)
     words = Given(given.output, command, given.measure_only, show)
     if given.fold != "all" and not given.fold.isdigit():
-        raise InputError(f"{given.fold!r} is no fold", f"Give 0 to {given.folds - 1}, or all")
+        raise InputError(f"{given.fold!r} is not a fold", f"Give 0 to {given.folds - 1}, or all")
     cases = read_maps(given.data, show)
     for name, why in odd_maps(cases).items():
         print(f"left out: {name}: {why}", flush=True)

@@ -19,9 +19,9 @@ _LIVER_SAMPLE = 5000  # voxels that fix the liver's median to a fraction of a HU
 
 def require_options(rule: str, threshold: float, modality: str, relative_threshold: float | None) -> None:
     if rule not in get_args(Rule):
-        raise InputError(f"There is no cyst rule {rule!r}", f"Use one of {', '.join(get_args(Rule))}")
+        raise InputError(f"Unknown cyst rule: {rule!r}", f"Use one of {', '.join(get_args(Rule))}")
     if modality not in ("CT", "MR"):
-        raise InputError(f"There is no modality {modality!r} for the cyst filter", "Use CT or MR")
+        raise InputError(f"The cyst filter does not support the modality {modality!r}", "Use CT or MR")
     if modality == "CT":
         _require_threshold(threshold)
     elif relative_threshold is None:
@@ -31,7 +31,7 @@ def require_options(rule: str, threshold: float, modality: str, relative_thresho
         )
     elif not 0.5 <= abs(relative_threshold) <= 40:
         raise InputError(
-            f"A relative threshold of {relative_threshold:g} liver MADs makes no sense",
+            f"The relative threshold of {relative_threshold:g} liver MADs is out of range",
             "Give one from 0.5 to 40, negative if cysts are darker than the liver",
         )
 
@@ -92,11 +92,11 @@ def require_liver_spread(liver: LiverLevel | None) -> LiverLevel:
 
 
 def _require_threshold(threshold: float) -> None:
-    """Raises InputError where a threshold in HU makes no sense."""
+    """Raises InputError where a threshold in HU is out of range."""
     low, high = THRESHOLD_RANGE
     if not low <= threshold <= high:
         raise InputError(
-            f"A cyst threshold of {threshold:g} HU makes no sense",
+            f"The cyst threshold of {threshold:g} HU is out of range",
             f"Give a value from {low:g} to {high:g} HU; Lin 2024 uses 45",
         )
 

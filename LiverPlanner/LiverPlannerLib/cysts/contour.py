@@ -29,7 +29,7 @@ def clinical_contour(
     from scipy.ndimage import distance_transform_edt
 
     if closing_mm < 0 or dilation_mm < 0:
-        raise InputError("A radius cannot be negative", "Give 0 to leave a step out")
+        raise InputError("radius must not be negative", "Give 0 to leave a step out")
     if liver_mask is not None and not images.same_grid(mask, liver_mask):
         raise GeometryError("The liver mask is not on the grid of the lesion mask", "Resample it first")
     array = images.array_of(mask) != 0

@@ -106,7 +106,7 @@ class Annotation:
         if key not in self.work.structures:
             raise InputError(f"{key} is not on the list", f"It asks for {', '.join(self.work.structures)}")
         if status not in STATUSES:
-            raise InputError(f"There is no status {status!r}", f"Use one of {', '.join(STATUSES)}")
+            raise InputError(f"Unknown status: {status!r}", f"Use one of {', '.join(STATUSES)}")
         self.state(name).status[key] = status
         self._save(name)
 
@@ -189,7 +189,7 @@ class Annotation:
             write_json(file, {**content, "cases": states})
         except OSError as error:
             raise OutputError(
-                f"{file} cannot be written ({error.strerror})", "Make space on the disk, then save again"
+                f"{file} cannot be written ({error.strerror})", "Free some space on the disk, then save again"
             ) from error
         self.revision += 1
 

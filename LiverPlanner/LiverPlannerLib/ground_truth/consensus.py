@@ -67,15 +67,15 @@ def make_consensus(drawn: Mapping[str, sitk.Image], structures: Sequence[str], m
     if len(drawn) < 2:
         raise InputError("A consensus needs at least two annotators", "Wait until another one has finished the case")
     if method not in METHODS:
-        raise InputError(f"There is no method {method!r}", f"Use {' or '.join(METHODS)}")
+        raise InputError(f"Unknown method: {method!r}", f"Use {' or '.join(METHODS)}")
     first = next(iter(drawn.values()))
     kept = [_only(image, structures) for image in drawn.values()]
     for name, image in zip(drawn, kept, strict=True):
         if not images.same_grid(image, first):
-            raise GeometryError(f"{name} has drawn on another grid than the others", "Draw on the same image")
+            raise GeometryError(f"{name} drew on a different grid", "Draw on the same image")
     union = union_box(images.array_of(kept[0]) > 0, np.maximum.reduce([images.array_of(k) for k in kept[1:]]) > 0)
     if union is None:
-        return Consensus(kept[0], kept[0], (), ("Nobody has drawn anything.",))
+        return Consensus(kept[0], kept[0], (), ("No one has drawn anything.",))
     size = first.GetSize()[::-1]
     box = images.Box(
         tuple(max(s.start - _MARGIN, 0) for s in union),  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def _performance(
 def _notes(annotators: int, method: Method, undecided_ml: float) -> tuple[str, ...]:
     notes = [f"{'STAPLE' if method == 'staple' else 'Majority'} of {annotators} annotators."]
     if annotators == 2:
-        notes.append("With two annotators nobody outvotes the other: look at the disagreement before you use it.")
+        notes.append("With two annotators there is no majority: look at the disagreement before you use it.")
     if undecided_ml:
         notes.append(f"{undecided_ml:.2f} ml are undecided: the votes are tied there.")
     return tuple(notes)
@@ -148,7 +148,7 @@ def disagreement(drawn: Sequence[sitk.Image]) -> sitk.Image:
         raise InputError("A disagreement needs two annotators", "Choose another one")
     for other in drawn[1:]:
         if not images.same_grid(other, drawn[0]):
-            raise GeometryError("The annotators have drawn on different grids", "Draw on the same image")
+            raise GeometryError("The annotators drew on different grids", "Draw on the same image")
     first = images.array_of(drawn[0])
     return images.image_like(np.any([images.array_of(o) != first for o in drawn[1:]], axis=0), drawn[0])
 

@@ -97,7 +97,7 @@ def export_list(
         OutputError, OutputExists: the folder cannot be written, or is there.
     """
     if form not in FORMS:
-        raise InputError(f"There is no form {form!r}", f"Use {' or '.join(FORMS)}")
+        raise InputError(f"Unknown form: {form!r}", f"Use {' or '.join(FORMS)}")
     if source != CONSENSUS and source not in work.annotators:
         known = ", ".join(work.annotators) or "nobody yet"
         raise InputError(f"There is no annotator {source!r}", f"There are {known}; and consensus, once it is made")

@@ -102,7 +102,7 @@ class WorkList:
         """
         path = self.label_path(name, annotator)
         if not path.is_file():
-            raise FileMissing(f"{annotator} has drawn nothing of {name} yet", "Draw it, or choose another case")
+            raise FileMissing(f"{annotator} has not drawn anything in {name} yet", "Draw it, or choose another case")
         return images.read_labels(path)
 
     @property
@@ -165,7 +165,7 @@ def open_list(folder: str | Path) -> WorkList:
         for case in cases:
             if not isinstance(case.name, str) or not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
                 raise UnreadableImage(
-                    f"{file} is damaged: a case is called {case.name!r}, which is no name of a file",
+                    f"{file} is damaged: a case is called {case.name!r}, which is not a valid file name",
                     "Restore it from a copy",
                 )
         return WorkList(folder, tuple(structure(key).key for key in content["structures"]), cases)
@@ -219,7 +219,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """
     content = read_json_file(file, remedy="Restore it from a copy")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{file} is no list of PreopReview", f"Choose a folder with {LIST}")
+        raise InputError(f"{file} is not a PreopReview work list", f"Choose a folder with {LIST}")
     if content.get("version") != VERSION:
         raise InputError(
             f"{file} is of version {content.get('version')}, and this PreopReview reads version {VERSION}",

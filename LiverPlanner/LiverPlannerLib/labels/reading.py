@@ -221,7 +221,7 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
             parts.append(_Part(f"{name} ({value})" if value in names else str(value), array == value, found))
         if not any(p.structure for p in parts):
             raise InputError(
-                f"{path} holds none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
+                f"{path} contains none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
                 f"Known: {', '.join(s.key for s in STRUCTURES)}. {_MAPPING_HELP}",
             )
         return _joined(path, image, parts, how)
@@ -231,7 +231,7 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
     if known is None:
         listed = ", ".join(f"{v} ({ml:.0f} ml)" for v, ml in measure_shapes(image).ml.items())
         raise InputError(
-            f"{path} seems to be numbered by another table, and nothing in it says by which. Its values: "
+            f"{path} seems to follow another label table, and nothing in the file says which. Its values: "
             f"{_shortened(listed)}",
             _MAPPING_HELP,
         )
@@ -239,17 +239,17 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
     if table_name == OURS and not unknown:
         return _plain(image, present)
     parts = [_Part(str(v), array == v, structure(table[v]) if v in table else None) for v in present]
-    words = f"by its numbers and shapes, as {table_name} numbers them"
+    words = f"by its values and shapes, which match {table_name}"
     made = _joined(path, image, parts, words)
     if table_name != OURS:
-        made.notes.insert(0, f"{path.name} names nothing; its values were taken as those of {table_name}.")
+        made.notes.insert(0, f"{path.name} does not name its labels; its values were read as those of {table_name}.")
     return made
 
 
 def _plain(image: sitk.Image, present: list[int]) -> Labels:
     """The usual case: our own numbers, taken as they are."""
     source = {s.key: [str(s.label)] for s in STRUCTURES if s.label in present}
-    return Labels(sitk.Cast(image, sitk.sitkUInt8), f"by its numbers, as {OURS} writes them", source=source)
+    return Labels(sitk.Cast(image, sitk.sitkUInt8), f"by its values, which match {OURS}", source=source)
 
 
 def _shortened(text: str, limit: int = 300) -> str:
@@ -261,7 +261,7 @@ def _names_for(path: Path, mapping: Mapping[int, str] | None) -> tuple[dict[int,
         for name in mapping.values():
             if match_name(name) is None and match_segment(name) is None:
                 raise InputError(
-                    f"The mapping names {name!r}, which is no structure of the liver",
+                    f"The mapping names {name!r}, which is not a structure of the liver",
                     f"Use some of {', '.join(s.key for s in STRUCTURES)}",
                 )
         listed = ",".join(f"{name}={value}" for value, name in mapping.items())
@@ -317,14 +317,14 @@ def _joined(path: Path, reference: sitk.Image, parts: list[_Part], how: str) -> 
     if not known or not array.any():
         if made.unknown:
             raise InputError(
-                f"{path} holds none of the liver structures, only {_shortened(', '.join(made.unknown))}",
+                f"{path} contains none of the liver structures, only {_shortened(', '.join(made.unknown))}",
                 f"Known: {', '.join(s.name for s in STRUCTURES)}",
             )
         return made
     made.notes += _overlaps(known, array, ml)
     table = {s.label: s.key for s in STRUCTURES}
     made.notes += [
-        f"{path.name} has {doubt}: check that its labels mean what they are called."
+        f"{path.name} has {doubt}: check that its labels are what their names say."
         for doubt in doubts(made.labels, table, measure_shapes(made.labels))
     ]
     return made

@@ -142,8 +142,8 @@ class CompareSection(Section):
         enable(ui.saveButton, why, _("Saves the table, with its notes, to a file."))
         node = self.parameters.differencesSegmentation
         why = "" if node is not None else _("Compare first.")
-        enable(ui.missedCheckBox, why, _("What the other segmentation has and the plan has not, in red."))
-        enable(ui.extraCheckBox, why, _("What the plan has and the other segmentation has not, in lime."))
+        enable(ui.missedCheckBox, why, _("What only the other segmentation contains, in red."))
+        enable(ui.extraCheckBox, why, _("What only the plan contains, in lime."))
 
     def _forget(self) -> None:
         self.rows, self.notes, self._of, self._summary = [], [], None, ""

@@ -84,7 +84,7 @@ class CorrectSection(Section):
         self.show_changes()
         output = parameters.modelOutput
         why = "" if output is not None else _("There is no model output beside this plan.")
-        enable(self.ui.outlineCheckBox, why, _("Shows in the slices what the model had drawn, as lines."))
+        enable(self.ui.outlineCheckBox, why, _("Shows the model's original output in the slices, as outlines."))
 
     def _show_state(self) -> None:
         parameters = self.parameters
@@ -93,7 +93,7 @@ class CorrectSection(Section):
         elif parameters.modelOutput is None:
             text = _("Editing <b>{name}</b>.").format(name=parameters.segmentation.GetName())
         else:
-            text = _("Editing <b>{name}</b>. What the model drew is kept beside it, unchanged.").format(
+            text = _("Editing <b>{name}</b>. The model's output is kept beside it, unchanged.").format(
                 name=parameters.segmentation.GetName()
             )
         if self.live.problem:
@@ -237,10 +237,10 @@ class CorrectSection(Section):
         elif change is None:
             why = _("Choose a structure in the table above first.")
         elif change.dsc == 1:
-            why = _("{name} is as the model drew it.").format(name=structure(change.key).name)
+            why = _("{name} is unchanged from the model's output.").format(name=structure(change.key).name)
         else:
             why = ""
-        words = _("Puts {name} back to what the model had drawn. Can be undone.")
+        words = _("Restores {name} to the model's output. Can be undone.")
         name = structure(change.key).name if change is not None else ""
         enable(self.ui.restoreButton, why, words.format(name=name.lower()))
 

@@ -197,7 +197,9 @@ class CutPlanes:
             return
         self._measured = self._signature()
         if find_spec("cc3d") is None:  # a scene that was planned on another computer
-            self.page.no_cut(_("Python packages that this needs are not installed. Press Add plane to install them."))
+            self.page.no_cut(
+                _("The Python packages needed for this are not installed. Press Add plane to install them.")
+            )
             return
         try:
             cut = cut_by_planes(self.page.live.labels(), self.active)

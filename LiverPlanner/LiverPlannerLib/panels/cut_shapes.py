@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.panels.measure_remnant import RemnantPage
 
 MOST_BRANCHES = 24
-"""The territory of a smaller branch than these is no resection."""
+"""The territory of a branch smaller than these is not a resection."""
 
 
 class CutShapes:

@@ -111,8 +111,8 @@ class CystsSection(Section):
         enable(ui.applyCystsButton, none, _("Move the regions ticked as cysts to the segment Liver cyst, the others to "
                                             "Liver tumor. Nothing is deleted."))  # fmt: skip
         enable(ui.revertCystsButton, moved, _("Put every region back into the segment it was found in."))
-        by_hand = none or ("" if scene_cysts.state_of(node).get("overrides") else _("No decision was set by hand."))
-        enable(ui.byRuleButton, by_hand, _("Forget what was ticked by hand, and decide all regions by the rule."))
+        by_hand = none or ("" if scene_cysts.state_of(node).get("overrides") else _("No decision was set manually."))
+        enable(ui.byRuleButton, by_hand, _("Discard manual decisions and classify all regions by the rule."))
         enable(ui.plotCheckBox, none, _("Show the histogram of the selected region, its fit and the threshold."))
         ui.regionTable.visible = ui.reasonLabel.visible = node is not None
 

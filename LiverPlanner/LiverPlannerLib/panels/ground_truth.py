@@ -169,7 +169,9 @@ class GroundTruthSection(Section):
         try:
             return Annotation(work, name, take_over)
         except InUse as problem:
-            asked = _("{problem}\n\nTake it over? Whoever has it open can then save no more.").format(problem=problem)
+            asked = _("{problem}\n\nTake it over? Whoever has it open will no longer be able to save.").format(
+                problem=problem
+            )
             if not slicer.util.confirmYesNoDisplay(asked, windowTitle=_("Ground truth")):
                 raise
             return Annotation(work, name, take_over=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 30
 """So much time is lost at most, should the computer fail."""
 IDLE_SECONDS = 120
-"""A pause longer than this, without drawing or scrolling, is no time spent on the case."""
+"""A pause longer than this, without drawing or scrolling, does not count as time spent on the case."""
 SAVE_SECONDS = 20
 """After the last stroke of an edit so long, the labels are saved."""
 _EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved")

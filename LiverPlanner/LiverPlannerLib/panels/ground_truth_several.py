@@ -78,7 +78,7 @@ class Several:
         self.differ.refresh(self._why_no_disagreement(case, people))
         alone = _("At least two annotators must have finished a case.")
         self.agree.refresh("" if len(people) > 1 else alone)
-        self.out.refresh("" if people else _("Nobody has drawn anything yet."))
+        self.out.refresh("" if people else _("No one has drawn anything yet."))
         if self._of != case:
             self.rows, self._of = [], case
         fill_table(ui.disagreementTable, COLUMNS, self.rows)
@@ -96,7 +96,7 @@ class Several:
             return _("Choose two different annotators.")
         for name in pair:
             if not work.label_path(case, name).is_file():
-                return _("{name} has drawn nothing of this case yet.").format(name=name)
+                return _("{name} has not drawn anything in this case yet.").format(name=name)
         return ""
 
     def _pair(self) -> tuple[str, str]:

@@ -16,9 +16,9 @@ from PreopReviewLib.worker_io import unsaved
 
 LESIONS = ("tumor", "cyst")
 COLUMNS = (
-    Column("lesion", "Lesion", "number", 0, "Numbered by falling size."),
+    Column("lesion", "Lesion", "number", 0, "Numbered by decreasing size."),
     Column("ml", "Volume (ml)", "number", 1),
-    Column("fate", "Fate", "text", help="What the cut of the tab Remnant does to it."),
+    Column("fate", "Fate", "text", help="How the cut in the tab Remnant affects it."),
     Column("margin_mm", "To the cut (mm)", "number", 1, "0 where the cut goes through it."),
     *(
         Column(f"to_{key}_mm", f"{structure(key).name} (mm)", "number", 1, "Shortest distance; 0 where they touch.")

@@ -201,7 +201,7 @@ def live_words(
         stays.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
     goes = [_("{ml:.0f} ml taken").format(ml=resected_ml)]
     if tumor_ml > 0:
-        goes.append(_("<b>{ml:.1f} ml of tumor stay</b>").format(ml=tumor_ml))
+        goes.append(_("<b>{ml:.1f} ml of tumor remain</b>").format(ml=tumor_ml))
     large = _("{ml:.0f} ml remain").format(ml=remnant_ml)
     first = f"<span style='font-size: x-large;'><b>{large}</b></span>"
     return f"{first}<br>{' · '.join(stays)}<br>{' · '.join(goes)}"

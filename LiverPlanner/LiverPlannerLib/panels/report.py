@@ -70,7 +70,7 @@ class ReportSection(Section):
         ui.simulatedCheckBox.toolTip = (
             _("The volume is marked as simulated, and the page will say so.")
             if simulated
-            else _("Says in large letters on the page that the image was made by a program.")
+            else _("States prominently on the page that the image is simulated.")
         )
         self.run.refresh(self.disabled_reason())
         self._show_result()

@@ -317,7 +317,7 @@ def summary_html(record: dict[str, Any]) -> str:
     missing = ", ".join(escape(structure(k).name.lower()) for k, v in volumes.items() if v == 0)
     lines = [_("<b>Found:</b> {structures}.").format(structures=found)]
     if missing:
-        lines.append(_("<b>Looked for, not found:</b> {structures}.").format(structures=missing))
+        lines.append(_("<b>Not found:</b> {structures}.").format(structures=missing))
     if record.get("warnings"):
         items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
         lines.append(_("<b>Beware:</b>") + f"<ul style='{LIST}'>{items}</ul>")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.couinaud.volumes import Division
 
 MIN_LIVER_ML = 20.0
-"""Below, what was found is no liver."""
+"""Below this volume, what was found is not a liver."""
 MIN_LESION_ML = 0.05
 LESION_MARGIN_MM = 3.0
 LESIONS = ("tumor", "cyst")
@@ -208,7 +208,7 @@ class _Run:
             liver, milliliters = grown_liver(self.image, liver)
             if milliliters:
                 self.warnings.append(
-                    f"{milliliters:.0f} ml that are as bright as the liver and go on from it were added to what "
+                    f"{milliliters:.0f} ml as bright as the liver and continuous with it were added to what "
                     f"{found.model} calls liver: look at its outline before you use its volume."
                 )
         self.lap("liver")
@@ -272,9 +272,9 @@ class _Run:
         if median >= PHASE_MEDIAN:
             return None
         return (
-            f"The liver's median is {median:.0f} HU: this is no portal-venous phase. Vessels and ducts can hardly be "
-            "seen and are not to be relied on; tumors and cysts by the network trained on simulated images were left "
-            "out."
+            f"The liver's median is {median:.0f} HU, so this is not a portal-venous phase. Vessels and ducts "
+            "are hardly visible and not reliable; tumors and cysts by the network trained on simulated images were "
+            "left out."
         )
 
     def add_lesions(self, liver: sitk.Image) -> None:
@@ -294,7 +294,7 @@ class _Run:
         try:
             found = divide(self.labels, self._progress["segments"], self.cancel)
         except (ModelError, NothingFound) as problem:
-            self.warnings.append(f"There are no Couinaud segments: {problem}")
+            self.warnings.append(f"Couinaud segments could not be computed: {problem}")
             return None
         self.warnings += found.warnings
         self.notes += found.notes

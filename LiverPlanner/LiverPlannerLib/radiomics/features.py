@@ -168,7 +168,7 @@ def extract(
     present = [s.key for s in STRUCTURES if images.array_of(mask_of(labels, s.key)).any()]
     keys = [structure(k).key for k in structures] if structures is not None else present
     if not keys:
-        raise InputError("The labels hold no structure", "Check the label image and its values")
+        raise InputError("The labels contain no structure", "Check the label image and its values")
     library = require_library()
     grid = _grid(image, settings.spacing_mm)
     resampled = _resampled(_normalized(image, settings), grid, sitk.sitkBSpline)
@@ -230,7 +230,7 @@ def _normalized(image: sitk.Image, settings: RadiomicsSettings) -> sitk.Image:
     numbers = sitk.Cast(image, sitk.sitkFloat64)
     array = images.array_of(numbers)
     if not np.isfinite(array).all():
-        raise InputError("The image holds values that are no numbers", "Repair the image")
+        raise InputError("The image holds values that are not finite", "Repair the image")
     if float(np.ptp(array)) == 0:
         raise InputError("The image is constant, so it has no features", "Check the file")
     return sitk.Normalize(numbers) * settings.scale + settings.shift if settings.normalize else numbers

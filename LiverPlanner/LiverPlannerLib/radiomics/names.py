@@ -133,7 +133,7 @@ which differs from pyradiomics' MCC in the fourth digit."""
 
 
 def plain_name(name: str) -> str | None:
-    """MIRP's name without its settings, or None if it is no feature of `FAMILIES` (or one of the image)."""
+    """MIRP's name without its settings, or None if it is not a feature of `FAMILIES` (or one of the image)."""
     if name.split("_")[0] not in FAMILIES or name in OF_THE_IMAGE:
         return None
     name = name.partition("_fbs")[0]

@@ -110,7 +110,7 @@ def measure_all(
         (0.10, "Dividing the liver into segments", _segments),
         (0.15, "Measuring margins", _margins),
         (0.30, "Splitting branches", _branches),
-        (0.60, "Asking which lesions are cysts", _cysts),
+        (0.60, "Classifying cysts", _cysts),
         (0.75, "Comparing", _comparison),
     )
     for fraction, words, step in steps:

@@ -72,7 +72,8 @@ def read_case(
         raise FileMissing(f"There is no file or folder {path}", "Check the path")
     if labels is None:
         raise InputError(
-            f"{path} is no folder of a liver plan", "Give the labels as well, or a folder that 'preop liver plan' wrote"
+            f"{path} is not the folder of a liver plan",
+            "Give the labels as well, or a folder that 'preop liver plan' wrote",
         )
     read = read_labels(labels, mapping)
     return _case(images.read_image(path, series), read)

@@ -114,7 +114,7 @@ def margins(made: Measures) -> Table | None:
     )
     notes = [*result.notes]
     if cut:
-        notes += [f"Literature, no advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
+        notes += [f"Literature, not advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     return Table("margins", "Distances of each tumor", columns, rows, tuple(dict.fromkeys(notes)))
 
 

@@ -91,7 +91,7 @@ def _corrected(labels: sitk.Image, parameters: dict[str, Any], folder: Path, ima
 
 
 def _unknown(names: list[str]) -> list[str]:
-    return [f"Segments that are no liver structure were left out: {', '.join(names)}."] if names else []
+    return [f"Segments that are not liver structures were left out: {', '.join(names)}."] if names else []
 
 
 def resection_of(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:

@@ -11,7 +11,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
 MOST_POINTS = 60
-"""A thin plate through more points is no other one, and takes long."""
+"""A thin plate through more points is hardly different, and slow."""
 
 
 def fit_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -118,14 +118,14 @@ def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequenc
         InputError: no plane, a seed outside the liver, or planes that take nothing or everything.
     """
     if not planes:
-        raise InputError("There is no plane to cut with", "Give at least one")
+        raise InputError("There is no cutting plane", "Give at least one")
     liver, box = _liver(labels)
     sides = [_side(plane, labels, box) for plane in planes]
     if seeds:
         taken, how = _pieces_of(seeds, sides, liver, labels, box), f"pieces between {len(planes)} planes"
     else:
         taken = np.logical_and.reduce(sides) & liver
-        how = "one plane" if len(planes) == 1 else f"the common side of {len(planes)} planes"
+        how = "one plane" if len(planes) == 1 else f"the side common to {len(planes)} planes"
     remedy = "Move the plane into the liver, or turn it; points are in RAS mm"
     return replace(_finish(labels, taken, liver, box, how, remedy), planes=tuple(planes))
 
@@ -273,7 +273,7 @@ def _finish(
 ) -> Resection:
     count, whole = int(np.count_nonzero(taken)), int(np.count_nonzero(liver))
     if count in (0, whole):
-        what = "takes nothing of the liver" if count == 0 else "takes the whole liver"
+        what = "does not take any of the liver" if count == 0 else "takes the whole liver"
         raise InputError(f"The resection by {method} {what}", remedy)
     ml = images.voxel_ml(labels)
     tumor = images.array_of(labels)[box] == structure("tumor").label

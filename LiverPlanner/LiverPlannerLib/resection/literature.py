@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from LiverPlannerLib.resection.volumetry import Volumetry
 from PreopReviewLib.errors import InputError
 
-DISCLAIMER = "Literature values for orientation; no advice, and no judgment of this patient."
+DISCLAIMER = "Literature values for orientation; not advice, and not a judgment of this patient."
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def hypertrophy(
         raise InputError(f"{weeks:g} weeks between the examinations are not possible", "Give a positive number")
     estimate = next((e for e in before.estimates if e.name == formula and e.ml is not None), None)
     if estimate is None or estimate.ml is None:
-        raise InputError(f"There is no standard volume by {formula}", "Give height and weight of the patient")
+        raise InputError(f"No standard volume can be computed by {formula}", "Give height and weight of the patient")
     first, second = before.remnant.ml / estimate.ml, after.remnant.ml / estimate.ml
     degree = 100 * (second - first)
     growth = after.remnant.ml - before.remnant.ml

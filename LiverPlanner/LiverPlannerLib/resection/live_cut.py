@@ -88,7 +88,7 @@ class LiveCut:
             InputError: no plane.
         """
         if not planes:
-            raise InputError("There is no plane to cut with", "Add one")
+            raise InputError("There is no cutting plane", "Add one")
         taken = np.ones(self._count[0], bool)
         for plane in planes:
             normal = np.array(plane.normal, float)

@@ -77,13 +77,13 @@ def resect_by_surface_file(
         if not others:
             raise InputError(f"{Path(path).name}, taken as {used}: {error.problem}", error.remedy) from error
         raise InputError(
-            f"{Path(path).name} was taken as {used}, and so it takes nothing of the liver or all of it",
+            f"{Path(path).name} was taken as {used}, and so it does not take any of the liver or all of it",
             f"If its coordinates are {' or '.join(map(str, others))}, where it would cut the liver, say so: "
             f"surface space {others[0].space}, unit {others[0].unit}",
         ) from error
     if used.said:
         return made
-    note = f"{Path(path).name} does not say what its coordinates are: it was taken as {used}, as 3D Slicer does."
+    note = f"{Path(path).name} does not state its coordinate system: it was read as {used}, as 3D Slicer does."
     return replace(made, notes=(note, *made.notes))
 
 
@@ -125,7 +125,7 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
     if not path.exists():
         raise FileMissing(f"There is no file {path}", "Check the path")
     if path.suffix.lower() not in _READERS:
-        raise InputError(f"{path} is no surface file", f"Give {', '.join(_READERS)}")
+        raise InputError(f"{path} is not a surface file", f"Give {', '.join(_READERS)}")
     check_counts(path)
     module, name = _READERS[path.suffix.lower()]
     try:
@@ -136,7 +136,7 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
     reader.Update()
     surface = reader.GetOutput()
     if surface is None or surface.GetNumberOfCells() == 0:
-        raise UnreadableImage(f"{path} holds no surface", "Export it again")
+        raise UnreadableImage(f"{path} contains no surface", "Export it again")
     try:
         points, triangles = triangles_of(surface)
     except InputError as error:

@@ -53,11 +53,11 @@ def _check_ply(path: Path) -> None:
     raw = path.read_bytes()
     end = re.search(rb"end_header\r?\n", raw[: 1 << 16])
     if not raw.startswith(b"ply") or end is None:
-        raise _damaged(path, "it has no header of a PLY file")
+        raise _damaged(path, "it does not have a PLY header")
     lines = [line.split() for line in raw[: end.start()].decode("latin-1").splitlines()]
     form = next((w[1] for w in lines if w[:1] == ["format"] and len(w) == 3), "")
     if form not in ("ascii", "binary_little_endian", "binary_big_endian"):
-        raise _damaged(path, "its header names no format that is known")
+        raise _damaged(path, "its header does not name a known format")
     elements: list[tuple[str, int, list[list[str]]]] = []
     for words in lines:
         if words[:1] == ["element"]:
@@ -69,7 +69,7 @@ def _check_ply(path: Path) -> None:
                 raise _damaged(path, f"its header says {' '.join(words)[:60]!r}")
             elements[-1][2].append(words)
     if "vertex" not in {e[0] for e in elements} or "face" not in {e[0] for e in elements}:
-        raise _damaged(path, "it names no points or no faces")
+        raise _damaged(path, "it declares no points or no faces")
     body = raw[end.end() :]
     if form == "ascii":
         _check_ply_text(path, elements, body)
@@ -106,10 +106,10 @@ def _check_ply_row(path: Path, cells: list[bytes], properties: list[list[str]], 
             if length < 0 or len(values) != length:
                 raise ValueError
             if points is not None and words[1] == "list" and any(not 0 <= v < points for v in values):
-                raise _damaged(path, "a face names a point that is not there")
+                raise _damaged(path, "a face refers to a point that does not exist")
             at += length
     except (ValueError, IndexError):
-        raise _damaged(path, f"a line has not the values of its header: {b' '.join(cells)[:60]!r}") from None
+        raise _damaged(path, f"a line does not match its header: {b' '.join(cells)[:60]!r}") from None
 
 
 def _check_ply_binary(path: Path, elements: list[tuple[str, int, list[list[str]]]], body: bytes, order: str) -> None:

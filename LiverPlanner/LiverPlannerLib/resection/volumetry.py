@@ -22,7 +22,7 @@ BsaFormula = Literal["mosteller", "dubois"]
 BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
 VESSELS = tuple(s.key for s in STRUCTURES if s.vascular and s.parent == "liver")
 NOT_FUNCTIONAL = ("tumor", "cyst")
-"""What is taken off the liver for its functional volume unless the caller says otherwise: fluid is no parenchyma."""
+"""What is excluded from the functional volume unless the caller says otherwise: fluid is not parenchyma."""
 _ADULT_KG = 35.0
 _PLAUSIBLE_ML = (300.0, 5000.0)
 
@@ -64,7 +64,7 @@ def body_surface_area(patient: Patient, formula: BsaFormula = "mosteller") -> fl
         return float(np.sqrt(h * w / 3600))
     if formula == "dubois":
         return float(0.007184 * w**0.425 * h**0.725)
-    raise InputError(f"There is no BSA formula {formula!r}", f"Use one of {', '.join(BSA_NAMES)}")
+    raise InputError(f"Unknown BSA formula: {formula!r}", f"Use one of {', '.join(BSA_NAMES)}")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,12 @@ class Volumetry:
         without = " and ".join(structure(key).name.lower() for key in v.excluded)
         row("Functional liver volume", v.functional, "ml", f"TLV without {without}" if without else "TLV")
         if v.functional_otherwise is not None:
-            row(f"Functional liver volume, {_otherwise(v)}", v.functional_otherwise, "ml", "the other way of counting")
+            row(
+                f"Functional liver volume, {_otherwise(v)}",
+                v.functional_otherwise,
+                "ml",
+                "with the other choice for cysts",
+            )
         for name, area in self.bsa.items():
             row(f"Body surface area ({BSA_NAMES[name]})", area, "m²")
         for e in self.estimates:
@@ -212,7 +217,7 @@ def _otherwise(volumes: Volumes) -> str:
 def _remnant_rows(r: Remnant, estimates: Sequence[Estimate], row: Callable[..., None], otherwise: str) -> None:
     row("Future liver remnant (FLR)", r.ml, "ml", "functional part of the remnant")
     if r.ml_otherwise is not None:
-        row(f"Future liver remnant (FLR), {otherwise}", r.ml_otherwise, "ml", "the other way of counting")
+        row(f"Future liver remnant (FLR), {otherwise}", r.ml_otherwise, "ml", "with the other choice for cysts")
     row("Liver in the remnant, all", r.whole_ml, "ml")
     row("Tumor in the remnant", r.tumor_ml, "ml")
     row("FLR / functional volume", _percent(r.to_functional), "%", "measured")
@@ -245,7 +250,7 @@ def measure_volumes(
     for key in exclude:
         if structure(key).parent != "liver":
             raise InputError(
-                f"{structure(key).name} is no part of the liver, so it cannot be taken off its volume",
+                f"{structure(key).name} is not part of the liver, so it cannot be excluded from its volume",
                 f"Use some of {', '.join(s.key for s in STRUCTURES if s.parent == 'liver')}",
             )
     ml = images.voxel_ml(labels)
@@ -353,14 +358,18 @@ def _notes(
         if not patient.adult:
             notes.append(f"Below {_ADULT_KG:g} kg the formulas, made on adults, do not hold.")
     if any(e.ml is None for e in estimates):
-        notes.append("A formula gives no positive volume for so small a body; it is shown as n/a.")
+        notes.append("A formula gives a negative volume for such a small body; it is shown as n/a.")
     if remnant is not None and remnant.tumor_ml > 0:
-        notes.append(f"{remnant.tumor_ml:.1f} ml of tumor lie in the remnant.")
+        notes.append(f"{remnant.tumor_ml:.1f} ml of tumor remain in the remnant.")
     cyst = volumes.by_structure.get("cyst", 0.0) - volumes.outside.get("cyst", 0.0)
     if cyst > 0 and volumes.cysts_excluded:
-        notes.append(f"{cyst:.1f} ml of cyst are not in the functional volume; beside it stands the other value.")
+        notes.append(
+            f"{cyst:.1f} ml of cyst are excluded from the functional volume; the value with them is given beside it."
+        )
     elif cyst > 0:
-        notes.append(f"{cyst:.1f} ml of cyst are counted as functional liver; beside it stands the other value.")
+        notes.append(
+            f"{cyst:.1f} ml of cyst are counted as functional liver; the value without them is given beside it."
+        )
     if not volumes.functional > 0:
-        notes.append("Nothing functional is left after the exclusions; ratios to it are n/a.")
+        notes.append("No functional liver is left after the exclusions; ratios to it are n/a.")
     return notes

@@ -17,11 +17,11 @@ COLUMNS = (
     Column("structure", "Vessel", "text"),
     Column("id", "Branch", "number", 0, "Numbered from the trunk outwards."),
     Column("main", "Main", "flag", help="Main branches are reached from the root without a thin stretch."),
-    Column("generation", "Order", "number", 0, "0 is the trunk; – hangs on no root.", "–"),
+    Column("generation", "Order", "number", 0, "0 is the trunk; – is disconnected from the root.", "–"),
     Column("radius_mm", "Radius (mm)", "number", 1),
     Column("length_mm", "Length (mm)", "number", 0),
     Column("ml", "Volume (ml)", "number", 2),
-    Column("parent", "Springs from", "number", 0, "The branch nearer to the root; – is a trunk, or no root.", "–"),
+    Column("parent", "Springs from", "number", 0, "The branch nearer to the root; –: a trunk, or disconnected.", "–"),
     Column("overridden", "By hand", "flag"),
     Column("reason", "Why", "text"),
 )

@@ -82,7 +82,7 @@ class Pair:
         for one in (self.prediction, self.reference):
             if one.unknown:
                 found.append(
-                    f"Not compared, for they are no structure that is known here: {', '.join(one.unknown)} of "
+                    f"Not compared, because they are not known structures: {', '.join(one.unknown)} of "
                     f"{one.node.GetName()}."
                 )
             found += one.overlaps()

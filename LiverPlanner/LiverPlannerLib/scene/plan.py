@@ -111,7 +111,7 @@ def add_plan_steps(
     layers = yield from layers_steps(taken)
     kept = yield from _to_be_kept_steps(previous)
     if kept:
-        words = f"The earlier plan {previous.segmentation.GetName()}, which had been changed, is kept and hidden."
+        words = f"The earlier plan {previous.segmentation.GetName()} had been edited; it was kept and hidden."
         record = record | {"notes": [*record.get("notes", []), words]}
     added: list[Any] = []
     try:
@@ -231,7 +231,7 @@ def why_not_of(segmentation: Any, volume: Any) -> str:
         return ""
     if made_on is None:
         return (
-            f"{name} was made on a volume that is not in the scene any more, and not on {volume.GetName()}. "
+            f"{name} was made on a volume that is no longer in the scene, and not on {volume.GetName()}. "
             "Load that volume again, or press Apply to segment this one."
         )
     return (

@@ -26,7 +26,7 @@ PRESETS: dict[str, Mapping[str, float]] = {
 
 
 def apply_preset(segmentation: Any, name: str) -> None:
-    """Sets visibility and opacity in 3D of every segment; segments that are no structure of ours are opaque."""
+    """Sets visibility and opacity in 3D of every segment; segments that are not structures of ours are opaque."""
     from LiverPlannerLib.scene.segments import structure_of_segment
     from PreopReviewLib.scene.nodes import segment_keys
 

@@ -16,7 +16,7 @@ LEAST_ML, LEAST_ROWS, BESIDE = 0.5, 8, 5
 
 
 def bands_in(tumor: np.ndarray, parenchyma: np.ndarray, volume: np.ndarray, spacing: float) -> np.ndarray:
-    """Components of `tumor` that are no darker than the parenchyma beside them.
+    """Components of `tumor` that are not darker than the parenchyma beside them.
 
     Args:
         tumor, parenchyma: bool (K, J, I); I runs from one side of the patient to the other.

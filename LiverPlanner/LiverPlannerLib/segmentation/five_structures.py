@@ -109,7 +109,7 @@ def segment_structures(
         milliliters = added * images.voxel_ml(image)
         notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
     warnings = _without_bands(seen, settings) if images.guess_modality(image) == "CT" else []
-    progress(0.75, "bringing the result to the image's grid")
+    progress(0.75, "resampling the result to the image's grid")
     labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
     labels = fit_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
     untouched = _to_source(seen.shares, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
@@ -142,10 +142,10 @@ def _look(
     frame = _frame(liver_mask, settings["spacing_mm"])
     volume, mask = _to_frame(image, frame), _to_frame(liver_mask != 0, frame, kind="label")
     cancel.raise_if_cancelled()
-    progress(0.15, "finding vessels, ducts and lesions")
+    progress(0.15, "segmenting vessels, ducts and lesions")
     shares = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
     cancel.raise_if_cancelled()
-    progress(0.8, "telling portal from hepatic veins")
+    progress(0.8, "separating portal from hepatic veins")
     tidy = postprocess(shares, settings["classes"], [settings["spacing_mm"]] * 3)
     blood = blood_in(tidy.argmax(0), settings["classes"], images.array_of(volume), images.array_of(mask) > 0)
     tidy[settings["classes"].index("tumor")][blood] = 0
@@ -167,7 +167,7 @@ def _without_bands(seen: _Look, settings: dict) -> list[str]:
     milliliters = bands.sum() * spacing**3 / 1000
     return [
         f"{milliliters:.0f} ml that {PACKAGE} called tumor are hardly darker than the liver beside "
-        "them, from side to side: they were taken for dark bands of the CT and left out. Look at the image there."
+        "them, from side to side: they were taken for dark bands of the CT and left out. Check the image there."
     ]
 
 

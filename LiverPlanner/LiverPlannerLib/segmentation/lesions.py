@@ -162,7 +162,7 @@ def _predict(
     out = np.zeros(values.shape, np.float32)
     for number, start in enumerate(starts):
         cancel.raise_if_cancelled()
-        progress(0.15 + 0.8 * number / len(starts), f"Looking for lesions, part {number + 1} of {len(starts)}")
+        progress(0.15 + 0.8 * number / len(starts), f"Detecting lesions, part {number + 1} of {len(starts)}")
         shape = tuple(w + 2 * m for w, m in zip(window, _MARGIN, strict=True))
         first = tuple(s - m for s, m in zip(start, _MARGIN, strict=True))
         seen, place = _overlap(first, shape, values.shape)

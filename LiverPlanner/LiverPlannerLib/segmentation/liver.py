@@ -103,7 +103,7 @@ def segment_liver(
     prepared = prepare(image, modality)
     token.raise_if_cancelled()
     probability = _predict(predictor, prepared, within(progress, 0.25, 0.9), token)
-    progress(0.9, "Bringing the liver to the image's grid")
+    progress(0.9, "Resampling the liver to the image's grid")
     kept = liver_component(probability, THRESHOLD if prepared.slab else CORE)
     if not kept.any():
         raise NothingFound(
@@ -209,7 +209,7 @@ def _predict(predictor: Predictor, prepared: Prepared, progress: Progress, cance
 
     def step(fraction: float) -> None:
         cancel.raise_if_cancelled()
-        progress(fraction, "Looking for the liver")
+        progress(fraction, "Segmenting the liver")
 
     def compute(network: nn.Module, placement: Placement) -> torch.Tensor:
         tensor = torch.from_numpy(values).to(placement.device, placement.dtype)

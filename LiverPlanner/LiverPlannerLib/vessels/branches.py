@@ -32,7 +32,7 @@ Rule = Literal["radius", "generation"]
 
 ALPHA = 0.6
 MAIN, PERIPHERAL = 1, 2  # values of the main image
-UNCLASSIFIED = -1  # generation of pieces that hang on no root
+UNCLASSIFIED = -1  # generation of pieces disconnected from the root
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Branch:
         tree: number of its tree, from 1.
         radius_mm: mean along the branch without its first quarter, which lies in the parent.
         length_mm: along the centerline.
-        generation: 0 for the trunk; -1 for pieces that hang on no root.
+        generation: 0 for the trunk; -1 for pieces disconnected from the root.
         main: main or peripheral branch.
         reason: why, in words.
         start, end: indices into the tree's nodes.
@@ -179,7 +179,7 @@ def split_branches(
         GeometryError: masks on different grids.
     """
     if not 0 < alpha <= 1:
-        raise InputError(f"A radius share of {alpha:g} makes no sense", "Give a number above 0 and up to 1")
+        raise InputError(f"The radius ratio {alpha:g} is out of range", "Give a number above 0 and up to 1")
     if structure:
         structure_of(structure)
     array = _require_mask(mask, liver_mask, ivc_mask)
@@ -321,7 +321,7 @@ def _tree(
 
 def _decide(branches: Branches, n: int, rooted: bool, alpha: float, rule: Rule) -> tuple[bool, str]:
     if not rooted:
-        return False, "hangs on no root"
+        return False, "is disconnected from the root"
     if rule == "generation":
         generation = branches.generation[n]
         return bool(generation <= 1), f"generation {generation}"
@@ -338,4 +338,4 @@ def _warnings(branches: list[Branch], rooted: np.ndarray) -> list[str]:
     if not loose:
         return []
     ml = sum(b.ml for b in branches if not rooted[b.tree - 1])
-    return [f"{loose} piece(s), {ml:.2f} ml, hang on no root and count as peripheral"]
+    return [f"{loose} piece(s), {ml:.2f} ml, are disconnected from the root and count as peripheral"]

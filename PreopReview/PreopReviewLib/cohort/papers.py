@@ -17,7 +17,17 @@ def write_papers(folder: CohortFolder, task: Task) -> tuple[list[str], list[str]
     written, said = [], []
     for paper in task.papers:
         out = folder.path / "papers" / paper
-        words = ["evaluate", "--paper", paper, "--cases", str(folder.path / TABLE), "--out", str(out), "--quiet", "--no-figures"]
+        words = [
+            "evaluate",
+            "--paper",
+            paper,
+            "--cases",
+            str(folder.path / TABLE),
+            "--out",
+            str(out),
+            "--quiet",
+            "--no-figures",
+        ]
         try:
             call_command([*words, "--json", "--overwrite"])
             written.append(paper)

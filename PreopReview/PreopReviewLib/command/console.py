@@ -39,7 +39,7 @@ def run(command: Callable[[], None], arguments: Sequence[str] = ()) -> None:
         error = failure(streams)
         if error is not None and not code:
             written = last_written()
-            say(f"preop: what is printed could not be written ({error.strerror})", err=True)
+            say(f"preop: the output could not be printed ({error.strerror})", err=True)
             code = 0 if written else OutputError.exit_code
         stopping.go_deaf()
         gc.collect()  # temporary folders go before signals are heard again
@@ -76,7 +76,7 @@ def _unforeseen(error: Exception) -> int:
         say(f"preop: {OutOfMemory(NO_MEMORY, LESS_MEMORY)}", err=True)
         return OutOfMemory.exit_code
     words = " ".join(str(error).split())[:300] or "no words"
-    say(f"preop: This is a bug of PreopReview ({type(error).__name__}: {shown(words)}).", err=True)
+    say(f"preop: This is a bug in PreopReview ({type(error).__name__}: {shown(words)}).", err=True)
     try:
         with tempfile.NamedTemporaryFile("w", prefix="preop-bug-", suffix=".txt", delete=False) as log:
             traceback.print_exception(error, file=log)

@@ -81,7 +81,9 @@ class Foreign(StrEnum):
 def import_(
     file: Annotated[Path, typer.Argument(help="The checkpoint.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Package folder to make.", show_default=False)],
-    kind: Annotated[Foreign, typer.Option("--as", help="What it is: Volumetry-Net's last.ckpt.", show_default=False)],
+    kind: Annotated[
+        Foreign, typer.Option("--as", help="What the file is: Volumetry-Net's last.ckpt.", show_default=False)
+    ],
 ) -> None:
     """Make a model package of a checkpoint that others trained. Only weights are read; no code in it is run."""
     from PreopReviewLib.models.foreign import import_volumetry_net

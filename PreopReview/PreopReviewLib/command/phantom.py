@@ -26,7 +26,7 @@ def liver(
     contrast: Annotated[str, typer.Option(help="hbp, pv_mr, ct or any.")] = "hbp",
     size: Annotated[int, typer.Option(help="Voxels an axis.")] = 128,
     spacing: Annotated[float, typer.Option(help="Voxel edge, mm.")] = 2.0,
-    shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of a real liver to bend.")] = None,
+    shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of a real liver to deform.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
 ) -> None:
     """Write image.nii.gz, labels.nii.gz, order.nii.gz (1 main, 2 peripheral vessels) and planted.json."""

@@ -37,9 +37,9 @@ def shoulder(
     from PreopReviewLib.phantoms.shoulder_tears import TEAR_CLASSES
 
     if tear not in (*TEAR_CLASSES, "any"):
-        raise InputError(f"There is no tear {tear!r}", f"Use {', '.join(TEAR_CLASSES)} or any")
+        raise InputError(f"Unknown tear class: {tear!r}", f"Use {', '.join(TEAR_CLASSES)} or any")
     if side is not None and side.upper() not in ("R", "L"):
-        raise InputError(f"There is no side {side!r}", "Use R or L")
+        raise InputError(f"side must be R or L, got {side!r}", "Use R or L")
 
     def make(number: int) -> ShoulderPhantom:
         # "any" goes round the classes, so that a table of many cases has all of them.

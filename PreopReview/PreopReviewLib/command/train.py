@@ -21,12 +21,12 @@ def train(
     data: Annotated[str, typer.Option(help="phantoms, an nnU-Net raw folder, or a MONAI datalist.")] = "phantoms",
     shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run in the folder.")] = False,
-    minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after so long.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after this many minutes.")] = None,
     settings_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE for a field of the recipe, e.g. training.ema=0.9.")
     ] = None,
     package: Annotated[Path | None, typer.Option(help="Model package to start from (fine-tuning).")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes that prepare samples.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the network.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
 ) -> None:

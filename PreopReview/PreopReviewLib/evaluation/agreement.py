@@ -76,7 +76,7 @@ def icc_forms(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
     """
     table = _complete_table(ratings)
     if not 0 < confidence < 1:
-        raise InputError(f"A confidence of {confidence} is none", "Give a number between 0 and 1, such as 0.95")
+        raise InputError(f"confidence must be between 0 and 1, got {confidence}", "Use for example 0.95")
     n, k = table.shape
     mean = table.mean()
     by_case = k * float(((table.mean(1) - mean) ** 2).sum()) / (n - 1)
@@ -105,7 +105,7 @@ def icc(ratings: ArrayLike, form: str = "ICC(2,1)", confidence: float = 0.95) ->
         InputError: an unknown form, or as `icc_forms`.
     """
     if form not in ICC_FORMS:
-        raise InputError(f"There is no form {form} of the ICC", f"The forms are {', '.join(ICC_FORMS)}")
+        raise InputError(f"Unknown form of the ICC: {form}", f"The forms are {', '.join(ICC_FORMS)}")
     return icc_forms(ratings, confidence)[form]
 
 

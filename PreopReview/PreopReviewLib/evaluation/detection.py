@@ -108,7 +108,7 @@ def detect(
     prediction, reference = mask_pair(prediction, reference)
     if not 0 < minimum_share <= 1 or not 0 <= minimum_dsc <= 1 or minimum_voxels < 1:
         raise InputError(
-            f"A share of {minimum_share}, a DSC of {minimum_dsc} and {minimum_voxels} voxels are no thresholds",
+            f"A share of {minimum_share}, a DSC of {minimum_dsc} and {minimum_voxels} voxels are not valid thresholds",
             "Use a share above 0 and up to 1, a DSC from 0 to 1 and at least 1 voxel",
         )
     box = union_box(prediction, reference)

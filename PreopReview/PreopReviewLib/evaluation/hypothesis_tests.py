@@ -194,7 +194,7 @@ def kruskal_wallis(
     if len(groups) < 2:
         raise InputError(f"Kruskal–Wallis needs two groups or more, not {len(groups)}", "Add groups")
     if post_hoc not in ("dunn", "mann-whitney"):
-        raise InputError(f"There is no post hoc test {post_hoc}", "Choose dunn or mann-whitney")
+        raise InputError(f"Unknown post hoc test: {post_hoc}", "Choose dunn or mann-whitney")
     data = {name: group_of(values, 1) for name, values in groups.items()}
     cases = tuple(len(v) for v in data.values())
     everything = np.concatenate(list(data.values()))
@@ -234,7 +234,7 @@ def _dunn(first: NDArray[np.float64], second: NDArray[np.float64], variance: flo
 
 def _check_side(alternative: str) -> None:
     if alternative not in _SIDES:
-        raise InputError(f"A test cannot be {alternative}", f"Choose {', '.join(_SIDES)}")
+        raise InputError(f"Unknown alternative hypothesis: {alternative}", f"Choose {', '.join(_SIDES)}")
 
 
 def group_of(values: ArrayLike, least: int) -> NDArray[np.float64]:

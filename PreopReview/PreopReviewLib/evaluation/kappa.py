@@ -58,7 +58,7 @@ def weighted_kappa(
     try:
         cost = {"none": (apart > 0).astype(float), "linear": apart, "quadratic": apart**2}[weights]
     except KeyError:
-        raise InputError(f"There are no weights {weights!r}", "Use none, linear or quadratic") from None
+        raise InputError(f"Unknown kappa weights: {weights!r}", "Use none, linear or quadratic") from None
     agree = 1 - cost / cost.max()
     rows, columns = together.sum(1), together.sum(0)
     chance = np.outer(rows, columns)

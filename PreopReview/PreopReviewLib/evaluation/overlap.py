@@ -101,7 +101,7 @@ def as_mask(array: np.ndarray, name: str) -> np.ndarray:
     mask = array != 0
     if array.size and not np.array_equal(mask, array):
         raise InputError(
-            f"The {name} is no binary mask: it has values other than 0 and 1",
+            f"The {name} is not a binary mask: it has values other than 0 and 1",
             "Threshold probabilities, or choose one label",
         )
     return mask

@@ -117,11 +117,13 @@ def surface_distances(
 def _checked(spacing: np.ndarray | tuple[float, float, float], tolerance: float, convention: str) -> np.ndarray:
     mm = np.asarray(spacing, float)
     if mm.shape != (3,) or not np.isfinite(mm).all() or (mm <= 0).any():
-        raise InputError(f"A voxel spacing of {spacing} mm is not possible", "Give three positive numbers, K-J-I")
+        raise InputError(
+            f"voxel spacing must be three positive numbers, got {spacing} mm", "Give three positive numbers, K-J-I"
+        )
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise InputError(f"A tolerance of {tolerance} mm is not possible", "Give 0 or a positive number")
     if convention not in CONVENTIONS:
-        raise InputError(f"There is no convention {convention!r}", f"Use one of {', '.join(CONVENTIONS)}")
+        raise InputError(f"Unknown HD95 convention: {convention!r}", f"Use one of {', '.join(CONVENTIONS)}")
     return mm
 
 

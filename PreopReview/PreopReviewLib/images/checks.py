@@ -67,7 +67,7 @@ def four_dimensional(count: int) -> Finding:
 
 
 def several_values(count: int) -> Finding:
-    """The finding that a voxel is no single number."""
+    """The finding that a voxel is not a single number."""
     return Finding(
         "color",
         "error",
@@ -154,7 +154,7 @@ def _voxel_findings(image: sitk.Image) -> list[Finding]:
 
 
 def not_finite(count: int) -> Finding:
-    """The finding that so many voxels are no numbers."""
+    """The finding that so many voxels are not finite numbers."""
     return Finding(
         "not-finite",
         "error",
@@ -172,7 +172,7 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
             Finding(
                 "not-hounsfield",
                 "error",
-                f"is no CT in Hounsfield units: its values go from {low:.0f} to {high:.0f}, without air or fat",
+                f"is not a CT in Hounsfield units: its values go from {low:.0f} to {high:.0f}, without air or fat",
                 "Apply the rescale slope and intercept, or use --modality mr if it is an MRI"
                 if unscaled
                 else "Use --modality mr if it is an MRI, or the CT as the scanner gave it",
@@ -183,7 +183,7 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
             Finding(
                 "hounsfield",
                 "error",
-                f"is no MRI: its values go from {low:.0f} to {high:.0f}, as in a CT",
+                f"is not an MRI: its values range from {low:.0f} to {high:.0f}, as in a CT",
                 "Use --modality ct",
             )
         ]

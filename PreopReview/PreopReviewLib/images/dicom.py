@@ -126,9 +126,9 @@ def _volumes(members: Sequence[Header], uid: str, broken: InputError | None) -> 
         if broken is not None
         else volumes_of([f for h in members for f in h.frames], f"The series {uid} in {place}")
     )
-    missing = [] if first.uid else ["the files name no series; those alike were taken as one"]
+    missing = [] if first.uid else ["the files do not name a series; matching files were taken as one"]
     if not first.modality:
-        missing.append("the files name no modality")
+        missing.append("the files do not state a modality")
     return [
         Series(
             uid,
@@ -167,7 +167,7 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
     of_series = [s for s in found if s.uid == uid] if uid else list(found)
     if uid and not of_series:
         known = "; ".join(str(s) for s in found) or "none"
-        raise NoImage(f"{folder} holds no series {uid}", f"The series found: {known}")
+        raise NoImage(f"{folder} holds no series {uid}", f"Available series: {known}")
     if not uid:
         of_series = likely(of_series)
     chosen = of_series
@@ -175,7 +175,7 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
         chosen = [s for s in of_series if str(s.volume or 1) == volume] or [s for s in of_series if _says(s, volume)]
     if volume and not chosen:
         known = "; ".join(str(s) for s in of_series) or "none"
-        raise NoImage(f"{folder} holds no volume {volume}", f"The volumes found: {known}")
+        raise NoImage(f"{folder} holds no volume {volume}", f"Available volumes: {known}")
     if not chosen:
         raise NoImage(f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file")
     if len(chosen) > 1:

@@ -150,7 +150,7 @@ class quiet(warnings.catch_warnings):
 
 
 def read_header(path: Path) -> Header | None:
-    """The header of a DICOM image file; None for other files and for DICOM objects that are no images.
+    """The header of a DICOM image file; None for other files and for DICOM objects that are not images.
 
     Raises:
         UnreadableImage: it is DICOM, but damaged.
@@ -243,7 +243,7 @@ class _Values:
             found = tuple(float(v) for v in listed)
         except (TypeError, ValueError) as error:
             raise UnreadableImage(
-                f"{self.path} has a {field_name(keyword)} that is no number ({_words(error)})", _AGAIN
+                f"{self.path} has a {field_name(keyword)} that is not a number ({_words(error)})", _AGAIN
             ) from error
         if len(found) != count:
             raise UnreadableImage(
@@ -317,7 +317,7 @@ def _at_least_one(said: _Values, keyword: str) -> int:
 def _required(value: Any, keyword: str, path: Path, remedy: str = "") -> Any:
     if value is None:
         raise UnsupportedImage(
-            f"{path} does not say its {field_name(keyword)}",
+            f"{path} lacks its {field_name(keyword)}",
             remedy or "Export the series again with all of its attributes",
         )
     return value
@@ -338,7 +338,7 @@ def _spacing(said: _Values) -> tuple[float, float]:
     found = said.numbers(keyword, 2)
     if found is None and said.raw("ImagerPixelSpacing") is not None:
         raise UnsupportedImage(
-            f"{said.path} says only its {field_name('ImagerPixelSpacing')}, measured at the detector, "
+            f"{said.path} gives only its {field_name('ImagerPixelSpacing')}, measured at the detector, "
             f"not its {field_name(keyword)}",
             "Give the CT or MR series that the scanner reconstructed",
         )

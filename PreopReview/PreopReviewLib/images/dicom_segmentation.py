@@ -162,7 +162,7 @@ def write_dicom_segmentation(masks: Sequence[CodedMask], series: Series, path: s
         with whole_file(path) as work, quiet():
             segmentation.save_as(work)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "Look for space and permissions") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "Check free space and permissions") from error
     return Path(path)
 
 

@@ -19,7 +19,7 @@ SAME_AXES_DEGREES = 0.2
 SCOUT_FRAMES = 3
 """So many slices of another orientation or size are a scout that is set aside."""
 MIN_FRAMES = 4
-"""Fewer are no volume of their own."""
+"""Fewer slices do not make a volume of their own."""
 ROUNDED_MM = 0.51
 """How far a slice may lie off its regular place: positions rounded to whole millimeters."""
 

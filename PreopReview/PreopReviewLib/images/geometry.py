@@ -116,7 +116,9 @@ def resample_spacing(image: sitk.Image, spacing: tuple[float, float, float], kin
     old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
     new = np.array(spacing, float)
     if (new <= 0).any():
-        raise InputError(f"A voxel spacing of {spacing} mm is not possible", "Give three positive numbers")
+        raise InputError(
+            f"voxel spacing must be three positive numbers, got {spacing} mm", "Give three positive numbers"
+        )
     counts = np.maximum(np.round(size * old / new).astype(int), 1)
     first = ((size * old / counts) / old - 1) / 2  # where the first new center lies, in old voxels
     reference = sitk.Image(counts.tolist(), sitk.sitkUInt8)

@@ -107,7 +107,7 @@ def _nifti1(block: bytes, order: str, path: Path) -> NiftiHeader:
     magic = block[344:348]
     if magic not in (b"n+1\0", b"ni1\0"):
         raise UnsupportedImage(
-            f"{path} is Analyze 7.5, which does not say where left and right are",
+            f"{path} is Analyze 7.5, which does not record which side is left",
             "Convert it to NIfTI where it was made",
         )
 
@@ -224,7 +224,7 @@ def _affine(path: Path, header: NiftiHeader, shape: tuple[int, ...]) -> tuple[np
             raise ImplausibleImage(f"{path} has an impossible spacing in its sform ({_shown(norms)} mm)", _AGAIN)
         notes = []
         if not usable or not np.allclose(norms, pixdim, rtol=0.01):
-            notes.append(f"its pixdim says {_shown(pixdim)} mm, its sform {_shown(norms)} mm; the sform was used")
+            notes.append(f"its pixdim gives {_shown(pixdim)} mm, its sform {_shown(norms)} mm; the sform was used")
         elif header.qform > 0:
             away = _corner_distance(affine, _quaternion_affine(path, header, pixdim), shape)
             if away > 0.1 * pixdim.min():
@@ -239,7 +239,7 @@ def _affine(path: Path, header: NiftiHeader, shape: tuple[int, ...]) -> tuple[np
         return _quaternion_affine(path, header, pixdim), []
     return (
         np.column_stack([np.diag(pixdim * [-1, 1, 1]), np.zeros(3)]),
-        ["it does not say how it lies in the patient (no qform, no sform); left and right may be exchanged"],
+        ["it does not give its orientation in the patient (no qform, no sform); left and right may be swapped"],
     )
 
 

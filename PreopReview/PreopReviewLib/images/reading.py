@@ -208,7 +208,7 @@ def _series_of_file(path: Path, series: str | None) -> Series:
     own = [s for s in list_series(path.parent) if path in s.files]
     if not own:
         raise UnreadableImage(
-            f"{path} is of no known image format",
+            f"{path} is not in a known image format",
             f"Give {', '.join(SUFFIXES)}, or a folder with a DICOM series",
         )
     return choose_series(own, path, series)

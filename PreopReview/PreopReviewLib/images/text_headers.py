@@ -11,7 +11,7 @@ from PreopReviewLib.errors import FileMissing, ImplausibleImage, UnreadableImage
 _AGAIN = "Copy or export it again"
 _MAX_BYTES = 1 << 20
 _NRRD_SUFFIXES, _META_SUFFIXES = (".nrrd", ".nhdr"), (".mha", ".mhd")
-ASSUMED = "it does not say its spacing: 1 mm was assumed, so no length, area or volume can be trusted"
+ASSUMED = "it does not give its spacing: 1 mm was assumed, so no length, area or volume can be trusted"
 
 
 def check_text_header(path: Path) -> list[str]:

@@ -53,7 +53,7 @@ def choose_device(requested: str = "auto") -> str:
     import torch
 
     if requested not in DEVICES:
-        raise InputError(f"There is no device {requested!r}", f"Choose one of {', '.join(DEVICES)}")
+        raise InputError(f"Unknown device: {requested!r}", f"Choose one of {', '.join(DEVICES)}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if requested == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if there[name])

@@ -72,7 +72,7 @@ class Predictor:
         import torch
 
         warm.forget(self)
-        self.notes.append(f"The memory of the device {self.placement.device} did not suffice; computed on the CPU.")
+        self.notes.append(f"Out of memory on the device {self.placement.device}; computed on the CPU instead.")
         self.placement = Placement("cpu", "float32")
         self.network = _move(self.network, self.placement)
         if torch.cuda.is_available():

@@ -30,8 +30,8 @@ class JobBusy(PreopError):
     """A job was started while another one is running."""
 
 
-NO_MEMORY = "The memory of this computer did not suffice"
-NO_DEVICE_MEMORY = "The memory of the graphics card did not suffice"
+NO_MEMORY = "This computer ran out of memory"
+NO_DEVICE_MEMORY = "The graphics card ran out of memory"
 LESS_MEMORY = "Close other programs, crop the image, or choose another device"
 
 _CRASHES = {
@@ -57,7 +57,7 @@ def ended_early(code: int, log: Path | None) -> JobError:
     """
     if code == -9:
         return JobError(
-            "The computation was stopped from outside, most likely because the computer ran out of memory",
+            "The computation was killed, most likely because the computer ran out of memory",
             see_log(LESS_MEMORY, log),
             exit_code=OutOfMemory.exit_code,
             kind="OutOfMemory",
@@ -115,7 +115,9 @@ def describe(error: BaseException) -> dict[str, str | int]:
         problem = f"A Python package is missing or broken ({words})"
         return _message(problem, "Install PreopReview's Python packages again", 1, kind)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return _message(f"The disk is full ({words})", "Make space and try again", OutputError.exit_code, "OutputError")
+        return _message(
+            f"The disk is full ({words})", "Free some space and try again", OutputError.exit_code, "OutputError"
+        )
     return _message(f"The computation failed unexpectedly ({kind}: {words[:300]})", "Please report it", 1, kind, True)
 
 

@@ -161,7 +161,7 @@ def install(
         raise ModelError(f"There is no file or folder {path}", "Check the path given with --from")
     if path.suffix == ".whl":
         if name not in kuleuven.SOURCES:
-            raise ModelError(f"A wheel holds no model {name}", f"Known are {', '.join(kuleuven.SOURCES)}")
+            raise ModelError(f"A wheel does not hold the model {name}", f"Known are {', '.join(kuleuven.SOURCES)}")
         return kuleuven.install(target, name, path, progress, overwrite)
     progress(0.0, f"Installing {name}")
     package = _install_folder(path, target, overwrite) if path.is_dir() else _install_zip(path, target, overwrite)

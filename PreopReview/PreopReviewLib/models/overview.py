@@ -42,7 +42,7 @@ def overview() -> list[ModelNote]:
 
 
 def installed_metadata() -> dict[str, Mapping[str, Any]]:
-    """Name and metadata of every installed or built-in package, by name; one that cannot be read is no choice (using
+    """Name and metadata of every installed or built-in package, by name; one that cannot be read is not offered (using
     it by name says why)."""
     read = {name: _read(folder) for name, (folder, _state) in sorted(_folders().items())}
     return {name: data for name, data in read.items() if data}

@@ -44,4 +44,4 @@ def normalize(values: np.ndarray, rule: Mapping[str, Any]) -> np.ndarray:
     if kind == "quartiles":
         low, high = np.percentile(values, [25, 75])
         return (values - low) / max(float(high - low), 1e-6) - 0.5
-    raise TrainingError(f"There is no intensity rule {kind!r}", "Use zscore, fixed or quartiles")
+    raise TrainingError(f"Unknown intensity rule: {kind!r}", "Use zscore, fixed or quartiles")

@@ -92,7 +92,7 @@ class WholeScan:
             shares = found if shares is None else shares + found
         assert shares is not None
         shares /= len(self.packages)
-        progress(0.9, "Bringing the structures to the image's grid")
+        progress(0.9, "Resampling the structures to the image's grid")
         labels = self._to_source(shares, small, image, token)
         if self.settings.get("post") == LARGEST_COMPONENT:
             labels = largest_component(labels)

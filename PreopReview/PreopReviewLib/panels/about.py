@@ -27,7 +27,7 @@ def limits() -> list[str]:
             "Vessels, bile duct, cysts and tear classes come from models trained on simulated images only. "
             "They were not validated on patients."
         ),
-        _("The lesion model leaves lesions out and draws them too small; a missing lesion is no finding."),
+        _("The lesion model misses lesions and outlines them too small; a missing lesion proves nothing."),
         _("Volumes count the voxels of a segmentation: they are as good as its borders."),
         _("Images stay on this computer. Only Python packages and models are fetched, when they are first needed."),
     ]

@@ -105,7 +105,7 @@ def grow_anatomy(
         millilitres = liver.sum() * spacing**3 / 1000
         if 600 < millilitres < 3200:
             return _fill(rng, liver, spacing)
-    raise ValueError("the given shapes make no liver of a plausible size")
+    raise ValueError("the given shapes do not give a liver of plausible size")
 
 
 def _fill(rng: np.random.Generator, liver: np.ndarray, spacing: float) -> Anatomy:

@@ -59,7 +59,7 @@ def make_liver_phantom(
         InputError: an unknown contrast, or a grid that holds no liver.
     """
     if contrast not in CONTRASTS:
-        raise InputError(f"There is no contrast {contrast!r}", f"Choose from {', '.join(CONTRASTS)}")
+        raise InputError(f"Unknown contrast: {contrast!r}", f"Choose from {', '.join(CONTRASTS)}")
     if min(size) < 16 or not 0.5 <= spacing <= 5:
         raise InputError("A phantom needs at least 16 voxels an axis and a spacing of 0.5 to 5 mm", "Change the grid")
     rng = np.random.default_rng([seed, CONTRASTS.index(contrast)])

@@ -80,7 +80,7 @@ def make_shoulder_phantom(
         InputError: an unknown contrast, class or plane.
     """
     if contrast not in CONTRASTS:
-        raise InputError(f"There is no contrast {contrast!r}", f"Use one of {', '.join(CONTRASTS)}")
+        raise InputError(f"Unknown contrast: {contrast!r}", f"Use one of {', '.join(CONTRASTS)}")
     rng = np.random.default_rng([seed, 20])
     drawn = draw_tear(rng, tear) if isinstance(tear, int) else tear
     parameters = draw_parameters(rng, contrast, drawn)
@@ -141,7 +141,7 @@ def _slices(
     try:
         i, j, k = {"coronal": (left, down, back), "axial": (left, back, up), "sagittal": (back, down, left)}[plane]
     except KeyError:
-        raise InputError(f"There is no plane {plane!r}", "Use coronal, axial or sagittal") from None
+        raise InputError(f"Unknown plane: {plane!r}", "Use coronal, axial or sagittal") from None
     turn = rng.uniform(-0.10, 0.10)
     i, k = np.cos(turn) * i + np.sin(turn) * k, np.cos(turn) * k - np.sin(turn) * i
     direction = np.stack([i, j, k], 1)

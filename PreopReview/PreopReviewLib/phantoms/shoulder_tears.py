@@ -55,7 +55,7 @@ def draw_tear(rng: np.random.Generator, tear_class: int) -> TearDrawing | None:
         start = (0.0, 1.0 - share, u(0.08, 0.92 - share))[int(rng.integers(3))]
         return TearDrawing(u(5, 13), u(5, 11), u(-12, 9), (start, start + share), u(0.0, 4.0))
     if tear_class not in (2, 3, 4):
-        raise InputError(f"There is no tear class {tear_class}", "Use 0 (none) to 4 (large to massive)")
+        raise InputError(f"tear class must be 0 to 4, got {tear_class}", "Use 0 (none) to 4 (large to massive)")
     low, high = {2: (5.0, 9.8), 3: (10.3, 29.5), 4: (30.5, 46.0)}[tear_class]
     width = u(low, high)
     front, back = 13.0 - width / 2, -30.0 + width / 2

@@ -249,11 +249,11 @@ def check_path(path: str | Path, overwrite: bool = False) -> None:
 
     Raises:
         OutputExists: it is there already.
-        OutputError: it is no name of a page.
+        OutputError: it is not a valid name for a page.
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"{path.name} is no name of a page", "Give a name that ends in .html")
+        raise OutputError(f"{path.name} is not a valid name for a page", "Give a name that ends in .html")
     check_file(path, overwrite)
 
 

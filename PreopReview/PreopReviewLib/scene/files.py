@@ -58,7 +58,7 @@ def _check_zip(path: Path) -> None:
         with zipfile.ZipFile(path) as bundle:
             damaged = bundle.testzip()
     except (zipfile.BadZipFile, OSError) as error:
-        raise UnreadableImage(f"{path} is no scene bundle ({error})", "Write it again") from error
+        raise UnreadableImage(f"{path} is not a scene bundle ({error})", "Write it again") from error
     if damaged is not None:
         raise UnreadableImage(f"{path} is damaged at {damaged}", "Write it again")
 

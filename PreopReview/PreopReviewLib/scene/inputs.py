@@ -38,7 +38,7 @@ def require_volume(volume: Any | None) -> None:
     if volume.IsA("vtkMRMLLabelMapVolumeNode"):
         raise UnsupportedImage(f"{name} is a label map, not an image", "Choose the CT or MRI it was drawn on")
     if not volume.IsA("vtkMRMLScalarVolumeNode"):
-        raise UnsupportedImage(f"{name} is no volume", "Choose the CT or MRI")
+        raise UnsupportedImage(f"{name} is not a volume", "Choose the CT or MRI")
     data = volume.GetImageData()
     if data is None or data.GetNumberOfPoints() == 0:
         raise InputError(f"{name} holds no image", "Load it again")

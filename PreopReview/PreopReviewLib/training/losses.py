@@ -25,7 +25,7 @@ def build_loss(name: str, arguments: Mapping[str, Any]) -> Loss:
 
     known = {"region": region_loss, "dice": soft_dice_loss, "nested": nested_loss}
     if name not in known:
-        raise InputError(f"There is no loss {name!r}", f"Choose from {', '.join(known)}")
+        raise InputError(f"Unknown loss: {name!r}", f"Choose from {', '.join(known)}")
     parameters = inspect.signature(known[name]).parameters
     unknown = sorted(set(arguments) - set(parameters) | {"logits", "target"} & set(arguments))
     needed = [k for k, p in parameters.items() if p.default is p.empty and k not in ("logits", "target")]

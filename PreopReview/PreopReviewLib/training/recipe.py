@@ -110,7 +110,9 @@ class Recipe:
         for word in words:
             key, equals, text = word.partition("=")
             if not equals or key not in self.fields:
-                raise InputError(f"{word!r} sets no field of {self.name}", "Write for example schedule.iterations=500")
+                raise InputError(
+                    f"{word!r} does not set a field of {self.name}", "Write for example schedule.iterations=500"
+                )
             values[key.replace(".", "__")] = parse_yaml(text, f"The value of {key}", InputError)
         return self.changed(**values)
 

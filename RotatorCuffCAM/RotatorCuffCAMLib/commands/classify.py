@@ -54,7 +54,7 @@ def classify(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which class of rotator cuff tear a shoulder MRI shows, and map what speaks for it. Not for diagnosis.
+    """Classify the rotator cuff tear in a shoulder MRI and compute its class activation map. Not for diagnosis.
 
     The folder holds report.html, scene.mrb, activation.png, probabilities.json, activation.nii.gz (on the MRI's
     grid), activation-raw.nrrd and cube.nrrd.
@@ -69,7 +69,7 @@ def classify(
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):
-        raise InputError(f"There is no side {side!r}", "Use R or L")
+        raise InputError(f"side must be R or L, got {side!r}", "Use R or L")
     options = CuffOptions(
         _point(center),
         edge,
@@ -107,7 +107,7 @@ def _point(text: str | None) -> tuple[float, float, float] | None:
         if not all(map(math.isfinite, (r, a, s))):
             raise ValueError
     except ValueError:
-        raise InputError(f"{text!r} is no point", "Write R,A,S in mm, for example --center=150,10,40") from None
+        raise InputError(f"{text!r} is not a point", "Write R,A,S in mm, for example --center=150,10,40") from None
     return -r, -a, s
 
 
@@ -120,7 +120,7 @@ def _box(text: str | None) -> DrawnBox | None:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"{text!r} is no box", "Write R,A,S,SIZE_R,SIZE_A,SIZE_S in mm") from None
+        raise InputError(f"{text!r} is not a box", "Write R,A,S,SIZE_R,SIZE_A,SIZE_S in mm") from None
     return box_of(values, f"--box={text}")
 
 
@@ -129,7 +129,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/cuff"),
     recipe: Annotated[str, typer.Option(help="Recipe, or a YAML file.")] = "shim2020",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
-    synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for so many minutes.", min=0)] = 0,
+    synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for this many minutes.", min=0)] = 0,
     light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on from the run's last epoch.")] = False,

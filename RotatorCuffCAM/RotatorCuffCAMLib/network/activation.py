@@ -70,7 +70,7 @@ def activate(
     import torch
 
     if method not in METHODS:
-        raise InputError(f"There is no map {method!r}", f"Use one of {', '.join(METHODS)}")
+        raise InputError(f"Unknown activation map method: {method!r}", f"Use one of {', '.join(METHODS)}")
     tensor = as_tensor(cube.image, network)
     if method in ("gradcam", "hirescam"):
         values, index = _by_gradient(network, tensor, class_index, method, layer)
@@ -104,7 +104,7 @@ def _checked(class_index: int | None, logits: torch.Tensor) -> int:
     if class_index is None:
         return int(logits.argmax())
     if not 0 <= class_index < len(logits):
-        raise InputError(f"There is no class {class_index}", f"Use 0 to {len(logits) - 1}")
+        raise InputError(f"class index {class_index} is out of range", f"Use 0 to {len(logits) - 1}")
     return class_index
 
 
@@ -117,7 +117,7 @@ def _by_gradient(
     if layer not in dict(network.named_modules()):
         raise InputError(f"The network has no layer {layer!r}", "Use last, or body.N")
     if network.window is not None and layer != "last":
-        raise InputError("This network looks at a part of the cube, so only its last layer has a place", "Use last")
+        raise InputError("This network sees part of the cube, so only its last layer maps to a location", "Use last")
     needed = [p.requires_grad for p in network.parameters()]
     network.requires_grad_(True)
     try:

@@ -27,7 +27,7 @@ def folded_weights(network: VRN) -> tuple[torch.Tensor, torch.Tensor]:
     head, norm = network.head, network.pooled_norm
     if not isinstance(head, nn.Linear):
         raise ModelError(
-            "A network with a hidden layer before its logits has no exact activation map",
+            "An exact activation map needs a network whose logits follow the pooled features directly",
             "Use Grad-CAM, or a network without that layer, as the paper's",
         )
     gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)

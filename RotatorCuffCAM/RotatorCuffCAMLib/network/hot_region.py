@@ -83,7 +83,7 @@ def hot_region(percent: sitk.Image, share: float = 0.5) -> HotRegion | None:
     import cc3d
 
     if not 0 < share <= 1:
-        raise InputError(f"A share of {share} of the maximum is none", "Give more than 0, and 1 at most")
+        raise InputError(f"The share of the maximum must be above 0 and at most 1, got {share}", "Use for example 0.5")
     values = sitk.GetArrayFromImage(percent)
     if not values.max() > 0:
         return None

@@ -32,7 +32,7 @@ class ActivationSection(Section):
         ui = self.ui
         for key in CLASSES:
             ui.classComboBox.addItem(_("The predicted class") if key == "predicted" else tear_class(key).name, key)
-        for key, words in zip(METHODS, (_("Exact"), _("Less that of no tear"), "Grad-CAM", "HiResCAM"), strict=True):
+        for key, words in zip(METHODS, (_("Exact"), _("Minus that of no tear"), "Grad-CAM", "HiResCAM"), strict=True):
             ui.methodComboBox.addItem(words, key)
         ui.classComboBox.connect("activated(int)", lambda i: self.parameters.setValue("mapClass", CLASSES[i]))
         ui.methodComboBox.connect("activated(int)", lambda i: self.parameters.setValue("method", METHODS[i]))
@@ -60,7 +60,7 @@ class ActivationSection(Section):
             slider.enabled = not why
         enable(ui.renderingCheckBox, why, _("The map as a volume rendering."))
         enable(ui.contextCheckBox, why, _("Surfaces that give the map its place."))
-        no_outline = why or ("" if hot is not None else _("The map of no tear has no place to outline."))
+        no_outline = why or ("" if hot is not None else _("The map of the class None has no location to outline."))
         enable(ui.hotCheckBox, no_outline, _("Outline of what reaches half the map's maximum."))
         self._check(ui.renderingCheckBox, self._rendering_shown(activation))
         self._check(ui.contextCheckBox, any(n.GetDisplayVisibility() for n in self._context()))

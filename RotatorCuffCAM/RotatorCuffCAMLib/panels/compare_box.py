@@ -57,7 +57,7 @@ class CompareBoxSection(Section):
         except PreopError as error:
             self._show(None, str(error))
             return
-        self._show(found, _("One case says little: for many, <i>preop cuff localize</i>."))
+        self._show(found, _("A single case says little; for many cases, use <i>preop cuff localize</i>."))
         self._shown = key
 
     def _show(self, found: Localization | None, words: str) -> None:

@@ -60,7 +60,9 @@ class InputSection(Section):
             )
         ]
         if plane != "coronal":
-            lines.append(_("<b>The network knows coronal series only: its answer to this one means little.</b>"))
+            lines.append(
+                _("<b>The network was trained on coronal series only: its answer to this one is unreliable.</b>")
+            )
         if self._known[0] == volume.GetID() and self._found:
             lines.append(self._found)
         elif self.parameters.cubeRoi is None:
@@ -127,7 +129,7 @@ def disabled_reason(parameters: Any) -> str:
         return (
             str(error)
             .replace("give --any-plane", _("tick the box below"))
-            .replace("or --any-plane to go on all the same", _("or tick the box above to go on all the same"))
+            .replace("or --any-plane to continue anyway", _("or tick the box above to continue anyway"))
         )
     return ""
 

@@ -175,7 +175,7 @@ def _warnings(data: StudyData) -> list[str]:
             said.append(f"the group {group!r} has {len(members)} reader{'s' * (len(members) > 1)}: too few to compare")
     small = [k for k in range(5) if 0 < int((data.truth == k).sum()) < 5]
     if small:
-        said.append("some classes have fewer than 5 cases: their figures are chance")
+        said.append("some classes have fewer than 5 cases: their figures are not reliable")
     if data.left_out:
         said.append(f"left out because not complete: {'; '.join(data.left_out)}")
     return said

@@ -73,7 +73,7 @@ def reliability_figure(probabilities: np.ndarray, truth: np.ndarray, fit: Calibr
     from RotatorCuffCAMLib.network.classifier import reliability, softmax
 
     figure, axis = _square("Reliability of the model's probabilities")
-    axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as it should be")
+    axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="perfect calibration")
     tempered = softmax(np.log(np.clip(probabilities, 1e-9, 1)), fit.temperature)
     for label, values, color, marker in (
         (f"as given (error {fit.error_before:.3f})", probabilities, PALETTE[0], "o"),

@@ -32,10 +32,10 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
         except UnreadableImage:
             event = None
         if not isinstance(event, dict) or "event" not in event:
-            raise UnreadableImage(f"Line {number} of {path} is no event of a reader's log", "Restore the file")
+            raise UnreadableImage(f"Line {number} of {path} is not an event of a reader's log", "Restore the file")
         events.append(event)
     if events and (events[0].get("format") != FORMAT or events[0].get("version") != VERSION):
-        raise UnreadableImage(f"{path} is no reader's log of this version", "Choose another file")
+        raise UnreadableImage(f"{path} is not a reader's log of this version", "Choose another file")
     return events
 
 
@@ -90,7 +90,7 @@ class ReaderLog:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise OutputError(
-                f"The answer cannot be written to {self.path} ({error.strerror})", "Free some room, then answer again"
+                f"The answer cannot be written to {self.path} ({error.strerror})", "Free some space, then answer again"
             ) from error
 
     def close(self) -> None:

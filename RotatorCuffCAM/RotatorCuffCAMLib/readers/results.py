@@ -168,7 +168,7 @@ def read_truth(table: str | Path) -> Truth:
     for number, row in enumerate(held.rows, start=1):
         case = _named_case(row, held) if "case" in held.columns else f"{number:03d}"
         if case in classes:
-            raise InputError(f"{held.where(row)}: the case {case} is there twice", "Keep one")
+            raise InputError(f"{held.where(row)}: the case {case} is listed twice", "Keep one")
         classes[case] = _class_in(row, held)
         if row.get("set"):
             sets[case] = row.get("set").lower()
@@ -251,7 +251,7 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
         _check_probabilities(values, rows.where(row))
         turn = by_turn.setdefault(row.get("repetition"), {})
         if case in turn:
-            raise InputError(f"{rows.where(row)}: case {case} is there twice", "Number the repetitions")
+            raise InputError(f"{rows.where(row)}: case {case} is listed twice", "Number the repetitions")
         turn[case] = values
         seconds[case] = rows.number(row, "seconds")
     cases = tuple(next(iter(by_turn.values())))
@@ -277,7 +277,9 @@ def _said(path: Path) -> tuple[list[float], float]:
         values = [float(said["probabilities"][k]) for k in KEYS]
         seconds = float(said.get("seconds") or "nan")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is no result of preop cuff classify ({error})", "Classify the case again") from error
+        raise InputError(
+            f"{path} is not a result of preop cuff classify ({error})", "Classify the case again"
+        ) from error
     _check_probabilities(values, str(path))
     return values, seconds
 

@@ -250,9 +250,9 @@ class Session:
         if self.paused:
             raise InputError("The study is paused", "Go on first")
         if not 0 <= class_index < len(TEAR_CLASSES):
-            raise InputError(f"There is no class {class_index}", f"Use 0 to {len(TEAR_CLASSES) - 1}")
+            raise InputError(f"class index {class_index} is out of range", f"Use 0 to {len(TEAR_CLASSES) - 1}")
         if confidence is not None and not 1 <= confidence <= 5:
-            raise InputError(f"There is no confidence {confidence}", "Use 1 (a guess) to 5 (certain)")
+            raise InputError(f"confidence must be 1 to 5, got {confidence}", "Use 1 (a guess) to 5 (certain)")
         _, stood, interruptions = self._before
         given = ReaderAnswer(
             self.current.case,

@@ -200,4 +200,4 @@ def load_study(folder: str | Path) -> Study:
             float(held["idle_seconds"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{path} is no reader study", "Choose the folder that preop cuff study made") from error
+        raise InputError(f"{path} is not a reader study", "Choose the folder that preop cuff study made") from error

@@ -85,7 +85,7 @@ def gather(truth: Truth, readings: Sequence[Reading], model: ModelAnswers | None
     cases = tuple(c for c in truth.classes if c in wanted)
     lacking = [c for c in wanted if c not in truth.classes]
     if lacking:
-        raise InputError(f"There is no true class of case {lacking[0]}", "Add it to the table of classes")
+        raise InputError(f"The case {lacking[0]} has no true class", "Add it to the table of classes")
     whole = [r for r in readings if len(r.classes) == len(cases)]
     left_out = tuple(
         f"{r.reader} (pass {r.reading}, look {r.look}): {len(r.classes)} of {len(cases)} cases"

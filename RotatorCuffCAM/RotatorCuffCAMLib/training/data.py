@@ -64,7 +64,7 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
         if not row.get("image") or not image.exists():
             raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
         if any(c.image == image for c in cases):
-            raise InputError(f"{where}: the image {row.get('image')} is there twice", "Keep one line for each image")
+            raise InputError(f"{where}: the image {row.get('image')} is listed twice", "Keep one line for each image")
         cases.append(Case(image, index, point_in(held_table, row)))
     held = {c.class_index for c in cases}
     lacking = [c.key for c in TEAR_CLASSES if c.index not in held]

@@ -325,7 +325,7 @@ class _State:
         if self.steps > 200 and settings.guidance:
             loss = loss + settings.guidance * guidance_loss(network, features, classes, torn)
         if not torch.isfinite(loss):
-            raise TrainingError(f"The loss is no number at step {self.steps}", "Resume with a lower rate")
+            raise TrainingError(f"The loss is not finite at step {self.steps}", "Resume with a lower rate")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)

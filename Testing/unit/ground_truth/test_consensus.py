@@ -71,7 +71,7 @@ def test_one_annotator_is_no_consensus():
 
 def test_other_grids_are_refused():
     other = images.resample_spacing(drawn(), (1, 1, 1), "nearest")
-    with pytest.raises(GeometryError, match="b has drawn on another grid"):
+    with pytest.raises(GeometryError, match="b drew on a different grid"):
         make_consensus({"a": drawn(), "b": other}, ("liver",))
     with pytest.raises(GeometryError):
         disagreement([drawn(), other])
@@ -91,7 +91,7 @@ def test_annotators_are_compared_structure_by_structure(work):
     assert result.row("tumor").overlap.dsc == pytest.approx(2 * 36 / 96)
     with pytest.raises(InputError, match="ab cannot be compared with ab"):
         compare_annotators(work, "a", "ab", "ab")
-    with pytest.raises(FileMissing, match="ab has drawn nothing of b"):
+    with pytest.raises(FileMissing, match="ab has not drawn anything in b"):
         compare_annotators(work, "b", "ab", "cd")
 
 

@@ -77,7 +77,7 @@ def test_a_written_list_names_images_series_and_cases(folder, tmp_path):
     with pytest.raises(FileMissing, match="zzz"):
         read_case_file(tmp_path / "cases.csv", tmp_path)
     (tmp_path / "cases.csv").write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(InputError, match="no whole UTF-16 text"):
+    with pytest.raises(InputError, match="not complete UTF-16 text"):
         read_case_file(tmp_path / "cases.csv", tmp_path)
 
 

@@ -51,7 +51,7 @@ def evaluate(paper: str, cohort: Cohort, **options: Any) -> PaperResult:
         InputError: an unknown paper, columns that are not there, values that are no numbers, no usable case.
     """
     if paper not in PAPERS:
-        raise InputError(f"There is no paper {paper}", f"The papers are {', '.join(PAPERS)}")
+        raise InputError(f"Unknown paper: {paper}", f"The papers are {', '.join(PAPERS)}")
     if not cohort.usable:
         raise InputError(f"{cohort.source} has no case with a result: {cohort.summary()}", "Add cases")
     result = import_module(f"{__name__}.{paper}").evaluate(cohort, **options)

@@ -86,7 +86,7 @@ def _add_table2(result: PaperResult, cohort: Cohort, plain: dict[str, str], filt
         if count >= 2:
             tests = paired_t(after, before), wilcoxon(after, before)
             t, w = (format_p(r.p).removeprefix("= ") for r in tests)
-            result.statements += [f"{words} with against without the filter: {r}." for r in tests]
+            result.statements += [f"{words} with vs. without the filter: {r}." for r in tests]
             result.numbers["table2"][measure] = {
                 "without": _numbers(before),
                 "with": _numbers(after),
