@@ -8,7 +8,7 @@ import numpy as np
 
 
 def distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    """Distance (mm) of each voxel (K, J, I) of the mask to the nearest outside it; the array's border is not outside."""
+    """Distance (mm) of each voxel (K, J, I) of the mask to the nearest outside; the array's border is not outside."""
     import edt
 
     return edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=tuple(spacing), parallel=1)
