@@ -1,7 +1,8 @@
-# make demo   a real CT, measured, in demo/            (CASE=/path/to/image for your own)
-# make test   everything that is tested
-# make bench  the figures of the README, as ratios in one run
-# make lint   ruff
+# make demo      a real CT, measured, in demo/            (CASE=/path/to/image for your own)
+# make test      the tests, but for those marked slow
+# make test-all  every test
+# make bench     the figures of the README, as ratios in one run
+# make lint      ruff
 
 PYTHON ?= python3
 # A machine without a GPU downloads far less with
@@ -14,7 +15,7 @@ LOCAL_SAMPLES ?= ../shared/data
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint install clean
+.PHONY: demo test test-all bench lint install clean
 
 install: $(VENV)/.installed
 
@@ -28,9 +29,15 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/preop demo --out $(OUT) --overwrite --samples "$(LOCAL_SAMPLES)" $(if $(CASE),--case "$(CASE)")
 
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
 test: install
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-all: install
+	$(BIN)/ruff check .
+	$(PYTEST)
 
 bench: install
 	$(BIN)/python -m Testing.Benchmarks

@@ -201,7 +201,7 @@ def check_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str |
         return
     _require_regular(target)
     if not overwrite:
-        raise OutputExists(f"{path} is there already", "Choose another name, or replace it with --overwrite")
+        raise OutputExists(f"{path} already exists", "Choose another name, or replace it with --overwrite")
     if any(_same(target, given) for given in (*inputs, *_inputs)) and not _named_as_output(target):
         raise OutputExists(f"{path} is an input of this run", "Choose another name for the result")
 
@@ -241,7 +241,7 @@ def check_folder(
     if not any(target.iterdir()):
         return
     if not overwrite:
-        raise OutputExists(f"The folder {target} is there already", "Give another one, or --overwrite to replace it")
+        raise OutputExists(f"The folder {target} already exists", "Give another one, or --overwrite to replace it")
     for given in inputs:
         real = Path(os.path.realpath(given))
         if target in real.parents or (target == real and not _named_as_output(target)):
@@ -281,7 +281,7 @@ def _as_output_error(target: Path, work: Path) -> Iterator[None]:
     except FileExistsError as error:
         if os.path.dirname(str(error.filename)) != str(target.parent):
             raise
-        raise OutputExists(f"{error.filename} has appeared during the run, and was left as it is", ANOTHER) from error
+        raise OutputExists(f"{error.filename} appeared during the run and was left as it is", ANOTHER) from error
     except OSError as error:
         if isinstance(error.filename, str | bytes) and not _below(os.fsdecode(error.filename), work, target):
             raise  # of something that was read

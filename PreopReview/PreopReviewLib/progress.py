@@ -40,4 +40,4 @@ class CancelToken:
     def raise_if_cancelled(self) -> None:
         """Raises Cancelled once `cancel` has been called."""
         if self._event.is_set():
-            raise Cancelled("Cancelled", "Nothing was written; start again when you like")
+            raise Cancelled("Cancelled", "Nothing was written")

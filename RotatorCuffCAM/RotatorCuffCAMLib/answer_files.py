@@ -16,7 +16,7 @@ from RotatorCuffCAMLib.cuff import CuffResult, as_dict, write_files
 from RotatorCuffCAMLib.localization import DrawnBox, Localization, compare
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
-BANNER = "Research only: not for diagnosis, no medical device."
+BANNER = "Research only: not for diagnosis, not a medical device."
 SYNTHETIC = "The model has seen synthetic shoulders only"
 FOOTNOTE = "Research only. Not for diagnosis."
 

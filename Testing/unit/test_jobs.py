@@ -73,7 +73,7 @@ def test_the_words_shown_during_a_long_silence_are_the_latest(runner, folder):
 
 def test_a_second_job_is_refused_while_one_runs(runner, folder):
     job = runner.start("job_samples:count", {"steps": 20, "pause": 0.05}, folder)
-    with pytest.raises(jobs.JobBusy, match="running already"):
+    with pytest.raises(jobs.JobBusy, match="already running"):
         runner.start("job_samples:echo", {}, folder)
     assert runner.wait(job, 30).state == "finished"
 
@@ -95,7 +95,7 @@ def test_an_unforeseen_error_tells_where_its_trace_is(runner, folder):
     assert runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["calls"] == 1
 
 
-@pytest.mark.parametrize(("device", "words"), [("cpu", "of this computer"), ("cuda", "of the graphics card")])
+@pytest.mark.parametrize(("device", "words"), [("cpu", "This computer ran out of memory"), ("cuda", "The graphics card ran out of memory")])
 def test_lack_of_memory_is_said_plainly_and_the_worker_lives(runner, folder, device, words):
     error = runner.wait(runner.start("job_samples:lack_memory", {"device": device}, folder), 30).error
     assert words in error.problem

@@ -263,7 +263,7 @@ def last_message(host: Any) -> str:
 def test_a_folder_without_a_list_is_told(host, truth, tmp_path):
     host.dialogs.answer(str(tmp_path))
     host.click(truth.ui.openListButton)
-    assert "holds no list of cases" in last_message(host)
+    assert "contains no list of cases" in last_message(host)
     assert truth.work is None
 
 
@@ -322,7 +322,7 @@ def test_the_same_annotator_elsewhere_is_told_and_may_be_taken_over(host, truth,
         slicer.util, "confirmYesNoDisplay", lambda text, **_more: bool(asked.append(text)) or next(answers)
     )
     as_annotator(host, truth, "cd")
-    assert "cd is open already" in last_message(host)
+    assert "cd is already open" in last_message(host)
     assert truth.mine is None
     as_annotator(host, truth, "cd")
     assert all("Take it over?" in text for text in asked)
@@ -347,5 +347,5 @@ def test_an_export_into_a_full_folder_is_told(host, widget, listed, tmp_path):
     host.dialogs.answer(str(full))
     host.click(listed.ui.exportButton)
     done(host, widget)
-    assert "is there already" in last_message(host)
+    assert "already exists" in last_message(host)
     assert [p.name for p in full.iterdir()] == ["precious.txt"]

@@ -95,6 +95,6 @@ class Lock:
         where = f" on {found['computer']}" if found.get("computer") else ""
         since = f" since {found['since'].replace('T', ' ')[:16]}" if isinstance(found.get("since"), str) else ""
         return InUse(
-            f"The work of {found.get('who', 'this annotator')} is open already{where}{since}",
+            f"The work of {found.get('who', 'this annotator')} is already open{where}{since}",
             "Close it there first; or, if nobody is working on it, take it over",
         )

@@ -130,7 +130,7 @@ def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[
     if not keys:
         raise InputError("There is no structure to be drawn", "Choose at least one")
     if (folder / LIST).exists():
-        raise OutputExists(f"{folder} holds a list already", "Open it, or choose another folder")
+        raise OutputExists(f"{folder} already holds a list", "Open it, or choose another folder")
     made = WorkList(folder, keys, tuple(cases))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def open_list(folder: str | Path) -> WorkList:
         folder = folder.parent
     file = folder / LIST
     if not file.is_file():
-        raise FileMissing(f"{folder} holds no list of cases", f"Choose the folder with {LIST}, or make a list")
+        raise FileMissing(f"{folder} contains no list of cases", f"Choose the folder with {LIST}, or make a list")
     content = read_json(file)
     try:
         cases = tuple(Case(c["name"], c["image"], c.get("series")) for c in content["cases"])

@@ -101,7 +101,9 @@ class CutPlanes:
     def _show_buttons(self, why: str) -> None:
         enable(self.ui.addPlaneButton, why, _("Adds a cutting plane through the middle of the liver."))
         none = why or ("" if self._chosen() is not None else _("Choose a plane in the list below first."))
-        enable(self.ui.flipPlaneButton, none, _("Turns the chosen plane: the arrow points to the side that is taken."))
+        enable(
+            self.ui.flipPlaneButton, none, _("Flips the chosen plane: the arrow points to the side that is resected.")
+        )
         enable(self.ui.removePlaneButton, none, _("Removes the chosen plane from the scene."))
 
     def _chosen(self) -> Any | None:

@@ -55,7 +55,7 @@ class CutShapes:
         self.ui.surfaceSelector.setCurrentNode(parameters.cutSurface)
         self.ui.surfaceSelector.blockSignals(blocked)
         self.ui.drawCurveButton.checked = self._placing()
-        enable(self.ui.drawCurveButton, why, _("Click points around the part to take; right click ends."))
+        enable(self.ui.drawCurveButton, why, _("Click points around the part to resect; right click ends."))
         self.ui.flippedCheckBox.visible = parameters.cutSurface is None or parameters.cutSurface.IsA(
             "vtkMRMLMarkupsNode"
         )

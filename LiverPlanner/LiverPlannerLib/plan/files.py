@@ -27,7 +27,7 @@ RECORD, SEGMENTS_FILE = "plan.json", "segments.nii.gz"
 SIMULATED = "SIMULATED"
 """How the origin of an image begins that a program made."""
 PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "slicer-core")
-NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, no medical device."
+NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, not a medical device."
 
 
 def plan_liver(

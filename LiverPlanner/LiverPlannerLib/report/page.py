@@ -23,7 +23,7 @@ from PreopReviewLib.reports.page import without_empty
 
 __all__ = ["MeasureOptions", "Measures", "ReportInfo", "build_page", "measure_all"]
 
-BANNER = "Not for clinical use: research software, no medical device."
+BANNER = "Not for clinical use: research software, not a medical device."
 SIMULATED = "Simulated image"
 
 

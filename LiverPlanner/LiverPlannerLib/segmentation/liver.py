@@ -116,7 +116,7 @@ def segment_liver(
     if prepared.slab:
         notes.append(
             f"The image is less than {SLAB_MM:.0f} mm high; its first and last slices were repeated for the network, "
-            "which expects a whole abdomen. Look at the result with care."
+            "which expects a whole abdomen. Check the result carefully."
         )
     progress(1.0, "Liver found")
     placement = predictor.placement

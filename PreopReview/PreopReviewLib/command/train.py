@@ -20,7 +20,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")] = "five-structures",
     data: Annotated[str, typer.Option(help="phantoms, an nnU-Net raw folder, or a MONAI datalist.")] = "phantoms",
     shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in the folder.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue the run in the folder.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after this many minutes.")] = None,
     settings_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE for a field of the recipe, e.g. training.ema=0.9.")

@@ -177,7 +177,7 @@ def write_split(split: Split, folder: Path, overwrite: bool = False) -> Path:
     """
     path = folder / FILE
     if path.exists() and not overwrite:
-        raise OutputExists(f"{path} is there already", "Runs may rest on it; replace it with --overwrite")
+        raise OutputExists(f"{path} already exists", "Runs may rest on it; replace it with --overwrite")
     about = {"seed": split.seed, "how": split.how, "notes": split.notes, "test": split.test, "folds": split.folds}
     try:
         with whole_file(path) as part:

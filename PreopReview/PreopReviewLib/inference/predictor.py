@@ -63,7 +63,7 @@ class Predictor:
                     raise
                 if self.placement.device == "cpu":
                     raise OutOfMemory(
-                        "There is not enough memory for this image", "Close other programs, or crop the image"
+                        "Out of memory for this image", "Close other programs, or crop the image"
                     ) from error
             self._fall_back()
             return self.run(compute)

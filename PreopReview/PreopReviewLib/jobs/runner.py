@@ -136,7 +136,7 @@ class JobRunner:
             JobBusy: a job is running. TypeError, ValueError: parameters that JSON cannot hold.
         """
         if self._job is not None:
-            raise JobBusy("A computation is running already", "Wait for it to end, or cancel it")
+            raise JobBusy("A computation is already running", "Wait for it to end, or cancel it")
         callbacks = (on_progress, on_finished, on_failed, on_cancelled)
         job = Job(next(self._numbers), task, dict(parameters), Path(folder).absolute(), *callbacks)
         encode(_request(job))

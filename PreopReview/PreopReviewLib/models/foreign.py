@@ -191,7 +191,7 @@ def read_weights(file: Path) -> dict[str, Any]:
         # safetensors and torch raise types of their own for each kind of damage
         raise ModelCorrupt(f"{file} cannot be read ({str(error).splitlines()[0]})", "Download it again") from error
     if not isinstance(state, dict):
-        raise ModelCorrupt(f"{file} holds no dictionary of weights", "Save a state_dict")
+        raise ModelCorrupt(f"{file} does not contain a dictionary of weights", "Save a state_dict")
     return state
 
 

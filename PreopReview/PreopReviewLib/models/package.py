@@ -142,7 +142,7 @@ def _check_header(weights: Path) -> None:
     try:
         with safe_open(weights, framework="numpy") as tensors:
             if not list(tensors.keys()):
-                raise ModelCorrupt(f"{weights} holds no weights", _AGAIN)
+                raise ModelCorrupt(f"{weights} contains no weights", _AGAIN)
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelCorrupt(f"The weights {weights} cannot be read ({error})", _AGAIN) from error
 

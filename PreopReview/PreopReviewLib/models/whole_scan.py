@@ -176,7 +176,7 @@ class WholeScan:
         free = available_bytes() - whole
         fitting = int(0.5 * free / slice_bytes) - int(self.settings["window"][0])
         if fitting < min(_LEAST_SLAB, shape[0]):
-            raise OutOfMemory("There is not enough memory for this image", "Close other programs, or crop the image")
+            raise OutOfMemory("Out of memory for this image", "Close other programs, or crop the image")
         return min(fitting, shape[0])
 
     # ---- back to the image --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "scipy", "scikit-image")
 def limits() -> list[str]:
     """What every user must know, one sentence each."""
     return [
-        _("Not for clinical use: research software, no medical device. Look at every result before you use it."),
+        _("Not for clinical use: research software, not a medical device. Check every result before you use it."),
         _(
             "Vessels, bile duct, cysts and tear classes come from models trained on simulated images only. "
             "They were not validated on patients."

@@ -106,7 +106,7 @@ class Context:
             from PreopReviewLib.jobs import JobBusy
 
             self._remove(folder)
-            raise JobBusy("A computation is running already", "Wait for it to end, or cancel it")
+            raise JobBusy("A computation is already running", "Wait for it to end, or cancel it")
         self._abandoned = False
 
         def start(values: dict[str, Any]) -> None:

@@ -150,7 +150,7 @@ def _by_extension(logic: Any, requirement: str) -> None:
 
 def _failed(error: Exception, offline: str) -> PackagesMissing:
     remedy = (
-        _("See that the folder {folder} holds wheels for this Python and system").format(folder=offline)
+        _("Check that the folder {folder} holds wheels for this Python and system").format(folder=offline)
         if offline
         else _(
             "Check the network and its proxy, or choose an offline folder in Edit / Application Settings / PreopReview"

@@ -344,7 +344,7 @@ def start_run(
         kept = read_checkpoint(run / LAST)
         recipe = recipe_from_dict(kept["recipe"], str(run / LAST)).with_changes_of(recipe)
     elif (run / LAST).exists():
-        raise TrainingError(f"{run} holds a run already", "Add --resume, or choose another folder")
+        raise TrainingError(f"{run} already holds a run", "Add --resume, or choose another folder")
     trainer = Trainer(recipe, run, settings)
     if resume:
         trainer.resume()

@@ -43,6 +43,6 @@ def stops_deferred() -> Iterator[list[int]]:
 
 def stopped_by_hand(number: int, iteration: int) -> Cancelled:
     """The error of a run that was stopped; its exit code is the shell's for the signal."""
-    error = Cancelled(f"Stopped at iteration {iteration}; the checkpoint is written", "Go on with --resume")
+    error = Cancelled(f"Stopped at iteration {iteration}; the checkpoint is written", "Continue with --resume")
     error.exit_code = 128 + number
     return error

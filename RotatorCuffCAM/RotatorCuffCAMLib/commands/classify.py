@@ -39,7 +39,7 @@ def classify(
     map_class: Annotated[str | None, typer.Option("--class", help="Whose map; else the predicted class's.")] = None,
     method: Annotated[str, typer.Option(help="exact, contrast, gradcam or hirescam.")] = "exact",
     repetitions: Annotated[int, typer.Option(help="Passes with a moved cube, for the spread.", min=1)] = 1,
-    any_plane: Annotated[bool, typer.Option(help="Go on with an axial or sagittal series.")] = False,
+    any_plane: Annotated[bool, typer.Option(help="Continue with an axial or sagittal series.")] = False,
     box: Annotated[
         str | None, typer.Option(help="Drawn around the tear, R,A,S,SIZE_R,SIZE_A,SIZE_S in mm: compared with the map.")
     ] = None,
@@ -132,7 +132,7 @@ def train(
     synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for this many minutes.", min=0)] = 0,
     light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    resume: Annotated[bool, typer.Option(help="Go on from the run's last epoch.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue from the run's last epoch.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train the tear classifier on labeled MRI, or the demonstration network on synthetic shoulders."""

@@ -59,9 +59,9 @@ class ActivationSection(Section):
         for slider in (ui.thresholdSlider, ui.opacitySlider):
             slider.enabled = not why
         enable(ui.renderingCheckBox, why, _("The map as a volume rendering."))
-        enable(ui.contextCheckBox, why, _("Surfaces that give the map its place."))
+        enable(ui.contextCheckBox, why, _("Anatomical surfaces for orientation."))
         no_outline = why or ("" if hot is not None else _("The map of the class None has no location to outline."))
-        enable(ui.hotCheckBox, no_outline, _("Outline of what reaches half the map's maximum."))
+        enable(ui.hotCheckBox, no_outline, _("Outline of the region above half the map's maximum."))
         self._check(ui.renderingCheckBox, self._rendering_shown(activation))
         self._check(ui.contextCheckBox, any(n.GetDisplayVisibility() for n in self._context()))
         self._check(ui.hotCheckBox, hot is not None and bool(hot.GetDisplayVisibility()))

@@ -125,7 +125,7 @@ def create_study(
     """
     folder = Path(folder)
     if (folder / "study.json").exists():
-        raise OutputExists(f"{folder} holds a study already", "Choose another folder: a study must not change")
+        raise OutputExists(f"{folder} already holds a study", "Choose another folder: a study must not change")
     names = [c.case for c in cases]
     twice = sorted({n for n in names if names.count(n) > 1})
     if not names or twice:

@@ -195,7 +195,7 @@ def test_labels_of_another_grid_are_refused(work):
 
 
 def test_the_same_annotator_twice_is_told(work):
-    with Annotation(work, "ab"), pytest.raises(InUse, match=r"ab is open already.*take it over|open already"):
+    with Annotation(work, "ab"), pytest.raises(InUse, match=r"ab is already open.*take it over|already open"):
         Annotation(work, "ab")
     Annotation(work, "ab").close()
 
