@@ -95,7 +95,9 @@ def test_an_unforeseen_error_tells_where_its_trace_is(runner, folder):
     assert runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["calls"] == 1
 
 
-@pytest.mark.parametrize(("device", "words"), [("cpu", "This computer ran out of memory"), ("cuda", "The graphics card ran out of memory")])
+@pytest.mark.parametrize(
+    ("device", "words"), [("cpu", "This computer ran out of memory"), ("cuda", "The graphics card ran out of memory")]
+)
 def test_lack_of_memory_is_said_plainly_and_the_worker_lives(runner, folder, device, words):
     error = runner.wait(runner.start("job_samples:lack_memory", {"device": device}, folder), 30).error
     assert words in error.problem
