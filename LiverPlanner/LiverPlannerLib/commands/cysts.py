@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
+from LiverPlannerLib.cysts import THRESHOLD_HU
 from PreopReviewLib.command.console import say
 from PreopReviewLib.csv_text import csv_of_dicts
 
@@ -50,7 +51,7 @@ def cysts(
     image: Annotated[Path, typer.Argument(help="The CT: an image file or a DICOM folder.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Label image or segmentation, or lesion mask.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
-    threshold: Annotated[float, typer.Option(help="HU; a cyst lies below it.")] = 45.0,
+    threshold: Annotated[float, typer.Option(help="HU; a cyst lies below it.")] = THRESHOLD_HU,
     rule: Annotated[CystRule, typer.Option(help="Core median with an undecided class, or the paper's fit.")] = (
         CystRule.robust
     ),

@@ -7,13 +7,13 @@ from typing import get_args
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.cysts import THRESHOLD_HU, THRESHOLD_RANGE_HU
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN, SIMPLE_CYST, LiverLevel, Rule
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ImplausibleImage, InputError
 
 LIVER_RANGE = (-20.0, 250.0)  # HU; a liver outside this range is not given in HU
-THRESHOLD_RANGE = (-50.0, 150.0)  # HU
 _LIVER_SAMPLE = 5000  # voxels that fix the liver's median to a fraction of a HU
 
 
@@ -26,7 +26,7 @@ def require_options(rule: str, threshold: float, modality: str, relative_thresho
         _require_threshold(threshold)
     elif relative_threshold is None:
         raise InputError(
-            "The 45 HU rule is for CT; an MRI has no Hounsfield units",
+            "The threshold in HU is for CT; an MRI has no Hounsfield units",
             "Give a CT, or a relative threshold in liver MADs, for which no value is published",
         )
     elif not 0.5 <= abs(relative_threshold) <= 40:
@@ -93,11 +93,11 @@ def require_liver_spread(liver: LiverLevel | None) -> LiverLevel:
 
 def _require_threshold(threshold: float) -> None:
     """Raises InputError where a threshold in HU is out of range."""
-    low, high = THRESHOLD_RANGE
+    low, high = THRESHOLD_RANGE_HU
     if not low <= threshold <= high:
         raise InputError(
             f"The cyst threshold of {threshold:g} HU is out of range",
-            f"Give a value from {low:g} to {high:g} HU; Lin 2024 uses 45",
+            f"Give a value from {low:g} to {high:g} HU; Lin 2024 uses {THRESHOLD_HU:g}",
         )
 
 
@@ -143,7 +143,7 @@ def require_hounsfield(array: np.ndarray, liver: LiverLevel | None) -> None:
 def phase_warning(liver: LiverLevel | None) -> str | None:
     """What to tell people about the contrast phase; None where the liver enhances as it should."""
     if liver is None:
-        return "No liver was given, so the contrast phase was not checked; 45 HU holds for the portal-venous phase"
+        return "No liver was given, so the phase was not checked; the threshold holds for the portal-venous phase"
     if liver.median < PHASE_MEDIAN:
         return (
             f"The liver's median is {liver.median:.0f} HU, which is not a portal-venous phase: the threshold was "

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.cysts import checks
+from LiverPlannerLib.cysts import THRESHOLD_HU, checks
 from LiverPlannerLib.cysts import rules as cyst_rules
 from LiverPlannerLib.cysts.contour import clinical_contour
 from LiverPlannerLib.cysts.fit import HOUNSFIELD, RELATIVE
@@ -120,7 +120,7 @@ def filter_cysts(
     lesions: sitk.Image,
     liver_mask: sitk.Image | None = None,
     rule: Rule = "robust",
-    threshold: float = 45.0,
+    threshold: float = THRESHOLD_HU,
     modality: Literal["CT", "MR"] = "CT",
     overrides: dict[int, Decision] | None = None,
     relative_threshold: float | None = None,

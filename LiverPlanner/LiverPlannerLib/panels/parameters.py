@@ -13,6 +13,8 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import Choice, Minimum, WithinRange, parameterNodeWrapper
 
+from LiverPlannerLib.cysts import THRESHOLD_HU, THRESHOLD_RANGE_HU
+
 
 @parameterNodeWrapper
 class LiverPlannerParameters:
@@ -53,7 +55,7 @@ class LiverPlannerParameters:
     device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"
     lesions: bool = True
     structures: bool = True
-    cystThreshold: Annotated[float, WithinRange(0, 100)] = 45.0
+    cystThreshold: Annotated[float, WithinRange(*THRESHOLD_RANGE_HU)] = THRESHOLD_HU
     cystRule: Annotated[str, Choice(["default", "robust", "lin2024"])] = "default"
     heightCm: Annotated[float, Minimum(0)] = 0.0
     weightKg: Annotated[float, Minimum(0)] = 0.0
