@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable ".[cohort,radiomics,scene,test]"
+	$(BIN)/python -m pip install --quiet --editable ".[cohort,pacs,radiomics,scene,test]"
 	touch $@
 
 demo: install

@@ -23,6 +23,7 @@ code  class                    meaning
 41    TrainingError            a data set or a run folder that cannot be trained on
 50    SceneUnavailable         neither 3D Slicer nor slicer-core is there (PreopReviewLib.scene.host)
 51    NoRendering              no picture can be drawn on this machine (PreopReviewLib.scene.views)
+60    ServerError              a PACS that is away, refuses, or does not keep what it took (PreopReviewLib.pacs.server)
 130   Cancelled                cancelled by the user
 ====  =======================  ==================================================================
 """

@@ -24,6 +24,7 @@ GROUPS = (
     "PreopReviewLib.command.predict",
     "PreopReviewLib.command.evaluate",
     "PreopReviewLib.command.cohort",
+    "PreopReviewLib.command.dicom",
 )
 
 app = typer.Typer(

@@ -29,3 +29,4 @@ def register(app: typer.Typer) -> None:
         import_module(f"{__name__}.{topic}").register(group)
     app.add_typer(group, name="liver")
     import_module("LiverPlannerLib.cohort_tasks")
+    import_module("LiverPlannerLib.plan.pacs_results")

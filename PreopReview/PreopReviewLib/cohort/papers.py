@@ -17,19 +17,9 @@ def write_papers(folder: CohortFolder, task: Task) -> tuple[list[str], list[str]
     written, said = [], []
     for paper in task.papers:
         out = folder.path / "papers" / paper
-        words = [
-            "evaluate",
-            "--paper",
-            paper,
-            "--cases",
-            str(folder.path / TABLE),
-            "--out",
-            str(out),
-            "--quiet",
-            "--no-figures",
-        ]
+        words = ["evaluate", "--paper", paper, "--cases", str(folder.path / TABLE), "--out", str(out)]
         try:
-            call_command([*words, "--json", "--overwrite"])
+            call_command([*words, "--no-figures", "--quiet", "--json", "--overwrite"])
             written.append(paper)
         except InputError as error:
             said.append(f"No tables of {paper}: {error}")

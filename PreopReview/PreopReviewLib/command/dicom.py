@@ -1,0 +1,184 @@
+"""`preop dicom`: series from a PACS, results back to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from PreopReviewLib.command.console import say
+
+if TYPE_CHECKING:
+    from PreopReviewLib.pacs.rules import Choice, Rules
+
+Name = Annotated[str, typer.Argument(help="Connection of the file of connections.", show_default=False)]
+Config = Annotated[Path | None, typer.Option("--config", help="File of connections; PREOP_PACS or the user's.")]
+Patient = Annotated[str | None, typer.Option(help="PatientID; * stands for anything.")]
+Accession = Annotated[str | None, typer.Option(help="AccessionNumber.")]
+Study = Annotated[str | None, typer.Option(help="StudyInstanceUID.")]
+Date = Annotated[str | None, typer.Option(help="Study date, YYYYMMDD or a range YYYYMMDD-YYYYMMDD.")]
+Modality = Annotated[list[str] | None, typer.Option(help="CT, MR; may be repeated.")]
+Phase = Annotated[
+    list[str] | None,
+    typer.Option(help="native, arterial, portal-venous, delayed, hepatobiliary, by the series' name; repeat it."),
+]
+Include = Annotated[list[str] | None, typer.Option("--name", help="Pattern that the series' name holds; repeat it.")]
+Exclude = Annotated[list[str] | None, typer.Option("--not-name", help="Pattern that it does not hold; repeat it.")]
+Least = Annotated[int, typer.Option("--least", min=1, help="Instances of a series, at least.")]
+One = Annotated[bool, typer.Option("--one", help="Of each study only the series with the most instances.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group to the command."""
+    group = typer.Typer(no_args_is_help=True, help="Series from a PACS, results back to it. Research only.")
+    for command in (find, fetch, store):
+        group.command(command.__name__)(command)
+    app.add_typer(group, name="dicom")
+
+
+def find(
+    connection: Name,
+    patient: Patient = None,
+    accession: Accession = None,
+    study: Study = None,
+    date: Date = None,
+    modality: Modality = None,
+    phase: Phase = None,
+    name: Include = None,
+    not_name: Exclude = None,
+    least: Least = 1,
+    one: One = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List series, and which of them 'preop dicom fetch' would take with the same options. Exits with 3 if none."""
+    from PreopReviewLib.errors import NothingFound
+
+    filters = _filters(patient, accession, study, date)
+    choices = _choices(connection, config, filters, _rules(modality, phase, name, not_name, least, one))
+    _show(choices, as_json)
+    if not any(not c.reason for c in choices):
+        raise NothingFound(f"None of {len(choices)} series would be taken", "Loosen the rules")
+
+
+def fetch(
+    connection: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    patient: Patient = None,
+    accession: Accession = None,
+    study: Study = None,
+    date: Date = None,
+    modality: Modality = None,
+    phase: Phase = None,
+    name: Include = None,
+    not_name: Exclude = None,
+    least: Least = 1,
+    one: One = False,
+    config: Config = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch series into a folder each, with cases.csv for 'preop cohort run'. All of them or nothing.
+
+    The files hold the patients' identities as the server has them.
+    """
+    from PreopReviewLib.command.console import progress_bar
+    from PreopReviewLib.output import check_folder
+    from PreopReviewLib.pacs.connections import find_connection
+    from PreopReviewLib.pacs.exchange import KIND
+    from PreopReviewLib.pacs.exchange import fetch as fetch_series
+    from PreopReviewLib.pacs.rules import choose
+    from PreopReviewLib.pacs.server import connect
+
+    check_folder(out, overwrite, KIND)
+    rules = _rules(modality, phase, name, not_name, least, one)
+    with connect(find_connection(connection, config)) as server, progress_bar(quiet) as progress:
+        choices = choose(server.find_series(_filters(patient, accession, study, date)), rules)
+        chosen = [c.series for c in choices if not c.reason]
+        fetch_series(server, chosen, out, overwrite, progress)
+    _show([c for c in choices if not c.reason], as_json)
+    if not as_json:
+        say(f"Written to {out}.")
+
+
+def store(
+    connection: Name,
+    results: Annotated[list[Path], typer.Argument(help="Plan folders, or DICOM files.", show_default=False)],
+    page: Annotated[str, typer.Option(help="The pictures as pdf, capture (images), or none.")] = "pdf",
+    report: Annotated[bool, typer.Option(help="A structured report of the volumes and margins (TID 1500).")] = True,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store results in the study that they were made from: DICOM SEG, structured report, page of pictures.
+
+    Nothing is replaced; what the server has already is not sent again. It counts only when the server, asked
+    afterwards, has it.
+    """
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.output import private_folder
+    from PreopReviewLib.pacs.connections import find_connection
+    from PreopReviewLib.pacs.exchange import store as store_files
+    from PreopReviewLib.pacs.objects import objects_of
+    from PreopReviewLib.pacs.server import connect
+
+    done = []
+    with private_folder() as place, connect(find_connection(connection, config)) as server:
+        prepared = [(given, objects_of(given, place / str(n), report, page)) for n, given in enumerate(results)]
+        for given, files in prepared:  # everything has been made before anything is sent
+            stored = store_files(server, files, connection)
+            done.append({"from": str(given), "sent": stored.sent, "there_before": stored.there_before})
+
+    def show() -> None:
+        for entry in done:
+            before = f"; there before: {', '.join(entry['there_before'])}" if entry["there_before"] else ""
+            say(f"{entry['from']}: {connection} has now {', '.join(entry['sent']) or 'nothing new'}{before}")
+
+    emit(done, as_json, show)
+
+
+def _filters(patient: str | None, accession: str | None, study: str | None, date: str | None) -> dict[str, str]:
+    given = {"PatientID": patient, "AccessionNumber": accession, "StudyInstanceUID": study, "StudyDate": date}
+    return {keyword: value for keyword, value in given.items() if value}
+
+
+def _rules(
+    modality: list[str] | None,
+    phase: list[str] | None,
+    include: list[str] | None,
+    exclude: list[str] | None,
+    least: int,
+    one: bool,
+) -> Rules:
+    from PreopReviewLib.pacs.rules import Rules
+
+    kinds = tuple(m.upper() for m in modality or ())
+    return Rules(kinds, tuple(phase or ()), tuple(include or ()), tuple(exclude or ()), least, one)
+
+
+def _choices(connection: str, config: Path | None, filters: dict[str, str], rules: Rules) -> list[Choice]:
+    from PreopReviewLib.pacs.connections import find_connection
+    from PreopReviewLib.pacs.rules import choose
+    from PreopReviewLib.pacs.server import connect
+
+    with connect(find_connection(connection, config)) as server:
+        return choose(server.find_series(filters), rules)
+
+
+def _show(choices: list[Choice], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from PreopReviewLib.command.console import emit, print_table
+
+    def table() -> None:
+        columns = ("take", "patient", "date", "modality", "no.", "description", "instances", "series", "why not")
+        rows = []
+        for c in choices:
+            s = c.series
+            about = (s.patient_id, s.study_date, s.modality, s.number, s.description, s.instances, s.series)
+            rows.append(("" if c.reason else "yes", *about, c.reason))
+        print_table("", columns, rows)
+
+    emit([{**asdict(c.series), "taken": not c.reason, "reason": c.reason} for c in choices], as_json, table)
