@@ -109,7 +109,8 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
 
 def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> Resection:
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
-    from LiverPlannerLib.resection.cutting import resect_by_branches, resect_by_surface
+    from LiverPlannerLib.resection.cutting import resect_by_surface
+    from LiverPlannerLib.territories.cutting import resect_by_branches
     from LiverPlannerLib.vessels.trees import load_tree
 
     kind = parameters["kind"]

@@ -167,9 +167,9 @@ def test_a_territory_takes_what_is_nearest_to_a_branch(liver, tmp_path):
     code, out, err = liver("volumetry", labels, "--territory", 2, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert found["resection"]["method"] == "portal territory"
-    assert 0.1 < found["resection"]["resected_share"] < 0.5
-    assert any("approximation" in note for note in found["notes"])
+    assert found["resection"]["method"] == "portal territory (2)"
+    assert 0.1 < found["resection"]["resected_share"] < 0.6
+    assert any("Territories are a model" in note for note in found["notes"])
     assert liver("volumetry", labels, "--territory", 99)[0] == 10
 
 

@@ -14,7 +14,6 @@ from LiverPlannerLib.resection.cutting import (
     resect_by_planes,
     resect_by_remnant,
     resect_by_surface,
-    resect_by_territory,
 )
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -226,33 +225,6 @@ def test_the_voxels_inside_a_real_surface_are_those_that_vtk_finds(shared_data):
     inside = inside_surface(((points - origin) / 1.5)[:, ::-1], triangles, tuple(shape[::-1].tolist()))
     assert inside.sum() > 1000
     assert (inside != expected).sum() <= 0.001 * expected.sum()
-
-
-def test_a_territory_is_nearest_to_the_chosen_branch():
-    labels = labels_of(np.ones((10, 10, 20)))
-    left, right = [(-2.0, -5.0, 5.0)], [(-17.0, -5.0, 5.0)]  # LPS x of 2 and 17
-    result = resect_by_territory(labels, np.array(left + right), np.array([1.0, 1.0]), np.array([True, False]))
-    taken = images.array_of(result.resected)
-    assert taken[:, :, :10].all()
-    assert not taken[:, :, 10:].any()
-    assert any("approximation" in note for note in result.notes)
-
-
-def test_a_thicker_branch_reaches_farther():
-    labels = labels_of(np.ones((10, 10, 20)))
-    points, chosen = np.array([(-2.0, -5.0, 5.0), (-17.0, -5.0, 5.0)]), np.array([True, False])
-    even = resect_by_territory(labels, points, np.array([1.0, 1.0]), chosen)
-    thick = resect_by_territory(labels, points, np.array([6.0, 1.0]), chosen)
-    assert thick.resected_ml > even.resected_ml
-
-
-def test_a_choice_of_no_branch_or_of_all_is_refused():
-    labels, points, radii = labels_of(np.ones((5, 5, 5))), np.zeros((2, 3)), np.ones(2)
-    for chosen in ([False, False], [True, True]):
-        with pytest.raises(InputError, match="empty or the whole tree"):
-            resect_by_territory(labels, points, radii, np.array(chosen))
-    with pytest.raises(InputError, match="do not fit"):
-        resect_by_territory(labels, points, np.ones(3), np.array([True, False]))
 
 
 def test_a_drawn_remnant_leaves_the_rest_of_the_liver_to_be_taken(liver):

@@ -162,5 +162,5 @@ def test_a_portal_territory_is_cut(host: Any, opened: Any) -> None:
     run(host, section, section.ui.cutButton)
     assert not host.messages
     assert section.remnant.cut.method == "portal territory"
-    assert "approximation" in section.ui.notesLabel.text
+    assert "Territories are a model" in section.ui.notesLabel.text
     assert len(parameters.territoryBranches) == 1

@@ -10,6 +10,7 @@ TOPICS = (
     "plan",
     "cysts",
     "branches",
+    "territories",
     "couinaud",
     "volumetry",
     "margins",

@@ -43,7 +43,13 @@ def branches(
     labels: Annotated[Path, typer.Argument(help="Label image or segmentation.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
     structure: Annotated[Tree, typer.Option(help="Which tree.")] = Tree.all,
-    alpha: Annotated[float, typer.Option(help="Radius of a main branch at least, as share of the trunk's.")] = 0.6,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            help="Radius of a main branch at least, as share of the trunk's; by default .44 for the portal vein, "
+            ".56 for hepatic veins, .6 for ducts."
+        ),
+    ] = None,
     rule: Annotated[BranchRule, typer.Option(help="Connected radius, or generation up to 1.")] = BranchRule.radius,
     override: Annotated[
         list[str] | None,
@@ -72,7 +78,7 @@ def branches(
 
 
 def _trees(
-    labels: sitk.Image, keys: list[str], alpha: float, rule: str, overrides: dict[str, dict[int, str]]
+    labels: sitk.Image, keys: list[str], alpha: float | None, rule: str, overrides: dict[str, dict[int, str]]
 ) -> tuple[list[VesselTree], list[str]]:
     from LiverPlannerLib.structures import mask_of
     from LiverPlannerLib.vessels.branches import split_branches

@@ -59,11 +59,11 @@ SurfaceUnit = Annotated[
 ]
 RemnantFile = Annotated[Path | None, typer.Option("--remnant", help="Mask of what stays, on the grid of the labels.")]
 Territory = Annotated[
-    list[int] | None,
+    list[str] | None,
     typer.Option(
         "--territory",
-        help="Number of a portal branch (see 'preop liver branches'): the liver nearest to it and to all downstream "
-        "of it is taken, an approximation. May be repeated.",
+        help="Number of a portal branch (see 'preop liver branches') or a name, e.g. 'right anterior': the liver that "
+        "it and all downstream of it feed is taken, by a model. May be repeated.",
     ),
 ]
 LabelValues = Annotated[
@@ -102,7 +102,7 @@ def make_resection(
     seeds: Sequence[str] | None,
     surface: Path | None,
     remnant: Path | None,
-    territory: Sequence[int] | None,
+    territory: Sequence[str] | None,
     space: str = "auto",
     unit: str = "auto",
 ) -> Resection | None:
@@ -132,11 +132,9 @@ def make_resection(
     if remnant is not None:
         return ways.resect_by_remnant(labels, read_mask(remnant, ("remnant", "flr")))
     if territory:
-        from LiverPlannerLib.structures import mask_of
-        from LiverPlannerLib.vessels.branches import split_branches
+        from LiverPlannerLib.territories.cutting import resect_by_territories
 
-        tree = split_branches(mask_of(labels, "portal_vein"), "portal_vein", mask_of(labels, "liver"))
-        return ways.resect_by_branches(labels, tree, territory)
+        return resect_by_territories(labels, territory)
     return None
 
 

@@ -107,7 +107,7 @@ def _cut(
     seed: list[str] | None,
     surface: Path | None,
     remnant: Path | None,
-    territory: list[int] | None,
+    territory: list[str] | None,
     surface_is: tuple[str, str],
 ) -> object | None:
     from LiverPlannerLib.commands.cutting import make_resection

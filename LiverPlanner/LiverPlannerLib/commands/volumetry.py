@@ -26,6 +26,8 @@ from LiverPlannerLib.commands.cutting import (
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
 
@@ -60,6 +62,10 @@ def volumetry(
         typer.Option(help="Structure to exclude from the functional volume besides tumors and cysts: portal_vein, …"),
     ] = None,
     values: LabelValues = None,
+    supply: Annotated[
+        bool,
+        typer.Option("--supply/--no-supply", help="With a resection: what of the remnant loses inflow or outflow."),
+    ] = True,
     exclude_cysts: Annotated[
         bool,
         typer.Option("--exclude-cysts/--count-cysts", help="Exclude cysts from the functional volume, or count them."),
@@ -69,8 +75,9 @@ def volumetry(
 ) -> None:
     """Measure the liver, and with a resection what remains, against standard volumes for height and weight.
 
-    Literature values are shown with their source and are no advice. Writes volumetry.csv, volumetry.json and, with a
-    resection, remnant.nii.gz and resected.nii.gz.
+    Literature values are shown with their source and are no advice. With a resection, also what of the remnant loses
+    its portal inflow or venous outflow (a model, not a measurement) and the vessels and ducts crossed. Writes
+    volumetry.csv, volumetry.json and, with a resection, remnant.nii.gz, resected.nii.gz and vessels_crossed.csv.
     """
     from LiverPlannerLib.commands.cutting import label_notes, make_resection, read
     from LiverPlannerLib.resection.volumetry import volumetry as measure
@@ -79,15 +86,18 @@ def volumetry(
     patient = patient_of(height, weight)
     file = read(labels, values)
     cut = make_resection(file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit)
+    excluded = exclusions(without, exclude_cysts)
     result = measure(
         file.labels,
         remnant=cut.remnant if cut else None,
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
-        exclude=exclusions(without, exclude_cysts),
+        exclude=excluded,
     )
     notes = [*label_notes(file, labels), *result.notes, *(cut.notes if cut else ())]
     data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
+    if cut and supply:
+        _add_supply(data, file.labels, cut, result, excluded)
     if out is not None:
         _write(out, overwrite, data, cut)
     emit(data, as_json, lambda: _print(data))
@@ -105,6 +115,26 @@ def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict
     }
 
 
+def _add_supply(
+    data: dict[str, Any], labels: sitk.Image, cut: Resection, result: Volumetry, excluded: tuple[str, ...]
+) -> None:
+    """Adds what loses its supply, and the vessels crossed; a liver without veins gets a note."""
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.perfusion.model import perfusion_of
+    from LiverPlannerLib.perfusion.ratios import crossing_rows, perfusion_rows
+    from LiverPlannerLib.territories.liver import find_trees
+    from PreopReviewLib.errors import NothingFound
+
+    try:
+        found = perfusion_of(find_trees(labels, divide(labels).labels), cut.resected, excluded)
+    except NothingFound as nothing:
+        data["notes"] = [*data["notes"], f"Inflow and outflow of the remnant are n/a. {nothing.problem}."]
+        return
+    data["measures"] += perfusion_rows(found, result)
+    data["vessels_crossed"] = crossing_rows(found)
+    data["notes"] = list(dict.fromkeys([*data["notes"], *found.notes]))
+
+
 def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | None) -> None:
     from LiverPlannerLib.commands.cutting import write_csv, write_json, write_masks
     from PreopReviewLib.output import output_folder
@@ -114,6 +144,8 @@ def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | No
         write_json(folder / "volumetry.json", data)
         if cut:
             write_masks(folder, cut)
+        if data.get("vessels_crossed"):
+            write_csv(folder / "vessels_crossed.csv", data["vessels_crossed"])
 
 
 def exclusions(without: list[str] | None, exclude_cysts: bool) -> tuple[str, ...]:
@@ -156,6 +188,9 @@ def _print(data: dict[str, Any]) -> None:
         lesions = [(f["number"], f["ml"], round(100 * f["resected_share"]), f["fate"]) for f in cut["lesions"]]
         if lesions:
             print_table("Tumors", ["lesion", "ml", "% taken", "fate"], lesions)
+        if data.get("vessels_crossed"):
+            crossed = [(v["vessel"], v["diameter_mm"], v["territory_ml"]) for v in data["vessels_crossed"]]
+            print_table("Vessels and ducts crossed", ["vessel", "diameter mm", "territory ml"], crossed)
         values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
         print_table("Literature values, not advice", ["measure", "situation", "value", "source"], values)
     for note in data["notes"]:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
     from LiverPlannerLib.couinaud.volumes import Division
     from LiverPlannerLib.cysts.filter import CystResult
+    from LiverPlannerLib.perfusion.model import Perfusion
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.margins import Margins
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
+    from LiverPlannerLib.territories.liver import LiverTrees
     from LiverPlannerLib.vessels.branches import VesselTree
 
 Made = TypeVar("Made")
@@ -47,6 +49,8 @@ class Measures:
     resection: Resection | None = None
     margins: Margins | None = None
     trees: list[VesselTree] = field(default_factory=list)
+    territories: LiverTrees | None = None
+    perfusion: Perfusion | None = None
     cysts: CystResult | None = None
     comparison: Comparison | None = None
     couinaud: Division | None = None
@@ -110,6 +114,7 @@ def measure_all(
         (0.10, "Dividing the liver into segments", _segments),
         (0.15, "Measuring margins", _margins),
         (0.30, "Splitting branches", _branches),
+        (0.45, "Territories and drainage", _territories),
         (0.60, "Classifying cysts", _cysts),
         (0.75, "Comparing", _comparison),
     )
@@ -184,6 +189,27 @@ def _branches(made: Measures, _options: MeasureOptions) -> None:
         tree = _tried(made, name, lambda key=s.key: split_branches(mask_of(made.labels, key), key, liver, vena_cava))
         if tree is not None:
             made.trees.append(tree)
+
+
+def _territories(made: Measures, _options: MeasureOptions) -> None:
+    """Territories of the trees, and what the resection does to the supply of the remnant."""
+    from LiverPlannerLib.perfusion.model import perfusion_of
+    from LiverPlannerLib.territories.liver import find_trees
+
+    segments = made.couinaud.labels if made.couinaud else None
+    known = {tree.structure: tree for tree in made.trees}
+    if not {"portal_vein", "hepatic_vein"} & set(known):
+        return
+    found = _tried(made, "Territories", lambda: find_trees(made.labels, segments, known))
+    if found is None:
+        return
+    made.territories = found
+    made.missing |= {f"Territories of the {structure_name(key)}": why for key, why in found.missing.items()}
+    resection = made.resection
+    if resection is not None and found.territories:
+        excluded = made.volumetry.volumes.excluded if made.volumetry else ("tumor", "cyst")
+        topic = "Inflow and outflow of the remnant"
+        made.perfusion = _tried(made, topic, lambda: perfusion_of(found, resection.resected, excluded))
 
 
 def _cysts(made: Measures, options: MeasureOptions) -> None:

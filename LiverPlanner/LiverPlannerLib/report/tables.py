@@ -98,6 +98,42 @@ def resection(made: Measures) -> list[Table]:
     return tables
 
 
+def territories(made: Measures) -> list[Table]:
+    """Portal territories and hepatic-vein drainage areas, each 100 % of the liver."""
+    from LiverPlannerLib.territories.areas import MODEL_NOTE
+
+    found = made.territories
+    if found is None:
+        return []
+    titles = {"portal_vein": "Portal territories", "hepatic_vein": "Drainage of the hepatic veins"}
+    tables = []
+    for key, named in found.named.items():
+        rows = tuple((n.name.capitalize(), n.ml, 100 * n.share, n.fit and 100 * n.fit) for n in named)
+        rows += (("Together", found.territories[key].liver_ml, 100.0, None),)
+        columns = ("Territory", "ml", "% of the liver", "% in segments of the name")
+        notes = (MODEL_NOTE, *(f"{w}." for w in found.territories[key].warnings))
+        tables.append(Table(f"territories_{key}", titles[key], columns, rows, notes))
+    return tables
+
+
+def perfusion(made: Measures) -> list[Table]:
+    """What of the remnant loses its supply, and what the cut crosses."""
+    from LiverPlannerLib.perfusion.ratios import crossing_rows, perfusion_rows
+
+    found = made.perfusion
+    if found is None or made.volumetry is None:
+        return []
+    rows = tuple((r["measure"], r["value"], r["unit"], r["how"]) for r in perfusion_rows(found, made.volumetry))
+    columns = ("Measure", "Value", "Unit", "How")
+    tables = [Table("supply", "Supply of the remnant, by a model", columns, rows, found.notes)]
+    crossed = crossing_rows(found)
+    if crossed:
+        columns = ("Vessel or duct", "Diameter, mm", "Territory, ml", "R A S, mm")
+        cells = tuple((r["vessel"].capitalize(), r["diameter_mm"], r["territory_ml"], r["at_ras"]) for r in crossed)
+        tables.append(Table("vessels_crossed", "Vessels and ducts crossed by the cut", columns, cells))
+    return tables
+
+
 def margins(made: Measures) -> Table | None:
     """Each tumor's distance to the cut, to vessels and ducts."""
     from LiverPlannerLib.resection.margins import REFERENCE_LINES
@@ -137,13 +173,19 @@ def trees(made: Measures) -> Table | None:
 
 def branches(made: Measures) -> Table | None:
     """Every branch of every tree."""
+    found = made.territories.territories if made.territories else {}
+
+    def territory(key: str, branch: int) -> tuple[float | None, float | None]:
+        return (float(found[key].ml[branch]), 100 * found[key].share(branch)) if key in found else (None, None)
+
     rows = [
         (structure(t.structure).name, b.id, b.parent, b.generation, "main" if b.main else "peripheral")
-        + (b.radius_mm, b.length_mm, b.ml, b.reason)
+        + (b.radius_mm, b.length_mm, b.ml, *territory(t.structure, b.id), b.reason)
         for t in made.trees
         for b in t.branches
     ]
-    columns = ("Tree", "Branch", "Springs from", "Generation", "Part", "Radius, mm", "Length, mm", "ml", "Why")
+    columns = ("Tree", "Branch", "Springs from", "Generation", "Part", "Radius, mm", "Length, mm", "ml")
+    columns += ("Territory, ml", "% of the liver", "Why")
     return Table("branches", "Every branch", columns, tuple(rows)) if rows else None
 
 

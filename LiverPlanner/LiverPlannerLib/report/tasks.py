@@ -9,7 +9,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress, within
 from PreopReviewLib.worker_io import load_image
 
@@ -101,20 +100,14 @@ def resection_of(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Res
         InputError, NothingFound: the cut takes nothing or everything, or there is nothing to cut.
     """
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
-    from LiverPlannerLib.resection.cutting import Plane, resect_by_branches, resect_by_planes, resect_by_surface
-    from LiverPlannerLib.structures import mask_of
-    from LiverPlannerLib.vessels.branches import split_branches
+    from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_surface
+    from LiverPlannerLib.territories.cutting import resect_by_territories
 
     kind = asked["kind"]
     if kind == "planes":
         return resect_by_planes(labels, [Plane(tuple(point), tuple(normal)) for point, normal in asked["planes"]])
     if kind == "territory":
-        portal = mask_of(labels, "portal_vein")
-        if not images.array_of(portal).any():
-            raise InputError("There is no portal vein for a territory", "Cut by planes or a surface")
-        return resect_by_branches(
-            labels, split_branches(portal, "portal_vein", mask_of(labels, "liver")), asked["branches"]
-        )
+        return resect_by_territories(labels, [str(branch) for branch in asked["branches"]])
     points = np.load(folder / asked["points"], allow_pickle=False)
     if kind == "curve":
         return resect_by_curve(labels, points, asked["flipped"])

@@ -1,4 +1,4 @@
-"""What a resection takes and leaves: by planes, a closed surface, a drawn remnant, or a portal territory.
+"""What a resection takes and leaves: by planes, a closed surface, a drawn remnant; `territories.cutting` by territory.
 
 Each way gives a `Resection`: masks of both sides on the grid of the labels, their volumes, and how much of every
 tumor is taken (guide section 6). Points and normals are RAS, in mm.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,16 +19,8 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.evaluation.overlap import Slices, box_of
 
-if TYPE_CHECKING:
-    from LiverPlannerLib.vessels.branches import VesselTree
-
 Point = tuple[float, float, float]
 Fate = Literal["resected", "in the remnant", "cut"]
-
-TERRITORY_NOTE = (
-    "The territory is an approximation: each voxel goes to the nearest segmented branch, whatever lies between, and "
-    "the result depends on how deep the branches were segmented."
-)
 
 
 @dataclass(frozen=True)
@@ -170,55 +162,18 @@ def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:
     return _finish(labels, taken, liver, box, "a drawn remnant", "Check that the mask belongs to this image")
 
 
-def resect_by_territory(
-    labels: sitk.Image, branch_points: np.ndarray, radii: np.ndarray, chosen: np.ndarray
-) -> Resection:
-    """Takes the territory of chosen branches: the liver nearest to them, thicker branches reaching farther.
+def resect_by_mask(labels: sitk.Image, taken: np.ndarray, method: str, remedy: str) -> Resection:
+    """Takes what a mask (K, J, I, boolean, on the grid of the labels) has of the liver.
 
     Args:
-        labels: values of the table of structures.
-        branch_points: (N, 3) points of the tree's center lines, RAS mm.
-        radii: (N,) mm, of the branch at each point.
-        chosen: (N,) boolean, the points of the chosen branch and of all downstream of it.
+        method, remedy: words, for the result and for the error.
 
     Raises:
         NothingFound: there is no liver.
-        InputError: arrays that do not fit each other, no point or every point chosen, or nothing taken.
+        InputError: the mask takes nothing or everything.
     """
-    from scipy.spatial import cKDTree
-
-    points, radii, chosen = np.asarray(branch_points, float), np.asarray(radii, float), np.asarray(chosen, bool)
-    if points.ndim != 2 or points.shape[1:] != (3,) or radii.shape != (len(points),) or chosen.shape != radii.shape:
-        raise InputError("The points, radii and choice of branches do not fit each other", "Give one of each a point")
-    if not chosen.any() or chosen.all():
-        raise InputError("The choice of branches is empty or the whole tree", "Choose a branch downstream of the trunk")
     liver, box = _liver(labels)
-    voxels = np.argwhere(liver)
-    at = images.kji_to_ras(voxels + [s.start for s in box], labels)
-    near = min(4, len(points))
-    distance, index = cKDTree(points).query(at, k=near, workers=2)
-    distance, index = distance.reshape(-1, near), index.reshape(-1, near)
-    power = distance**2 - radii[index] ** 2  # radius-weighted: the power distance to a ball
-    best = index[np.arange(len(index)), power.argmin(axis=1)]
-    taken = np.zeros_like(liver)
-    taken[tuple(voxels[chosen[best]].T)] = True
-    return _finish(labels, taken, liver, box, "portal territory", "Choose another branch", (TERRITORY_NOTE,))
-
-
-def resect_by_branches(labels: sitk.Image, tree: VesselTree, branches: Sequence[int]) -> Resection:
-    """Takes the territory of branches of a portal tree, each with everything downstream of it.
-
-    Args:
-        labels: values of the table of structures.
-        tree: of the portal vein, see `LiverPlannerLib.vessels.branches.split_branches`.
-        branches: ids in the tree.
-
-    Raises:
-        NothingFound: there is no liver.
-        InputError: no branch, an unknown one, or the whole tree.
-    """
-    ids = sorted({found for branch in branches for found in tree.downstream(branch)})
-    return resect_by_territory(labels, tree.points, tree.radii, np.isin(tree.branch_of, ids))
+    return _finish(labels, taken[box] & liver, liver, box, method, remedy)
 
 
 def _liver(labels: sitk.Image) -> tuple[np.ndarray, Slices]:

@@ -118,22 +118,29 @@ class Forest:
     roots: list[int]
 
 
-def spanning_forest(skeleton: Skeleton, choose_root: Callable[[np.ndarray, np.ndarray], int]) -> Forest:
+def spanning_forest(
+    skeleton: Skeleton,
+    choose_root: Callable[[np.ndarray, np.ndarray], int],
+    joints: np.ndarray | None = None,
+) -> Forest:
     """Loop-free trees that keep the thick paths: minimum spanning forest by length over squared radius.
 
     Args:
         skeleton: the skeleton.
         choose_root: from the points of a tree and the end points among them to its root.
+        joints: (J, 2) pairs of points that belong together across a gap (see `joining`).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
     count = len(skeleton.radius)
-    links = np.concatenate([skeleton.links, _bridges(skeleton)])
+    bridges = _bridges(skeleton)
+    links = np.concatenate([skeleton.links, bridges, np.zeros((0, 2), int) if joints is None else joints])
     a, b = links.T if len(links) else (np.zeros(0, int), np.zeros(0, int))
     length = np.linalg.norm(skeleton.points[a] - skeleton.points[b], axis=1)
     weight = length / np.minimum(skeleton.radius[a], skeleton.radius[b]) ** 2
     weight[len(skeleton.links) :] += 1e6  # a bridge is the last resort
+    weight[len(skeleton.links) + len(bridges) :] += 1e9  # and a joint comes after it
     graph = minimum_spanning_tree(coo_matrix((weight, (a, b)), shape=(count, count)).tocsr())
     graph = graph + graph.T
     trees, tree = connected_components(graph, directed=False)

@@ -1,0 +1,89 @@
+"""`preop liver territories`: what each portal branch feeds and each hepatic vein drains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
+from PreopReviewLib.command.console import say
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.territories.liver import LiverTrees
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("territories")(territories)
+
+
+def territories(
+    labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    depth: Annotated[int, typer.Option(help="Generation for the images by branch number: 1 is right and left.")] = 1,
+    segments: Annotated[bool, typer.Option(help="Name territories by Couinaud segments.")] = True,
+    values: LabelValues = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Divide the liver into portal territories and hepatic-vein drainage areas; each adds up to the whole liver.
+
+    Writes, for each of the two veins, TREE_named.nii.gz (portal sections, hepatic veins) and TREE_depthN.nii.gz (branch
+    numbers); territories.csv, branches.csv and territories.json. A model, not a measurement of flow. Exits with 3 if
+    there is neither a portal nor a hepatic vein.
+    """
+    from LiverPlannerLib.commands.cutting import label_notes, read
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.territories.areas import MODEL_NOTE
+    from LiverPlannerLib.territories.liver import find_trees
+    from LiverPlannerLib.territories.tables import branch_rows, named_rows
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.errors import InputError, NothingFound
+
+    if depth < 0:
+        raise InputError(f"A depth of {depth} is not possible", "Give 0 for whole trees, 1, 2, … for their branches")
+    file = read(labels, values)
+    found = find_trees(file.labels, divide(file.labels).labels if segments else None)
+    if not found.territories:
+        why = "; ".join(found.missing.values()) or "the labels have neither a portal nor a hepatic vein"
+        raise NothingFound(f"There are no territories in {labels.name}: {why}", "Segment the veins first")
+    data: dict[str, Any] = {
+        "labels": str(labels),
+        "territories": [row for key, t in found.territories.items() for row in named_rows(t, found.named[key])],
+        "branches": [row for key, t in found.territories.items() for row in branch_rows(t, found.named[key])],
+        "missing": found.missing,
+        "notes": [*label_notes(file, labels), *found.warnings, MODEL_NOTE],
+    }
+    _write(out, overwrite, found, data, depth)
+    emit(data, as_json, lambda: _print(data, out))
+
+
+def _write(out: Path, overwrite: bool, found: LiverTrees, data: dict[str, Any], depth: int) -> None:
+    from LiverPlannerLib.commands.cutting import write_csv, write_json
+    from LiverPlannerLib.territories.tables import named_image
+    from PreopReviewLib import images
+    from PreopReviewLib.output import output_folder
+
+    with output_folder(out, overwrite, "liver territories") as folder:
+        for key, made in found.territories.items():
+            images.write_image(named_image(made, found.named[key]), folder / f"{key}_named.nii.gz")
+            images.write_image(made.image_of(made.groups_at(depth)), folder / f"{key}_depth{depth}.nii.gz")
+        write_csv(folder / "territories.csv", data["territories"])
+        write_csv(folder / "branches.csv", data["branches"])
+        write_json(folder / "territories.json", data)
+
+
+def _print(data: dict[str, Any], out: Path) -> None:
+    from LiverPlannerLib.structures import structure
+    from PreopReviewLib.command.console import print_table
+
+    rows = [
+        (structure(r["tree"]).name, r["name"], r["branches"], round(r["ml"], 1), round(r["percent"], 1))
+        for r in data["territories"]
+    ]
+    print_table("Territories", ("tree", "name", "branches", "ml", "% of the liver"), rows)
+    for note in data["notes"]:
+        say(note)
+    say(f"Written to {out}.")

@@ -1,0 +1,92 @@
+"""The territories of both vein trees of one liver, and the other trees that a cut may cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.liver_extent import inside_liver
+from LiverPlannerLib.structures import STRUCTURES, mask_of
+from LiverPlannerLib.territories.areas import Territories, find_territories
+from LiverPlannerLib.territories.names import NamedTerritory, named_territories
+from LiverPlannerLib.vessels.branches import VesselTree, split_branches
+from PreopReviewLib import images
+from PreopReviewLib.errors import PreopError
+from PreopReviewLib.progress import CancelToken, Progress, silent
+
+WITH_TERRITORIES = ("portal_vein", "hepatic_vein")
+
+
+@dataclass
+class LiverTrees:
+    """Trees, territories and their names, by structure key.
+
+    Attributes:
+        labels: what they were found in.
+        trees: veins, arteries and ducts that occur.
+        territories, named: of portal and hepatic vein, where they occur.
+        missing: by key, why there is no tree or no territory.
+    """
+
+    labels: sitk.Image = field(repr=False)
+    trees: dict[str, VesselTree] = field(default_factory=dict)
+    territories: dict[str, Territories] = field(default_factory=dict)
+    named: dict[str, list[NamedTerritory]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on trees that are not in one piece."""
+        names = {s.key: s.name for s in STRUCTURES}
+        found = [f"{names[key]}: {w}." for key, tree in self.trees.items() for w in tree.warnings]
+        return found + [f"{names[key]}: {w}." for key, t in self.territories.items() for w in t.warnings]
+
+
+def find_trees(
+    labels: sitk.Image,
+    segments: sitk.Image | None = None,
+    trees: Mapping[str, VesselTree] | None = None,
+    inside: np.ndarray | None = None,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> LiverTrees:
+    """All trees of a liver with their territories.
+
+    Args:
+        labels: values of the table of structures.
+        segments: Couinaud segments on the same grid, for names.
+        trees: those that were found in these labels already, by structure key.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
+
+    Raises:
+        NothingFound: there is no liver.
+    """
+    cancel = cancel or CancelToken()
+    inside = inside_liver(labels) if inside is None else inside
+    made = LiverTrees(labels)
+    keys = [s.key for s in STRUCTURES if s.vascular]
+    liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
+    has_cava = bool(images.array_of(cava).any())
+    for n, key in enumerate(keys):
+        cancel.raise_if_cancelled()
+        progress(n / len(keys), "Territories")
+        try:
+            tree = (trees or {}).get(key) or _tree(labels, key, liver, cava if has_cava else None)
+            if tree is None:
+                continue
+            made.trees[key] = tree
+            if key in WITH_TERRITORIES:
+                made.territories[key] = find_territories(labels, tree, inside)
+                made.named[key] = named_territories(made.territories[key], segments)
+        except PreopError as problem:  # one vessel that is no tree must not cost the others
+            made.missing[key] = str(problem)
+    progress(1.0, "Territories found")
+    return made
+
+
+def _tree(labels: sitk.Image, key: str, liver: sitk.Image, cava: sitk.Image | None) -> VesselTree | None:
+    mask = mask_of(labels, key)
+    return split_branches(mask, key, liver, cava) if images.array_of(mask).any() else None
