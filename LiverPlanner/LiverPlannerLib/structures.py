@@ -7,11 +7,12 @@ takes it from here. Codes are SNOMED CT as used by DICOM (PS3.16) and by Slicer'
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-import SimpleITK as sitk
+from typing import TYPE_CHECKING
 
 from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Structure:
         kind: ``organ``, ``lesion``, ``vessel``, ``duct``, or ``segment`` for a Couinaud segment, whose label belongs to
             an image of its own.
         paint: order in which structures are put into one label image; where they overlap, the higher one wins.
+        opacity: of its surface, 0 to 1.
+        fill: opacity in slices, 0 to 1.
+        smoothing: of its surface, 0 (none) to 1.
         synonyms: other names in files, lower case, words separated by single spaces.
     """
 
@@ -54,6 +58,9 @@ class Structure:
     vascular: bool = False
     kind: str = "organ"
     paint: int = 0
+    opacity: float = 1.0
+    fill: float = 0.5
+    smoothing: float = 0.5
     synonyms: tuple[str, ...] = ()
 
 
@@ -64,6 +71,8 @@ def _rgb(red: int, green: int, blue: int) -> tuple[float, float, float]:
 ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
 LIVER = Code("SCT", "10200004", "Liver")
+THIN = 0.3
+"""Smoothing of tubes: more makes vessels of two voxels disappear."""
 
 STRUCTURES: tuple[Structure, ...] = (
     Structure(
@@ -75,6 +84,8 @@ STRUCTURES: tuple[Structure, ...] = (
         LIVER,
         kind="organ",
         paint=0,
+        opacity=0.25,  # glass in 3D; the slices must show the parenchyma through it
+        fill=0.06,
         synonyms=(
             "whole liver",
             "parenchyma",
@@ -124,6 +135,7 @@ STRUCTURES: tuple[Structure, ...] = (
         parent="liver",
         vascular=True,
         kind="vessel",
+        smoothing=THIN,
         paint=30,
         synonyms=(
             "hepatic veins",
@@ -145,6 +157,7 @@ STRUCTURES: tuple[Structure, ...] = (
         parent="liver",
         vascular=True,
         kind="vessel",
+        smoothing=THIN,
         paint=40,
         synonyms=(
             "portal veins",
@@ -169,6 +182,7 @@ STRUCTURES: tuple[Structure, ...] = (
         parent="liver",
         vascular=True,
         kind="duct",
+        smoothing=THIN,
         paint=50,
         synonyms=(
             "bile ducts",
@@ -212,6 +226,7 @@ STRUCTURES: tuple[Structure, ...] = (
         parent="liver",
         vascular=True,
         kind="vessel",
+        smoothing=THIN,
         paint=45,
         synonyms=("hepatic arteries", "proper hepatic artery", "common hepatic artery", "ha"),
     ),
@@ -225,6 +240,7 @@ STRUCTURES: tuple[Structure, ...] = (
         region=LIVER,
         parent="liver",
         kind="vessel",
+        smoothing=THIN,
         paint=20,
         synonyms=("liver vessels", "hepatic vessel", "hepatic vessels", "vessel", "vessels", "intrahepatic vessels"),
     ),
@@ -259,6 +275,7 @@ SEGMENTS: tuple[Structure, ...] = (
 """The Couinaud segments, 1 to 8 in a label image of their own: they lie over the structures, not beside them."""
 
 _BY_KEY = {s.key: s for s in STRUCTURES}
+_SEGMENT_BY_KEY = {s.key: s for s in SEGMENTS}
 _BY_LABEL = {s.label: s for s in STRUCTURES}
 _SPELLINGS = {"tumour": "tumor"}
 """British keys, in files and model packages made before 0.7."""
@@ -274,6 +291,15 @@ def structure(key: str) -> Structure:
         return _BY_KEY[_SPELLINGS.get(key, key)]
     except KeyError:
         raise InputError(f"Unknown structure: {key!r}", f"Use one of {', '.join(_BY_KEY)}") from None
+
+
+def structure_or_segment(key: str) -> Structure:
+    """The structure or Couinaud segment of that key.
+
+    Raises:
+        InputError: there is neither.
+    """
+    return _SEGMENT_BY_KEY.get(key) or structure(key)
 
 
 def structure_of_label(value: int) -> Structure | None:
@@ -301,6 +327,9 @@ def mask_of(labels: sitk.Image, key: str) -> sitk.Image:
         labels: label image with the values of this table.
         key: structure key; ``liver`` is the union of liver, tumor, cyst, vessels and duct.
     """
+    import numpy as np
+    import SimpleITK as sitk
+
     array = sitk.GetArrayViewFromImage(labels)
     wanted = np.isin(array, [s.label for s in members(key)])
     mask = sitk.GetImageFromArray(wanted.astype(np.uint8))
@@ -310,5 +339,8 @@ def mask_of(labels: sitk.Image, key: str) -> sitk.Image:
 
 def unknown_labels(labels: sitk.Image) -> list[int]:
     """The label values, in order, that are in the image and not in the table."""
+    import numpy as np
+    import SimpleITK as sitk
+
     values = np.unique(sitk.GetArrayViewFromImage(labels))
     return [int(v) for v in values if v != 0 and int(v) not in _BY_LABEL]

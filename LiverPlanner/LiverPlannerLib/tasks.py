@@ -17,11 +17,10 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
             `plan.PlanOptions`), and, to keep a liver that was drawn, ``liver`` (a record).
 
     Returns:
-        ``parts`` (records of `plan.parts.save_part`) and ``plan`` (plain values: modality, volumes_ml, regions,
-        warnings, notes, models, seconds, device).
+        ``parts`` (records of `plan.parts.save_part`) and ``plan`` (`plan.files.record_for_scene`).
     """
     from LiverPlannerLib.plan import parts as plan_parts
-    from LiverPlannerLib.plan.files import as_dict
+    from LiverPlannerLib.plan.files import record_for_scene
     from LiverPlannerLib.plan.pipeline import PlanOptions, make_plan
     from PreopReviewLib import worker_io
 
@@ -37,11 +36,11 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
         cancel=cancel,
     )
     records = []
-    for part in plan_parts.parts_of(made.labels):
+    for part in plan_parts.parts_of_plan(made):
         cancel.raise_if_cancelled()
         progress(0.9 + 0.012 * len(records), "Making surfaces")
         records.append(plan_parts.save_part(part, folder))
-    return {"parts": records, "plan": as_dict(made)}
+    return {"parts": records, "plan": record_for_scene(made)}
 
 
 def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

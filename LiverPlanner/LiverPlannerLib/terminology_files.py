@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Code, Structure
-from PreopReviewLib.scene.terminology import REGION_CONTEXT, Term, TerminologyEntry, serialize
+from PreopReviewLib.terminology import REGION_CONTEXT, Term, TerminologyEntry, serialize
 
 CONTEXT = "Segmentation category and type - PreopReview"
 """Name of our list. Slicer's own has no entry, or no color, for hepatic and portal vein."""

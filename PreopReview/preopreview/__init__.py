@@ -16,7 +16,7 @@ _WHERE = {
     "read_image": "PreopReviewLib.images",
     "read_labels": "PreopReviewLib.images",
     "write_image": "PreopReviewLib.images",
-    "plan_liver": "LiverPlannerLib.plan.files",
+    "plan_liver": "LiverPlannerLib.commands.plan_case",
     "PlanOptions": "LiverPlannerLib.plan.pipeline",
     "make_plan": "LiverPlannerLib.plan.pipeline",
     "filter_cysts": "LiverPlannerLib.cysts.filter",

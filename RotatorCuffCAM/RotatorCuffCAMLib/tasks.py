@@ -81,9 +81,9 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     """
     from PreopReviewLib import worker_io
     from PreopReviewLib.output import output_folder
-    from RotatorCuffCAMLib.answer_files import write_answer
     from RotatorCuffCAMLib.cuff import examine
     from RotatorCuffCAMLib.localization import DrawnBox
+    from RotatorCuffCAMLib.scene.answer_files import write_answer
 
     image = worker_io.load_image(folder, parameters["image"])
     result = examine(

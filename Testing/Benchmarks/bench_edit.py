@@ -57,13 +57,13 @@ class Case:
     """A plan, its untouched model output, and a brush."""
 
     def __init__(self, scene: Any, labels: sitk.Image) -> None:
-        from LiverPlannerLib.scene import results as liver_scene
         from LiverPlannerLib.scene.measures import LiveMeasures
+        from LiverPlannerLib.scene.segments import segment_specs
         from PreopReviewLib.scene import nodes
 
         self.labels = labels
-        self.plan = nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "plan")
-        self.model = nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "model output")
+        self.plan = nodes.add_segmentation(scene, labels, segment_specs(), "plan")
+        self.model = nodes.add_segmentation(scene, labels, segment_specs(), "model output")
         self.keys = nodes.segment_keys(self.plan)
         self.live = LiveMeasures(self.plan, self.model)
         self._painted = 0
@@ -73,7 +73,7 @@ class Case:
         """A ball of 8 mm radius added to the tumor, each time elsewhere."""
         import slicer
 
-        from PreopReviewLib.scene.geometry import fill, ijk_to_ras
+        from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
 
         reach = np.ceil(8.0 / np.array(SPACING[::-1])).astype(int)
         grid = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), -1) * SPACING[::-1]

@@ -45,9 +45,9 @@ def add_case(case: Case) -> tuple[Any, Any | None]:
     """The volume, and the segmentation to compare with, if there is one."""
     import slicer
 
-    from LiverPlannerLib.scene.results import segment_specs
+    from LiverPlannerLib.scene.segments import segment_specs
+    from PreopReviewLib.images.windows import gray_window
     from PreopReviewLib.scene import nodes
-    from PreopReviewLib.scene.pictures import gray_window
 
     volume = nodes.add_volume(slicer.mrmlScene, case.image, case.title, gray_window(case.image, case.modality))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from LiverPlannerLib.plan.pipeline import make_plan
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from PreopReviewLib import images
+from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.reports.slice_pictures import Outline, axial_series
-from PreopReviewLib.scene.pictures import gray_window
 
 ROOT = Path(__file__).resolve().parents[2]
 SCANS = {"real_ct_contrast": "ct_dicom", "real_ct_plain": "ct_3mm.nii.gz", "real_mr": "mr_3mm_slab.nii.gz"}

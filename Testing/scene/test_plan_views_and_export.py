@@ -15,7 +15,7 @@ import slicer
 from LiverPlannerLib.resection.surface_files import read_surface
 from LiverPlannerLib.scene import export as scene_export
 from LiverPlannerLib.scene import views as scene_views
-from LiverPlannerLib.scene.results import segment_specs
+from LiverPlannerLib.scene.segments import segment_specs
 from PreopReviewLib.errors import NothingFound, OutputError
 from PreopReviewLib.scene import nodes
 

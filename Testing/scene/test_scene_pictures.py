@@ -6,10 +6,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from LiverPlannerLib.scene.results import build_scene, center_of_interest, save_results
+from LiverPlannerLib.plan.measures import center_of_interest
+from LiverPlannerLib.scene.results import build_scene, save_results
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import OutputError
+from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import nodes, pictures, views
 
 pytestmark = pytest.mark.usefixtures("pictures_possible")
@@ -20,14 +22,14 @@ VOLUMES = {s.key: 12.3 for s in STRUCTURES}
 
 @pytest.fixture
 def handle(scene, image, labels):
-    return build_scene(image, labels, VOLUMES, "Case", modality="CT", scene=scene)
+    return build_scene(image, labels, {"volumes_ml": VOLUMES, "modality": "CT"}, "Case")
 
 
 @pytest.fixture
 def straight(scene, straight_labels):
     from painted import make_image
 
-    return build_scene(make_image(straight_labels), straight_labels, VOLUMES, "Case", modality="CT", scene=scene)
+    return build_scene(make_image(straight_labels), straight_labels, {"volumes_ml": VOLUMES, "modality": "CT"}, "Case")
 
 
 def _near(pixels: np.ndarray, color, tolerance: float = 0.12) -> np.ndarray:
@@ -178,9 +180,9 @@ def test_the_point_of_interest_lies_in_the_largest_lesion(labels):
 
 
 def test_the_gray_window_is_fixed_for_ct_and_follows_the_values_for_mr(image):
-    assert pictures.gray_window(image, "CT") == (400, 40)
+    assert gray_window(image, "CT") == (400, 40)
     mr = images.image_like((images.array_of(image).astype(np.float32) + 100) * 7, image)
-    width, center = pictures.gray_window(mr, "MR")
+    width, center = gray_window(mr, "MR")
     inside = images.array_of(mr)
     assert center - width / 2 >= inside.min()
     assert center + width / 2 <= inside.max()
@@ -209,7 +211,7 @@ def test_all_results_are_saved_and_the_scene_before_is_back(image, labels, tmp_p
     from PreopReviewLib.scene import host
 
     before = host.start()
-    saved = save_results(image, labels, VOLUMES, tmp_path, "Case", modality="CT")
+    saved = save_results(image, labels, {"volumes_ml": VOLUMES, "modality": "CT"}, tmp_path, "Case")
     assert slicer.mrmlScene is before
     assert saved.notes == []
     names = {p.name for p in saved.files}
@@ -222,7 +224,7 @@ def test_all_results_are_saved_and_the_scene_before_is_back(image, labels, tmp_p
 
 def test_without_opengl_the_rest_is_saved_and_a_note_says_so(image, labels, tmp_path, monkeypatch):
     monkeypatch.setattr(views, "rendering_problem", lambda: "there is no OpenGL")
-    saved = save_results(image, labels, VOLUMES, tmp_path, "Case", modality="CT")
+    saved = save_results(image, labels, {"volumes_ml": VOLUMES, "modality": "CT"}, tmp_path, "Case")
     assert "there is no OpenGL" in saved.notes[0]
     assert {p.suffix for p in saved.files} == {".mrb", ".nrrd", ".stl"}
 

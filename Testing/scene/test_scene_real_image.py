@@ -18,7 +18,7 @@ def test_a_real_ct_goes_into_a_scene_and_comes_back(shared_data, pictures_possib
     values = images.array_of(known)
     labels = images.image_like(np.where(values == 5, 1, np.where(values == 4, 8, 0)).astype(np.uint8), known)
     ml = float((values == 5).sum()) * images.voxel_ml(known)
-    save_results(image, labels, {"liver": ml, "gallbladder": 36.0}, tmp_path, "CT", modality="CT")
+    save_results(image, labels, {"volumes_ml": {"liver": ml, "gallbladder": 36.0}, "modality": "CT"}, tmp_path, "CT")
     with host.fresh_scene() as scene:
         files.read_bundle(scene, tmp_path / "scene.mrb")
         segments = nodes.read_segments(scene.GetFirstNodeByClass("vtkMRMLSegmentationNode"))

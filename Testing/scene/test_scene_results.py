@@ -11,7 +11,6 @@ from LiverPlannerLib import measure_tasks
 from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_remnant
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.resection.volumetry import Patient, volumetry
-from LiverPlannerLib.scene import results as liver_scene
 from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
 from LiverPlannerLib.scene.branches import branch_rows, show_branches
 from LiverPlannerLib.scene.comparison import (
@@ -22,9 +21,10 @@ from LiverPlannerLib.scene.comparison import (
     effort_words,
     show_differences,
 )
-from LiverPlannerLib.scene.measures import VOLUME_COLUMNS, volume_rows
+from LiverPlannerLib.scene.measures import volume_rows
+from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import add_plane, cut_by_drawn, cut_by_planes, flip, plane_of, show_sides
-from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
 from LiverPlannerLib.scene.tables import Column, csv_text, place_beside, read_table, write_csv, write_table
 from LiverPlannerLib.structures import mask_of
 from LiverPlannerLib.vessels.trees import load_tree
@@ -37,7 +37,7 @@ from PreopReviewLib.worker_io import load_image, save_image
 
 @pytest.fixture
 def plan(scene, labels):
-    return nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "plan")
+    return nodes.add_segmentation(scene, labels, segment_specs(), "plan")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def other_plan(scene, labels, name="manual"):
     array = images.array_of(labels).copy()
     array[10:20, 22:24, 26:29] = 1  # half of the hepatic vein is missed
     array[array == 3] = 1  # no cyst
-    return nodes.add_segmentation(scene, images.image_like(array, labels), liver_scene.segment_specs(), name)
+    return nodes.add_segmentation(scene, images.image_like(array, labels), segment_specs(), name)
 
 
 def test_two_segmentations_are_compared_and_their_differences_shown(scene, plan, labels, tmp_path):
@@ -256,7 +256,7 @@ def test_two_segmentations_are_compared_and_their_differences_shown(scene, plan,
 
 def test_segmentations_on_different_grids_are_compared_on_the_reference(scene, plan, labels, tmp_path):
     coarse = images.resample_spacing(labels, (3.0, 3.0, 4.0), "label")
-    reference = nodes.add_segmentation(scene, coarse, liver_scene.segment_specs(), "coarse")
+    reference = nodes.add_segmentation(scene, coarse, segment_specs(), "coarse")
     prediction, expected = Pair(plan, reference).labels()
     assert images.same_grid(prediction, labels)
     assert images.same_grid(expected, coarse)

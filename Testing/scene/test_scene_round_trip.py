@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene.results import build_scene, segment_specs
+from LiverPlannerLib.scene.results import build_scene
+from LiverPlannerLib.scene.segments import segment_specs
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, OutputError, UnreadableImage
@@ -53,7 +54,7 @@ with host.fresh_scene() as scene:
 
 @pytest.fixture
 def written(scene, image, labels, tmp_path):
-    handle = build_scene(image, labels, {}, "Case 1", modality="CT", scene=scene)
+    handle = build_scene(image, labels, {"modality": "CT"}, "Case 1")
     return (
         files.write_bundle(scene, tmp_path / "scene.mrb"),
         files.write_segmentation(handle.segmentation, tmp_path / "segmentation.seg.nrrd"),
@@ -90,7 +91,7 @@ def test_a_fresh_process_reads_back_all_that_was_written(written, image, labels,
 
 
 def test_the_liver_is_the_union_and_overlaps_what_is_in_it(scene, image, labels):
-    handle = build_scene(image, labels, {}, "Case", scene=scene)
+    handle = build_scene(image, labels, {}, "Case")
     masks = {s.key: images.array_of(s.mask).astype(bool) for s in nodes.read_segments(handle.segmentation)}
     values = images.array_of(labels)
     assert np.array_equal(masks["liver"], (values >= 1) & (values <= 6))
@@ -116,7 +117,7 @@ def test_labels_of_another_grid_than_the_volume_are_refused(scene, straight_labe
 
 def test_an_empty_label_image_makes_no_scene(scene, image, labels):
     with pytest.raises(InputError, match="no liver"):
-        build_scene(image, labels * 0, {}, "Case", scene=scene)
+        build_scene(image, labels * 0, {}, "Case")
 
 
 def test_a_segmentation_without_reference_cannot_be_placed(scene):
@@ -151,7 +152,7 @@ def test_reading_what_is_missing_or_broken_says_so(scene, straight_labels, tmp_p
 
 
 def test_the_bundle_holds_no_path_of_this_machine(scene, image, labels, tmp_path):
-    build_scene(image, labels, {}, "Case", scene=scene)
+    build_scene(image, labels, {}, "Case")
     path = files.write_bundle(scene, tmp_path / "scene.mrb")
     with zipfile.ZipFile(path) as bundle:
         mrml = next(n for n in bundle.namelist() if n.endswith(".mrml"))

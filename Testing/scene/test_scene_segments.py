@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene import results as liver_scene
 from LiverPlannerLib.scene.measures import LiveMeasures
-from LiverPlannerLib.scene.segments import SegmentVoxels, structure_of_segment
+from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs, structure_of_segment
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.voxel_boxes import paint as paint_box
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.images.vtk_images import fill
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.scene.geometry import fill
 
 
 @pytest.fixture
 def plan(scene, labels):
-    return nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "plan")
+    return nodes.add_segmentation(scene, labels, segment_specs(), "plan")
 
 
 def paint(node, key: str, kji: tuple[slice, slice, slice], value: int = 1) -> None:
@@ -185,7 +184,7 @@ def test_a_segment_of_surfaces_only_is_measured(scene, plan):
 
 
 def test_changes_against_the_model_output_follow_an_edit(scene, labels, plan):
-    model = nodes.add_segmentation(scene, labels, liver_scene.segment_specs(), "model output")
+    model = nodes.add_segmentation(scene, labels, segment_specs(), "model output")
     live = LiveMeasures(plan, model)
     assert {c.dsc for c in live.changes} == {1.0}
     paint(plan, "tumor", (slice(0, 30), slice(0, 48), slice(0, 56)), 0)
@@ -198,13 +197,13 @@ def test_changes_against_the_model_output_follow_an_edit(scene, labels, plan):
 
 def test_a_model_output_on_another_grid_is_said(scene, labels, plan):
     coarse = images.resample_spacing(labels, (4, 4, 4), "nearest")
-    model = nodes.add_segmentation(scene, coarse, liver_scene.segment_specs(), "model output")
+    model = nodes.add_segmentation(scene, coarse, segment_specs(), "model output")
     with pytest.raises(GeometryError, match="different grids"):
         LiveMeasures(plan, model)
 
 
 def test_the_edited_surface_alone_is_made_anew(plan):
-    from PreopReviewLib.scene.surfaces import enclosed_mm3
+    from PreopReviewLib.surfaces import enclosed_mm3
 
     nodes.make_surfaces(plan)
     live = LiveMeasures(plan)

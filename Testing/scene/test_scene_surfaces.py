@@ -8,14 +8,14 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.scene.results import build_scene
 from LiverPlannerLib.structures import mask_of
-from PreopReviewLib import images
+from PreopReviewLib import images, surfaces
 from PreopReviewLib.errors import OutputError
-from PreopReviewLib.scene import files, nodes, surfaces
+from PreopReviewLib.scene import files, nodes
 
 
 @pytest.fixture
 def segmentation(scene, image, labels):
-    return build_scene(image, labels, {}, "Case", scene=scene).segmentation
+    return build_scene(image, labels, {}, "Case").segmentation
 
 
 def _read(path):

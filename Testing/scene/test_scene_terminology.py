@@ -10,7 +10,7 @@ from LiverPlannerLib import terminology_files
 from LiverPlannerLib.structures import SEGMENTS, STRUCTURES
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.resources import resource
-from PreopReviewLib.scene.terminology import Term, TerminologyEntry, deserialize, serialize
+from PreopReviewLib.terminology import Term, TerminologyEntry, deserialize, serialize
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from LiverPlannerLib.commands.plan_case import _write_dicom
 from LiverPlannerLib.labels import match_code, read_labels
-from LiverPlannerLib.plan.files import _write_dicom
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images

@@ -57,7 +57,7 @@ def add_liver(volume: Any, name: str = "Drawn") -> Any:
     """A segmentation with the liver drawn, for what is found inside it: no model of the liver is needed."""
     import slicer
 
-    from LiverPlannerLib.scene.results import segment_specs
+    from LiverPlannerLib.scene.segments import segment_specs
     from PreopReviewLib.scene import nodes
 
     liver = (images.array_of(small_case().labels) > 0).astype(np.uint8)

@@ -71,7 +71,7 @@ def paint(node: Any, key: str, kji: tuple[slice, slice, slice], value: int = 1) 
 
     from LiverPlannerLib.scene.segments import SegmentVoxels
     from LiverPlannerLib.voxel_boxes import paint as paint_box
-    from PreopReviewLib.scene.geometry import fill
+    from PreopReviewLib.images.vtk_images import fill
 
     voxels = SegmentVoxels(node)
     whole = np.zeros(voxels.grid.shape, np.uint8)

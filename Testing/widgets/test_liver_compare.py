@@ -10,7 +10,7 @@ import pytest
 from measured_case import cells, make_labels, open_plan, paint
 
 from LiverPlannerLib.comparison.pair import compare
-from LiverPlannerLib.scene import results as liver_scene
+from LiverPlannerLib.scene.segments import segment_specs
 from PreopReviewLib import images
 from PreopReviewLib.scene import nodes
 
@@ -31,7 +31,7 @@ def manual_labels() -> Any:
 
 
 def add_reference(host: Any, parameters: Any, labels: Any | None = None, name: str = "Manual") -> Any:
-    node = nodes.add_segmentation(host.scene, labels or manual_labels(), liver_scene.segment_specs(), name)
+    node = nodes.add_segmentation(host.scene, labels or manual_labels(), segment_specs(), name)
     parameters.referenceSegmentation = node
     host.process_events()
     return node

@@ -11,7 +11,7 @@ from measured_case import make_labels, paint
 
 from LiverPlannerLib.resection.volumetry import Patient, volumetry
 from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
-from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
+from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.tables import read_table
 from PreopReviewLib.scene import nodes
 

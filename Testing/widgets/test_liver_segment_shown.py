@@ -97,19 +97,24 @@ def test_the_plan_of_a_deleted_volume_is_taken_for_none_of_another(host: Any, op
     assert "was made on" not in label.text
     other = add_volume("Of <another> patient")
     other.SetOrigin(30.0, -12.0, 8.0)
+    plan = parameters.segmentation
     parameters.inputVolume = other
     host.process_events(0.1)
-    assert "CT liver plan was made on CT, and not on Of &lt;another&gt; patient" in label.text
+    assert parameters.segmentation is None
+    assert "There is no plan of Of &lt;another&gt; patient yet" in label.text
     assert not report.isEnabled()
-    assert "Choose CT in the section Segment" in report.toolTip
     slicer.mrmlScene.RemoveNode(volume)
     host.process_events(0.1)
     opened.enter()  # from the Data module back to this one
     assert parameters.inputVolume.GetID() == other.GetID()
+    assert parameters.segmentation is None
+    parameters.segmentation = plan
+    host.process_events(0.1)
     assert "a volume that is no longer in the scene" in label.text
     assert not report.isEnabled()
     parameters.inputVolume = add_volume("CT again")
     host.process_events(0.1)
+    assert parameters.segmentation is plan
     assert "was made on" not in label.text
     assert report.isEnabled()
 

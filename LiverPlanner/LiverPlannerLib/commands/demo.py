@@ -23,7 +23,7 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Run the liver plan on a sample CT: scene, labels, volumes, pictures, surfaces. Not for clinical use."""
-    from LiverPlannerLib.demo import run_demo
+    from LiverPlannerLib.commands.demo_case import run_demo
     from PreopReviewLib.command.console import progress_bar
 
     with progress_bar(quiet) as progress:

@@ -60,7 +60,8 @@ def plan(
 
     Exits with 3 if there is no liver in the image. Not for clinical use.
     """
-    from LiverPlannerLib.plan.files import as_dict, plan_liver
+    from LiverPlannerLib.commands.plan_case import plan_liver
+    from LiverPlannerLib.plan.files import as_dict
     from LiverPlannerLib.plan.pipeline import PlanOptions
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar

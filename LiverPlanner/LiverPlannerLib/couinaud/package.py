@@ -41,7 +41,7 @@ def write_couinaud_package(
         learned: number of maps learned from.
     """
     from LiverPlannerLib.couinaud.segments import TASK
-    from LiverPlannerLib.couinaud.training import NETWORK, settings_from
+    from LiverPlannerLib.couinaud.settings import NETWORK, settings_from
     from PreopReviewLib.models.package import write_package
     from PreopReviewLib.training.checkpoint import read_checkpoint
     from PreopReviewLib.training.pack import small_weights

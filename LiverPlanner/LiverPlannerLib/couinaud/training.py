@@ -15,7 +15,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LiverPlannerLib.couinaud.augmentation import bent_map
-from LiverPlannerLib.couinaud.channels import COUNT, liver_channels, padded
+from LiverPlannerLib.couinaud.channels import liver_channels, padded
 from LiverPlannerLib.couinaud.maps import SegmentMap, folds_of, odd_maps, read_maps, shape_of_segments
+from LiverPlannerLib.couinaud.settings import NETWORK, Training
 from PreopReviewLib.errors import InputError, TrainingError
 from PreopReviewLib.progress import Progress, silent
 
@@ -34,40 +35,7 @@ if TYPE_CHECKING:
 
     from LiverPlannerLib.couinaud.measuring import Figures
 
-NETWORK = "ResidualUNet3D"
 STATE = "state.pt"
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train.
-
-    Attributes:
-        minutes: wall time.
-        batch: maps a step.
-        rate, decay: peak learning rate and weight decay of AdamW.
-        widths, block: of the network.
-        smooth: label smoothing of the cross-entropy.
-        average: decay of the running mean of the weights.
-        threads: of torch.
-        seed: of weights, order and bends.
-    """
-
-    minutes: float = 40.0
-    batch: int = 2
-    rate: float = 3e-3
-    decay: float = 2e-2
-    widths: tuple[int, ...] = (24, 48, 96, 128)
-    block: int = 2
-    smooth: float = 0.02
-    average: float = 0.995
-    threads: int = 2
-    seed: int = 1
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Of the network."""
-        return {"in_channels": COUNT, "out_channels": 8, "widths": list(self.widths), "block": self.block}
 
 
 class Samples:
@@ -210,11 +178,6 @@ def _state(network: nn.Module, settings: Training, step: int, seconds: float) ->
         "step": step,
         "minutes": seconds / 60,
     }
-
-
-def settings_from(values: Mapping[str, Any]) -> Training:
-    """The settings that a checkpoint keeps."""
-    return Training(**{**values, "widths": tuple(values["widths"])})
 
 
 def run_fold(cases: Sequence[SegmentMap], folds: int, fold: int, settings: Training, given: Given) -> Figures:

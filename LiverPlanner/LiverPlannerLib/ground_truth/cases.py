@@ -6,6 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
 
 from LiverPlannerLib.ground_truth.work_list import LIST, PROGRESS, Case, safe_name
 from PreopReviewLib import images
@@ -130,3 +133,12 @@ def _with_own_names(cases: Sequence[Case]) -> list[Case]:
         taken.add(name.lower())
         found.append(Case(name, case.image, case.series))
     return found
+
+
+def on_whole_grid(labels: sitk.Image, grid: dict[str, Any]) -> sitk.Image:
+    """Labels of a part of an image, on the whole of it."""
+    whole = sitk.Image([int(n) for n in grid["size"]], sitk.sitkUInt8)
+    whole.SetSpacing(grid["spacing"])
+    whole.SetDirection(grid["direction"])
+    whole.SetOrigin(grid["origin"])
+    return sitk.Cast(images.onto_grid(labels, whole).labels, sitk.sitkUInt8)

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
-
+from LiverPlannerLib.ground_truth.cases import on_whole_grid
 from PreopReviewLib import images
 from PreopReviewLib.progress import CancelToken, Progress
 from PreopReviewLib.worker_io import load_image, save_image
@@ -58,15 +57,6 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
         progress(0.8, "Reading the labels")
         result["labels"] = save_image(images.read_labels(wanted["labels"]), folder, "case_labels")
     return result
-
-
-def on_whole_grid(labels: sitk.Image, grid: dict[str, Any]) -> sitk.Image:
-    """Labels of a part of an image, on the whole of it."""
-    whole = sitk.Image([int(n) for n in grid["size"]], sitk.sitkUInt8)
-    whole.SetSpacing(grid["spacing"])
-    whole.SetDirection(grid["direction"])
-    whole.SetOrigin(grid["origin"])
-    return sitk.Cast(images.onto_grid(labels, whole).labels, sitk.sitkUInt8)
 
 
 def disagreement(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import jump_to
+from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.section import enable
-
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.measure_remnant import RemnantPage
 
 LIVE_MS, QUIET_MS = 30, 400
 """While a plane moves, volumes are shown at most so often; when it has rested so long, all else is measured."""
@@ -27,7 +24,7 @@ LIVE_MS, QUIET_MS = 30, 400
 class CutPlanes:
     """The planes of the parameter node. A plane that is hidden does not cut."""
 
-    def __init__(self, page: RemnantPage) -> None:
+    def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self._observed: list[tuple[Any, int]] = []
         self._live: tuple[tuple[Any, ...], LiveCut] | None = None
@@ -177,8 +174,6 @@ class CutPlanes:
 
     def _follow(self) -> None:
         """The volumes of the planes where they are now, in milliseconds."""
-        from LiverPlannerLib.panels.measure_remnant import live_words
-
         if self.page.parameters is None or not self.active:
             return
         try:
@@ -216,3 +211,20 @@ def _timer(milliseconds: int, callback: Any) -> Any:
     timer.setInterval(milliseconds)
     timer.connect("timeout()", callback)
     return timer
+
+
+def live_words(
+    remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumor_ml: float
+) -> str:
+    """The remnant in one look, as rich text."""
+    stays = []
+    if to_functional is not None:
+        stays.append(_("<b>{percent:.0f} %</b> of the functional liver").format(percent=100 * to_functional))
+    if to_weight is not None:
+        stays.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
+    goes = [_("{ml:.0f} ml taken").format(ml=resected_ml)]
+    if tumor_ml > 0:
+        goes.append(_("<b>{ml:.1f} ml of tumor remain</b>").format(ml=tumor_ml))
+    large = _("{ml:.0f} ml remain").format(ml=remnant_ml)
+    first = f"<span style='font-size: x-large;'><b>{large}</b></span>"
+    return f"{first}<br>{' · '.join(stays)}<br>{' · '.join(goes)}"

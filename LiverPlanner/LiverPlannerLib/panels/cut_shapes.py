@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import jump_to
+from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels.section import enable
-
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.measure_remnant import RemnantPage
 
 MOST_BRANCHES = 24
 """The territory of a branch smaller than these is not a resection."""
@@ -26,7 +23,7 @@ MOST_BRANCHES = 24
 class CutShapes:
     """A drawn curve, a closed surface, or ticked portal branches."""
 
-    def __init__(self, page: RemnantPage) -> None:
+    def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self._branches: list[int] = []
 

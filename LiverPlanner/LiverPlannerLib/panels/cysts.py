@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
 from LiverPlannerLib.panels.segment import fill
+from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
@@ -256,12 +257,12 @@ class CystsSection(Section):
 
     def apply(self) -> None:
         """Moves the regions to the segments that they were decided to belong to."""
-        scene_cysts.apply(self.table)
+        cyst_segments.apply(self.table)
         self.context.notify("segmentation")
 
     def revert(self) -> None:
         """Moves the regions back."""
-        scene_cysts.revert(self.table)
+        cyst_segments.revert(self.table)
         self.context.notify("segmentation")
 
     # ---- plot ----

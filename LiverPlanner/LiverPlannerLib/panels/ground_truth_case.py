@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import qt
 import slicer
@@ -14,10 +14,8 @@ from LiverPlannerLib.ground_truth.annotation import STATUSES
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.panels.context import Context
 from PreopReviewLib.worker_io import load_image
-
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.ground_truth import GroundTruthSection
 
 FLUSH_SECONDS = 30
 """So much time is lost at most, should the computer fail."""
@@ -28,6 +26,24 @@ SAVE_SECONDS = 20
 _EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved")
 
 
+class CasesSection(Protocol):
+    """What the parts of the section Ground truth know of it: the work list, this annotator's part, the open case."""
+
+    ui: Any
+    widget: Any
+    context: Context
+    work: Any
+    mine: Any
+    open_case: Any
+
+    @property
+    def parameters(self) -> Any:
+        """The parameter node, or None."""
+
+    def refresh(self) -> None:
+        """Shows what the scene and the folder hold now."""
+
+
 class OpenCase:
     """At most one case at a time; its nodes say in the scene which one they are.
 
@@ -36,7 +52,7 @@ class OpenCase:
         dirty: whether something was drawn since it was saved.
     """
 
-    def __init__(self, section: GroundTruthSection) -> None:
+    def __init__(self, section: CasesSection) -> None:
         self.section, self.ui, self.context = section, section.ui, section.context
         self.name = ""
         self.dirty = False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, PROGRESS
+from LiverPlannerLib.panels.ground_truth_case import CasesSection
 from LiverPlannerLib.panels.measure_page import jump_to
 from LiverPlannerLib.panels.tables import bullets, fill_table
 from LiverPlannerLib.scene import ground_truth as in_scene
@@ -15,9 +16,6 @@ from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import load_image
-
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.ground_truth import GroundTruthSection
 
 METHODS = ("staple", "majority")
 FORMS = ("nnunet", "monai")
@@ -40,7 +38,7 @@ class Several:
         notes: sentences on what was done last.
     """
 
-    def __init__(self, section: GroundTruthSection) -> None:
+    def __init__(self, section: CasesSection) -> None:
         self.section, self.ui, self.context = section, section.ui, section.context
         self.rows: list[dict[str, Any]] = []
         self.notes: list[str] = []

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
+from LiverPlannerLib.panels.live_plan import LivePlan
+from LiverPlannerLib.resection.cutting import Resection
+from LiverPlannerLib.scene.plan_tables import PLAN, put_table
+from LiverPlannerLib.scene.tables import Column, Row, read_table
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.worker_io import save_steps
 
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.live_plan import LivePlan
-    from LiverPlannerLib.panels.measure import MeasureSection
 
+class Tabs(Protocol):
+    """What a tab knows of its section: widgets, the plan's measures, and the other tabs."""
 
-PLAN = "PreopReview.Plan"
-"""Role of the reference from a table to the segmentation that was measured."""
+    ui: Any
+    context: Context
+    live: LivePlan
+    volumes: Any
+    remnant: Any
+    branches: Any
+
+    def refresh(self) -> None:
+        """Measures what is out of date in the tab that is shown."""
+
+    def show_state(self, why: str) -> None:
+        """Says why nothing can be measured; empty if it can."""
+
+    def show_export(self) -> None:
+        """Shows notes and export of the tab that is shown."""
 
 
 class Page:
@@ -36,7 +51,7 @@ class Page:
     name: str = ""
     parameter: str = ""
 
-    def __init__(self, section: MeasureSection) -> None:
+    def __init__(self, section: Tabs) -> None:
         self.section = section
         self.ui: Any = section.ui
         self.context: Context = section.context
@@ -105,11 +120,8 @@ class Page:
         if plan is None or not self.rows:
             return
         before = parameters.getValue(self.parameter)
-        name = f"{plan.GetName()}: {self.name}"
-        node = write_table(slicer.mrmlScene, before, name, self.columns, self.rows)
-        node.SetNodeReferenceID(PLAN, plan.GetID())
-        if before is None:
-            place_beside(slicer.mrmlScene, node, plan)
+        node = put_table(plan, before, self.name, self.columns, self.rows)
+        if node is not before:
             parameters.setValue(self.parameter, node)
 
     def saved_table(self) -> Any | None:
@@ -126,6 +138,28 @@ class Page:
         self.columns, self.rows = columns, read_table(node, columns)
         self.notes = [note or _("These numbers were saved with the scene.")]
         self.revision = self.live.revision
+
+
+class CutPage(Protocol):
+    """What the ways to cut know of their tab."""
+
+    ui: Any
+    context: Context
+    live: LivePlan
+    section: Tabs
+
+    @property
+    def parameters(self) -> Any:
+        """The parameter node, or None."""
+
+    def say(self, text: str) -> None:
+        """Shows a line below the ways to cut."""
+
+    def no_cut(self, why: str) -> None:
+        """Nothing is cut, with the reason."""
+
+    def show_cut(self, cut: Resection, revision: int) -> None:
+        """Shows what a cut takes."""
 
 
 def jump_to(point_ras: Sequence[float]) -> None:

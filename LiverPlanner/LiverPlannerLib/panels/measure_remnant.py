@@ -8,13 +8,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.cut_planes import CutPlanes
+from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
 from LiverPlannerLib.resection.volumetry import Volumetry
-from LiverPlannerLib.scene.measures import VOLUME_COLUMNS
+from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.panels.run_button import RunButton
@@ -188,23 +188,6 @@ class RemnantPage(Page):
         for segment_id, key in self.live.measures.plan.structures.items():
             if key == "liver":
                 display.SetSegmentVisibility3D(segment_id, shown)
-
-
-def live_words(
-    remnant_ml: float, to_functional: float | None, to_weight: float | None, resected_ml: float, tumor_ml: float
-) -> str:
-    """The remnant in one look, as rich text."""
-    stays = []
-    if to_functional is not None:
-        stays.append(_("<b>{percent:.0f} %</b> of the functional liver").format(percent=100 * to_functional))
-    if to_weight is not None:
-        stays.append(_("{percent:.2f} % of body weight").format(percent=100 * to_weight))
-    goes = [_("{ml:.0f} ml taken").format(ml=resected_ml)]
-    if tumor_ml > 0:
-        goes.append(_("<b>{ml:.1f} ml of tumor remain</b>").format(ml=tumor_ml))
-    large = _("{ml:.0f} ml remain").format(ml=remnant_ml)
-    first = f"<span style='font-size: x-large;'><b>{large}</b></span>"
-    return f"{first}<br>{' · '.join(stays)}<br>{' · '.join(goes)}"
 
 
 def remnant_rows(cut: Resection, result: Volumetry) -> list[dict[str, Any]]:

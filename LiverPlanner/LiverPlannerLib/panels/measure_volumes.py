@@ -9,7 +9,8 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.volumetry import VESSELS, Patient, Volumetry, volumetry
-from LiverPlannerLib.scene.measures import VOLUME_COLUMNS, volume_rows
+from LiverPlannerLib.scene.measures import volume_rows
+from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS, VOLUMES
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 
@@ -19,7 +20,7 @@ BSA = (("mosteller", "Mosteller"), ("dubois", "Du Bois"))
 class VolumesPage(Page):
     """Volumes follow every edit and every change of height, weight and exclusions."""
 
-    name = "volumes"
+    name = VOLUMES
     parameter = "volumesTable"
 
     def connect(self) -> None:

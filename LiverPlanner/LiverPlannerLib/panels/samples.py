@@ -64,8 +64,8 @@ def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: flo
     import time
 
     from PreopReviewLib import jobs
+    from PreopReviewLib.images.windows import gray_window
     from PreopReviewLib.scene.nodes import add_volume
-    from PreopReviewLib.scene.pictures import gray_window
     from PreopReviewLib.worker_io import load_image
 
     wanted = dict(SAMPLES[name])

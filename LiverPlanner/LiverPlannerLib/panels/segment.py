@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
+from LiverPlannerLib.panels.plan_choice import PlanChoice
+from LiverPlannerLib.panels.segment_meanings import SegmentMeanings
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene import views as scene_views
@@ -44,6 +47,7 @@ class SegmentSection(Section):
         self._error_of: tuple[str, str] = ("", "")  # volume and plan that were chosen then
         self._card: Any | None = None
         self._watched: tuple[Any, int] | None = None  # the volume and the observer's tag
+        self.choice = PlanChoice(lambda: self.parameters)
 
     def connect(self) -> None:
         """Fills the combo boxes and connects the buttons."""
@@ -58,12 +62,14 @@ class SegmentSection(Section):
         ui.modelComboBox.connect("activated(int)", self._on_model)
         ui.cardButton.connect("clicked(bool)", lambda *_args: self.show_card())
         ui.messageLabel.visible = False
+        self.meanings = SegmentMeanings(self.context, ui.meaningTable)
 
     def bind(self, node: Any | None) -> None:
         """Follows another parameter node; an error of a scene that is closed has nothing to say of the next."""
         if node is None:
             self._error = ""
             self._watch(None)
+        self.choice.forget()
         super().bind(node)
 
     def _watch(self, volume: Any | None) -> None:
@@ -87,6 +93,7 @@ class SegmentSection(Section):
         if parameters is None:
             self.run_button.refresh(_("The scene is being closed."))
             return
+        self.choice.refresh()
         volume = parameters.inputVolume
         self._watch(volume)
         self._show_modality(volume)
@@ -94,6 +101,7 @@ class SegmentSection(Section):
         chosen = self.ui.modelComboBox.findData(parameters.model or model_choices.DEFAULT)
         self.ui.modelComboBox.setCurrentIndex(max(chosen, 0))
         self.run_button.refresh(self.disabled_reason())
+        self._show_meanings(parameters.segmentation)
         self._show_message()
 
     def disabled_reason(self) -> str:
@@ -110,6 +118,16 @@ class SegmentSection(Section):
         settings.apply()
         self._fill_models()
         self.refresh()
+
+    def _show_meanings(self, plan: Any | None) -> None:
+        """Which segment is what; folded unless somebody should look."""
+        ui = self.ui
+        unknown = self.meanings.refresh(plan)
+        ui.meaningButton.visible = plan is not None
+        words = _("Which segment is what")
+        if unknown:
+            words = _("Which segment is what ({count} not counted)").format(count=len(unknown))
+        ui.meaningButton.text = words
 
     # ---- modality ----
 
@@ -225,7 +243,9 @@ class SegmentSection(Section):
         plan, output = self.parameters.segmentation, self.parameters.modelOutput
         if plan is None or not scene_plan.plan_record(plan) or _same(plan, self.parameters.liverSource):
             return None
-        return scene_plan.PlanNodes(volume, plan, output) if _same(scene_plan.volume_of(plan), volume) else None
+        if not _same(scene_plan.volume_of(plan), volume):
+            return None
+        return replace(scene_plan.nodes_of(plan), model_output=output)
 
     def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
         """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
@@ -260,11 +280,19 @@ class SegmentSection(Section):
         if self._error and self._error_of != self._chosen():
             self._error = ""
         text = f"<p><b>{escape(self._error)}</b></p>" if self._error else ""
-        record = scene_plan.plan_record(self.parameters.segmentation)
+        plan, volume = self.parameters.segmentation, self.parameters.inputVolume
+        record = scene_plan.plan_record(plan)
         if record and not self._error:
             text = self._of_another() + summary_html(record)
+        elif plan is None and volume is not None and not text and self._other_plans():
+            text = _("There is no plan of {volume} yet.").format(volume=escape(volume.GetName()))
         self.ui.messageLabel.text = text
         self.ui.messageLabel.visible = bool(text)
+
+    def _other_plans(self) -> bool:
+        """Whether the scene holds plans of other volumes."""
+        found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return any(node.GetAttribute(scene_plan.RECORD) for node in found)
 
     def _of_another(self) -> str:
         """That the plan is none of the chosen volume, as rich text; empty where it is."""
@@ -280,6 +308,7 @@ class SegmentSection(Section):
     def cleanup(self) -> None:
         """Closes the window of the cards, and lets go of the volume."""
         self._watch(None)
+        self.choice.cleanup()
         if self._card is not None:
             self._card.close()
             self._card = None

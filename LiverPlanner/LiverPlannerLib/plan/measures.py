@@ -8,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml, outside_notes
-from LiverPlannerLib.structures import STRUCTURES, structure
+from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
 
 PLAUSIBLE_ML = (300.0, 5000.0)
 """Outside, a whole liver is hardly possible; a warning, not an error (children, resected or partial livers)."""
@@ -147,3 +148,24 @@ def _touched_sides(labels: sitk.Image, liver: np.ndarray) -> list[str]:
             main = int(np.abs(step).argmax())
             touched.append(names[main][int(step[main] > 0)])
     return touched
+
+
+def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
+    """The point to look at, RAS mm: in the largest region of tumor, else of cyst, else in the liver.
+
+    It is the voxel of that region that is nearest to the region's centroid, so it never lies outside.
+
+    Raises:
+        InputError: the label image is empty.
+    """
+    import cc3d
+
+    for key in ("tumor", "cyst", "liver"):
+        mask = images.array_of(mask_of(labels, key)) > 0
+        if not mask.any():
+            continue
+        points = np.argwhere(cc3d.largest_k(mask, k=1, connectivity=26))
+        world = images.kji_to_ras(points, labels)
+        nearest = world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()]
+        return tuple(round(float(v), 3) for v in nearest)  # type: ignore[return-value]
+    raise InputError("There is no liver in the label image", "Segment it first")

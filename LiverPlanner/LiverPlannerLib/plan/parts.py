@@ -13,13 +13,16 @@ import numpy as np
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from LiverPlannerLib.plan.pipeline import LiverPlan
+    from LiverPlannerLib.structures import Structure
+
 
 @dataclass(frozen=True)
 class Part:
     """One structure of a plan, ready to become a segment.
 
     Attributes:
-        key: of the structure.
+        key: of the structure or Couinaud segment.
         start: first voxel of the box, K-J-I, on the grid of the image.
         voxels: uint8, 0 or 1, of the box; the liver's includes everything counted in it.
         surface: vtkPolyData in RAS mm, or None.
@@ -35,20 +38,35 @@ def parts_of(labels: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
     """The structures of a label image that have voxels, in the order of the table."""
     from LiverPlannerLib.liver_extent import counted_mask
     from LiverPlannerLib.structures import STRUCTURES
-    from PreopReviewLib import images
-    from PreopReviewLib.scene.surfaces import surface_of_mask
 
     for s in STRUCTURES:
-        mask = counted_mask(labels, s.key)
-        if not images.array_of(mask).any():
-            continue
+        yield from _part(s, counted_mask(labels, s.key), surfaces)
+
+
+def segment_parts_of(couinaud: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
+    """The Couinaud segments, values 1 to 8, that have voxels."""
+    from LiverPlannerLib.structures import SEGMENTS
+
+    for s in SEGMENTS:
+        yield from _part(s, couinaud == s.label, surfaces)
+
+
+def parts_of_plan(plan: LiverPlan) -> Iterator[Part]:
+    """All of a plan: its structures, then its Couinaud segments."""
+    yield from parts_of(plan.labels)
+    if plan.couinaud is not None:
+        yield from segment_parts_of(plan.couinaud.labels)
+
+
+def _part(s: Structure, mask: sitk.Image, surfaces: bool) -> Iterator[Part]:
+    from PreopReviewLib import images
+    from PreopReviewLib.surfaces import surface_of_mask
+
+    array = images.array_of(mask)
+    if array.any():
         box = images.bounding_box(mask)
-        smoothing = VESSEL_SMOOTHING if s.vascular else SMOOTHING
-        surface = surface_of_mask(mask, smoothing) if surfaces else None
-        yield Part(s.key, box.start, np.ascontiguousarray(images.array_of(mask)[box.slices]), surface)
-
-
-SMOOTHING, VESSEL_SMOOTHING = 0.5, 0.3  # as in `scene`: more makes vessels of two voxels disappear
+        surface = surface_of_mask(mask, s.smoothing) if surfaces else None
+        yield Part(s.key, box.start, np.ascontiguousarray(array[box.slices]), surface)
 
 
 def save_part(part: Part, folder: Path) -> dict[str, Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import SimpleITK as sitk
 
+from LiverPlannerLib.plan.measures import center_of_interest
 from LiverPlannerLib.report.measures import Measures
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
+from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.reports import Picture, SliceStack, View3D
 from PreopReviewLib.reports.meshes import Mesh, mesh_of_mask
 from PreopReviewLib.reports.page import picture
 from PreopReviewLib.reports.slice_pictures import Outline, axial_series, axial_stack, three_planes
 
 GLASS = 0.18
-SMOOTHING, VESSEL_SMOOTHING = 0.5, 0.3  # as in the scene
 RESECTED = (0.80, 0.25, 0.20)
 MAX_REGION_FIGURES = 12
 _TRIANGLES = {"liver": 40_000, "tumor": 12_000, "cyst": 12_000}
@@ -45,7 +46,7 @@ def _mesh(made: Measures, key: str) -> Mesh:
         s.color,
         opacity=GLASS if key == "liver" else 1.0,
         value=f"{ml:.0f} ml" if ml >= 10 else f"{ml:.1f} ml",
-        smoothing=VESSEL_SMOOTHING if s.vascular else SMOOTHING,
+        smoothing=s.smoothing,
         max_triangles=_TRIANGLES.get(key, 30_000),
     )
 
@@ -68,9 +69,6 @@ def _presets(keys: list[str]) -> dict[str, dict[str, float]]:
 
 def slices(made: Measures) -> tuple[Picture, SliceStack, Picture]:
     """Three planes through the largest lesion (else the liver), slices to scroll through, and a series for print."""
-    from LiverPlannerLib.scene.results import center_of_interest
-    from PreopReviewLib.scene.pictures import gray_window
-
     outlines = [Outline(mask_of(made.labels, s.key), s.color) for s in STRUCTURES if made.volumes_ml.get(s.key, 0) > 0]
     window = gray_window(made.image, made.modality)
     center = center_of_interest(made.labels)

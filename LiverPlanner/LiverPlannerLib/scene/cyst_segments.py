@@ -7,11 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from LiverPlannerLib.scene.cysts import ORIGINS, REGIONS, SEGMENTATION, regions_of, state_of
+from LiverPlannerLib.scene.cysts import ORIGINS, REGIONS, SEGMENTATION, regions_of, state_of, write_state
+from LiverPlannerLib.scene.lattice import Start, painted, place
 from PreopReviewLib.errors import InputError
 
-Start = tuple[int, ...]
 SURFACE = "Closed surface"
+
+
+def apply(node: Any) -> list[str]:
+    """Moves the regions to the segments that they were decided to belong to; see `move`."""
+    changed = move(node)
+    write_state(node, state_of(node) | {"applied": True})
+    return changed
+
+
+def revert(node: Any) -> list[str]:
+    """Moves the regions back to where they were found; see `move`."""
+    changed = move(node, back=True)
+    write_state(node, state_of(node) | {"applied": False})
+    return changed
 
 
 def move(node: Any, back: bool = False) -> list[str]:
@@ -66,28 +80,6 @@ def _moves(
         own = regions == region.id
         votes = np.bincount(origins[own], minlength=len(names) + 1)[1:]
         yield _target(segmentation, voxels, names[int(votes.argmax())], region.decision), own
-
-
-def place(labels: Any, to_space: np.ndarray) -> tuple[Start, np.ndarray]:
-    """Lattice index (K, J, I) of the first voxel of a region image, and its array.
-
-    Args:
-        to_space: `Grid.to_ras` for an image in the world, `Grid.to_node` for one below the node's transform.
-    """
-    from PreopReviewLib import images
-
-    x, y, z = labels.GetOrigin()
-    index = np.linalg.inv(to_space) @ [-x, -y, z, 1.0]
-    return tuple(np.round(index[:3][::-1]).astype(int).tolist()), images.array_of(labels)
-
-
-def painted(mask: Any, start: Start, shape: Start) -> np.ndarray:
-    """The voxels of a mask in the box at `start`, as booleans."""
-    from LiverPlannerLib.voxel_boxes import paint
-
-    array = np.zeros(shape, np.uint8)
-    paint(array, start, mask, 1)
-    return array > 0
 
 
 def _enlarged(placed: list[tuple[Start, np.ndarray]], masks: list[Any]) -> tuple[Start, list[np.ndarray]]:
@@ -149,7 +141,7 @@ def _set_mask(segmentation: Any, identifier: str, mask: np.ndarray, start: tuple
     import slicer
     import vtk
 
-    from PreopReviewLib.scene.geometry import fill
+    from PreopReviewLib.images.vtk_images import fill
 
     labelmap = fill(slicer.vtkOrientedImageData(), mask.astype(np.uint8), start[::-1])
     matrix = vtk.vtkMatrix4x4()
@@ -163,7 +155,7 @@ def _set_surface(segmentation: Any, identifier: str, mask: Any) -> None:
     import vtk
 
     from PreopReviewLib import images
-    from PreopReviewLib.scene.surfaces import surface_of_mask
+    from PreopReviewLib.surfaces import surface_of_mask
 
     surface = surface_of_mask(mask, 0.5) if images.array_of(mask).any() else vtk.vtkPolyData()
     segmentation.GetSegmentation().GetSegment(identifier).AddRepresentation(SURFACE, surface)

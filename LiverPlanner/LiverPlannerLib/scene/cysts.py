@@ -106,7 +106,7 @@ def show(
         "measured_at": inputs.ijk_to_world(node.GetNodeReference(REGIONS)).tolist(),
         "applied": False,
     }
-    _write(node, state)
+    write_state(node, state)
     return node
 
 
@@ -116,7 +116,7 @@ def _keep_image(node: Any, role: str, what: str, labels: Any, segmentation: Any)
 
     from LiverPlannerLib.scene.segments import grid_of
     from PreopReviewLib import images
-    from PreopReviewLib.scene.geometry import fill, ijk_to_ras
+    from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
 
     scene = segmentation.GetScene()
     kept = node.GetNodeReference(role) or scene.AddNewNodeByClass(
@@ -161,7 +161,7 @@ def _origins(labels: Any, segmentation: Any) -> tuple[dict[str, str], Any]:
     Returns:
         the segments of tumor and cyst, identifier to structure, and an image (uint8) of their numbers, from 1.
     """
-    from LiverPlannerLib.scene.cyst_segments import painted, place
+    from LiverPlannerLib.scene.lattice import painted, place
     from LiverPlannerLib.scene.segments import SegmentVoxels
     from PreopReviewLib import images
 
@@ -211,7 +211,7 @@ def decide(node: Any, rule: str, threshold: float) -> None:
     """Decides all regions by another rule or threshold; nothing is measured again, overrides stay."""
     state = state_of(node)
     if state and (state["rule"], state["threshold"]) != (rule, threshold):
-        _write(node, state | {"rule": rule, "threshold": threshold})
+        write_state(node, state | {"rule": rule, "threshold": threshold})
 
 
 def override(node: Any, region_id: int, decision: str | None) -> None:
@@ -221,10 +221,11 @@ def override(node: Any, region_id: int, decision: str | None) -> None:
     overrides.pop(str(region_id), None)
     if decision is not None:
         overrides[str(region_id)] = decision
-    _write(node, state | {"overrides": overrides})
+    write_state(node, state | {"overrides": overrides})
 
 
-def _write(node: Any, state: dict[str, Any]) -> None:
+def write_state(node: Any, state: dict[str, Any]) -> None:
+    """Keeps a state with a table node, and writes its rows."""
     blocked = node.StartModify()
     node.SetAttribute(STATE, json.dumps(state))
     rows = []
@@ -238,7 +239,7 @@ def _write(node: Any, state: dict[str, Any]) -> None:
 
 def forget_overrides(node: Any) -> None:
     """Leaves every region to the rule."""
-    _write(node, state_of(node) | {"overrides": {}})
+    write_state(node, state_of(node) | {"overrides": {}})
 
 
 def is_of(node: Any, segmentation: Any | None) -> bool:
@@ -265,21 +266,3 @@ def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:
     now = inputs.ijk_to_world(kept)
     moved = now @ np.linalg.inv(np.array(start)) @ [*region.centroid_ras, 1.0]
     return tuple(float(v) for v in moved[:3])  # type: ignore[return-value]
-
-
-def apply(node: Any) -> list[str]:
-    """Moves the regions to the segments that they were decided to belong to; see `scene.cyst_segments.move`."""
-    from LiverPlannerLib.scene.cyst_segments import move
-
-    changed = move(node)
-    _write(node, state_of(node) | {"applied": True})
-    return changed
-
-
-def revert(node: Any) -> list[str]:
-    """Moves the regions back to where they were found."""
-    from LiverPlannerLib.scene.cyst_segments import move
-
-    changed = move(node, back=True)
-    _write(node, state_of(node) | {"applied": False})
-    return changed

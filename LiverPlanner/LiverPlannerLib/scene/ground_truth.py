@@ -9,19 +9,18 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.scene.results import VESSEL_SMOOTHING, segment_specs
-from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
+from LiverPlannerLib.structures import THIN, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.dicom import Series
+from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.scene.pictures import gray_window
 from PreopReviewLib.worker_io import save_image
 
 CASE = "PreopReview.GroundTruthCase"
 """Attribute of the nodes of a case; its value is the case's name."""
 DISAGREEMENT, DISAGREEMENT_COLOR = "disagreement", (0.95, 0.55, 0.05)
-LIVER_FILL, FILL = 0.06, 0.45
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ def add_case(
         scene.RemoveNode(volume)
         raise
     content, display = drawn.GetSegmentation(), drawn.GetDisplayNode()
-    content.SetConversionParameter("Smoothing factor", str(VESSEL_SMOOTHING))  # of Show 3D; more thins vessels
+    content.SetConversionParameter("Smoothing factor", str(THIN))  # of Show 3D; more thins vessels
     for number, spec in enumerate(specs):
         if content.GetSegment(spec.key) is None:
             content.AddSegment(_empty_segment(spec), spec.key)
         content.SetSegmentIndex(spec.key, number)
         display.SetSegmentOpacity3D(spec.key, spec.opacity)
-        display.SetSegmentOpacity2DFill(spec.key, LIVER_FILL if spec.key == "liver" else FILL)
+        display.SetSegmentOpacity2DFill(spec.key, structure(spec.key).fill)
     for node in (volume, drawn):
         node.SetAttribute(CASE, name)
     return CaseNodes(volume, drawn)
@@ -121,7 +120,7 @@ def labels_on(segmentation: Any, volume: Any) -> sitk.Image:
     Raises:
         PreopError: the segmentation cannot be read as voxels.
     """
-    from LiverPlannerLib.ground_truth.tasks import on_whole_grid
+    from LiverPlannerLib.ground_truth.cases import on_whole_grid
 
     return on_whole_grid(_labels_of(segmentation), grid_of_volume(volume))
 

@@ -20,16 +20,10 @@ from LiverPlannerLib.structures import structure
 from LiverPlannerLib.voxel_boxes import dice, union, without
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
+from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.scene.geometry import fill, ijk_to_ras
-from PreopReviewLib.scene.surfaces import surface_of_mask
+from PreopReviewLib.surfaces import surface_of_mask
 
-VOLUME_COLUMNS = (
-    Column("measure", "Measure", "text"),
-    Column("value", "Value", "number", None),
-    Column("unit", "Unit", "text"),
-    Column("how", "How", "text"),
-)
 CHANGE_COLUMNS = (
     Column("structure", "Structure", "text"),
     Column("now_ml", "Now (ml)", "number", 1),
@@ -143,7 +137,7 @@ class LiveMeasures:
             self._surface_of[segment_id] = mask
             # In the node's own coordinates: a transform on it moves its surfaces by itself.
             image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
-            surface = surface_of_mask(image, surface_smoothing(key))
+            surface = surface_of_mask(image, structure(key).smoothing)
             _put_surface(segmentation, segment_id, surface)
             made.append(segment_id)
         return made
@@ -159,13 +153,6 @@ def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
     there.ShallowCopy(surface)
     there.Modified()
     segmentation.InvokeEvent(segmentation.RepresentationModified, segment_id)
-
-
-def surface_smoothing(key: str) -> float:
-    """How much the surface of a structure is smoothed; vessels less."""
-    from LiverPlannerLib.plan.parts import SMOOTHING, VESSEL_SMOOTHING
-
-    return VESSEL_SMOOTHING if structure(key).vascular else SMOOTHING
 
 
 def volume_rows(result: Volumetry) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib import images
+from PreopReviewLib.images.vtk_images import fill
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.scene.geometry import fill
-from PreopReviewLib.scene.surfaces import surface_of_mask
+from PreopReviewLib.surfaces import surface_of_mask
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Seque
     if node is None or node.GetScene() is None:
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
-        _style(node.GetDisplayNode())
+        nodes.light(node.GetDisplayNode())
     blocked = node.StartModify()
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     segmentation.RemoveAllSegments()
@@ -112,15 +112,6 @@ def _matrix(numbers: np.ndarray) -> Any:
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(numbers.ravel())
     return matrix
-
-
-def _style(display: Any) -> None:
-    display.SetPreferredDisplayRepresentationName3D(nodes.SURFACE)
-    display.SetPreferredDisplayRepresentationName2D(nodes.LABELMAP)
-    display.SetAmbient(0.25)
-    display.SetDiffuse(0.85)
-    display.SetSpecular(0.15)
-    display.SetPower(20)
 
 
 def show_only(node: Any, keys: Sequence[str]) -> None:

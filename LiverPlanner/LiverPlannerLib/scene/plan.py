@@ -1,29 +1,36 @@
 """A plan in the scene: the segmentation to be corrected, beside it the models' own output, untouched.
 
-What is known of a plan (models, warnings, measures of the run) is kept with its segmentation, as an attribute, so
-that it is saved with the scene; `plan_record` gives it back.
+The one way from a plan to nodes, for the panel, the command and the logic. What is known of a plan (models, warnings,
+measures of the run) is kept with its segmentation, as an attribute, and what belongs to it as references, so that both
+are saved with the scene; `plan_record` and `nodes_of` give them back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from LiverPlannerLib.plan.layers import layers_steps
-from LiverPlannerLib.scene import plan_nodes
+from LiverPlannerLib.scene import plan_nodes, plan_tables
+from LiverPlannerLib.structures import structure_or_segment
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.scene.finding import nodes_of_class
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from LiverPlannerLib.plan.layers import Layer
     from LiverPlannerLib.plan.parts import Part
     from LiverPlannerLib.scene.segments import SegmentVoxels
     from PreopReviewLib.worker_io import Unsaved
 
 RECORD = "PreopReview.Plan"
+MODEL_OUTPUT, COUINAUD = "PreopReview.ModelOutput", "PreopReview.Couinaud"
+"""Roles of the references from a plan's segmentation to what belongs to it."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,16 @@ class PlanNodes:
     """The nodes of one plan: volume, segmentation, and the untouched output of the models.
 
     Attributes:
+        couinaud: segmentation of the Couinaud segments, hidden until it is wanted, or None.
+        volumes_table: vtkMRMLTableNode of the volumes, or None.
         replaced: segmentations of an earlier plan that are of no more use, hidden but still in the scene.
     """
 
     volume: Any
     segmentation: Any
     model_output: Any
+    couinaud: Any | None = None
+    volumes_table: Any | None = None
     replaced: tuple[Any, ...] = ()
 
 
@@ -56,15 +67,15 @@ def plan_volume(
     Raises:
         PreopError: as checking and computing raise it; the scene is then as it was.
     """
-    from LiverPlannerLib.plan.files import as_dict
-    from LiverPlannerLib.plan.parts import parts_of
+    from LiverPlannerLib.plan.files import record_for_scene
+    from LiverPlannerLib.plan.parts import parts_of_plan
     from LiverPlannerLib.plan.pipeline import make_plan
     from PreopReviewLib.progress import silent
 
     image = inputs.image_of(volume)
     mask = liver_mask(liver, volume) if liver is not None else None
     made = make_plan(image, options, liver_mask=mask, source=volume.GetName(), progress=progress or silent)
-    return add_plan(volume, list(parts_of(made.labels)), as_dict(made))
+    return add_plan(volume, list(parts_of_plan(made)), record_for_scene(made))
 
 
 def add_plan(
@@ -87,8 +98,8 @@ def add_plan_steps(
 
     Args:
         volume: the volume node that was segmented.
-        parts: see `plan.parts.parts_of`; one is taken a step. None is passed over, see `plan.parts.load_parts`.
-        record: plain values to keep with the plan, see `plan_record`.
+        parts: see `plan.parts.parts_of_plan`; one is taken a step. None is passed over, see `plan.parts.load_parts`.
+        record: plain values to keep with the plan, see `plan.files.record_for_scene`.
         previous: an earlier plan of the same volume. It is hidden; if nobody has changed it, it is of no more use,
             and the caller should remove it (`PlanNodes.replaced`).
         to_world: `inputs.to_world` of the volume when it was segmented, if it may have been moved since.
@@ -108,20 +119,24 @@ def add_plan_steps(
         if part is not None:
             taken.append(part)
         yield
-    layers = yield from layers_steps(taken)
+    contents = yield from _contents_steps(taken)
+    rows = record.get("volumetry") or []
+    record = {key: value for key, value in record.items() if key != "volumetry"}
     kept = yield from _to_be_kept_steps(previous)
     if kept:
         words = f"The earlier plan {previous.segmentation.GetName()} had been edited; it was kept and hidden."
         record = record | {"notes": [*record.get("notes", []), words]}
     added: list[Any] = []
     try:
-        for what in ("liver plan", "model output"):
-            node = yield from plan_nodes.node_steps(volume, what, taken, layers, to_world)
+        for what, parts, layers in contents:
+            node = yield from plan_nodes.node_steps(volume, what, parts, layers, to_world)
             _require_in_scene(volume)
             node.SetAttribute(RECORD, json.dumps(record))
             added.append(node)
             yield from plan_nodes.add_hidden_steps(volume, node)
-        plan_nodes.protect(added[1])
+        for node, role in zip(added[1:], (MODEL_OUTPUT, COUINAUD), strict=False):
+            plan_nodes.protect(node)
+            added[0].SetNodeReferenceID(role, node.GetID())
         _require_in_scene(volume)
     except BaseException:  # stopped half-way, too
         plan_nodes.remove(added)
@@ -129,16 +144,61 @@ def add_plan_steps(
     replaced = () if kept else _take_the_place_of(previous, added)
     if kept:
         plan_nodes.show([previous.segmentation], False)
+    table = plan_tables.add_volumes(added[0], rows, None if kept else previous and previous.volumes_table)
     plan_nodes.show(added[:1], True)
-    return PlanNodes(volume, *added, replaced)
+    return PlanNodes(volume, added[0], added[1], added[2] if len(added) > 2 else None, table, replaced)
+
+
+def _contents_steps(
+    parts: Sequence[Part],
+) -> Generator[None, None, list[tuple[str, Sequence[Part], Sequence[Layer]]]]:
+    """What each segmentation of a plan is called, and its parts, packed into layers."""
+    whole = [p for p in parts if structure_or_segment(p.key).kind != "segment"]
+    segments = [p for p in parts if structure_or_segment(p.key).kind == "segment"]
+    layers = yield from layers_steps(whole)
+    contents = [("liver plan", whole, layers), ("model output", whole, layers)]
+    if segments:
+        contents.append(("Couinaud segments", segments, (yield from layers_steps(segments))))
+    return contents
+
+
+def _is_of(plan: Any, volume: Any) -> bool:
+    made_on = volume_of(plan)
+    if made_on is not None and made_on.GetScene() is not None:
+        return made_on.GetID() == volume.GetID()
+    return not why_not_of(plan, volume)
+
+
+def nodes_of(segmentation: Any) -> PlanNodes:
+    """The nodes of a plan that is in the scene, e.g. of a loaded one; those that are gone are None."""
+    references = [segmentation.GetNodeReference(role) for role in (MODEL_OUTPUT, COUINAUD)]
+    table = plan_tables.table_of(segmentation, plan_tables.VOLUMES)
+    return PlanNodes(volume_of(segmentation), segmentation, *references, table)
+
+
+def plans_of(volume: Any) -> list[Any]:
+    """The plans of a volume that are in the scene, those shown first.
+
+    A plan whose volume was deleted is one of a volume with voxels at the same places: it was loaded again.
+    """
+    found = [
+        node
+        for node in nodes_of_class(volume.GetScene(), "vtkMRMLSegmentationNode")
+        if node.GetAttribute(RECORD) and not node.GetAttribute(plan_nodes.READ_ONLY) and _is_of(node, volume)
+    ]
+    return sorted(found, key=lambda n: not (n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()))
 
 
 def _take_the_place_of(previous: PlanNodes | None, added: list[Any]) -> tuple[Any, ...]:
     """Hides the nodes of an earlier plan and gives their names to the new ones; those that are in the scene."""
-    pairs = zip((previous.segmentation, previous.model_output), added, strict=True) if previous is not None else ()
+    if previous is None:
+        return ()
+    olds = (previous.segmentation, previous.model_output, previous.couinaud)
+    pairs = zip_longest(olds, added)
     found = [(old, new) for old, new in pairs if old is not None and old.GetScene() is not None]
     for old, new in found:
-        new.SetName(old.GetName())
+        if new is not None:
+            new.SetName(old.GetName())
         plan_nodes.show([old], False)
     return tuple(old for old, _new in found)
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from LiverPlannerLib.plan.parts import Part
 
 READ_ONLY = "PreopReview.ReadOnly"
-LIVER_FILL, FILL = 0.06, 0.5  # in slices: the parenchyma must be seen through the liver
-LIVER_OPACITY = 0.25
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # as in `PreopReviewLib.scene.nodes`
 
 
@@ -34,11 +32,14 @@ def node_steps(
     import slicer
     import vtk
 
+    from LiverPlannerLib.structures import THIN
+
     node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
     node.UnRegister(None)
     node.SetName(slicer.mrmlScene.GenerateUniqueName(f"{volume.GetName()} {what}"))
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(LABELMAP)
+    segmentation.SetConversionParameter("Smoothing factor", str(THIN))  # Slicer's own, e.g. of a loaded scene
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     labelmaps: dict[str, tuple[Any, int]] = {}
@@ -55,7 +56,7 @@ def node_steps(
 def _labelmap(layer: Layer, matrix: Any) -> Any:
     import slicer
 
-    from PreopReviewLib.scene.geometry import fill
+    from PreopReviewLib.images.vtk_images import fill
 
     content = fill(slicer.vtkOrientedImageData(), layer.values, layer.start[::-1])
     content.SetGeometryFromImageToWorldMatrix(matrix)
@@ -65,10 +66,10 @@ def _labelmap(layer: Layer, matrix: Any) -> Any:
 def _segment(part: Part, labelmap: Any, value: int, to_world: np.ndarray) -> Any:
     import slicer
 
-    from LiverPlannerLib.structures import structure
+    from LiverPlannerLib.structures import structure_or_segment
     from LiverPlannerLib.terminology_files import terminology_entry
 
-    s = structure(part.key)
+    s = structure_or_segment(part.key)
     segment = slicer.vtkSegment()
     segment.SetName(s.name)
     segment.SetColor(*s.color)
@@ -118,20 +119,17 @@ def add_hidden_steps(volume: Any, node: Any) -> Iterator[None]:
 
 
 def _dress(node: Any) -> None:
-    """Opacities and light: the liver is glass in 3D, and hardly tints the slices."""
+    """Opacities, as the table of structures has them, and light."""
+    from LiverPlannerLib.structures import structure_or_segment
+    from PreopReviewLib.scene.nodes import light
+
     display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
     blocked = display.StartModify()
     for i in range(segmentation.GetNumberOfSegments()):
         key = segmentation.GetNthSegmentID(i)
-        display.SetSegmentOpacity3D(key, LIVER_OPACITY if key == "liver" else 1.0)
-        display.SetSegmentOpacity2DFill(key, LIVER_FILL if key == "liver" else FILL)
-    display.SetPreferredDisplayRepresentationName3D(SURFACE)
-    display.SetPreferredDisplayRepresentationName2D(LABELMAP)
-    # Without ambient light, the steep sides of small ridges are dark streaks in a translucent surface.
-    display.SetAmbient(0.25)
-    display.SetDiffuse(0.85)
-    display.SetSpecular(0.15)
-    display.SetPower(20)
+        display.SetSegmentOpacity3D(key, structure_or_segment(key).opacity)
+        display.SetSegmentOpacity2DFill(key, structure_or_segment(key).fill)
+    light(display)
     display.EndModify(blocked)
 
 
@@ -154,9 +152,9 @@ def protect(output: Any) -> None:
 
 
 def show(nodes: Sequence[Any], visible: bool) -> None:
-    """Shows or hides segmentations; one that was never shown has nothing to hide."""
+    """Shows or hides nodes; one that was never shown, or that is none to look at, has nothing to hide."""
     for node in nodes:
-        if node.GetDisplayNode() is not None:
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(visible)
 
 
@@ -203,7 +201,7 @@ def same_segments_steps(a: Any | None, b: Any | None) -> Generator[None, None, b
 
 
 def _same_voxels(a: Any, b: Any) -> bool:
-    from PreopReviewLib.scene.geometry import array_of_vtk
+    from PreopReviewLib.images.vtk_images import array_of_vtk
 
     maps = [s.GetRepresentation(LABELMAP) for s in (a, b)]
     filled = [m is not None and m.GetPointData().GetScalars() is not None for m in maps]

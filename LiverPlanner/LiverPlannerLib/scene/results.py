@@ -1,9 +1,4 @@
-"""A liver plan as a Slicer scene: nodes, files and pictures.
-
-The segment of the liver is the union of the parenchyma and of everything counted in it, so it overlaps the
-segments inside it; they are kept in a second layer of the segmentation. The values of ``labels.nii.gz`` exclude
-each other.
-"""
+"""A liver plan as a Slicer scene in files: the scene as `scene.plan` builds it, its surfaces, and pictures of it."""
 
 from __future__ import annotations
 
@@ -12,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Structure, mask_of, members, structure
-from LiverPlannerLib.terminology_files import terminology_entry
+from LiverPlannerLib.plan.measures import center_of_interest
+from LiverPlannerLib.plan.parts import parts_of, segment_parts_of
+from LiverPlannerLib.scene.plan import PlanNodes, add_plan
+from LiverPlannerLib.structures import Structure, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import GeometryError
+from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import files, host, nodes, pictures
 
-LIVER_OPACITY = 0.25
-SMOOTHING, VESSEL_SMOOTHING = 0.5, 0.3  # more makes vessels of two voxels disappear
 NOT_FOR_CLINICAL_USE = "Not for clinical use."
 
 
@@ -32,19 +27,27 @@ class SceneHandle:
 
     Attributes:
         scene: vtkMRMLScene.
-        volume: vtkMRMLScalarVolumeNode.
-        segmentation: vtkMRMLSegmentationNode; segment identifiers are structure keys.
+        plan: its nodes; segment identifiers are structure keys.
         legend: names, colors and volumes of the structures that are there.
         center_ras: center of the largest lesion, or of the liver, mm.
         title: of the case.
     """
 
     scene: Any
-    volume: Any
-    segmentation: Any
+    plan: PlanNodes
     legend: tuple[pictures.LegendEntry, ...]
     center_ras: tuple[float, float, float]
     title: str
+
+    @property
+    def volume(self) -> Any:
+        """vtkMRMLScalarVolumeNode."""
+        return self.plan.volume
+
+    @property
+    def segmentation(self) -> Any:
+        """vtkMRMLSegmentationNode."""
+        return self.plan.segmentation
 
 
 @dataclass
@@ -55,70 +58,43 @@ class SavedResults:
     notes: list[str] = field(default_factory=list)
 
 
-def segment_specs() -> list[nodes.SegmentSpec]:
-    """How each structure of the table becomes a segment."""
-    return [
-        nodes.SegmentSpec(
-            s.key,
-            s.name,
-            s.color,
-            tuple(m.label for m in members(s.key)),
-            terminology_entry(s),
-            LIVER_OPACITY if s.key == "liver" else 1.0,
-        )
-        for s in STRUCTURES
-    ]
-
-
 def build_scene(
     image: sitk.Image,
     labels: sitk.Image,
-    volumes_ml: Mapping[str, float],
+    record: Mapping[str, Any],
     title: str,
     *,
-    modality: str | None = None,
-    scene: Any | None = None,
+    couinaud: sitk.Image | None = None,
 ) -> SceneHandle:
-    """Volume, segmentation with surfaces, and one study in the subject hierarchy.
+    """Volume and plan as the panel's Apply leaves them, in one study of the subject hierarchy.
+
+    The nodes go into the application's scene, or the one of `host.start`.
 
     Args:
         image, labels: on one grid; values of `structures.STRUCTURES`.
-        volumes_ml: by structure key, for the legend.
+        record: see `plan.files.record_for_scene`; its ``volumes_ml`` are the legend's, its ``modality`` chooses the
+            gray window and is guessed where it is not given.
         title: what patient, study and pictures are called.
-        modality: ``CT`` or ``MR``, for the gray window; guessed if not given.
-        scene: where to put the nodes; by default the application's, or the one of `host.start`.
+        couinaud: Couinaud segments, 1 to 8, on the image's grid.
 
     Raises:
         GeometryError: the labels are not on the image's grid.
         InputError: no structure has a voxel.
         SceneUnavailable: there is neither Slicer nor slicer-core.
     """
-    scene = scene or host.start()
-    window = pictures.gray_window(image, modality or images.guess_modality(image))
+    scene = host.start()
+    if not images.same_grid(image, labels):
+        raise GeometryError("The labels are not on the grid of the image", "Resample them to the image first")
     center = center_of_interest(labels)
+    window = gray_window(image, record.get("modality") or images.guess_modality(image))
     volume = nodes.add_volume(scene, image, title, window)
-    segmentation = nodes.add_segmentation(scene, labels, segment_specs(), f"{title} liver plan", volume)
-    nodes.make_surfaces(segmentation, {s.key: VESSEL_SMOOTHING for s in STRUCTURES if s.vascular}, SMOOTHING)
-    nodes.put_in_study(scene, [volume, segmentation], title, "Liver plan")
-    present = [structure(key) for key in nodes.segment_keys(segmentation)]
+    nodes.put_in_study(scene, [volume], title, "Liver plan")
+    parts = [*parts_of(labels), *(segment_parts_of(couinaud) if couinaud is not None else ())]
+    made = add_plan(volume, parts, dict(record))
+    present = [structure(key) for key in nodes.segment_keys(made.segmentation)]
+    volumes_ml = record.get("volumes_ml", {})
     legend = tuple(pictures.LegendEntry(s.name, s.color, _ml(volumes_ml, s)) for s in present)
-    return SceneHandle(scene, volume, segmentation, legend, center, title)
-
-
-def add_couinaud(handle: SceneHandle, couinaud: sitk.Image) -> Any:
-    """The Couinaud segments beside a plan, hidden until they are wanted; vtkMRMLSegmentationNode.
-
-    Args:
-        couinaud: 1 to 8, on the grid of the plan's image.
-    """
-    specs = [nodes.SegmentSpec(s.key, s.name, s.color, (s.label,), terminology_entry(s), 1.0) for s in SEGMENTS]
-    name = f"{handle.title} Couinaud segments"
-    node = nodes.add_segmentation(handle.scene, couinaud, specs, name, handle.volume)
-    node.GetDisplayNode().SetVisibility(False)
-    hierarchy = handle.scene.GetSubjectHierarchyNode()
-    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(handle.segmentation))
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(study, node), study)
-    return node
+    return SceneHandle(scene, made, legend, center, title)
 
 
 def _ml(volumes_ml: Mapping[str, float], s: Structure) -> str:
@@ -128,35 +104,13 @@ def _ml(volumes_ml: Mapping[str, float], s: Structure) -> str:
     return f"{value:.0f} ml" if value >= 10 else f"{value:.1f} ml"
 
 
-def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
-    """The point to look at, RAS mm: in the largest region of tumor, else of cyst, else in the liver.
-
-    It is the voxel of that region that is nearest to the region's centroid, so it never lies outside.
-
-    Raises:
-        InputError: the label image is empty.
-    """
-    import cc3d
-
-    for key in ("tumor", "cyst", "liver"):
-        mask = images.array_of(mask_of(labels, key)) > 0
-        if not mask.any():
-            continue
-        points = np.argwhere(cc3d.largest_k(mask, k=1, connectivity=26))
-        world = images.kji_to_ras(points, labels)
-        nearest = world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()]
-        return tuple(round(float(v), 3) for v in nearest)  # type: ignore[return-value]
-    raise InputError("There is no liver in the label image", "Segment it first")
-
-
 def save_results(
     image: sitk.Image,
     labels: sitk.Image,
-    volumes_ml: Mapping[str, float],
+    record: Mapping[str, Any],
     folder: str | Path,
     title: str,
     *,
-    modality: str | None = None,
     footnote: str = "",
     couinaud: sitk.Image | None = None,
 ) -> SavedResults:
@@ -166,7 +120,7 @@ def save_results(
     nodes stay in it.
 
     Args:
-        image, labels, volumes_ml, title, modality: as for `build_scene`.
+        image, labels, record, title: as for `build_scene`.
         folder: exists already.
         couinaud: Couinaud segments, 1 to 8, on the image's grid: a second, hidden segmentation of the scene, and
             segments.seg.nrrd.
@@ -181,12 +135,11 @@ def save_results(
     folder = Path(folder)
     saved = SavedResults()
     with host.fresh_scene() as scene:
-        handle = build_scene(image, labels, volumes_ml, title, modality=modality, scene=scene)
+        handle = build_scene(image, labels, record, title, couinaud=couinaud)
         saved.files.append(files.write_segmentation(handle.segmentation, folder / "segmentation.seg.nrrd"))
         saved.files += files.write_surfaces(handle.segmentation, folder)
-        if couinaud is not None:
-            node = add_couinaud(handle, couinaud)
-            saved.files.append(files.write_segmentation(node, folder / "segments.seg.nrrd"))
+        if handle.plan.couinaud is not None:
+            saved.files.append(files.write_segmentation(handle.plan.couinaud, folder / "segments.seg.nrrd"))
         saved.files += draw_pictures(handle, folder, footnote, saved.notes)
         thumbnail = next((f for f in saved.files if f.name == "reconstruction.png"), None)
         saved.files.append(files.write_bundle(scene, folder / "scene.mrb", thumbnail))

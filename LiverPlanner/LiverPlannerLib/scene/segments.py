@@ -16,10 +16,11 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.labels.names import match_name, match_terminology, names_another_organ
 from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
+from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
+from PreopReviewLib.images.vtk_images import array_of_vtk, set_geometry
 from PreopReviewLib.scene import inputs, nodes
-from PreopReviewLib.scene.geometry import array_of_vtk, set_geometry
 
 PAINTED = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint))
 """In this order structures are put into a label image: where segments overlap, lesions win."""
@@ -71,11 +72,49 @@ class Grid:
         return float(np.abs((inputs.ijk_to_world(volume) - self.to_ras) @ far).max()) < SAME_MM
 
 
+def segment_specs() -> list[nodes.SegmentSpec]:
+    """How each structure of the table becomes a segment of a label image's values; the liver is the union."""
+    return [
+        nodes.SegmentSpec(
+            s.key, s.name, s.color, tuple(m.label for m in members(s.key)), terminology_entry(s), s.opacity
+        )
+        for s in STRUCTURES
+    ]
+
+
+MEANING = "PreopReview.Structure"
+"""Tag of a segment whose structure somebody has chosen; its value is the key, or `NO_STRUCTURE`."""
+NO_STRUCTURE = "none"
+
+
 def structure_of_segment(segment: Any) -> Structure | None:
-    """The structure that a vtkSegment is, by its terminology, else by its name ("Tumor 2" is a tumor); or None."""
+    """The structure that a vtkSegment is; None if it is none of the table.
+
+    By what somebody has chosen (`set_structure`), else by its terminology, else by its name ("Tumor 2" is a tumor).
+    """
+    chosen = _tag(segment, MEANING)
+    if chosen:
+        return None if chosen == NO_STRUCTURE else structure(chosen)
     entry = segment.GetTerminology() or ""
     found = match_terminology(entry)
     return found if found or names_another_organ(entry) else match_name(segment.GetName() or "")
+
+
+def _tag(segment: Any, name: str) -> str:
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def set_structure(segment: Any, key: str | None) -> None:
+    """Takes a segment for a structure from now on, whatever its name says; None for no structure of the table.
+
+    Its terminology becomes that of the structure, so that other programs read it, too.
+    """
+    segment.SetTag(MEANING, key or NO_STRUCTURE)
+    if key is not None:
+        segment.SetTerminology(terminology_entry(structure(key)))
 
 
 def grid_of(node: Any) -> Grid:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
+
 HIDDEN = 0.0
 FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the view
 PRESETS: dict[str, Mapping[str, float]] = {
@@ -28,7 +30,6 @@ PRESETS: dict[str, Mapping[str, float]] = {
 def apply_preset(segmentation: Any, name: str) -> None:
     """Sets visibility and opacity in 3D of every segment; segments that are not structures of ours are opaque."""
     from LiverPlannerLib.scene.segments import structure_of_segment
-    from PreopReviewLib.scene.nodes import segment_keys
 
     display = segmentation.GetDisplayNode()
     blocked = display.StartModify()
@@ -68,7 +69,7 @@ class SideBySide:
         Args:
             views: the two vtkMRMLViewNode.
         """
-        slices = [n.GetID() for n in _nodes(self.left.GetScene(), "vtkMRMLSliceNode")]
+        slices = [n.GetID() for n in nodes_of_class(self.left.GetScene(), "vtkMRMLSliceNode")]
         for node, view, more in ((self.left, views[0], slices), (self.right, views[1], [])):
             node.CreateDefaultDisplayNodes()
             display = node.GetDisplayNode()
@@ -106,7 +107,7 @@ class SideBySide:
 
 def same_camera(source: Any, target: Any) -> None:
     """Lets one 3D view look from where another one does."""
-    found = {c.GetLayoutName(): c for c in _nodes(source.GetScene(), "vtkMRMLCameraNode")}
+    found = {c.GetLayoutName(): c for c in nodes_of_class(source.GetScene(), "vtkMRMLCameraNode")}
     cameras = [found.get(view.GetLayoutName()) for view in (source, target)]
     if None in cameras:
         return
@@ -125,15 +126,9 @@ def frame(segmentation: Any) -> None:
         return
     center = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
     radius = sum((bounds[2 * a + 1] - bounds[2 * a]) ** 2 for a in range(3)) ** 0.5 / 2
-    for camera in _nodes(segmentation.GetScene(), "vtkMRMLCameraNode"):
+    for camera in nodes_of_class(segmentation.GetScene(), "vtkMRMLCameraNode"):
         distance = FILLING * radius / math.sin(math.radians(camera.GetViewAngle() / 2))
         camera.SetFocalPoint(center)
         camera.SetPosition(center[0], center[1] + distance, center[2])
         camera.SetViewUp(0, 0, 1)
         camera.ResetClippingRange()
-
-
-def _nodes(scene: Any, kind: str) -> list[Any]:
-    found = scene.GetNodesByClass(kind)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

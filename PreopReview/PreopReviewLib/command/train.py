@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from PreopReviewLib.command.console import say
+
+OTHER_RUNS: list[tuple[Callable[[Path], bool], Callable[..., Any]]] = []
+"""Runs that are not of `preop train`, added by the libraries that make them: whether a folder is one, and what packs
+it (run, output, name, version, overwrite)."""
 
 
 def register(app: typer.Typer) -> None:
@@ -59,14 +64,12 @@ def pack(
     """Make a model package with a card from a run."""
     from PreopReviewLib.training.pack import pack_run, read_figures
 
-    if not (run / "last.pt").is_file() and any((run / n).is_file() for n in ("epochs.csv", "model.safetensors")):
-        from RotatorCuffCAMLib.training.package import pack_cuff_run
-
-        package = pack_cuff_run(run, output, name, version, overwrite)
-        say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
-        return
-    measured = read_figures(figures) if figures else {}
-    package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
+    other = next((pack_other for is_one, pack_other in OTHER_RUNS if is_one(run)), None)
+    if other is not None:
+        package = other(run, output, name, version, overwrite)
+    else:
+        measured = read_figures(figures) if figures else {}
+        package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
     say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from PreopReviewLib.inference.predictor import Predictor
     from PreopReviewLib.models.package import ModelPackage
 
+
+class Loaded(Protocol):
+    """A loaded network; `notes` are those of its last run."""
+
+    notes: list[str]
+
+
+Predictor = TypeVar("Predictor", bound=Loaded)
+
 _limit = 0
-_kept: OrderedDict[tuple, Predictor] = OrderedDict()
+_kept: OrderedDict[tuple, Any] = OrderedDict()
 
 
 def keep(limit: int) -> None:
@@ -41,7 +49,7 @@ def predictor(package: ModelPackage, device: str, load: Callable[[], Predictor])
     return found
 
 
-def forget(used: Predictor) -> None:
+def forget(used: Loaded) -> None:
     """Does not keep this one: it was moved to where it was not meant to be."""
     for key in [k for k, kept in _kept.items() if kept is used]:
         del _kept[key]

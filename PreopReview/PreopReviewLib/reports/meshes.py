@@ -76,7 +76,7 @@ def mesh_of_mask(
         InputError: the mask is empty.
         ImportError: VTK is not installed.
     """
-    from PreopReviewLib.scene.surfaces import surface_of_mask
+    from PreopReviewLib.surfaces import surface_of_mask
 
     points, triangles = decimated(surface_of_mask(mask, smoothing), max_triangles)
     return Mesh(key, name, color, points, triangles, opacity, value, visible)

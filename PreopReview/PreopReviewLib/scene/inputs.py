@@ -129,7 +129,7 @@ def unsaved(volume: Any, name: str = "image") -> Unsaved:
     Raises:
         InputError: as `require_volume`.
     """
-    from PreopReviewLib.scene.geometry import array_of_vtk
+    from PreopReviewLib.images.vtk_images import array_of_vtk
     from PreopReviewLib.worker_io import Unsaved
 
     require_volume(volume)
@@ -151,7 +151,7 @@ def image_of(volume: Any) -> Any:
     """
     import SimpleITK as sitk
 
-    from PreopReviewLib.scene.geometry import array_of_vtk
+    from PreopReviewLib.images.vtk_images import array_of_vtk
 
     require_volume(volume)
     return _placed(sitk.GetImageFromArray(array_of_vtk(volume.GetImageData())), volume)
@@ -195,7 +195,7 @@ def _thinned(volume: Any) -> Any:
     """Every n-th voxel of a large volume: enough to tell CT from MR, and cheap while a panel waits."""
     import SimpleITK as sitk
 
-    from PreopReviewLib.scene.geometry import array_of_vtk
+    from PreopReviewLib.images.vtk_images import array_of_vtk
 
     require_volume(volume)
     array = array_of_vtk(volume.GetImageData())

@@ -15,8 +15,9 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
-from PreopReviewLib.scene.geometry import array_of_vtk, fill, ijk_to_ras, set_geometry
-from PreopReviewLib.scene.surfaces import surface_of_mask
+from PreopReviewLib.images.vtk_images import array_of_vtk, fill, ijk_to_ras, set_geometry
+from PreopReviewLib.scene.finding import segment_keys
+from PreopReviewLib.surfaces import surface_of_mask
 
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # names of representations in vtkSegmentationConverter
 
@@ -162,12 +163,6 @@ def _labelmap(labels: sitk.Image, values: Sequence[int]) -> Any | None:
     return content
 
 
-def segment_keys(node: Any) -> list[str]:
-    """The identifiers of a segmentation node's segments, in order."""
-    segmentation = node.GetSegmentation()
-    return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
-
-
 def read_segments(node: Any) -> list[SegmentContent]:
     """Every segment with its voxels on the reference grid.
 
@@ -231,7 +226,11 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
         mask = _read_segment(node, key, grid).mask
         surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
         segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
-    display = node.GetDisplayNode()
+    light(node.GetDisplayNode())
+
+
+def light(display: Any) -> None:
+    """Surfaces in 3D, voxels in slices, and light for translucent surfaces, of a vtkMRMLSegmentationDisplayNode."""
     display.SetPreferredDisplayRepresentationName3D(SURFACE)
     display.SetPreferredDisplayRepresentationName2D(LABELMAP)
     # Without ambient light, the steep sides of small ridges are dark streaks in a translucent surface.

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
-from PreopReviewLib import images
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene import nodes
 from PreopReviewLib.scene.views import Direction, Plane, SliceView, ThreeDView
@@ -29,21 +27,6 @@ class LegendEntry:
     name: str
     color: tuple[float, float, float]
     value: str = ""
-
-
-def gray_window(image: sitk.Image, modality: str) -> tuple[float, float]:
-    """Width and center of a gray window: 400/40 HU for CT, the 2nd to 99.5th percentile of the body for MR.
-
-    Args:
-        modality: ``CT`` or ``MR``.
-    """
-    if modality.upper() == "CT":
-        return 400.0, 40.0
-    values = images.array_of(image)
-    sample = values.ravel()[:: max(values.size // 500_000, 1)].astype(float)
-    body = sample[sample > sample.mean() * 0.2]
-    low, high = np.percentile(body if body.size else sample, (2, 99.5))
-    return float(max(high - low, 1e-6)), float((high + low) / 2)
 
 
 # ---- reconstruction ----

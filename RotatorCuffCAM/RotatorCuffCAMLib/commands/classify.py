@@ -6,11 +6,12 @@ import json
 import math
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.train import OTHER_RUNS
 from RotatorCuffCAMLib.commands import readers as commands_readers
 
 if TYPE_CHECKING:
@@ -25,6 +26,18 @@ def register(app: typer.Typer) -> None:
     commands_readers.register(group)
     app.add_typer(group, name="cuff")
     import_module("RotatorCuffCAMLib.cohort_tasks")
+    OTHER_RUNS.append((_is_cuff_run, _pack_cuff_run))
+
+
+def _is_cuff_run(run: Path) -> bool:
+    """Whether a folder is of `preop cuff train TABLE`."""
+    return not (run / "last.pt").is_file() and any((run / n).is_file() for n in ("epochs.csv", "model.safetensors"))
+
+
+def _pack_cuff_run(*given: Any) -> Any:
+    from RotatorCuffCAMLib.training.package import pack_cuff_run
+
+    return pack_cuff_run(*given)
 
 
 def classify(
@@ -63,9 +76,9 @@ def classify(
     from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.progress import within
-    from RotatorCuffCAMLib.answer_files import write_answer
     from RotatorCuffCAMLib.cuff import CuffOptions, examine
     from RotatorCuffCAMLib.network.classifier import load_network
+    from RotatorCuffCAMLib.scene.answer_files import write_answer
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):

@@ -36,7 +36,7 @@ def skin_surface(image: sitk.Image) -> Any:
     """The body's surface (vtkPolyData, RAS mm), open where the field of view ends."""
     import vtk
 
-    from PreopReviewLib.scene.surfaces import surface_of_mask
+    from PreopReviewLib.surfaces import surface_of_mask
 
     mask = body_mask(image)
     surface = surface_of_mask(mask, 0.6)

@@ -14,9 +14,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.scene import host, nodes, pictures
-from PreopReviewLib.scene.terminology import Term, TerminologyEntry, serialize
+from PreopReviewLib.images.windows import gray_window
+from PreopReviewLib.scene import host, nodes
 from PreopReviewLib.scene.views import add_volume_rendering
+from PreopReviewLib.terminology import Term, TerminologyEntry, serialize
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.localization import DrawnBox
 from RotatorCuffCAMLib.network.hot_region import HotRegion, hot_region, percent_map
@@ -92,7 +93,7 @@ def build_scene(
     """
     scene = scene or host.start()
     if volume is None:
-        volume = nodes.add_volume(scene, image, title, pictures.gray_window(image, "MR"))
+        volume = nodes.add_volume(scene, image, title, gray_window(image, "MR"))
     colors = color_table(scene)
     activation, percent = add_activation(scene, result, colors)
     # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
@@ -242,7 +243,7 @@ def _terminology() -> str:
 
 def add_context(scene: Any, image: sitk.Image, result: CuffResult, bones: Mapping[str, sitk.Image]) -> list[Any]:
     """Skin, and bones where they are known, else a sphere where the humeral head was found."""
-    from PreopReviewLib.scene.surfaces import surface_of_mask
+    from PreopReviewLib.surfaces import surface_of_mask
 
     made = [_model(scene, skin_surface(image), "Skin", _SKIN, 0.12)]
     for name, mask in bones.items():

@@ -7,7 +7,8 @@ from typing import Any
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing
-from PreopReviewLib.scene import nodes, pictures
+from PreopReviewLib.images.windows import gray_window
+from PreopReviewLib.scene import nodes
 from PreopReviewLib.structured import read_json
 from RotatorCuffCAMLib.readers.study import Study, StudyCase
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
@@ -26,7 +27,7 @@ def show_case(case: StudyCase, number: int) -> Any:
     import slicer
 
     image = images.read_image(case.image)
-    volume = nodes.add_volume(slicer.mrmlScene, image, f"Case {number}", pictures.gray_window(image, "MR"))
+    volume = nodes.add_volume(slicer.mrmlScene, image, f"Case {number}", gray_window(image, "MR"))
     volume.SetAttribute(READING, "1")
     hang(volume)
     return volume

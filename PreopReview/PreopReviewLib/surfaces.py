@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.scene.geometry import fill, ijk_to_ras
+from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
 
 COARSE_MM, LARGE_ML = 1.5, 100.0
 """Structures above 100 ml are contoured on a grid of 1.5 mm at the finest, others on one as fine as the voxels."""

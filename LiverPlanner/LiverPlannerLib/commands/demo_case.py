@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LiverPlannerLib.plan.files import plan_liver
+from LiverPlannerLib.commands.plan_case import plan_liver
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions
 from PreopReviewLib import images
 from PreopReviewLib.phantoms import SIMULATED_SEED

@@ -1,0 +1,173 @@
+"""Which plan the panel shows: that of the chosen volume, or any other segmentation that is chosen.
+
+Tables, cuts and other results belong to the plan that they were made on: they come and go with it, and are deleted
+with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import vtk
+
+from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene import plan_nodes
+from LiverPlannerLib.scene.plan_tables import KIND, PLAN, VOLUMES
+from PreopReviewLib.scene.finding import nodes_of_class
+
+OWNED = (
+    "volumesTable",
+    "remnantTable",
+    "marginsTable",
+    "branchesTable",
+    "radiomicsTable",
+    "changesTable",
+    "cystsTable",
+    "comparisonTable",
+    "sidesSegmentation",
+    "branchesSegmentation",
+    "differencesSegmentation",
+    "cutSurface",
+)
+"""Fields of the parameter node whose nodes belong to a plan; `cutPlanes` is a list of such nodes."""
+PLANES = "cutPlanes"
+FIELD = "PreopReview.Field"
+"""Attribute of a node that belongs to a plan: the field of the parameter node that names it while its plan is shown."""
+
+
+class PlanChoice:
+    """Follows volume and plan of the parameter node, and lets what belongs to a plan follow it.
+
+    Args:
+        parameters: gives the parameter node, or None.
+    """
+
+    def __init__(self, parameters: Callable[[], Any]) -> None:
+        self._parameters = parameters
+        self._shown: tuple[str, str] | None = None  # identifiers of volume and plan; None is none yet
+        self._last: dict[str, str] = {}  # by volume, the plan that was shown last
+        self._following = False
+        scene = slicer.mrmlScene
+        self._observer = (scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._on_removed))
+
+    def forget(self) -> None:
+        """The scene is closed, or another one is loaded."""
+        self._shown = None
+        self._last.clear()
+
+    def cleanup(self) -> None:
+        """Lets go of the scene."""
+        scene, tag = self._observer
+        scene.RemoveObserver(tag)
+
+    def refresh(self) -> None:
+        """Takes the plan of a volume that was chosen, or the volume and the results of a plan that was."""
+        parameters = self._parameters()
+        if parameters is None or self._following:
+            return
+        volume, plan = _id(parameters.inputVolume), _id(parameters.segmentation)
+        self._following = True
+        try:
+            with slicer.util.NodeModify(parameters):
+                if self._shown is None:
+                    self._begin(parameters)
+                elif plan != self._shown[1]:
+                    self._take(parameters, parameters.segmentation)
+                elif volume != self._shown[0]:
+                    self._take(parameters, self._plan_of(parameters.inputVolume))
+                self._mark(parameters)
+            self._shown = (_id(parameters.inputVolume), _id(parameters.segmentation))
+            if all(self._shown):
+                self._last[self._shown[0]] = self._shown[1]
+        finally:
+            self._following = False
+
+    def _begin(self, parameters: Any) -> None:
+        """A scene that was loaded or filled before: a saved one goes on where it was, a command's with its plan."""
+        if parameters.segmentation is None and parameters.inputVolume is not None:
+            plan = self._plan_of(parameters.inputVolume)
+            if plan is not None:
+                self._take(parameters, plan)
+
+    def _plan_of(self, volume: Any | None) -> Any | None:
+        """The plan of a volume that was shown last, else the first in the scene."""
+        if volume is None:
+            return None
+        last = slicer.mrmlScene.GetNodeByID(self._last.get(_id(volume), ""))
+        if last is not None and not scene_plan.why_not_of(last, volume):
+            return last
+        return next(iter(scene_plan.plans_of(volume)), None)
+
+    def _take(self, parameters: Any, plan: Any | None) -> None:
+        """Shows a plan and what belongs to it, and hides the one before."""
+        before = slicer.mrmlScene.GetNodeByID(self._shown[1]) if self._shown and self._shown[1] else None
+        if before is not None and before is not plan:
+            plan_nodes.show([before, *_of_plan(before)], False)
+        parameters.segmentation = plan
+        own = {node.GetAttribute(FIELD): node for node in _of_plan(plan)} if plan is not None else {}
+        for name in OWNED:
+            parameters.setValue(name, own.get(name))
+        planes = [n for n in _of_plan(plan) if n.GetAttribute(FIELD) == PLANES] if plan is not None else []
+        parameters.setValue(PLANES, planes)
+        if plan is None:
+            parameters.modelOutput = None
+            return
+        parameters.modelOutput = scene_plan.nodes_of(plan).model_output
+        volume = scene_plan.volume_of(plan)
+        if volume is not None and volume.GetScene() is not None:
+            parameters.inputVolume = volume
+        plan_nodes.show([plan], True)
+
+    def _mark(self, parameters: Any) -> None:
+        """Lets nodes that were made meanwhile belong to the plan that is shown."""
+        plan = parameters.segmentation
+        if plan is None:
+            return
+        named = [(name, parameters.getValue(name)) for name in OWNED]
+        named += [(PLANES, node) for node in parameters.cutPlanes]
+        for name, node in named:
+            if node is not None and not node.GetNodeReferenceID(PLAN):
+                node.SetNodeReferenceID(PLAN, plan.GetID())
+            if node is not None and node.GetNodeReferenceID(PLAN) == plan.GetID():
+                node.SetAttribute(FIELD, name)
+        output = parameters.modelOutput
+        if output is not None and not plan.GetNodeReferenceID(scene_plan.MODEL_OUTPUT):
+            plan.SetNodeReferenceID(scene_plan.MODEL_OUTPUT, output.GetID())
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_removed(self, scene: Any, _event: Any, node: Any) -> None:
+        """A plan that is deleted takes its results with it."""
+        if scene.IsClosing() or not node.IsA("vtkMRMLSegmentationNode"):
+            return
+        gone = [n for n in _of_plan(node) if n is not node]
+        if node.GetAttribute(scene_plan.RECORD) and not node.GetAttribute(plan_nodes.READ_ONLY):
+            found = scene_plan.nodes_of(node)
+            gone += [n for n in (found.model_output, found.couinaud) if n is not None]
+        identifiers = [n.GetID() for n in gone]
+        if identifiers:
+            qt.QTimer.singleShot(0, lambda: _remove(identifiers))
+
+
+def _remove(identifiers: list[str]) -> None:
+    for identifier in identifiers:
+        node = slicer.mrmlScene.GetNodeByID(identifier)
+        if node is not None and not slicer.mrmlScene.IsClosing():
+            slicer.mrmlScene.RemoveNode(node)
+
+
+def _of_plan(plan: Any) -> list[Any]:
+    """The nodes in the scene that belong to a plan."""
+    found = []
+    for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLNode"):
+        if node.GetNodeReferenceID(PLAN) == plan.GetID() and node is not plan:
+            if not node.GetAttribute(FIELD) and node.GetAttribute(KIND) == VOLUMES:  # of the command
+                node.SetAttribute(FIELD, "volumesTable")
+            found.append(node)
+    return found
+
+
+def _id(node: Any | None) -> str:
+    return (node.GetID() or "") if node is not None else ""

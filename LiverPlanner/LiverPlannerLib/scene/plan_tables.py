@@ -1,0 +1,45 @@
+"""Tables of a plan in the scene: each knows whose it is and what it holds, also after it was saved and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from LiverPlannerLib.scene.tables import Column, Row, place_beside, write_table
+from PreopReviewLib.scene.finding import nodes_of_class
+
+PLAN = "PreopReview.Plan"
+"""Role of the reference from a table to the segmentation that was measured."""
+KIND = "PreopReview.Table"
+"""Attribute of a table node: what it holds."""
+VOLUMES = "volumes"
+VOLUME_COLUMNS = (
+    Column("measure", "Measure", "text"),
+    Column("value", "Value", "number", None),
+    Column("unit", "Unit", "text"),
+    Column("how", "How", "text"),
+)
+
+
+def put_table(plan: Any, node: Any | None, kind: str, columns: Sequence[Column], rows: Sequence[Row]) -> Any:
+    """Puts rows into a table node of a plan, which is made beside it if there is none, and returns it."""
+    scene = plan.GetScene()
+    made = write_table(scene, node, f"{plan.GetName()}: {kind}", columns, rows)
+    made.SetAttribute(KIND, kind)
+    made.SetNodeReferenceID(PLAN, plan.GetID())
+    if made is not node:
+        place_beside(scene, made, plan)
+    return made
+
+
+def add_volumes(plan: Any, rows: Sequence[Row], node: Any | None = None) -> Any | None:
+    """The volumes of a plan as the section Measure shows them first; None where there are no rows."""
+    return put_table(plan, node, VOLUMES, VOLUME_COLUMNS, rows) if rows else None
+
+
+def table_of(plan: Any, kind: str) -> Any | None:
+    """The table of that kind that was measured on a plan, or None."""
+    for node in nodes_of_class(plan.GetScene(), "vtkMRMLTableNode"):
+        if node.GetAttribute(KIND) == kind and node.GetNodeReference(PLAN) is plan:
+            return node
+    return None

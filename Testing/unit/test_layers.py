@@ -1,0 +1,127 @@
+"""Imports go down only, in no circle: lazy imports and those for type checking count, too."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("PreopReview", "LiverPlanner", "RotatorCuffCAM")
+LIBRARIES = ("PreopReviewLib", "LiverPlannerLib", "RotatorCuffCAMLib")
+INTERFACES = ("panels", "command", "commands")
+"""Both turn what a user asks into one call of the libraries."""
+ENTRIES = ("tasks", "__main__")
+"""Modules of any room that are interfaces, too: what a worker process or ``python -m`` runs."""
+ALLOWED = {
+    "qt": ("panels", "module"),
+    "ctk": ("panels", "module"),
+    "slicer": ("panels", "module", "scene"),
+    "typer": ("commands", "command"),
+}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = {}
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            parts = path.relative_to(ROOT / room).with_suffix("").parts
+            if parts[0] in (*LIBRARIES, "preopreview") or len(parts) == 1:
+                found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(module: str) -> set[str]:
+    """What a module imports anywhere in its text, as dotted names; of our own modules the exact one."""
+    found = set()
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    tree.body = [part for part in tree.body if not _is_entry_point(part)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(module, node)
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in modules() else base)
+    return found
+
+
+def _is_entry_point(part: ast.stmt) -> bool:
+    """``if __name__ == "__main__"``: what runs there stands above all modules."""
+    return isinstance(part, ast.If) and "__name__" in ast.unparse(part.test)
+
+
+def _absolute(module: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    is_package = modules()[module].name == "__init__.py"
+    above = module.split(".")[: len(module.split(".")) - node.level + is_package]
+    return ".".join([*above, *filter(None, [node.module])])
+
+
+def layer(module: str) -> int:
+    """How high a module stands, see CONTRIBUTING.md: the shared library, ours, the scene, interfaces, modules."""
+    parts = module.split(".")
+    if parts[0] not in (*LIBRARIES, "preopreview"):
+        return 4
+    if parts[0] == "preopreview" or parts[1:2] in ([i] for i in INTERFACES) or parts[-1].endswith(ENTRIES):
+        return 3
+    if parts[1:2] == ["scene"]:
+        return 2
+    return int(parts[0] != "PreopReviewLib")
+
+
+def kind(module: str) -> str:
+    parts = module.split(".")
+    if parts[0] not in LIBRARIES:
+        return "command" if parts[0] == "preopreview" else "module"
+    return parts[1] if len(parts) > 1 else ""
+
+
+@cache
+def graph() -> nx.DiGraph:
+    ours = nx.DiGraph()
+    for name in modules():
+        ours.add_edges_from((name, other) for other in imports(name) if other in modules() and other != name)
+    return ours
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    circles = [sorted(c) for c in nx.strongly_connected_components(graph()) if len(c) > 1]
+    assert not circles
+
+
+def test_imports_go_down_only():
+    upward = [f"{a} imports {b}" for a, b in graph().edges if layer(a) < layer(b)]
+    assert not sorted(upward)
+
+
+def test_the_shared_library_knows_no_module_of_its_users():
+    upward = [
+        f"{a} imports {b}"
+        for a, b in graph().edges
+        if a.startswith("PreopReviewLib") and b.split(".")[0] in LIBRARIES[1:]
+    ]
+    assert not sorted(upward)
+
+
+def test_the_two_modules_do_not_know_each_other():
+    pair = {"LiverPlannerLib", "RotatorCuffCAMLib"}
+    across = [f"{a} imports {b}" for a, b in graph().edges if {a.split(".")[0], b.split(".")[0]} == pair]
+    assert not sorted(across)
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_interfaces_are_imported_where_they_belong(package):
+    wrong = [
+        name
+        for name in modules()
+        if kind(name) not in ALLOWED[package] and any(i.split(".")[0] == package for i in imports(name))
+    ]
+    assert not wrong

@@ -1,0 +1,142 @@
+"""Whose plan the panel shows: of the volume that is chosen, or the segmentation that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from liver_case import add_plan, add_volume
+from segment_section import open_module, section
+
+from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
+from PreopReviewLib.scene import nodes
+
+
+@pytest.fixture
+def opened(host: Any) -> Any:
+    """The panel with the plan of CT, and a second volume elsewhere."""
+    widget = open_module(host)
+    add_volume("Other").SetOrigin(30.0, -12.0, 8.0)
+    widget.context.parameters.segmentation = add_plan(widget.context.parameters.inputVolume).segmentation
+    host.process_events(0.1)
+    return widget
+
+
+def shown(node: Any) -> bool:
+    return bool(node.GetDisplayNode().GetVisibility())
+
+
+def named(name: str) -> Any:
+    return slicer.mrmlScene.GetFirstNodeByName(name)
+
+
+def test_every_volume_has_its_own_plan_in_panel_and_views(host: Any, opened: Any) -> None:
+    parameters, text = opened.context.parameters, section(opened).ui.messageLabel
+    first = parameters.segmentation
+    parameters.inputVolume = named("Other")
+    host.process_events()
+    assert parameters.segmentation is None
+    assert parameters.modelOutput is None
+    assert not shown(first)
+    assert "no plan of Other yet" in text.text
+    second = add_plan(named("Other")).segmentation
+    parameters.segmentation = second
+    host.process_events()
+    assert parameters.modelOutput.GetName() == "Other model output"
+    parameters.inputVolume = named("CT")
+    host.process_events()
+    assert parameters.segmentation.GetID() == first.GetID()
+    assert parameters.modelOutput.GetName() == "CT model output"
+    assert (shown(first), shown(second)) == (True, False)
+
+
+def test_a_plan_that_is_chosen_brings_its_volume(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    second = add_plan(named("Other")).segmentation
+    section(opened).ui.planSelector.setCurrentNode(second)
+    host.process_events()
+    assert parameters.segmentation.GetID() == second.GetID()
+    assert parameters.inputVolume.GetName() == "Other"
+    assert not shown(named("CT liver plan"))
+
+
+def test_numbers_go_and_come_with_their_plan(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    opened.open_section("MeasureSection")
+    host.process_events()
+    table = parameters.volumesTable
+    assert table.GetName() == "CT liver plan: volumes"
+    parameters.inputVolume = named("Other")
+    host.process_events()
+    assert parameters.volumesTable is None
+    parameters.segmentation = add_plan(named("Other")).segmentation
+    host.process_events()
+    assert parameters.volumesTable.GetName() == "Other liver plan: volumes"
+    parameters.inputVolume = named("CT")
+    host.process_events()
+    assert parameters.volumesTable.GetID() == table.GetID()
+
+
+def test_a_deleted_plan_takes_its_numbers_and_the_untouched_output_with_it(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    opened.open_section("MeasureSection")
+    host.process_events()
+    slicer.mrmlScene.RemoveNode(parameters.segmentation)
+    host.process_events(0.1)
+    assert parameters.segmentation is None
+    assert parameters.volumesTable is None
+    assert named("CT liver plan: volumes") is None
+    assert named("CT model output") is None
+
+
+def test_a_reloaded_scene_goes_on_with_cuts_and_numbers(host: Any, opened: Any, tmp_path: Any) -> None:
+    parameters = opened.context.parameters
+    measure = opened.open_section("MeasureSection")
+    measure.tabs.setCurrentIndex(1)
+    host.click(measure.ui.addPlaneButton)
+    host.process_events(1.0)
+    assert parameters.remnantTable is not None
+    names = [node.GetName() for node in parameters.cutPlanes]
+    rows = measure.remnant.rows
+    host.save_scene(tmp_path / "case.mrb")
+    host.load_scene(tmp_path / "case.mrb")
+    host.process_events(1.0)
+    again = opened.context.parameters
+    assert [node.GetName() for node in again.cutPlanes] == names
+    assert again.remnantTable.GetNumberOfRows() == len(rows)
+    assert [r["value"] for r in measure.remnant.rows] == [pytest.approx(r["value"], rel=1e-3) for r in rows]
+
+
+def test_the_meaning_of_a_segment_can_be_changed(host: Any, opened: Any) -> None:
+    """As of another program: names that say nothing here."""
+    parameters = opened.context.parameters
+    volume = parameters.inputVolume
+    from liver_case import small_case
+
+    spec = next(s for s in segment_specs() if s.key == "liver")
+    foreign = nodes.add_segmentation(host.scene, small_case().labels, [spec], "Foreign", volume)
+    segment = foreign.GetSegmentation().GetSegment("liver")
+    segment.SetName("Segment_1")
+    segment.SetTerminology("")
+    section(opened).ui.planSelector.setCurrentNode(foreign)
+    host.process_events()
+    ui = section(opened).ui
+    assert "1 not counted" in ui.meaningButton.text
+    box = ui.meaningTable.cellWidget(0, 1)
+    assert box.currentText == "not counted"
+    index = box.findText("Liver")
+    box.setCurrentIndex(index)
+    box.activated.emit(index)
+    host.process_events()
+    assert "not counted" not in ui.meaningButton.text
+    voxels = SegmentVoxels(foreign)
+    assert voxels.structures == {"liver": "liver"}
+    assert voxels.volume_ml("liver") > 0
+    assert "10200004" in segment.GetTerminology()
+    box = ui.meaningTable.cellWidget(0, 1)
+    box.activated.emit(0)
+    host.process_events()
+    assert SegmentVoxels(foreign).unknown == ["Segment_1"]
+    assert np.isfinite(SegmentVoxels(foreign).volume_ml("liver"))
