@@ -191,9 +191,9 @@ def test_half_a_series_is_refused_and_nothing_is_written(dicom, tmp_path, server
     one = server.ask("/series")[0]
     uid = server.ask(f"/series/{one}")["MainDicomTags"]["SeriesInstanceUID"]
     from PreopReviewLib.errors import PreopError
+    from PreopReviewLib.pacs.connecting import connect
     from PreopReviewLib.pacs.connections import find_connection
     from PreopReviewLib.pacs.exchange import fetch
-    from PreopReviewLib.pacs.server import connect
 
     with connect(find_connection("web", server.connections)) as web:
         series = next(s for s in web.find_series({}) if s.series == uid)

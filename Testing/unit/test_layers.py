@@ -12,15 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("PreopReview", "LiverPlanner", "RotatorCuffCAM")
 LIBRARIES = ("PreopReviewLib", "LiverPlannerLib", "RotatorCuffCAMLib")
-INTERFACES = ("panels", "command", "commands")
-"""Both turn what a user asks into one call of the libraries."""
+INTERFACES = ("panels", "command", "commands", "cohort")
+"""They turn what a user asks into calls of the libraries; a cohort calls the commands, case by case."""
 ENTRIES = ("tasks", "__main__")
 """Modules of any room that are interfaces, too: what a worker process or ``python -m`` runs."""
 ALLOWED = {
     "qt": ("panels", "module"),
     "ctk": ("panels", "module"),
     "slicer": ("panels", "module", "scene"),
-    "typer": ("commands", "command"),
+    "typer": ("commands", "command", "cohort"),
 }
 
 

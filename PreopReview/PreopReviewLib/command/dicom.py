@@ -87,11 +87,11 @@ def fetch(
     """
     from PreopReviewLib.command.console import progress_bar
     from PreopReviewLib.output import check_folder
+    from PreopReviewLib.pacs.connecting import connect
     from PreopReviewLib.pacs.connections import find_connection
     from PreopReviewLib.pacs.exchange import KIND
     from PreopReviewLib.pacs.exchange import fetch as fetch_series
     from PreopReviewLib.pacs.rules import choose
-    from PreopReviewLib.pacs.server import connect
 
     check_folder(out, overwrite, KIND)
     rules = _rules(modality, phase, name, not_name, least, one)
@@ -119,10 +119,10 @@ def store(
     """
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import private_folder
+    from PreopReviewLib.pacs.connecting import connect
     from PreopReviewLib.pacs.connections import find_connection
     from PreopReviewLib.pacs.exchange import store as store_files
     from PreopReviewLib.pacs.objects import objects_of
-    from PreopReviewLib.pacs.server import connect
 
     done = []
     with private_folder() as place, connect(find_connection(connection, config)) as server:
@@ -159,9 +159,9 @@ def _rules(
 
 
 def _choices(connection: str, config: Path | None, filters: dict[str, str], rules: Rules) -> list[Choice]:
+    from PreopReviewLib.pacs.connecting import connect
     from PreopReviewLib.pacs.connections import find_connection
     from PreopReviewLib.pacs.rules import choose
-    from PreopReviewLib.pacs.server import connect
 
     with connect(find_connection(connection, config)) as server:
         return choose(server.find_series(filters), rules)

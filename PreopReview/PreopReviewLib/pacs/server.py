@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
-from PreopReviewLib.errors import InputError, PreopError
-from PreopReviewLib.pacs.connections import Connection
+from PreopReviewLib.errors import PreopError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -66,27 +63,6 @@ class Server(Protocol):
 
     def has(self, dataset: Dataset) -> bool:
         """Whether the server lists an object."""
-
-
-def connect(connection: Connection) -> AbstractContextManager[Server]:
-    """The server of a connection, for the time of a block.
-
-    Raises:
-        InputError: the package for the protocol is not installed. ServerError: it cannot be reached.
-    """
-    package = {"dicomweb": "dicomweb_client", "dimse": "pynetdicom"}[connection.protocol]
-    if find_spec(package) is None:
-        raise InputError(
-            f"The connection {connection.name} needs the package {package}",
-            "Install it: pip install 'preopreview[pacs]'",
-        )
-    if connection.protocol == "dicomweb":
-        from PreopReviewLib.pacs.dicomweb import open_dicomweb
-
-        return open_dicomweb(connection)
-    from PreopReviewLib.pacs.dimse import open_dimse
-
-    return open_dimse(connection)
 
 
 def remote_series(found: Dataset) -> RemoteSeries:
