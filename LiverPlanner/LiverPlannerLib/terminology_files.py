@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Code, Structure
+from PreopReviewLib.output import output_files
 from PreopReviewLib.terminology import REGION_CONTEXT, Term, TerminologyEntry, serialize
 
 CONTEXT = "Segmentation category and type - PreopReview"
@@ -106,8 +107,9 @@ def color_table_csv() -> str:
 def write_files(folder: str | Path) -> list[Path]:
     """Writes both files into a folder."""
     contents = {TERMINOLOGY_FILE: terminology_json(), COLOR_FILE: color_table_csv()}
-    for name, text in contents.items():
-        (Path(folder) / name).write_text(text, encoding="utf-8")
+    with output_files(folder, overwrite=True) as work:
+        for name, text in contents.items():
+            (work / name).write_text(text, encoding="utf-8")
     return [Path(folder) / name for name in contents]
 
 

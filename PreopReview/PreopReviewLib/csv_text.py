@@ -32,10 +32,19 @@ def csv_of_dicts(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> s
     return csv_text([list(columns), *([row.get(c) for c in columns] for row in rows)])
 
 
+def as_written(cell: str) -> str:
+    """A cell of a table that was read, without the apostrophe that `csv_text` puts before what looks like a formula."""
+    return cell[1:] if cell.startswith("'") and _cell(cell[1:]) == cell else cell
+
+
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = shown(value, keep="\t\r\n")
-    if value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value):
-        return f"'{value}"
-    return value
+    return f"'{value}" if _needs_apostrophe(value) else value
+
+
+def _needs_apostrophe(value: str) -> bool:
+    """Also one that a cell has of its own is doubled where it would be taken off in reading."""
+    bare = value.lstrip("'")
+    return bare.startswith(_FORMULA) and not _NUMBERS.fullmatch(bare)

@@ -40,6 +40,7 @@ def output_folder(
     kind: str = "",
     inputs: Sequence[str | Path] = (),
     known: Sequence[str] = (),
+    public: bool = False,
 ) -> Iterator[Path]:
     """A folder that appears only when the block has come to its end without an error.
 
@@ -51,6 +52,8 @@ def output_folder(
         kind: what makes it, e.g. ``liver plan``; another kind's folder is not replaced.
         inputs: what the run reads, in addition to `protect`.
         known: files of this kind in folders without a mark, e.g. made by earlier versions.
+        public: it holds nothing of patients, so that everybody may read it whom the user's mask allows to; otherwise
+            nobody beyond the user's group, unless the folder that it replaces was open to others.
 
     Raises:
         OutputExists: something is there that must not be replaced: now, or once the block has ended.
@@ -59,7 +62,7 @@ def output_folder(
     target = _place(path)
     check_folder(target, overwrite, kind, inputs, known)
     with _room(target) as room:
-        mode = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else 0o777
+        mode = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else _mode(public)
         work = room.new / "result"
         work.mkdir()
         yield work
@@ -328,9 +331,15 @@ def _what(path: Path) -> str:
 
 
 def _open_up(work: Path, target: Path) -> None:
-    """Gives a file the permissions of the one that it replaces, or those that the user's new files have."""
-    mode = stat.S_IMODE(os.lstat(target).st_mode) & 0o777 if os.path.lexists(target) else 0o666
+    """Gives a file the permissions of the one that it replaces, or those of new results."""
+    mode = stat.S_IMODE(os.lstat(target).st_mode) & 0o777 if os.path.lexists(target) else _mode(False) & 0o666
     work.chmod(mode & ~_umask())
+
+
+def _mode(public: bool) -> int:
+    """What is allowed at most with a new result, before the user's mask: images and tables of patients are no one's
+    but the user's and the group's."""
+    return 0o777 if public else 0o770
 
 
 def _umask() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from PreopReviewLib.errors import ModelCorrupt
 from PreopReviewLib.models.catalog import models_folder
+from PreopReviewLib.output import output_file
 from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.progress import Progress, silent
 
@@ -60,22 +60,20 @@ def simulated_ct(reason: str, progress: Progress = silent) -> Sample:
 
     progress(0.0, "Simulating a CT")
     path = models_folder() / ".samples" / f"simulated_ct_{SIMULATED_SEED}.nii.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images.write_image(make_liver_phantom(SIMULATED_SEED, "ct").image, path)
+    with output_file(path, overwrite=True) as file:
+        images.write_image(make_liver_phantom(SIMULATED_SEED, "ct").image, file)
     return Sample(path, f"a SIMULATED CT (phantom of seed {SIMULATED_SEED}): the real one cannot be had ({reason})")
 
 
 def _download(target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    try:
-        with urllib.request.urlopen(CT_URL, timeout=20) as stream:
-            partial.write_bytes(stream.read())
-        if _sha256(partial) != CT_SHA256:
-            raise ModelCorrupt(f"{CT_URL} is not the expected file (its SHA-256 differs)", "Try again, or give --case")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with urllib.request.urlopen(CT_URL, timeout=20) as stream:
+        content = stream.read()
+    if hashlib.sha256(content).hexdigest() != CT_SHA256:
+        raise ModelCorrupt(
+            f"{CT_URL} is not the expected file (its SHA-256 differs)", "Try again, or choose a CT of your own"
+        )
+    with output_file(target, overwrite=True) as file:
+        file.write_bytes(content)
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PreopReviewLib.csv_text import as_written
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-", "missing", "#n/a", "#div/0!", "#num!", "#value!"})
@@ -154,6 +155,8 @@ def _named(cells: list[str], names: list[str], path: Path, line: int) -> dict[st
 def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     """The cells of every line that is not empty, with the number of the line; a decimal comma becomes a point.
 
+    An apostrophe that `csv_text` has put before what looks like a formula is taken off again.
+
     Raises:
         FileMissing, UnreadableImage: as `read_table`.
         InputError: a column with decimal points and decimal commas.
@@ -165,7 +168,8 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     separator = _separator(text)
     if re.match(r"sep=.\r?\n", text):
         text = "\n" + text.partition("\n")[2]
-    lines = [(n, row) for n, row in _parsed(text, separator, path) if any(c.strip() for c in row)]
+    parsed = _parsed(text, separator, path)
+    lines = [(n, [as_written(c) for c in row]) for n, row in parsed if any(c.strip() for c in row)]
     return lines if separator == "," else _with_points(lines, path)
 
 

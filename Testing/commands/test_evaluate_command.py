@@ -132,3 +132,13 @@ def test_a_folder_in_which_every_case_fails_exits_with_3(preop, folder, tmp_path
     ran = preop("liver", "cohort", folder, "-o", tmp_path / "table.csv", "-q")
     assert ran.code == 3
     assert (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize("paper", ["gross2024", "oh2023", "lin2024"])
+def test_a_table_without_any_number_is_refused(preop, cases, tmp_path, paper):
+    head = CASES.splitlines()[0]
+    cases.write_text(head + "\n" + "".join(f"{n}{',' * head.count(',')}\n" for n in range(3)), encoding="utf-8")
+    ran = preop("evaluate", "--paper", paper, "--cases", cases, "-o", tmp_path / "out", "--no-figures")
+    assert ran.code == 10
+    assert "holds no value" in ran.err
+    assert not (tmp_path / "out").exists()

@@ -69,3 +69,11 @@ def test_training_on_nothing_says_so(preop, tmp_path):
     assert done.code == 11
     assert "dataset.json" in done.err
     assert preop("train", "--recipe", "nobody2020", "-o", tmp_path / "run").code == 10
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99", "cpu:1", ""])
+def test_a_device_that_is_not_there_is_said_and_no_run_is_begun(preop, tmp_path, device):
+    done = preop("train", "-o", tmp_path / "run", "--device", device, *TINY)
+    assert done.code == 10, done.err
+    assert "device" in done.err
+    assert not (tmp_path / "run").exists()

@@ -43,7 +43,7 @@ def test_training_writes_what_can_be_packed_and_resumed(cubes, tmp_path):
 def test_nothing_to_train_on_or_to_resume_is_said(cubes, tmp_path):
     with pytest.raises(TrainingError, match="holds 0 cubes"):
         train_light(SMALL, tmp_path, tmp_path)
-    with pytest.raises(TrainingError, match="resume"):
+    with pytest.raises(TrainingError, match="There is no checkpoint"):
         train_light(SMALL, cubes, tmp_path, resume=True)
 
 

@@ -189,19 +189,24 @@ def test_a_stopped_command_cleans_up_and_says_so(tmp_path, number, code):
     assert [p.name for p in tmp_path.rglob("*")] == ["t"]
 
 
-def test_a_file_keeps_its_permissions_and_a_new_one_has_the_users(tmp_path):
+@pytest.mark.parametrize(
+    ("mask", "file", "folder"), [(0o027, 0o640, 0o750), (0o022, 0o640, 0o750), (0o077, 0o600, 0o700)]
+)
+def test_a_file_keeps_its_permissions_and_a_new_one_is_nobodys_beyond_the_group(tmp_path, mask, file, folder):
     (tmp_path / "old").write_text("x")
     (tmp_path / "old").chmod(0o600)
-    before = os.umask(0o027)
+    before = os.umask(mask)
     try:
         for name in ("old", "new"):
             with output_file(tmp_path / name, True) as work:
                 work.write_text("y")
         made(tmp_path / "out", x="1")
+        with output_folder(tmp_path / "model", public=True) as work:
+            (work / "weights").write_text("w")
     finally:
         os.umask(before)
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
-    assert modes == {"old": 0o600, "new": 0o640, "out": 0o750}
+    assert modes == {"old": 0o600, "new": file, "out": folder, "model": 0o777 & ~mask}
 
 
 def test_formulas_are_text_and_numbers_stay_numbers():

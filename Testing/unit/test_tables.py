@@ -73,3 +73,11 @@ def test_a_number_is_a_finite_one(tmp_path, cell):
     table = read_table(tmp_path / "t.csv")
     with pytest.raises(InputError, match="line 2: dsc is .* not a number"):
         table.number(table.rows[0], "dsc")
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "-Anna", "@x", "+a", "-", "'quoted", "'", "-0.5", "−1", "a", "'=1+1"])
+def test_what_was_written_is_read_again(tmp_path, cell):
+    from PreopReviewLib.csv_text import csv_text
+
+    (tmp_path / "t.csv").write_text(csv_text([["case", "n"], [cell, 1]]), encoding="utf-8")
+    assert [row.get("case") for row in read_table(tmp_path / "t.csv").rows] == [cell]

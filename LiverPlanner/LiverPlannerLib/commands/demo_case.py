@@ -9,6 +9,7 @@ import numpy as np
 from LiverPlannerLib.commands.plan_case import plan_liver
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions
 from PreopReviewLib import images
+from PreopReviewLib.output import private_folder
 from PreopReviewLib.phantoms import SIMULATED_SEED
 from PreopReviewLib.progress import Progress, silent, within
 from PreopReviewLib.samples import sample_ct
@@ -50,16 +51,14 @@ def run_demo(
 
 def _simulated_mri(out: Path, progress: Progress) -> None:
     """Five structures in a simulated hepatobiliary MRI, inside the liver that the simulation knows."""
-    import tempfile
-
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
     progress(0.0, "Simulating a hepatobiliary MRI")
     phantom = make_liver_phantom(SIMULATED_SEED, "hbp", slice_mm=0)
-    with tempfile.TemporaryDirectory(prefix="preop-demo-") as folder:
-        image = images.write_image(phantom.image, Path(folder) / "simulated_mri.nii.gz")
+    with private_folder() as folder:
+        image = images.write_image(phantom.image, folder / "simulated_mri.nii.gz")
         inside = images.image_like(phantom.anatomy.liver.astype(np.uint8), phantom.image)
-        liver = images.write_image(inside, Path(folder) / "liver.nii.gz")
+        liver = images.write_image(inside, folder / "liver.nii.gz")
         plan_liver(
             image,
             out,

@@ -130,6 +130,11 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
                 f"{path} has {len(lesions)} lesions of {structure}, and cannot be compared as one",
                 "Compute the features with --together",
             )
+        names = [r.get("feature") for r in rows]
+        if twice := next((r for r in rows if names.count(r.get("feature")) > 1), None):
+            raise InputError(
+                f"{path} has the feature {twice.get('feature')} of {structure} twice", "Keep one line for each feature"
+            )
         if rows:
             cases[path.parent.name] = {r.get("feature"): table.number(r, "value") for r in rows}
     if not cases:

@@ -28,6 +28,7 @@ from LiverPlannerLib.couinaud.channels import liver_channels, padded
 from LiverPlannerLib.couinaud.maps import SegmentMap, folds_of, odd_maps, read_maps, shape_of_segments
 from LiverPlannerLib.couinaud.settings import NETWORK, Training
 from PreopReviewLib.errors import InputError, TrainingError
+from PreopReviewLib.output import output_file
 from PreopReviewLib.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def run_fold(cases: Sequence[SegmentMap], folds: int, fold: int, settings: Train
     remark = f"One fold, not all {folds}. Maps left out as wrong are not counted."
     figures = measure(unseen, pack(figures=None), what, remark, given.progress)
     pack(figures=figures)
-    (where / "figures.json").write_text(json.dumps(figures.as_dict(), indent=2) + "\n", encoding="utf-8")
+    with output_file(where / "figures.json", overwrite=True) as file:
+        file.write_text(json.dumps(figures.as_dict(), indent=2) + "\n", encoding="utf-8")
     return figures
 
 
@@ -253,7 +255,8 @@ def main() -> None:
     wanted = range(given.folds) if given.fold == "all" else [int(given.fold)]
     figures = [run_fold(cases, given.folds, fold, settings, words) for fold in wanted]
     joined = figures[0] if len(figures) == 1 else together(figures)
-    (given.output / "figures.json").write_text(json.dumps(joined.as_dict(), indent=2) + "\n", encoding="utf-8")
+    with output_file(given.output / "figures.json", overwrite=True) as file:
+        file.write_text(json.dumps(joined.as_dict(), indent=2) + "\n", encoding="utf-8")
     print(json.dumps(joined.as_dict(), indent=2))
 
 

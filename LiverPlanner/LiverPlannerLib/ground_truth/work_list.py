@@ -15,7 +15,6 @@ number tell when one annotator's file is open twice.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,8 +25,8 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import FileMissing, InputError, OutputError, OutputExists, UnreadableImage
-from PreopReviewLib.output import whole_file
+from PreopReviewLib.errors import FileMissing, InputError, OutputExists, UnreadableImage
+from PreopReviewLib.output import output_files, whole_file
 from PreopReviewLib.structured import read_json as read_json_file
 
 FORMAT, VERSION = "PreopReview ground truth", 1
@@ -132,16 +131,9 @@ def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[
     if (folder / LIST).exists():
         raise OutputExists(f"{folder} already holds a list", "Open it, or choose another folder")
     made = WorkList(folder, keys, tuple(cases))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(
-            folder / LIST,
-            {"format": FORMAT, "version": VERSION, "structures": list(keys), "cases": [asdict(c) for c in cases]},
-        )
-    except OSError as error:
-        raise OutputError(
-            f"The list cannot be written to {folder} ({error.strerror})", "Choose a folder with space and permission"
-        ) from error
+    content = {"format": FORMAT, "version": VERSION, "structures": list(keys), "cases": [asdict(c) for c in cases]}
+    with output_files(folder, names=[LIST]) as work:
+        (work / LIST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return made
 
 
@@ -201,13 +193,6 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
     """
     with whole_file(file) as work:
         work.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    # The new name itself must survive a power cut, too.
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(file.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +24,7 @@ from LiverPlannerLib.radiomics.names import plain_name
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import Progress, silent
 
 LESIONS = ("tumor", "cyst")
@@ -286,11 +285,11 @@ def _by_mirp(image: sitk.Image, mask: sitk.Image, settings: RadiomicsSettings) -
         "ngldm_difference_level": 0.0,
     }
     families = ["statistics", "intensity_histogram", "glcm", "glrlm", "glszm", "ngldm", "ngtdm"]
-    with tempfile.TemporaryDirectory(prefix="preop-radiomics-") as folder, _quiet():
+    with private_folder() as folder, _quiet():
         from mirp import extract_features
 
         # MIRP takes a spacing from files only, not from arrays.
-        paths = {name: str(Path(folder) / f"{name}.nii") for name in ("image", "mask", "marked")}
+        paths = {name: str(folder / f"{name}.nii") for name in ("image", "mask", "marked")}
         sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), paths["image"])
         sitk.WriteImage(mask, paths["mask"])
         sitk.WriteImage(_marked(mask), paths["marked"])

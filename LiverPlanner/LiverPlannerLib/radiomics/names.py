@@ -144,5 +144,5 @@ def plain_name(name: str) -> str | None:
 
 
 def family_of(name: str) -> str:
-    """The family of a plain name."""
-    return FAMILIES[name.split("_")[0]]
+    """The family of a plain name; "other" for features of other programs."""
+    return FAMILIES.get(name.split("_")[0], "other")

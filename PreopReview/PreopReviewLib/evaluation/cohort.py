@@ -132,13 +132,16 @@ def read_cohort(path: str | Path, progress: Progress = silent) -> Cohort:
 
     Raises:
         FileMissing: there is no such file or folder.
-        InputError: as `read_cases_csv`, or a folder that no installed module can read.
+        InputError: as `read_cases_csv`, a table without any value, or a folder that no installed module can read.
     """
     path = Path(path)
     if not path.exists():
         raise FileMissing(f"There is no file or folder {path}", "Check the path")
     if path.is_file():
-        return read_cases_csv(path)
+        cohort = read_cases_csv(path)
+        if cohort.usable and not any(v for c in cohort.usable for v in c.values.values()):
+            raise InputError(f"{path} holds no value: all cells beside the names are empty", "Fill in the measurements")
+        return cohort
     if not _folder_readers:
         raise InputError(f"{path} is a folder, and nothing here can compare images", "Give a per-case CSV")
     return _folder_readers[0](path, progress)

@@ -80,15 +80,15 @@ def _boxes(axis: Any, data: Mapping[str, ArrayLike]) -> None:
         if len(shown) == 0:
             axis.text(place, 0.5, "n/a", ha="center", transform=axis.get_xaxis_transform(), color=MUTED)
             continue
-        drawn = axis.boxplot([shown], positions=[place], widths=0.55, showfliers=False, patch_artist=True)
-        drawn["boxes"][0].set(facecolor=color, alpha=0.22, edgecolor=color)
+        box = axis.boxplot([shown], positions=[place], widths=0.55, showfliers=False, patch_artist=True)
+        box["boxes"][0].set(facecolor=color, alpha=0.22, edgecolor=color)
         for part in ("whiskers", "caps", "medians"):
-            for line in drawn[part]:
+            for line in box[part]:
                 line.set(color=color, linewidth=2 if part == "medians" else 1.2)
         spread = generator.uniform(-0.16, 0.16, len(shown))
         size = 26 if len(shown) <= 100 else 8
         axis.scatter(place + spread, shown, s=size, color=color, alpha=0.75, linewidths=0, zorder=4)
-    axis.set_xticks(range(1, len(data) + 1), [f"{n}\nn = {len(present(v))}" for n, v in data.items()])
+    axis.set_xticks(range(1, len(data) + 1), [f"{drawn(n)}\nn = {len(present(v))}" for n, v in data.items()])
     axis.set_xlim(0.4, len(data) + 0.6)
 
 
@@ -174,7 +174,7 @@ def identity_plot(
     figure, (axis,) = _new(6.6, 6.0)
     for number, (name, (x, y)) in enumerate(groups.items()):
         color = PALETTE[number % len(PALETTE)]
-        axis.scatter(x, y, s=30, color=color, alpha=0.75, linewidths=0, label=name or "cases", zorder=4)
+        axis.scatter(x, y, s=30, color=color, alpha=0.75, linewidths=0, label=drawn(name) or "cases", zorder=4)
     everything = present(np.concatenate([np.ravel(v) for pair in groups.values() for v in pair]))
     if len(everything):
         ends = [everything.min(), everything.max()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib.errors import PreopError, UnreadableImage, UnsupportedImage
 from PreopReviewLib.images.dicom_header import Frame, quiet, read_dataset
+from PreopReviewLib.output import private_folder
 
 _AGAIN = "Export the series again, uncompressed"
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -123,8 +123,8 @@ def _decoded(dataset: Any, file: Path, indices: Sequence[int]) -> Iterator[np.nd
     packed = list(generate_frames(dataset.PixelData, number_of_frames=count))
     if len(packed) < count:
         raise UnreadableImage(f"The pixels of {file} are truncated: {len(packed)} of {count} frames", _AGAIN)
-    with tempfile.TemporaryDirectory() as folder:
-        alone = Path(folder) / "frame.dcm"
+    with private_folder() as folder:
+        alone = folder / "frame.dcm"
         for index in indices:
             _write_alone(dataset, packed[index], alone)
             values = sitk.GetArrayFromImage(sitk.ReadImage(str(alone), imageIO="GDCMImageIO")).reshape(-1)

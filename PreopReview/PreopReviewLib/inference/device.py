@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.output import whole_file
 from PreopReviewLib.structured import read_json
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def choose_device(requested: str = "auto") -> str:
     if requested == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if there[name])
     if not there[requested]:
-        raise InputError(f"The device {requested} is not available to torch here", "Choose --device cpu or auto")
+        raise InputError(f"The device {requested} is not available to torch here", "Choose cpu or auto")
     return requested
 
 
@@ -158,8 +158,7 @@ def _remember(key: str, seconds: dict[str, float]) -> None:
     path, data = cache_file(), {**_remembered(), key: seconds}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-        Path(file.name).replace(path)
+        with whole_file(path) as file:
+            file.write_text(json.dumps(data, indent=1), encoding="utf-8")
     except OSError:
         return  # a cache that cannot be written only costs the measurement next time

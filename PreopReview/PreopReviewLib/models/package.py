@@ -168,7 +168,7 @@ def write_package(
     from safetensors.torch import save_file
 
     check_metadata(metadata)
-    with output_folder(folder, overwrite, KIND, known=FILES) as work:
+    with output_folder(folder, overwrite, KIND, known=FILES, public=True) as work:
         for part in (METADATA, WEIGHTS, CARD):
             (work / part).parent.mkdir(exist_ok=True)
         (work / METADATA).write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

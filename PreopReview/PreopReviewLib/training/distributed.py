@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.inference.device import choose_device
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -50,7 +53,10 @@ def join_group(device: str = "auto") -> Group:
     """The group that torchrun's environment describes, or this process alone.
 
     Args:
-        device: "auto", "cpu", "cuda" or "cuda:1".
+        device: "auto", "cpu", "mps", "cuda" or "cuda:1".
+
+    Raises:
+        InputError: no such device here.
     """
     import torch
 
@@ -58,6 +64,10 @@ def join_group(device: str = "auto") -> Group:
     local = int(os.environ.get("LOCAL_RANK", 0))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    name, _, number = device.partition(":")
+    choose_device(name)
+    if number and (name != "cuda" or not number.isdigit() or int(number) >= torch.cuda.device_count()):
+        raise InputError(f"The device {device} is not available to torch here", "Choose cpu or auto")
     where = torch.device(f"cuda:{local}" if device == "cuda" else device)
     if world > 1:
         import torch.distributed as distributed

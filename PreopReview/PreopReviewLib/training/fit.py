@@ -147,7 +147,7 @@ class Trainer:
         The first one is written before the first iteration; a stop by hand ends the iteration first.
 
         Raises:
-            Cancelled: by SIGINT or SIGTERM, with the checkpoint written.
+            Cancelled: by SIGINT, SIGTERM or SIGHUP, with the checkpoint written.
         """
         with stops_deferred() as stop:
             result = self._fit(progress, cancel, stop)

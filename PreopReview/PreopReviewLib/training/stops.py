@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PreopReviewLib.errors import Cancelled
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from PreopReviewLib.stopping import SIGNALS
 
 
 @contextmanager
 def stops_deferred() -> Iterator[list[int]]:
-    """A list that gets the number of SIGINT or SIGTERM when one comes; a second one is obeyed at once.
+    """A list that gets the number of one of `stopping.SIGNALS` when it comes; a second one is obeyed at once.
 
     Outside of the main thread, where Python handles no signals, nothing is changed.
     """
@@ -22,7 +21,7 @@ def stops_deferred() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -32,7 +31,7 @@ def stops_deferred() -> Iterator[list[int]]:
         asked.append(number)
         restore()
 
-    for number in _SIGNALS:
+    for number in SIGNALS:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, note)
     try:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from PreopReviewLib.evaluation.figures import FONT, INK, MUTED, PALETTE, distributions, save_figures
 from PreopReviewLib.evaluation.roc import Area, roc_curve
+from PreopReviewLib.shown import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ def roc_figure(
     """
     figure, axis = _square("Tear or none: model and readers")
     curve = roc_curve(truth, scores)
-    words = f"{name}\nAUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
+    words = f"{drawn(name)}\nAUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
     axis.plot(curve.false_positive, curve.true_positive, color=PALETTE[0], linewidth=2.5, label=words)
     axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
     for place, group in enumerate(dict.fromkeys(g for g, _, _ in readers.values())):
@@ -58,7 +59,7 @@ def roc_figure(
             marker=MARKERS[place % len(MARKERS)],
             color=PALETTE[(place + 1) % len(PALETTE)],
             edgecolors="white",
-            label=f"{group} (n = {len(points)})",
+            label=f"{drawn(group)} (n = {len(points)})",
             zorder=4,
         )
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists
-from PreopReviewLib.output import whole_file
+from PreopReviewLib.output import output_files
 from PreopReviewLib.structured import read_json
 from PreopReviewLib.tables import point_in, read_table
 
@@ -140,9 +140,9 @@ def create_study(
     written = Study(
         folder, identifier, name, seed, tuple(cases), second_look, Path(model) if model else None, idle_seconds
     )
-    (folder / "readers").mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "study.json") as path:
-        path.write_text(json.dumps(_as_dict(written), indent=1) + "\n", encoding="utf-8")
+    with output_files(folder, names=["study.json"]) as work:
+        (work / "study.json").write_text(json.dumps(_as_dict(written), indent=1) + "\n", encoding="utf-8")
+    (folder / "readers").mkdir(exist_ok=True)
     return written
 
 

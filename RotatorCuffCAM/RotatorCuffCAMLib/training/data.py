@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PreopReviewLib.errors import FileMissing, InputError, TrainingError
+from PreopReviewLib.output import whole_file
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.tables import read_table
+from PreopReviewLib.training.checkpoint import read_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +124,7 @@ def train(
     torch.manual_seed(recipe["training.seed"])
     network = networks.build("VRN", recipe["network.arguments"]).to(device)
     optimizer = _optimizer(network, recipe)
-    first = _resume(folder / "state.pt", network, optimizer, device) if resume else 0
+    first = _resume(folder / "state.pt", network, optimizer) if resume else 0
     rows = (
         (folder / "epochs.csv").read_text(encoding="utf-8").splitlines()
         if first
@@ -137,7 +139,8 @@ def train(
         loss, right = _epoch(network, optimizer, cubes, classes, recipe, epoch, device, cancel)
         rows.append(f"{epoch},{rate:g},{loss:.5f},{right:.4f},{time.monotonic() - began:.1f}")
         _save(folder / "state.pt", network, optimizer, epoch + 1)
-        (folder / "epochs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        with whole_file(folder / "epochs.csv") as file:
+            file.write_text("\n".join(rows) + "\n", encoding="utf-8")
         progress((epoch + 1) / epochs, f"Epoch {epoch + 1} of {epochs}: loss {loss:.3f}, {right:.0%} right in training")
     return network.eval()  # type: ignore[return-value]
 
@@ -209,19 +212,11 @@ def _shifted(cube: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 def _save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-    import torch
-
-    part = path.with_suffix(".part")
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, part)
-    part.replace(path)
+    save_checkpoint(path, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch})
 
 
-def _resume(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, device: str) -> int:
-    import torch
-
-    if not path.is_file():
-        raise TrainingError(f"There is no {path} to resume from", "Start without --resume")
-    state = torch.load(path, map_location=device, weights_only=True)
+def _resume(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    state = read_checkpoint(path)
     try:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])

@@ -20,6 +20,7 @@ import numpy as np
 
 from PreopReviewLib.errors import TrainingError
 from PreopReviewLib.progress import Progress, silent, within
+from PreopReviewLib.training.checkpoint import read_checkpoint, save_checkpoint
 from RotatorCuffCAMLib.training.synthetic import guidance_loss, render_shards, save_weights
 
 if TYPE_CHECKING:
@@ -340,20 +341,13 @@ class _State:
 
     def save(self, cubes: int) -> None:
         """state.pt to go on from, model.safetensors to use."""
-        import torch
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / "state.part"
-        torch.save(
-            {
-                "network": self.network.state_dict(),
-                "marks": self.marks.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "at": [self.elapsed, self.steps],
-            },
-            part,
-        )
-        part.replace(self.folder / "state.pt")
+        state = {
+            "network": self.network.state_dict(),
+            "marks": self.marks.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "at": [self.elapsed, self.steps],
+        }
+        save_checkpoint(self.folder / "state.pt", state)
         about = {k: str(v) for k, v in asdict(self.settings).items()}
         about |= {"step": str(self.steps), "shoulders": str(cubes)}
         network = self.network
@@ -364,12 +358,7 @@ class _State:
 
     def load(self) -> None:
         """Raises TrainingError where there is nothing."""
-        import torch
-
-        path = self.folder / "state.pt"
-        if not path.is_file():
-            raise TrainingError(f"There is no {path} to resume from", "Start without --resume")
-        held = torch.load(path, weights_only=True)
+        held = read_checkpoint(self.folder / "state.pt")
         self.network.load_state_dict(held["network"])
         self.marks.load_state_dict(held["marks"])
         self.optimizer.load_state_dict(held["optimizer"])

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from PreopReviewLib.csv_text import csv_text
+from PreopReviewLib.output import output_file, whole_file
 from PreopReviewLib.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -64,15 +66,13 @@ def render_shards(folder: Path, seed: int, shards: int, size: int = 20) -> None:
     rng = np.random.default_rng([seed, 22])
     for shard in range(shards):
         made = render_cubes(seed * 10_000_000 + shard, draw_classes(rng, size))
-        part = folder / f"{seed:03d}-{shard:05d}.part"
-        with part.open("wb") as stream:
+        with whole_file(folder / f"{seed:03d}-{shard:05d}.npz") as file:
             np.savez(
-                stream,
+                file,
                 cubes=made.cubes[:, 0].round().byte().numpy(),
                 torn=to_map_grid(made.torn).numpy(),
                 classes=made.classes.numpy(),
             )
-        part.rename(part.with_suffix(".npz"))
 
 
 class CubePool:
@@ -236,9 +236,10 @@ def train_on_phantoms(
             saved = elapsed
             save_weights(network, folder / "checkpoint.safetensors", {"step": str(step)})
     _phase_ends("guided" if settings.weak_share < 1 else "weak", network, at_phase)
-    (folder / "history.csv").write_text(
-        "seconds,loss,accuracy\n" + "\n".join(f"{a:.1f},{b:.4f},{c:.3f}" for a, b, c in history) + "\n"
-    )
+    with whole_file(folder / "history.csv") as file:
+        file.write_text(
+            csv_text([("seconds", "loss", "accuracy"), *((f"{a:.1f}", f"{b:.4f}", f"{c:.3f}") for a, b, c in history)])
+        )
     about = {k: str(v) for k, v in asdict(settings).items()} | {"step": str(step), "shoulders": str(pool.drawn)}
     save_weights(network, folder / "model.safetensors", about)
     return network.eval()
@@ -252,13 +253,15 @@ def _phase_ends(phase: str, network: VRN, at_phase: Callable[[str, VRN], None] |
 
 
 def save_weights(network: VRN, path: Path, about: dict[str, str]) -> None:
-    """Weights and batch norm statistics, float32, replaced in one move."""
+    """Weights and batch norm statistics, float32, replaced in one move.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, part, metadata=about)
-    part.replace(path)
+    with output_file(path, overwrite=True) as file:
+        save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, file, metadata=about)
 
 
 def _faster_layout(network: VRN, settings: SyntheticTraining, device: str) -> VRN:

@@ -1,0 +1,60 @@
+"""``python -m Testing.faults``: runs the campaign and prints, or writes into the documentation, what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from .campaign import Campaign, run_campaign
+from .generators import KINDS
+
+BEGIN, END = "<!-- campaign -->", "<!-- end of campaign -->"
+
+
+def main() -> int:
+    """Returns 1 if a run failed."""
+    parser = argparse.ArgumentParser(prog="python -m Testing.faults", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", action="append", default=[], choices=list(KINDS))
+    parser.add_argument("--number", type=int, help="one trial of a kind")
+    parser.add_argument("--keep", type=Path, help="folder in which the trials that fail are left")
+    parser.add_argument("--write", type=Path, help="page of the documentation that gets the table")
+    parser.add_argument("--json", type=Path, help="file for the failures")
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="preop-faults-", ignore_cleanup_errors=True) as temporary:
+        place = (given.keep or Path(temporary)).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        found = run_campaign(
+            place,
+            given.runs,
+            given.seed,
+            given.kind,
+            given.number,
+            given.keep is not None,
+            lambda t: print(t, flush=True),
+        )
+    print(found.table(), f"{time.monotonic() - began:.0f} s", sep="\n")
+    if given.json:
+        given.json.write_text(json.dumps([asdict(f) for f in found.failures], indent=1) + "\n")
+    if given.write:
+        write(given.write, found)
+    return int(bool(found.failures))
+
+
+def write(page: Path, found: Campaign) -> None:
+    """Puts the table between the two marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    words = f"{BEGIN}\n`make faults`: {found.tried} runs, seed {found.seed}.\n\n{found.table()}{END}"
+    page.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: words, text, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""Trials one after the other: each made from its seed, run, judged, and counted by kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import forked, material
+from .generators import KINDS
+from .generators.packages import INSTALL
+from .generators.surfaces import volumetry
+from .generators.tables import COMMANDS, FEATURES
+from .generators.texts import DOCUMENTS
+from .judge import FAILURES, REFUSED, SUCCEEDED, Verdict, judge, snapshot
+from .trial import Ran, Trial
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that failed: `kind` and `number` make it again."""
+
+    kind: str
+    number: int
+    what: str
+    verdict: Verdict
+    arguments: list[str]
+
+
+@dataclass
+class Campaign:
+    """What came of all runs.
+
+    Attributes:
+        counts: by kind, of outcomes.
+    """
+
+    seed: int
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def tried(self) -> int:
+        """Runs in all."""
+        return sum(c.total() for c in self.counts.values())
+
+    def table(self) -> str:
+        """The counts in Markdown."""
+        head = ["kind", "tried", REFUSED, SUCCEEDED, "failed"]
+        rows = [[k, c.total(), c[REFUSED], c[SUCCEEDED], sum(c[f] for f in FAILURES)] for k, c in self.counts.items()]
+        rows.append(["all", *(sum(r[n] for r in rows) for n in range(1, 5))])
+        lines = ["| " + " | ".join(map(str, r)) + " |" for r in [head, ["---", *["---:"] * 4], *rows]]
+        found = Counter(f.verdict.outcome for f in self.failures)
+        words = ", ".join(f"{n} {found[n]}" for n in FAILURES if found[n]) or "none"
+        return "\n".join(lines) + f"\n\nFailures by what was seen: {words}.\n"
+
+
+def run_campaign(
+    place: Path,
+    runs: int,
+    seed: int = 1,
+    kinds: Sequence[str] = (),
+    number: int | None = None,
+    keep: bool = False,
+    tell: Callable[[str], None] = print,
+) -> Campaign:
+    """Makes the sound inputs in a new folder and runs trials of each kind in turn.
+
+    Args:
+        kinds: of `KINDS`; all, if empty.
+        number: only this trial of each kind.
+        keep: leaves the folders of failures.
+    """
+    forked.preload()
+    made = prepare(place)
+    found = Campaign(seed)
+    chosen = list(kinds or KINDS)
+    for index in range(runs if number is None else len(chosen)):
+        kind = chosen[index % len(chosen)]
+        turn = index // len(chosen) if number is None else number
+        folder = place / "trials" / f"{list(KINDS).index(kind):02d}-{turn:05d}"
+        trial, verdict = _one(kind, [seed, list(KINDS).index(kind), turn], folder, made)
+        found.counts.setdefault(kind, Counter())[verdict.outcome] += 1
+        if verdict.failed:
+            found.failures.append(Failure(kind, turn, trial.what, verdict, trial.arguments))
+            tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
+        if not (keep and verdict.failed):
+            shutil.rmtree(folder)
+            shutil.rmtree(folder.parent / f"{folder.name}.notes", ignore_errors=True)
+    return found
+
+
+def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) -> tuple[Trial, Verdict]:
+    folder.mkdir(parents=True)
+    trial = KINDS[kind](np.random.default_rng(list(seed)), folder, made)
+    after = None
+    if trial.earlier:
+        first = forked.run(Trial(trial.what, trial.earlier), folder)
+        if first.code:
+            return trial, Verdict("unclear refusal", f"the earlier run failed: {first.err[-200:]}")
+    if trial.signal:
+        after = trial.signal[1] * made.seconds[_plain(trial)]
+    before = snapshot(folder)
+    ran = forked.run(trial, folder, after=after)
+    verdict = judge(trial, ran, folder, before)
+    if not verdict.failed and trial.signal and trial.signal[0] == signal.SIGKILL:
+        verdict = _after_a_kill(trial, folder, verdict)
+    return trial, verdict
+
+
+def _plain(trial: Trial) -> str:
+    return " ".join(a for a in trial.arguments if a != "--overwrite")
+
+
+def _after_a_kill(trial: Trial, folder: Path, verdict: Verdict) -> Verdict:
+    """The same run again must find its way, and leave nothing of the killed one."""
+    there = all((folder / o).exists() for o in trial.outputs)
+    if there and "--overwrite" not in trial.arguments and not trial.grows:
+        return verdict  # it had come to its end
+    arguments = trial.arguments + (["--resume"] if trial.arguments[0] == "train" and there else [])
+    if trial.arguments[0] == "train" and there and not any((folder / "out").glob("*.pt")):
+        shutil.rmtree(folder / "out")
+        arguments = trial.arguments
+    again = Trial(trial.what, arguments, trial.check, trial.outputs, seconds=trial.seconds, grows=trial.grows)
+    ran = forked.run(again, folder)
+    second = judge(again, ran, folder, snapshot(folder))
+    if second.failed or ran.code:
+        return Verdict("partial output", f"after the kill: {second.outcome} {second.seen} {ran.err[-200:]}")
+    left = [n for n in snapshot(folder) if any(p.startswith(".preop-") for p in Path(n).parts[:-1])]
+    return Verdict("partial output", f"left by the kill: {left[0]}") if left else verdict
+
+
+def prepare(place: Path) -> material.Material:
+    """The sound inputs in ``place/material``, made unless they are there, and what came of undamaged runs on them."""
+    made = material.Material(place / "material")
+    known = place / "results.json"
+    if known.is_file():
+        made.results, made.seconds = json.loads(known.read_text())
+        _references(place, made)
+        return made
+    if os.fork() == 0:
+        code = 1
+        try:
+            material.make(made.folder)
+            code = 0
+        finally:
+            os._exit(code)
+    if os.waitstatus_to_exitcode(os.wait()[1]):
+        raise RuntimeError("the sound inputs could not be made")
+    for arguments in material.PREPARED:
+        _sound(arguments, made.folder)
+    material.answer_study(made.folder)
+    shutil.rmtree(made.folder / ".home")
+    _references(place, made)
+    return made
+
+
+def _references(place: Path, made: material.Material) -> None:
+    from .generators.places import RUNS
+
+    info = ["image", "info", "--json"]
+    commands = {
+        "info": [*info, "ct.nii.gz"],
+        "dicom": [*info, "dicom"],
+        "surface": volumetry("box.ply"),
+        "volumetry": ["liver", "volumetry", "labels.nii.gz", "--json", "-o", "out"],
+        **COMMANDS,
+        **{k: v[1] for k, v in DOCUMENTS.items()},
+        "package": INSTALL,
+        **{f"run {k}": v[0] for k, v in RUNS.items()},
+    }
+    known = place / "results.json"
+    for name, arguments in commands.items():
+        if name in made.results:
+            continue
+        folder = place / "references" / re.sub(r"\W", "_", name)
+        shutil.copytree(made.folder, folder)
+        ran = _sound(arguments, folder)
+        made.seconds[" ".join(arguments)] = ran.seconds
+        made.results[name] = json.loads(ran.out) if ran.out.startswith(("{", "[")) else None
+        if name == FEATURES:  # prints no JSON
+            made.results[name] = (folder / "out").read_text()
+        shutil.rmtree(folder)
+        known.write_text(json.dumps([made.results, made.seconds]))
+
+
+def _sound(arguments: list[str], folder: Path) -> Ran:
+    ran = forked.run(Trial("sound", arguments, seconds=600), folder)
+    if ran.code:
+        raise RuntimeError(f"preop {' '.join(arguments)} ended with {ran.code}: {ran.err[-500:]}")
+    return ran
