@@ -124,3 +124,14 @@ def test_what_nobody_foresaw_says_that_it_is_a_bug_and_keeps_its_trace(capsys):
     assert "This is a bug in PreopReview (ZeroDivisionError: by zero)" in said
     assert "Traceback" in log.read_text()
     log.unlink()
+
+
+@pytest.mark.parametrize(
+    "command", [["image", "info"], ["liver", "branches", "-o", "out"], ["predict", "-o", "out", "x"]]
+)
+def test_a_name_that_is_too_long_is_said_and_is_no_bug(preop, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    done = preop(*command, "é" * 300)
+    assert 10 <= done.code < 32, done.err
+    assert "bug" not in done.err
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import resource
@@ -44,6 +45,8 @@ def preload() -> None:
     import SimpleITK as sitk
     import torch
 
+    gc.collect()
+    gc.freeze()  # else every child's collection would copy all pages of what is imported here
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -21,6 +23,20 @@ from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.shown import shown
 
 __all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
+
+_FILE_SYSTEM = (
+    "ENAMETOOLONG",
+    "ELOOP",
+    "EACCES",
+    "EPERM",
+    "EROFS",
+    "ENOSPC",
+    "EDQUOT",
+    "EFBIG",
+    "EIO",
+    "ESTALE",
+    "EBUSY",
+)
 
 
 def run(command: Callable[[], None], arguments: Sequence[str] = ()) -> None:
@@ -63,8 +79,22 @@ def _exit_code(command: Callable[[], None]) -> int | str | None:
         return 128 + (stopping.asked() or signal.SIGINT)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _of_the_system(error)
     except Exception as error:
         return _unforeseen(error)
+
+
+def _of_the_system(error: OSError) -> int:
+    """What the file system says of a file is said to the user; what tells of a wrong step of ours is a bug."""
+    said_of_the_file = {getattr(errno, n, None) for n in _FILE_SYSTEM}
+    if error.errno not in said_of_the_file or not isinstance(error.filename, str | bytes):
+        return _unforeseen(error)
+    name = shown(os.fsdecode(error.filename))
+    name = name if len(name) <= 200 else f"{name[:100]}…{name[-90:]}"
+    found = OutputError(f"{name}: {error.strerror}", "Check the name, the permissions and the space")
+    say(f"preop: {found}", err=True)
+    return found.exit_code
 
 
 def _unforeseen(error: Exception) -> int:

@@ -117,13 +117,18 @@ def commands() -> dict[str, list[tuple[str, bool, str]]]:
                 yield from walk(inner, [*path, name])
             return
         options = [
-            (max(p.opts, key=len), not getattr(p, "is_flag", False), p.type.name)
+            (max(p.opts, key=len), not getattr(p, "is_flag", False), _type_of(p))
             for p in command.params
             if p.param_type_name == "option" and p.name not in ("help", "version")
         ]
         yield " ".join(path), options
 
     return dict(walk(typer.main.get_command(app), []))
+
+
+def _type_of(parameter: Any) -> str:
+    found = getattr(parameter, "bare_type", None) or getattr(parameter, "type", "")  # of newer and older typer
+    return "float" if "float" in str(found).lower() else ""
 
 
 def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
