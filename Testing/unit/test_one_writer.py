@@ -29,8 +29,7 @@ ELSEWHERE = {
     "jobs/process.py:remove": "removes the private folder of a job",
     "panels/context.py:new_folder": "a private folder for a job, removed with it",
     "panels/dependencies.py:_install": "constraints for pip, in a temporary folder",
-    "reports/page.py:png_of": "a picture in memory",
-    "reports/page.py:picture": "a picture in memory",
+    "datasets/importing.py:_finish": "a step of `import_data`, in the folder that its maker has from the writer",
 }
 
 
@@ -77,6 +76,8 @@ def _writes(call: ast.Call) -> bool:
         return flags or any(set(m) & set("wax+") for m in modes)
     if name == "save" and isinstance(call.func, ast.Attribute):
         return ast.unparse(call.func.value) in ("np", "numpy", "torch")
+    if name == "savefig" and call.args and ast.unparse(call.args[0]) in ("buffer", "stream"):
+        return False  # in memory
     return name in CALLS
 
 
