@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+NO_MEMORY = "This computer ran out of memory"
+LESS_MEMORY = "Close other programs, crop the image, or choose another device"
+
 _WORDS = (
     "out of memory",
     "can't allocate memory",

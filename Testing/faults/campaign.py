@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from . import forked, material
-from .generators import KINDS
+from .generators import KINDS, WEIGHTS
 from .generators.packages import INSTALL
 from .generators.surfaces import volumetry
 from .generators.tables import COMMANDS, FEATURES
@@ -82,10 +82,12 @@ def run_campaign(
     forked.preload()
     made = prepare(place)
     found = Campaign(seed)
-    chosen = list(kinds or KINDS)
+    chosen = [k for k in kinds or KINDS for _ in range(WEIGHTS.get(k, 1))] if number is None else list(kinds or KINDS)
+    turns: Counter[str] = Counter()
     for index in range(runs if number is None else len(chosen)):
         kind = chosen[index % len(chosen)]
-        turn = index // len(chosen) if number is None else number
+        turn = turns[kind] if number is None else number
+        turns[kind] += 1
         folder = place / "trials" / f"{list(KINDS).index(kind):02d}-{turn:05d}"
         trial, verdict = _one(kind, [seed, list(KINDS).index(kind), turn], folder, made)
         found.counts.setdefault(kind, Counter())[verdict.outcome] += 1
@@ -94,7 +96,6 @@ def run_campaign(
             tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
         if not (keep and verdict.failed):
             shutil.rmtree(folder)
-            shutil.rmtree(folder.parent / f"{folder.name}.notes", ignore_errors=True)
     return found
 
 
@@ -111,6 +112,8 @@ def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) 
     before = snapshot(folder)
     ran = forked.run(trial, folder, after=after)
     verdict = judge(trial, ran, folder, before)
+    if verdict.failed:
+        (folder / "said.txt").write_text(f"{ran.out}\n{ran.err}\n{ran.code}\n", errors="replace")
     if not verdict.failed and trial.signal and trial.signal[0] == signal.SIGKILL:
         verdict = _after_a_kill(trial, folder, verdict)
     return trial, verdict

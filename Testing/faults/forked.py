@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .trial import Ran, Trial
@@ -58,13 +59,14 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
         arguments: instead of the trial's own.
         after: seconds after which the trial's signal is sent; None sends none.
     """
-    notes = folder.parent / f"{folder.name}.notes"
-    notes.mkdir(exist_ok=True)
     began = time.monotonic()
+    pipes = {name: os.pipe() for name in ("out", "err", "outside")}  # files would be subject to the trial's limit
     child = os.fork()
     if child == 0:
         try:
-            _become(trial, folder, notes)
+            for reading, _ in pipes.values():
+                os.close(reading)
+            _become(trial, folder, {name: writing for name, (_, writing) in pipes.items()})
             sys.argv = ["preop", *(arguments or trial.arguments)]
             from preopreview.cli import main
 
@@ -77,18 +79,35 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
             traceback.print_exc()
             _end(1)
         _end(0)
-    status, hung = _watched(child, trial, began, after)
+    for reading, writing in pipes.values():
+        os.close(writing)
+        os.set_blocking(reading, False)
+    said = {name: bytearray() for name in pipes}
+
+    def listen() -> None:
+        for name, (reading, _) in pipes.items():
+            with contextlib.suppress(BlockingIOError):
+                while block := os.read(reading, 1 << 16):
+                    said[name] += block
+
+    status, hung = _watched(child, trial, began, after, listen)
+    listen()
+    for reading, _ in pipes.values():
+        os.close(reading)
     code = os.waitstatus_to_exitcode(status)
-    text = {n: (notes / n).read_bytes().decode("utf-8", "replace") for n in ("out", "err", "outside")}
+    text = {name: bytes(raw).decode("utf-8", "replace") for name, raw in said.items()}
     hung = hung or code == -signal.SIGXCPU
     outside = tuple(dict.fromkeys(text["outside"].splitlines()))
     return Ran(code, text["out"], text["err"], time.monotonic() - began, hung, outside)
 
 
-def _watched(child: int, trial: Trial, began: float, after: float | None) -> tuple[int, bool]:
+def _watched(
+    child: int, trial: Trial, began: float, after: float | None, listen: Callable[[], None]
+) -> tuple[int, bool]:
     """The status of a child that has ended, or was killed with all its children when its time was over."""
     hung, sent = False, False
     while True:
+        listen()
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -113,7 +132,7 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
-def _become(trial: Trial, folder: Path, notes: Path) -> None:
+def _become(trial: Trial, folder: Path, pipes: dict[str, int]) -> None:
     """Makes the forked process one of its own: group, folder, streams, limits, and a watch on what it writes."""
     os.setsid()
     home = folder / ".home"
@@ -128,8 +147,7 @@ def _become(trial: Trial, folder: Path, notes: Path) -> None:
 
     tempfile.tempdir = None
     os.chdir(folder)
-    log = os.open(notes / "outside", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    _streams(trial, notes)
+    _streams(trial, pipes)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         handler = {signal.SIGINT: signal.default_int_handler, signal.SIGPIPE: signal.SIG_IGN}
         signal.signal(number, handler.get(number, signal.SIG_DFL))
@@ -142,20 +160,13 @@ def _become(trial: Trial, folder: Path, notes: Path) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + (trial.memory_mb << 20)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    _watch_writes(folder, log)
+    _watch_writes(folder, pipes["outside"])
 
 
-def _streams(trial: Trial, notes: Path) -> None:
-    for number, name in ((0, None), (1, "out"), (2, "err")):
-        if name is None:
-            handle = os.open(os.devnull, os.O_RDONLY)
-        else:
-            handle = os.open(notes / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            if number in trial.full:
-                os.close(handle)
-                handle = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(handle, number)
-        os.close(handle)
+def _streams(trial: Trial, pipes: dict[str, int]) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open("/dev/full", os.O_WRONLY) if number in trial.full else pipes[name], number)
     for number, name in ((1, "stdout"), (2, "stderr")):
         if number in trial.closed:
             os.close(number)

@@ -18,6 +18,7 @@ FAILURES = ("traceback", "crash", "hang", "partial output", "wrong success", "ou
 CODES = {2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 30, 31, 32, 40, 41, 50, 51}
 """Exit codes of refusals: what `PreopReviewLib.errors` lists, and wrong usage."""
 MARK = ".preop-output.json"
+_OF_OTHERS = ("torchinductor_",)  # an empty folder that torch makes for each user
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
         return Verdict("hang", f"after {ran.seconds:.0f} s: {_last(ran.err)}")
     stopped = trial.signal is not None
     text = ran.out + ran.err
-    if "Traceback (most recent call last)" in text or "This is a bug of PreopReview" in text:
+    if "Traceback (most recent call last)" in text or "This is a bug in PreopReview" in text:
         return Verdict("traceback", _trace(text))
     killed = stopped and ran.code == -signal.SIGKILL and trial.signal[0] == signal.SIGKILL
     if ran.code < 0 and not killed:
@@ -105,7 +106,7 @@ def _left(trial: Trial, ran: Ran, folder: Path, before: dict[str, str], killed: 
         return f"left behind: {', '.join(new[:3])}"
     if not killed:
         home = folder / ".home" / "tmp"
-        left = sorted(p.name for p in home.iterdir() if not p.name.startswith("preop-bug")) if home.is_dir() else []
+        left = sorted(p.name for p in home.iterdir() if not p.name.startswith(_OF_OTHERS)) if home.is_dir() else []
         if left:
             return f"left in the temporary folder: {', '.join(left[:3])}"
     for output in trial.outputs if not trial.grows else ():
@@ -143,5 +144,5 @@ def _trace(text: str) -> str:
     """The last line of ours in a trace, and the error."""
     ours = re.findall(r'File "[^"]*/((?:PreopReviewLib|LiverPlannerLib|RotatorCuffCAMLib)/[^"]+)", line (\d+)', text)
     where = f"{ours[-1][0]}:{ours[-1][1]} " if ours else ""
-    bug = re.search(r"This is a bug of PreopReview \((.*)\)\.", text)
+    bug = re.search(r"This is a bug in PreopReview \((.*)\)\.", text)
     return where + (bug[1] if bug else _last(text))[:200]

@@ -18,6 +18,7 @@ from typing import Any
 from PreopReviewLib import stopping
 from PreopReviewLib.command.streams import failure, forgiving
 from PreopReviewLib.errors import OutOfMemory, OutputError, PreopError
+from PreopReviewLib.memory_errors import LESS_MEMORY, NO_MEMORY, is_out_of_memory
 from PreopReviewLib.output import last_written, output_folder, protect
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.shown import shown
@@ -99,9 +100,6 @@ def _of_the_system(error: OSError) -> int:
 
 def _unforeseen(error: Exception) -> int:
     """Out of memory is said as such; anything else is a bug, and says so, with its trace in a log."""
-    from PreopReviewLib.jobs.failure import LESS_MEMORY, NO_MEMORY
-    from PreopReviewLib.memory_errors import is_out_of_memory
-
     if is_out_of_memory(error):
         say(f"preop: {OutOfMemory(NO_MEMORY, LESS_MEMORY)}", err=True)
         return OutOfMemory.exit_code

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from PreopReviewLib.errors import OutOfMemory, OutputError, PreopError
+from PreopReviewLib.memory_errors import LESS_MEMORY, NO_MEMORY, is_out_of_memory
 
 
 class JobError(PreopError):
@@ -30,9 +31,7 @@ class JobBusy(PreopError):
     """A job was started while another one is running."""
 
 
-NO_MEMORY = "This computer ran out of memory"
 NO_DEVICE_MEMORY = "The graphics card ran out of memory"
-LESS_MEMORY = "Close other programs, crop the image, or choose another device"
 
 _CRASHES = {
     0xC0000005: "an access violation",
@@ -95,7 +94,6 @@ def not_started(why: str, python: str, log: Path | None) -> JobError:
 
 def describe(error: BaseException) -> dict[str, str | int]:
     """An exception of a task as the worker reports it: problem, remedy, exit_code, kind, and whether to see the log."""
-    from PreopReviewLib.memory_errors import is_out_of_memory
 
     kind = type(error).__name__
     if isinstance(error, PreopError):

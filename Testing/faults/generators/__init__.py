@@ -24,3 +24,6 @@ KINDS: dict[str, Generator] = {
     "little memory": places.little_memory,
     "stops and kills": places.stops,
 }
+
+WEIGHTS = dict.fromkeys(list(KINDS)[:7], 3)
+"""How many trials of a kind come in each round: of what the outside sends most often, more. One of the others."""

@@ -231,7 +231,9 @@ def names(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
     def check(ran: Ran, _folder: Path) -> str:
         if "\x1b[2J" in ran.out + ran.err:
             return "a control sequence in a name was printed as it is"
-        if reference is not None and without(said(ran), "path", "labels") != without(reference, "path", "labels"):
+        if reference is not None and without(said(ran), "path", "labels", "notes") != without(
+            reference, "path", "labels", "notes"
+        ):
             return "other numbers than with a plain name"
         return ""
 
