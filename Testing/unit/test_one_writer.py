@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LIBRARIES = ("PreopReview/PreopReviewLib", "LiverPlanner/LiverPlannerLib", "RotatorCuffCAM/RotatorCuffCAMLib")
 WRITERS = {"output_folder", "output_file", "output_files", "whole_file", "private_folder", "temporary_folder"}
 CALLS = {"write_text", "write_bytes", "savefig", "save_as", "WriteImage", "save_file", "savez", "savez_compressed"}
-CALLS |= {"NamedTemporaryFile", "mkstemp", "mkdtemp", "copyfile", "copytree", "copy2", "Write", "to_csv", "rmtree"}
+CALLS |= {"NamedTemporaryFile", "mkstemp", "mkdtemp", "copyfile", "copytree", "copy2", "Write", "to_csv", "rmtree", "PdfPages"}
 
 ITSELF = {"output.py", "output_mark.py", "workroom.py"}
 ELSEWHERE = {
@@ -48,13 +48,17 @@ def bare() -> dict[str, list[int]]:
 
 
 def _bare_writes(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    text = ast.unparse(tree)
+
     def walk(node: ast.AST, function: str, covered: bool) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.FunctionDef):
             function, covered = node.name, False
         if isinstance(node, ast.With) and any(_name(i.context_expr) in WRITERS for i in node.items):
             covered = True
         if isinstance(node, ast.Call) and not covered and _writes(node):
-            yield function, node.lineno
+            target = ast.unparse(node.args[0]) if node.args else ""
+            if f"{target} = io.BytesIO(" not in text and f"io.BytesIO() as {target}" not in text:
+                yield function, node.lineno
         for child in ast.iter_child_nodes(node):
             yield from walk(child, function, covered)
 
@@ -76,8 +80,8 @@ def _writes(call: ast.Call) -> bool:
         return flags or any(set(m) & set("wax+") for m in modes)
     if name == "save" and isinstance(call.func, ast.Attribute):
         return ast.unparse(call.func.value) in ("np", "numpy", "torch")
-    if name == "savefig" and call.args and ast.unparse(call.args[0]) in ("buffer", "stream"):
-        return False  # in memory
+    if name == "savefig" and ast.unparse(call.func).startswith("pages."):
+        return False  # where the pages go was said when they were opened
     return name in CALLS
 
 
