@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.segmentation.morphology import closed
 from LiverPlannerLib.structures import STRUCTURES, mask_of, members
 from PreopReviewLib import images
-from PreopReviewLib.evaluation.overlap import box_of
+from PreopReviewLib.images.geometry import box_of
 
 CLOSING_MM = 15.0
 """A vessel lies in the liver where no ball of this radius reaches it from outside. The total volume hardly depends on

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from PreopReviewLib.evaluation.overlap import Slices, box_of
+from PreopReviewLib.images.geometry import Slices, box_of
 
 Start = tuple[int, int, int]
 

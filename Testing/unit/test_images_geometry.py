@@ -89,7 +89,7 @@ def test_resampling_labels_invents_no_value():
 
 
 def test_an_impossible_spacing_is_refused():
-    with pytest.raises(errors.InputError, match="not possible"):
+    with pytest.raises(errors.InputError, match="three positive numbers"):
         images.resample_spacing(oblique(), (1.0, 0.0, 1.0))
 
 

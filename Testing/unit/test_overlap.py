@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from PreopReviewLib.errors import GeometryError, InputError
-from PreopReviewLib.evaluation.overlap import box_of, dice, overlap, union_box
+from PreopReviewLib.evaluation.overlap import dice, overlap
+from PreopReviewLib.images.geometry import box_of, union_box
 
 EMPTY = np.zeros((4, 5, 6), bool)
 WHOLE = np.ones((4, 5, 6), bool)

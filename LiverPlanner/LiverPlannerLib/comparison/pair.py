@@ -17,8 +17,9 @@ from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_l
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
-from PreopReviewLib.evaluation.overlap import Overlap, Slices, box_of, dice, overlap, union_box
+from PreopReviewLib.evaluation.overlap import Overlap, dice, overlap
 from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
+from PreopReviewLib.images.geometry import Slices, box_of, union_box
 
 if TYPE_CHECKING:
     from LiverPlannerLib.vessels.branches import VesselTree

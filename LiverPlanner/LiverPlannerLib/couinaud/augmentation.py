@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from LiverPlannerLib.couinaud.channels import MARGIN, SPACING, box_of
+from LiverPlannerLib.couinaud.channels import MARGIN, SPACING
 from LiverPlannerLib.couinaud.maps import MAP_SPACING
+from PreopReviewLib.images.geometry import box_of
 
 
 @dataclass(frozen=True)

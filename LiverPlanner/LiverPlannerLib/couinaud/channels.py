@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from PreopReviewLib.images.geometry import box_of
+
 SPACING = 4.0
 """mm, of the network's grid (axis-aligned, LPS)."""
 COUNT = 8
@@ -12,15 +14,6 @@ COUNT = 8
 MARGIN = 2
 """Voxels kept free around the liver."""
 _DEPTH_MM = 40.0
-
-
-def box_of(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice]:
-    """Slices of the smallest box around a mask (K, J, I) that is not empty, widened inside the array."""
-    found = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        found.append(slice(max(0, int(used[0]) - margin), min(mask.shape[axis], int(used[-1]) + 1 + margin)))
-    return found[0], found[1], found[2]
 
 
 def liver_channels(mask: np.ndarray) -> np.ndarray:

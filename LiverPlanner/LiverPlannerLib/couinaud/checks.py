@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from LiverPlannerLib.couinaud.channels import box_of
+from PreopReviewLib.images.geometry import box_of
 
 LEAST_RIGHTWARD = 0.037
 """How far right of the middle of its box, in widths, a liver's center of mass lies at least: half of the least of 140

@@ -10,8 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from LiverPlannerLib.couinaud.channels import box_of
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.images.geometry import box_of
 from PreopReviewLib.progress import Progress, silent
 
 SEGMENTS = tuple(range(1, 9))

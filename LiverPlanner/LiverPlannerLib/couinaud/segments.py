@@ -17,6 +17,7 @@ from LiverPlannerLib.couinaud.checks import doubts
 from LiverPlannerLib.couinaud.whole_segments import fill_unreached, whole_segments
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
+from PreopReviewLib.images.geometry import box_of
 from PreopReviewLib.progress import CancelToken, Progress, silent
 
 if TYPE_CHECKING:
@@ -187,8 +188,6 @@ def _shares(network, shape: np.ndarray, divisor: int) -> np.ndarray:
     The mean over two places of the blocks that the network thinks in.
     """
     import torch
-
-    from LiverPlannerLib.couinaud.channels import box_of
 
     box = box_of(shape, MARGIN)
     shown = liver_channels(shape[box])

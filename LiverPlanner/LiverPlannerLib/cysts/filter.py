@@ -18,11 +18,12 @@ from LiverPlannerLib.cysts import rules as cyst_rules
 from LiverPlannerLib.cysts.contour import clinical_contour
 from LiverPlannerLib.cysts.fit import HOUNSFIELD, RELATIVE
 from LiverPlannerLib.cysts.measure import Measured, measure
-from LiverPlannerLib.cysts.regions import Regions, find_regions, occupied_box
+from LiverPlannerLib.cysts.regions import Regions, find_regions
 from LiverPlannerLib.cysts.rules import CystRegion, Decision, Rule, Settings
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.images.geometry import box_of
 
 __all__ = ["CystRegion", "CystResult", "Settings", "clinical_contour", "filter_cysts"]
 
@@ -155,7 +156,7 @@ def filter_cysts(
     """
     checks.require_options(rule, threshold, modality, relative_threshold)
     array, labels = checks.require_images(image, lesions, liver_mask)
-    box = occupied_box(labels)
+    box = box_of(labels != 0) or (slice(0, 0),) * 3
     is_labels = lesions_are == "labels" or (lesions_are == "auto" and int(labels[box].max(initial=0)) > 1)
     wanted = (structure("tumor").label,) if is_labels else (1,)
     if is_labels and reconsider_cysts:

@@ -16,7 +16,7 @@ from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from LiverPlannerLib.structures import STRUCTURES, mask_of, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import Cancelled, GeometryError, InputError, NothingFound
-from PreopReviewLib.evaluation.overlap import union_box
+from PreopReviewLib.images.geometry import union_box
 from PreopReviewLib.progress import Progress, silent
 
 _MARGIN = 5

@@ -17,7 +17,7 @@ from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
-from PreopReviewLib.evaluation.overlap import Slices, box_of
+from PreopReviewLib.images.geometry import Slices, box_of
 
 Point = tuple[float, float, float]
 Fate = Literal["resected", "in the remnant", "cut"]

@@ -14,7 +14,7 @@ from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
-from PreopReviewLib.evaluation.overlap import box_of
+from PreopReviewLib.images.geometry import box_of
 
 
 @dataclass(frozen=True)

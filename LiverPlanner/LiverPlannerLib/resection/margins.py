@@ -20,7 +20,7 @@ from LiverPlannerLib.resection.sheet import Sheet, sheet_of_mesh, sheet_of_plane
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
-from PreopReviewLib.evaluation.overlap import Slices, box_of
+from PreopReviewLib.images.geometry import Slices, box_of
 
 NEIGHBORS = ("portal_vein", "hepatic_vein", "bile_duct")
 REFERENCE_LINES: tuple[tuple[float, str], ...] = (

@@ -19,7 +19,7 @@ from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
-from PreopReviewLib.images.vtk_images import array_of_vtk, set_geometry
+from PreopReviewLib.images.vtk_images import array_of_matrix, array_of_vtk, set_geometry
 from PreopReviewLib.scene import inputs, nodes
 
 PAINTED = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint))
@@ -128,7 +128,7 @@ def grid_of(node: Any) -> Grid:
     reference = nodes.reference_grid(node)
     matrix = vtk.vtkMatrix4x4()
     reference.GetImageToWorldMatrix(matrix)
-    own = _numbers(matrix)
+    own = array_of_matrix(matrix)
     world = _parent_matrix(node) @ own
     axes = world[:3, :3] / np.linalg.norm(world[:3, :3], axis=0)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
@@ -148,11 +148,7 @@ def _parent_matrix(node: Any) -> np.ndarray:
         raise GeometryError(f"The segmentation {node.GetName()!r} is under a transform that bends space", _HARDEN)
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
-    return _numbers(matrix)
-
-
-def _numbers(matrix: Any) -> np.ndarray:
-    return np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)
+    return array_of_matrix(matrix)
 
 
 class SegmentVoxels:
@@ -333,7 +329,7 @@ def _read_mask(labelmap: Any, value: int, grid: Grid, node: Any) -> BoxedMask:
         return EMPTY
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
-    step = np.linalg.inv(grid.to_node) @ _numbers(matrix)
+    step = np.linalg.inv(grid.to_node) @ array_of_matrix(matrix)
     shift = np.round(step[:3, 3])
     if np.allclose(step[:3, :3], np.eye(3), atol=1e-4) and np.allclose(step[:3, 3], shift, atol=1e-2):
         first = (np.array(extent[::2]) + shift.astype(int))[::-1]

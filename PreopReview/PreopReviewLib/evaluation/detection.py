@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.evaluation.overlap import Slices, mask_pair, union_box
+from PreopReviewLib.evaluation.overlap import mask_pair
+from PreopReviewLib.images.geometry import Slices, union_box
 
 Outcome = Literal["matched", "merged", "split", "merged and split", "missed", "false"]
 

@@ -25,7 +25,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.evaluation.overlap import dice, mask_pair, union_box
+from PreopReviewLib.evaluation.overlap import dice, mask_pair
+from PreopReviewLib.images.geometry import union_box
 
 Convention = Literal["max-of-two", "pooled", "area-weighted"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
@@ -117,9 +118,7 @@ def surface_distances(
 def _checked(spacing: np.ndarray | tuple[float, float, float], tolerance: float, convention: str) -> np.ndarray:
     mm = np.asarray(spacing, float)
     if mm.shape != (3,) or not np.isfinite(mm).all() or (mm <= 0).any():
-        raise InputError(
-            f"voxel spacing must be three positive numbers, got {spacing} mm", "Give three positive numbers, K-J-I"
-        )
+        raise InputError(f"voxel spacing must be three positive numbers, got {spacing} mm", "Give it as K-J-I")
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise InputError(f"A tolerance of {tolerance} mm is not possible", "Give 0 or a positive number")
     if convention not in CONVENTIONS:

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import GeometryError, InputError
 
 Kind = Literal["linear", "nearest", "label"]
+Slices = tuple[slice, slice, slice]
 
 
 class _Voxels:
@@ -116,9 +117,7 @@ def resample_spacing(image: sitk.Image, spacing: tuple[float, float, float], kin
     old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
     new = np.array(spacing, float)
     if (new <= 0).any():
-        raise InputError(
-            f"voxel spacing must be three positive numbers, got {spacing} mm", "Give three positive numbers"
-        )
+        raise InputError(f"voxel spacing must be three positive numbers, got {spacing} mm", "Check the header")
     counts = np.maximum(np.round(size * old / new).astype(int), 1)
     first = ((size * old / counts) / old - 1) / 2  # where the first new center lies, in old voxels
     reference = sitk.Image(counts.tolist(), sitk.sitkUInt8)
@@ -147,22 +146,51 @@ class Box:
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
 
 
+def box_of(mask: np.ndarray, margin: int = 0) -> Slices | None:
+    """The smallest box around a boolean mask (K, J, I), widened inside the array; None if the mask is empty.
+
+    A few milliseconds where `any` along each axis takes a tenth of a second: the outer slices are scanned from
+    both ends, and the rest is reduced in one pass.
+
+    Args:
+        margin: voxels.
+    """
+    first = next((k for k in range(mask.shape[0]) if mask[k].any()), None)
+    if first is None:
+        return None
+    last = next(k for k in range(mask.shape[0] - 1, first - 1, -1) if mask[k].any())
+    shadow = np.bitwise_or.reduce(mask[first : last + 1].view(np.uint8), axis=0)
+    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    ends = ((first, last), (int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1])))
+    return tuple(  # type: ignore[return-value]
+        slice(max(low - margin, 0), min(high + 1 + margin, size))
+        for (low, high), size in zip(ends, mask.shape, strict=True)
+    )
+
+
+def union_box(a: np.ndarray, b: np.ndarray) -> Slices | None:
+    """The smallest box around both masks, or None if both are empty."""
+    boxes = [box for box in (box_of(a), box_of(b)) if box is not None]
+    if not boxes:
+        return None
+    return tuple(  # type: ignore[return-value]
+        slice(min(box[axis].start for box in boxes), max(box[axis].stop for box in boxes)) for axis in range(3)
+    )
+
+
 def bounding_box(mask: sitk.Image, margin_mm: float = 0.0) -> Box:
     """The smallest box holding every voxel that is not 0, grown by a margin and kept inside the image.
 
     Raises:
         InputError: the mask is empty.
     """
-    array = array_of(mask)
-    start, stop = [], []
-    for axis in range(3):
-        hit = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))
-        if len(hit) == 0:
-            raise InputError("The mask is empty, so it has no bounding box", "Check the label image and its values")
-        grow = int(np.ceil(margin_mm / spacing_kji(mask)[axis]))
-        start.append(max(int(hit[0]) - grow, 0))
-        stop.append(min(int(hit[-1]) + 1 + grow, array.shape[axis]))
-    return Box(tuple(start), tuple(stop))
+    box = box_of(array_of(mask) != 0)
+    if box is None:
+        raise InputError("The mask is empty, so it has no bounding box", "Check the label image and its values")
+    grow = [int(np.ceil(margin_mm / s)) for s in spacing_kji(mask)]
+    start = tuple(max(s.start - n, 0) for s, n in zip(box, grow, strict=True))
+    stop = tuple(min(s.stop + n, size) for s, n, size in zip(box, grow, mask.GetSize()[::-1], strict=True))
+    return Box(start, stop)  # type: ignore[arg-type]
 
 
 def box_of_grid(grid: sitk.Image, image: sitk.Image, border: int = 3) -> Box:

@@ -26,9 +26,16 @@ def ijk_to_ras(image: sitk.Image) -> Any:
     return matrix
 
 
+def array_of_matrix(matrix: Any) -> np.ndarray:
+    """The (4, 4) numbers of a vtkMatrix4x4."""
+    numbers = np.empty((4, 4))
+    matrix.DeepCopy(numbers.ravel(), matrix)
+    return numbers
+
+
 def set_geometry(image: sitk.Image, matrix: Any) -> sitk.Image:
     """Gives an image the geometry of a vtkMatrix4x4 from its voxel indices to RAS."""
-    affine = _LPS_TO_RAS @ np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)
+    affine = _LPS_TO_RAS @ array_of_matrix(matrix)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())

@@ -91,20 +91,24 @@ def ijk_to_world(volume: Any) -> np.ndarray:
     """(4, 4) from voxel indices to RAS mm, with the linear transforms above the volume."""
     import vtk
 
+    from PreopReviewLib.images.vtk_images import array_of_matrix
+
     own = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(own)
-    return to_world(volume) @ _array(own)
+    return to_world(volume) @ array_of_matrix(own)
 
 
 def to_world(node: Any) -> np.ndarray:
     """(4, 4) from a node's own space to RAS mm: the linear transforms above it."""
     import vtk
 
+    from PreopReviewLib.images.vtk_images import array_of_matrix
+
     above = vtk.vtkMatrix4x4()
     transform = node.GetParentTransformNode()
     if transform is not None:
         transform.GetMatrixTransformToWorld(above)
-    return _array(above)
+    return array_of_matrix(above)
 
 
 def world_geometry(volume: Any) -> dict[str, list[float]]:
@@ -202,7 +206,3 @@ def _thinned(volume: Any) -> Any:
     return sitk.GetImageFromArray(
         np.ascontiguousarray(array[tuple(slice(None, None, max(1, n // 96)) for n in array.shape)])
     )
-
-
-def _array(matrix: Any) -> np.ndarray:
-    return np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)

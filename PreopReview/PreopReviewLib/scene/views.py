@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.images.vtk_images import array_of_matrix
 
 _MANAGERS_3D = (
     "vtkMRMLVolumeRenderingDisplayableManager",
@@ -239,7 +240,7 @@ class ThreeDView(View):
     def _project(camera: Any, points: np.ndarray, aspect: float) -> np.ndarray:
         """Points (N, 3) to the window (N, 2), where -1 to 1 is visible."""
         matrix = camera.GetCompositeProjectionTransformMatrix(aspect, -1, 1)
-        numbers = np.array([matrix.GetElement(r, c) for r in range(4) for c in range(4)]).reshape(4, 4)
+        numbers = array_of_matrix(matrix)
         seen = np.c_[points, np.ones(len(points))] @ numbers.T
         return seen[:, :2] / seen[:, 3:]
 

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
+from PreopReviewLib.images.vtk_images import array_of_matrix
 from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import host, nodes
 from PreopReviewLib.scene.views import add_volume_rendering
@@ -304,7 +305,7 @@ def box_of(roi: Any) -> DrawnBox:
 
     matrix, size = vtk.vtkMatrix4x4(), roi.GetSize()
     matrix.DeepCopy(roi.GetObjectToWorldMatrix())
-    numbers = np.array([[matrix.GetElement(r, c) for c in range(4)] for r in range(3)])
+    numbers = array_of_matrix(matrix)[:3]
     turned = np.diag([-1.0, -1.0, 1.0]) @ numbers
     lengths = np.linalg.norm(turned[:, :3], axis=0)
     axes = turned[:, :3] / lengths
