@@ -20,7 +20,7 @@ from LiverPlannerLib.territories.owners import owners
 from LiverPlannerLib.vessels.branches import UNCLASSIFIED, VesselTree
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
-from PreopReviewLib.evaluation.overlap import Slices, box_of
+from PreopReviewLib.images.geometry import Slices, box_of
 
 MODEL_NOTE = (
     "Territories are a model: each liver voxel belongs to the segmented branch that is nearest inside the liver, so "
