@@ -48,7 +48,7 @@ def test_a_volumetry_net_checkpoint_gives_the_same_output_after_import(tmp_path)
 
 def test_an_imported_checkpoint_stands_behind_the_seam(tmp_path):
     lightning_checkpoint(tmp_path / "last.ckpt")
-    import_(tmp_path / "last.ckpt", tmp_path / "package", Foreign.volumetrynet)
+    import_(tmp_path / "last.ckpt", Foreign.volumetrynet, tmp_path / "package")
     model = segmenter(tmp_path / "package")
     assert model.structures == ("liver",)
     assert model.settings["intensity"] == {"kind": "quartiles"}

@@ -41,6 +41,10 @@ def plan(
         list[str] | None,
         typer.Option(help="NAME or STRUCTURE=NAME of a model (see 'preop models list') or its folder; repeat it."),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further image of the scan, for a model that needs several, in its order; repeat it."),
+    ] = None,
     lesions: Annotated[bool, typer.Option(help="Look for lesions with the real lesion network (slower).")] = True,
     structures: Annotated[bool, typer.Option(help="Find vessels and duct (trained on simulated images).")] = True,
     segments: Annotated[bool, typer.Option(help="Divide the liver into Couinaud segments by its shape.")] = True,
@@ -74,6 +78,7 @@ def plan(
             options,
             series=images.selection(series, volume),
             liver=liver,
+            others=also or (),
             overwrite=overwrite,
             title=title,
             progress=progress,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def plan_liver(
     *,
     series: str | None = None,
     liver: str | Path | None = None,
+    others: Sequence[str | Path] = (),
     overwrite: bool = False,
     title: str | None = None,
     origin: str = "",
@@ -42,6 +44,8 @@ def plan_liver(
             reconstruction.png, slices.png and an STL file per structure; of a DICOM series also segmentation.dcm and
             segments.dcm (SEG), which carry its patient data.
         liver: a label image or mask whose liver replaces the network's.
+        others: further images of the scan for a model that needs several, in its order; they are brought
+            to the first one's grid.
         title: what scene, pictures and summary call the case; the file's name by default.
         origin: where the image comes from, for the summary.
 
@@ -50,7 +54,7 @@ def plan_liver(
     """
     began = time.perf_counter()
     path = Path(path)
-    with output_folder(out, overwrite, "liver plan", [path, *filter(None, [liver])]) as folder:
+    with output_folder(out, overwrite, "liver plan", [path, *others, *filter(None, [liver])]) as folder:
         progress(0.0, "Reading")
         image = images.read_image(path, series)
         mask = _liver_mask(liver, image)
@@ -59,6 +63,7 @@ def plan_liver(
             options,
             liver_mask=mask,
             source=str(path),
+            others=[images.resample_to(images.read_image(each), image) for each in others],
             progress=within(progress, 0.02, 0.85),
             cancel=cancel,
         )

@@ -12,7 +12,8 @@ from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.measures import numbered_regions
 from LiverPlannerLib.structures import SEGMENTS
 from PreopReviewLib import images
-from PreopReviewLib.errors import GeometryError
+from PreopReviewLib.errors import GeometryError, NothingFound
+from PreopReviewLib.models.segmenter import SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent
 
 LEAST_SHARE = 0.05
@@ -63,6 +64,39 @@ def divide(labels: sitk.Image, progress: Progress = silent, cancel: CancelToken 
     places = segments_of_lesions(labels, found.labels)
     volumes = segment_volumes(found.labels)
     return Division(found.labels, found.model, volumes, places, found.notes, found.warnings, found.seconds)
+
+
+def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
+    """The Couinaud segments that a chosen model has drawn (``segment_1`` to ``segment_8``), in the liver of the labels.
+
+    What of the liver it gives to none goes to the nearest; more than a twentieth of it is told.
+
+    Raises:
+        NothingFound: it has drawn none in the liver.
+    """
+    from scipy import ndimage
+
+    table = np.zeros(256, np.uint8)
+    for s in SEGMENTS:
+        if s.key in drawn.values:
+            table[drawn.values[s.key]] = s.label
+    liver = images.array_of(counted_mask(labels, "liver")) > 0
+    given = table[images.array_of(drawn.labels)]
+    if not (given[liver] > 0).any():
+        raise NothingFound(f"{drawn.model} has drawn no Couinaud segment in the liver", "Choose another model for them")
+    empty = float(np.mean(given[liver] == 0))
+    box = tuple(slice(int(v.min()), int(v.max()) + 1) for v in np.nonzero(liver))
+    spacing = images.spacing_kji(labels)
+    nearest = ndimage.distance_transform_edt(given[box] == 0, spacing, return_distances=False, return_indices=True)
+    filled = np.zeros(given.shape, np.uint8)
+    filled[box] = np.where(liver[box], given[box][tuple(nearest)], 0)
+    segments = images.image_like(filled, labels)
+    missing = [str(s.label) for s in SEGMENTS if not (filled == s.label).any()]
+    warnings = [f"{drawn.model} has drawn no segment {', '.join(missing)}."] if missing else []
+    if empty > LEAST_SHARE:
+        warnings.append(f"{drawn.model} gives {empty:.0%} of the liver to no segment; that went to the nearest.")
+    places = segments_of_lesions(labels, segments)
+    return Division(segments, drawn.model, segment_volumes(segments), places, [], warnings, 0.0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Label files of any origin: values, names and grid in, one `Labels` out. Nothing else interprets a label value."""
 
 from LiverPlannerLib.labels.mapping import parse_mapping
-from LiverPlannerLib.labels.names import match_code, match_name, match_terminology
+from LiverPlannerLib.labels.names import match_code, match_name, match_terminology, structures_named
 from LiverPlannerLib.labels.reading import Labels, read_labels, read_mask
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "parse_mapping",
     "read_labels",
     "read_mask",
+    "structures_named",
 ]

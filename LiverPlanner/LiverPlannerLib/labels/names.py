@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from LiverPlannerLib.structures import STRUCTURES, Structure, structure
 
@@ -136,6 +136,20 @@ def couinaud_names(names: Iterable[str]) -> set[str]:
     if len(set(found.values())) >= 6:
         return set(found)
     return {name for name in found if re.search(r"\b(liver|hepatic|couinaud)\b", plain(name))}
+
+
+def structures_named(names: Mapping[int, str]) -> dict[int, str]:
+    """What a model's labels draw, by value: keys of structures, ``segment_1`` to ``segment_8`` for Couinaud segments,
+    and for what is neither the name itself, in lower case with underscores."""
+    segments = couinaud_names(names.values())
+    found = {}
+    for value, name in names.items():
+        known = match_name(name)
+        if name in segments:
+            found[value] = f"segment_{match_segment(name)}"
+        else:
+            found[value] = known.key if known else plain(name).replace(" ", "_").replace("/", "_")
+    return found
 
 
 def match_terminology(entry: str) -> Structure | None:

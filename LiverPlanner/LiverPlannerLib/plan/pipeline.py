@@ -14,9 +14,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
-from LiverPlannerLib.plan.chosen_models import ChosenModels, choose
+from LiverPlannerLib.plan.chosen_models import COUINAUD, ChosenModels, choose
+from LiverPlannerLib.plan.masks import (
+    drawn_part,
+    labels_from_mask,
+    lesions_inside,
+    plausible_liver,
+    without_tiny_lesions,
+)
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
-from LiverPlannerLib.structures import STRUCTURES, members, structure
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, ModelError, NothingFound
 from PreopReviewLib.models.segmenter import Segmenter, SegmenterResult
@@ -27,8 +34,6 @@ if TYPE_CHECKING:
 
 MIN_LIVER_ML = 20.0
 """Below this volume, what was found is not a liver."""
-MIN_LESION_ML = 0.05
-LESION_MARGIN_MM = 3.0
 LESIONS = ("tumor", "cyst")
 PAINTING = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint) if s.key != "liver")
 """Structures of chosen models in the order in which they are drawn; a later one wins."""
@@ -91,6 +96,7 @@ def make_plan(
     *,
     liver_mask: sitk.Image | None = None,
     source: str = "The image",
+    others: Sequence[sitk.Image] = (),
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> LiverPlan:
@@ -100,6 +106,7 @@ def make_plan(
         image: 3-D scalar image; a CT in HU.
         liver_mask: a liver that was drawn or corrected, in place of the network's.
         source: what errors call the image.
+        others: further images of the scan, on its grid, for a chosen model that needs several, in its order.
 
     Raises:
         NothingFound: there is no liver in the image.
@@ -109,6 +116,7 @@ def make_plan(
     modality = images.guess_modality(image) if options.modality == "auto" else options.modality.upper()
     findings = images.require_usable(image, source, modality)
     run = _Run(image, modality, options, progress, cancel or CancelToken(), liver_mask is not None)
+    run.take_others(others)
     liver = run.given_liver(liver_mask) if liver_mask is not None else run.find_liver()
     if float(images.array_of(liver).sum()) * images.voxel_ml(image) < MIN_LIVER_ML:
         raise NothingFound(
@@ -116,7 +124,7 @@ def make_plan(
             "Check that the upper abdomen is in the image and that its modality "
             f"({modality}) is right; or give a liver mask with --liver",
         )
-    run.labels = labels_from_mask(liver)
+    run.liver, run.labels = liver, labels_from_mask(liver)
     if options.structures and run.chosen.rest():
         run.add_structures(liver)
     if options.lesions and "tumor" not in run.chosen.by_structure:
@@ -164,9 +172,10 @@ class _Run:
         self.image, self.modality, self.options = image, modality, options
         self.chosen: ChosenModels = choose(options.models)
         self.cancel = cancel
-        self.labels = image  # replaced by the first step
+        self.liver = self.labels = image  # replaced by the first step
         self.models: dict[str, str] = {}
         self._asked: dict[int, SegmenterResult] = {}
+        self._others: Sequence[sitk.Image] = ()
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.seconds: dict[str, float] = {}
@@ -186,6 +195,19 @@ class _Run:
             self._progress[step] = within(progress, 0.96 * done / total, 0.96 * (done + weight) / total)
             done += weight
 
+    def take_others(self, others: Sequence[sitk.Image]) -> None:
+        """Further images for models that need several; raises before anything is computed where they do not fit."""
+        needed = self.chosen.channels()
+        if len(needed) > 1 + len(others):
+            raise InputError(
+                f"The chosen model needs {len(needed)} images of the scan: {', '.join(needed)}",
+                "Give the others, too, in this order",
+            )
+        for number, other in enumerate(others, 2):
+            if not images.same_grid(other, self.image):
+                raise GeometryError(f"Image {number} is not on the grid of the first", "Resample it to the first")
+        self._others = others
+
     def lap(self, step: str) -> None:
         now = time.perf_counter()
         self.seconds[step] = round(now - self._since, 3)
@@ -203,8 +225,8 @@ class _Run:
         model = self.chosen.by_structure.get("liver") or self.chosen.default("kuleuven-liver", self._progress["liver"])
         found = self._run(model, None, self._progress["liver"])
         self.models["liver"], self.device = found.model, found.device
-        liver = plausible_liver(found.mask(*(s.key for s in members("liver"))))
-        if self.modality == "MR" and len(found.values) == 1:
+        liver = plausible_liver(found.mask(*(s.key for s in (*members("liver"), *SEGMENTS))))
+        if self.modality == "MR" and "liver" not in self.chosen.by_structure:  # a chosen model's is drawn as it is
             liver, milliliters = grown_liver(self.image, liver)
             if milliliters:
                 self.warnings.append(
@@ -217,8 +239,9 @@ class _Run:
     def _run(self, model: Segmenter, region: sitk.Image | None, progress: Progress) -> SegmenterResult:
         """What a model finds; one that has been asked already is not asked again."""
         if id(model) not in self._asked:
+            channels = len(getattr(model, "channels", ()))
             found = model.segment(
-                self.image,
+                self.image if channels < 2 else together([self.image, *self._others[: channels - 1]]),
                 region if model.needs_region else None,
                 modality=self.modality,
                 device=self.options.device,
@@ -237,10 +260,37 @@ class _Run:
                 continue
             found = self._run(model, liver, self._progress["structures"])
             mask = images.array_of(drawn_part(found.mask(key), key, liver)) > 0
+            if key == "liver_vessel" and self._name_vessels(mask, found.model):
+                continue
             self._put(np.full(mask.shape, structure(key).label, np.uint8), mask)
-            self.models[key] = found.model
+            before = self.models.get(key) if self.chosen.adds(key) else None
+            self.models[key] = " and ".join(filter(None, (found.model, before)))
             self.warnings += [w for w in found.warnings if w not in self.warnings]
             self.lap("chosen models")
+
+    def _name_vessels(self, vessel: np.ndarray, model: str) -> bool:
+        """Undivided vessels as portal and hepatic vein, by what is called so until now; False where nothing is."""
+        from LiverPlannerLib.vessels.undivided import portal_part
+
+        if {"portal_vein", "hepatic_vein"} & set(self.chosen.by_structure) - {
+            k for k in PAINTING if self.chosen.adds(k)
+        }:
+            return False
+        labels = images.array_of(self.labels)
+        portal, hepatic, cava = (
+            labels == structure(k).label for k in ("portal_vein", "hepatic_vein", "inferior_vena_cava")
+        )
+        is_portal = portal_part(vessel, portal, hepatic, tuple(images.spacing_kji(self.image)), cava)
+        if is_portal is None:
+            self.notes.append(f"{model} draws vessels undivided, and nothing told portal from hepatic ones here.")
+            return False
+        plain = np.full(labels.shape, structure("liver").label, np.uint8)
+        self._put(plain, (portal | hepatic) & ~vessel & (images.array_of(self.liver) > 0))
+        for key, part in (("portal_vein", vessel & is_portal), ("hepatic_vein", vessel & ~is_portal)):
+            self._put(np.full(labels.shape, structure(key).label, np.uint8), part)
+            self.models[key] = f"{model}, named by {self.models.get(key, 'its own')}"
+        self.lap("chosen models")
+        return True
 
     def add_structures(self, liver: sitk.Image) -> None:
         """Vessels, duct, tumors and cysts from the network that works inside a given liver."""
@@ -289,10 +339,15 @@ class _Run:
 
     def segments(self) -> Division | None:
         """The Couinaud segments of what was found; a plan is worth having without them, too."""
-        from LiverPlannerLib.couinaud.volumes import divide
+        from LiverPlannerLib.couinaud.volumes import divide, drawn_division
 
+        model = self.chosen.by_structure.get(COUINAUD)
         try:
-            found = divide(self.labels, self._progress["segments"], self.cancel)
+            if model is not None:
+                drawn = self._run(model, self.liver, self._progress["segments"])
+                found = drawn_division(self.labels, drawn)
+            else:
+                found = divide(self.labels, self._progress["segments"], self.cancel)
         except (ModelError, NothingFound) as problem:
             self.warnings.append(f"Couinaud segments could not be computed: {problem}")
             return None
@@ -307,86 +362,6 @@ class _Run:
         self.labels = images.image_like(merged, self.image)
 
 
-def plausible_liver(mask: sitk.Image) -> sitk.Image:
-    """The component of a mask that is most plausibly the liver, with its holes filled.
-
-    The largest, unless it lies left of another that is at least half as large: the liver is on the right.
-    """
-    import cc3d
-
-    array = np.ascontiguousarray(images.array_of(mask) > 0)
-    components, count = cc3d.connected_components(array, connectivity=26, return_N=True)
-    if count == 0:
-        return images.image_like(array, mask)
-    statistics = cc3d.statistics(components)
-    sizes = statistics["voxel_counts"][1:].astype(float)
-    rivals = np.flatnonzero(sizes >= 0.5 * sizes.max())
-    right = images.kji_to_ras(statistics["centroids"][1:][rivals], mask)[:, 0]
-    chosen = int(rivals[right.argmax()]) + 1
-    return sitk.BinaryFillhole(images.image_like(components == chosen, mask), fullyConnected=False)
-
-
-def drawn_part(mask: sitk.Image, key: str, liver: sitk.Image) -> sitk.Image:
-    """What of a model's structure a plan draws: of what is counted in the liver, the pieces that reach into it.
-
-    Cava and gallbladder lie beside the liver and are drawn whole.
-    """
-    return pieces_in(mask, liver) if structure(key).parent == "liver" else mask
-
-
-def pieces_in(mask: sitk.Image, liver: sitk.Image) -> sitk.Image:
-    """The 26-connected pieces of a mask that reach into the liver; both on one grid."""
-    import cc3d
-
-    pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(mask) > 0), connectivity=26)
-    inside = np.unique(pieces[images.array_of(liver) > 0])
-    return images.image_like(np.isin(pieces, inside[inside > 0]).astype(np.uint8), mask)
-
-
-def lesions_inside(
-    lesions: sitk.Image, liver: sitk.Image, margin_mm: float = LESION_MARGIN_MM, min_ml: float = MIN_LESION_ML
-) -> sitk.Image:
-    """Lesion voxels in the liver grown by a margin (a lesion at the surface bulges out), without tiny regions.
-
-    Args:
-        lesions, liver: masks on one grid.
-        margin_mm: how far outside the liver a lesion may reach.
-        min_ml: regions (26-connected) below this volume are dropped.
-    """
-    import cc3d
-
-    found = images.array_of(lesions) > 0
-    if not found.any():
-        return images.image_like(found, lesions)
-    near = sitk.SignedMaurerDistanceMap(liver > 0, squaredDistance=False, useImageSpacing=True) <= margin_mm
-    found = np.ascontiguousarray(found & (images.array_of(near) > 0))
-    threshold = int(np.ceil(min_ml / images.voxel_ml(lesions)))
-    return images.image_like(cc3d.dust(found, threshold=threshold, connectivity=26), lesions)
-
-
-def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> sitk.Image:
-    """The labels with regions of tumor or cyst below a volume given back to the liver.
-
-    Where two networks are put together, single voxels of one are left beside the other's.
-    """
-    import cc3d
-
-    array = images.array_of(labels).copy()
-    threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
-    for key in ("tumor", "cyst"):
-        mask = np.ascontiguousarray(array == structure(key).label)
-        kept = cc3d.dust(mask, threshold=threshold, connectivity=26) if mask.any() else mask
-        array[mask & ~kept.astype(bool)] = structure("liver").label
-    return images.image_like(array, labels)
-
-
-def labels_from_mask(mask: sitk.Image) -> sitk.Image:
-    """A label image with the liver alone, from a binary mask.
-
-    Raises:
-        InputError: the mask is empty.
-    """
-    array = images.array_of(mask) > 0
-    if not array.any():
-        raise InputError("The liver mask is empty", "Draw the liver first, or leave the mask out")
-    return images.image_like(array.astype(np.uint8) * structure("liver").label, mask)
+def together(several: Sequence[sitk.Image]) -> sitk.Image:
+    """One image with the values of several, float32, as its components."""
+    return sitk.Compose([sitk.Cast(image, sitk.sitkFloat32) for image in several])

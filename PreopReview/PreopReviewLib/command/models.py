@@ -48,7 +48,11 @@ def info(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -
     """Show a model's card and metadata. NAME may also be a package's folder."""
     from PreopReviewLib import models
     from PreopReviewLib.command.console import emit
+    from PreopReviewLib.models.overview import card, totalsegmentator_metadata
 
+    if metadata := totalsegmentator_metadata().get(name):
+        emit(metadata, as_json, lambda: say(card(name).rstrip()))
+        return
     package = models.find_package(name)
     emit({"folder": str(package.folder), **package.metadata}, as_json, lambda: say(_described(package)))
 
@@ -73,23 +77,45 @@ def install(
 
 
 class Foreign(StrEnum):
-    """Whose file it is."""
+    """Whose model it is."""
 
+    nnunet = "nnunet"
     volumetrynet = "volumetrynet"
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="The checkpoint.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Package folder to make.", show_default=False)],
-    kind: Annotated[
-        Foreign, typer.Option("--as", help="What the file is: Volumetry-Net's last.ckpt.", show_default=False)
-    ],
+    file: Annotated[Path, typer.Argument(help="Its file or folder.", show_default=False)],
+    kind: Annotated[Foreign, typer.Option("--as", help="What it is; see Docs/Models.md.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Package folder to make; without it, the model is installed.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
+    license_: Annotated[str, typer.Option("--license", help="Of the model, where its file does not say it.")] = "",
+    structures: Annotated[
+        str | None, typer.Option(help="What its labels mean, e.g. liver=1,tumor=2, where their names do not say it.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="Folds of an nnU-Net, e.g. 0,1; by default all.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older package.")] = False,
 ) -> None:
-    """Make a model package of a checkpoint that others trained. Only weights are read; no code in it is run."""
-    from PreopReviewLib.models.foreign import import_volumetry_net
+    """Make a model that others trained usable here. Only weights and plain values are read; no code in it is run."""
+    from PreopReviewLib.errors import ModelError
+    from PreopReviewLib.models.importing import Wishes, import_model
 
-    package = {Foreign.volumetrynet: import_volumetry_net}[kind](file, output)
-    say(f"{package.folder}: {package.name}; use it with preop liver plan --model {package.folder}")
+    wishes = Wishes(name, license_, _meant(structures), tuple(folds.split(",")) if folds else ())
+    if output is None and not name:
+        raise ModelError("The model has no name to be installed by", "Name it, or name a folder for the package")
+    package = import_model(kind.value, file, output, wishes, overwrite)
+    for note in package.metadata.get("notes", ()):
+        say(note)
+    drawn = ", ".join(package.metadata["inference"]["classes"][1:])
+    used = name if output is None else package.folder
+    say(f"{package.folder}: {package.name} draws {drawn}; use it with preop liver plan --model {used}")
+
+
+def _meant(structures: str | None) -> dict[int, str] | None:
+    from LiverPlannerLib.labels import parse_mapping
+
+    return parse_mapping(structures) if structures else None
 
 
 def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -88,7 +89,23 @@ def list_models() -> list[Entry]:
     found = _folders()
     entries = [_entry(name, folder, state) for name, (folder, state) in found.items()]
     entries += [Entry(n, "not installed", about) for n, about in DOWNLOADABLE.items() if n not in found]
-    return sorted(entries, key=lambda e: e.name)
+    return sorted([*entries, *_programs()], key=lambda e: e.name)
+
+
+def _programs() -> list[Entry]:
+    """TotalSegmentator's tasks, where it is installed."""
+    if find_spec("totalsegmentator") is None:
+        return []
+    from PreopReviewLib.models.totalsegmentator import all_metadata, missing_weights
+
+    entries = []
+    for name, data in all_metadata().items():
+        missing = missing_weights(name.removeprefix("totalsegmentator-"))
+        about = data["description"] + ("; its weights are not there" if missing else "")
+        entries.append(
+            Entry(name, "not installed" if missing else "installed", about, None, data["version"], data["license"])
+        )
+    return entries
 
 
 def _entry(name: str, folder: Path, state: State) -> Entry:
@@ -147,10 +164,7 @@ def install(
     """
     from PreopReviewLib.models import kuleuven
 
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise ModelError(f"{name!r} cannot be the name of a model", "Use letters, digits and hyphens")
-    target = models_folder() / name
-    _make(target.parent)
+    target = installation_folder(name)
     check_folder(target, overwrite, KIND, known=FILES)
     if from_file is None:
         if name not in DOWNLOADABLE:
@@ -167,6 +181,18 @@ def install(
     package = _install_folder(path, target, overwrite) if path.is_dir() else _install_zip(path, target, overwrite)
     progress(1.0, "Installed")
     return package
+
+
+def installation_folder(name: str) -> Path:
+    """Where a model of that name is installed; the folder above it is there afterwards.
+
+    Raises:
+        ModelError: it cannot be a name. OutputError: the models folder cannot be made.
+    """
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise ModelError(f"{name!r} cannot be the name of a model", "Use letters, digits and hyphens")
+    _make(models_folder())
+    return models_folder() / name
 
 
 def _make(folder: Path) -> None:

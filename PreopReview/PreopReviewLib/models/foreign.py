@@ -24,6 +24,8 @@ from PreopReviewLib.structured import read_json
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from PreopReviewLib.models.importing import Wishes
+
 VOLUMETRY_NET = {
     "spatial_dims": 3,
     "in_channels": 1,
@@ -36,7 +38,9 @@ VOLUMETRY_NET = {
 }
 
 
-def import_volumetry_net(checkpoint: Path, folder: Path, license_text: str = "GPL-3.0 (volumetry-net)") -> ModelPackage:
+def import_volumetry_net(
+    checkpoint: Path, folder: Path, wishes: Wishes | None = None, overwrite: bool = False
+) -> ModelPackage:
     """Convert a Lightning checkpoint of Volumetry-Net (MONAI 0.3 names) to a package.
 
     Raises:
@@ -55,7 +59,7 @@ def import_volumetry_net(checkpoint: Path, folder: Path, license_text: str = "GP
             "Give the published last.ckpt",
         ) from error
     metadata = {
-        "name": "volumetry-net",
+        "name": (wishes.name if wishes else None) or "volumetry-net",
         "version": "imported",
         "task": "liver",
         "description": "Whole liver in portal-venous MRI (Gross et al. 2024), imported from a Lightning checkpoint",
@@ -71,7 +75,8 @@ def import_volumetry_net(checkpoint: Path, folder: Path, license_text: str = "GP
             "post": "largest component of 26 neighbors",
         },
     }
-    return write_package(folder, metadata, network.state_dict(), _foreign_card(metadata, checkpoint), license_text)
+    terms = "GPL-3.0 (volumetry-net)"
+    return write_package(folder, metadata, network.state_dict(), _foreign_card(metadata, checkpoint), terms, overwrite)
 
 
 def volumetry_net_names(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -8,6 +8,8 @@ from typing import Any
 _BY_NETWORK = {
     "KuLeuvenLiverUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLiver"),
     "KuLeuvenLesionUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLesions"),
+    "TotalSegmentator": ("PreopReviewLib.models.totalsegmentator", "TotalSegmentatorTask"),
+    "NnUNet": ("PreopReviewLib.models.nnunet.segmenter", "NnUNetSegmenter"),
 }
 """Networks with preparation of their own; any other is known by its package's `inference`."""
 _INSIDE_LIVER = ("LiverPlannerLib.segmentation.segmenters", "InsideLiver")

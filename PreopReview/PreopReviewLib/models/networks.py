@@ -18,6 +18,7 @@ _ALLOWED: dict[str, tuple[str, str]] = {
     "KuLeuvenLesionUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLesionUNet"),
     "ResidualUNet3D": ("PreopReviewLib.models.residual_unet", "ResidualUNet3D"),
     "Ensemble": ("PreopReviewLib.models.ensemble", "Ensemble"),
+    "NnUNet": ("PreopReviewLib.models.nnunet.network", "NnUNet"),
     "UNet": ("monai.networks.nets", "UNet"),
     "DynUNet": ("monai.networks.nets", "DynUNet"),
     "SegResNet": ("monai.networks.nets", "SegResNet"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,25 @@ def overview() -> list[ModelNote]:
     for name, (folder, state) in _folders().items():
         metadata = _read(folder)
         notes[name] = _note(name, state, metadata) if metadata else ModelNote(name, "broken")
+    for name, metadata in totalsegmentator_metadata().items():
+        notes[name] = _note(name, "installed", metadata)
     return [notes[name] for name in sorted(notes)]
 
 
 def installed_metadata() -> dict[str, Mapping[str, Any]]:
-    """Name and metadata of every installed or built-in package, by name; one that cannot be read is not offered (using
-    it by name says why)."""
-    read = {name: _read(folder) for name, (folder, _state) in sorted(_folders().items())}
-    return {name: data for name, data in read.items() if data}
+    """Name and metadata of every installed or built-in package and of TotalSegmentator's tasks, by name; one that
+    cannot be read is not offered (using it by name says why)."""
+    read = totalsegmentator_metadata() | {name: _read(folder) for name, (folder, _state) in sorted(_folders().items())}
+    return {name: read[name] for name in sorted(read) if read[name]}
+
+
+def totalsegmentator_metadata() -> dict[str, Mapping[str, Any]]:
+    """Of TotalSegmentator's tasks, where it is installed."""
+    if find_spec("totalsegmentator") is None:
+        return {}
+    from PreopReviewLib.models.totalsegmentator import all_metadata
+
+    return dict(all_metadata())
 
 
 def models_with_network(network: str) -> dict[str, Mapping[str, Any]]:
@@ -62,6 +74,10 @@ def card(name: str) -> str:
     folder = _folders().get(name, (None, ""))[0]
     if folder is not None and (folder / CARD).is_file():
         return (folder / CARD).read_text(encoding="utf-8")
+    if name in totalsegmentator_metadata():
+        from PreopReviewLib.models import totalsegmentator
+
+        return totalsegmentator.card(name)
     known = {
         kuleuven_cards.LIVER_METADATA["name"]: kuleuven_cards.LIVER_CARD,
         kuleuven_cards.LESION_METADATA["name"]: kuleuven_cards.LESION_CARD,

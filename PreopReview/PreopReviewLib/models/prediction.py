@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -41,22 +42,25 @@ def predict_images(
         InputError: no image, two of one name, or a model that needs a region without one. ModelError, OutputError, and
         what reading an image raises; nothing is then written.
     """
-    found = image_files(inputs)
     model = segmenter(list(models))
+    channels = getattr(model, "channels", ())
+    found = image_groups(inputs, channels) if len(channels) > 1 else {n: [p] for n, p in image_files(inputs).items()}
     if model.needs_region and region is None:
         raise InputError(f"The model {model.name} works inside a given liver", "Give its mask")
     if region is not None and len(found) != 1:
         raise InputError(f"A region goes with one image, not with {len(found)}", "Give one image at a time")
     said: dict[str, object] = {}
     with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:
-        for number, (name, path) in enumerate(found.items()):
+        for number, (name, (path, *others)) in enumerate(found.items()):
             image = images.read_image(path)
             images.require_usable(image, str(path), images.guess_modality(image))
+            several = [image, *(images.resample_to(images.read_image(other), image) for other in others)]
             mask = None
             if region is not None:
                 mask = images.onto_grid(images.read_labels(region), image).labels
             part = within(progress, number / len(found), (number + 1) / len(found))
-            made = model.segment(image, mask, device=device, progress=part)
+            shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
+            made = model.segment(shown, mask, device=device, progress=part)
             images.write_image(with_names(made.labels, made.values), work / f"{name}.seg.nrrd")
             said[f"{name}.seg.nrrd"] = {"image": path.name, "notes": [*made.notes, *made.warnings]}
             values = dict(made.values)
@@ -75,6 +79,31 @@ def with_names(labels: sitk.Image, values: Mapping[str, int]) -> sitk.Image:
         for key, word in keys.items():
             named.SetMetaData(f"Segment{number}_{key}", word)
     return named
+
+
+def image_groups(inputs: Sequence[Path], channels: Sequence[str]) -> dict[str, list[Path]]:
+    """The images of each case by its name, where a model needs several: NAME_0000, NAME_0001 and so on.
+
+    Raises:
+        FileMissing: as `image_files`, or a case lacks one; says which and what it shows.
+    """
+    found: dict[str, list[Path]] = {}
+    for given in inputs:
+        for path in image_files([given]).values():
+            parts = re.fullmatch(r"(.+)_(\d{4})(\..+)", path.name)
+            if parts and parts[2] != "0000" and path.with_name(f"{parts[1]}{CHANNEL_ENDING}{parts[3]}").exists():
+                continue
+            if not parts or parts[2] != "0000":
+                raise FileMissing(
+                    f"{path.name} is one image, but the model needs {len(channels)}: {', '.join(channels)}",
+                    f"Name them NAME{CHANNEL_ENDING}.nii.gz, NAME_0001.nii.gz and so on, in this order",
+                )
+            group = [path.with_name(f"{parts[1]}_{number:04d}{parts[3]}") for number in range(len(channels))]
+            missing = [f"{p.name} ({c})" for p, c in zip(group, channels, strict=True) if not p.exists()]
+            if missing:
+                raise FileMissing(f"The model needs {', '.join(missing)} beside {path}", "Put them there")
+            found[parts[1]] = group
+    return found
 
 
 def image_files(inputs: Sequence[Path]) -> dict[str, Path]:

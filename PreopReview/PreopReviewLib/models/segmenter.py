@@ -16,6 +16,9 @@ from PreopReviewLib.models.kinds import WHOLE_SCAN, kind_of
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.progress import CancelToken, Progress, silent
 
+PROGRAM_PREFIX = "totalsegmentator-"
+"""Names of models that are no package, but tasks of an installed program."""
+
 
 @dataclass
 class SegmenterResult:
@@ -55,6 +58,9 @@ class Segmenter(Protocol):
         structures: what it finds, by name (as in the table of structures where it is one of them).
         modalities: what it was trained on, of CT and MR; empty where that is not stated.
         needs_region: it works inside a given region (the liver) and cannot do without.
+
+    It may have, too, ``channels`` (the images that it needs, as components of the one it is given, in this order) and
+    ``partly`` (structures of which it draws a part only, to which another model's are added).
     """
 
     name: str
@@ -94,6 +100,11 @@ def segmenter(models: str | Path | ModelPackage | Sequence[str | Path | ModelPac
         ModelUnavailable: known, but it cannot be fetched.
     """
     given = [models] if isinstance(models, str | Path | ModelPackage) else list(models)
+    if len(given) == 1 and isinstance(given[0], str) and given[0].startswith(PROGRAM_PREFIX):
+        from PreopReviewLib.models import totalsegmentator
+
+        if task := totalsegmentator.task_of(given[0]):
+            return totalsegmentator.TotalSegmentatorTask(task)
     packages = [m if isinstance(m, ModelPackage) else require_package(m) for m in given]
     first = packages[0]
     kind = kind_of(first.metadata)

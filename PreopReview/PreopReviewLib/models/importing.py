@@ -1,0 +1,70 @@
+"""Models that others trained become packages: one door for every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from PreopReviewLib.errors import ModelError
+from PreopReviewLib.models.package import ModelPackage
+
+IMPORTERS = {
+    "nnunet": ("PreopReviewLib.models.nnunet.importing", "import_nnunet"),
+    "volumetrynet": ("PreopReviewLib.models.foreign", "import_volumetry_net"),
+}
+"""Module and function by kind; each takes the file or folder, the package to make, and wishes."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user says of a model beside what its file says.
+
+    Attributes:
+        name: of the model.
+        license_words: its license.
+        structures: what its label values mean; None leaves it to the names in the file.
+        folds: of those that are there.
+    """
+
+    name: str | None = None
+    license_words: str = ""
+    structures: Mapping[int, str] | None = None
+    folds: Sequence[str] = ()
+
+    def named(self, labels: Mapping[int, str]) -> dict[int, str]:
+        """The structures of labels, by value, from the file's names or from what the user says of them.
+
+        Raises:
+            ModelError: the user names a value that the model does not have.
+        """
+        from LiverPlannerLib.labels import structures_named
+
+        unknown = sorted(set(self.structures or ()) - set(labels))
+        if unknown:
+            has = ", ".join(f"{v} ({name})" for v, name in labels.items())
+            raise ModelError(f"The model has no label {', '.join(map(str, unknown))}; it has {has}", "Name those")
+        return structures_named({**labels, **(self.structures or {})})
+
+
+def import_model(
+    kind: str, given: str | Path, folder: str | Path | None, wishes: Wishes | None = None, overwrite: bool = False
+) -> ModelPackage:
+    """Makes a package of a model that others trained.
+
+    Args:
+        kind: one of `IMPORTERS`.
+        given: its file or folder.
+        folder: of the package; None installs it by the name wished for.
+
+    Raises:
+        ModelError, FileMissing: it cannot be used, why not, and what to do. OutputError, OutputExists: of the package.
+    """
+    from PreopReviewLib.models.catalog import installation_folder
+
+    wishes = wishes or Wishes()
+    target = Path(folder) if folder is not None else installation_folder(wishes.name or "")
+    module, function = IMPORTERS[kind]
+    run: Callable[..., ModelPackage] = getattr(import_module(module), function)
+    return run(given, target, wishes, overwrite)
