@@ -179,7 +179,7 @@ def test_a_model_of_several_images_asks_for_them_before_it_runs_and_uses_them(tr
     alone = preop("predict", two.folder, first, "-o", tmp_path / "alone", "-q")
     assert alone.code == 0, alone.err
     options = ["--liver", tmp_path / "liver.nii.gz", "--no-lesions", "--no-structures", "--no-segments", "-q"]
-    options += ["--model", f"tumor={two.folder}", "--modality", "mr"]
+    options += ["--model", f"tumor={two.folder}", "--modality", "ct"]
     plan = ["liver", "plan", first, "-o", tmp_path / "plan", *options]
     refused = preop(*plan)
     assert "needs 2 images of the scan: T1 native, T1 portal" in " ".join(refused.err.split())

@@ -80,6 +80,8 @@ class Foreign(StrEnum):
     """Whose model it is."""
 
     nnunet = "nnunet"
+    monai = "monai"
+    torchscript = "torchscript"
     volumetrynet = "volumetrynet"
 
 
@@ -95,13 +97,16 @@ def import_(
         str | None, typer.Option(help="What its labels mean, e.g. liver=1,tumor=2, where their names do not say it.")
     ] = None,
     folds: Annotated[str | None, typer.Option(help="Folds of an nnU-Net, e.g. 0,1; by default all.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML or JSON: spacing_mm, window, intensity, where the file does not say them.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older package.")] = False,
 ) -> None:
     """Make a model that others trained usable here. Only weights and plain values are read; no code in it is run."""
     from PreopReviewLib.errors import ModelError
     from PreopReviewLib.models.importing import Wishes, import_model
 
-    wishes = Wishes(name, license_, _meant(structures), tuple(folds.split(",")) if folds else ())
+    wishes = Wishes(name, license_, _meant(structures), tuple(folds.split(",")) if folds else (), _settings(settings))
     if output is None and not name:
         raise ModelError("The model has no name to be installed by", "Name it, or name a folder for the package")
     package = import_model(kind.value, file, output, wishes, overwrite)
@@ -110,6 +115,18 @@ def import_(
     drawn = ", ".join(package.metadata["inference"]["classes"][1:])
     used = name if output is None else package.folder
     say(f"{package.folder}: {package.name} draws {drawn}; use it with preop liver plan --model {used}")
+
+
+def _settings(file: Path | None) -> dict[str, object]:
+    from PreopReviewLib.errors import InputError
+    from PreopReviewLib.structured import read_yaml
+
+    if file is None:
+        return {}
+    found = read_yaml(file)  # JSON is YAML
+    if not isinstance(found, dict):
+        raise InputError(f"{file} holds no settings by name", "Write for example spacing_mm: 2.0")
+    return found
 
 
 def _meant(structures: str | None) -> dict[int, str] | None:

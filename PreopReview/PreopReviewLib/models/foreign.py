@@ -1,9 +1,7 @@
 """Models that others trained, through the interface of our model packages.
 
-- Volumetry-Net's Lightning checkpoints (Gross 2024): weights only, two renames, strict;
-- MONAI bundles whose network is on the allow-list: `configs/metadata.json` and `inference.json` are read as data,
-  nothing in them is executed;
-- TorchScript files: they carry their own (TorchScript) code and are therefore loaded only when asked for by name.
+Volumetry-Net's Lightning checkpoints (Gross 2024) here: weights only, two renames, strict. MONAI bundles are in
+`monai_bundle`, TorchScript files in `torchscript`, nnU-Net folders in `nnunet`; what they share is here, too.
 
 No pickle is loaded but with `weights_only=True`, which refuses anything that is not tensors and plain values.
 """
@@ -12,17 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
 from PreopReviewLib.models.package import ModelPackage, write_package
-from PreopReviewLib.structured import read_json
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from PreopReviewLib.models.importing import Wishes
 
@@ -76,7 +72,9 @@ def import_volumetry_net(
         },
     }
     terms = "GPL-3.0 (volumetry-net)"
-    return write_package(folder, metadata, network.state_dict(), _foreign_card(metadata, checkpoint), terms, overwrite)
+    return write_package(
+        folder, metadata, network.state_dict(), card_of_foreign(metadata, checkpoint), terms, overwrite
+    )
 
 
 def volumetry_net_names(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -91,82 +89,64 @@ def volumetry_net_names(state: Mapping[str, Any]) -> dict[str, Tensor]:
     return out
 
 
-def import_bundle(bundle: Path, folder: Path) -> ModelPackage:
-    """Convert a MONAI bundle whose network is on the allow-list to a package.
+def checked_preparation(given: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What an image goes through before a foreign network sees it, as `whole_scan.WholeScan` needs it.
+
+    Args:
+        given: ``spacing_mm`` (one number or three, I-J-K), ``window`` (voxels, in the order of the network's axes),
+            ``intensity`` (a rule of `preprocessing.normalize`); and, if they are not the usual, ``divisor`` (of a
+            window's sides, 16), ``orientation`` (LPS; empty: as the image lies), ``array_order`` (KJI), ``overlap``,
+            ``post``, ``modalities``.
 
     Raises:
-        FileMissing: files of a bundle are missing.
-        ModelError: a network that is not allowed, or arguments that are expressions.
-        ModelCorrupt: weights that cannot be read or do not fit.
+        ModelError: something is missing, not known, or of the wrong kind; names it.
     """
-    source = _json(bundle / "configs" / "metadata.json")
-    config = _json(bundle / "configs" / "inference.json")
-    definition = config.get("network_def") or config.get("network")
-    if not isinstance(definition, Mapping) or "_target_" not in definition:
-        raise ModelError(f"{bundle} does not define its network by name", "Export it with network_def._target_")
-    name = str(definition["_target_"]).rsplit(".", 1)[-1]
-    arguments = {k: v for k, v in definition.items() if not k.startswith("_")}
-    for key, value in arguments.items():
-        if isinstance(value, str) and value[:1] in ("$", "@", "%"):
-            raise ModelError(f"{bundle}: the argument {key} is an expression", "Only plain values are accepted")
-    network = networks.build(name, arguments)
-    weights = next((p for p in (bundle / "models").glob("model.*") if p.suffix in (".safetensors", ".pt")), None)
-    if weights is None:
-        raise FileMissing(f"{bundle} holds no models/model.pt or model.safetensors", "Download the whole bundle")
-    state = read_weights(weights)
+    import numpy as np
+
+    from PreopReviewLib.errors import TrainingError
+    from PreopReviewLib.models.preprocessing import normalize, spacing_of
+    from PreopReviewLib.models.whole_scan import POST
+
+    defaults = {"divisor": 16, "orientation": "LPS", "array_order": "KJI"}
+    known = ("spacing_mm", "window", "intensity", "overlap", "post", "modalities", *defaults)
+    said = {**defaults, **given}
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise ModelError(f"{source}: the setting {', '.join(unknown)} is not one of {', '.join(known)}", "Leave it out")
+    missing = [key for key in known[:3] if key not in said]
+    if missing:
+        raise ModelError(
+            f"{source} does not say its {', '.join(missing)}, without which images cannot be prepared for it",
+            "Say them in a file of settings",
+        )
     try:
-        network.load_state_dict(state.get("model", state), strict=True)
-    except RuntimeError as error:
-        raise ModelCorrupt(f"The weights of {bundle} do not fit its network", "Download it again") from error
-    metadata = {
-        "name": str(source.get("name", bundle.name)),
-        "version": str(source.get("version", "imported")),
-        "task": str(source.get("task", "segmentation")),
-        "description": str(source.get("description", "MONAI bundle")),
-        "license": str(source.get("license", "see the bundle")),
-        "intended_use": str(source.get("intended_use", "What the bundle's authors say of it holds")),
-        "network": {"name": name, "arguments": arguments},
-        "network_data_format": source.get("network_data_format", {}),
-    }
-    text = (bundle / "LICENSE").read_text(encoding="utf-8") if (bundle / "LICENSE").is_file() else metadata["license"]
-    return write_package(folder, metadata, network.state_dict(), _foreign_card(metadata, bundle), text)
+        spacing = spacing_of(said["spacing_mm"])
+        window = [int(n) for n in said["window"]]
+        normalize(np.arange(8.0).reshape(2, 2, 2), said["intensity"])
+        step = int(said["divisor"])
+    except (TrainingError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ModelError(f"{source} has settings that cannot be used ({error})", "Correct them") from error
+    problem = (
+        (len(spacing) != 3 or min(spacing) <= 0, "spacing_mm"),
+        (len(window) != 3 or min(window) < 1, "window"),
+        (step < 1, "divisor"),
+        (sorted(said["array_order"]) != ["I", "J", "K"] or said["array_order"] not in ("KJI", "IJK"), "array_order"),
+        (not _is_orientation(said["orientation"]), "orientation"),
+        (said.get("post") not in POST, "post"),
+        (not 0 <= float(said.get("overlap", 0.25)) < 1, "overlap"),
+    )
+    wrong = [name for bad, name in problem if bad]
+    if wrong:
+        raise ModelError(f"{source} has a {wrong[0]} that cannot be used ({said.get(wrong[0])})", "Correct it")
+    return {**said, "spacing_mm": list(spacing), "window": [max(step, -(-n // step) * step) for n in window]}
 
 
-@dataclass(frozen=True)
-class ScriptedModel:
-    """A TorchScript file with the interface of a package.
-
-    Attributes:
-        file: the file.
-        metadata: what the user says of it (spacing, classes); it says nothing itself.
-    """
-
-    file: Path
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return str(self.metadata.get("name", self.file.stem))
-
-    @property
-    def version(self) -> str:
-        return str(self.metadata.get("version", "TorchScript"))
-
-    def load_network(self) -> nn.Module:
-        """The scripted network, on the CPU, in evaluation mode.
-
-        Raises:
-            FileMissing: no such file.
-            ModelCorrupt: not a TorchScript file.
-        """
-        import torch
-
-        if not self.file.is_file():
-            raise FileMissing(f"There is no file {self.file}", "Check the path")
-        try:
-            return torch.jit.load(str(self.file), map_location="cpu").eval()
-        except (RuntimeError, ValueError) as error:
-            raise ModelCorrupt(f"{self.file} is not a TorchScript file", "Export it with torch.jit.save") from error
+def _is_orientation(axes: Any) -> bool:
+    return axes == "" or (
+        isinstance(axes, str)
+        and len(axes) == 3
+        and all(sum(c in pair for c in axes) == 1 for pair in ("RL", "AP", "SI"))
+    )
 
 
 def read_weights(file: Path) -> dict[str, Any]:
@@ -200,17 +180,28 @@ def read_weights(file: Path) -> dict[str, Any]:
     return state
 
 
-def _json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise FileMissing(f"There is no {file}", "Give the folder of a whole bundle")
-    content = read_json(file, ModelCorrupt, "Download the bundle again")
-    if not isinstance(content, dict):
-        raise ModelCorrupt(f"{file} is not a JSON object", "Download the bundle again")
-    return content
-
-
-def _foreign_card(metadata: Mapping[str, Any], source: Path) -> str:
-    return (
-        f"# {metadata['name']} {metadata['version']}\n\n{metadata['description']}.\n\nImported from `{source.name}`; "
-        f"not trained or validated here. License: {metadata['license']}.\n"
-    )
+def card_of_foreign(metadata: Mapping[str, Any], source: Path) -> str:
+    """The card of an imported model, Markdown: what its file says, and what nobody has said."""
+    inference = metadata["inference"]
+    lines = [
+        f"# {metadata['name']} {metadata['version']}",
+        "",
+        f"{metadata['description']}. Imported from `{source.name}`.",
+        "",
+        "## Known",
+        "",
+        f"- Network: {metadata['network']['name']}.",
+        f"- It draws {', '.join(inference['classes'][1:])}.",
+        f"- Images are brought to {inference['spacing_mm']} mm, intensities by {inference['intensity']}, and go "
+        f"through in windows of {inference['window']} voxels.",
+        f"- License: {metadata['license']}.",
+        f"- Intended use: {metadata['intended_use']}.",
+        *(f"- {note}" for note in metadata.get("notes", ())),
+        "",
+        "## Not known",
+        "",
+        f"- Training data: {metadata.get('training', {}).get('data', 'not stated')}; not checked here.",
+        "- How accurate it is: nothing was measured here. Measure it on patients that it has not seen.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from PreopReviewLib.errors import ModelError
 from PreopReviewLib.models.package import ModelPackage
 
 IMPORTERS = {
     "nnunet": ("PreopReviewLib.models.nnunet.importing", "import_nnunet"),
+    "monai": ("PreopReviewLib.models.monai_bundle", "import_bundle"),
+    "torchscript": ("PreopReviewLib.models.torchscript", "import_torchscript"),
     "volumetrynet": ("PreopReviewLib.models.foreign", "import_volumetry_net"),
 }
 """Module and function by kind; each takes the file or folder, the package to make, and wishes."""
@@ -26,12 +29,14 @@ class Wishes:
         license_words: its license.
         structures: what its label values mean; None leaves it to the names in the file.
         folds: of those that are there.
+        settings: how images are prepared, where the file does not say it (see `foreign.checked_preparation`).
     """
 
     name: str | None = None
     license_words: str = ""
     structures: Mapping[int, str] | None = None
     folds: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def named(self, labels: Mapping[int, str]) -> dict[int, str]:
         """The structures of labels, by value, from the file's names or from what the user says of them.

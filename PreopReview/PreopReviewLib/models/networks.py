@@ -22,6 +22,12 @@ _ALLOWED: dict[str, tuple[str, str]] = {
     "UNet": ("monai.networks.nets", "UNet"),
     "DynUNet": ("monai.networks.nets", "DynUNet"),
     "SegResNet": ("monai.networks.nets", "SegResNet"),
+    "AttentionUnet": ("monai.networks.nets", "AttentionUnet"),
+    "BasicUNet": ("monai.networks.nets", "BasicUNet"),
+    "SwinUNETR": ("monai.networks.nets", "SwinUNETR"),
+    "UNETR": ("monai.networks.nets", "UNETR"),
+    "VNet": ("monai.networks.nets", "VNet"),
+    "TorchScript": ("PreopReviewLib.models.torchscript", "build"),
     "VRN": ("RotatorCuffCAMLib.network.vrn", "VRN"),
 }
 

@@ -19,9 +19,13 @@ def spacing_of(value: float | Sequence[float]) -> tuple[float, float, float]:
     return (float(value),) * 3
 
 
-def network_grid(image: sitk.Image, spacing: float | Sequence[float]) -> sitk.Image:
-    """The image, float32, with axes toward left, back and head (LPS) and at a network's spacing (mm, I-J-K)."""
-    turned = sitk.Cast(sitk.DICOMOrient(image, "LPS"), sitk.sitkFloat32)
+def network_grid(image: sitk.Image, spacing: float | Sequence[float], axes: str = "LPS") -> sitk.Image:
+    """The image, float32, with axes toward left, back and head (LPS) and at a network's spacing (mm, I-J-K).
+
+    Args:
+        axes: others, for networks trained elsewhere; empty leaves them as they are.
+    """
+    turned = sitk.Cast(sitk.DICOMOrient(image, axes) if axes else image, sitk.sitkFloat32)
     return images.resample_spacing(turned, spacing_of(spacing), "linear")
 
 
@@ -29,7 +33,9 @@ def normalize(values: np.ndarray, rule: Mapping[str, Any]) -> np.ndarray:
     """Intensities (any shape) by a recipe's rule.
 
     Kinds: `zscore` (after clipping to the percentiles `clip_percent`, if given), `fixed` (clip to `clip`, subtract
-    `mean`, divide by `deviation`), `quartiles` (percentiles 25 and 75 to -0.5 and 0.5, no clipping).
+    `mean`, divide by `deviation`), `quartiles` (percentiles 25 and 75 to -0.5 and 0.5, no clipping); and, as MONAI's
+    bundles have them, `zscore_nonzero` (of what is not 0 alone), `minmax` and `percentiles` (``percent``), both
+    ``to`` two values.
 
     Raises:
         TrainingError: unknown kind.
@@ -41,7 +47,19 @@ def normalize(values: np.ndarray, rule: Mapping[str, Any]) -> np.ndarray:
         return (values - values.mean()) / max(float(values.std()), 1e-6)
     if kind == "fixed":
         return (np.clip(values, *rule["clip"]) - rule["mean"]) / rule["deviation"]
+    if kind == "zscore_nonzero":
+        seen = values[values != 0] if (values != 0).any() else values
+        return np.where(values != 0, (values - seen.mean()) / max(float(seen.std()), 1e-6), 0)
+    if kind == "minmax":
+        return _onto(values, float(values.min()), float(values.max()), rule["to"])
+    if kind == "percentiles":
+        found = _onto(values, *(float(v) for v in np.percentile(values, rule["percent"])), rule["to"])
+        return np.clip(found, *rule["to"]) if rule.get("clip") else found
     if kind == "quartiles":
         low, high = np.percentile(values, [25, 75])
         return (values - low) / max(float(high - low), 1e-6) - 0.5
     raise TrainingError(f"Unknown intensity rule: {kind!r}", "Use zscore, fixed or quartiles")
+
+
+def _onto(values: np.ndarray, low: float, high: float, to: Sequence[float]) -> np.ndarray:
+    return (values - low) / max(high - low, 1e-6) * (float(to[1]) - float(to[0])) + float(to[0])

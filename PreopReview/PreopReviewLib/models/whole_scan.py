@@ -80,8 +80,10 @@ class WholeScan:
         """As `Segmenter.segment`; a region leaves out what is beyond it."""
         token = cancel or CancelToken()
         progress(0.0, "Preparing the image")
-        small = network_grid(image, self.settings["spacing_mm"])
+        small = network_grid(image, self.settings["spacing_mm"], self.settings.get("orientation", "LPS"))
         values = normalize(images.array_of(small).astype(np.float32), self.settings["intensity"])
+        reverse = self.settings.get("array_order") == "IJK"  # of a network whose first axis is I
+        values = values.T if reverse else values
         token.raise_if_cancelled()
         shares: np.ndarray | None = None
         notes: list[str] = []
@@ -92,6 +94,7 @@ class WholeScan:
             shares = found if shares is None else shares + found
         assert shares is not None
         shares /= len(self.packages)
+        shares = shares.transpose(0, 3, 2, 1) if reverse else shares
         progress(0.9, "Resampling the structures to the image's grid")
         labels = self._to_source(shares, small, image, token)
         if self.settings.get("post") == LARGEST_COMPONENT:

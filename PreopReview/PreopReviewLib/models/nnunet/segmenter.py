@@ -143,7 +143,7 @@ class NnUNetSegmenter:
             token.raise_if_cancelled()
             logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
             token.raise_if_cancelled()
-            progress(0.9, "Bringing the structures to the image's grid")
+            progress(0.9, "Resampling the structures to the image's grid")
             return convert_predicted_logits_to_segmentation_with_correct_shape(
                 logits, network.plans, network.configuration, predictor.label_manager, properties
             ).astype(np.uint8)
