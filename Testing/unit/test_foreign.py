@@ -85,11 +85,15 @@ TRANSFORMS = [
     {"_target_": "LoadImaged", "keys": "image"},
     {"_target_": "EnsureChannelFirstd", "keys": "image"},
     {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
-    {"_target_": "Spacingd", "keys": "image", "pixdim": [2.0, 2.0, 3.0], "mode": "bilinear"},
+    {"_target_": "Spacingd", "keys": "image", "pixdim": [2.0, 2.0, 2.0], "mode": "bilinear"},
     {
         "_target_": "ScaleIntensityRanged",
         "keys": "image",
-        "a_min": -100, "a_max": 200, "b_min": 0.0, "b_max": 1.0, "clip": True,
+        "a_min": -100,
+        "a_max": 200,
+        "b_min": 0.0,
+        "b_max": 1.0,
+        "clip": True,
     },
     {"_target_": "EnsureTyped", "keys": "image", "device": "@device"},
 ]
@@ -138,10 +142,23 @@ def scan(direction=(1, 0, 0, 0, 1, 0, 0, 0, 1)):
     waves = [np.sin(np.arange(n) / n * turns) for n, turns in ((20, 3), (30, 5), (40, 8))]
     values = 50 + 100 * waves[0][:, None, None] * waves[1][:, None] + 60 * waves[2]
     image = sitk.GetImageFromArray(values.astype(np.float32))
-    image.SetSpacing((2.0, 1.5, 3.0))
+    image.SetSpacing((2.0, 2.0, 2.0))
     image.SetDirection(direction)
     image.SetOrigin((3.0, -7.0, 11.0))
     return image
+
+
+def undecided(name, arguments):
+    """Random weights with which both classes are found in values from 0 to 1."""
+    values = torch.linspace(0, 1, 16**3).reshape(1, 1, 16, 16, 16)
+    for seed in range(100):
+        torch.manual_seed(seed)
+        network = networks.build(name, arguments)
+        with torch.inference_mode():
+            share = float(network(values).argmax(1).float().mean())
+        if 0.3 < share < 0.7:
+            return network
+    raise AssertionError("no such weights in a hundred")
 
 
 @pytest.mark.parametrize(
@@ -159,8 +176,7 @@ def test_a_bundle_gives_what_monai_gives_with_its_transforms_and_inferer(tmp_pat
         Spacingd,
     )
 
-    torch.manual_seed(0)
-    network = networks.build("UNet", bundle(tmp_path / "bundle", norm="BATCH"))
+    network = undecided("UNet", bundle(tmp_path / "bundle", norm="BATCH"))
     torch.save(network.state_dict(), tmp_path / "bundle" / "models" / "model.pt")
     package = import_bundle(tmp_path / "bundle", tmp_path / "package")
     image = scan(direction)
@@ -170,7 +186,7 @@ def test_a_bundle_gives_what_monai_gives_with_its_transforms_and_inferer(tmp_pat
             LoadImaged("image"),
             EnsureChannelFirstd("image"),
             Orientationd("image", "RAS", labels=None),
-            Spacingd("image", (2.0, 2.0, 3.0), mode="bilinear"),
+            Spacingd("image", (2.0, 2.0, 2.0), mode="bilinear"),
             ScaleIntensityRanged("image", -100, 200, 0.0, 1.0, clip=True),
         ]
     )
@@ -181,7 +197,7 @@ def test_a_bundle_gives_what_monai_gives_with_its_transforms_and_inferer(tmp_pat
     back = Invertd("pred", before, orig_keys="image", nearest_interp=False)(data)["pred"].argmax(0).numpy()
     drawn = sitk.GetArrayFromImage(segmenter(package).segment(image, device="cpu").labels)
     assert 0.05 < drawn.mean() < 0.95
-    assert np.mean(drawn == back.transpose(2, 1, 0)) > 0.97  # resampling at the borders differs
+    assert np.mean(drawn == back.transpose(2, 1, 0)) > 0.99  # probabilities are kept in half precision
 
 
 def test_a_bundle_with_an_unknown_network_or_an_expression_is_refused(tmp_path):

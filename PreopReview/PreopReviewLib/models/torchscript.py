@@ -143,14 +143,17 @@ def _unlisted(text: str, source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Lambda | ast.Await):
             yield type(node).__name__.lower()
-        elif isinstance(node, ast.Attribute) and (path := _dotted(node)):
-            first, *rest = path.split(".")
-            if rest[:2] == ["torch", "classes"]:  # classes of C++ code
-                yield path
-            elif first == "ops" and len(rest) > 1 and (rest[0] != "prim" or rest[1] not in _PRIMITIVES):
-                yield path
-            elif first == "torch" and not _is_listed(rest):
-                yield path
+        elif isinstance(node, ast.Attribute) and (path := _dotted(node)) and not _is_arithmetic(path):
+            yield path
+
+
+def _is_arithmetic(path: str) -> bool:
+    first, *rest = path.split(".")
+    if rest[:2] == ["torch", "classes"]:  # classes of C++ code
+        return False
+    if first == "ops":
+        return len(rest) < 2 or (rest[0] == "prim" and rest[1] in _PRIMITIVES)
+    return first != "torch" or _is_listed(rest)
 
 
 def _is_listed(parts: list[str]) -> bool:
