@@ -15,6 +15,8 @@ _WORDS = (
     "bad_alloc",
     "bad allocation",
     "memory allocation",
+    "failed to map segment",  # of the loader of shared libraries
+    "error return without exception set",  # of compiled code that found no memory to say more
 )
 
 

@@ -54,7 +54,10 @@ for _group in GROUPS:
 
 def main() -> None:
     """The entry point of the command."""
-    run(app, sys.argv[1:])
+    try:
+        run(app, sys.argv[1:])
+    except KeyboardInterrupt:  # before `run` listens: nothing has been begun
+        sys.exit(130)
 
 
 if __name__ == "__main__":

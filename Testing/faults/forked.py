@@ -71,6 +71,8 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
             from preopreview.cli import main
 
             main()
+        except KeyboardInterrupt:  # before the command has begun
+            _end(128 + signal.SIGINT)
         except SystemExit as stop:
             _end(stop.code if isinstance(stop.code, int) else int(stop.code is not None))
         except BaseException:

@@ -46,14 +46,15 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
     text = ran.out + ran.err
     if "Traceback (most recent call last)" in text or "This is a bug in PreopReview" in text:
         return Verdict("traceback", _trace(text))
-    killed = stopped and ran.code == -signal.SIGKILL and trial.signal[0] == signal.SIGKILL
-    if ran.code < 0 and not killed:
+    ended = stopped and ran.code == -trial.signal[0]  # before the command listens to signals, these end it as ever
+    killed = ended and trial.signal[0] == signal.SIGKILL
+    if ran.code < 0 and not ended:
         return Verdict("crash", f"signal {-ran.code}: {_last(ran.err)}")
     if ran.outside:
         return Verdict("outside its folder", ", ".join(ran.outside[:3]))
     if problem := _left(trial, ran, folder, before, killed):
         return Verdict("partial output", problem)
-    if killed:
+    if ended:
         return Verdict(REFUSED)
     if ran.code == 0:
         problem = trial.check(ran, folder)

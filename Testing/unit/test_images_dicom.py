@@ -131,3 +131,20 @@ def test_a_name_in_another_alphabet_survives_into_a_segmentation(tmp_path, capfd
     images.write_dicom_segmentation([images.CodedMask("Liver", mask, organ, liver)], series, tmp_path / "seg.dcm")
     assert str(pydicom.dcmread(tmp_path / "seg.dcm").PatientName) == "Hong^Gildong=洪^吉洞=홍^길동"
     assert "Gildong" not in "".join(capfd.readouterr())
+
+
+def test_a_slice_whose_header_breaks_off_is_named_and_not_left_out(tmp_path):
+    last = write_slices(tmp_path / "s") / "a5.dcm"
+    raw = last.read_bytes()
+    at = raw.index(bytes([0x28, 0, 0x10, 0]))  # Rows becomes another attribute
+    last.write_bytes(raw[:at] + bytes([0x28, 0, 0x10, 0x7F]) + raw[at + 4 :])
+    with pytest.raises(errors.UnreadableImage, match=r"a5\.dcm.*Rows"):
+        images.read_image(tmp_path / "s")
+
+
+def test_what_lies_among_slices_and_is_not_dicom_is_noted(tmp_path):
+    folder = write_slices(tmp_path / "s")
+    (folder / "a9.dcm").write_bytes(b"\0" * 128 + b"DIcM" + b"damaged")
+    (folder / "readme.txt").write_text("of another suffix")
+    notes = images.notes_of(images.read_image(folder))
+    assert any("a9.dcm" in note and "readme" not in note for note in notes)

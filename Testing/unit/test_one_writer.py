@@ -15,7 +15,18 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LIBRARIES = ("PreopReview/PreopReviewLib", "LiverPlanner/LiverPlannerLib", "RotatorCuffCAM/RotatorCuffCAMLib")
 WRITERS = {"output_folder", "output_file", "output_files", "whole_file", "private_folder", "temporary_folder"}
 CALLS = {"write_text", "write_bytes", "savefig", "save_as", "WriteImage", "save_file", "savez", "savez_compressed"}
-CALLS |= {"NamedTemporaryFile", "mkstemp", "mkdtemp", "copyfile", "copytree", "copy2", "Write", "to_csv", "rmtree", "PdfPages"}
+CALLS |= {
+    "NamedTemporaryFile",
+    "mkstemp",
+    "mkdtemp",
+    "copyfile",
+    "copytree",
+    "copy2",
+    "Write",
+    "to_csv",
+    "rmtree",
+    "PdfPages",
+}
 
 ITSELF = {"output.py", "output_mark.py", "workroom.py"}
 ELSEWHERE = {

@@ -88,7 +88,7 @@ def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
         if not image:
             raise InputError(f"Line {line} of {path} names no image", "Write one path a line")
         found = path.parent / image
-        if not found.exists():
+        if not os.path.exists(found):
             raise FileMissing(f"Line {line} of {path.name} names {image}, which is not there", "Correct the list")
         cases.append(Case(safe_name(name or _stem(found.name)), _relative(found, list_folder), series or None))
     if not cases:

@@ -15,6 +15,7 @@ number tell when one annotator's file is open twice.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -75,7 +76,7 @@ class WorkList:
             FileMissing: it is not there any more.
         """
         path = self.folder / self.case(name).image
-        if not path.exists():
+        if not os.path.exists(path):
             raise FileMissing(
                 f"The image of the case {name} is no longer at {path}", "Put it back, or go on with the next case"
             )

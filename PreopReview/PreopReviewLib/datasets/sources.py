@@ -8,6 +8,7 @@ drawn on is taken, else the one that the rule for phases chooses, else none.
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -300,7 +301,7 @@ def _of_table(path: Path, rule: Rule) -> Iterator[Study]:
         study = replace(study, center_ras=point_in(held, row))
         if labeled and row.get(labeled):
             study = replace(study, labels=path.parent / row.get(labeled))
-        missing = [p for p in (image, study.labels) if p is not None and not p.exists()]
+        missing = [p for p in (image, study.labels) if p is not None and not os.path.exists(p)]
         if not row.get("image") or missing:
             yield replace(study, problem=f"line {row.line}: there is no {missing[0] if missing else 'image'}")
         elif image.is_dir():

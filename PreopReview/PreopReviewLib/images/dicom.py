@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import InputError, NoImage, SeveralSeries, UnsupportedImage
-from PreopReviewLib.images.dicom_header import Frame, Header, read_header
+from PreopReviewLib.images.dicom_header import Frame, Header, is_marked, read_header
 from PreopReviewLib.images.dicom_pixels import real_values
 from PreopReviewLib.images.dicom_volumes import Grid, Stack, volumes_of
 from PreopReviewLib.images.geometry import image_of
@@ -93,6 +93,7 @@ def series_of_files(files: Iterable[Path]) -> list[Series]:
     """The series that some files make, as `list_series` gives those of a folder."""
     headers: dict[tuple[str, ...], list[Header]] = {}
     damaged: dict[Path, InputError] = {}
+    others: list[Path] = []
     for path in files:
         if path.name.startswith("._"):
             continue  # AppleDouble: what a Mac keeps beside a file
@@ -103,12 +104,14 @@ def series_of_files(files: Iterable[Path]) -> list[Series]:
             continue
         if header is not None:
             headers.setdefault(_group(header), []).append(header)
+        elif not is_marked(path):
+            others.append(path)
     if not headers and damaged:
         raise next(iter(damaged.values()))
     found: list[Series] = []
     for n, members in enumerate(headers.values(), 1):
         broken = next((damaged[h.file.parent] for h in members if h.file.parent in damaged), None)
-        found += _volumes(members, members[0].uid or f"unnamed-{n}", broken)
+        found += _volumes(members, members[0].uid or f"unnamed-{n}", broken, _left_out(members, others))
     return sorted(found, key=lambda s: (s.number if s.number is not None else 1 << 30, s.uid, s.volume))
 
 
@@ -118,7 +121,15 @@ def _group(header: Header) -> tuple[str, ...]:
     return ("", header.study, header.modality, header.description, str(header.number))
 
 
-def _volumes(members: Sequence[Header], uid: str, broken: InputError | None) -> list[Series]:
+def _left_out(members: Sequence[Header], others: Sequence[Path]) -> list[str]:
+    """A note on files that look like slices by their place and suffix, but are not DICOM: one may have been a slice."""
+    alike = {(h.file.parent, h.file.suffix.lower()) for h in members}
+    names = [p.name for p in others if (p.parent, p.suffix.lower()) in alike]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"left out, since they are not DICOM: {', '.join(names[:3])}{more}"] if names else []
+
+
+def _volumes(members: Sequence[Header], uid: str, broken: InputError | None, left: Sequence[str]) -> list[Series]:
     first = members[0]
     place = first.file.parent
     stacks = (
@@ -140,7 +151,7 @@ def _volumes(members: Sequence[Header], uid: str, broken: InputError | None) -> 
             any(h.color for h in members),
             n if len(stacks) > 1 else 0,
             stack.words,
-            (*missing, *stack.notes),
+            (*missing, *left, *stack.notes),
             stack.problem,
         )
         for n, stack in enumerate(stacks, 1)

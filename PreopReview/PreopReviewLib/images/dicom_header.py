@@ -115,6 +115,12 @@ def field_name(keyword: str) -> str:
     return f"{dictionary_description(tag)} ({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
+def is_marked(path: Path) -> bool:
+    """Whether a file begins as DICOM files do: 128 bytes, then DICM."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
 def read_dataset(path: Path, tags: Sequence[str] | None = None, pixels: bool = False) -> Any | None:
     """The DICOM data set of a file with or without preamble, or None where the file is no DICOM.
 
@@ -161,8 +167,12 @@ def read_header(path: Path) -> Header | None:
     if dataset is None:
         return None
     said = _Values(dataset, path)
-    kind = said.text("SOPClassUID")
-    if kind.startswith(_OTHER_CLASSES) or "Rows" not in dataset:
+    kind = said.text("SOPClassUID") or str(getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    if kind.startswith(_OTHER_CLASSES):
+        return None
+    if "Rows" not in dataset:
+        if not kind or any(kind.startswith(uid) for uid in _MODALITY_OF_CLASS):
+            raise UnreadableImage(f"The DICOM file {path} is damaged: it lacks its {field_name('Rows')}", _AGAIN)
         return None
     classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     problem, number, frames = None, None, ()
@@ -243,7 +253,7 @@ class _Values:
             found = tuple(float(v) for v in listed)
         except (TypeError, ValueError) as error:
             raise UnreadableImage(
-                f"{self.path} has a {field_name(keyword)} that is not a number ({_words(error)})", _AGAIN
+                f"{self.path} has a value that is not a number in {field_name(keyword)} ({_words(error)})", _AGAIN
             ) from error
         if len(found) != count:
             raise UnreadableImage(

@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import UnreadableImage
+from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
 
 _MAX_EXTENSION_BYTES = 4 << 20
@@ -18,8 +19,9 @@ def read_nrrd_layers(path: str | Path) -> sitk.Image:
     """An NRRD file as it is, with its metadata; several components a voxel are the layers of a segmentation.
 
     Raises:
-        UnreadableImage: it is damaged.
+        UnreadableImage: it is damaged. FileMissing, ImplausibleImage: as `check_text_header`.
     """
+    check_text_header(Path(path))
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def read_study_cases(table: str | Path) -> list[StudyCase]:
     cases = []
     for number, row in enumerate(held.rows, start=1):
         image = table.parent / row.get("image")
-        if not row.get("image") or not image.exists():
+        if not row.get("image") or not os.path.exists(image):
             where = held.where(row)
             raise FileMissing(f"{where}: there is no image {image}", "Paths start at the table's folder")
         cases.append(StudyCase(row.get("case") or f"{number:03d}", image, point_in(held, row)))

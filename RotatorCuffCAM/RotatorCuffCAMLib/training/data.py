@@ -6,6 +6,7 @@ initial weights, cross-entropy and L2 on everything but biases, 100 epochs, shuf
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
         except InputError as error:
             raise InputError(f"{where}: {error.problem}", error.remedy) from error
         image = table.parent / row.get("image")
-        if not row.get("image") or not image.exists():
+        if not row.get("image") or not os.path.exists(image):
             raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
         if any(c.image == image for c in cases):
             raise InputError(f"{where}: the image {row.get('image')} is listed twice", "Keep one line for each image")

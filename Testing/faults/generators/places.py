@@ -99,7 +99,7 @@ def little_memory(rng: np.random.Generator, folder: Path, material: Material) ->
     """Address space that is used up at some moment."""
     _, trial = _trial(rng, folder, material)
     trial.earlier, trial.arguments = None, [a for a in trial.arguments if a != "--overwrite"]
-    trial.memory_mb = int(2 ** rng.uniform(0, 9))
+    trial.memory_mb = int(2 ** rng.uniform(5, 9))
     trial.what += f", {trial.memory_mb} MB more"
     return trial
 
