@@ -14,6 +14,7 @@ TOPICS = (
     "couinaud",
     "volumetry",
     "margins",
+    "resections",
     "radiomics",
     "compare",
     "measure",

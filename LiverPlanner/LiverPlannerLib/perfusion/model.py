@@ -158,7 +158,9 @@ class PerfusionModel:
         return sorted(found, key=lambda c: -c.diameter_mm)
 
     def _notes(self, has_in: bool, has_out: bool) -> list[str]:
-        notes = [MODEL_NOTE, *self.trees.warnings]
+        half = float(images.spacing_kji(self.grid).max())
+        notes = [MODEL_NOTE, f"Diameters of vessels crossed are known to about ± {half:.1f} mm, the size of a voxel."]
+        notes += self.trees.warnings
         for there, name, what in ((has_in, "portal vein", "inflow"), (has_out, "hepatic vein", "outflow")):
             if not there:
                 notes.append(f"There is no {name} in the labels, so nothing is known of the {what}.")

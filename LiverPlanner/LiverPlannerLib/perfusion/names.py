@@ -56,7 +56,10 @@ class VesselNames:
     def _hepatic(self, branch: int) -> str:
         names = sorted(n for n in self._below["hepatic_vein"][branch] if n.endswith("hepatic vein"))
         if len(names) == 1:
-            return names[0]
+            tree = self._trees.trees["hepatic_vein"]
+            first = {b for n in self._trees.named["hepatic_vein"] for b in n.branches}
+            stem = branch in first or tree.branch(branch).main
+            return names[0] if stem else f"tributary of the {names[0]}"
         if len(names) > 1:
             words = [n.removesuffix(" hepatic vein") for n in names]
             return f"common trunk of the {' and '.join(words)} hepatic vein"

@@ -117,7 +117,7 @@ def measure_margins(
     near, sides = _around(labels, resection, lesions)
     mm = images.spacing_kji(near)
     masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
-    targets = {key: _Target(_faces(m) * mm, m) for key, m in masks.items()}
+    targets = {key: _Target(face_centers(m) * mm, m) for key, m in masks.items()}
     cut = _Target(_between(*sides) * mm, sides[0], _sheet(near, sides, resection)) if sides and resection else None
     found = tuple(
         _measure(number, region, inside, near, cut, targets)
@@ -152,7 +152,7 @@ def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor"
     mm = images.spacing_kji(near)
     lesion = images.array_of(mask_of(near, lesions)).view(bool)
     faces = _between(*sides)
-    distance = cKDTree(_faces(lesion) * mm).query(faces * mm, workers=2)[0]
+    distance = cKDTree(face_centers(lesion) * mm).query(faces * mm, workers=2)[0]
     return images.kji_to_ras(faces, near), distance
 
 
@@ -211,7 +211,7 @@ def _regions(mask: np.ndarray) -> list[tuple[np.ndarray, Slices]]:
     return [(labels[box] == i, box) for i, box in zip(order, grown, strict=True)]  # type: ignore[misc]
 
 
-def _faces(mask: np.ndarray) -> np.ndarray:
+def face_centers(mask: np.ndarray) -> np.ndarray:
     """Centers (N, 3) of the faces between the mask and everything else, in voxels, K-J-I."""
     return _between(np.pad(mask, 1), np.pad(~mask, 1, constant_values=True)) - 1.0
 
@@ -241,7 +241,7 @@ def _measure(
     """One lesion, given as a mask of the box `inside` of the labels."""
     corner, mm = np.array([s.start for s in inside]), images.spacing_kji(labels)
     voxels = np.argwhere(lesion) + corner
-    faces = _faces(lesion) + corner
+    faces = face_centers(lesion) + corner
     fate: Fate | None = None
     to_cut = nearest_ras = None
     if cut is not None:

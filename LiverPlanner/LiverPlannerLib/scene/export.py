@@ -12,6 +12,7 @@ from PreopReviewLib.errors import NothingFound, OutputError
 from PreopReviewLib.output import output_files
 
 FORMATS = ("stl", "obj", "gltf")
+_GLASS = ("Liver", "Remnant", "Resected part")
 _ROOM = "Choose a folder with space and write permission"
 GLTF_AXES = ((-0.001, 0, 0), (0, 0, 0.001), (0, 0.001, 0))
 """glTF is in meters, Y up, Z towards the viewer: patient left to the right, superior up, anterior to the viewer."""
@@ -41,7 +42,8 @@ def export_surfaces(
     if not folder.is_dir():
         raise OutputError(f"{folder} cannot be written (no such folder)", _ROOM)
     with output_files(folder, overwrite=True) as work:
-        names = _write_all(surfaces, work, formats, _file_name(segmentation.GetName()))
+        colored = [(name, segment.GetColor(), surface) for name, segment, surface in surfaces]
+        names = write_surfaces(colored, work, formats, _file_name(segmentation.GetName()))
     return [folder / name for name in names]
 
 
@@ -71,14 +73,28 @@ def _file_name(words: str) -> str:
     return re.sub(r"[^\w-]+", "_", words).strip("_") or "segment"
 
 
-def _write_all(surfaces: list[tuple[str, Any, Any]], work: Path, formats: Sequence[str], case: str) -> list[str]:
+def write_surfaces(
+    surfaces: Sequence[tuple[str, Sequence[float], Any]], work: Path, formats: Sequence[str], case: str
+) -> list[str]:
+    """Writes surfaces into a folder: names, colors (sRGB, 0 to 1) and vtkPolyData in RAS mm.
+
+    Args:
+        formats: of `FORMATS`.
+        case: how the names of the files begin.
+
+    Returns:
+        Names of the files.
+
+    Raises:
+        OutputError: one of them cannot be written, or was cut off.
+    """
     names: list[str] = []
     for form in formats:
         if form == "gltf":
             _require_whole(_write_gltf(surfaces, work / f"{case}.gltf"))
             names.append(f"{case}.gltf")
             continue
-        for name, _segment, surface in surfaces:
+        for name, _color, surface in surfaces:
             own = _unused(f"{case}_{_file_name(name)}", form, names)
             _require_whole(_write_lps(surface, work / own, form))
             names.append(own)
@@ -128,18 +144,18 @@ def _write_lps(surface: Any, path: Path, form: str) -> Path:
     return path
 
 
-def _write_gltf(surfaces: list[tuple[str, Any, Any]], path: Path) -> Path:
+def _write_gltf(surfaces: Sequence[tuple[str, Sequence[float], Any]], path: Path) -> Path:
     import vtk
 
     renderer = vtk.vtkRenderer()
-    for name, segment, surface in surfaces:
+    for name, color, surface in surfaces:
         mapper = vtk.vtkPolyDataMapper()
         mapper.SetInputData(_moved(surface, GLTF_AXES))
         mapper.ScalarVisibilityOff()
         actor = vtk.vtkActor()
         actor.SetMapper(mapper)
-        actor.GetProperty().SetColor(segment.GetColor())
-        actor.GetProperty().SetOpacity(0.35 if name == "Liver" else 1.0)
+        actor.GetProperty().SetColor(*color)
+        actor.GetProperty().SetOpacity(0.35 if name in _GLASS else 1.0)
         with contextlib.suppress(AttributeError):  # older VTK has no names for actors
             actor.SetObjectName(name)
         renderer.AddActor(actor)
