@@ -25,6 +25,7 @@ GROUPS = (
     "PreopReviewLib.command.evaluate",
     "PreopReviewLib.command.cohort",
     "PreopReviewLib.command.dicom",
+    "PreopReviewLib.command.review",
 )
 
 app = typer.Typer(
