@@ -19,7 +19,8 @@ pytest.importorskip("pynetdicom")
 
 from Testing.patients import write_series
 
-from LiverPlannerLib.plan.files import RECORD, _coded
+from LiverPlannerLib.commands.plan_case import coded_mask
+from LiverPlannerLib.plan.files import RECORD
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.images import dicom_source, write_dicom_segmentation
@@ -72,7 +73,7 @@ def plan(dicom, tmp_path):
     images.write_image(labels, folder / "labels.nii.gz")
     keys = ("liver", "tumor", "portal_vein")
     masks = [
-        _coded(structure(k), labels == structure(k).label if k != "liver" else labels > 0, "a-model") for k in keys
+        coded_mask(structure(k), labels == structure(k).label if k != "liver" else labels > 0, "a-model") for k in keys
     ]
     write_dicom_segmentation(masks, source, folder / "segmentation.dcm")
     record = {

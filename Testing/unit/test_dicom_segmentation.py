@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LiverPlannerLib.commands.plan_case import _write_dicom
+from LiverPlannerLib.commands.plan_case import _write_dicom, coded_mask
 from LiverPlannerLib.labels import match_code, read_labels
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import mask_of, structure
@@ -59,12 +59,7 @@ def labels_on(image: sitk.Image) -> sitk.Image:
 
 
 def coded(labels: sitk.Image, *keys: str) -> list[images.CodedMask]:
-    masks = []
-    for key in keys:
-        s = structure(key)
-        codes = [(c.scheme, c.value, c.meaning) for c in (s.category, s.type)]
-        masks.append(images.CodedMask(s.name, mask_of(labels, key), *codes, s.color, "a-model"))
-    return masks
+    return [coded_mask(structure(key), mask_of(labels, key), "a-model") for key in keys]
 
 
 def test_a_segmentation_that_another_tool_wrote_is_read_voxel_for_voxel(shared_data):
@@ -88,6 +83,9 @@ def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
     assert again.unknown == []
     back = images.resample_to(again.labels, image, "nearest")
     np.testing.assert_array_equal(images.array_of(back), images.array_of(labels))
+    regions = {m.name: m.region for m in images.read_dicom_segmentation(path)}
+    assert regions[structure("tumor").name][1] == "10200004", "a tumor of the liver, not of another organ"
+    assert regions["Liver"] is None
 
 
 def test_the_object_carries_codes_colors_patient_and_who_drew_it(series, tmp_path):

@@ -135,11 +135,11 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, folder: Path) -
         return  # an image file of another format
     masks = {
         "segmentation.dcm": [
-            _coded(structure(key), counted_mask(plan.labels, key), plan.models.get(key)) for key in plan.volumes_ml
+            coded_mask(structure(key), counted_mask(plan.labels, key), plan.models.get(key)) for key in plan.volumes_ml
         ]
     }
     if plan.couinaud is not None:
-        masks["segments.dcm"] = [_coded(s, plan.couinaud.labels == s.label, plan.couinaud.model) for s in SEGMENTS]
+        masks["segments.dcm"] = [coded_mask(s, plan.couinaud.labels == s.label, plan.couinaud.model) for s in SEGMENTS]
     for name, coded in masks.items():
         try:
             images.write_dicom_segmentation(coded, of_image, folder / name)
@@ -147,6 +147,8 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, folder: Path) -
             plan.notes.append(f"No {name} was made: {error}")
 
 
-def _coded(known: Structure, mask: sitk.Image, by: str | None) -> images.CodedMask:
-    codes = [(c.scheme, c.value, c.meaning) for c in (known.category, known.type)]
-    return images.CodedMask(known.name, mask, *codes, known.color, by)
+def coded_mask(known: Structure, mask: sitk.Image, by: str | None) -> images.CodedMask:
+    category, kind, region = (
+        code and (code.scheme, code.value, code.meaning) for code in (known.category, known.type, known.region)
+    )
+    return images.CodedMask(known.name, mask, category, kind, known.color, by, region)

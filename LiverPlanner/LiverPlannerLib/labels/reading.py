@@ -154,7 +154,7 @@ def _dicom_parts(path: Path) -> tuple[sitk.Image, list[_Part], str]:
     masks = images.read_dicom_segmentation(path)
     parts = []
     for mask in masks:
-        found = match_code(mask.type, mask.region)
+        found = match_code(mask.type, mask.region and mask.region[1])
         foreign = found is None and mask.region is not None and match_code(mask.type) is not None
         if found is None and not foreign:
             found = match_name(mask.name)

@@ -36,7 +36,7 @@ class CodedMask:
         category, type: codes of the segmented property.
         color: sRGB, 0 to 1, or None.
         algorithm: name of what drew it; None means a person.
-        region: code value of the anatomic region, or None.
+        region: code of the anatomic region (a tumor of the liver), or None.
     """
 
     name: str
@@ -45,7 +45,7 @@ class CodedMask:
     type: Coded
     color: tuple[float, float, float] | None = None
     algorithm: str | None = None
-    region: str | None = None
+    region: Coded | None = None
 
 
 def is_dicom_segmentation(path: str | Path) -> bool:
@@ -104,10 +104,11 @@ def _regular_volume(segmentation: Any) -> Any:
         return segmentation.get_volume(combine_segments=False, rtol=0.1)
 
 
-def _region_of(about: Any) -> str | None:
-    """The code value of a segment's anatomic region; None without one."""
+def _region_of(about: Any) -> Coded | None:
+    """The code of a segment's anatomic region; None without one."""
     regions = about.get("AnatomicRegionSequence") or ()
-    return next((str(r.get("CodeValue")) for r in regions if r.get("CodeValue")), None)
+    keywords = ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
+    return next((tuple(str(r.get(k, "")) for k in keywords) for r in regions if r.get("CodeValue")), None)
 
 
 def _image_of(array: np.ndarray, affine: np.ndarray) -> sitk.Image:
@@ -249,5 +250,6 @@ def _description(number: int, mask: CodedMask) -> Any:
         segmented_property_type=kind,
         algorithm_type=kinds.MANUAL if identification is None else kinds.AUTOMATIC,
         algorithm_identification=identification,
+        anatomic_regions=[Code(mask.region[1], mask.region[0], mask.region[2])] if mask.region else None,
         display_color=mask.color and hd.color.CIELabColor.from_rgb(*(round(255 * c) for c in mask.color)),
     )
