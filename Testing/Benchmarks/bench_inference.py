@@ -101,7 +101,7 @@ def plain(image: sitk.Image) -> tuple[np.ndarray, float]:
     import torch
     from scipy import ndimage
 
-    from LiverPlannerLib.segmentation.liver import liver_component
+    from LiverPlannerLib.segmentation.liver_core import liver_core, with_rim
     from PreopReviewLib import models
 
     network = models.find_package("kuleuven-liver").load_network()
@@ -119,7 +119,8 @@ def plain(image: sitk.Image) -> tuple[np.ndarray, float]:
         found = plain_network(network, canvas)
     seconds = time.perf_counter() - start
     probability = np.pad(found, 13)[window]
-    kept = probability * liver_component(probability)
+    core, threshold = liver_core(probability, 0.027)
+    kept = probability * with_rim(core, probability, threshold)
     size = np.array(array[box].shape)
     scale = spacing / 3  # the voxels of `kept` are 3 mm, about the center of the box
     offset = (np.array(kept.shape) - 1) / 2 - scale * (size - 1) / 2

@@ -9,6 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation import liver, liver_field
+from LiverPlannerLib.segmentation.liver_core import liver_core, with_rim
+from LiverPlannerLib.segmentation.liver_intensity import intensity_map
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import Cancelled, InputError, ModelError, ModelUnavailable, NothingFound
 from PreopReviewLib.progress import CancelToken
@@ -98,14 +100,33 @@ def test_the_box_around_the_liver_leaves_margins_and_takes_the_largest_piece() -
 def test_what_hangs_on_the_liver_by_doubtful_voxels_is_cut_off() -> None:
     probability = np.zeros((60, 30, 30), np.float32)
     probability[5:30, 5:25, 5:25] = 0.9
-    probability[36:50, 8:22, 8:22] = 0.9  # a neighbor
+    probability[36:50, 8:22, 8:22] = 0.7  # a neighbor
     probability[30:36, 10:20, 10:20] = 0.55  # the bridge
     probability[4, 5:25, 5:25] = 0.3  # the partial-volume rim is kept for interpolation
-    kept = liver.liver_component(probability)
+    core, threshold = liver_core(probability, 0.027)
+    kept = with_rim(core, probability, threshold)
     assert kept[5:30, 8:22, 8:22].all()
     assert kept[4, 8:22, 8:22].all()
     assert not kept[40:48].any()
-    assert not liver.liver_component(np.full((9, 9, 9), 0.4, np.float32)).any()
+    assert not liver_core(np.full((9, 9, 9), 0.4, np.float32), 0.027)[0].any()
+
+
+def test_a_lobe_on_a_thin_bridge_that_the_network_is_sure_of_stays() -> None:
+    probability = np.zeros((60, 30, 30), np.float32)
+    probability[5:30, 5:25, 5:25] = 0.97
+    probability[36:50, 8:22, 8:22] = 0.9
+    probability[30:36, 12:16, 12:16] = 0.55
+    core, _ = liver_core(probability, 0.027)
+    assert (core == (probability > 0.5)).all()
+
+
+def test_the_surface_is_lower_where_the_network_is_less_sure_of_all_of_the_liver() -> None:
+    probability = np.zeros((40, 30, 30), np.float32)
+    probability[5:30, 5:25, 5:25] = 0.75
+    probability[30:34, 5:25, 5:25] = 0.42
+    core, threshold = liver_core(probability, 0.027)
+    assert threshold == pytest.approx(0.5 * 0.75 / 0.955, abs=1e-3)
+    assert core[32, 10, 10]
 
 
 def test_the_network_grid_covers_the_cropped_image() -> None:
@@ -233,7 +254,7 @@ def test_a_few_bright_voxels_of_an_mri_do_not_darken_the_liver() -> None:
     array[5:15, 5:15, 5:15] = 100.0
     bright = array.copy()
     bright[0, 0, :4] = 5000.0
-    plain, stretched = liver.normalize_intensity(array, "MR"), liver.normalize_intensity(bright, "MR")
+    plain, stretched = (intensity_map(a, "MR")(a) for a in (array, bright))
     assert (plain.min(), plain.max()) == (-0.5, 0.5)
     np.testing.assert_allclose(stretched[5:15, 5:15, 5:15], plain[5:15, 5:15, 5:15])
 
@@ -241,6 +262,6 @@ def test_a_few_bright_voxels_of_an_mri_do_not_darken_the_liver() -> None:
 def test_an_mri_whose_percentiles_are_equal_is_still_mapped_and_a_constant_one_is_refused() -> None:
     array = np.zeros((20, 20, 20))
     array[10, 10, 10] = 7.0
-    assert liver.normalize_intensity(array, "MR").max() == 0.5
+    assert intensity_map(array, "MR")(array).max() == 0.5
     with pytest.raises(InputError):
-        liver.normalize_intensity(np.full((4, 4, 4), 3.0), "MR")
+        intensity_map(np.full((4, 4, 4), 3.0), "MR")

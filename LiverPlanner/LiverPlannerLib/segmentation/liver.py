@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.liver_core import liver_core, with_rim
+from LiverPlannerLib.segmentation.liver_edges import refined_mask
 from LiverPlannerLib.segmentation.liver_field import abdomen_box
+from LiverPlannerLib.segmentation.liver_intensity import IntensityMap, intensity_map
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import InputError, ModelError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
@@ -31,11 +34,6 @@ CANVAS = (189, 162, 162)
 SLAB_MM = 120.0
 """An image less high than this cannot hold a liver with what is above and below it."""
 SLAB_CANVAS = 81
-MR_PERCENTILES, MR_GAMMA = (1.0, 99.0), 0.6
-"""Chosen among four mappings on six MRIs (five T2-SPIR, a T1 slab): Dice better by .01 to .20
-on each than by the original's rule."""
-CORE = 0.6
-"""What the liver's core must be above; in a slab, where the network is less sure, 0.5 as in the original."""
 
 
 @dataclass
@@ -46,6 +44,7 @@ class LiverResult:
         mask: uint8, 0 and 1, on the image's grid.
         model: name and version of the package.
         probability: float32 on the network's own grid (patient space is the image's); 0 far from the structure.
+        raw: the network's own answer there, with what was taken for a neighbor.
         notes: sentences for the reader.
         device, precision: where and how it was computed.
         seconds: wall time of the whole function.
@@ -54,6 +53,7 @@ class LiverResult:
     mask: sitk.Image
     model: str
     probability: sitk.Image | None = None
+    raw: sitk.Image | None = None
     notes: list[str] = field(default_factory=list)
     device: str = "cpu"
     precision: str = "float32"
@@ -65,14 +65,21 @@ class Prepared:
     """The network's input.
 
     Attributes:
-        values: (I, J, K), RAS index order, float32, 3 mm, about -0.5…0.5.
-        image: an empty-valued image with the geometry of `values`.
+        source: (I, J, K), RAS index order, float32, 3 mm, in the image's units.
+        intensity: brings them to -0.5…0.5.
+        image: an empty-valued image with the geometry of `source`.
         slab: the field of view is too low for the statistics of a whole abdomen.
     """
 
-    values: np.ndarray
+    source: np.ndarray
+    intensity: IntensityMap
     image: sitk.Image
     slab: bool
+
+    @property
+    def values(self) -> np.ndarray:
+        """What the network is shown, float32."""
+        return self.intensity(self.source).astype(np.float32)
 
 
 def segment_liver(
@@ -104,14 +111,16 @@ def segment_liver(
     token.raise_if_cancelled()
     probability = _predict(predictor, prepared, within(progress, 0.25, 0.9), token)
     progress(0.9, "Resampling the liver to the image's grid")
-    kept = liver_component(probability, THRESHOLD if prepared.slab else CORE)
-    if not kept.any():
+    core, threshold = liver_core(probability, GRID_MM**3 / 1000)
+    if not core.any():
         raise NothingFound(
             f"The network found no liver in this {modality} image",
             "Check that the image shows the upper abdomen and that its modality is right",
         )
-    small = _as_image(np.where(kept, probability, 0).astype(np.float32), prepared.image)
-    mask = to_source(small, image)
+    values = prepared.values
+    mask = refined_mask(image, prepared.image, core, probability, threshold, values, prepared.intensity)
+    kept = _as_image(np.where(with_rim(core, probability, threshold), probability, 0), prepared.image)
+    raw = _as_image(probability, prepared.image)
     notes = list(predictor.notes)
     if prepared.slab:
         notes.append(
@@ -121,7 +130,7 @@ def segment_liver(
     progress(1.0, "Liver found")
     placement = predictor.placement
     seconds = round(time.perf_counter() - start, 3)
-    return LiverResult(mask, name, small, notes, placement.device, placement.precision, seconds)
+    return LiverResult(mask, name, kept, raw, notes, placement.device, placement.precision, seconds)
 
 
 def load_predictor(
@@ -146,7 +155,7 @@ def load_predictor(
 
 
 def prepare(image: sitk.Image, modality: str) -> Prepared:
-    """Crop to the abdomen, 1.5 mm, median of 3³, 3 mm, intensities to -0.5…0.5, as the original does."""
+    """Crop to the abdomen, 1.5 mm, median of 3³, 3 mm, as the original does."""
     from PreopReviewLib.inference.median import median_of_27
     from PreopReviewLib.inference.resampling import zoom_kji
 
@@ -158,26 +167,9 @@ def prepare(image: sitk.Image, modality: str) -> Prepared:
     small = zoom_kji(half, (0.5, 0.5, 0.5))
     small = small[tuple(slice(0, n) for n in (136, 136, 163))]
     center = [(a + b - 1) / 2 for a, b in zip(box.start[::-1], box.stop[::-1], strict=True)]
-    values = np.ascontiguousarray(normalize_intensity(small, modality).transpose(2, 1, 0))
-    return Prepared(values, _centered(image, center, values.shape), array.shape[0] * spacing[0] < SLAB_MM)
-
-
-def normalize_intensity(array: np.ndarray, modality: str) -> np.ndarray:
-    """CT: -200…200 HU to -0.5…0.5. MR: 1st to 99th percentile, gamma 0.6, to -0.5…0.5; what is outside is clipped.
-
-    The original takes the lower 80 % of MR's range, which a few bright voxels stretch until the liver is dark.
-
-    Raises:
-        InputError: the image has the same value everywhere.
-    """
-    if modality == "CT":
-        return np.clip(array / 1000, -0.2, 0.2) * 2.5
-    low, high = (float(v) for v in np.percentile(array, MR_PERCENTILES))
-    if high <= low:
-        low, high = float(array.min()), float(array.max())
-    if high <= low:
-        raise InputError("The image has the same value everywhere", "Check that it was read from the right file")
-    return ((np.clip(array, low, high) - low) / (high - low)) ** MR_GAMMA - 0.5
+    source = np.ascontiguousarray(small.transpose(2, 1, 0))
+    grid = _centered(image, center, source.shape)
+    return Prepared(source, intensity_map(source, modality), grid, array.shape[0] * spacing[0] < SLAB_MM)
 
 
 def _centered(image: sitk.Image, center: list[float], shape: tuple[int, ...]) -> sitk.Image:
@@ -235,25 +227,6 @@ def fill_height(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int], i
     before = missing // 2
     filled = np.pad(values, ((0, 0), (0, 0), (before, missing - before)), mode="edge")
     return filled, (rows, columns, SLAB_CANVAS), before
-
-
-def liver_component(probability: np.ndarray, core: float = CORE) -> np.ndarray:
-    """Where the probability counts: above `core`, eroded, largest component, dilated; and around it where it is at
-    most 0.5, so that the surface can be interpolated on a finer grid.
-
-    The original erodes what is above 0.5. On a real CT, whether that takes in 200 ml of kidney and bowel then hangs
-    on a few voxels of the crop; with 0.6 it does not, and the dilation brings the liver's own rim back.
-    """
-    import cc3d
-    from scipy import ndimage
-
-    element = ndimage.generate_binary_structure(3, 2)
-    eroded = ndimage.binary_erosion(probability > core, element)
-    if not eroded.any():
-        return eroded
-    largest = cc3d.largest_k(eroded, k=1, connectivity=6) > 0
-    liver = ndimage.binary_dilation(largest, element)
-    return liver | (ndimage.binary_dilation(liver, element) & (probability <= THRESHOLD))
 
 
 def to_source(probability: sitk.Image, image: sitk.Image, threshold: float = THRESHOLD) -> sitk.Image:

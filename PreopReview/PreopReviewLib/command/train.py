@@ -24,7 +24,12 @@ def train(
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder.", show_default=False)],
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")] = "five-structures",
     data: Annotated[str, typer.Option(help="phantoms, an nnU-Net raw folder, or a MONAI datalist.")] = "phantoms",
-    shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms.")] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms; 'FOLDER/*.nii.gz:1-8' for many.")
+    ] = None,
+    scans: Annotated[
+        list[str] | None, typer.Option(help="IMAGE:LABELS:VALUES, a labeled CT to paint in other contrasts.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in the folder.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after this many minutes.")] = None,
     settings_: Annotated[
@@ -41,7 +46,7 @@ def train(
     from PreopReviewLib.training.recipe import load_recipe
 
     chosen = load_recipe(recipe).set_from_words(settings_ or ())
-    settings = RunSettings(data, shapes or (), minutes, device, workers, threads)
+    settings = RunSettings(data, shapes or (), minutes, device, workers, threads, scans=scans or ())
     if package is not None:
         from PreopReviewLib.training.fine_tuning import start_from
 

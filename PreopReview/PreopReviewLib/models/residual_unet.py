@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+NORMS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm3d, "instance": nn.InstanceNorm3d}
+
 
 class ResidualUNet3D(nn.Module):
     """Residual encoder and decoder with skips, batch norm and ReLU.
@@ -27,6 +29,7 @@ class ResidualUNet3D(nn.Module):
         widths: channels of each level, finest first.
         block: edge of the blocks that become channels; 1 works at full resolution.
         detail: channels of the last stage on the fine grid; 0 leaves it out.
+        norm: ``batch``, or ``instance`` for images whose intensities have nothing in common.
 
     Shape: (N, in_channels, K, J, I) to (N, out_channels, K, J, I); K, J and I must be multiples of `divisor`.
     """
@@ -38,16 +41,17 @@ class ResidualUNet3D(nn.Module):
         widths: Sequence[int] = (24, 48, 96, 160),
         block: int = 2,
         detail: int = 0,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
-        widths = list(widths)
+        widths, layer = list(widths), NORMS[norm]
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
-        self.stem = convolution(in_channels * block**3, widths[0])
-        self.down = nn.ModuleList(Residual(a, b, 2) for a, b in itertools.pairwise(widths))
+        self.stem = convolution(in_channels * block**3, widths[0], layer)
+        self.down = nn.ModuleList(Residual(a, b, 2, layer) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in itertools.pairwise(widths))
-        self.fuse = nn.ModuleList(Residual(2 * a, a) for a in widths[1:-1])
-        self.fuse.insert(0, convolution(2 * widths[0], widths[0]))
+        self.fuse = nn.ModuleList(Residual(2 * a, a, 1, layer) for a in widths[1:-1])
+        self.fuse.insert(0, convolution(2 * widths[0], widths[0], layer))
         self.head = nn.Conv3d(widths[0], out_channels * block**3, 1)
         self.detail = Detail(widths[0], in_channels, out_channels, detail, block) if detail else None
 
@@ -80,24 +84,30 @@ class Detail(nn.Module):
         return self.correct(self.join(self.see(torch.cat([fine, image], 1))))
 
 
-def convolution(in_channels: int, out_channels: int) -> nn.Sequential:
-    """One 3x3x3 convolution with batch norm and ReLU (the finest level costs the most, so it has no more)."""
+def convolution(in_channels: int, out_channels: int, norm: type[nn.Module] = nn.BatchNorm3d) -> nn.Sequential:
+    """One 3x3x3 convolution with a norm and ReLU (the finest level costs the most, so it has no more)."""
     return nn.Sequential(
         nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm3d(out_channels),
+        _norm(norm, out_channels),
         nn.ReLU(inplace=True),
     )
 
 
-class Residual(nn.Module):
-    """Two 3x3x3 convolutions with batch norm, added to a projection of the input."""
+def _norm(norm: type[nn.Module], channels: int) -> nn.Module:
+    return norm(channels, affine=True)
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+
+class Residual(nn.Module):
+    """Two 3x3x3 convolutions with a norm each, added to a projection of the input."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, norm: type[nn.Module] = nn.BatchNorm3d
+    ) -> None:
         super().__init__()
         self.first = nn.Conv3d(in_channels, out_channels, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm3d(out_channels)
+        self.first_norm = _norm(norm, out_channels)
         self.second = nn.Conv3d(out_channels, out_channels, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm3d(out_channels)
+        self.second_norm = _norm(norm, out_channels)
         same = in_channels == out_channels and stride == 1
         self.skip = nn.Identity() if same else nn.Conv3d(in_channels, out_channels, stride, stride, bias=False)
 

@@ -49,7 +49,7 @@ def warp_liver(rng: np.random.Generator, mask: np.ndarray, mask_spacing: float, 
 
     angle = rng.uniform(-0.24, 0.24, 3)
     scale = rng.uniform(0.84, 1.16, 3) * rng.uniform(0.9, 1.12)
-    matrix = _rotation(angle) @ np.diag(1 / scale) * (spacing / mask_spacing)
+    matrix = rotation(angle) @ np.diag(1 / scale) * (spacing / mask_spacing)
     shape = [int(np.ceil(size * mask_spacing * 1.3 / spacing)) + 12 for size in mask.shape]
     middle = np.array(shape) / 2
     offset = np.array(mask.shape) / 2 - matrix @ middle
@@ -81,7 +81,7 @@ def cropped(mask: np.ndarray, margin: int) -> np.ndarray:
     return np.pad(mask[box], margin)
 
 
-def _rotation(angle: np.ndarray) -> np.ndarray:
+def rotation(angle: np.ndarray) -> np.ndarray:
     (ck, cj, ci), (sk, sj, si) = np.cos(angle), np.sin(angle)
     about_k = np.array([[1, 0, 0], [0, ck, -sk], [0, sk, ck]])
     about_j = np.array([[cj, 0, sj], [0, 1, 0], [-sj, 0, cj]])

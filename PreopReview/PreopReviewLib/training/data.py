@@ -15,8 +15,10 @@ from PreopReviewLib.training.recipe import Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from PreopReviewLib.training.painted_data import PaintedSource
+
 VALIDATION_SEED = 990_000_000
-PHANTOMS = "phantoms"
+PHANTOMS, PAINTED = "phantoms", "painted"
 ECHO_BLOCK = 8
 
 
@@ -65,17 +67,24 @@ class Numbered:
         return image, target
 
 
-def training_source(recipe: Recipe, data: str, run: Path, shapes: Sequence[str] = ()) -> Source:
+def training_source(
+    recipe: Recipe, data: str, run: Path, shapes: Sequence[str] = (), scans: Sequence[str] = ()
+) -> Source:
     """The source that a recipe and `--data` name.
 
     Args:
         data: "phantoms", or a folder or datalist of labeled images.
         run: run folder; phantoms keep their pool there.
         shapes: `FILE:LABEL` of real liver masks to bend into phantoms.
+        scans: `IMAGE:LABELS:VALUES` of labeled CTs for recipes whose data are painted.
 
     Raises:
         InputError, TrainingError: data that cannot be trained on.
     """
+    if recipe["data.kind"] == PAINTED:
+        return _painted(recipe, recipe["training.seed"], run / "pool", shapes, scans)
+    if scans:
+        raise InputError("Labeled CTs go with recipes whose data are painted", "Leave them out")
     if data == PHANTOMS:
         return _phantoms(recipe, recipe["training.seed"], run / "pool", shapes, recipe.get("data.contrasts"))
     if shapes:
@@ -88,10 +97,13 @@ def training_source(recipe: Recipe, data: str, run: Path, shapes: Sequence[str] 
 def validation_samples(recipe: Recipe, data: str, shapes: Sequence[str] = ()) -> list[Sample]:
     """The fixed held-out patches that choose the checkpoint."""
     count = recipe["validation.cases"]
+    if recipe["data.kind"] == PAINTED:
+        source: Source = _painted(recipe, VALIDATION_SEED, None, shapes, (), reuse=1)
+        return [source.sample(n) for n in range(count)]
     if data != PHANTOMS:
         from PreopReviewLib.training.image_data import image_source
 
-        source: Source = image_source(recipe, Path(data), "validation")
+        source = image_source(recipe, Path(data), "validation")
         return [source.sample(n) for n in range(count)]
     named = recipe.get("validation.contrasts", {"ct": 0.5, "hbp": 0.5})
     samples = []
@@ -137,7 +149,7 @@ def _phantoms(
     contrasts: dict[str, float],
     reuse: int | None = None,
 ) -> PhantomSource:
-    from PreopReviewLib.phantoms.shape_files import liver_shape
+    from PreopReviewLib.phantoms.shape_files import liver_shapes
 
     if recipe["data.kind"] != PHANTOMS:
         raise InputError(f"The recipe {recipe.name} is for labeled images", "Give their folder with --data")
@@ -148,7 +160,31 @@ def _phantoms(
         contrasts,
         reuse or recipe.get("data.reuse", 4),
         pool,
-        tuple(liver_shape(s) for s in shapes),
+        liver_shapes(shapes),
+    )
+
+
+def _painted(
+    recipe: Recipe,
+    seed: int,
+    pool: Path | None,
+    shapes: Sequence[str],
+    scans: Sequence[str],
+    reuse: int | None = None,
+) -> PaintedSource:
+    from PreopReviewLib.phantoms.shape_files import liver_shapes
+    from PreopReviewLib.training.painted_data import PaintedSource, labeled_scan
+
+    spacing = float(recipe["data.spacing_mm"])
+    return PaintedSource(
+        seed,
+        tuple(recipe["data.patch"]),
+        spacing,
+        recipe.get("data.intensity", {"kind": "zscore"}),
+        reuse or recipe.get("data.reuse", 6),
+        pool,
+        liver_shapes(shapes),
+        [labeled_scan(s, spacing) for s in scans],
     )
 
 

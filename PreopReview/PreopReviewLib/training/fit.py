@@ -40,6 +40,7 @@ class RunSettings:
         threads: CPU threads of the network.
         save_every: seconds between checkpoints.
         initial: state dict to start from (fine-tuning).
+        scans: `IMAGE:LABELS:VALUES` of labeled CTs for painted data.
     """
 
     data: str = "phantoms"
@@ -50,6 +51,7 @@ class RunSettings:
     threads: int = 1
     save_every: float = 60.0
     initial: dict[str, Any] | None = None
+    scans: Sequence[str] = ()
 
 
 @dataclass
@@ -134,6 +136,7 @@ class Trainer:
             "recipe": self.recipe.as_dict(),
             "data": self.settings.data,
             "shapes": [str(s).rsplit("/", 1)[-1] for s in self.settings.shapes],
+            "scans": [str(s).rsplit("/", 1)[-1] for s in self.settings.scans],
         }
         if name == BEST:
             del state["optimizer"], state["network"]
@@ -156,7 +159,9 @@ class Trainer:
         return result
 
     def _fit(self, progress: Progress, cancel: CancelToken | None, stop: list[int]) -> RunResult:
-        source = training_source(self.recipe, self.settings.data, self.run_folder, self.settings.shapes)
+        source = training_source(
+            self.recipe, self.settings.data, self.run_folder, self.settings.shapes, self.settings.scans
+        )
         held_out = [] if self.group.rank else validation_samples(self.recipe, self.settings.data, self.settings.shapes)
         total = self.recipe["schedule.iterations"]
         self._save(LAST)

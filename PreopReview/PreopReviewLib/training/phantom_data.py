@@ -8,7 +8,7 @@ very samples an uninterrupted one would have seen.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,21 +55,26 @@ class PhantomSource:
 
     def anatomy(self, number: int) -> Anatomy:
         """Anatomy `number`, from the pool if it is there."""
-        if self.pool is None:
-            return self._grow(number)
-        path = self.pool / f"{number:06d}.npz"
-        if path.exists():
-            try:
-                return load_anatomy(path)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                path.unlink(missing_ok=True)  # a file cut short by a full disk or a kill: grow it again
-        anatomy = self._grow(number)
-        save_anatomy(path, anatomy)
-        return anatomy
+        return kept_anatomy(self.pool, number, self._grow)
 
     def _grow(self, number: int) -> Anatomy:
         rng = np.random.default_rng([self.seed, 0, number])
         return grow_anatomy(rng, self.spacing, shapes=self.shapes)
+
+
+def kept_anatomy(pool: Path | None, number: int, grow: Callable[[int], Anatomy]) -> Anatomy:
+    """Anatomy `number` of a pool, grown and kept there if it is not in it; without a pool grown each time."""
+    if pool is None:
+        return grow(number)
+    path = pool / f"{number:06d}.npz"
+    if path.exists():
+        try:
+            return load_anatomy(path)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)  # a file cut short by a full disk or a kill: grow it again
+    anatomy = grow(number)
+    save_anatomy(path, anatomy)
+    return anatomy
 
 
 def save_anatomy(path: Path, anatomy: Anatomy) -> None:

@@ -11,7 +11,7 @@ from PreopReviewLib.errors import InputError
 Check = Callable[[Any], str]
 """What a value must be, in words for "must be …", if it is not; else an empty text."""
 
-KINDS = ("phantoms", "images", "labeled-shoulders")
+KINDS = ("phantoms", "painted", "images", "labeled-shoulders")
 OPTIMIZERS = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
 PRECISIONS = ("auto", "fp32", "bf16")
 LOSSES = ("region", "dice", "nested", "cross-entropy")
@@ -166,14 +166,14 @@ def check_fields(values: Mapping[str, Any], source: str) -> None:
     classes = values.get("data.classes", ())
     if len(set(classes)) < len(classes):
         raise InputError(f"{source}: data.classes has a class twice", "Correct the field")
-    if values.get("data.kind") in ("phantoms", "images"):
+    if values.get("data.kind") in ("phantoms", "painted", "images"):
         _check_segmentation(values, source)
 
 
 def _check_segmentation(values: Mapping[str, Any], source: str) -> None:
     if values["data.spacing_mm"] is None:
         raise InputError(f"{source}: data.spacing_mm must be a number or three, got null", "Correct the field")
-    if values["data.kind"] == "phantoms" and not isinstance(values["data.spacing_mm"], int | float):
+    if values["data.kind"] != "images" and not isinstance(values["data.spacing_mm"], int | float):
         raise InputError(f"{source}: data.spacing_mm of phantoms must be one number", "Correct the field")
     if values["data.kind"] == "phantoms" and "data.contrasts" not in values:
         raise InputError(f"{source} lacks data.contrasts", "Add the field")
