@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -133,11 +133,7 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, folder: Path) -
     of_image = images.dicom_source(source, uid)
     if of_image is None:
         return  # an image file of another format
-    masks = {
-        "segmentation.dcm": [
-            coded_mask(structure(key), counted_mask(plan.labels, key), plan.models.get(key)) for key in plan.volumes_ml
-        ]
-    }
+    masks = {"segmentation.dcm": coded_masks(plan.labels, plan.volumes_ml, plan.models)}
     if plan.couinaud is not None:
         masks["segments.dcm"] = [coded_mask(s, plan.couinaud.labels == s.label, plan.couinaud.model) for s in SEGMENTS]
     for name, coded in masks.items():
@@ -145,6 +141,11 @@ def _write_dicom(plan: LiverPlan, source: Path, uid: str | None, folder: Path) -
             images.write_dicom_segmentation(coded, of_image, folder / name)
         except PreopError as error:
             plan.notes.append(f"No {name} was made: {error}")
+
+
+def coded_masks(labels: sitk.Image, keys: Iterable[str], models: Mapping[str, str]) -> list[images.CodedMask]:
+    """Structures of a label image as DICOM SEG names and codes them, with the model that found each."""
+    return [coded_mask(structure(key), counted_mask(labels, key), models.get(key)) for key in keys]
 
 
 def coded_mask(known: Structure, mask: sitk.Image, by: str | None) -> images.CodedMask:
