@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 from PreopReviewLib.evaluation.cohort import Cohort, offer_folder_reader
 from PreopReviewLib.progress import Progress
 
@@ -28,7 +29,7 @@ def cohort(
     folder: Annotated[Path, typer.Argument(help="Folder of predicted and manual label images.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.", show_default=False)],
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare all cases of a folder and write a table for `preop evaluate`.
 

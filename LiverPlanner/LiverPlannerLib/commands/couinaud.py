@@ -9,6 +9,7 @@ import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,7 @@ def couinaud(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
     values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Divide a liver into Couinaud segments by its shape: segments.nii.gz (1 to 8), couinaud.csv and couinaud.json.

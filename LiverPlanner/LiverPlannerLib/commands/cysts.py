@@ -11,6 +11,7 @@ import typer
 from LiverPlannerLib.commands.cutting import LabelValues
 from LiverPlannerLib.cysts import THRESHOLD_HU
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Series, VolumeOfSeries
 from PreopReviewLib.csv_text import csv_of_dicts
 
 if TYPE_CHECKING:
@@ -71,11 +72,8 @@ def cysts(
         float | None, typer.Option(help="For MRI, in liver MADs; no value is published.", show_default=False)
     ] = None,
     figures: Annotated[int, typer.Option(min=0, help="Figures of single regions, the largest first.")] = 20,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
-    volume: Annotated[
-        str | None,
-        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
-    ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     values: LabelValues = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -86,7 +84,6 @@ def cysts(
     """
     from LiverPlannerLib.cysts.filter import filter_cysts
     from LiverPlannerLib.cysts.report import as_dict
-    from LiverPlannerLib.labels import read_mask
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
@@ -95,7 +92,7 @@ def cysts(
     picture = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
     lesions = images.onto_grid(_lesions(labels, lesions_are, values), picture).labels
-    mask = images.onto_grid(read_mask(liver, ("liver",)), picture, "liver mask").labels if liver else None
+    mask = _liver(liver, picture)
     result = filter_cysts(
         picture,
         lesions,
@@ -121,6 +118,13 @@ def _lesions(path: Path, kind: LesionKind, values: str | None) -> sitk.Image:
     if kind is LesionKind.mask:
         return read_mask(path, ("tumor", "lesion"))
     return read(path, values).labels
+
+
+def _liver(path: Path | None, image: sitk.Image) -> sitk.Image | None:
+    from LiverPlannerLib.labels import read_mask
+    from PreopReviewLib import images
+
+    return images.onto_grid(read_mask(path, ("liver",)), image, "liver mask").labels if path else None
 
 
 def _overrides(words: list[str]) -> dict[int, str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +21,7 @@ def demo(
     case: Annotated[Path | None, typer.Option(help="An image or DICOM folder of your own, instead.")] = None,
     samples: Annotated[Path | None, typer.Option(help="A folder that may hold the sample already.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run the liver plan on a sample CT: scene, labels, volumes, pictures, surfaces. Not for clinical use."""
     from LiverPlannerLib.commands.demo_case import run_demo

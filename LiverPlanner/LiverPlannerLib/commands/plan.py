@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 
 
 class Modality(StrEnum):
@@ -50,14 +51,11 @@ def plan(
     segments: Annotated[bool, typer.Option(help="Divide the liver into Couinaud segments by its shape.")] = True,
     liver: Annotated[Path | None, typer.Option(help="Liver mask or labels to use instead of a network's.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
-    volume: Annotated[
-        str | None,
-        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
-    ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     title: Annotated[str | None, typer.Option(help="Name of the case in scene and pictures.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Segment the liver, its lesions, vessels and duct; measure; write labels, scene, surfaces and pictures.

@@ -11,6 +11,7 @@ import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 from PreopReviewLib.csv_text import csv_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def radiomics(
         bool, typer.Option("--together", help="All tumors as one region, and all cysts; else one by one.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compute shape, first-order and texture features (IBSI) of each structure, of tumors and cysts one by one.

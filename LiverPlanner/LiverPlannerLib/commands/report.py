@@ -22,10 +22,12 @@ from LiverPlannerLib.commands.cutting import (
     Territory,
 )
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from LiverPlannerLib.report.page import ReportInfo
     from LiverPlannerLib.report.sources import ReportCase
 
 
@@ -55,14 +57,11 @@ def report(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="State on the page that the image is simulated.")
     ] = False,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
-    volume: Annotated[
-        str | None,
-        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
-    ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     values: LabelValues = None,
     overwrite: Overwrite = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a page with an interactive 3D view, slices, tables, figures, models and warnings; CSV files beside it.
@@ -73,7 +72,7 @@ def report(
     from LiverPlannerLib.commands.cutting import read as read_file
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.labels import parse_mapping
-    from LiverPlannerLib.report.page import MeasureOptions, ReportInfo, build_page, measure_all
+    from LiverPlannerLib.report.page import MeasureOptions, build_page, measure_all
     from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
@@ -92,13 +91,18 @@ def report(
         options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
         made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
-        notes = (*read.notes, *_unknown(read))
-        info = ReportInfo(title, who, simulated or read.simulated, read.models, tuple(read.warnings), notes, read.still)
+        info = _info(read, title, who, simulated)
         page = build_page(made, info, within(progress, 0.5, 0.95))
         files = write_report(page, out, overwrite)
-        progress(1.0, "Done")
     data = {"files": [str(f) for f in files], "volumes_ml": made.volumes_ml, "not_measured": made.missing}
     emit(data, as_json, lambda: _print(data))
+
+
+def _info(read: ReportCase, title: str, who: tuple[tuple[str, str], ...], simulated: bool) -> ReportInfo:
+    from LiverPlannerLib.report.page import ReportInfo
+
+    notes = (*read.notes, *_unknown(read))
+    return ReportInfo(title, who, simulated or read.simulated, read.models, tuple(read.warnings), notes, read.still)
 
 
 def _cut(

@@ -36,6 +36,15 @@ def require_options(rule: str, threshold: float, modality: str, relative_thresho
         )
 
 
+def require_lesions(voxels: int, size: int) -> None:
+    """Raises where a mask fills more than half of an image of `size` voxels: these are no lesions."""
+    if voxels > 0.5 * size:
+        raise InputError(
+            f"The lesion mask fills {100 * voxels / size:.0f} % of the image",
+            "Check that it is a mask of lesions and not of the body or of everything",
+        )
+
+
 def require_images(
     image: sitk.Image, lesions: sitk.Image, liver_mask: sitk.Image | None
 ) -> tuple[np.ndarray, np.ndarray]:

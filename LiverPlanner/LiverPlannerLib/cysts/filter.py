@@ -162,11 +162,7 @@ def filter_cysts(
     if is_labels and reconsider_cysts:
         wanted += (structure("cyst").label,)
     found = find_regions(labels, wanted, box)
-    if len(found.index) > 0.5 * labels.size:
-        raise InputError(
-            f"The lesion mask fills {100 * len(found.index) / labels.size:.0f} % of the image",
-            "Check that it is a mask of lesions and not of the body or of everything",
-        )
+    checks.require_lesions(len(found.index), labels.size)
     settings, warnings = _settings(array, labels, is_labels, liver_mask, rule, modality, threshold, relative_threshold)
     ml = len(found.index) * images.voxel_ml(lesions)
     if lesions_are == "auto" and not is_labels and ml > MASK_ML:

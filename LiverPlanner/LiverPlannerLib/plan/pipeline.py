@@ -135,11 +135,7 @@ def make_plan(
     progress(0.98, "Measuring")
     volumes = measure_volumes(run.labels, set(run.models))
     regions = find_regions(run.labels)
-    warnings = [f"Of the image: {note}." for note in images.notes_of(image)]
-    warnings += [f"The image {f.problem}. {f.remedy}." for f in findings]
-    warnings += run.warnings + liver_warnings(run.labels, volumes["liver"])
-    if options.structures and (doubt := unconfirmed_tumors(run.labels, run.confirmed)):
-        warnings.append(doubt)
+    warnings = run.all_warnings(findings, volumes["liver"])
     run.lap("measuring")
     progress(1.0, "Done")
     return LiverPlan(
@@ -355,6 +351,15 @@ class _Run:
         self.notes += found.notes
         self.lap("segments")
         return found
+
+    def all_warnings(self, findings: Sequence[images.Finding], liver_ml: float) -> list[str]:
+        """Of the image, of the models, and of what was found."""
+        warnings = [f"Of the image: {note}." for note in images.notes_of(self.image)]
+        warnings += [f"The image {f.problem}. {f.remedy}." for f in findings]
+        warnings += self.warnings + liver_warnings(self.labels, liver_ml)
+        if self.options.structures and (doubt := unconfirmed_tumors(self.labels, self.confirmed)):
+            warnings.append(doubt)
+        return warnings
 
     def _put(self, values: np.ndarray, where: np.ndarray) -> None:
         merged = images.array_of(self.labels).copy()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 
 if TYPE_CHECKING:
     from PreopReviewLib.cohort.cases import CohortCase
@@ -49,7 +50,7 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Worker processes; by cores, memory and GPUs if absent.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each worker.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Join the Dask cluster at HOST:PORT instead.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print how many cases were done and failed.")] = False,
 ) -> None:
     """Run a task on every case; write a folder for each, one table, a page of pictures, and the papers' tables.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
+
+if TYPE_CHECKING:
+    from PreopReviewLib.datasets.importing import Import
 
 
 def register(app: typer.Typer) -> None:
@@ -52,11 +56,11 @@ def import_(
     ] = None,
     key: Annotated[Path | None, typer.Option(help="CSV to write of which case is whose. Keep it apart.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a data folder of labeled images: pseudonyms, one numbering, and a reason for each study that is left out."""
-    from PreopReviewLib.command.console import emit, print_table, progress_bar
+    from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.datasets.importing import Wishes, import_data
     from PreopReviewLib.datasets.sources import Rule
     from PreopReviewLib.errors import InputError
@@ -68,19 +72,22 @@ def import_(
     with progress_bar(quiet) as progress:
         made = import_data(source, output, wishes, classes=classes, key=key, overwrite=overwrite, progress=progress)
 
-    def table() -> None:
-        rows = [(r["case"], r["patient"], r["class"] or r.get("structures", ""), made.sources[r["case"]][1])
-                for r in made.taken]  # fmt: skip
-        print_table(f"Taken over: {len(rows)}", ["case", "patient", "holds", "source"], rows)
-        if made.left_out:
-            print_table(f"Left out: {len(made.left_out)}", ["patient", "source", "why"], made.left_out)
-        for note in made.notes:
-            say(note)
-        say(f"Written to {output}. Next: preop data split {output}")
-
     data = {"folder": str(made.folder), "taken": made.taken, "labels": made.values, "notes": made.notes}
     data["left_out"] = [dict(zip(("patient", "source", "why"), row, strict=True)) for row in made.left_out]
-    emit(data, as_json, table)
+    emit(data, as_json, lambda: _show_imported(made, output))
+
+
+def _show_imported(made: Import, output: Path) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    rows = [(r["case"], r["patient"], r["class"] or r.get("structures", ""), made.sources[r["case"]][1])
+            for r in made.taken]  # fmt: skip
+    print_table(f"Taken over: {len(rows)}", ["case", "patient", "holds", "source"], rows)
+    if made.left_out:
+        print_table(f"Left out: {len(made.left_out)}", ["patient", "source", "why"], made.left_out)
+    for note in made.notes:
+        say(note)
+    say(f"Written to {output}. Next: preop data split {output}")
 
 
 def split(

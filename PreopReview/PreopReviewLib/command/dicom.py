@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 
 if TYPE_CHECKING:
     from PreopReviewLib.pacs.rules import Choice, Rules
@@ -78,7 +79,7 @@ def fetch(
     one: One = False,
     config: Config = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch series into a folder each, with cases.csv for 'preop cohort run'. All of them or nothing.

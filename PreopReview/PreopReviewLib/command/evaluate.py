@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet
 
 if TYPE_CHECKING:
     from PreopReviewLib.evaluation.paper_tables import PaperResult
@@ -41,7 +42,7 @@ def evaluate(
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures (PNG and SVG).")] = True,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Make the tables (CSV, Markdown) and figures of a paper from per-case results.

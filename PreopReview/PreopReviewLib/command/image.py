@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Series, VolumeOfSeries
 
 
 def register(app: typer.Typer) -> None:
@@ -19,11 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def info(
     image: Annotated[Path, typer.Argument(help="Image file or DICOM folder.", show_default=False)],
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
-    volume: Annotated[
-        str | None,
-        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
-    ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     modality: Annotated[str, typer.Option(help="auto, ct or mr: judge the intensities as such.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from PreopReviewLib.command.options import Quiet
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -24,7 +26,7 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw a model's structures in each image; labels.json says what the values are. Not for clinical use."""
     from PreopReviewLib.command.console import progress_bar, say

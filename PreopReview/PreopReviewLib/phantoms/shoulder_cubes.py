@@ -16,6 +16,7 @@ from PreopReviewLib.phantoms.shoulder_tears import draw_tear
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 CUBE = 64
 TRAINING_SHARES = (0.28, 0.20, 0.16, 0.21, 0.15)
@@ -87,15 +88,7 @@ def render_cubes(
     sub = (torch.arange(_SUB, device=device) - (_SUB - 1) / 2) * 0.9 / _SUB
     middle = voxel * offset[:, 2]
     along_k = (middle[:, None] + slices)[:, :, None] + sub * step[:, None, None]
-    u, v, w = (
-        along_i[:, None, None, :],
-        along_j[:, None, :, None],
-        along_k.reshape(count, _SLICES * _SUB)[:, :, None, None],
-    )
-    points = tuple(
-        axes[:, a, 0].view(-1, 1, 1, 1) * u + axes[:, a, 1].view(-1, 1, 1, 1) * v + axes[:, a, 2].view(-1, 1, 1, 1) * w
-        for a in range(3)
-    )
+    points = _points(axes, along_i, along_j, along_k.reshape(count, _SLICES * _SUB))
     q = stack(drawn, device)
     painted = paint_shoulders(points, q, (normal(3, 9, 9, 9), normal(2, 56, 56, 56)), edge=1.0)
     signal, torn = (x.view(count, _SLICES, _SUB, CUBE, CUBE).mean(2) for x in (painted.signal, painted.tear))
@@ -106,6 +99,15 @@ def render_cubes(
     cubes, torn = (_between_slices(x, slices, wanted, step) for x in (signal, torn))
     return ShoulderCubes(
         _to_bytes(cubes)[:, None], torch.from_numpy(np.asarray(classes, np.int64)).to(device), torn, voxel
+    )
+
+
+def _points(axes: Tensor, along_i: Tensor, along_j: Tensor, along_k: Tensor) -> tuple[Tensor, ...]:
+    """R, A and S of every voxel, each (B, K, J, I), from its places along the three axes of its cube (B, n)."""
+    u, v, w = along_i[:, None, None, :], along_j[:, None, :, None], along_k[:, :, None, None]
+    return tuple(
+        axes[:, a, 0].view(-1, 1, 1, 1) * u + axes[:, a, 1].view(-1, 1, 1, 1) * v + axes[:, a, 2].view(-1, 1, 1, 1) * w
+        for a in range(3)
     )
 
 

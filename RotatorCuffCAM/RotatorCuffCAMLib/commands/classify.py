@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 from PreopReviewLib.command.train import OTHER_RUNS
 from RotatorCuffCAMLib.commands import readers as commands_readers
 
@@ -58,13 +59,10 @@ def classify(
     ] = None,
     title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
     pictures: Annotated[bool, typer.Option(help="Draw the picture, which takes most of the time.")] = True,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
-    volume: Annotated[
-        str | None,
-        typer.Option("--volume", "--phase", help="Which volume of a series: its number, time or type, as listed."),
-    ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Classify the rotator cuff tear in a shoulder MRI and compute its class activation map. Not for diagnosis.
@@ -73,7 +71,7 @@ def classify(
     grid), activation-raw.nrrd and cube.nrrd.
     """
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, output_folder, print_table, progress_bar
+    from PreopReviewLib.command.console import emit, output_folder, progress_bar
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.progress import within
     from RotatorCuffCAMLib.cuff import CuffOptions, examine
@@ -100,13 +98,16 @@ def classify(
         rest = within(progress, 0.3, 1.0)
         summary = write_answer(loaded, result, folder, str(image), model, title, drawn, pictures, rest)
 
-    def table() -> None:
-        rows = [(k, p) for k, p in summary["probabilities"].items()]
-        print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
-        for warning in summary["warnings"]:
-            say(f"warning: {warning}.")
+    emit(summary, as_json, lambda: _print(summary))
 
-    emit(summary, as_json, table)
+
+def _print(summary: dict[str, Any]) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    rows = list(summary["probabilities"].items())
+    print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
+    for warning in summary["warnings"]:
+        say(f"warning: {warning}.")
 
 
 def _point(text: str | None) -> tuple[float, float, float] | None:
@@ -146,7 +147,7 @@ def train(
     light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Continue from the run's last epoch.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the tear classifier on labeled MRI, or the demonstration network on synthetic shoulders."""
     from PreopReviewLib.command.console import progress_bar

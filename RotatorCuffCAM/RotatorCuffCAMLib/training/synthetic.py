@@ -22,6 +22,7 @@ from PreopReviewLib.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from RotatorCuffCAMLib.network.vrn import VRN
 
@@ -185,7 +186,6 @@ def train_on_phantoms(
         at_phase: called with ``weak`` or ``guided`` and the network (evaluation mode) when that phase is over.
     """
     import torch
-    from torch.nn import functional as F
 
     from RotatorCuffCAMLib.network.vrn import VRN
 
@@ -214,24 +214,12 @@ def train_on_phantoms(
             group["lr"] = learning_rate(fraction, settings.rate, settings.weak_share)
         if pool.filled < settings.pool or step % 2 == 0:
             pool.renew(settings.fresh)
-        cubes, classes, torn = pool.sample(settings.batch)
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
-            features = network.features(cubes)
-        logits = network.logits_of(features)
-        loss = F.cross_entropy(logits, classes)
-        if weak_over or settings.weak_share == 0:
-            loss = loss + settings.guidance * guidance_loss(network, features, classes, torn)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
+        guidance = settings.guidance if weak_over or settings.weak_share == 0 else 0.0
+        loss, right = _learn(network, optimizer, pool.sample(settings.batch), guidance)
         step += 1
         if step % 20 == 0:
-            right = float((logits.detach().argmax(1) == classes).float().mean())
-            history.append((elapsed, float(loss.detach()), right))
-            progress(
-                fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss.detach()):.3f}, right {right:.2f}"
-            )
+            history.append((elapsed, float(loss), float(right)))
+            progress(fraction, f"step {step}, {pool.drawn} shoulders, loss {float(loss):.3f}, right {float(right):.2f}")
         if elapsed - saved > 60:
             saved = elapsed
             save_weights(network, folder / "checkpoint.safetensors", {"step": str(step)})
@@ -243,6 +231,27 @@ def train_on_phantoms(
     about = {k: str(v) for k, v in asdict(settings).items()} | {"step": str(step), "shoulders": str(pool.drawn)}
     save_weights(network, folder / "model.safetensors", about)
     return network.eval()
+
+
+def _learn(
+    network: VRN, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor, Tensor], guidance: float
+) -> tuple[Tensor, Tensor]:
+    """One step on cubes, classes and torn voxels; loss and share of right answers, still on the device."""
+    import torch
+    from torch.nn import functional as F
+
+    cubes, classes, torn = batch
+    with torch.autocast("cuda", torch.bfloat16, enabled=cubes.is_cuda):
+        features = network.features(cubes)
+    logits = network.logits_of(features)
+    loss = F.cross_entropy(logits, classes)
+    if guidance:
+        loss = loss + guidance * guidance_loss(network, features, classes, torn)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+    return loss.detach(), (logits.detach().argmax(1) == classes).float().mean()
 
 
 def _phase_ends(phase: str, network: VRN, at_phase: Callable[[str, VRN], None] | None) -> None:
