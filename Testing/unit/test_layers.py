@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("PreopReview", "LiverPlanner", "RotatorCuffCAM")
 LIBRARIES = ("PreopReviewLib", "LiverPlannerLib", "RotatorCuffCAMLib")
-INTERFACES = ("panels", "command", "commands", "cohort")
+INTERFACES = ("panels", "command", "commands", "cohort", "review")
 """They turn what a user asks into calls of the libraries; a cohort calls the commands, case by case."""
 ENTRIES = ("tasks", "__main__")
 """Modules of any room that are interfaces, too: what a worker process or ``python -m`` runs."""

@@ -90,24 +90,23 @@ def resections(
     file = read(labels, values)
     picture = _image(image, file.labels) if image else None
     liver = Liver(picture[1] if picture else file.labels)
-    made = make_resections(liver, wanted)
     compared = compare_resections(
-        liver.labels,
-        made,
-        liver.trees,
-        patient=patient,
-        recipient_kg=recipient_weight,
-        limits_mm=(limits[0], limits[1]),
-    )
-    data: dict[str, Any] = {
-        "labels": str(labels),
-        "resections": compared.as_rows(),
-        "notes": list(dict.fromkeys([*label_notes(file, labels), *compared.notes])),
-        "resection_notes": {m.name: list(m.resection.notes) for m in compared.resections},
-    }
+        liver.labels, make_resections(liver, wanted), liver.trees,
+        patient=patient, recipient_kg=recipient_weight, limits_mm=(limits[0], limits[1]),
+    )  # fmt: skip
+    data = _as_dict(compared, labels, label_notes(file, labels))
     formats = [f.value for f in print_files or []]
     _write(out, overwrite, liver, compared, data, picture, vessels.value, (limits[0], limits[1]), formats, title)
     emit(data, as_json, lambda: _print(data, out))
+
+
+def _as_dict(compared: Any, labels: Path, notes: list[str]) -> dict[str, Any]:
+    return {
+        "labels": str(labels),
+        "resections": compared.as_rows(),
+        "notes": list(dict.fromkeys([*notes, *compared.notes])),
+        "resection_notes": {m.name: list(m.resection.notes) for m in compared.resections},
+    }
 
 
 def _asked(

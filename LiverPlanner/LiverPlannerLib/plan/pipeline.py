@@ -134,7 +134,6 @@ def make_plan(
     couinaud = run.segments() if options.segments else None
     progress(0.98, "Measuring")
     volumes = measure_volumes(run.labels, set(run.models))
-    regions = find_regions(run.labels)
     warnings = run.all_warnings(findings, volumes["liver"])
     run.lap("measuring")
     progress(1.0, "Done")
@@ -143,7 +142,7 @@ def make_plan(
         run.labels,
         modality,
         volumes,
-        regions,
+        find_regions(run.labels),
         warnings,
         run.models,
         run.notes,

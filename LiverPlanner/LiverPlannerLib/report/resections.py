@@ -153,9 +153,9 @@ def _vessel_margins(margins: Sequence[VesselMargin]) -> list[Table]:
 
 def _slices(image: sitk.Image, labels: sitk.Image, m: Measured, supply: sitk.Image | None) -> Picture:
     """Three planes through the largest tumor, else through the middle of the resected part."""
-    from LiverPlannerLib.scene.results import center_of_interest
+    from LiverPlannerLib.plan.measures import center_of_interest
+    from PreopReviewLib.images.windows import gray_window
     from PreopReviewLib.reports.slice_pictures import Outline, three_planes
-    from PreopReviewLib.scene.pictures import gray_window
 
     outlines = [Outline(m.resection.remnant, structure("liver").color), Outline(m.resection.resected, RESECTED)]
     drawn = ("tumor", "portal_vein", "hepatic_vein")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import ModelError
+from PreopReviewLib.models.kinds import STRUCTURES_NAMED
 from PreopReviewLib.models.package import ModelPackage
 
 IMPORTERS = {
@@ -44,8 +45,7 @@ class Wishes:
         Raises:
             ModelError: the user names a value that the model does not have.
         """
-        from LiverPlannerLib.labels import structures_named
-
+        structures_named = getattr(import_module(STRUCTURES_NAMED[0]), STRUCTURES_NAMED[1])
         unknown = sorted(set(self.structures or ()) - set(labels))
         if unknown:
             has = ", ".join(f"{v} ({name})" for v, name in labels.items())

@@ -13,6 +13,8 @@ _BY_NETWORK = {
 }
 """Networks with preparation of their own; any other is known by its package's `inference`."""
 _INSIDE_LIVER = ("LiverPlannerLib.segmentation.segmenters", "InsideLiver")
+STRUCTURES_NAMED = ("LiverPlannerLib.labels", "structures_named")
+"""What gives structures their names of our table from names that others use."""
 WHOLE_SCAN = ("PreopReviewLib.models.whole_scan", "WholeScan")
 
 

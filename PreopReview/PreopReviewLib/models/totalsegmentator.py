@@ -20,7 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import ModelCorrupt, ModelError, ModelUnavailable
-from PreopReviewLib.models.segmenter import PROGRAM_PREFIX, SegmenterResult
+from PreopReviewLib.models.seam import PROGRAM_PREFIX, SegmenterResult
 from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent
 

@@ -9,7 +9,7 @@ from trame.widgets import client, html
 from trame.widgets import vuetify3 as v
 
 if TYPE_CHECKING:
-    from PreopReviewLib.review.session import ReviewSession
+    ReviewSession = Any  # `session.ReviewSession`, which builds this page
 
 PRESETS = (("Liver CT", 180, 70), ("Abdomen CT", 400, 40))
 STYLE = """
