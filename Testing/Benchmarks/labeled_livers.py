@@ -2,7 +2,7 @@
 
 | layout | what is read |
 |---|---|
-| CHAOS | `CT/N/DICOM_anon` + `CT/N/Ground/*.png`; `MR/N/T2SPIR` likewise; `MR/N/T1DUAL/DICOM_anon/{In,Out}Phase` + `Ground` |
+| CHAOS | `CT/N/DICOM_anon` + `CT/N/Ground/*.png`; `MR/N/T2SPIR` likewise; `MR/N/T1DUAL/DICOM_anon/*Phase` + `Ground` |
 | 3D-IRCADb-01 | `PATIENT_DICOM` + `MASKS_DICOM/liver` |
 | LiTS | `volume-N.nii[.gz]` + `segmentation-N.nii[.gz]`, every label above 0 |
 | this project's data | `*_t2spir.nii.gz` + `*_labels.nii.gz`, the label 1 |

@@ -130,9 +130,9 @@ def _settings(file: Path | None) -> dict[str, object]:
 
 
 def _meant(structures: str | None) -> dict[int, str] | None:
-    from LiverPlannerLib.labels import parse_mapping
+    from PreopReviewLib.models.kinds import label_reader
 
-    return parse_mapping(structures) if structures else None
+    return label_reader().parse_mapping(structures) if structures else None
 
 
 def remove(name: Annotated[str, _NAME], as_json: Annotated[bool, _JSON] = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import ModelError
-from PreopReviewLib.models.kinds import STRUCTURES_NAMED
+from PreopReviewLib.models.kinds import label_reader
 from PreopReviewLib.models.package import ModelPackage
 
 IMPORTERS = {
@@ -45,12 +45,11 @@ class Wishes:
         Raises:
             ModelError: the user names a value that the model does not have.
         """
-        structures_named = getattr(import_module(STRUCTURES_NAMED[0]), STRUCTURES_NAMED[1])
         unknown = sorted(set(self.structures or ()) - set(labels))
         if unknown:
             has = ", ".join(f"{v} ({name})" for v, name in labels.items())
             raise ModelError(f"The model has no label {', '.join(map(str, unknown))}; it has {has}", "Name those")
-        return structures_named({**labels, **(self.structures or {})})
+        return label_reader().structures_named({**labels, **(self.structures or {})})
 
 
 def import_model(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 _BY_NETWORK = {
@@ -13,9 +15,12 @@ _BY_NETWORK = {
 }
 """Networks with preparation of their own; any other is known by its package's `inference`."""
 _INSIDE_LIVER = ("LiverPlannerLib.segmentation.segmenters", "InsideLiver")
-STRUCTURES_NAMED = ("LiverPlannerLib.labels", "structures_named")
-"""What gives structures their names of our table from names that others use."""
 WHOLE_SCAN = ("PreopReviewLib.models.whole_scan", "WholeScan")
+
+
+def label_reader() -> ModuleType:
+    """The room that knows what labels of others mean in our table of structures; it stands above this one."""
+    return import_module("LiverPlannerLib.labels")
 
 
 def kind_of(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
