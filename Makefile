@@ -1,6 +1,7 @@
 # make demo      a real CT, measured, in demo/            (CASE=/path/to/image for your own)
 # make test      the tests, but for those marked slow
 # make test-all  every test
+# make faults    hostile runs; their table in Docs/Robustness.md   (RUNS=500 for fewer)
 # make bench     the figures of the README, as ratios in one run
 # make lint      ruff
 
@@ -10,12 +11,13 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 CASE ?=
 OUT ?= demo
+RUNS ?= 5000
 LOCAL_SAMPLES ?= ../shared/data
 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all bench lint install clean
+.PHONY: demo test test-all faults bench lint install clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +40,9 @@ test: install
 test-all: install
 	$(BIN)/ruff check .
 	$(PYTEST)
+
+faults: install
+	$(BIN)/python -m Testing.faults --runs $(RUNS) --write Docs/Robustness.md
 
 bench: install
 	$(BIN)/python -m Testing.Benchmarks

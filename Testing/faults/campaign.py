@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from . import forked, material
 from .generators import KINDS, WEIGHTS
+from .generators.names import MATERIAL
 from .generators.packages import INSTALL
 from .generators.surfaces import volumetry
 from .generators.tables import COMMANDS, FEATURES
@@ -108,7 +110,7 @@ def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) 
         if first.code:
             return trial, Verdict("unclear refusal", f"the earlier run failed: {first.err[-200:]}")
     if trial.signal:
-        after = trial.signal[1] * made.seconds[_plain(trial)]
+        after = trial.signal[1] * made.results.took(_plain(trial))
     before = snapshot(folder)
     ran = forked.run(trial, folder, after=after)
     verdict = judge(trial, ran, folder, before)
@@ -119,8 +121,8 @@ def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) 
     return trial, verdict
 
 
-def _plain(trial: Trial) -> str:
-    return " ".join(a for a in trial.arguments if a != "--overwrite")
+def _plain(trial: Trial) -> list[str]:
+    return [a for a in trial.arguments if a != "--overwrite"]
 
 
 def _after_a_kill(trial: Trial, folder: Path, verdict: Verdict) -> Verdict:
@@ -141,13 +143,69 @@ def _after_a_kill(trial: Trial, folder: Path, verdict: Verdict) -> Verdict:
     return Verdict("partial output", f"left by the kill: {left[0]}") if left else verdict
 
 
+class References(dict[str, Any]):
+    """What undamaged runs said, each made when it is first asked for, and kept in a file."""
+
+    made: material.Material
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.file = place, place / "results.json"
+        self.seconds: dict[str, float] = {}
+        if self.file.is_file():
+            held, self.seconds = json.loads(self.file.read_text())
+            super().__init__(held)
+
+    def __missing__(self, name: str) -> Any:
+        ran, folder = self._run(name, references()[name])
+        # What prints no JSON is known by its file.
+        self[name] = (
+            (folder / "out").read_text() if name == FEATURES else json.loads(ran.out) if ran.out[:1] == "{" else None
+        )
+        shutil.rmtree(folder)
+        self._keep()
+        return self[name]
+
+    def took(self, arguments: list[str]) -> float:
+        """Seconds that the undamaged run needs."""
+        words = " ".join(arguments)
+        if words not in self.seconds:
+            shutil.rmtree(self._run(words, arguments)[1])
+            self._keep()
+        return self.seconds[words]
+
+    def _run(self, name: str, arguments: list[str]) -> tuple[Ran, Path]:
+        folder = self.place / "references" / re.sub(r"\W", "_", name)
+        named = {a.split("/")[0] for a in arguments} | {"images"}  # lists and tables name images
+        for part in named & {*MATERIAL, "dicom", "box.ply", "cohort", "study"}:
+            self.made.put(part, folder)
+        ran = _sound(arguments, folder)
+        self.seconds[" ".join(arguments)] = ran.seconds
+        return ran, folder
+
+    def _keep(self) -> None:
+        self.file.write_text(json.dumps([self, self.seconds]))
+
+
+def references() -> dict[str, list[str]]:
+    """The undamaged runs by the names that the generators have for them."""
+    info = ["image", "info", "--json"]
+    return {
+        "info": [*info, "ct.nii.gz"],
+        "dicom": [*info, "dicom"],
+        "surface": volumetry("box.ply"),
+        "volumetry": ["liver", "volumetry", "labels.nii.gz", "--json", "-o", "out"],
+        **COMMANDS,
+        **{k: v[1] for k, v in DOCUMENTS.items()},
+        "package": INSTALL,
+    }
+
+
 def prepare(place: Path) -> material.Material:
-    """The sound inputs in ``place/material``, made unless they are there, and what came of undamaged runs on them."""
-    made = material.Material(place / "material")
-    known = place / "results.json"
-    if known.is_file():
-        made.results, made.seconds = json.loads(known.read_text())
-        _references(place, made)
+    """The sound inputs in ``place/material``, made unless they are there."""
+    results = References(place)
+    made = material.Material(place / "material", results, lambda name: _prepare(name, made))
+    results.made = made
+    if made.folder.is_dir():
         return made
     if os.fork() == 0:
         code = 1
@@ -158,41 +216,17 @@ def prepare(place: Path) -> material.Material:
             os._exit(code)
     if os.waitstatus_to_exitcode(os.wait()[1]):
         raise RuntimeError("the sound inputs could not be made")
-    for arguments in material.PREPARED:
-        _sound(arguments, made.folder)
-    material.answer_study(made.folder)
-    shutil.rmtree(made.folder / ".home")
-    _references(place, made)
     return made
 
 
-def _references(place: Path, made: material.Material) -> None:
-    from .generators.places import RUNS
-
-    info = ["image", "info", "--json"]
-    commands = {
-        "info": [*info, "ct.nii.gz"],
-        "dicom": [*info, "dicom"],
-        "surface": volumetry("box.ply"),
-        "volumetry": ["liver", "volumetry", "labels.nii.gz", "--json", "-o", "out"],
-        **COMMANDS,
-        **{k: v[1] for k, v in DOCUMENTS.items()},
-        "package": INSTALL,
-        **{f"run {k}": v[0] for k, v in RUNS.items()},
-    }
-    known = place / "results.json"
-    for name, arguments in commands.items():
-        if name in made.results:
-            continue
-        folder = place / "references" / re.sub(r"\W", "_", name)
-        shutil.copytree(made.folder, folder)
-        ran = _sound(arguments, folder)
-        made.seconds[" ".join(arguments)] = ran.seconds
-        made.results[name] = json.loads(ran.out) if ran.out.startswith(("{", "[")) else None
-        if name == FEATURES:  # prints no JSON
-            made.results[name] = (folder / "out").read_text()
-        shutil.rmtree(folder)
-        known.write_text(json.dumps([made.results, made.seconds]))
+def _prepare(name: str, made: material.Material) -> None:
+    if name == "package" and not (made.folder / "run").exists():
+        _prepare("run", made)
+    for arguments in material.PREPARED[name]:
+        _sound(arguments, made.folder)
+    if name == "study":
+        material.answer_study(made.folder)
+    shutil.rmtree(made.folder / ".home")
 
 
 def _sound(arguments: list[str], folder: Path) -> Ran:

@@ -15,9 +15,10 @@ from .trial import Ran, Trial
 
 REFUSED, SUCCEEDED = "refused cleanly", "succeeded"
 FAILURES = ("traceback", "crash", "hang", "partial output", "wrong success", "outside its folder", "unclear refusal")
-CODES = {2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 30, 31, 32, 40, 41, 50, 51}
+CODES = {2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 30, 31, 32, 40, 41, 50, 51, 60}
 """Exit codes of refusals: what `PreopReviewLib.errors` lists, and wrong usage."""
 MARK = ".preop-output.json"
+_TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")
 _OF_OTHERS = ("torchinductor_",)  # an empty folder that torch makes for each user
 
 
@@ -50,8 +51,10 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
     killed = ended and trial.signal[0] == signal.SIGKILL
     if ran.code < 0 and not ended:
         return Verdict("crash", f"signal {-ran.code}: {_last(ran.err)}")
-    if ran.outside:
-        return Verdict("outside its folder", ", ".join(ran.outside[:3]))
+    # Where no temporary folder can be written to, Python tries those of the system.
+    outside = [p for p in ran.outside if trial.file_limit is None or os.path.dirname(p) not in _TEMPORARY]
+    if outside:
+        return Verdict("outside its folder", ", ".join(outside[:3]))
     if problem := _left(trial, ran, folder, before, killed):
         return Verdict("partial output", problem)
     if ended:
@@ -64,7 +67,8 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
         return Verdict("unclear refusal", f"exit code {ran.code}: {_last(ran.err)}")
     if trial.never_refused and ran.code not in asked:
         return Verdict("unclear refusal", f"sound input refused with {ran.code}: {_last(ran.err)}")
-    silent = 2 in trial.closed or 2 in trial.full
+    # A stop before the command has begun needs no words.
+    silent = 2 in trial.closed or 2 in trial.full or (ran.code in asked and not text)
     if not silent and ran.code != 2 and not re.search(r"^preop: \S", ran.err, re.MULTILINE):
         return Verdict("unclear refusal", f"exit code {ran.code} without a sentence: {_last(ran.err)}")
     return Verdict(REFUSED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,22 @@ TINY_RECIPE = {
 
 @dataclass
 class Material:
-    """The folder of sound inputs and the results of undamaged runs, by the words of the command."""
+    """The folder of sound inputs and the results of undamaged runs; both are made when they are first asked for.
+
+    Attributes:
+        results: by name, of a run of `campaign.references`: the JSON that it printed.
+        prepare: makes one of `PREPARED`.
+    """
 
     folder: Path
-    results: dict[str, Any] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    results: dict[str, Any]
+    prepare: Callable[[str], None]
 
-    def put(self, name: str, folder: Path, new: str | None = None) -> Path:
+    def put(self, name: str, folder: Path) -> Path:
         """Copies a sound input into a trial's folder."""
-        target = folder / (new or name)
-        source = self.folder / name
+        target, source = folder / name, self.folder / name
+        if not source.exists():
+            self.prepare(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target)
@@ -214,13 +221,16 @@ def _data_set(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(about))
 
 
-PREPARED = (
-    ["liver", "truth", "new", "images", "-o", "list"],
-    ["liver", "truth", "add", "list", "a", "labels.nii.gz", "--annotator", "ann", "--seconds", "60"],
-    ["cuff", "study", "study.csv", "-o", "study"],
-    ["train", "--recipe", "recipe.yaml", "--data", "data", "-o", "run", "--workers", "0"],
-    ["models", "pack", "run", "-o", "package", "--checkpoint", "last", "--name", "tiny"],
-)
+_TRAIN = ["train", "--recipe", "recipe.yaml", "--data", "data", "-o", "run", "--workers", "0"]
+PREPARED: dict[str, list[list[str]]] = {
+    "list": [
+        ["liver", "truth", "new", "images", "-o", "list"],
+        ["liver", "truth", "add", "list", "a", "labels.nii.gz", "--annotator", "ann", "--seconds", "60"],
+    ],
+    "study": [["cuff", "study", "study.csv", "-o", "study"]],
+    "run": [_TRAIN],
+    "package": [["models", "pack", "run", "-o", "package", "--checkpoint", "last", "--name", "tiny"]],
+}
 """Runs of the command that make the rest of the sound inputs."""
 
 

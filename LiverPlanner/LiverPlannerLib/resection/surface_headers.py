@@ -68,13 +68,29 @@ def _check_ply(path: Path) -> None:
             if not elements or not all(w in _PLY_BYTES for w in _types(words)):
                 raise _damaged(path, f"its header says {' '.join(words)[:60]!r}")
             elements[-1][2].append(words)
+        elif words and words[0] not in ("ply", "format", "comment", "obj_info"):
+            raise _damaged(path, f"its header says {' '.join(words)[:60]!r}")
     if "vertex" not in {e[0] for e in elements} or "face" not in {e[0] for e in elements}:
         raise _damaged(path, "it declares no points or no faces")
+    _check_ply_names(path, elements)
     body = raw[end.end() :]
     if form == "ascii":
         _check_ply_text(path, elements, body)
     else:
         _check_ply_binary(path, elements, body, "<" if form.startswith("binary_l") else ">")
+
+
+def _check_ply_names(path: Path, elements: list[tuple[str, int, list[list[str]]]]) -> None:
+    """Raises unless points have coordinates and faces have points, by the names that readers look for."""
+    for name, _, properties in elements:
+        names = [w[-1] for w in properties]
+        lists = {w[-1] for w in properties if w[1] == "list"}
+        if name == "vertex" and (not {"x", "y", "z"} <= set(names) or lists):
+            raise _damaged(path, "its points lack x, y or z")
+        if name == "face" and not lists & {"vertex_indices", "vertex_index"}:
+            raise _damaged(path, "its faces name no points")
+        if len(set(names)) < len(names):
+            raise _damaged(path, f"a property of {name} is there twice")
 
 
 def _types(words: list[str]) -> list[str]:

@@ -101,7 +101,7 @@ MATERIAL = (
     "truth.csv",
     "readers.csv",
 )
-MATERIAL += ("evaluate.csv", "first", "second", "cases.csv")
+MATERIAL += ("evaluate.csv", "first", "second", "cases.csv", "run")
 
 
 @lru_cache(maxsize=1)
