@@ -122,6 +122,7 @@ def spanning_forest(
     skeleton: Skeleton,
     choose_root: Callable[[np.ndarray, np.ndarray], int],
     joints: np.ndarray | None = None,
+    bridge: bool = True,
 ) -> Forest:
     """Loop-free trees that keep the thick paths: minimum spanning forest by length over squared radius.
 
@@ -129,12 +130,13 @@ def spanning_forest(
         skeleton: the skeleton.
         choose_root: from the points of a tree and the end points among them to its root.
         joints: (J, 2) pairs of points that belong together across a gap (see `joining`).
+        bridge: whether pieces whose walls are less than 3 mm apart are one tree.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
     count = len(skeleton.radius)
-    bridges = _bridges(skeleton)
+    bridges = _bridges(skeleton) if bridge else np.zeros((0, 2), int)
     links = np.concatenate([skeleton.links, bridges, np.zeros((0, 2), int) if joints is None else joints])
     a, b = links.T if len(links) else (np.zeros(0, int), np.zeros(0, int))
     length = np.linalg.norm(skeleton.points[a] - skeleton.points[b], axis=1)

@@ -1,0 +1,177 @@
+"""Vessels renamed by simulated clicks: Dice of portal and hepatic vein after 0, 3, 6, 12 clicks; seconds of a click.
+
+Cases are perfectly found vessels with wrong names, as networks give them: whole branches with all downstream of them,
+and stretches in the middle of branches, carry the other tree's name (seeded). Each click goes to the largest wrong
+piece: of what lights up there under the mouse (a branch, or it with all downstream), the one that puts most right.
+"Perfect naming" is Dice 1 here, since nothing is missing. The time is measured on a grid of 512x512x200.
+
+    python -m Testing.Benchmarks clicks [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "PreopReview"), str(ROOT / "LiverPlanner"), str(ROOT)]
+
+from Testing.Benchmarks.anatomy_cases import labeled_livers  # noqa: E402
+
+from LiverPlannerLib.structures import structure, structure_of_label  # noqa: E402
+from LiverPlannerLib.vessels import edit  # noqa: E402
+from LiverPlannerLib.vessels.edit.network import VesselNetwork  # noqa: E402
+from PreopReviewLib import images  # noqa: E402
+from PreopReviewLib.errors import InputError  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "clicks.json"
+PORTAL, HEPATIC = structure("portal_vein").label, structure("hepatic_vein").label
+OTHER = {PORTAL: HEPATIC, HEPATIC: PORTAL}
+CLICKS = (0, 3, 6, 12)
+SAMPLES = 24
+
+
+def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches: int = 3) -> np.ndarray:
+    """Labels (K, J, I) in which branches with all downstream, and stretches of 15 mm, have the other tree's name."""
+    rng = np.random.default_rng(seed)
+    network = VesselNetwork(labels)
+    array = network.array.copy().reshape(-1)
+    whole = np.bincount(network.value[network.owner], minlength=256)
+    veins = np.flatnonzero(np.isin(network.value, (PORTAL, HEPATIC)))
+    made = 0
+    while made < branches:
+        picked = network.pick_point(int(rng.choice(veins)))
+        index = network.voxels_of(picked.downstream)
+        if 0.02 * whole[picked.value] < len(index) < 0.35 * whole[picked.value]:
+            array[index] = OTHER[picked.value]
+            made += 1
+    for _ in range(stretches):
+        point = int(rng.choice(veins))
+        near = veins[np.linalg.norm((network.points[veins] - network.points[point]) * network.mm, axis=1) <= 7.5]
+        index = network.voxels_of(near[network.value[near] == network.value[point]])
+        array[index] = OTHER[int(network.value[point])]
+    return array.reshape(network.array.shape)
+
+
+def dice(found: np.ndarray, truth: np.ndarray, value: int) -> float:
+    a, b = found == value, truth == value
+    return float(2 * np.count_nonzero(a & b) / max(a.sum() + b.sum(), 1))
+
+
+Click = tuple[np.ndarray, str, bool]
+
+
+def best_click(network: VesselNetwork, truth: np.ndarray, rng: np.random.Generator) -> Click | None:
+    """Where to click, what to name it, and whether with all downstream; None where nothing is wrong."""
+    import cc3d
+
+    wrong = (network.array != truth) & np.isin(truth, (PORTAL, HEPATIC))
+    if not wrong.any():
+        return None
+    pieces = cc3d.connected_components(wrong * network.array, connectivity=26)
+    largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+    places = np.argwhere(pieces == largest)
+    value = int(truth[tuple(places[0])])
+    best, gain = None, 0
+    for place in places[rng.choice(len(places), min(SAMPLES, len(places)), replace=False)]:
+        picked = network.pick(images.kji_to_ras(place[None].astype(float), network.grid)[0])
+        if picked.value == value:
+            continue
+        for downstream in (True, False):
+            index = network.voxels_of(picked.downstream if downstream else picked.branch)
+            right = truth.reshape(-1)[index] == value
+            now = int(right.sum()) - int((truth.reshape(-1)[index] == picked.value).sum())
+            if now > gain:
+                best, gain = (place, structure_of_label(value).key, downstream), now
+    return best
+
+
+def run(labels: sitk.Image, seed: int) -> dict[str, dict[str, float]]:
+    """Dice by number of clicks."""
+    truth = images.array_of(labels)
+    network = VesselNetwork(images.image_like(with_wrong_names(labels, seed), labels))
+    rng = np.random.default_rng(seed)
+    table = {}
+    for n in range(max(CLICKS) + 1):
+        if n in CLICKS:
+            table[str(n)] = {
+                "portal_vein": dice(network.array, truth, PORTAL),
+                "hepatic_vein": dice(network.array, truth, HEPATIC),
+            }
+        click = best_click(network, truth, rng)
+        if click is not None:
+            place, name, downstream = click
+            at = images.kji_to_ras(place[None].astype(float), network.grid)[0]
+            edit.apply(network, edit.rename(network, at, name, downstream))
+    return table
+
+
+def time_at_512() -> dict[str, float]:
+    """Median seconds of a click with its consequences, by kind, and of finding the center lines once."""
+    from Testing.Benchmarks.bench_edit import make_case
+
+    labels = make_case()
+    image = images.image_like(np.where(images.array_of(labels) > 1, 160, 100).astype(np.float32), labels)
+    started = time.perf_counter()
+    network = VesselNetwork(labels)
+    network.tree(PORTAL), network.tree(HEPATIC)
+    found = {"center_lines_once_s": time.perf_counter() - started}
+    rng = np.random.default_rng(0)
+    points = np.flatnonzero(np.isin(network.value, (PORTAL, HEPATIC)))
+    kinds = {
+        "light_up": lambda at, value: network.pick(at),
+        "rename": lambda at, value: edit.rename(network, at, structure_of_label(OTHER[value]).key),
+        "remove": lambda at, value: edit.remove(network, at, "branch"),
+        "cut": lambda at, value: edit.cut(network, at),
+        "grow": lambda at, value: edit.grow(network, at, None),
+        "extend": lambda at, value: edit.extend(network, at + [12, 0, 0], structure_of_label(value).key, image),
+    }
+    for kind, call in kinds.items():
+        clock, work = [], []
+        while len(clock) < 5:
+            point = int(rng.choice(points[points < len(network.value)]))
+            value = int(network.value[point])
+            at = images.kji_to_ras(network.points[point][None], network.grid)[0]
+            start, busy = time.perf_counter(), time.process_time()
+            try:
+                made = call(at, value)
+                if kind != "light_up":
+                    edit.apply(network, made)
+                    network.pick_point(min(point, len(network.value) - 1))
+            except InputError:
+                continue  # a place where this click means nothing, e.g. an extension that ends in the vessel
+            clock.append(time.perf_counter() - start)
+            work.append(time.process_time() - busy)
+        found[f"{kind}_s"], found[f"{kind}_work_s"] = float(np.median(clock)), float(np.median(work))
+    return {key: round(value, 3) for key, value in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one phantom and no patient, no timing")
+    quick = parser.parse_args().quick
+    cases = [c for c in labeled_livers(1 if quick else 4) if not quick or c[0].startswith("phantom")]
+    tables = {}
+    for seed, (name, labels) in enumerate(cases):
+        tables[name] = run(labels, seed)
+        words = "   ".join(
+            f"{n} clicks: {t['portal_vein']:.3f} {t['hepatic_vein']:.3f}" for n, t in tables[name].items()
+        )
+        print(f"{name:14} portal, hepatic Dice after {words}", flush=True)
+    worst = {n: min(min(t[n].values()) for t in tables.values()) for n in map(str, CLICKS)}
+    data = {"cases": tables, "worst": worst}
+    print("worst:", worst)
+    if not quick:
+        data["time_512"] = time_at_512()
+        print(data["time_512"])
+        RESULTS.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
