@@ -92,6 +92,38 @@ def graph() -> nx.DiGraph:
     return ours
 
 
+@cache
+def names_of(module: str) -> set[str]:
+    """What can be imported from a module: what it defines, assigns or imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def test_what_is_imported_lazily_exists_too():
+    lacking = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            base = _absolute(name, node)
+            if base.split(".")[0] not in LIBRARIES:
+                continue
+            known = names_of(base) if base in modules() else set()
+            lacking += [
+                f"{name}, line {node.lineno}: {base}.{alias.name}"
+                for alias in node.names
+                if f"{base}.{alias.name}" not in modules() and alias.name not in known and "__getattr__" not in known
+            ]
+    assert not lacking
+
+
 def test_no_module_imports_itself_by_way_of_others():
     circles = [sorted(c) for c in nx.strongly_connected_components(graph()) if len(c) > 1]
     assert not circles

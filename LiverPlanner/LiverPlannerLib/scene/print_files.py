@@ -46,7 +46,7 @@ def write_print_files(
 
 
 def _bodies(labels: sitk.Image, resection: Resection) -> list[tuple[str, tuple[float, float, float], Any]]:
-    from PreopReviewLib.scene.surfaces import surface_of_mask
+    from PreopReviewLib.surfaces import surface_of_mask
 
     parts = [
         ("Remnant", structure("liver").color, resection.remnant, 0.5),
