@@ -105,7 +105,8 @@ def test_what_is_written_elsewhere_is_seen():
     code = (
         "from pathlib import Path; from Testing.faults.forked import _watch_writes; import os, sys\n"
         "reading, writing = os.pipe(); _watch_writes(Path(sys.argv[1]) / 'in', writing)\n"
-        "os.chdir(Path(sys.argv[1]) / 'in'); open('a', 'w'); open('../b', 'w'); os.rename('a', '../c'); os.remove('../b')\n"
+        "os.chdir(Path(sys.argv[1]) / 'in'); open('a', 'w'); open('../b', 'w')\n"
+        "os.rename('a', '../c'); os.remove('../b')\n"
         "open('../c').close(); os.close(writing); print(os.read(reading, 9999).decode())"
     )
     import tempfile

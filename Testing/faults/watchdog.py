@@ -17,8 +17,8 @@ from .judge import judge, snapshot
 from .trial import Trial
 
 SECONDS = 60.0
-ALONE = {"demo", "models list", "phantom liver", "phantom shoulder"}
-"""Commands that need no input."""
+ALONE = {"demo", "models list", "phantom liver", "phantom shoulder", "train"}
+"""Commands that need no input, of which some compute for long."""
 INPUTS = ("nothing/there", "empty.nii.gz", "folder", "text.txt")
 
 

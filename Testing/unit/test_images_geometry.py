@@ -141,3 +141,17 @@ def test_a_view_of_a_temporary_image_keeps_its_voxels():
 def test_an_array_of_another_shape_is_refused():
     with pytest.raises(errors.GeometryError):
         images.image_like(np.zeros((3, 3, 3)), oblique())
+
+
+def test_no_view_is_taken_of_an_image_that_nobody_holds():
+    import re
+    from pathlib import Path
+
+    libraries = Path(__file__).resolve().parents[2]
+    views = [
+        (path.name, found)
+        for path in libraries.glob("*/*Lib/**/*.py")
+        for found in re.findall(r"GetArrayViewFromImage\((.*)", path.read_text(encoding="utf-8"))
+    ]
+    assert views
+    assert [v for v in views if not re.match(r"\w+\)", v[1])] == [], "use images.array_of, which keeps the image alive"

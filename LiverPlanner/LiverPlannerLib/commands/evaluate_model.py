@@ -29,8 +29,8 @@ def evaluate_model(
 
     if output:
         check_file(output, overwrite)
-    with progress_bar() as progress:
-        figures = evaluate_five_structures(package_of(model), cases, contrasts.split(","), anatomy, progress)
+    with progress_bar() as progress, package_of(model) as package:
+        figures = evaluate_five_structures(package, cases, contrasts.split(","), anatomy, progress)
     for test, values in figures.items():
         rows = [(key, v["mean"], v["sd"], v["cases"]) for key, v in values.items()]
         print_table(f"{test} (simulated images)", ["structure", "Dice", "SD", "cases"], rows)

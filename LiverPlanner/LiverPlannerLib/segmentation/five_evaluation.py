@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,16 +165,18 @@ def _anatomy_coding(labels: Path) -> dict[str, int]:
     return coding
 
 
-def package_of(path: Path) -> ModelPackage:
-    """A package, or a run packed into a temporary one."""
-    import tempfile
-
+@contextmanager
+def package_of(path: Path) -> Iterator[ModelPackage]:
+    """A package, or a run packed into one that is there for the time of the block."""
     from PreopReviewLib.models.package import load_package
+    from PreopReviewLib.output import private_folder
     from PreopReviewLib.training.pack import pack_run
 
     if (path / "configs").is_dir():
-        return load_package(path)
-    return pack_run(path, Path(tempfile.mkdtemp()) / "package", checkpoint="last")
+        yield load_package(path)
+        return
+    with private_folder() as folder:
+        yield pack_run(path, folder / "package", checkpoint="last")
 
 
 def _dice(found: np.ndarray, truth: np.ndarray) -> float:

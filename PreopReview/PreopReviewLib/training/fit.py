@@ -155,7 +155,7 @@ class Trainer:
         with stops_deferred() as stop:
             result = self._fit(progress, cancel, stop)
         if stop:
-            raise stopped_by_hand(stop[0], result.iteration)
+            raise stopped_by_hand(stop[0], f"iteration {result.iteration}")
         return result
 
     def _fit(self, progress: Progress, cancel: CancelToken | None, stop: list[int]) -> RunResult:

@@ -146,7 +146,7 @@ def train(
     synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for this many minutes.", min=0)] = 0,
     light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    resume: Annotated[bool, typer.Option(help="Continue from the run's last epoch.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue from the run's last checkpoint.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the tear classifier on labeled MRI, or the demonstration network on synthetic shoulders."""
@@ -161,8 +161,10 @@ def train(
     where = choose_device(device)
     with progress_bar(quiet) as progress:
         if synthetic and light:
+            training.refuse_another_run(out, resume)
             training_light.render_and_train(60 * synthetic, out, progress, resume)
         elif synthetic:
+            training.refuse_another_run(out, resume)
             chosen = training_synthetic.SyntheticTraining(seconds=60 * synthetic)
             training_synthetic.train_on_phantoms(chosen, out, where, progress)
         elif table is None:

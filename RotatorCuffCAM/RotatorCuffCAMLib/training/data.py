@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,17 @@ from PreopReviewLib.output import whole_file
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.tables import read_table
 from PreopReviewLib.training.checkpoint import read_checkpoint, save_checkpoint
+from PreopReviewLib.training.stops import stopped_by_hand, stops_deferred
 
 if TYPE_CHECKING:
     import torch
 
     from PreopReviewLib.training.recipe import Recipe
     from RotatorCuffCAMLib.network.vrn import VRN
+
+
+STATE = "state.pt"
+SAVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,6 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
 
 def load_cubes(cases: Sequence[Case], progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
     """Cubes (N, 64, 64, 64) as bytes and classes (N,) of the cases; where no point is given, the head is looked for."""
-    import SimpleITK as sitk
-
     from PreopReviewLib import images
     from RotatorCuffCAMLib.head import find_head
     from RotatorCuffCAMLib.region import cut_cube
@@ -90,8 +93,18 @@ def load_cubes(cases: Sequence[Case], progress: Progress = silent) -> tuple[np.n
         image = images.read_image(case.image)
         ras = case.center_ras
         center = (-ras[0], -ras[1], ras[2]) if ras else find_head(image).center_lps
-        cubes[n] = np.round(sitk.GetArrayViewFromImage(cut_cube(image, center, source=str(case.image)).image))
+        cubes[n] = np.round(images.array_of(cut_cube(image, center, source=str(case.image)).image))
     return cubes, np.array([c.class_index for c in cases])
+
+
+@dataclass
+class _At:
+    """Where a run is: batches done of its epoch, and what they have added up to."""
+
+    epoch: int = 0
+    step: int = 0
+    total: float = 0.0
+    right: int = 0
 
 
 def train(
@@ -104,15 +117,17 @@ def train(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> VRN:
-    """Trains by the recipe; after each epoch the whole state goes to `folder`/state.pt, so that it can be resumed.
+    """Trains by the recipe; the whole state is in `folder`/state.pt before the first batch, after each epoch, every
+    `SAVE_SECONDS` and on every stop, and a run that goes on from it ends with the weights of an unbroken one.
 
     Args:
         cubes: (N, 64, 64, 64) bytes.
         classes: (N,) ordinal indices.
 
     Raises:
-        TrainingError: fewer cases than two, or nothing to resume, or a state of another network.
-        Cancelled: at the end of a step; the last epoch's state stays.
+        TrainingError: fewer cases than two, a run that is there already, nothing to resume, or a state of another
+            network.
+        Cancelled: at the end of a batch, by the token or a signal; the state is written.
     """
     import torch
 
@@ -121,29 +136,49 @@ def train(
     if len(cubes) < 2:
         raise TrainingError(f"{len(cubes)} case is too few to train on", "Give more")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_another_run(folder, resume)
     torch.manual_seed(recipe["training.seed"])
     network = networks.build("VRN", recipe["network.arguments"]).to(device)
     optimizer = _optimizer(network, recipe)
-    first = _resume(folder / "state.pt", network, optimizer) if resume else 0
-    rows = (
-        (folder / "epochs.csv").read_text(encoding="utf-8").splitlines()
-        if first
-        else ["epoch,rate,loss,accuracy,seconds"]
-    )
-    epochs = recipe["schedule.epochs"]
-    for epoch in range(first, epochs):
-        began = time.monotonic()
-        rate = learning_rate(recipe, epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss, right = _epoch(network, optimizer, cubes, classes, recipe, epoch, device, cancel)
-        rows.append(f"{epoch},{rate:g},{loss:.5f},{right:.4f},{time.monotonic() - began:.1f}")
-        _save(folder / "state.pt", network, optimizer, epoch + 1)
-        with whole_file(folder / "epochs.csv") as file:
-            file.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        progress((epoch + 1) / epochs, f"Epoch {epoch + 1} of {epochs}: loss {loss:.3f}, {right:.0%} right in training")
+    at = _resume(folder / STATE, network, optimizer) if resume else _At()
+    rows = ["epoch,rate,loss,accuracy,seconds"]
+    if at.epoch and (folder / "epochs.csv").is_file():
+        rows = (folder / "epochs.csv").read_text(encoding="utf-8").splitlines()
+    epochs, saved = recipe["schedule.epochs"], [time.monotonic()]
+    _save(folder / STATE, network, optimizer, at)
+
+    def after_a_batch() -> None:
+        stopping = bool(stop) or bool(cancel and cancel.cancelled)
+        if stopping or time.monotonic() - saved[0] > SAVE_SECONDS:
+            _save(folder / STATE, network, optimizer, at)
+            saved[0] = time.monotonic()
+        if stop:
+            raise stopped_by_hand(stop[0], f"epoch {at.epoch + 1}")
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+
+    with stops_deferred() as stop:
+        while at.epoch < epochs:
+            began, rate = time.monotonic(), learning_rate(recipe, at.epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            _epoch(network, optimizer, cubes, classes, recipe, at, device, after_a_batch)
+            loss, right = at.total / len(cubes), at.right / len(cubes)
+            rows.append(f"{at.epoch},{rate:g},{loss:.5f},{right:.4f},{time.monotonic() - began:.1f}")
+            with whole_file(folder / "epochs.csv") as file:
+                file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+            at.epoch, at.step, at.total, at.right = at.epoch + 1, 0, 0.0, 0
+            _save(folder / STATE, network, optimizer, at)
+            words = f"Epoch {at.epoch} of {epochs}: loss {loss:.3f}, {right:.0%} right in training"
+            progress(at.epoch / epochs, words)
     return network.eval()  # type: ignore[return-value]
+
+
+def refuse_another_run(folder: Path, resume: bool) -> None:
+    """Raises TrainingError if a run is in a folder that a new one would write over."""
+    held = next((name for name in (STATE, "model.safetensors") if (folder / name).exists()), None)
+    if held is not None and not resume:
+        raise TrainingError(f"{folder} holds a run already ({held})", "Continue it, or choose another folder")
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
@@ -172,25 +207,27 @@ def _epoch(
     cubes: np.ndarray,
     classes: np.ndarray,
     recipe: Recipe,
-    epoch: int,
+    at: _At,
     device: str,
-    cancel: CancelToken | None,
-) -> tuple[float, float]:
-    """Mean loss and share of right answers over one pass in an order that seed and epoch give."""
+    after_a_batch: Callable[[], None],
+) -> None:
+    """The rest of a pass in an order that seed and epoch give; `at` counts loss and right answers by case."""
     import torch
     from torch.nn import functional as F
 
-    rng = np.random.default_rng([recipe["training.seed"], epoch])
+    seed = recipe["training.seed"]
+    rng = np.random.default_rng([seed, at.epoch])
     order, size, jitter = rng.permutation(len(cubes)), recipe["data.batch"], recipe["data.jitter_voxels"]
     network.train()
-    total, right = 0.0, 0
-    for start in range(0, len(order), size):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+    for step, start in enumerate(range(0, len(order), size)):
         chosen = order[start : start + size]
         if len(chosen) < 2:
             continue  # batch norm needs two
-        batch = np.stack([_shifted(cubes[n], rng.integers(-jitter, jitter + 1, 3)) for n in chosen])
+        shifts = rng.integers(-jitter, jitter + 1, (len(chosen), 3))
+        if step < at.step:
+            continue  # done before the stop
+        torch.manual_seed(int(np.random.SeedSequence([seed, at.epoch, step]).generate_state(1)[0]))
+        batch = np.stack([_shifted(cubes[n], by) for n, by in zip(chosen, shifts, strict=True)])
         target = torch.from_numpy(classes[chosen]).to(device)
         with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
             logits = network(torch.from_numpy(batch[:, None]).to(device).float())
@@ -198,9 +235,10 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total += float(loss.detach()) * len(chosen)
-        right += int((logits.detach().argmax(1) == target).sum())
-    return total / len(order), right / len(order)
+        at.step = step + 1
+        at.total += float(loss.detach()) * len(chosen)
+        at.right += int((logits.detach().argmax(1) == target).sum())
+        after_a_batch()
 
 
 def _shifted(cube: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -212,15 +250,18 @@ def _shifted(cube: np.ndarray, by: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-    save_checkpoint(path, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch})
+def _save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, at: _At) -> None:
+    save_checkpoint(path, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), **asdict(at)})
 
 
-def _resume(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _resume(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> _At:
     state = read_checkpoint(path)
     try:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        return int(state["epoch"])
+        # Runs of earlier versions were written at the end of an epoch.
+        return _At(
+            int(state["epoch"]), int(state.get("step", 0)), float(state.get("total", 0)), int(state.get("right", 0))
+        )
     except (RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(f"{path} is the state of another network", "Choose another folder or recipe") from error
