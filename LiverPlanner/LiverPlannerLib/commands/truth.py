@@ -32,10 +32,17 @@ class Form(StrEnum):
     monai = "monai"
 
 
+class Verdict(StrEnum):
+    """Of a reviewer."""
+
+    sign_off = "sign-off"
+    send_back = "send-back"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the group `truth` to the group `liver`."""
     group = typer.Typer(no_args_is_help=True, help="Ground truth: lists of cases, annotators, consensus, data sets.")
-    for command in (new, show, add, compare, consensus, export):
+    for command in (new, show, add, review, compare, consensus, export, train, training):
         group.command("list" if command is show else command.__name__)(command)
     app.add_typer(group, name="truth")
 
@@ -96,6 +103,8 @@ def _rows(work: WorkList, annotators: list[str]) -> list[dict[str, Any]]:
             state = states[case.name]
             words = "unusable" if state.unusable else "finished" if is_finished(state) else "open"
             comment = " ".join(filter(None, (state.unusable, state.comment)))
+            words = f"{words}, {state.review} by {state.reviewer}" if state.review else words
+            comment = " ".join(filter(None, (comment, state.review_comment)))
             row = {"case": case.name, "annotator": name, "state": words, **state.status}
             rows.append({**row, "min": round(state.seconds / 60, 1), "comment": comment})
     return rows
@@ -135,6 +144,93 @@ def add(
     say(f"{case} by {annotator} is in the list.")
     if read.unknown:
         say(f"Left out, since they are not liver structures: {', '.join(read.unknown)}")
+
+
+def review(
+    folder: ListFolder,
+    case: Annotated[str, typer.Argument(help="Name of the case.", show_default=False)],
+    annotator: Annotated[str, typer.Option(help="Who drew it.", show_default=False)],
+    reviewer: Annotated[str, typer.Option(help="Who has looked at it.", show_default=False)],
+    verdict: Annotated[Verdict, typer.Option(help="Sign it off, or send it back.", show_default=False)],
+    comment: Annotated[str, typer.Option(help="What is to be corrected.")] = "",
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Even if the annotator seems to have it open.")
+    ] = False,
+) -> None:
+    """Sign a finished case off, or send it back; once there is a review, only what is signed off is trained on."""
+    from LiverPlannerLib.ground_truth.annotation import SENT_BACK, SIGNED_OFF, Annotation
+    from LiverPlannerLib.ground_truth.work_list import open_list
+
+    words = SIGNED_OFF if verdict is Verdict.sign_off else SENT_BACK
+    with Annotation(open_list(folder), annotator, take_over) as theirs:
+        theirs.review(case, reviewer, words, comment)
+    say(f"{case} by {annotator} is {words} by {reviewer}.")
+
+
+def train(
+    folder: ListFolder,
+    source: Annotated[str, typer.Option("--from", help="An annotator, or the consensus.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="Model to start from; by default the list's own, once it has one.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Of training, at most.", min=0.05)] = 30.0,
+    least: Annotated[int, typer.Option(help="Cases that must be ready.", min=3)] = 8,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    go_on: Annotated[bool, typer.Option("--resume", help="Go on with a round that was broken off.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Train in this process, and end with it.")] = False,
+) -> None:
+    """Train a model further on the finished cases, in a process of its own that survives this one.
+
+    A quarter of the patients is held back: the new model is measured on them, and taken for the next cases only if it
+    is better. See how far it is with `preop liver truth training`.
+    """
+    from LiverPlannerLib.ground_truth import rounds
+    from LiverPlannerLib.ground_truth.training import launch, start_training
+    from LiverPlannerLib.ground_truth.work_list import open_list
+
+    work = open_list(folder)
+    if go_on:
+        place = rounds.last_round(work)
+        launch(place, detached=not wait)
+    else:
+        options = {"minutes": minutes, "least": least, "threads": threads, "detached": not wait}
+        place = start_training(work, source, model, **options)
+    say(f"{place.name} is {rounds.read_state(place).phase}. See: preop liver truth training {folder}")
+
+
+def training(
+    folder: ListFolder,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop the round that is running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far training is, what it has gained, and which open cases the new model is least sure of."""
+    from dataclasses import asdict
+
+    from LiverPlannerLib.ground_truth import rounds
+    from LiverPlannerLib.ground_truth.training import ranking
+    from LiverPlannerLib.ground_truth.work_list import open_list
+    from PreopReviewLib.command.console import emit, print_table
+
+    work = open_list(folder)
+    place = rounds.last_round(work)
+    if cancel:
+        rounds.ask_to_cancel(place)
+    state, rows, next_cases = rounds.read_state(place), rounds.curve(work), ranking(work)
+    current = rounds.current_model(work)
+    data = {"round": place.name, **asdict(state), "curve": rows, "next": next_cases, "model": str(current or "")}
+
+    def words() -> None:
+        say(f"{place.name}: {state.phase}, {state.fraction:.0%}. {state.problem or state.words}")
+        if rows:
+            print_table("Mean Dice on the cases held back", list(rounds.COLUMNS), [list(r.values()) for r in rows])
+        if state.gain and not state.offered:
+            say("The new model is not better on them, so the one before stays.")
+        if current:
+            say(f"The list's model: {current}")
+        for name, doubt in next_cases[:10]:
+            say(f"Next: {name} (uncertainty {doubt:.2f})")
+
+    emit(data, as_json, words)
 
 
 def compare(
@@ -261,6 +357,7 @@ def export(
 
     def words() -> None:
         say(f"{len(made.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
+        say(f"Numbering: {', '.join(f'{value} {name}' for name, value in made.labels.items())}.")
         for note in made.notes:
             say(f"Note: {note}")
         _print_left_out(made.left_out)

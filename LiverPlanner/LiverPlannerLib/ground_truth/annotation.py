@@ -31,6 +31,8 @@ Status = Literal["to do", "in progress", "done", "absent"]
 STATUSES: tuple[Status, ...] = ("to do", "in progress", "done", "absent")
 """Of one structure of one case; absent: looked for, and not in the image."""
 FINISHED = ("done", "absent")
+SIGNED_OFF, SENT_BACK = "signed off", "sent back"
+VERDICTS = (SIGNED_OFF, SENT_BACK)
 
 
 @dataclass
@@ -43,6 +45,9 @@ class CaseState:
         comment: free text.
         unusable: why the image cannot be used; empty if it can.
         changed: when it was changed last, ISO 8601.
+        review: ``signed off`` or ``sent back``; empty before anybody has looked.
+        reviewer: who did.
+        review_comment: what is to be corrected.
     """
 
     status: dict[str, Status] = field(default_factory=dict)
@@ -50,6 +55,9 @@ class CaseState:
     comment: str = ""
     unusable: str = ""
     changed: str = ""
+    review: str = ""
+    reviewer: str = ""
+    review_comment: str = ""
 
 
 class Annotation:
@@ -121,6 +129,29 @@ class Annotation:
         self.state(name).unusable = why
         self._save(name)
 
+    def review(self, name: str, reviewer: str, verdict: str, comment: str = "") -> None:
+        """Signs a finished case off, or sends it back to be corrected; its structures that were done are then open.
+
+        Raises:
+            InputError: it is not finished, the annotator reviews their own work, an unknown verdict, or sent back
+                without a word of why.
+        """
+        require_annotator(reviewer)
+        state = self.state(name)
+        if verdict not in VERDICTS:
+            raise InputError(f"Unknown verdict: {verdict!r}", f"Use one of {', '.join(VERDICTS)}")
+        if reviewer == self.annotator:
+            raise InputError(f"{reviewer} drew {name} and cannot review it", "Ask somebody else")
+        if not is_finished(state):
+            raise InputError(f"{name} by {self.annotator} is not finished", "Review it once it is")
+        if verdict == SENT_BACK and not comment.strip():
+            raise InputError(f"Nothing says what is wrong with {name}", "Add a comment for the annotator")
+        state.review, state.reviewer, state.review_comment = verdict, reviewer, comment.strip()
+        if verdict == SENT_BACK:
+            state.status = {key: "in progress" if s == "done" else s for key, s in state.status.items()}
+            state.unusable = ""
+        self._save(name)
+
     def add_seconds(self, name: str, seconds: float) -> None:
         """Adds to the time spent on a case."""
         if seconds > 0:
@@ -161,6 +192,8 @@ class Annotation:
             drawn: structures with voxels; those that were to do, or said to be absent, are in progress now.
         """
         status = self.state(name).status
+        if self.state(name).review == SIGNED_OFF:  # what was signed off is not this any more
+            self.state(name).review = ""
         for key in self.work.structures:
             if key in drawn and status[key] in ("to do", "absent"):
                 status[key] = "in progress"

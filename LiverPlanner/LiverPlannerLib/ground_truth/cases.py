@@ -14,6 +14,8 @@ from LiverPlannerLib.ground_truth.work_list import LIST, PROGRESS, Case, safe_na
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, NoImage
 from PreopReviewLib.images import Series
+from PreopReviewLib.images.dicom import series_of_files
+from PreopReviewLib.images.dicom_patients import examinations
 from PreopReviewLib.tables import read_lines
 
 _LABELS = re.compile(
@@ -27,7 +29,8 @@ def find_cases(folder: str | Path, list_folder: str | Path) -> list[Case]:
     """Every image of a folder and its subfolders: image files that do not look like labels, and DICOM series.
 
     Of an nnU-Net raw folder, the first channel of imagesTr. Names come from the path, so that two patients whose
-    files are called the same stay apart; of DICOM series from their description, never from the patient's name.
+    files are called the same stay apart; of DICOM series from a number for each patient, who are told apart by their ID
+    alone, and the series' description, never from the patient's name or ID.
 
     Args:
         list_folder: where the list will lie; paths are written relative to it.
@@ -35,6 +38,7 @@ def find_cases(folder: str | Path, list_folder: str | Path) -> list[Case]:
     Raises:
         FileMissing: there is no such folder.
         NoImage: it holds no image.
+        InputError: one Patient ID for two people, or two patients' files that cannot be told apart when they are read.
     """
     folder = Path(folder).absolute()
     if not folder.is_dir():
@@ -49,12 +53,45 @@ def find_cases(folder: str | Path, list_folder: str | Path) -> list[Case]:
         channel = _CHANNEL.search(name) if raw else None
         if channel and channel[1] != "0000":
             continue
-        cases.append(Case(safe_name(_CHANNEL.sub("", name) if raw else name), _relative(path, list_folder)))
+        parts = path.relative_to(base).parts
+        patient = parts[0] if len(parts) > 1 else ""
+        named = safe_name(_CHANNEL.sub("", name) if raw else name)
+        cases.append(Case(named, _relative(path, list_folder), patient=patient))
     if not raw:
-        cases += cases_of_series(images.list_series(folder), list_folder)
+        cases += _dicom_cases(folder, list_folder)
     if not cases:
         raise NoImage(f"{folder} holds no image to draw on", "Choose a folder with DICOM series, NIfTI or NRRD files")
     return _with_own_names(cases)
+
+
+def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
+    """The volumes of each patient, numbered by their IDs' order; files without an ID by the folder they lie in."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.lower().endswith(images.SUFFIXES)]
+    by_patient: dict[str, list[Case]] = {}
+    for exam in examinations(files):
+        if not exam.files:
+            continue
+        first = exam.files[0]
+        if exam.patient and not exam.one_person:
+            raise InputError(
+                f"One Patient ID in {folder} is that of two people, by names, birth dates or sex (one file: {first})",
+                "Correct the ID, or list the images by path",
+            )
+        whose = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
+        by_patient.setdefault(whose, []).extend(cases_of_series(series_of_files(exam.files), list_folder))
+    found = [
+        Case(f"P{number:03d}_{case.name}", case.image, case.series, f"P{number:03d}")
+        for number, whose in enumerate(sorted(by_patient), 1)
+        for case in by_patient[whose]
+    ]
+    owners: dict[tuple[str, str | None], str] = {}
+    for case in found:
+        if owners.setdefault((case.image, case.series), case.patient) != case.patient:
+            raise InputError(
+                f"Files of two patients in {case.image} have one series UID, so that reading would mix them",
+                "Put each patient's files into a folder of their own",
+            )
+    return found
 
 
 def cases_of_series(series: Iterable[Series], list_folder: str | Path) -> list[Case]:
@@ -131,7 +168,7 @@ def _with_own_names(cases: Sequence[Case]) -> list[Case]:
             number += 1
             name = f"{case.name}_{number}"
         taken.add(name.lower())
-        found.append(Case(name, case.image, case.series))
+        found.append(Case(name, case.image, case.series, case.patient))
     return found
 
 

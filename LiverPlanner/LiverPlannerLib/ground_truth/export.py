@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.ground_truth.annotation import is_finished, read_progress
+from LiverPlannerLib.ground_truth.annotation import SENT_BACK, is_finished, read_progress
 from LiverPlannerLib.ground_truth.consensus import undecided_path
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from LiverPlannerLib.structures import STRUCTURES, members, structure
@@ -117,8 +117,8 @@ def export_list(
                 continue
             modalities.add(images.guess_modality(image))
             ending = "_0000.nii.gz" if form == "nnunet" else ".nii.gz"
-            images.write_image(_plain(image), images_folder / f"{case.name}{ending}")
-            images.write_image(_plain(labels), labels_folder / f"{case.name}.nii.gz")
+            images.write_image(plain(image), images_folder / f"{case.name}{ending}")
+            images.write_image(plain(labels), labels_folder / f"{case.name}.nii.gz")
             made.cases.append(case.name)
         if not made.cases:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(made.left_out.items())[:3])
@@ -146,6 +146,8 @@ def _case(
     state = read_progress(work, source)[1][name]
     if state.unusable:
         raise InputError(f"The image cannot be used: {state.unusable}")
+    if state.review == SENT_BACK:
+        raise InputError(f"Sent back by {state.reviewer}: {state.review_comment}")
     if not is_finished(state):
         open_ones = [structure(k).name.lower() for k, s in state.status.items() if s not in ("done", "absent")]
         raise InputError(f"Not finished: {', '.join(open_ones)}")
@@ -161,7 +163,7 @@ def _case(
     return image, training_labels(labels, values, undecided)
 
 
-def _plain(image: sitk.Image) -> sitk.Image:
+def plain(image: sitk.Image) -> sitk.Image:
     """The image without metadata: a DICOM header names the patient."""
     bare = sitk.Image(image)
     for key in bare.GetMetaDataKeys():

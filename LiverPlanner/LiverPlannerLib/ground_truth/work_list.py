@@ -43,11 +43,13 @@ class Case:
         name: unique in the list, and a file name.
         image: file or DICOM folder; relative paths start at the list's folder.
         series: SeriesInstanceUID, where a folder holds several.
+        patient: a pseudonym; cases with one are of the same patient. Empty where that is not known.
     """
 
     name: str
     image: str
     series: str | None = None
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def open_list(folder: str | Path) -> WorkList:
         raise FileMissing(f"{folder} contains no list of cases", f"Choose the folder with {LIST}, or make a list")
     content = read_json(file)
     try:
-        cases = tuple(Case(c["name"], c["image"], c.get("series")) for c in content["cases"])
+        cases = tuple(Case(c["name"], c["image"], c.get("series"), str(c.get("patient", ""))) for c in content["cases"])
         for case in cases:
             if not isinstance(case.name, str) or not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
                 raise UnreadableImage(

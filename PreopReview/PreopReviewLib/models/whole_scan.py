@@ -108,6 +108,31 @@ class WholeScan:
         values_of = {name: index for index, name in enumerate(self.classes) if index}
         return SegmenterResult(labels_image, values_of, self.name, notes, [], where)
 
+    def doubt(
+        self, image: sitk.Image, *, device: str = "auto", progress: Progress = silent, cancel: CancelToken | None = None
+    ) -> float:
+        """How unsure it is of an image, 0 to 1: mean entropy of the classes, of the most that is possible, over the
+        voxels in which a structure has at least one chance in twenty; 1 where there are none."""
+        small = network_grid(image, self.settings["spacing_mm"], self.settings.get("orientation", "LPS"))
+        values = normalize(images.array_of(small).astype(np.float32), self.settings["intensity"])
+        values = values.T if self.settings.get("array_order") == "IJK" else values
+        shares = np.mean(
+            [
+                self._probabilities(package, values, device, [], progress, cancel or CancelToken())[0]
+                for package in self.packages
+            ],
+            axis=0,
+            dtype=np.float32,
+        )
+        regions = bool(self.settings.get("regions"))
+        thinkable = shares.max(0) > 0.05 if regions else shares[0] < 0.95
+        if not thinkable.any():
+            return 1.0
+        p = np.clip(shares[:, thinkable], 1e-6, 1 - 1e-6)
+        if regions:
+            return float(np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p))))
+        return float(np.mean(-(p * np.log(p)).sum(0)) / np.log(len(p)))
+
     # ---- network ------------------------------------------------------------------------------------------
 
     def _probabilities(
