@@ -67,7 +67,7 @@ def find_cases(folder: str | Path, list_folder: str | Path) -> list[Case]:
 def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
     """The volumes of each patient, numbered by their IDs' order; files without an ID by the folder they lie in."""
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.lower().endswith(images.SUFFIXES)]
-    by_patient: dict[str, list[Case]] = {}
+    by_patient: dict[str, list[Path]] = {}
     for exam in examinations(files):
         if not exam.files:
             continue
@@ -78,11 +78,11 @@ def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
                 "Correct the ID, or list the images by path",
             )
         whose = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
-        by_patient.setdefault(whose, []).extend(cases_of_series(series_of_files(exam.files), list_folder))
+        by_patient.setdefault(whose, []).extend(exam.files)
     found = [
         Case(f"P{number:03d}_{case.name}", case.image, case.series, f"P{number:03d}")
         for number, whose in enumerate(sorted(by_patient), 1)
-        for case in by_patient[whose]
+        for case in cases_of_series(series_of_files(by_patient[whose]), list_folder)
     ]
     owners: dict[tuple[str, str | None], str] = {}
     for case in found:

@@ -41,7 +41,13 @@ def finish(work, annotator: str, name: str, labels: sitk.Image) -> None:
             mine.set_status(name, key, "done")
 
 
-def write_dicom(folder: Path, uid: str = "1.2.3.4", description: str = "T1 hepatobiliary") -> None:
+def write_dicom(
+    folder: Path,
+    uid: str = "1.2.3.4",
+    description: str = "T1 hepatobiliary",
+    patient: str = "PID-4711",
+    name: str = "Doe^Jane",
+) -> None:
     folder.mkdir(parents=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -50,8 +56,8 @@ def write_dicom(folder: Path, uid: str = "1.2.3.4", description: str = "T1 hepat
         one = volume[:, :, k]
         tags = {
             "0008|0060": "CT",
-            "0010|0010": "Doe^Jane",
-            "0010|0020": "PID-4711",
+            "0010|0010": name,
+            "0010|0020": patient,
             "0008|103e": description,
             "0020|000e": uid,
             "0008|0018": f"{uid}.{k + 1}",

@@ -62,8 +62,13 @@ def package(folder, **inference):
     )
     said = {"spacing_mm": 6.0, "classes": ["background", "liver"], "divisor": 2, "window": [16, 16, 16]}
     metadata = {
-        "name": "start", "version": "1", "task": "segmentation", "description": "d", "license": "l",
-        "intended_use": "u", "network": {"name": "UNet", "arguments": NETWORK},
+        "name": "start",
+        "version": "1",
+        "task": "segmentation",
+        "description": "d",
+        "license": "l",
+        "intended_use": "u",
+        "network": {"name": "UNet", "arguments": NETWORK},
         "inference": {**said, "intensity": {"kind": "zscore"}, **inference},
         "training": {"data": "none", "recipe": recipe.as_dict()},
     }

@@ -65,9 +65,39 @@ def test_dicom_cases_carry_no_patient_name(tmp_path):
     write_dicom(tmp_path / "Doe_Jane" / "s1")
     write_dicom(tmp_path / "Doe_Jane" / "s2", "1.2.3.5")
     cases = find_cases(tmp_path, tmp_path / "list")
-    assert [c.name for c in cases] == ["T1_hepatobiliary", "T1_hepatobiliary_2"]
+    assert [c.name for c in cases] == ["P001_T1_hepatobiliary", "P001_T1_hepatobiliary_2"]
     work = create_list(tmp_path / "list", cases)
-    assert work.image("T1_hepatobiliary_2").GetSize() == SHAPE[::-1]
+    assert work.image("P001_T1_hepatobiliary_2").GetSize() == SHAPE[::-1]
+
+
+def test_patients_with_one_series_name_are_told_apart_by_their_id(tmp_path):
+    for number, patient in enumerate(("B-2", "A-1", "B-2", "C-3")):
+        write_dicom(tmp_path / f"x{number}", f"1.2.3.{number}", patient=patient)
+    cases = find_cases(tmp_path, tmp_path / "list")
+    assert [(c.name, c.patient, c.image) for c in cases] == [
+        ("P001_T1_hepatobiliary", "P001", "../x1"),
+        ("P002_T1_hepatobiliary", "P002", "../x0"),
+        ("P002_T1_hepatobiliary_2", "P002", "../x2"),
+        ("P003_T1_hepatobiliary", "P003", "../x3"),
+    ]
+
+
+def test_one_patient_id_for_two_people_is_refused_without_naming_them(tmp_path):
+    write_dicom(tmp_path / "a", "1.2.3.4")
+    write_dicom(tmp_path / "b", "1.2.3.5", name="Roe^Richard")
+    with pytest.raises(InputError, match="that of two people") as told:
+        find_cases(tmp_path, tmp_path / "list")
+    assert "Roe" not in str(told.value)
+    assert "4711" not in str(told.value)
+
+
+def test_two_patients_whose_series_have_one_uid_in_one_folder_are_not_mixed(tmp_path):
+    write_dicom(tmp_path / "one")
+    write_dicom(tmp_path / "other", patient="PID-4712", name="Roe^Richard")
+    for file in (tmp_path / "other").iterdir():
+        file.rename(tmp_path / "one" / f"other_{file.name}")
+    with pytest.raises(InputError, match="have one series UID"):
+        find_cases(tmp_path, tmp_path / "list")
 
 
 def test_a_written_list_names_images_series_and_cases(folder, tmp_path):
