@@ -12,6 +12,7 @@ TORCH ?= torch==2.13.0
 CASE ?=
 OUT ?= demo
 RUNS ?= 5000
+JOBS ?= 2
 LOCAL_SAMPLES ?= ../shared/data
 
 VENV := .venv
@@ -42,7 +43,7 @@ test-all: install
 	$(PYTEST)
 
 faults: install
-	$(BIN)/python -m Testing.faults --runs $(RUNS) --write Docs/Robustness.md
+	$(BIN)/python -m Testing.faults --runs $(RUNS) --jobs $(JOBS) --write Docs/Robustness.md
 
 bench: install
 	$(BIN)/python -m Testing.Benchmarks

@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from .campaign import Campaign, run_campaign
+from .campaign import Campaign, Wanted, run_campaign
 from .generators import KINDS
 
 BEGIN, END = "<!-- campaign -->", "<!-- end of campaign -->"
@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", action="append", default=[], choices=list(KINDS))
     parser.add_argument("--number", type=int, help="one trial of a kind")
+    parser.add_argument("--minutes", type=float, help="no run is begun after them")
+    parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--keep", type=Path, help="folder in which the trials that fail are left")
     parser.add_argument("--write", type=Path, help="page of the documentation that gets the table")
     parser.add_argument("--json", type=Path, help="file for the failures")
@@ -32,15 +34,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="preop-faults-", ignore_cleanup_errors=True) as temporary:
         place = (given.keep or Path(temporary)).absolute()
         place.mkdir(parents=True, exist_ok=True)
-        found = run_campaign(
-            place,
-            given.runs,
-            given.seed,
-            given.kind,
-            given.number,
-            given.keep is not None,
-            lambda t: print(t, flush=True),
-        )
+        wanted = Wanted(given.runs, given.seed, given.kind, given.number, given.minutes, keep=given.keep is not None)
+        found = run_campaign(place, wanted, given.jobs, lambda words: print(words, flush=True))
     print(found.table(), f"{time.monotonic() - began:.0f} s", sep="\n")
     if given.json:
         given.json.write_text(json.dumps([asdict(f) for f in found.failures], indent=1) + "\n")

@@ -7,9 +7,12 @@ import os
 import re
 import shutil
 import signal
+import sys
+import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,40 +68,90 @@ class Campaign:
         return "\n".join(lines) + f"\n\nFailures by what was seen: {words}.\n"
 
 
-def run_campaign(
-    place: Path,
-    runs: int,
-    seed: int = 1,
-    kinds: Sequence[str] = (),
-    number: int | None = None,
-    keep: bool = False,
-    tell: Callable[[str], None] = print,
-) -> Campaign:
-    """Makes the sound inputs in a new folder and runs trials of each kind in turn.
+@dataclass(frozen=True)
+class Wanted:
+    """Which trials to run.
 
-    Args:
+    Attributes:
         kinds: of `KINDS`; all, if empty.
         number: only this trial of each kind.
+        minutes: after which no other is begun.
         keep: leaves the folders of failures.
     """
+
+    runs: int
+    seed: int = 1
+    kinds: Sequence[str] = ()
+    number: int | None = None
+    minutes: float | None = None
+    keep: bool = False
+
+    def trials(self) -> Iterator[tuple[str, int]]:
+        """Kind and number of each, the kinds in turn."""
+        if self.number is not None:
+            yield from ((kind, self.number) for kind in self.kinds or KINDS)
+            return
+        chosen = [k for k in self.kinds or KINDS for _ in range(WEIGHTS.get(k, 1))]
+        turns: Counter[str] = Counter()
+        for index in range(self.runs):
+            kind = chosen[index % len(chosen)]
+            yield kind, turns[kind]
+            turns[kind] += 1
+
+
+def run_campaign(place: Path, wanted: Wanted, jobs: int = 1, tell: Callable[[str], None] = print) -> Campaign:
+    """Runs trials in processes beside each other, each with sound inputs of its own in a folder of `place`."""
     forked.preload()
-    made = prepare(place)
-    found = Campaign(seed)
-    chosen = [k for k in kinds or KINDS for _ in range(WEIGHTS.get(k, 1))] if number is None else list(kinds or KINDS)
-    turns: Counter[str] = Counter()
-    for index in range(runs if number is None else len(chosen)):
-        kind = chosen[index % len(chosen)]
-        turn = turns[kind] if number is None else number
-        turns[kind] += 1
-        folder = place / "trials" / f"{list(KINDS).index(kind):02d}-{turn:05d}"
-        trial, verdict = _one(kind, [seed, list(KINDS).index(kind), turn], folder, made)
+    children = []
+    for job in range(jobs):
+        if child := os.fork():
+            children.append(child)
+            continue
+        code = 1
+        try:
+            _run_share(place / str(job), wanted, job, jobs, tell)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    failed = [child for child in children if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
+    if failed:
+        raise RuntimeError("a part of the campaign broke off; see above")
+    return merged([place / str(job) / "found.json" for job in range(jobs)], wanted.seed)
+
+
+def merged(files: Sequence[Path], seed: int) -> Campaign:
+    """What several processes have found."""
+    found = Campaign(seed, {kind: Counter() for kind in KINDS})
+    for file in files:
+        counts, failures = json.loads(file.read_text())
+        for kind, each in counts.items():
+            found.counts[kind] += Counter(each)
+        found.failures += [Failure(**{**f, "verdict": Verdict(**f["verdict"])}) for f in failures]
+    found.counts = {kind: each for kind, each in found.counts.items() if each}
+    return found
+
+
+def _run_share(place: Path, wanted: Wanted, job: int, jobs: int, tell: Callable[[str], None]) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    began, found, made = time.monotonic(), Campaign(wanted.seed), prepare(place)
+    for index, (kind, turn) in enumerate(wanted.trials()):
+        if index % jobs != job:
+            continue
+        if wanted.minutes is not None and time.monotonic() - began > 60 * wanted.minutes:
+            break
+        number = list(KINDS).index(kind)
+        folder = place / "trials" / f"{number:02d}-{turn:05d}"
+        trial, verdict = _one(kind, [wanted.seed, number, turn], folder, made)
         found.counts.setdefault(kind, Counter())[verdict.outcome] += 1
         if verdict.failed:
             found.failures.append(Failure(kind, turn, trial.what, verdict, trial.arguments))
             tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
-        if not (keep and verdict.failed):
+        if not (wanted.keep and verdict.failed):
             shutil.rmtree(folder)
-    return found
+        (place / "found.json").write_text(json.dumps([found.counts, [asdict(f) for f in found.failures]]))
 
 
 def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) -> tuple[Trial, Verdict]:

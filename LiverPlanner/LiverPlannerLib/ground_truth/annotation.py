@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -239,11 +240,24 @@ def read_progress(work: WorkList, annotator: str) -> tuple[int, dict[str, CaseSt
     try:
         for case in work.cases:
             state = CaseState(**content["cases"].get(case.name, {}))
+            _check_types(state)
             state.status = {key: state.status.get(key, "to do") for key in work.structures}
             states[case.name] = state
         return int(content["revision"]), states
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UnreadableImage(f"{file} is damaged ({error})", "Restore it from a copy") from error
+
+
+def _check_types(state: CaseState) -> None:
+    """Raises TypeError or ValueError for values that no version of ours has written."""
+    for name in ("comment", "unusable", "changed"):
+        if not isinstance(getattr(state, name), str):
+            raise TypeError(f"{name} is not a text")
+    seconds = state.seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise TypeError(f"seconds are {seconds!r}")
+    if wrong := [s for s in state.status.values() if s not in STATUSES]:
+        raise ValueError(f"there is no status {wrong[0]!r}")
 
 
 def is_finished(state: CaseState) -> bool:

@@ -323,3 +323,19 @@ def test_a_program_killed_at_any_moment_loses_nothing(work):
         assert saved >= max([last, *told]), "what was reported as saved is there"
         last = saved
     assert last > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seconds": "=1+1"}, {"seconds": None}, {"seconds": -1}, {"comment": 3}, {"status": {"liver": "x"}}, {"x": 1}],
+    ids=str,
+)
+def test_progress_with_values_of_another_kind_is_damaged(work, wrong):
+    with Annotation(work, "ab") as mine:
+        mine.set_comment(work.cases[0].name, "begun")
+    file = work.folder / "ab" / "progress.json"
+    content = json.loads(file.read_text())
+    content["cases"][work.cases[0].name].update(wrong)
+    file.write_text(json.dumps(content))
+    with pytest.raises(UnreadableImage, match="damaged"):
+        read_progress(work, "ab")
