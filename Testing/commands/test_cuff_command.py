@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,11 +17,14 @@ from PreopReviewLib import images  # noqa: E402
 from PreopReviewLib.errors import FileMissing, InputError, TrainingError, UnsupportedImage  # noqa: E402
 from PreopReviewLib.models import write_package  # noqa: E402
 from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
+from PreopReviewLib.training.checkpoint import LAST, read_checkpoint  # noqa: E402
+from PreopReviewLib.training.fit import RunSettings, start_run  # noqa: E402
+from PreopReviewLib.training.pack import pack_run  # noqa: E402
 from PreopReviewLib.training.recipe import load_recipe  # noqa: E402
+from PreopReviewLib.training.schedule import build_optimizer, learning_rate, schedule_of  # noqa: E402
 from RotatorCuffCAMLib.commands import classify as commands  # noqa: E402
 from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
 from RotatorCuffCAMLib.training import data as training  # noqa: E402
-from RotatorCuffCAMLib.training.package import pack_cuff_run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -249,29 +253,52 @@ def test_tables_with_wrong_classes_missing_images_or_absent_classes_are_refused(
         training.read_cases(tmp_path / "e.csv")
 
 
-def test_training_resumes_to_the_same_weights_as_without_a_stop(shoulder, tmp_path):
+NAMES = ("none", "partial", "small", "Medium", "massive")
+SMALL = {"blocks": 2, "classes": 5, "width": 4, "stem_stride": 4, "variant": "corrected"}
+
+
+@pytest.fixture(scope="module")
+def five_shoulders(shoulder, tmp_path_factory):
+    """A table of one shoulder in every class."""
+    folder = tmp_path_factory.mktemp("five")
     mri = shoulder[1] / "mri.nii.gz"
-    names = ["none", "partial", "small", "Medium", "massive"]
-    cases = training.read_cases(
-        _table(tmp_path / "t.csv", [[shutil.copy(mri, tmp_path / f"{n}.nii.gz"), n, "", "", ""] for n in names])
-    )
-    cubes, classes = training.load_cubes(cases)
-    assert classes.tolist() == [0, 1, 2, 3, 4]
-    arguments = {"width": 4, "stem_stride": 4}
-    recipe = load_recipe("shim2020").changed(network__arguments=arguments, data__batch=3, schedule__epochs=2)
-    whole = training.train(cubes, classes, recipe, tmp_path / "whole")
-    training.train(cubes, classes, recipe.changed(schedule__epochs=1), tmp_path / "parts")
-    parts = training.train(cubes, classes, recipe, tmp_path / "parts", resume=True)
-    for one, other in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
-    assert len((tmp_path / "parts" / "epochs.csv").read_text(encoding="utf-8").splitlines()) == 3
+    rows = [[shutil.copy(mri, folder / f"{n}.nii.gz"), n, "", "", ""] for n in NAMES]
+    return _table(folder / "t.csv", rows)
+
+
+def test_training_resumes_to_the_same_weights_as_without_a_stop(five_shoulders, tmp_path):
+    recipe = load_recipe("shim2020").changed(network__arguments=SMALL, data__batch=3, schedule__epochs=2)
+    settings = RunSettings(str(five_shoulders), workers=0)
+    start_run(recipe, tmp_path / "whole", settings)
+    start_run(recipe, tmp_path / "parts", replace(settings, minutes=0.0))
+    start_run(recipe, tmp_path / "parts", settings, resume=True)
+    whole, parts = (read_checkpoint(tmp_path / n / LAST) for n in ("whole", "parts"))
+    assert whole["iteration"] == parts["iteration"] == 4
+    for one, other in zip(whole["network"].values(), parts["network"].values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_authors_own_variant_trains(five_shoulders, tmp_path):
+    exact = {"blocks": 2, "classes": 5, "width": 4, "variant": "exact", "units": 1}
+    recipe = load_recipe("shim2020").changed(network__arguments=exact, data__batch=2, schedule__iterations=1)
+    result = start_run(recipe, tmp_path / "run", RunSettings(str(five_shoulders), workers=0))
+    assert result.finished
 
 
 def test_the_recipe_is_the_papers():
     recipe = load_recipe("shim2020")
-    assert [training.learning_rate(recipe, e) for e in (0, 11, 12, 99)] == [0.002, 0.002, 0.0002, 0.0002]
+    plan = schedule_of(recipe, 1924)
+    epochs = [int(e * plan.steps_per_epoch) + 1 for e in (0, 11, 12, 99)]
+    assert [learning_rate(recipe, plan, n) for n in epochs] == [0.002, 0.002, 0.0002, 0.0002]
     assert recipe["data.batch"] == 6
     assert recipe["schedule.epochs"] == 100
+
+
+def test_biases_do_not_decay():
+    recipe = load_recipe("shim2020")
+    network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3), torch.nn.BatchNorm3d(2))
+    groups = build_optimizer(recipe, network).param_groups
+    assert [(g["weight_decay"], len(g["params"])) for g in groups] == [(0.001, 2), (0.0, 2)]
 
 
 def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
@@ -295,17 +322,17 @@ def test_phantom_shoulder_writes_a_case_or_a_table_of_all_classes(tmp_path):
             make(tmp_path / "wrong", size=32, slices=12, **wrong)
 
 
-def test_a_labeled_run_is_packed_and_classifies(shoulder, tmp_path):
-    mri = shoulder[1] / "mri.nii.gz"
-    copies = {n: shutil.copy(mri, tmp_path / f"{n}.nii.gz") for n in ("none", "partial", "small", "medium", "large")}
-    table = _table(tmp_path / "t.csv", [[path, n, "", "", ""] for n, path in copies.items()])
+def test_a_labeled_run_is_packed_and_classifies(shoulder, five_shoulders, tmp_path):
     settings = ["network.arguments={blocks: 2, classes: 5, width: 4, stem_stride: 4, variant: corrected}"]
     settings += ["data.batch=2", "schedule.epochs=1"]
     run, package = tmp_path / "run", tmp_path / "package"
-    commands.train(table, run, settings=settings, device="cpu", quiet=True)
-    pack_cuff_run(run, package)
-    commands.classify(mri, tmp_path / "answer", model=str(package), quiet=True, pictures=False)
-    said = json.loads((tmp_path / "answer" / "probabilities.json").read_text(encoding="utf-8"))
+    commands.train(five_shoulders, run, settings=settings, device="cpu", quiet=True)
+    made = pack_run(run, package, license_="CC-BY-4.0")
+    assert "5 images of 5 patients" in made.card
+    assert "License: CC-BY-4.0" in made.card
+    answer = tmp_path / "answer"
+    commands.classify(shoulder[1] / "mri.nii.gz", answer, model=str(package), quiet=True, pictures=False)
+    said = json.loads((answer / "probabilities.json").read_text(encoding="utf-8"))
     assert sum(said["probabilities"].values()) == pytest.approx(1)
-    with pytest.raises(FileMissing, match="no finished run"):
-        pack_cuff_run(tmp_path / "answer", tmp_path / "other")
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        pack_run(answer, tmp_path / "other")

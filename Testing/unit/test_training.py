@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ import pytest
 from PreopReviewLib import output
 from PreopReviewLib.errors import Cancelled, InputError, OutputError, TrainingError
 from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED
-from PreopReviewLib.training.checkpoint import LAST, read_checkpoint, save_checkpoint
-from PreopReviewLib.training.data import Numbered, training_source
-from PreopReviewLib.training.fit import RunSettings, learning_rate, start_run
+from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
+from PreopReviewLib.training.data import Numbered
+from PreopReviewLib.training.fit import RunSettings, start_run
 from PreopReviewLib.training.phantom_data import PhantomSource
 from PreopReviewLib.training.recipe import load_recipe, recipe_files, recipe_from_dict
+from PreopReviewLib.training.schedule import Schedule, learning_rate, schedule_of
 
 torch = pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,15 +210,42 @@ def test_a_checkpoint_that_carries_code_is_refused_and_does_not_run(tmp_path):
 
 def test_the_learning_rate_warms_up_holds_and_falls():
     recipe = tiny_recipe(100).changed(schedule__warmup=10, schedule__decay_from=0.5)
-    top = recipe["optimizer.learning_rate"]
-    assert learning_rate(recipe, 0) == pytest.approx(top / 10)
-    assert learning_rate(recipe, 50) == pytest.approx(top)
-    assert learning_rate(recipe, 100) == pytest.approx(top / 100)
+    top, plan = recipe["optimizer.learning_rate"], schedule_of(recipe, 0)
+    assert learning_rate(recipe, plan, 0) == pytest.approx(top / 10)
+    assert learning_rate(recipe, plan, 50) == pytest.approx(top)
+    assert learning_rate(recipe, plan, 100) == pytest.approx(top / 100)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cases", "patches", "iterations", "every"),
+    [
+        ("oh2023", 108, 1, 27_000, 270),
+        ("oh2023", 20, 1, 5_000, 50),
+        ("lin2024", 110, 1, 55_000, 550),
+        ("gross2024", 329, 2, 20_563, 206),
+        ("shim2020", 1924, 1, 32_067, 0),
+    ],
+)
+def test_an_epoch_is_a_pass_over_the_cases_however_many_there_are(recipe, cases, patches, iterations, every):
+    chosen = load_recipe(recipe)
+    assert chosen.get("data.patches_per_case", 1) == patches
+    plan = schedule_of(chosen, cases * patches)
+    assert (plan.iterations, plan.every) == (iterations, every)
+    assert schedule_of(chosen.changed(schedule__iterations=7, validation__every=3), cases) == Schedule(
+        7, 3, pytest.approx(cases / chosen["data.batch"])
+    )
 
 
 def test_phantoms_are_no_data_for_a_recipe_of_labeled_images(tmp_path):
-    with pytest.raises(InputError, match="labeled images"):
-        training_source(load_recipe("oh2023"), "phantoms", tmp_path)
+    for name in ("oh2023", "shim2020"):
+        with pytest.raises(InputError, match="labeled images"):
+            start_run(load_recipe(name), tmp_path, settings())
+
+
+def test_a_run_that_nobody_has_validated_yet_has_a_best_checkpoint_all_the_same(tmp_path):
+    result = start_run(tiny_recipe(50).changed(validation__every=40), tmp_path / "run", settings(minutes=0.0))
+    assert math.isnan(result.best_score)
+    assert read_checkpoint(tmp_path / "run" / BEST)["iteration"] == 1
 
 
 def test_a_resumed_run_with_dropout_ends_with_the_same_weights(tmp_path):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from PreopReviewLib.command.console import say
-
-OTHER_RUNS: list[tuple[Callable[[Path], bool], Callable[..., Any]]] = []
-"""Runs that are not of `preop train`, added by the libraries that make them: whether a folder is one, and what packs
-it (run, output, name, version, overwrite)."""
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +19,8 @@ def register(app: typer.Typer) -> None:
 def train(
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder.", show_default=False)],
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")] = "five-structures",
-    data: Annotated[str, typer.Option(help="phantoms, an nnU-Net raw folder, or a MONAI datalist.")] = "phantoms",
+    data: Annotated[str, typer.Option(help="phantoms, a folder of preop data, or a MONAI datalist.")] = "phantoms",
+    fold: Annotated[int | None, typer.Option(min=0, help="Fold of the data's split, from 0.")] = None,
     shapes: Annotated[
         list[str] | None, typer.Option(help="FILE:LABEL of real livers for phantoms; 'FOLDER/*.nii.gz:1-8' for many.")
     ] = None,
@@ -46,14 +43,15 @@ def train(
     from PreopReviewLib.training.recipe import load_recipe
 
     chosen = load_recipe(recipe).set_from_words(settings_ or ())
-    settings = RunSettings(data, shapes or (), minutes, device, workers, threads, scans=scans or ())
+    settings = RunSettings(data, shapes or (), minutes, device, workers, threads, fold=fold, scans=scans or ())
     if package is not None:
         from PreopReviewLib.training.fine_tuning import start_from
 
         chosen, settings.initial = start_from(chosen, package)
     with progress_bar() as progress:
         result = start_run(chosen, output, settings, resume, progress)
-    say(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, best Dice {result.best_score:.3f}")
+    best = "not validated yet" if math.isnan(result.best_score) else f"best validation score {result.best_score:.3f}"
+    say(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, {best}")
 
 
 def pack(
@@ -62,20 +60,22 @@ def pack(
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
-    figures: Annotated[Path | None, typer.Option(help="JSON file of `preop evaluate-model`.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="JSON of `preop evaluate` (figures.json) or `preop evaluate-model`.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older package.")] = False,
     command: Annotated[str, typer.Option(help="The command that made the run, for the card.")] = "",
+    license_: Annotated[
+        str | None, typer.Option("--license", help="Of the model: a name such as CC-BY-4.0, or a file with the text.")
+    ] = None,
 ) -> None:
     """Make a model package with a card from a run."""
     from PreopReviewLib.training.pack import pack_run, read_figures
 
-    other = next((pack_other for is_one, pack_other in OTHER_RUNS if is_one(run)), None)
-    if other is not None:
-        package = other(run, output, name, version, overwrite)
-    else:
-        measured = read_figures(figures) if figures else {}
-        package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite)
-    say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB")
+    measured = read_figures(figures) if figures else {}
+    package = pack_run(run, output, name, version, checkpoint, command, measured, overwrite, license_)
+    say(f"{package.folder}: {package.size_bytes / 1e6:.1f} MB, {package.metadata['training']['data']}")
+    say(f"License: {package.metadata['license']}")
 
 
 def join(

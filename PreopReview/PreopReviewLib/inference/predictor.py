@@ -92,6 +92,7 @@ def predict_logits(
     multiple: int = 16,
     classes: int = 1,
     overlap: float = 0.25,
+    blending: str = "gaussian",
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Tensor:
@@ -99,10 +100,11 @@ def predict_logits(
 
     Args:
         image: (channels, I, J, K), normalized.
-        window: what the network was trained on; used with MONAI's sliding windows (Gaussian, no mirroring).
+        window: what the network was trained on; used with MONAI's sliding windows (no mirroring).
         one_pass: the network gave the same result in one pass as in windows (its package says so), so the whole
             image may be one window if it fits into memory.
         multiple: each side of a window must be a multiple of this.
+        blending: of overlapping windows, "gaussian" or "constant".
 
     Raises:
         OutOfMemory, Cancelled.
@@ -118,7 +120,7 @@ def predict_logits(
             raise MemoryError("no window fits")
         while True:
             try:
-                return _windows(network, placement, image, size, overlap, progress, token)
+                return _windows(network, placement, image, size, (overlap, blending), progress, token)
             except (RuntimeError, MemoryError) as error:
                 smaller = tuple(max(n // 2 // multiple * multiple, multiple) for n in size)
                 if not is_out_of_memory(error) or smaller == size:
@@ -134,7 +136,7 @@ def _windows(
     placement: Placement,
     image: Tensor,
     size: tuple[int, ...],
-    overlap: float,
+    blended: tuple[float, str],
     progress: Progress,
     cancel: CancelToken,
 ) -> Tensor:
@@ -142,6 +144,7 @@ def _windows(
     from monai.inferers import sliding_window_inference
     from monai.inferers.utils import dense_patch_slices
 
+    overlap, mode = blended
     # MONAI pads a smaller image to the window; then there is one window.
     padded = [max(n, s) for n, s in zip(image.shape[1:], size, strict=True)]
     steps = [s if s == n else max(int(s * (1 - overlap)), 1) for s, n in zip(size, padded, strict=True)]
@@ -158,6 +161,6 @@ def _windows(
 
     with torch.inference_mode():
         logits = sliding_window_inference(
-            image[None].float(), size, 1, one, overlap=overlap, mode="gaussian", sw_device="cpu", device="cpu"
+            image[None].float(), size, 1, one, overlap=overlap, mode=mode, sw_device="cpu", device="cpu"
         )
     return logits[0]

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.errors import ModelError, OutOfMemory
+from PreopReviewLib.errors import ModelError
 from PreopReviewLib.models.package import ModelPackage
-from PreopReviewLib.models.preprocessing import network_grid, normalize
+from PreopReviewLib.models.preprocessing import body_box, network_grid, normalize
+from PreopReviewLib.models.scan_windows import Windows, logits_in_slabs, nested_values
 from PreopReviewLib.models.segmenter import SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
-
-if TYPE_CHECKING:
-    from PreopReviewLib.inference import Predictor
 
 LARGEST_COMPONENT = "largest component of 26 neighbors"
 POST = (None, LARGEST_COMPONENT)
 _NEEDED = ("spacing_mm", "classes", "divisor", "intensity", "window")
 _SLAB = 32
 """Slices of the source that are brought back at a time."""
-_LEAST_SLAB = 32
 
 
 class WholeScan:
@@ -63,6 +60,7 @@ class WholeScan:
                 )
         names = dict.fromkeys(f"{p.name} {p.version}" for p in packages)
         self.name = " and ".join(names)
+        self.windows = Windows.of(self.settings)
         self.classes: list[str] = list(self.settings["classes"])
         self.structures = tuple(self.classes[1:])
         self.modalities = tuple(self.settings.get("modalities", ()))
@@ -81,7 +79,10 @@ class WholeScan:
         token = cancel or CancelToken()
         progress(0.0, "Preparing the image")
         small = network_grid(image, self.settings["spacing_mm"], self.settings.get("orientation", "LPS"))
-        values = normalize(images.array_of(small).astype(np.float32), self.settings["intensity"])
+        values = images.array_of(small).astype(np.float32)
+        box = body_box(values, self.settings.get("crop"))
+        small = images.crop(small, box)
+        values = normalize(values[box.slices], self.settings["intensity"])
         reverse = self.settings.get("array_order") == "IJK"  # of a network whose first axis is I
         values = values.T if reverse else values
         token.raise_if_cancelled()
@@ -153,59 +154,11 @@ class WholeScan:
         predictor = Predictor.of(package, device)
         regions = self.settings.get("regions")
         channels = len(regions) if regions else len(self.classes)
-        core = self._slab_height(values.shape, channels)
-        halo = int(self.settings["window"][0]) // 2
         out = np.empty((channels, *values.shape), np.float16)
-        for start in range(0, values.shape[0], core):
-            stop = min(start + core, values.shape[0])
-            low, high = max(0, start - halo), min(values.shape[0], stop + halo)
-            part = within(progress, start / values.shape[0], stop / values.shape[0])
-            logits = self._logits(predictor, values[low:high], channels, part, cancel)
-            shares = logits.sigmoid() if regions else logits.softmax(0)
-            out[:, start:stop] = shares[:, start - low : stop - low].numpy()
+        for slab, logits in logits_in_slabs(predictor, values[None], channels, self.windows, progress, cancel):
+            out[:, slab] = (logits.sigmoid() if regions else logits.softmax(0)).numpy()
         notes += [note for note in predictor.notes if note not in notes]
         return out, predictor.placement.device
-
-    def _logits(
-        self, predictor: Predictor, values: np.ndarray, channels: int, progress: Progress, cancel: CancelToken
-    ) -> Any:
-        import torch
-
-        from PreopReviewLib.inference.predictor import predict_logits
-
-        window = self.settings["window"]
-        # As in training, an image smaller than the window is continued by reflection, not by zeros.
-        short = [max(0, int(w) - n) for w, n in zip(window, values.shape, strict=True)]
-        pad = [(s // 2, s - s // 2) for s in short]
-        shown = np.pad(values, pad, mode="symmetric") if any(short) else values
-        logits = predict_logits(
-            predictor,
-            torch.from_numpy(np.ascontiguousarray(shown, np.float32))[None],
-            window=window,
-            multiple=int(self.settings["divisor"]),
-            classes=channels,
-            overlap=float(self.settings.get("overlap", 0.25)),
-            progress=progress,
-            cancel=cancel,
-        )
-        if logits.shape[0] != channels:
-            raise ModelError(
-                f"{self.name} gives {logits.shape[0]} channels, but names {channels}", "Correct its list of classes"
-            )
-        inside = tuple(slice(p[0], p[0] + n) for p, n in zip(pad, values.shape, strict=True))
-        return logits[(slice(None), *inside)]
-
-    def _slab_height(self, shape: Sequence[int], channels: int) -> int:
-        """Slices whose output fits into half of the free memory; float32, its sum and its counts."""
-        from PreopReviewLib.inference.memory import available_bytes
-
-        slice_bytes = shape[1] * shape[2] * 4 * (3 * channels + 2)
-        whole = shape[0] * shape[1] * shape[2] * 2 * channels
-        free = available_bytes() - whole
-        fitting = int(0.5 * free / slice_bytes) - int(self.settings["window"][0])
-        if fitting < min(_LEAST_SLAB, shape[0]):
-            raise OutOfMemory("Out of memory for this image", "Close other programs, or crop the image")
-        return min(fitting, shape[0])
 
     # ---- back to the image --------------------------------------------------------------------------------
 
@@ -218,6 +171,8 @@ class WholeScan:
             stop = min(start + _SLAB, size[2])
             grid = images.crop(image, images.Box((start, 0, 0), (stop, size[1], size[0])))
             box = images.box_of_grid(grid, small)
+            if min(box.shape) < 1:
+                continue  # beyond the part of the scan that the network has seen
             labels[start:stop] = self._decided(shares, small, box, grid)
         return labels
 
@@ -244,12 +199,6 @@ class WholeScan:
             better = here > best
             found[better], best[better] = channel, here[better]
         return found
-
-
-def nested_values(regions: Sequence[Sequence[int]]) -> list[int]:
-    """The class that each nested region adds to the next inner one, outermost first."""
-    inner = [set(r) for r in regions[1:]] + [set()]
-    return [min(set(region) - within_it) for region, within_it in zip(regions, inner, strict=True)]
 
 
 def largest_component(labels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
-from PreopReviewLib.training.pack import model_card, small_weights
+from PreopReviewLib.training.card import model_card
+from PreopReviewLib.training.pack import small_weights
 
 if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage

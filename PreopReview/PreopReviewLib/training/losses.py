@@ -76,21 +76,25 @@ def soft_dice_loss(logits: Tensor, target: Tensor, background: bool = False) -> 
     return (1 - both / either)[:, first:].mean()
 
 
-def nested_loss(logits: Tensor, target: Tensor, regions: Sequence[Sequence[int]]) -> Tensor:
+def nested_loss(logits: Tensor, target: Tensor, regions: Sequence[Sequence[int]], background: bool = False) -> Tensor:
     """½ binary cross-entropy + ½ Dice of nested sigmoid regions (Lin 2024, formula 1).
 
     Args:
         regions: for each output channel, the classes that it holds (liver: parenchyma and tumor).
+        background: what the outermost region leaves is one more class of the Dice, as the paper counts (C = 3).
     """
     scored = (target != UNSCORED)[:, None].float()
     truth = torch.stack([torch.isin(target, torch.tensor(r, device=target.device)) for r in regions], 1).float()
     logits = logits.float()
     each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     entropy = (each * scored).sum() / (scored.sum() * logits.shape[1]).clamp(min=1)
-    shares = logits.sigmoid() * scored
+    shares = logits.sigmoid()
+    if background:
+        shares, truth = torch.cat([1 - shares[:, :1], shares], 1), torch.cat([1 - truth[:, :1], truth], 1)
+    shares, truth = shares * scored, truth * scored
     axes = (0, 2, 3, 4)
-    both = 2 * (shares * truth * scored).sum(axes) + 1
-    dice = 1 - both / (shares.sum(axes) + (truth * scored).sum(axes) + 1)
+    both = 2 * (shares * truth).sum(axes) + 1
+    dice = 1 - both / (shares.sum(axes) + truth.sum(axes) + 1)
     return 0.5 * entropy + 0.5 * dice.mean()
 
 

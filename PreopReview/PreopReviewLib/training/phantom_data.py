@@ -20,8 +20,7 @@ from PreopReviewLib.phantoms.anatomy import Anatomy, grow_anatomy
 from PreopReviewLib.phantoms.contrast import draw_appearance, paint, thick_slices
 from PreopReviewLib.phantoms.fields import smooth_noise
 from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED, Tissue
-
-Sample = tuple[np.ndarray, np.ndarray]
+from PreopReviewLib.training.task import Sample
 
 
 @dataclass(frozen=True)

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.structured import parse_yaml, read_yaml
-from PreopReviewLib.training.recipe_fields import check_fields
+from PreopReviewLib.training.recipe_fields import FIELDS, check_fields
 
 PAPER, DEFAULT = "paper", "default"
 COMMAND_LINE = "set on the command line"
-
-REQUIRED = (
-    "data.kind",
-    "data.spacing_mm",
-    "data.patch",
-    "data.batch",
-    "data.classes",
-    "network.name",
-    "network.arguments",
-    "loss.name",
-    "loss.arguments",
-    "optimizer.name",
-    "optimizer.learning_rate",
-    "optimizer.arguments",
-    "schedule.iterations",
-    "schedule.warmup",
-    "schedule.decay_from",
-    "training.ema",
-    "training.clip",
-    "training.precision",
-    "training.seed",
-    "validation.every",
-    "validation.cases",
-)
 
 
 @dataclass(frozen=True)
@@ -63,6 +39,7 @@ class Recipe:
     title: str
     paper: str
     fields: Mapping[str, Field]
+    _read: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __getitem__(self, key: str) -> Any:
         """The value of a field.
@@ -72,11 +49,17 @@ class Recipe:
         """
         if key not in self.fields:
             raise InputError(f"The recipe {self.name} has no field {key!r}", "Add it to the recipe's YAML file")
+        self._read.add(key)
         return self.fields[key].value
 
     def get(self, key: str, otherwise: Any = None) -> Any:
         """The value of a field, or `otherwise`."""
+        self._read.add(key)
         return self.fields[key].value if key in self.fields else otherwise
+
+    def unread(self) -> list[str]:
+        """Fields whose value nothing has asked this recipe, or one that it was changed into, for."""
+        return sorted(set(self.fields) - self._read)
 
     def changed(self, **values: Any) -> Recipe:
         """A copy with other values (keys with `__` for the dot), marked as our own.
@@ -109,7 +92,7 @@ class Recipe:
         values = {}
         for word in words:
             key, equals, text = word.partition("=")
-            if not equals or key not in self.fields:
+            if not equals or key not in FIELDS:
                 raise InputError(
                     f"{word!r} does not set a field of {self.name}", "Write for example schedule.iterations=500"
                 )
@@ -136,9 +119,6 @@ def recipe_from_dict(data: Any, source: str = "The recipe") -> Recipe:
         if not isinstance(entry, Mapping) or "value" not in entry or entry.get("from") not in (PAPER, DEFAULT):
             raise InputError(f"{source}: field {key!r} needs value and from (paper or default)", "Mark every field")
         fields[key] = Field(entry["value"], entry["from"], str(entry.get("section", "")))
-    missing = [key for key in REQUIRED if key not in fields]
-    if missing:
-        raise InputError(f"{source} lacks {', '.join(missing)}", "Add the fields")
     for key in ("name", "title", "paper"):
         if not isinstance(data.get(key), str) or (key == "name" and not data[key]):
             raise InputError(f"{source}: {key} must be a text, got {data.get(key)!r}", "Add it")

@@ -1,4 +1,4 @@
-"""What each field of a recipe may hold: kind, range and form, checked before anything is built of it."""
+"""What each field of a recipe may hold, and which kind of recipe reads it: checked before anything is built of it."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def _either(*checks: Check) -> Check:
     return lambda value: "" if any(not c(value) for c in checks) else " or ".join(c(value) for c in checks)
 
 
-def _nothing(value: Any) -> str:
-    return "" if value is None else "null"
-
-
 def _word(value: Any) -> str:
     return "" if isinstance(value, str) and 0 < len(value) <= 200 else "a word"
+
+
+def _yes_or_no(value: Any) -> str:
+    return "" if isinstance(value, bool) else "true or false"
 
 
 def _words(value: Any) -> str:
@@ -85,7 +85,7 @@ def _rising(low: float, high: float) -> Check:
 
 
 _INTENSITIES: dict[str, Check] = {
-    "zscore": _with_keys({"kind": _word, "clip_percent": _rising(0, 100)}, ("kind",)),
+    "zscore": _with_keys({"kind": _word, "clip_percent": _rising(0, 100), "without_air": _yes_or_no}, ("kind",)),
     "quartiles": _with_keys({"kind": _word}, ("kind",)),
     "fixed": _with_keys(
         {
@@ -109,7 +109,7 @@ _SHARE = _number(0, 1)
 _COUNT = _number(0, 10**9, whole=True)
 FIELDS: dict[str, Check] = {
     "data.kind": _one_of(*KINDS),
-    "data.spacing_mm": _either(_nothing, _number(0.05, 50), _list(_number(0.05, 50), 3, 3)),
+    "data.spacing_mm": _either(_number(0.05, 50), _list(_number(0.05, 50), 3, 3)),
     "data.patch": _list(_number(1, 1024, whole=True), 3, 3),
     "data.batch": _number(1, 4096, whole=True),
     "data.classes": _list(_word, 2, 200),
@@ -118,7 +118,10 @@ FIELDS: dict[str, Check] = {
     "data.contrasts": _shares,
     "data.jitter_voxels": _number(0, 64, whole=True),
     "data.intensity": _intensity,
+    "data.crop": _one_of("body"),
     "data.foreground": _SHARE,
+    "data.negatives": _one_of("anywhere", "background"),
+    "data.patches_per_case": _number(1, 1000, whole=True),
     "data.augmentation": _with_keys(
         {
             "rotate_degrees": _number(0, 180),
@@ -150,10 +153,48 @@ FIELDS: dict[str, Check] = {
     "validation.every": _COUNT,
     "validation.cases": _number(0, 10**6, whole=True),
     "validation.contrasts": _shares,
-    "inference.window": _list(_number(1, 2048, whole=True), 3, 3),
-    "inference.post": _word,
+    "inference.window": _either(_one_of("whole"), _list(_number(1, 2048, whole=True), 3, 3)),
+    "inference.overlap": _number(0, 0.9),
+    "inference.blending": _one_of("gaussian", "constant"),
+    "inference.post": _one_of("largest component of 26 neighbors"),
+    "inference.modalities": _list(_one_of("CT", "MR"), 1, 2),
 }
-"""Every field that something here reads, or (`inference.…`) that says how the paper applied its network."""
+"""Every field that something here reads."""
+
+_SEGMENTATION = ("data.spacing_mm", "schedule.warmup", "schedule.decay_from")
+_APPLIED = tuple(key for key in FIELDS if key.startswith("inference."))
+_FROM_IMAGES = ("data.foreground", "data.negatives", "data.patches_per_case", "data.augmentation", "data.crop",
+                "data.intensity", "loss.scales", *_APPLIED)  # fmt: skip
+_FROM_PHANTOMS = ("data.reuse", "data.contrasts", "validation.contrasts", "data.foreground", "data.augmentation",
+                  "data.negatives", "loss.scales")  # fmt: skip
+_SHOULDERS = ("data.jitter_voxels", "optimizer.late_rate", "schedule.drop_at")
+_READ_BY: dict[str, tuple[str, ...]] = {
+    "images": (*_SEGMENTATION, *_FROM_IMAGES),
+    "phantoms": (*_SEGMENTATION, *_FROM_PHANTOMS),
+    "painted": (*_SEGMENTATION, "data.reuse", "data.intensity", "loss.scales", *_APPLIED),
+    "labeled-shoulders": _SHOULDERS,
+}
+"""Fields that not every kind of recipe reads; those of phantoms are read also when it goes on with labeled images."""
+
+REQUIRED = (
+    "data.kind",
+    "data.patch",
+    "data.batch",
+    "data.classes",
+    "network.name",
+    "network.arguments",
+    "loss.name",
+    "loss.arguments",
+    "optimizer.name",
+    "optimizer.learning_rate",
+    "optimizer.arguments",
+    "training.ema",
+    "training.clip",
+    "training.precision",
+    "training.seed",
+    "validation.every",
+    "validation.cases",
+)
 
 
 def check_fields(values: Mapping[str, Any], source: str) -> None:
@@ -163,25 +204,31 @@ def check_fields(values: Mapping[str, Any], source: str) -> None:
             raise InputError(f"{source}: nothing reads the field {key!r}", "Correct its name, or leave it out")
         if words := FIELDS[key](value):
             raise InputError(f"{source}: {key} must be {words}, got {_shown(value)}", "Correct the field")
+    kind = values.get("data.kind", "images")
+    special = {key for keys in _READ_BY.values() for key in keys}
+    for key in values:
+        if key in special and key not in _READ_BY[kind]:
+            raise InputError(f"{source}: a recipe for {kind} does not read the field {key!r}", "Leave it out")
     classes = values.get("data.classes", ())
     if len(set(classes)) < len(classes):
         raise InputError(f"{source}: data.classes has a class twice", "Correct the field")
-    if values.get("data.kind") in ("phantoms", "painted", "images"):
-        _check_segmentation(values, source)
+    _check_whole(values, kind, source)
 
 
-def _check_segmentation(values: Mapping[str, Any], source: str) -> None:
-    if values["data.spacing_mm"] is None:
-        raise InputError(f"{source}: data.spacing_mm must be a number or three, got null", "Correct the field")
-    if values["data.kind"] != "images" and not isinstance(values["data.spacing_mm"], int | float):
+def _check_whole(values: Mapping[str, Any], kind: str, source: str) -> None:
+    """Raises InputError for fields that are missing, or that do not go together."""
+    needed = [*REQUIRED, *(_SHOULDERS if kind == "labeled-shoulders" else _SEGMENTATION)]
+    needed += ["data.contrasts"] if kind == "phantoms" else []
+    missing = [key for key in needed if key not in values]
+    if missing:
+        raise InputError(f"{source} lacks {', '.join(missing)}", "Add the fields")
+    if "schedule.epochs" not in values and "schedule.iterations" not in values:
+        raise InputError(f"{source} lacks schedule.epochs or schedule.iterations", "Add one of them")
+    if kind in ("phantoms", "painted") and not isinstance(values["data.spacing_mm"], int | float):
         raise InputError(f"{source}: data.spacing_mm of phantoms must be one number", "Correct the field")
-    if values["data.kind"] == "phantoms" and "data.contrasts" not in values:
-        raise InputError(f"{source} lacks data.contrasts", "Add the field")
     for key in ("validation.every", "validation.cases"):
-        if values[key] < 1:
+        if kind != "labeled-shoulders" and values[key] < 1:
             raise InputError(f"{source}: {key} must be at least 1, got {values[key]}", "Correct the field")
-    if values["training.clip"] <= 0:
-        raise InputError(f"{source}: training.clip must be above 0, got {values['training.clip']}", "Correct the field")
     if values["training.ema"] >= 1:
         raise InputError(f"{source}: training.ema must be below 1, or nothing is learned", "Correct the field")
 

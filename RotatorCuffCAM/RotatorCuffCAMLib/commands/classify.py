@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +11,6 @@ import typer
 
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
-from PreopReviewLib.command.train import OTHER_RUNS
 from RotatorCuffCAMLib.commands import readers as commands_readers
 
 if TYPE_CHECKING:
@@ -27,18 +25,6 @@ def register(app: typer.Typer) -> None:
     commands_readers.register(group)
     app.add_typer(group, name="cuff")
     import_module("RotatorCuffCAMLib.cohort_tasks")
-    OTHER_RUNS.append((_is_cuff_run, _pack_cuff_run))
-
-
-def _is_cuff_run(run: Path) -> bool:
-    """Whether a folder is of `preop cuff train TABLE`."""
-    return not (run / "last.pt").is_file() and any((run / n).is_file() for n in ("epochs.csv", "model.safetensors"))
-
-
-def _pack_cuff_run(*given: Any) -> Any:
-    from RotatorCuffCAMLib.training.package import pack_cuff_run
-
-    return pack_cuff_run(*given)
 
 
 def classify(
@@ -146,13 +132,15 @@ def train(
     synthetic: Annotated[float, typer.Option(help="Train on synthetic shoulders for this many minutes.", min=0)] = 0,
     light: Annotated[bool, typer.Option(help="With --synthetic: the small network for a CPU.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    resume: Annotated[bool, typer.Option(help="Continue from the run's last checkpoint.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop with a checkpoint after this many minutes.")] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the tear classifier on labeled MRI, or the demonstration network on synthetic shoulders."""
     from PreopReviewLib.command.console import progress_bar
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.inference.device import choose_device
+    from PreopReviewLib.training.fit import RunSettings, start_run
     from PreopReviewLib.training.recipe import load_recipe
     from RotatorCuffCAMLib.training import data as training
     from RotatorCuffCAMLib.training import light as training_light
@@ -171,8 +159,5 @@ def train(
             raise InputError("There is nothing to train on", "Give a table, or --synthetic MINUTES")
         else:
             steps = load_recipe(recipe).set_from_words(settings or ())
-            cubes, classes = training.load_cubes(training.read_cases(table), progress)
-            network = training.train(cubes, classes, steps, out, where, resume, progress)
-            about = {"recipe": json.dumps(steps.as_dict()), "cases": str(len(cubes))}
-            training_synthetic.save_weights(network, out / "model.safetensors", about)
+            start_run(steps, out, RunSettings(str(table), minutes=minutes, device=where, workers=0), resume, progress)
     say(out)

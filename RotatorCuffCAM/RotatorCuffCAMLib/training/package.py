@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt
 from PreopReviewLib.models import ModelPackage, write_package
-from PreopReviewLib.training.pack import LICENSE_TEXT
+from PreopReviewLib.training.card import TEARS
 from RotatorCuffCAMLib.tears import KEYS
 from RotatorCuffCAMLib.training.evaluation import all_figures, answer_held_out
+
+if TYPE_CHECKING:
+    from PreopReviewLib.training.recipe import Recipe
 
 INTENDED_USE = "Demonstration only: learned from synthetic shoulders. Never for patients."
 
@@ -49,59 +51,23 @@ def package(weights: Path, folder: Path, cases: int = 200, device: str = "cpu") 
     return write_package(folder, metadata, network.state_dict(), card(about, figures), license_text)
 
 
-def pack_cuff_run(
-    run: Path, folder: Path, name: str | None = None, version: str = "1.0.0", overwrite: bool = False
-) -> ModelPackage:
-    """A package of a `preop cuff train TABLE` run; nothing is measured, and its card says so.
-
-    Raises:
-        FileMissing: the run has no weights yet.
-        ModelCorrupt: weights that cannot be read, or do not say or fit their recipe.
-    """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
-
-    from PreopReviewLib.models import networks
-    from PreopReviewLib.training.recipe import recipe_from_dict
-
-    weights = run / "model.safetensors"
-    if not weights.is_file():
-        raise FileMissing(f"{run} holds no finished run", "Train to the end, or go on with --resume")
-    try:
-        with safe_open(weights, framework="numpy") as held:
-            about = held.metadata() or {}
-        recipe = recipe_from_dict(json.loads(about.get("recipe", "")), str(weights))
-        network = networks.build(recipe["network.name"], recipe["network.arguments"])
-        network.load_state_dict(load_file(weights))
-    except (SafetensorError, ValueError, RuntimeError) as error:
-        raise ModelCorrupt(f"{weights} does not hold the weights of a labeled run", "Train again") from error
-    cases = int(about.get("cases", 0))
-    metadata = {
-        "name": name or recipe.name,
-        "version": version,
-        "task": "rotator cuff tear classification",
-        "description": f"{recipe.title}; trained on {cases} labeled shoulders of the user",
-        "license": "Apache-2.0",
-        "intended_use": "Research; not validated. Its accuracy on held-out patients was not measured here.",
-        "network": {"name": recipe["network.name"], "arguments": recipe["network.arguments"]},
+def about_run(recipe: Recipe) -> dict[str, Any]:
+    """What a package of a run on labeled shoulders is for; see `PreopReviewLib.training.pack`."""
+    return {
+        "task": TEARS,
+        "description": recipe.title,
+        "intended_use": "Research only; never for diagnosis.",
         "classes": list(KEYS),
         "input": {"voxels": [64, 64, 64], "axes": "I medial, J inferior, K posterior", "range": [0, 255]},
         "modality": "MR",
-        "training": {"data": f"{cases} labeled shoulders", "recipe": recipe.as_dict()},
     }
-    card_text = (
-        f"# {metadata['name']} {version}\n\n{metadata['description']}. {metadata['intended_use']}\n\n"
-        f"Recipe `{recipe.name}` ({recipe.paper}), {recipe['schedule.epochs']} epochs, "
-        f"seed {recipe['training.seed']}.\n"
-    )
-    return write_package(folder, metadata, network.state_dict(), card_text, LICENSE_TEXT, overwrite)
 
 
 def _metadata(arguments: dict[str, Any], about: dict[str, str], figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": "tear-synthetic",
         "version": "0.1.0",
-        "task": "rotator cuff tear classification",
+        "task": TEARS,
         "description": "Five tear classes from a coronal shoulder MRI; learned from synthetic shoulders only",
         "license": "Apache-2.0",
         "intended_use": INTENDED_USE,

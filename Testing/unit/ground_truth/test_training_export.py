@@ -41,14 +41,16 @@ def finished(work):
 
 @pytest.mark.parametrize("form", ["nnunet", "monai"])
 def test_training_accepts_what_was_exported(finished, tmp_path, form):
-    from PreopReviewLib.training.image_data import image_source
+    from PreopReviewLib.training.fit import RunSettings
     from PreopReviewLib.training.recipe import load_recipe
+    from PreopReviewLib.training.task import Place, open_task
 
     made = export_list(finished, "ab", tmp_path / "Dataset501_Liver", form)
     assert made.cases == ["a", "b"]
     assert list(made.left_out) == ["c"]
     assert made.labels == {"background": 0, "liver": 1, "tumor": 2, "portal_vein": 3}
-    source = image_source(load_recipe("five-structures"), made.folder, "training")
+    recipe = load_recipe("five-structures")
+    source = open_task(recipe, RunSettings(str(made.folder)), Place(tmp_path)).source
     image, target = source.sample(0)
     assert image.shape[0] == 2, "intensity and distance to the liver"
     classes = source.recipe["data.classes"]

@@ -1,0 +1,104 @@
+"""What a run does, whatever its recipe is for: samples by number, a loss, a look at the validation cases.
+
+The loop (`fit`) knows nothing else of segmentation or classification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.progress import CancelToken, Progress, silent
+from PreopReviewLib.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from PreopReviewLib.training.fit import RunSettings
+
+Sample = tuple[np.ndarray, np.ndarray]
+PHANTOMS, PAINTED = "phantoms", "painted"
+
+_TASKS = {
+    "phantoms": "PreopReviewLib.training.phantom_task",
+    "painted": "PreopReviewLib.training.painted_task",
+    "images": "PreopReviewLib.training.image_task",
+    "labeled-shoulders": "RotatorCuffCAMLib.training.task",
+}
+"""By the recipe's `data.kind`, the module whose `open_task` makes its task."""
+
+
+class Source(Protocol):
+    """Numbered samples; the same number always gives the same sample."""
+
+    def sample(self, number: int) -> Sample: ...
+
+
+class Task(Protocol):
+    """One recipe on one data set.
+
+    Attributes:
+        source: of training samples.
+        samples_per_epoch: of one pass over the training cases; 0 where samples never end.
+        facts: about the data, for checkpoints and cards: plain values only.
+    """
+
+    source: Source
+    samples_per_epoch: int
+    facts: Mapping[str, Any]
+
+    def loss(self, network: nn.Module, output: Any, target: Tensor) -> Tensor:
+        """The loss of a batch's output."""
+        ...
+
+    def validate(
+        self, network: nn.Module, device: torch.device, progress: Progress, cancel: CancelToken
+    ) -> dict[str, float]:
+        """Scores of a network in evaluation mode by name, the one that chooses the checkpoint first; {} without
+        validation cases."""
+        ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is, and what an earlier part of it used.
+
+    Attributes:
+        run: folder of the run.
+        facts: of the checkpoint that the run goes on from; None for a new run.
+    """
+
+    run: Path
+    facts: Mapping[str, Any] | None = None
+
+
+def open_task(
+    recipe: Recipe,
+    settings: RunSettings,
+    place: Place,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+) -> Task:
+    """The task that a recipe and the data of a run make; cases are prepared on the way.
+
+    Raises:
+        InputError, TrainingError: data that the recipe cannot be trained on.
+        OutputError: no room for prepared cases.
+    """
+    kind = recipe["data.kind"]
+    if kind == PHANTOMS and settings.data != PHANTOMS:
+        kind = "images"
+    if kind not in (PHANTOMS, PAINTED) and settings.data == PHANTOMS:
+        raise InputError(f"The recipe {recipe.name} is for labeled images", "Give their folder with --data")
+    if kind not in (PHANTOMS, PAINTED) and settings.shapes:
+        raise InputError("--shapes goes with --data phantoms only", "Leave it out")
+    if kind != PAINTED and settings.scans:
+        raise InputError("Labeled CTs go with recipes whose data are painted", "Leave them out")
+    return import_module(_TASKS[kind]).open_task(recipe, settings, place, progress, cancel or CancelToken())
