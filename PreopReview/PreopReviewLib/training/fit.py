@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,39 +19,10 @@ from PreopReviewLib.training.log import write_log
 from PreopReviewLib.training.recipe import Recipe, recipe_from_dict
 from PreopReviewLib.training.schedule import build_optimizer, learning_rate, schedule_of
 from PreopReviewLib.training.stops import stopped_by_hand, stops_deferred
-from PreopReviewLib.training.task import PHANTOMS, Place, open_task
+from PreopReviewLib.training.task import Place, RunSettings, open_task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-
-@dataclass
-class RunSettings:
-    """How one `preop train` goes on, beside the recipe.
-
-    Attributes:
-        data: "phantoms", a folder of labeled images, or a table of images with classes.
-        shapes: `FILE:LABEL` liver masks for phantoms.
-        minutes: stop (with a checkpoint) after so long; None runs to the recipe's last iteration.
-        device: "auto", "cpu" or "cuda".
-        workers: processes that make samples; 0 = in the training process.
-        threads: CPU threads of the network.
-        save_every: seconds between checkpoints.
-        initial: state dict to start from (fine-tuning).
-        fold: of the data set's split, from 0; None where it has only one.
-        scans: `IMAGE:LABELS:VALUES` of labeled CTs for painted data.
-    """
-
-    data: str = PHANTOMS
-    shapes: Sequence[str] = ()
-    minutes: float | None = None
-    device: str = "auto"
-    workers: int = 1
-    threads: int = 1
-    save_every: float = 60.0
-    initial: dict[str, Any] | None = None
-    fold: int | None = None
-    scans: Sequence[str] = ()
 
 
 @dataclass

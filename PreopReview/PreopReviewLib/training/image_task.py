@@ -15,13 +15,11 @@ from PreopReviewLib.training.cache import CaseCache
 from PreopReviewLib.training.image_data import ImageSource, Preparation, class_mapping, require_every_class
 from PreopReviewLib.training.recipe import Recipe
 from PreopReviewLib.training.segmentation_loss import SegmentationLoss
-from PreopReviewLib.training.task import Place
+from PreopReviewLib.training.task import Place, RunSettings
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from PreopReviewLib.training.fit import RunSettings
 
 PREPARED = "prepared"
 """Folder of prepared cases, in the data folder, or in the run's where the data's cannot be written to."""

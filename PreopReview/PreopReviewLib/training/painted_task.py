@@ -12,13 +12,11 @@ from PreopReviewLib.training.painted_data import PaintedSource, labeled_scan
 from PreopReviewLib.training.phantom_task import VALIDATION_SEED
 from PreopReviewLib.training.recipe import Recipe
 from PreopReviewLib.training.segmentation_loss import SegmentationLoss
-from PreopReviewLib.training.task import Place, Sample
+from PreopReviewLib.training.task import Place, RunSettings, Sample
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from PreopReviewLib.training.fit import RunSettings
 
 
 def open_task(

@@ -10,13 +10,11 @@ from PreopReviewLib.progress import CancelToken, Progress
 from PreopReviewLib.training.phantom_data import PhantomSource
 from PreopReviewLib.training.recipe import Recipe
 from PreopReviewLib.training.segmentation_loss import SegmentationLoss
-from PreopReviewLib.training.task import Place, Sample
+from PreopReviewLib.training.task import Place, RunSettings, Sample
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from PreopReviewLib.training.fit import RunSettings
 
 VALIDATION_SEED = 990_000_000
 

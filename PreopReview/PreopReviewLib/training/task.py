@@ -5,7 +5,7 @@ The loop (`fit`) knows nothing else of segmentation or classification.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from PreopReviewLib.training.fit import RunSettings
-
 Sample = tuple[np.ndarray, np.ndarray]
 PHANTOMS, PAINTED = "phantoms", "painted"
 
@@ -33,6 +31,35 @@ _TASKS = {
     "labeled-shoulders": "RotatorCuffCAMLib.training.task",
 }
 """By the recipe's `data.kind`, the module whose `open_task` makes its task."""
+
+
+@dataclass
+class RunSettings:
+    """How one `preop train` goes on, beside the recipe.
+
+    Attributes:
+        data: "phantoms", a folder of labeled images, or a table of images with classes.
+        shapes: `FILE:LABEL` liver masks for phantoms.
+        minutes: stop (with a checkpoint) after so long; None runs to the recipe's last iteration.
+        device: "auto", "cpu" or "cuda".
+        workers: processes that make samples; 0 = in the training process.
+        threads: CPU threads of the network.
+        save_every: seconds between checkpoints.
+        initial: state dict to start from (fine-tuning).
+        fold: of the data set's split, from 0; None where it has only one.
+        scans: `IMAGE:LABELS:VALUES` of labeled CTs for painted data.
+    """
+
+    data: str = PHANTOMS
+    shapes: Sequence[str] = ()
+    minutes: float | None = None
+    device: str = "auto"
+    workers: int = 1
+    threads: int = 1
+    save_every: float = 60.0
+    initial: dict[str, Any] | None = None
+    fold: int | None = None
+    scans: Sequence[str] = ()
 
 
 class Source(Protocol):

@@ -15,15 +15,13 @@ from PreopReviewLib.progress import CancelToken, Progress
 from PreopReviewLib.training.cache import CaseCache
 from PreopReviewLib.training.image_task import cache_folder, chosen_cases
 from PreopReviewLib.training.recipe import Recipe
-from PreopReviewLib.training.task import Place, Sample
+from PreopReviewLib.training.task import Place, RunSettings, Sample
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 from RotatorCuffCAMLib.training.data import cube_of, read_cases
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-
-    from PreopReviewLib.training.fit import RunSettings
 
 EDGE = 64
 
