@@ -50,8 +50,9 @@ class Lock:
             "token": secrets.token_hex(8),
             "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        if take_over or self._is_stale():
-            path.unlink(missing_ok=True)
+        found = self._raw()
+        if found is not None and (take_over or self._is_stale()):
+            self._take_away(found, mine["token"])
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
@@ -64,6 +65,26 @@ class Lock:
             raise
         self._mine = mine
         self._held = True
+
+    def _raw(self) -> bytes | None:
+        with contextlib.suppress(OSError):
+            return self.path.read_bytes()
+        return None
+
+    def _take_away(self, found: bytes, token: str) -> None:
+        """Removes the lock that was found, and no other that somebody has put there since."""
+        aside = self.path.with_name(f"{self.path.name}-{token}")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return  # somebody else was quicker
+        try:
+            if aside.read_bytes() != found:
+                with contextlib.suppress(OSError):
+                    os.link(aside, self.path)
+                raise self._in_use()
+        finally:
+            aside.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Lets others have it; somebody who took it over keeps it."""

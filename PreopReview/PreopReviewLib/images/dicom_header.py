@@ -170,11 +170,11 @@ def read_header(path: Path) -> Header | None:
     kind = said.text("SOPClassUID") or str(getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
     if kind.startswith(_OTHER_CLASSES):
         return None
+    classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     if "Rows" not in dataset:
-        if not kind or any(kind.startswith(uid) for uid in _MODALITY_OF_CLASS):
+        if not kind or classes:
             raise UnreadableImage(f"The DICOM file {path} is damaged: it lacks its {field_name('Rows')}", _AGAIN)
         return None
-    classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     problem, number, frames = None, None, ()
     try:
         said.raw("Modality")  # damaged, it must not be taken for absent

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -339,3 +340,37 @@ def test_progress_with_values_of_another_kind_is_damaged(work, wrong):
     file.write_text(json.dumps(content))
     with pytest.raises(UnreadableImage, match="damaged"):
         read_progress(work, "ab")
+
+
+TAKER = """
+import sys, time
+from pathlib import Path
+from LiverPlannerLib.ground_truth.lock import InUse, Lock
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    lock = Lock(Path(sys.argv[1]), "ab")
+    print("held", flush=True)
+    sys.stdin.readline()
+except InUse:
+    print("refused", flush=True)
+"""
+
+
+def test_of_several_programs_at_a_stale_lock_one_gets_it(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    stale = {"who": "ab", "computer": socket.gethostname(), "process": ended.pid, "start": None}
+    (tmp_path / ".lock").write_text(json.dumps(stale))
+    command = [sys.executable, "-c", TAKER, str(tmp_path / ".lock")]
+    takers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    for taker in takers:
+        assert taker.stdout.readline() == "ready\n"
+    for taker in takers:
+        taker.stdin.write("go\n")
+        taker.stdin.flush()
+    said = [taker.stdout.readline().strip() for taker in takers]
+    for taker in takers:
+        taker.communicate("end\n")
+    assert sorted(said) == ["held", *["refused"] * 4]
+    assert os.listdir(tmp_path) == [".lock"]
