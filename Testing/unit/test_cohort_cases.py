@@ -76,20 +76,28 @@ def test_no_table_and_a_folder_without_cases_are_refused(tmp_path):
         ("plan", ("a.nii.gz", "b.nii.gz")),
         ("plan", ("a/image.nii.gz", "b/ct.nrrd")),
         ("plan", ("a/0001.dcm", "b/0001.dcm")),
+        ("report", ("a/plan.json", "a/labels.nii.gz", "b/plan.json", "b/labels.nii.gz")),
         ("compare", ("a/predicted.nii.gz", "a/manual.nii.gz", "b/auto.nrrd", "b/truth.seg.nrrd")),
         ("compare", ("predicted/a.nii.gz", "manual/a.nii.gz", "predicted/b.nii.gz", "manual/b.nii.gz")),
         ("measure", ("a/image.nii.gz", "a/labels.nii.gz", "a/manual.nii.gz", "b/image.nii.gz", "b/labels.nii.gz")),
     ],
-    ids=["files", "named files", "DICOM folders", "roles in cases", "cases in roles", "optional role"],
+    ids=["files", "named files", "DICOM folders", "plans", "roles in cases", "cases in roles", "optional role"],
 )
 def test_folders_of_cases(tmp_path, task, files):
     touch(tmp_path, *files)
     cases = read_cases(tmp_path, find_task(task), {})
     assert [c.name for c in cases] == ["a", "b"]
-    needed = {"plan": {"image"}, "compare": {"auto", "manual"}, "measure": {"image", "labels"}}[task]
+    needed = {"plan": {"image"}, "report": {"case"}, "compare": {"auto", "manual"}, "measure": {"image", "labels"}}[
+        task
+    ]
     assert all(needed <= set(c.values) for c in cases)
-    if "0001" not in files[0]:
+    if task != "report" and "0001" not in files[0]:
         assert {v for c in cases for v in c.values.values()} == {str(tmp_path / f) for f in files}
+
+
+def test_the_cohort_that_is_being_made_in_the_folder_of_its_cases_is_no_case(tmp_path):
+    touch(tmp_path, "a.nii.gz", "out/cohort.json", "out/cases/a/plan.json")
+    assert [c.name for c in read_cases(tmp_path, find_task("plan"), {})] == ["a"]
 
 
 def test_switches_lists_and_positions_of_a_command_line():

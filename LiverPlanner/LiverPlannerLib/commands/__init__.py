@@ -32,3 +32,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="liver")
     import_module("LiverPlannerLib.cohort_tasks")
     import_module("LiverPlannerLib.plan.pacs_results")
+    import_module("LiverPlannerLib.scene.review_cut")

@@ -13,6 +13,8 @@ from PreopReviewLib.errors import FileMissing, InputError
 from PreopReviewLib.evaluation.cohort import CASE_COLUMNS, COHORT_COLUMNS
 from PreopReviewLib.tables import Table, read_table
 
+RECORD = "cohort.json"
+"""In the folder of a cohort (`folder`)."""
 ROLES = {
     "image": ("image", "ct", "mri", "scan"),
     "labels": ("labels", "label", "segmentation"),
@@ -136,7 +138,9 @@ def _of_folder(folder: Path, task: Task, settings: Mapping[str, str]) -> list[Co
         if role and inner:
             for path in inner:
                 add(_stem(path), role, path)
-        elif any(r for _, r in roles):
+        elif (entry / RECORD).is_file():
+            continue  # a cohort, perhaps the one that is being made
+        elif any(r for _, r in roles) and (len(needed) != 1 or needed[0] in [r for _, r in roles]):
             for path, of in roles:
                 if of:
                     add(entry.name, of, path)

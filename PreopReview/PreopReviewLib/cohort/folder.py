@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib import __version__
-from PreopReviewLib.cohort.cases import CohortCase
+from PreopReviewLib.cohort.cases import RECORD, CohortCase
 from PreopReviewLib.cohort.tasks import CellValue, Task
 from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import InputError, OutputError, OutputExists, UnreadableImage
 from PreopReviewLib.output import output_file, whole_file
 from PreopReviewLib.structured import read_json
 
-RECORD, CASE_RECORD, THUMBNAIL = "cohort.json", "case.json", "thumbnail.png"
+CASE_RECORD, THUMBNAIL = "case.json", "thumbnail.png"
 TABLE, PAGE = "cohort.csv", "cohort.html"
 FORMAT = "PreopReview cohort"
 

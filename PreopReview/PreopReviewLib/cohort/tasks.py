@@ -106,4 +106,5 @@ def mean_of(values: list[CellValue]) -> float:
     return sum(numbers) / len(numbers) if numbers else math.nan
 
 
+offer_task(Task("import", ("data", "import"), aliases=(("image", "source"),)))
 offer_task(Task("predict", ("predict",), aliases=(("image", "inputs"),)))

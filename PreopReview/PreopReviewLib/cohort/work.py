@@ -13,7 +13,8 @@ from typing import Any
 
 from PreopReviewLib import __version__
 from PreopReviewLib.cohort.calling import call
-from PreopReviewLib.cohort.folder import CASE_RECORD, RECORD, CohortFolder
+from PreopReviewLib.cohort.cases import RECORD
+from PreopReviewLib.cohort.folder import CASE_RECORD, CohortFolder
 from PreopReviewLib.cohort.tasks import Task, find_task
 from PreopReviewLib.cohort.thumbnails import write_thumbnail
 from PreopReviewLib.errors import InputError, OutputExists

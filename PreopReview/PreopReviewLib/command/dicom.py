@@ -107,7 +107,12 @@ def fetch(
 
 def store(
     connection: Name,
-    results: Annotated[list[Path], typer.Argument(help="Plan folders, or DICOM files.", show_default=False)],
+    results: Annotated[
+        list[Path], typer.Argument(help="Plan folders, a cohort of them, or DICOM files.", show_default=False)
+    ],
+    only_accepted: Annotated[
+        bool, typer.Option("--accepted", help="Only plans that a reader accepted as they are, and none rejected.")
+    ] = False,
     page: Annotated[str, typer.Option(help="The pictures as pdf, capture (images), or none.")] = "pdf",
     report: Annotated[bool, typer.Option(help="A structured report of the volumes and margins (TID 1500).")] = True,
     config: Config = None,
@@ -127,7 +132,8 @@ def store(
 
     done = []
     with private_folder() as place, connect(find_connection(connection, config)) as server:
-        prepared = [(given, objects_of(given, place / str(n), report, page)) for n, given in enumerate(results)]
+        chosen = _plans(results, only_accepted)
+        prepared = [(given, objects_of(given, place / str(n), report, page)) for n, given in enumerate(chosen)]
         for given, files in prepared:  # everything has been made before anything is sent
             stored = store_files(server, files, connection)
             done.append({"from": str(given), "sent": stored.sent, "there_before": stored.there_before})
@@ -138,6 +144,33 @@ def store(
             say(f"{entry['from']}: {connection} has now {', '.join(entry['sent']) or 'nothing new'}{before}")
 
     emit(done, as_json, show)
+
+
+def _plans(results: list[Path], only_accepted: bool) -> list[Path]:
+    """The folders and files to store: of a cohort, its cases; those that no reader accepted are named and left out."""
+    from PreopReviewLib.errors import NothingFound
+    from PreopReviewLib.review.annotation import accepted
+    from PreopReviewLib.review.cases import COHORT, find_cases
+
+    chosen = []
+    for given in results:
+        if not only_accepted and not (given / COHORT).is_file():
+            chosen.append(given)
+            continue
+        for case in find_cases(given):
+            by = accepted(case)
+            if only_accepted and by is None:
+                say(f"{case.name}: not accepted, left out.", err=True)
+            elif only_accepted and by is not None and by.edited:
+                say(
+                    f"{case.name}: {by.reader} corrected it, and corrections are not in the DICOM SEG; left out.",
+                    err=True,
+                )
+            else:
+                chosen.append(case.scene.parent)
+    if not chosen:
+        raise NothingFound("No result is left to store", "Have them accepted in a review first")
+    return chosen
 
 
 def _filters(patient: str | None, accession: str | None, study: str | None, date: str | None) -> dict[str, str]:

@@ -122,6 +122,19 @@ def read_annotations(case: ReviewCase) -> list[Annotation]:
     return [_read(path) for path in sorted(case.place.glob("*.json"))] if case.place.is_dir() else []
 
 
+def accepted(case: ReviewCase) -> Annotation | None:
+    """The newest acceptance of a case; None where nobody accepts the result as it is now, or somebody rejects it.
+
+    Raises:
+        UnreadableImage: a file is damaged.
+    """
+    now = fingerprint(case)
+    of_this = [a for a in read_annotations(case) if a.result_sha256 == now]
+    if any(a.decision == "rejected" for a in of_this):
+        return None
+    return max((a for a in of_this if a.decision == "accepted"), key=lambda a: a.time, default=None)
+
+
 def _read(path: Path) -> Annotation:
     found = read_json(path)
     try:

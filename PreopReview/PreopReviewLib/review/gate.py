@@ -29,7 +29,7 @@ from PreopReviewLib.review.needs import SECRET_HEADER, SECRET_VARIABLE
 
 COOKIE = "preop_review"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-START_SECONDS, IDLE_SECONDS = 120.0, 1800.0
+START_SECONDS, IDLE_SECONDS = 180.0, 1800.0
 PASSWORD_PAUSE_S = 1.0
 """After a wrong password."""
 POLICY = (
@@ -83,7 +83,9 @@ class Gate:
     say: Callable[[str], None] = print
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     sessions: dict[str, ReaderSession] = field(default_factory=dict)
+    _spare: ReaderSession | None = None
     _client: ClientSession | None = None
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def by_token(self) -> bool:
@@ -118,6 +120,7 @@ class Gate:
             ) from error
         self.port = runner.addresses[0][1]
         self._client = ClientSession(auto_decompress=False)
+        self._spare = await self._prepared()
         if ready:
             ready()
         try:
@@ -125,8 +128,9 @@ class Gate:
                 await asyncio.sleep(5)
                 await self._end_idle()
         finally:
-            for session in self.sessions.values():
+            for session in filter(None, (self._spare, *self.sessions.values())):
                 _end(session)
+                await session.process.wait()
             await self._client.close()
             await runner.cleanup()
 
@@ -166,7 +170,8 @@ class Gate:
             reader = checked_reader(self._name_of(request, str(form.get("reader", ""))))
             if not await self._may_enter(str(form.get("token", "")), str(form.get("password", ""))):
                 raise InputError("That is not right", "Use the newest address, or the password")
-            key = await self._start(reader)
+            async with self._starting:
+                key = await self._start(reader)
         except PreopError as error:
             from urllib.parse import urlencode
 
@@ -201,8 +206,27 @@ class Gate:
                 return fresh
         if len(self.sessions) >= self.limit:
             raise InputError(f"All {self.limit} places are taken", "Wait until another reader has left")
+        session, self._spare = self._spare or await self._prepared(), None
+        if len(self.sessions) + 1 < self.limit:
+            self._spare = await self._prepared()  # the next reader does not wait for imports
+        process = session.process
+        assert process.stdin is not None
+        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+            process.stdin.write(f"{reader}\n".encode())
+            await process.stdin.drain()
+            session.port = await asyncio.wait_for(_port_of(process), START_SECONDS)
+        if not session.port:
+            _end(session)
+            raise InputError("The session of the reader could not be started", "See what the server has printed")
+        session.reader, session.last_used = reader, time.monotonic()
+        key = secrets.token_urlsafe(24)
+        self.sessions[key] = session
+        return key
+
+    async def _prepared(self) -> ReaderSession:
+        """A session's process that loads its libraries, and waits for its reader's name."""
         secret = secrets.token_urlsafe(32)
-        words = ["-m", "PreopReviewLib.review.session", "--folder", str(self.folder), "--reader", reader]
+        words = ["-m", "PreopReviewLib.review.session", "--folder", str(self.folder)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *words,
@@ -211,16 +235,7 @@ class Gate:
             env=environment({SECRET_VARIABLE: secret}),
             limit=1 << 20,
         )
-        port = 0
-        with contextlib.suppress(asyncio.TimeoutError):
-            port = await asyncio.wait_for(_port_of(process), START_SECONDS)
-        if not port:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            raise InputError("The session of the reader could not be started", "See what the server has printed")
-        key = secrets.token_urlsafe(24)
-        self.sessions[key] = ReaderSession(reader, process, port, secret)
-        return key
+        return ReaderSession("", process, 0, secret)
 
     async def _end_idle(self) -> None:
         for key, session in list(self.sessions.items()):

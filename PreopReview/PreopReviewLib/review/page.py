@@ -90,9 +90,9 @@ def _cases(session: ReviewSession) -> None:
                 size="small",
                 color=color,
                 classes=(f"decision === '{decision}' ? 'decide on' : 'decide'",),
-                click=(session.save, f"['{decision}']"),
+                click=(session.save, f"['{decision}', comment]"),
             )
-        v.VBtn("Save", id="save", size="small", click=(session.save, "[decision]"))
+        v.VBtn("Save", id="save", size="small", click=(session.save, "[decision, comment]"))
     html.P("{{ said }}", id="said", style="margin-top: 6px;")
     html.H2("Read this first", v_if=("warnings.length",))
     html.P("{{ w }}", v_for="w in warnings", key=("w",), classes="warn")
@@ -116,6 +116,18 @@ def _tools(session: ReviewSession) -> None:
     with html.Div(classes="d-flex", style="gap: 6px;"):
         for words, window, level in PRESETS:
             v.VBtn(words, size="x-small", click=(session.set_preset, f"[{window}, {level}]"))
+    html.H2("Try")
+    v.VBtn(
+        "{{ t }}",
+        v_for="t in tools",
+        key=("t",),
+        size="x-small",
+        classes=("tool_shown === t ? 'tool on try' : 'tool try'",),
+        click=(session.toggle_tool, "[t]"),
+    )
+    with html.Table(v_if=("tool_rows.length",), id="tool"), html.Tr(v_for="r in tool_rows", key=("r[0]",)):
+        html.Td("{{ r[0] }}")
+        html.Td("{{ r[1] }}", classes="figure")
     html.H2("Correct")
     with html.Div(classes="d-flex flex-wrap align-center", style="gap: 6px;"):
         for words, tool in (("Paint", "paint"), ("Erase", "erase")):

@@ -7,9 +7,11 @@ it: every request must carry a secret that only the gate knows. The process ends
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ from PreopReviewLib.review.annotation import (
 from PreopReviewLib.review.cases import ReviewCase, find_cases
 from PreopReviewLib.review.needs import SECRET_HEADER, SECRET_VARIABLE
 from PreopReviewLib.review.page import build_page, quiet_gutter
+from PreopReviewLib.review.tools import Tool, make_tool, tool_names
 from PreopReviewLib.review.view import SceneView
 
 LAYOUT = "Quad View"
+FOLLOW_S = 0.1
 JPEG_QUALITY = 60
 """While something moves; a still picture is sent in full."""
 
@@ -39,13 +43,15 @@ JPEG_QUALITY = 60
 class ReviewSession(TrameApp):
     """Cases, views and what the reader does with them."""
 
-    def __init__(self, cases: list[ReviewCase], reader: str, server: Server | None = None) -> None:
+    def __init__(
+        self, cases: list[ReviewCase], reader: str, slicer: SlicerApp | None = None, server: Server | None = None
+    ) -> None:
         super().__init__(server, client_type="vue3")
         from trame_slicer import module
 
         self.server.enable_module(module)
         self.cases, self.reader = cases, reader
-        self.slicer = SlicerApp()
+        self.slicer = slicer or SlicerApp()
         register_rca_factories(
             self.slicer.view_manager,
             self.server,
@@ -78,8 +84,13 @@ class ReviewSession(TrameApp):
                 "active": "",
                 "edited": False,
                 "can_undo": False,
+                "tools": tool_names(),
+                "tool_rows": [],
+                "tool_shown": "",
             }
         )
+        self._dragged: Tool | None = None
+        self._follows = False
         self._undo = self._undo_stack()
         self.slicer.segmentation_editor.segmentation_modified.connect(self._on_edited)
         build_page(self)
@@ -121,8 +132,11 @@ class ReviewSession(TrameApp):
             self.state.update({"problem": str(error), "structures": [], "lesions": [], "warnings": []})
             return
         self._undo.clear()
+        self._dragged = None
         self.state.update(
             {
+                "tool_rows": [],
+                "tool_shown": "",
                 "decision": mine.decision if mine else "undecided",
                 "comment": mine.comment if mine else "",
                 "said": _said(case, mine),
@@ -169,8 +183,39 @@ class ReviewSession(TrameApp):
             self._undo.undo()
         self._on_edited()
 
-    def save(self, decision: str) -> None:
+    def toggle_tool(self, name: str) -> None:
+        """Puts a tool into the scene, or takes it away."""
+        if self._dragged is not None:
+            self.slicer.scene.RemoveNode(self._dragged.node)
+            self._dragged = None
+            self.state.update({"tool_rows": [], "tool_shown": ""})
+            return
+        try:
+            self._dragged = make_tool(name, self.slicer.scene, self.view.segmentation)
+        except PreopError as error:
+            self.state.problem = str(error)
+            return
+        self.view.keep(self._dragged.node)
+        self._dragged.node.AddObserver("ModifiedEvent", lambda *_: self._on_dragged())
+        self.state.tool_shown = name
+        self._follow()
+
+    def _on_dragged(self) -> None:
+        """Figures follow at most ten times a second, however often the node changes."""
+        if not self._follows:
+            self._follows = True
+            asyncio.get_running_loop().call_later(FOLLOW_S, self._follow)
+
+    def _follow(self) -> None:
+        self._follows = False
+        if self._dragged is None:
+            return
+        with self.state:
+            self.state.tool_rows = [list(row) for row in self._dragged.rows()]
+
+    def save(self, decision: str, comment: str) -> None:
         """Keeps decision, comment and corrections beside the result."""
+        self.state.comment = comment or ""
         case = self.cases[self.state.chosen]
         edited = bool(self.state.edited)
         try:
@@ -250,12 +295,16 @@ def main() -> int:
     """Serves the page on a free port of this computer, and prints the port."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--reader", required=True)
     options = parser.parse_args()
     secret = os.environ.pop(SECRET_VARIABLE)
     sys.argv = sys.argv[:1]  # trame reads it, too
+    import_module("preopreview.cli")  # the libraries offer their tools
+    slicer = SlicerApp()
+    reader = sys.stdin.readline().strip()  # comes when somebody does; the libraries are loaded by then
+    if not reader:
+        return 0
     threading.Thread(target=_end_with_the_gate, daemon=True).start()
-    session = ReviewSession(find_cases(options.folder), options.reader)
+    session = ReviewSession(find_cases(options.folder), reader, slicer)
     controller = session.server.controller
     controller.on_server_bind.add(lambda server: server.app.middlewares.append(_guard(secret)))
     controller.on_server_ready.add(lambda **_: print(f"READY {session.server.port}", flush=True))

@@ -71,6 +71,10 @@ class SceneView:
             )
         self._dress()
 
+    def keep(self, node: Any) -> None:
+        """Lets a node that was added go with the case."""
+        self._loaded.append(node)
+
     def close(self) -> None:
         """Takes the case away that is shown."""
         editor = self.app.segmentation_editor
