@@ -2,6 +2,7 @@
 # make test      the tests, but for those marked slow
 # make test-all  every test
 # make faults    hostile runs; their table in Docs/Robustness.md   (RUNS=500 for fewer)
+# make test-review   the review in a browser, in an environment of its own (Docs/Review.md)
 # make bench     the figures of the README, as ratios in one run
 # make lint      ruff
 
@@ -18,7 +19,7 @@ LOCAL_SAMPLES ?= ../shared/data
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all faults bench lint install clean
+.PHONY: demo test test-review test-all faults bench lint install clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +45,16 @@ test-all: install
 
 faults: install
 	$(BIN)/python -m Testing.faults --runs $(RUNS) --jobs $(JOBS) --write Docs/Robustness.md
+
+test-review: $(VENV)-review/.installed
+	$(VENV)-review/bin/python -m pytest Testing/review
+
+$(VENV)-review/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-review
+	$(VENV)-review/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-review/bin/python -m pip install --quiet $(TORCH)
+	$(VENV)-review/bin/python -m pip install --quiet --editable ".[cohort,pacs,review,test]"
+	touch $@
 
 bench: install
 	$(BIN)/python -m Testing.Benchmarks

@@ -106,6 +106,10 @@ def test_switches_lists_and_positions_of_a_command_line():
     assert words == ["--model=liver=a", "--model=tumor=b", "--no-lesions", "--segments", "--", "-odd.nii.gz"]
 
 
+def test_choices_are_known_in_capital_letters_as_dicom_writes_them():
+    assert command_line(find_task("plan"), {"image": "i.nii", "modality": "MR"})[0] == "--modality=mr"
+
+
 @pytest.mark.parametrize("word", ["nothing=1", "image", "=3"])
 def test_a_setting_that_the_task_does_not_know_is_refused(word):
     with pytest.raises(InputError, match="none of the task plan"):

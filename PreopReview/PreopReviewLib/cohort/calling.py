@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -34,12 +35,14 @@ class Parameter:
         words: by which it may be named in a table.
         is_path: it names a file or folder.
         declared: the parameter as the library of the command line has it.
+        choices: its values, where it takes no others.
     """
 
     name: str
     words: frozenset[str]
     is_path: bool
     declared: Any
+    choices: tuple[str, ...] = ()
 
     @property
     def is_option(self) -> bool:
@@ -76,8 +79,14 @@ def parameters(task: Task) -> dict[str, Parameter]:
         options = (*declared.opts, *declared.secondary_opts)
         others = [alias for alias, target in task.aliases if target == name]
         words = frozenset(plain_name(w) for w in (name, *options, *others) if not w.startswith("--no-"))
-        found[name] = Parameter(name, words, "Path" in str(hints.get(name)), declared)
+        hint = hints.get(name)
+        found[name] = Parameter(name, words, "Path" in str(hint), declared, _choices(hint))
     return found
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    kinds = [h for h in (hint, *typing.get_args(hint)) if isinstance(h, type) and issubclass(h, Enum)]
+    return tuple(str(member.value) for kind in kinds for member in kind)
 
 
 def _option(task: Task, *names: str) -> str:
@@ -115,7 +124,8 @@ def command_line(task: Task, values: Mapping[str, str]) -> list[str]:
             options += _switch(parameter, text)
             continue
         several = getattr(parameter.declared, "multiple", False) or parameter.declared.nargs == -1
-        for word in [w.strip() for w in text.split(BETWEEN)] if several else [text]:
+        for given in [w.strip() for w in text.split(BETWEEN)] if several else [text]:
+            word = next((c for c in parameter.choices if c.lower() == given.lower()), given)  # DICOM writes MR
             if parameter.is_option:
                 options.append(f"{parameter.declared.opts[0]}={word}")
             else:

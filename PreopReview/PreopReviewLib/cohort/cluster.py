@@ -20,7 +20,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 ITK_VARIABLE = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 CORES_A_WORKER = 2
 """Where nothing else is asked for: networks on one core leave the other idle while files are read and written."""
-CONNECTION_SECONDS = 15
+CONNECTION_SECONDS, START_SECONDS = 15, 300
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,12 @@ def local_client(size: Size) -> Iterator[Client]:
         SpecCluster(specification, scheduler=scheduler, silence_logs="CRITICAL") as cluster,
         Client(cluster) as client,
     ):
-        client.wait_for_workers(size.workers, timeout=120)
+        try:
+            client.wait_for_workers(size.workers, timeout=START_SECONDS)
+        except TimeoutError as error:
+            raise InputError(
+                f"Not all of {size.workers} workers started in {START_SECONDS} s", "Use fewer; the computer may be busy"
+            ) from error
         yield client
 
 
