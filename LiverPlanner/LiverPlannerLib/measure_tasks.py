@@ -5,6 +5,7 @@ Each task gets plain values and a private folder with label images, and gives pl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,9 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     """Distances of every lesion to vessels, ducts and the cut.
 
     Args:
-        parameters: ``labels``: a record of `worker_io`; ``remnant``: what stays, a record or None; ``lesions``: key.
+        parameters: ``labels``: a record of `worker_io`; ``remnant``: what stays, a record or None; ``lesions``: key;
+            and what the cut was made by, where that is known exactly: ``planes`` (point and normal each, RAS mm), or
+            ``points`` and ``triangles`` (files) of a closed surface.
 
     Returns:
         ``rows``, ``notes``, ``smallest_mm``, ``uncertainty_mm``.
@@ -135,13 +138,18 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     Raises:
         NothingFound: no such lesion.
     """
-    from LiverPlannerLib.resection.cutting import resect_by_remnant
+    from LiverPlannerLib.resection.cutting import Plane, resect_by_remnant
     from LiverPlannerLib.resection.margins import measure_margins
 
     labels = load_image(folder, parameters["labels"])
     progress(0.1, "Measuring margins")
     remnant = parameters.get("remnant")
     cut = resect_by_remnant(labels, load_image(folder, remnant)) if remnant else None
+    if cut is not None:
+        planes = tuple(Plane(tuple(point), tuple(normal)) for point, normal in parameters.get("planes", ()))
+        names = [parameters[name] for name in ("points", "triangles") if parameters.get(name)]
+        surface = tuple(np.load(folder / name, allow_pickle=False) for name in names) or None
+        cut = replace(cut, planes=planes, surface=surface)  # type: ignore[arg-type]
     cancel.raise_if_cancelled()
     found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"))
     progress(1.0, "Margins measured")

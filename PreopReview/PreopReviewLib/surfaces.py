@@ -3,7 +3,8 @@
 Slicer's own conversion contours the binary voxels and then smooths: at 5 mm slices it leaves terraces, at 0.5 mm
 it makes a million triangles, and with the one smoothing that it has for all segments a vessel of two voxels
 disappears. Here the signed distance is contoured instead (shape-based interpolation: Raya and Udupa, IEEE TMI
-1990;9:32-42) on a grid that suits the structure, and smoothing stops where it would shrink the structure.
+1990;9:32-42) on a grid that suits the structure; what hangs together by an edge or a corner of a voxel is one body;
+smoothing stops where it would shrink a body; and each body then takes the volume of its voxels.
 """
 
 from __future__ import annotations
@@ -14,33 +15,107 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
+from PreopReviewLib.surface_bodies import Mesh, with_volumes
+from PreopReviewLib.surface_bridges import bridged
 
 COARSE_MM, LARGE_ML = 1.5, 100.0
-"""Structures above 100 ml are contoured on a grid of 1.5 mm at the finest, others on one as fine as the voxels."""
+"""Pieces above 100 ml are contoured on a grid of 1.5 mm at the finest, others on one as fine as the voxels."""
 KEPT_VOLUME = 0.92
-"""How much of the volume that an unsmoothed surface encloses must remain when it is smoothed."""
+"""How much of the volume that an unsmoothed body encloses must remain when it is smoothed."""
 _PASS_BAND_EXPONENT = -4.0  # as in Slicer: smoothing 0 to 1 is a pass band of 1 to 0.0001
+_PARTS = (1.0, 0.6, 0.35, 0.2)
 
 
 def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
     """The closed surface of a binary image, vtkPolyData of triangles in RAS mm with normals outwards.
 
+    Each 26-connected piece is one body (with one more for each hole in it), and its volume is that of its voxels.
+
     Args:
         mask: not empty; any direction.
-        smoothing: 0 (none) to 1, the most that it gets. The filter (windowed sinc) moves points and never
+        smoothing: 0 (none) to 1, the most that a body gets. The filter (windowed sinc) moves points and never
             cuts a thin vessel in two, as smoothing the distance would.
 
     Raises:
         InputError: the mask is empty.
     """
-    raw = _contour(_distance_field(mask))
-    least = KEPT_VOLUME * enclosed_mm3(raw)
-    for part in (1.0, 0.6, 0.35, 0.2):
-        surface = _smoothed(raw, smoothing * part)
-        if enclosed_mm3(surface) >= least:
-            return _with_normals(surface)
-    return _with_normals(raw)
+    import cc3d
+
+    if not images.array_of(mask).any():
+        raise InputError("A surface of nothing cannot be made", "Draw the segment first")
+    # Two voxels of background all around close the surface also where the structure reaches the image's border.
+    cropped = sitk.ConstantPad(images.crop(mask, images.bounding_box(mask)), [2] * 3, [2] * 3, 0)
+    pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(cropped) > 0), connectivity=26)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    ml = images.voxel_ml(mask)
+    large = np.flatnonzero(sizes * ml > LARGE_ML)
+    finest = min(mask.GetSpacing())
+    found, fine = [], sizes > 0
+    for piece in large:
+        alone = np.zeros_like(sizes)
+        alone[piece] = sizes[piece]
+        surface = _surface(cropped, pieces, alone, max(COARSE_MM, finest), smoothing)
+        if surface is not None:
+            found.append(surface)
+            fine[piece] = False
+    if fine.any():
+        found.append(_surface(cropped, pieces, np.where(fine, sizes, 0), finest, smoothing, whole=True))
+    return _with_normals(_together(found))
+
+
+def _surface(
+    grid: sitk.Image, pieces: np.ndarray, sizes: np.ndarray, step: float, smoothing: float, whole: bool = False
+) -> Any:
+    """The surface of the pieces that have a size; None where it would not be one body, unless `whole` takes any."""
+    solid = bridged(np.where(sizes[pieces] > 0, pieces, 0))
+    raw = _contour(_field(solid > 0, grid, step))
+    mesh = Mesh.of(raw)
+    if not whole and mesh.outer_bodies() != 1:
+        return None
+    points = _as_smooth_as_they_bear(raw, mesh, smoothing)
+    owner = _owners(mesh, solid, grid)
+    mm3 = sizes * images.voxel_ml(grid) * 1000
+    return mesh.moved(with_volumes(mesh, points, owner, mm3, 0.5 * max(grid.GetSpacing())), raw)
+
+
+def _owners(mesh: Mesh, solid: np.ndarray, grid: sitk.Image) -> np.ndarray:
+    """For each point the piece whose surface it lies on: one of the eight voxels around it."""
+    first = mesh.first_points()
+    low = np.floor(images.ras_to_kji(mesh.points[first], grid)).astype(int)
+    found = np.zeros(len(first), np.int64)
+    for corner in np.ndindex(2, 2, 2):
+        at = np.clip(low + corner, 0, np.array(solid.shape) - 1)
+        found = np.maximum(found, solid[tuple(at.T)])
+    return found[mesh.body]
+
+
+def _as_smooth_as_they_bear(raw: Any, mesh: Mesh, smoothing: float) -> np.ndarray:
+    """The points of the strongest smoothing that leaves each body `KEPT_VOLUME`."""
+    points, open_ = mesh.points.copy(), np.ones(mesh.bodies, bool)
+    before = mesh.volumes(mesh.points, mesh.body)
+    for part in _PARTS if smoothing > 0 else ():
+        smooth = Mesh.points_of(_smoothed(raw, smoothing * part))
+        kept = open_ & (mesh.volumes(smooth, mesh.body) / before >= KEPT_VOLUME)
+        points[kept[mesh.body]] = smooth[kept[mesh.body]]
+        open_ &= ~kept
+        if not open_.any():
+            break
+    return points
+
+
+def _together(surfaces: list[Any]) -> Any:
+    import vtk
+
+    if len(surfaces) == 1:
+        return surfaces[0]
+    append = vtk.vtkAppendPolyData()
+    for surface in surfaces:
+        append.AddInputData(surface)
+    append.Update()
+    return append.GetOutput()
 
 
 def enclosed_mm3(surface: Any) -> float:
@@ -52,20 +127,17 @@ def enclosed_mm3(surface: Any) -> float:
     return measure.GetVolume()
 
 
-def _distance_field(mask: sitk.Image) -> sitk.Image:
-    """Signed distance in mm to the border between voxels, positive inside, on the grid to be contoured."""
+def _field(solid: np.ndarray, grid: sitk.Image, step: float) -> sitk.Image:
+    """Positive inside, negative outside, 0 on the border between voxels, on the grid to be contoured."""
     import edt
 
-    box = images.bounding_box(mask)
-    # Two voxels of background all around close the surface also where the structure reaches the image's border.
-    cropped = sitk.ConstantPad(images.crop(mask, box), [2] * 3, [2] * 3, 0)
-    array = np.ascontiguousarray(images.array_of(cropped) > 0)
-    spacing = images.spacing_kji(mask)
-    field = edt.edt(array, anisotropy=tuple(spacing), parallel=2)
-    field -= edt.edt(~array, anisotropy=tuple(spacing), parallel=2)
-    large = float(array.sum()) * images.voxel_ml(mask) > LARGE_ML
-    finest = float(spacing.min())
-    return _on_grid(images.image_like(field, cropped), max(COARSE_MM, finest) if large else finest)
+    spacing = images.spacing_kji(grid)
+    if spacing.max() < 1.5 * step and spacing.min() >= 0.8 * step:
+        # Contoured on the voxels themselves, their distance says no more than inside and outside do.
+        return images.image_like(np.where(solid, np.float32(1), np.float32(-1)), grid)
+    field = edt.edt(solid, anisotropy=tuple(spacing), parallel=2)
+    field -= edt.edt(~solid, anisotropy=tuple(spacing), parallel=2)
+    return _on_grid(images.image_like(field, grid), step)
 
 
 def _on_grid(field: sitk.Image, step: float) -> sitk.Image:

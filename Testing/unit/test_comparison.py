@@ -130,7 +130,7 @@ def test_a_coarser_prediction_stays_within_half_a_coarse_voxel():
     coarse = images.resample_spacing(reference, (2.0, 2.0, 2.0), "label")
     liver = compare(coarse, reference, branches=False).row("liver")
     assert liver.distances.assd < 1.0
-    assert liver.distances.hd < 2.0
+    assert liver.distances.hd <= 2.0
 
 
 def test_what_lies_outside_the_predictions_view_counts_as_missed_and_is_said():

@@ -186,3 +186,114 @@ def test_where_a_mask_is_asked_for_whatever_is_not_0_is_in_it(tmp_path):
     assert (images.array_of(read_mask(both, ("liver",))) == LIVER).all()
     with pytest.raises(InputError, match="remnant"):
         read_mask(both, ("remnant",))
+
+
+def test_names_put_into_a_header_are_read_and_change_no_voxel(tmp_path):
+    array = np.zeros((12, 16, 20), np.uint8)
+    array[2:10, 3:12, 4:16], array[5:8, 5:8, 6:9] = 1, 2
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((1.5, 1.5, 4))
+    path = images.write_image(image, tmp_path / "a.nii.gz")
+    images.name_nifti_values(path, {1: "liver", 2: "portal_vein & <more>"})
+    assert np.array_equal(np.asarray(nib.load(path).dataobj).T, array)
+    assert np.array_equal(images.array_of(images.read_image(path)), array)
+    assert images.read_image(path).GetSpacing() == (1.5, 1.5, 4)
+    read = read_labels(path)
+    assert read.how == "by the names in its header"
+    assert read.unknown[0].startswith("portal_vein & <more> (2)")
+    images.name_nifti_values(images.write_image(image, path), {1: "liver", 2: "portal_vein"})
+    assert set(np.unique(images.array_of(read_labels(path).labels))) == {0, 1, 5}
+    with pytest.raises(InputError, match="no room"):
+        images.name_nifti_values(path, {1: "liver"})
+
+
+def two_lesions(tmp_path, names):
+    """A liver with two lesions side by side, as values 11 and 12 that a file beside it names."""
+    array = np.zeros((20, 24, 28), np.uint8)
+    array[2:18, 2:22, 2:26] = 5
+    array[8:12, 8:12, 8:12], array[8:12, 8:12, 12:18] = 11, 12
+    path = tmp_path / "case.nii.gz"
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4, 4, 4))
+    images.write_image(image, path)
+    words = {5: "liver", **dict(zip((11, 12), names, strict=True))}
+    (tmp_path / "case.label").write_text("\n".join(f'{v} 1 1 1 1 1 1 "{n}"' for v, n in words.items()))
+    return path
+
+
+def test_lesions_of_their_own_values_stay_apart_where_they_touch(tmp_path):
+    from LiverPlannerLib.comparison.pair import compare
+    from LiverPlannerLib.plan.measures import find_regions
+    from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, with_drawn_lesions
+    from LiverPlannerLib.resection.margins import measure_margins
+
+    read = read_labels(two_lesions(tmp_path, ("Tumor 1", "HCC S8")))
+    labels, drawn = read.labels, read.lesions
+    assert [(r.name, r.voxels) for r in find_regions(labels, drawn)] == [("HCC S8 (12)", 96), ("Tumor 1 (11)", 64)]
+    assert [r.voxels for r in find_regions(labels)] == [160], "without it, what touches is one"
+    cut = with_drawn_lesions(resect_by_planes(labels, [Plane((-46, 0, 0), (-1, 0, 0))]), labels, drawn)
+    assert [(x.name, x.fate) for x in cut.lesions] == [("HCC S8 (12)", "resected"), ("Tumor 1 (11)", "in the remnant")]
+    assert not any("cuts through" in note for note in cut.notes)
+    found = measure_margins(labels, cut, drawn=drawn)
+    assert [(x.number, x.name, x.voxels) for x in found.lesions] == [(1, "HCC S8 (12)", 96), (2, "Tumor 1 (11)", 64)]
+    assert found.as_rows()[0]["name"] == "HCC S8 (12)"
+    same = compare(labels, labels, drawn_prediction=drawn, drawn_reference=drawn)
+    assert (same.detection["tumor"].found, len(same.detection["tumor"].lesions)) == (2, 2)
+    merged = compare(labels, labels, drawn_reference=drawn)
+    assert [x.outcome for x in merged.detection["tumor"].lesions] == ["merged"]
+
+
+def test_a_tumor_and_a_cyst_that_touch_are_decided_one_by_one(tmp_path):
+    from LiverPlannerLib.cysts.filter import filter_cysts
+
+    read = read_labels(two_lesions(tmp_path, ("Tumor 1", "Tumor 2")))
+    values = np.array([-100, 110, 0, 0, 0, 110, 0, 0, 0, 0, 0, 60, 8], float)
+    array = images.array_of(images.read_image(tmp_path / "case.nii.gz"))
+    hu = values[array] + np.random.default_rng(0).normal(0, 5, array.shape)
+    hu[:2] = -1000
+    image = images.image_like(hu.astype(np.int16), read.labels)
+    found = filter_cysts(image, read.labels, lesions_are="labels", split_touching=False, drawn=read.lesions)
+    assert [(r.voxels, r.decision) for r in found.regions] == [(96, "cyst"), (64, "tumor")]
+    together = filter_cysts(image, read.labels, lesions_are="labels", split_touching=False)
+    assert [r.voxels for r in together.regions] == [160]
+
+
+def test_lesions_that_share_voxels_are_told_and_the_smaller_one_keeps_them(tmp_path):
+    from LiverPlannerLib.labels.joining import Part, joined
+    from LiverPlannerLib.structures import structure
+
+    shape = (20, 24, 28)
+    reference = sitk.Image(shape[::-1], sitk.sitkUInt8)
+    masks = [np.zeros(shape, bool) for _ in range(3)]
+    masks[0][2:18, 2:22, 2:26] = True
+    masks[1][5:8, 5:8, 5:8] = True
+    masks[2][5:10, 5:10, 5:10] = True
+    kinds = ("liver", "tumor", "tumor")
+    names = ("Liver", "Tumor 1", "All tumors")
+    parts = [Part(n, m, structure(k)) for n, m, k in zip(names, masks, kinds, strict=True)]
+    made = joined(tmp_path / "x", reference, parts, "by hand")
+    assert np.bincount(made.lesions.array.ravel()).tolist()[1:] == [27, 98]
+    assert "0.027 ml are both All tumors and Tumor 1, and count as the latter." in made.notes
+
+
+def test_lesions_stay_apart_on_another_grid(tmp_path):
+    read = read_labels(two_lesions(tmp_path, ("Tumor 1", "Tumor 2")))
+    fine = sitk.Image(70, 60, 50, sitk.sitkUInt8)
+    fine.SetSpacing((1.6, 1.6, 1.6))
+    fine.SetOrigin((-2, -2, -2))
+    moved = read.onto(fine)
+    ml = np.bincount(moved.lesions.array.ravel())[1:] * images.voxel_ml(fine)
+    assert ml == pytest.approx([64 * 0.064, 96 * 0.064], rel=0.05)
+    assert np.array_equal(moved.lesions.array > 0, images.array_of(moved.labels) == 2)
+    assert any("resampled" in note for note in moved.notes)
+
+
+def test_a_cropped_label_file_does_not_say_that_the_liver_reaches_the_edge_of_the_image(tmp_path):
+    from LiverPlannerLib.resection.volumetry import volumetry
+
+    array = np.ones((20, 24, 28), np.uint8)
+    path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "cropped.nii.gz")
+    assert not any("edge" in note for note in volumetry(read_labels(path).labels).notes)
+    array[0] = 0
+    path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "cut_off.nii.gz")
+    assert any("edge" in note for note in volumetry(read_labels(path).labels).notes)

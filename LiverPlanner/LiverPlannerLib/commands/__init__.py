@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+from PreopReviewLib.command.predict import offer_region_reader
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 TOPICS = (
     "plan",
@@ -33,3 +40,10 @@ def register(app: typer.Typer) -> None:
     import_module("LiverPlannerLib.cohort_tasks")
     import_module("LiverPlannerLib.plan.pacs_results")
     import_module("LiverPlannerLib.scene.review_cut")
+    offer_region_reader(_read_region)
+
+
+def _read_region(path: Path) -> sitk.Image:
+    from LiverPlannerLib.labels import read_mask
+
+    return read_mask(path, ("liver",))

@@ -69,12 +69,13 @@ def branches(
 
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     overrides = _overrides(override or [], keys)
-    trees, absent = _trees(read(labels, values).labels, keys, alpha, rule.value, overrides)
+    file = read(labels, values)
+    trees, absent = _trees(file.labels, keys, alpha, rule.value, overrides)
     with output_folder(out, overwrite, "liver branches") as folder:
         for tree in trees:
             _write(tree, folder)
-    data = {"trees": [t.as_dict() for t in trees], "absent": absent}
-    emit(data, as_json, lambda: _print(trees, absent, out))
+    data = {"trees": [t.as_dict() for t in trees], "absent": absent, "notes": file.sentences}
+    emit(data, as_json, lambda: _print(trees, absent, file.sentences, out))
 
 
 def _trees(
@@ -140,7 +141,7 @@ def _write(tree: VesselTree, folder: Path) -> None:
     vessel_report.tree_figure(tree).savefig(folder / f"{name}.png")
 
 
-def _print(trees: list[VesselTree], absent: list[str], out: Path) -> None:
+def _print(trees: list[VesselTree], absent: list[str], notes: list[str], out: Path) -> None:
     from LiverPlannerLib.structures import structure
     from PreopReviewLib.command.console import print_table
 
@@ -159,4 +160,6 @@ def _print(trees: list[VesselTree], absent: list[str], out: Path) -> None:
     for tree in trees:
         for warning in tree.warnings:
             say(f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
+    for note in notes:
+        say(note)
     say(f"Written to {out}.")

@@ -10,6 +10,7 @@ import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Out, Overwrite
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Series, VolumeOfSeries
 
 if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
@@ -40,6 +41,8 @@ def compare(
     branches: Annotated[bool, typer.Option(help="Main and peripheral branches of vessels and duct.")] = True,
     differences: Annotated[bool, typer.Option(help="Write an image of right, false and missed voxels.")] = True,
     image: Annotated[Path | None, typer.Option(help="CT or MRI to show behind the picture.")] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     values: LabelValues = None,
     manual_values: Annotated[
         str | None, typer.Option("--manual-labels", help="The same of MANUAL, where it differs from AUTO.")
@@ -51,27 +54,28 @@ def compare(
 
     Writes comparison.csv, .json and .png, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
     """
-    from LiverPlannerLib.commands.cutting import label_notes, read, write_csv, write_json
+    from LiverPlannerLib.commands.cutting import read, write_csv, write_json
+    from LiverPlannerLib.comparison import pair
     from LiverPlannerLib.comparison.figure import comparison_figure
-    from LiverPlannerLib.comparison.pair import compare as compare_labels
-    from LiverPlannerLib.comparison.pair import difference_image
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 
     first, second = read(auto, values), read(manual, values if manual_values is None else manual_values)
-    result = compare_labels(
+    result = pair.compare(
         first.labels,
         second.labels,
         structures=structure or None,
         tolerance=tolerance,
         convention=hd95.value,  # type: ignore[arg-type]
         branches=branches,
+        drawn_prediction=first.lesions,
+        drawn_reference=second.lesions,
     )
-    notes = [*label_notes(first, auto), *label_notes(second, manual), *result.notes]
+    notes = [*first.sentences, *second.sentences, *result.notes]
     rows, lesions = [row.as_row() for row in result.rows], lesion_rows(result)
-    data = {"auto": str(auto), "manual": str(manual), "structures": rows, "lesions": lesions, "notes": notes}
-    behind = None if image is None else images.read_image(image)
+    data = {"auto": str(first.path), "manual": str(second.path), "structures": rows, "lesions": lesions, "notes": notes}
+    behind = None if image is None else images.read_image(image, images.selection(series, volume))
     if out is not None:
         with output_folder(out, overwrite, "liver compare") as folder:
             write_csv(folder / "comparison.csv", rows)
@@ -79,10 +83,10 @@ def compare(
             if lesions:
                 write_csv(folder / "lesions.csv", lesions)
             for row in result.rows if differences else ():
-                difference = difference_image(result.prediction, result.reference, row.key)
+                difference = pair.difference_image(result.prediction, result.reference, row.key)
                 images.write_image(difference, folder / f"difference_{row.key}.nii.gz")
             if any(row.overlap.state != "both empty" for row in result.rows):
-                title = f"{auto.name} against {manual.name}"
+                title = f"{first.path.name} against {second.path.name}"
                 comparison_figure(result, behind, title).savefig(folder / "comparison.png")
     emit(data, as_json, lambda: _print(result, lesions, notes))
 

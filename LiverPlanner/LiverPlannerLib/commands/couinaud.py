@@ -29,7 +29,7 @@ def couinaud(
 
     The network sees no vessels and knows no variants of them. Exits with 3 if there is no liver. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import label_notes, read, write_csv, write_json
+    from LiverPlannerLib.commands.cutting import read, write_csv, write_json
     from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.plan.measures import find_regions
     from PreopReviewLib import images
@@ -39,23 +39,23 @@ def couinaud(
     file = read(labels, values)
     with output_folder(out, overwrite, "liver couinaud") as folder:
         with progress_bar(quiet) as progress:
-            found = divide(file.labels, progress)
+            found = divide(file.labels, progress, drawn=file.lesions)
         rows = [
             {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
             for n, v in enumerate(found.volumes, 1)
         ]
         lesions = [
             {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": found.places[r.structure, r.number]}
-            for r in find_regions(file.labels)
+            for r in find_regions(file.labels, file.lesions)
         ]
         data = {
-            "labels": str(labels),
+            "labels": str(file.path),
             "model": found.model,
             "liver_ml": round(sum(r["ml"] for r in rows), 3),
             "segments": rows,
             "lesions": lesions,
             "warnings": found.warnings,
-            "notes": [*label_notes(file, labels), *found.notes],
+            "notes": [*file.sentences, *found.notes],
             "seconds": round(found.seconds, 2),
         }
         images.write_image(found.labels, folder / "segments.nii.gz")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
 
 Planes = Annotated[
@@ -105,13 +106,16 @@ def make_resection(
     territory: Sequence[str] | None,
     space: str = "auto",
     unit: str = "auto",
+    drawn: DrawnLesions | None = None,
 ) -> Resection | None:
     """The resection that the options mean; None without any.
+
+    Args:
+        drawn: which lesions of the labels their file holds apart.
 
     Raises:
         InputError: several ways at once, seeds without planes, and what the ways themselves raise.
     """
-    from LiverPlannerLib.labels import read_mask
     from LiverPlannerLib.resection import cutting as ways
 
     if sum(map(bool, (planes, surface, remnant, territory))) > 1:
@@ -120,6 +124,23 @@ def make_resection(
         raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
     if surface is None and (str(space), str(unit)) != ("auto", "auto"):
         raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
+    made = _made(labels, planes, seeds, surface, remnant, territory, str(space), str(unit))
+    return None if made is None else ways.with_drawn_lesions(made, labels, drawn)
+
+
+def _made(
+    labels: sitk.Image,
+    planes: Sequence[str] | None,
+    seeds: Sequence[str] | None,
+    surface: Path | None,
+    remnant: Path | None,
+    territory: Sequence[int] | None,
+    space: str,
+    unit: str,
+) -> Resection | None:
+    from LiverPlannerLib.labels import read_mask
+    from LiverPlannerLib.resection import cutting as ways
+
     if planes:
         values = [numbers(text, 6, "plane") for text in planes]
         made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
@@ -128,7 +149,7 @@ def make_resection(
     if surface is not None:
         from LiverPlannerLib.resection.surface_files import resect_by_surface_file
 
-        return resect_by_surface_file(labels, surface, str(space), str(unit))  # type: ignore[arg-type]
+        return resect_by_surface_file(labels, surface, space, unit)  # type: ignore[arg-type]
     if remnant is not None:
         return ways.resect_by_remnant(labels, read_mask(remnant, ("remnant", "flr")))
     if territory:
@@ -171,20 +192,22 @@ def write_masks(folder: Path, resection: Resection) -> None:
     images.write_image(resection.resected, folder / "resected.nii.gz")
 
 
-def read(path: Path, values: str | None) -> Labels:
-    """A label file, with what the option --labels says of its values."""
-    from LiverPlannerLib.labels import parse_mapping, read_labels
+def read(path: Path | Labels, values: str | None) -> Labels:
+    """A label file, with what the option --labels says of its values; labels that were read stay as they are."""
+    from LiverPlannerLib.labels import Labels, parse_mapping, read_labels
 
+    if isinstance(path, Labels):
+        return path
     return read_labels(path, parse_mapping(values) if values else None)
 
 
-def label_notes(labels: Labels, path: Path) -> list[str]:
-    """Sentences on how it is known what the values are, and on what was left out."""
-    notes = list(labels.notes)
-    if labels.how and not labels.how.startswith("by its numbers, as PreopReview"):
-        notes.insert(0, f"The structures of {path.name} are known {labels.how}.")
-    if labels.unknown:
-        notes.append(
-            f"{path.name} has labels that are not liver structures, and were ignored: {', '.join(labels.unknown)}."
-        )
-    return notes
+def read_named(path: Path | None, values: str | None) -> Labels | None:
+    """A label file that may be left out."""
+    return None if path is None else read(path, values)
+
+
+def image_notes(image: sitk.Image, path: Path) -> list[str]:
+    """Sentences on what had to be decided when an image was read."""
+    from PreopReviewLib import images
+
+    return [f"{path.name}: {note}." for note in images.notes_of(image)]

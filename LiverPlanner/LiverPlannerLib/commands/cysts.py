@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import LabelValues
+from LiverPlannerLib.commands.cutting import LabelValues, image_notes
 from LiverPlannerLib.cysts import THRESHOLD_HU
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import emit, say
 from PreopReviewLib.command.options import Series, VolumeOfSeries
 from PreopReviewLib.csv_text import csv_of_dicts
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from LiverPlannerLib.cysts.filter import CystResult
+    from LiverPlannerLib.labels import Labels
 
 
 class CystRule(StrEnum):
@@ -85,46 +86,50 @@ def cysts(
     from LiverPlannerLib.cysts.filter import filter_cysts
     from LiverPlannerLib.cysts.report import as_dict
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit
     from PreopReviewLib.output import output_folder
 
-    overrides = _overrides(override or [])
     picture = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
-    lesions = images.onto_grid(_lesions(labels, lesions_are, values), picture).labels
-    mask = _liver(liver, picture)
+    lesions = _lesions(labels, lesions_are, values).onto(picture)
+    mask, liver_notes = _liver(liver, picture)
     result = filter_cysts(
         picture,
-        lesions,
+        lesions.labels,
         liver_mask=mask,
         rule=rule.value,
         threshold=threshold,
         modality=kind,
-        overrides=overrides,
+        overrides=_overrides(override or []),
         relative_threshold=relative_threshold,
         lesions_are=lesions_are.value,
         reconsider_cysts=reconsider,
+        drawn=lesions.lesions,
     )
+    notes = [*image_notes(picture, image), *lesions.sentences, *liver_notes]
     with output_folder(out, overwrite, "liver cysts") as folder:
-        _write(result, folder, figures, contour, mask)
-    emit(as_dict(result), as_json, lambda: _print(result, out))
+        _write(result, notes, folder, figures, contour, mask)
+    emit({**as_dict(result), "notes": notes}, as_json, lambda: _print(result, notes, out))
 
 
-def _lesions(path: Path, kind: LesionKind, values: str | None) -> sitk.Image:
-    """The labels; or the lesion mask, 0 and 1, where that is asked for or the only value is not 0."""
+def _lesions(path: Path, kind: LesionKind, values: str | None) -> Labels:
+    """The labels; or the lesion mask, 0 and 1, where that is asked for."""
     from LiverPlannerLib.commands.cutting import read
-    from LiverPlannerLib.labels import read_mask
+    from LiverPlannerLib.labels import Labels, read_mask
 
-    if kind is LesionKind.mask:
-        return read_mask(path, ("tumor", "lesion"))
-    return read(path, values).labels
+    if kind is LesionKind.mask and not isinstance(path, Labels):
+        return Labels(read_mask(path, ("tumor", "lesion")), path=path)
+    return read(path, values)
 
 
-def _liver(path: Path | None, image: sitk.Image) -> sitk.Image | None:
+def _liver(path: Path | None, image: sitk.Image) -> tuple[sitk.Image | None, list[str]]:
+    """The liver mask on the image's grid, and what moving it there cost."""
     from LiverPlannerLib.labels import read_mask
     from PreopReviewLib import images
 
-    return images.onto_grid(read_mask(path, ("liver",)), image, "liver mask").labels if path else None
+    if path is None:
+        return None, []
+    moved = images.onto_grid(read_mask(path, ("liver",)), image, "liver mask")
+    return moved.labels, moved.notes
 
 
 def _overrides(words: list[str]) -> dict[int, str]:
@@ -139,7 +144,9 @@ def _overrides(words: list[str]) -> dict[int, str]:
     return found
 
 
-def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver: sitk.Image | None) -> None:
+def _write(
+    result: CystResult, notes: list[str], folder: Path, figures: int, contour: bool, liver: sitk.Image | None
+) -> None:
     import json
 
     from LiverPlannerLib.cysts import report as cyst_report
@@ -152,7 +159,7 @@ def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver:
         images.write_image(clinical_contour(result.tumor, liver), folder / "tumor_contour.nii.gz")
     table = csv_of_dicts(cyst_report.rows(result), cyst_report.COLUMNS)
     (folder / "regions.csv").write_text(table, encoding="utf-8", newline="")
-    report = json.dumps(cyst_report.as_dict(result), indent=2)
+    report = json.dumps({**cyst_report.as_dict(result), "notes": notes}, indent=2)
     (folder / "regions.json").write_text(report + "\n", encoding="utf-8")
     if result.regions:
         cyst_report.overview_figure(result).savefig(folder / "overview.png")
@@ -160,7 +167,7 @@ def _write(result: CystResult, folder: Path, figures: int, contour: bool, liver:
         cyst_report.region_figure(result, region.id).savefig(folder / f"region_{region.id:03d}.png")
 
 
-def _print(result: CystResult, out: Path) -> None:
+def _print(result: CystResult, notes: list[str], out: Path) -> None:
     from PreopReviewLib.command.console import print_table
 
     columns = ("region", "ml", "core median", "M", "decision", "Lin 2024", "reason")
@@ -172,4 +179,6 @@ def _print(result: CystResult, out: Path) -> None:
         print_table(f"Regions of the lesion mask ({result.settings.scale.unit})", columns, rows)
     for warning in result.warnings:
         say(f"Note: {warning}.")
+    for note in notes:
+        say(note)
     say(f"Written to {out}.")

@@ -63,7 +63,6 @@ def margins(
     """
     from LiverPlannerLib.commands.cutting import (
         as_dict,
-        label_notes,
         make_resection,
         read,
         write_csv,
@@ -75,13 +74,15 @@ def margins(
     from PreopReviewLib.output import output_folder
 
     file = read(labels, values)
-    cut = make_resection(file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit)
-    result = measure_margins(file.labels, cut, lesions=lesions.value)
-    notes = [*label_notes(file, labels), *result.notes]
+    cut = make_resection(
+        file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit, file.lesions
+    )
+    result = measure_margins(file.labels, cut, lesions=lesions.value, drawn=file.lesions)
+    notes = [*file.sentences, *result.notes]
     if cut:
         notes += [f"Literature, not advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     data: dict[str, Any] = {
-        "labels": str(labels),
+        "labels": str(file.path),
         "structure": result.structure,
         "lesions": result.as_rows(),
         "smallest_margin_mm": result.smallest_mm,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues, Out, Overwrite, Planes
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.options import Series, VolumeOfSeries
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +30,8 @@ def measure(
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
     plane: Planes = None,
     radiomics: Annotated[bool, typer.Option(help="Radiomics of every structure.")] = True,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     values: LabelValues = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -45,9 +49,9 @@ def measure(
     if out is None:
         raise OutputError("Measuring everything needs a folder to write to", "Give -o FOLDER")
     # What cannot be read stops everything; what can be read but not measured is named in its place.
-    images.read_image(image)
-    for file in filter(None, (labels, manual)):
-        read(file, values)
+    picture = images.read_image(image, images.selection(series, volume))
+    file = read(labels, values)
+    other = read(manual, values) if manual is not None else None
     with output_folder(out, overwrite, "liver measure") as folder:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 
@@ -56,26 +60,22 @@ def measure(
             text.append(words.replace(str(folder), str(out)))  # the folder takes its name at the end
             say(text[-1])
 
-        step(
-            "cysts", lambda place: cysts.cysts(image, labels, place, lesions_are=cysts.LesionKind.labels, values=values)
-        )
+        chosen = {"series": series, "volume": volume}
+        kind = cysts.LesionKind.labels
+        step("cysts", lambda place: cysts.cysts(image, file, place, lesions_are=kind, **chosen))
         filtered = folder / "cysts" / "labels.nii.gz"
-        current = filtered if filtered.is_file() else labels
-        meaning = None if current is filtered else values
-        step("branches", lambda place: branches.branches(current, place, values=meaning))
-        step(
-            "volumetry", lambda place: volumetry.volumetry(current, place, height, weight, plane=plane, values=meaning)
-        )
-        step("margins", lambda place: margins.margins(current, place, plane=plane, values=meaning))
+        current = file
+        if filtered.is_file():
+            current = replace(file.onto(picture), labels=read(filtered, None).labels)
+        step("branches", lambda place: branches.branches(current, place))
+        step("volumetry", lambda place: volumetry.volumetry(current, place, height, weight, plane=plane))
+        step("margins", lambda place: margins.margins(current, place, plane=plane))
         if radiomics:
             from LiverPlannerLib.commands import radiomics as features
 
-            step("radiomics", lambda place: features.radiomics(image, current, place, values=meaning))
-        if manual is not None:
-            step(
-                "comparison",
-                lambda place: compare.compare(current, manual, place, values=meaning, manual_values=values),
-            )
+            step("radiomics", lambda place: features.radiomics(image, current, place, **chosen))
+        if other is not None:
+            step("comparison", lambda place: compare.compare(current, other, place))
         (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
     say(f"Written to {out}.")
 

@@ -11,7 +11,7 @@ import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
-from PreopReviewLib.command.options import Quiet
+from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 from PreopReviewLib.csv_text import csv_text
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def radiomics(
     structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumor; all if absent.")] = None,
     bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     values: LabelValues = None,
     together: Annotated[
         bool, typer.Option("--together", help="All tumors as one region, and all cysts; else one by one.")
@@ -58,23 +60,31 @@ def radiomics(
     """
     from dataclasses import replace
 
-    from LiverPlannerLib.commands.cutting import read
+    from LiverPlannerLib.commands.cutting import image_notes, read
     from LiverPlannerLib.radiomics.features import extract, settings_for
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit, progress_bar
     from PreopReviewLib.errors import NothingFound
     from PreopReviewLib.output import output_folder
 
-    loaded = images.read_image(image)
+    loaded = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(loaded) if modality is Modality.auto else modality.value
     changes = {k: v for k, v in {"bin_width": bin_width, "spacing_mm": spacing}.items() if v is not None}
     settings = replace(settings_for(kind), **changes)
-    found = read(labels, values)
+    found = read(labels, values).onto(loaded)
     chosen = [s.strip() for s in structures.split(",")] if structures else None
     with output_folder(out, overwrite, "liver radiomics") as folder:
-        mask = images.onto_grid(found.labels, loaded).labels
         with progress_bar(quiet) as progress:
-            result = extract(loaded, mask, settings, structures=chosen, together=together, progress=progress)
+            result = extract(
+                loaded,
+                found.labels,
+                settings,
+                structures=chosen,
+                together=together,
+                progress=progress,
+                drawn=found.lesions,
+            )
+        result = replace(result, notes=(*image_notes(loaded, image), *found.sentences, *result.notes))
         _write(result, folder)
     emit(result.as_dict(), as_json, lambda: _show(result, out))
     if not any(s.features for s in result.structures):

@@ -25,8 +25,7 @@ from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.report.page import ReportInfo
     from LiverPlannerLib.report.sources import ReportCase
 
@@ -66,10 +65,9 @@ def report(
 ) -> None:
     """Write a page with an interactive 3D view, slices, tables, figures, models and warnings; CSV files beside it.
 
-    The page opens without a network. Nothing on it identifies the patient unless --identity is given. Not for
-    clinical use.
+    The page opens without a network. It identifies nobody unless --identity is given. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import read as read_file
+    from LiverPlannerLib.commands.cutting import make_resection, read_named
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.labels import parse_mapping
     from LiverPlannerLib.report.page import MeasureOptions, build_page, measure_all
@@ -86,45 +84,24 @@ def report(
     with progress_bar(quiet) as progress:
         progress(0.0, "Reading")
         read = read_case(case, labels, chosen, parse_mapping(values) if values else None)
-        other = read_file(manual, values).labels if manual is not None else None
-        cut = _cut(read, plane, seed, surface, remnant, territory, (surface_space, surface_unit))
-        options = MeasureOptions("auto", frozenset(read.models), patient, other, cut)
-        made = measure_all(read.image, read.labels, options, within(progress, 0.05, 0.5))
+        other = read_named(manual, values)
+        file, surface_is = read.file.onto(read.image), (surface_space, surface_unit)
+        cut = make_resection(file.labels, plane, seed, surface, remnant, territory, *surface_is, file.lesions)
+        options = MeasureOptions("auto", frozenset(read.models), patient, other, cut, drawn=file.lesions)
+        made = measure_all(read.image, file.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
-        info = _info(read, title, who, simulated)
+        info = _info(read, file, title, who, simulated)
         page = build_page(made, info, within(progress, 0.5, 0.95))
-        files = write_report(page, out, overwrite)
-    data = {"files": [str(f) for f in files], "volumes_ml": made.volumes_ml, "not_measured": made.missing}
+        files = [str(file) for file in write_report(page, out, overwrite)]
+    data = {"files": files, "volumes_ml": made.volumes_ml, "not_measured": made.missing}
     emit(data, as_json, lambda: _print(data))
 
 
-def _info(read: ReportCase, title: str, who: tuple[tuple[str, str], ...], simulated: bool) -> ReportInfo:
+def _info(read: ReportCase, file: Labels, title: str, who: tuple[tuple[str, str], ...], simulated: bool) -> ReportInfo:
     from LiverPlannerLib.report.page import ReportInfo
 
-    notes = (*read.notes, *_unknown(read))
+    notes = (*read.notes, *file.sentences)
     return ReportInfo(title, who, simulated or read.simulated, read.models, tuple(read.warnings), notes, read.still)
-
-
-def _cut(
-    case: ReportCase,
-    plane: list[str] | None,
-    seed: list[str] | None,
-    surface: Path | None,
-    remnant: Path | None,
-    territory: list[str] | None,
-    surface_is: tuple[str, str],
-) -> object | None:
-    from LiverPlannerLib.commands.cutting import make_resection
-    from LiverPlannerLib.report.measures import on_image_grid
-
-    labels: sitk.Image = on_image_grid(case.labels, case.image)[0]
-    return make_resection(labels, plane, seed, surface, remnant, territory, *surface_is)
-
-
-def _unknown(case: ReportCase) -> list[str]:
-    if not case.unknown:
-        return []
-    return [f"The segmentation has labels that are not liver structures, and were ignored: {', '.join(case.unknown)}."]
 
 
 def _print(data: dict) -> None:

@@ -74,7 +74,7 @@ def resections(
     NAME_resected.nii.gz and NAME_supply.nii.gz (1 remnant without inflow, 2 without outflow, 3 without both); with an
     image resections.html. What loses its supply is a model, not a measurement.
     """
-    from LiverPlannerLib.commands.cutting import label_notes, numbers, read
+    from LiverPlannerLib.commands.cutting import numbers, read
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.resections.comparing import compare_resections
     from LiverPlannerLib.resections.plans import Liver, make_resections, read_plans
@@ -94,7 +94,7 @@ def resections(
         liver.labels, make_resections(liver, wanted), liver.trees,
         patient=patient, recipient_kg=recipient_weight, limits_mm=(limits[0], limits[1]),
     )  # fmt: skip
-    data = _as_dict(compared, labels, label_notes(file, labels))
+    data = _as_dict(compared, file.path, file.sentences)
     formats = [f.value for f in print_files or []]
     _write(out, overwrite, liver, compared, data, picture, vessels.value, (limits[0], limits[1]), formats, title)
     emit(data, as_json, lambda: _print(data, out))

@@ -34,7 +34,7 @@ def territories(
     numbers); territories.csv, branches.csv and territories.json. A model, not a measurement of flow. Exits with 3 if
     there is neither a portal nor a hepatic vein.
     """
-    from LiverPlannerLib.commands.cutting import label_notes, read
+    from LiverPlannerLib.commands.cutting import read
     from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.territories.areas import MODEL_NOTE
     from LiverPlannerLib.territories.liver import find_trees
@@ -48,13 +48,13 @@ def territories(
     found = find_trees(file.labels, divide(file.labels).labels if segments else None)
     if not found.territories:
         why = "; ".join(found.missing.values()) or "the labels have neither a portal nor a hepatic vein"
-        raise NothingFound(f"There are no territories in {labels.name}: {why}", "Segment the veins first")
+        raise NothingFound(f"There are no territories in {file.path.name}: {why}", "Segment the veins first")
     data: dict[str, Any] = {
-        "labels": str(labels),
+        "labels": str(file.path),
         "territories": [row for key, t in found.territories.items() for row in named_rows(t, found.named[key])],
         "branches": [row for key, t in found.territories.items() for row in branch_rows(t, found.named[key])],
         "missing": found.missing,
-        "notes": [*label_notes(file, labels), *found.warnings, MODEL_NOTE],
+        "notes": [*file.sentences, *found.warnings, MODEL_NOTE],
     }
     _write(out, overwrite, found, data, depth)
     emit(data, as_json, lambda: _print(data, out))

@@ -142,8 +142,8 @@ def add(
         if comment is not None:
             mine.set_comment(case, comment)
     say(f"{case} by {annotator} is in the list.")
-    if read.unknown:
-        say(f"Left out, since they are not liver structures: {', '.join(read.unknown)}")
+    for note in read.sentences:
+        say(note)
 
 
 def review(

@@ -79,13 +79,15 @@ def volumetry(
     its portal inflow or venous outflow (a model, not a measurement) and the vessels and ducts crossed. Writes
     volumetry.csv, volumetry.json and, with a resection, remnant.nii.gz, resected.nii.gz and vessels_crossed.csv.
     """
-    from LiverPlannerLib.commands.cutting import label_notes, make_resection, read
+    from LiverPlannerLib.commands.cutting import make_resection, read
     from LiverPlannerLib.resection.volumetry import volumetry as measure
     from PreopReviewLib.command.console import emit
 
     patient = patient_of(height, weight)
     file = read(labels, values)
-    cut = make_resection(file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit)
+    cut = make_resection(
+        file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit, file.lesions
+    )
     excluded = exclusions(without, exclude_cysts)
     result = measure(
         file.labels,
@@ -94,8 +96,8 @@ def volumetry(
         bsa=bsa.value,  # type: ignore[arg-type]
         exclude=excluded,
     )
-    notes = [*label_notes(file, labels), *result.notes, *(cut.notes if cut else ())]
-    data = {"labels": str(labels), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
+    notes = [*file.sentences, *result.notes, *(cut.notes if cut else ())]
+    data = {"labels": str(file.path), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
     if cut and supply:
         _add_supply(data, file.labels, cut, result, excluded)
     if out is not None:

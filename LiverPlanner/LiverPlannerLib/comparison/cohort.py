@@ -6,7 +6,8 @@ Two layouts are read::
     FOLDER/predicted/CASE.nii.gz, FOLDER/manual/CASE.nii.gz (FOLDER/filtered/CASE.nii.gz)
 
 `filtered` is a prediction after the cyst filter, for Lin's Table 2. `auto`, `automated` and `prediction` stand for
-`predicted`; `reference`, `ground_truth` and `truth` for `manual`.
+`predicted`; `reference`, `ground_truth` and `truth` for `manual`. Segmentations (.seg.nrrd, DICOM SEG as .dcm) are read
+as well.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
+from LiverPlannerLib.labels import Labels, read_labels
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, PreopError
@@ -103,7 +104,9 @@ def read_folder(folder: str | Path, progress: Progress = silent) -> Cohort:
     progress(1.0, f"Compared {len(pairs)} cases")
     cohort = make_cohort([_only_annotated(c, annotated[c.cohort]) for c in cases], case_columns(), Path(folder).name)
     cohort.notes += _notes_of_unannotated(cases, annotated)
-    cohort.notes.append("The liver is the union of all structures in it; HD95 is the larger of the two directed ones")
+    cohort.notes.append(
+        "The liver is what its volume counts, with what lies in it of all structures; HD95 is the larger directed one"
+    )
     cohort.notes.append("A structure that neither mask of a case has is missing there, and counted in no mean")
     return cohort
 
@@ -147,29 +150,23 @@ def _compared(pair: Pair) -> tuple[Case, set[str]]:
     if lacking:
         return Case(pair.case, {}, pair.part, f"no {' and no '.join(lacking)} labels"), set()
     try:
-        manual = _labels(pair.files["manual"])
-        values = _measured(_labels(pair.files["predicted"]), manual)
+        manual = read_labels(pair.files["manual"])
+        values = _measured(read_labels(pair.files["predicted"]), manual)
         if "filtered" in pair.files:
-            filtered = _measured(_labels(pair.files["filtered"]), manual, only="tumor")
+            filtered = _measured(read_labels(pair.files["filtered"]), manual, only="tumor")
             for name in ("dsc", "hd95_mm"):
                 values[f"tumor_filtered_{name}"] = filtered.get(f"tumor_{name}", "")
     except PreopError as error:
         return Case(pair.case, {}, pair.part, error.problem), set()
-    present = np.unique(images.array_of(manual))
+    present = np.unique(images.array_of(manual.labels))
     return Case(pair.case, values, pair.part), {s.key for s in STRUCTURES if s.label in present}
 
 
-def _labels(path: Path) -> sitk.Image:
-    from LiverPlannerLib.labels import read_labels
-
-    return read_labels(path).labels
-
-
-def _measured(predicted: sitk.Image, manual: sitk.Image, only: str | None = None) -> dict[str, str]:
+def _measured(predicted: Labels, manual: Labels, only: str | None = None) -> dict[str, str]:
     from LiverPlannerLib.comparison.pair import compare
 
     values: dict[str, str] = {}
-    result = compare(predicted, manual, structures=[only] if only else None, branches=only is None)
+    result = compare(predicted.labels, manual.labels, structures=[only] if only else None, branches=only is None)
     for row in result.rows:
         if row.overlap.state == "both empty":
             continue
@@ -189,7 +186,7 @@ def _measured(predicted: sitk.Image, manual: sitk.Image, only: str | None = None
 
 def _stem(path: Path) -> str | None:
     name = path.name.lower()
-    suffix = max((s for s in SUFFIXES if name.endswith(s)), key=len, default=None)
+    suffix = max((s for s in (*SUFFIXES, ".dcm") if name.endswith(s)), key=len, default=None)
     if suffix is None:
         return None
     stem = path.name[: -len(suffix)]

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.comparison.pair import Comparison, StructureComparison, difference_image
-from LiverPlannerLib.structures import mask_of
+from LiverPlannerLib.liver_extent import counted_mask
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.shown import drawn
@@ -67,7 +67,7 @@ def _difference(comparison: Comparison, key: str) -> sitk.Image:
 def _background(reference: sitk.Image, image: sitk.Image | None) -> np.ndarray:
     """Gray values 0 to 1 on the oriented grid of the reference."""
     if image is None:
-        return 0.08 + 0.17 * images.array_of(mask_of(reference, "liver"))
+        return 0.08 + 0.17 * images.array_of(counted_mask(reference, "liver"))
     array = images.array_of(images.resample_to(image, reference, "linear", fill=-1024)).astype(np.float32)
     low, high = _WINDOW if images.guess_modality(image) == "CT" else np.percentile(array, (1, 99.5))
     return np.clip((array - low) / max(high - low, 1e-6), 0, 1)

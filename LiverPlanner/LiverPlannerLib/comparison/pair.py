@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.labels import Labels
+from LiverPlannerLib.lesions import DrawnLesions
+from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_labels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -31,7 +34,7 @@ TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 
 @dataclass(frozen=True)
 class StructureComparison:
-    """One structure; the liver is the union of all that it contains.
+    """One structure; the liver is what the volumes count, with the lesions, vessels and ducts that lie in it.
 
     Attributes:
         key: of the structure.
@@ -137,6 +140,8 @@ def compare(
     convention: Convention = "max-of-two",
     branches: bool = True,
     trees: Mapping[str, VesselTree] | None = None,
+    drawn_prediction: DrawnLesions | None = None,
+    drawn_reference: DrawnLesions | None = None,
 ) -> Comparison:
     """Compares two label images with the values of the table of structures.
 
@@ -148,23 +153,26 @@ def compare(
         convention: of HD95.
         branches: split vessels into main and peripheral branches.
         trees: by structure key, the reference's tree where it is there already, e.g. corrected by hand.
+        drawn_prediction, drawn_reference: which lesions their files hold apart.
 
     Raises:
         GeometryError: the images do not overlap in space.
         InputError: no label images, both empty, or an unknown structure.
     """
     notes: list[str] = []
-    prediction, reference = _on_one_grid(
-        _checked_labels(prediction, "prediction", notes), _checked_labels(reference, "reference", notes), notes
-    )
+    first = Labels(_checked_labels(prediction, "prediction", notes), lesions=drawn_prediction)
+    second = Labels(_checked_labels(reference, "reference", notes), lesions=drawn_reference)
+    first, second = _on_one_grid(first, second, notes)
+    prediction, reference = first.labels, second.labels
     keys = _chosen(prediction, reference, structures, notes)
     near = _around_labels(prediction, reference)
     p_near, r_near = images.crop(prediction, near), images.crop(reference, near)
-    box = _liver_box(p_near, r_near, notes)
+    liver = counted_mask(p_near, "liver"), counted_mask(r_near, "liver")
+    box = _liver_box(*liver, p_near, r_near, notes)
     ml, mm = images.voxel_ml(reference), images.spacing_kji(reference)
     rows, detection = [], {}
     for key in keys:
-        masks = mask_of(p_near, key), mask_of(r_near, key)
+        masks = liver if key == "liver" else (mask_of(p_near, key), mask_of(r_near, key))
         p, r = (images.array_of(mask).view(bool) for mask in masks)
         counts = overlap(p, r, box)
         distances = surface_distances(p, r, mm, tolerance=tolerance, convention=convention)
@@ -172,7 +180,8 @@ def compare(
         parts = _branch_dsc(*masks, key, r_near, (trees or {}).get(key), notes) if vascular else (None, None)
         rows.append(StructureComparison(key, counts, distances, counts.predicted * ml, counts.expected * ml, *parts))
         if key in LESIONS and counts.state != "both empty":
-            detection[key] = detect(p, r).moved(near.start)
+            apart = [None if x.lesions is None else x.lesions.cropped(near).array for x in (first, second)]
+            detection[key] = detect(p, r, drawn_prediction=apart[0], drawn_reference=apart[1]).moved(near.start)
     notes += _conventions(convention, tolerance, bool(detection), any(row.main_dsc is not None for row in rows))
     shape = tuple(s.stop - s.start for s in box)
     return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
@@ -186,11 +195,11 @@ def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) ->
     Raises:
         GeometryError: the images do not overlap in space.
     """
-    prediction, reference = _on_one_grid(prediction, reference, [])
-    p, r = (images.array_of(mask_of(labels, key)) for labels in (prediction, reference))
+    one, two = (x.labels for x in _on_one_grid(Labels(prediction), Labels(reference), []))
+    p, r = (images.array_of(counted_mask(labels, key)) for labels in (one, two))
     # In twos: prediction only, reference only, both.
     value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
-    return images.image_like(value[p + 2 * r], reference)
+    return images.image_like(value[p + 2 * r], two)
 
 
 def _checked_labels(image: sitk.Image, name: str, notes: list[str]) -> sitk.Image:
@@ -221,27 +230,25 @@ def _checked_labels(image: sitk.Image, name: str, notes: list[str]) -> sitk.Imag
     return image
 
 
-def _on_one_grid(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> tuple[sitk.Image, sitk.Image]:
+def _on_one_grid(prediction: Labels, reference: Labels, notes: list[str]) -> tuple[Labels, Labels]:
     """Both on the reference's lattice, on a grid that holds every label of either; notes are added."""
-    onto_reference = images.onto_grid(prediction, reference, "predicted labels", "reference")  # raises without overlap
-    if not onto_reference.outside_ml:
-        moved = onto_reference
-    else:
-        whole = images.covering_grid(reference, prediction)
-        moved = images.onto_grid(prediction, whole, "predicted labels", "reference")
-        reference = images.onto_grid(reference, whole).labels
-        beyond = sum(onto_reference.outside_ml.values())
+    beyond = images.onto_grid(prediction.labels, reference.labels, "predicted labels", "reference").outside_ml
+    missed = images.onto_grid(reference.labels, prediction.labels).outside_ml
+    if beyond:
+        whole = images.covering_grid(reference.labels, prediction.labels)
+        reference = reference.onto(whole)
         notes.append(
-            f"{beyond:.1f} ml of the prediction lie outside the reference's field of view and count as false positives."
+            f"{sum(beyond.values()):.1f} ml of the prediction lie outside the reference's field of view and count as "
+            "false positives."
         )
-    notes += moved.notes
-    missed = images.onto_grid(reference, prediction).outside_ml
+    moved = prediction.onto(reference.labels, "predicted labels", "reference")
+    notes += moved.notes[len(prediction.notes) :]
     if missed:
         notes.append(
             f"{sum(missed.values()):.1f} ml of the reference lie outside the prediction's field of view and count as "
             "missed."
         )
-    return moved.labels, reference
+    return moved, reference
 
 
 def _chosen(
@@ -272,10 +279,11 @@ def _around_labels(prediction: sitk.Image, reference: sitk.Image) -> images.Box:
     return images.Box(start, tuple(min(s.stop + 2, n) for s, n in zip(near, size, strict=True)))  # type: ignore[arg-type]
 
 
-def _liver_box(prediction: sitk.Image, reference: sitk.Image, notes: list[str]) -> Slices:
-    """The box around the liver in either image: where specificity is computed."""
-    liver = [images.array_of(mask_of(labels, "liver")).view(bool) for labels in (prediction, reference)]
-    box = union_box(*liver)
+def _liver_box(
+    first: sitk.Image, second: sitk.Image, prediction: sitk.Image, reference: sitk.Image, notes: list[str]
+) -> Slices:
+    """The box around the livers (`first`, `second`) of both label images: where specificity is computed."""
+    box = union_box(*(images.array_of(mask).view(bool) for mask in (first, second)))
     if box is not None:
         notes.append("Specificity is computed in the box around the liver of both images.")
         return box

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
 from LiverPlannerLib.liver_extent import counted_mask
-from LiverPlannerLib.plan.measures import numbered_regions
 from LiverPlannerLib.structures import SEGMENTS
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
@@ -52,8 +52,16 @@ class Division:
         }
 
 
-def divide(labels: sitk.Image, progress: Progress = silent, cancel: CancelToken | None = None) -> Division:
+def divide(
+    labels: sitk.Image,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+    drawn: DrawnLesions | None = None,
+) -> Division:
     """The Couinaud segments of the liver of a label image (values of `structures.STRUCTURES`).
+
+    Args:
+        drawn: which of its lesions the file holds apart.
 
     Raises:
         NothingFound: there is no liver in it. ModelError: the network is not there, or broken.
@@ -61,7 +69,7 @@ def divide(labels: sitk.Image, progress: Progress = silent, cancel: CancelToken 
     from LiverPlannerLib.couinaud.segments import find_segments
 
     found = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
-    places = segments_of_lesions(labels, found.labels)
+    places = segments_of_lesions(labels, found.labels, drawn)
     volumes = segment_volumes(found.labels)
     return Division(found.labels, found.model, volumes, places, found.notes, found.warnings, found.seconds)
 
@@ -130,12 +138,15 @@ def segment_volumes(segments: sitk.Image) -> list[SegmentVolume]:
     ]
 
 
-def segments_of_lesions(labels: sitk.Image, segments: sitk.Image) -> dict[tuple[str, int], str]:
+def segments_of_lesions(
+    labels: sitk.Image, segments: sitk.Image, drawn: DrawnLesions | None = None
+) -> dict[tuple[str, int], str]:
     """Where each lesion lies, e.g. "S5/S8": the segments that hold at least a twentieth of it, by their number.
 
     Args:
         labels: values of `structures.STRUCTURES`; its tumors and cysts are numbered as by `find_regions`.
         segments: 1 to 8, on the same grid.
+        drawn: which lesions the file holds apart.
 
     Returns:
         By structure key and number; "outside" where no segment holds that much.
@@ -148,7 +159,7 @@ def segments_of_lesions(labels: sitk.Image, segments: sitk.Image) -> dict[tuple[
     values = images.array_of(segments)
     found = {}
     for key in ("tumor", "cyst"):
-        for number, (box, inside) in enumerate(numbered_regions(labels, key), 1):
+        for number, (box, inside) in enumerate(numbered_regions(labels, key, drawn), start=1):
             counts = np.bincount(values[box][inside], minlength=9)
             named = [n for n in range(1, 9) if counts[n] >= LEAST_SHARE * counts.sum() and counts[n]]
             found[key, number] = "/".join(f"S{n}" for n in named) or "outside"

@@ -20,6 +20,7 @@ from LiverPlannerLib.cysts.fit import HOUNSFIELD, RELATIVE
 from LiverPlannerLib.cysts.measure import Measured, measure
 from LiverPlannerLib.cysts.regions import Regions, find_regions
 from LiverPlannerLib.cysts.rules import CystRegion, Decision, Rule, Settings
+from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -128,6 +129,7 @@ def filter_cysts(
     lesions_are: LesionKind = "auto",
     reconsider_cysts: bool = False,
     split_touching: bool = True,
+    drawn: DrawnLesions | None = None,
 ) -> CystResult:
     """Tells cysts from tumors among the independent regions of a lesion mask.
 
@@ -146,6 +148,7 @@ def filter_cysts(
         lesions_are: ``labels`` or ``mask``; ``auto`` takes an image of only 0 and 1 for a mask.
         reconsider_cysts: asks the regions labeled `cyst` again, with the tumors.
         split_touching: splits a region in which tumor and cyst touch (robust rule only).
+        drawn: which lesions the file holds apart.
 
     Raises:
         GeometryError: the images are not on one grid.
@@ -161,7 +164,7 @@ def filter_cysts(
     wanted = (structure("tumor").label,) if is_labels else (1,)
     if is_labels and reconsider_cysts:
         wanted += (structure("cyst").label,)
-    found = find_regions(labels, wanted, box)
+    found = find_regions(labels, wanted, box, None if drawn is None else drawn.array)
     checks.require_lesions(len(found.index), labels.size)
     settings, warnings = _settings(array, labels, is_labels, liver_mask, rule, modality, threshold, relative_threshold)
     ml = len(found.index) * images.voxel_ml(lesions)

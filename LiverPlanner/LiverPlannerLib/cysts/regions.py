@@ -29,6 +29,7 @@ class Regions:
         ids: (n,) its region, from 0; region 0 is the largest.
         count: number of regions.
         centroids: (count, 3) mean voxel coordinate in the image, K-J-I.
+        touching: whether two regions may have a face in common.
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +40,7 @@ class Regions:
     ids: np.ndarray
     count: int
     centroids: np.ndarray
+    touching: bool = False
 
     @property
     def sizes(self) -> np.ndarray:
@@ -50,7 +52,9 @@ class Regions:
         return np.stack(np.unravel_index(self.index[self.ids == region], self.shape), 1)
 
 
-def find_regions(array: np.ndarray, values: tuple[int, ...] = (1,), box: Slices | None = None) -> Regions:
+def find_regions(
+    array: np.ndarray, values: tuple[int, ...] = (1,), box: Slices | None = None, drawn: np.ndarray | None = None
+) -> Regions:
     """The 26-connected regions of the voxels that hold one of the values, largest first.
 
     Connectivity is not stated by Lin 2024; 26 keeps a lesion whole that is thin in one slice.
@@ -59,13 +63,16 @@ def find_regions(array: np.ndarray, values: tuple[int, ...] = (1,), box: Slices 
         array: K-J-I integer array.
         values: the label values that count, together, as lesion.
         box: a box that holds all of them; found if not given.
+        drawn: (K, J, I) which of the lesions that were drawn one by one a voxel belongs to, 0 where none: regions also
+            end where it changes.
     """
     import cc3d
 
     box = box or box_of(array != 0) or (slice(0, 0),) * 3
     mask = np.pad(np.isin(array[box], values), 1)
     start = np.array([s.start - 1 for s in box])
-    labels = cc3d.connected_components(mask, connectivity=26)
+    alike = mask if drawn is None else np.where(mask, np.pad(drawn[box].astype(np.uint32) + 1, 1), 0).astype(np.uint32)
+    labels = cc3d.connected_components(alike, connectivity=26)
     local = np.flatnonzero(mask)
     found, first, of_voxel, sizes = np.unique(
         labels.reshape(-1)[local], return_index=True, return_inverse=True, return_counts=True
@@ -84,6 +91,7 @@ def find_regions(array: np.ndarray, values: tuple[int, ...] = (1,), box: Slices 
         ids=ids,
         count=len(found),
         centroids=centroids / np.bincount(ids, minlength=len(found))[:, None],
+        touching=drawn is not None,
     )
 
 
@@ -100,10 +108,16 @@ def core_voxels(regions: Regions) -> np.ndarray:
     solid, at, ids = regions.mask.reshape(-1), regions.local, regions.ids
     _, rows, pitch = regions.mask.shape
     inner, hit, near = np.ones(len(ids), bool), np.empty(len(ids), bool), np.empty_like(at)
-    for step in (1, pitch, rows * pitch):  # neighbors by a face are of the same region
+    owner = None
+    if regions.touching:
+        owner = np.full(solid.size, -1, ids.dtype)
+        owner[at] = ids
+    for step in (1, pitch, rows * pitch):  # neighbors by a face are of the same region, unless regions touch
         for towards in (np.add, np.subtract):
             solid.take(towards(at, step, out=near), out=hit, mode="clip")  # the margin keeps all in range
             inner &= hit
+            if owner is not None:
+                inner &= owner[near] == ids
     thin = np.bincount(ids[inner], minlength=regions.count) < MIN_CORE
     if thin.any():
         of_thin = np.flatnonzero(thin[ids])

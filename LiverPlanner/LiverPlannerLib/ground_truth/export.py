@@ -1,8 +1,8 @@
 """A ground truth list as a data set to train on: nnU-Net raw, or a MONAI datalist.
 
 The labels exclude each other, as in every label image here: the liver is its parenchyma, and what is nested in it has
-a value of its own. `preop train` and nnU-Net put them together by name; a structure that the list does not ask for
-counts as what it is nested in.
+a value of its own, which the header of each file and dataset.json name. `preop train` and nnU-Net put them together by
+name; a structure that the list does not ask for counts as what it is nested in.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def export_list(
             modalities.add(images.guess_modality(image))
             ending = "_0000.nii.gz" if form == "nnunet" else ".nii.gz"
             images.write_image(plain(image), images_folder / f"{case.name}{ending}")
-            images.write_image(plain(labels), labels_folder / f"{case.name}.nii.gz")
+            file = images.write_image(plain(labels), labels_folder / f"{case.name}.nii.gz")
+            images.name_nifti_values(file, {value: name for name, value in made.labels.items() if value})
             made.cases.append(case.name)
         if not made.cases:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(made.left_out.items())[:3])

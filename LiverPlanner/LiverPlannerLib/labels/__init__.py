@@ -1,8 +1,9 @@
 """Label files of any origin: values, names and grid in, one `Labels` out. Nothing else interprets a label value."""
 
+from LiverPlannerLib.labels.joining import Labels
 from LiverPlannerLib.labels.mapping import parse_mapping
 from LiverPlannerLib.labels.names import match_code, match_name, match_terminology, structures_named
-from LiverPlannerLib.labels.reading import Labels, read_labels, read_mask
+from LiverPlannerLib.labels.reading import read_labels, read_mask
 
 __all__ = [
     "Labels",

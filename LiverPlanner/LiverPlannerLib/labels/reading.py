@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.labels.joining import (
+    BY_CODES,
+    BY_OUR_NUMBERS,
+    BY_SEGMENTS,
+    Labels,
+    Part,
+    joined,
+    shortened,
+    with_rim,
+)
 from LiverPlannerLib.labels.mapping import names_in_file
 from LiverPlannerLib.labels.names import (
     couinaud_names,
@@ -24,40 +34,12 @@ from LiverPlannerLib.labels.names import (
     match_terminology,
     names_another_organ,
 )
-from LiverPlannerLib.labels.tables import OURS, doubts, measure_shapes, recognize
-from LiverPlannerLib.structures import STRUCTURES, Structure, structure
+from LiverPlannerLib.labels.tables import OURS, measure_shapes, recognize
+from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError
 
 _MAPPING_HELP = "Say what the values are, for example: --labels liver=5,portal_vein=64 (or a file of names and values)"
-
-
-@dataclass
-class Labels:
-    """A label file, read.
-
-    Attributes:
-        labels: uint8 with the values of our table, on the file's own grid.
-        how: one sentence: how it is known what the values are.
-        unknown: names or values in the file that are no structure of the liver, with their ml; left out of `labels`.
-        notes: sentences for the reader: what was left out, what overlapped, what is hardly plausible.
-        source: by structure key, the names or values that it had in the file.
-    """
-
-    labels: sitk.Image
-    how: str = ""
-    unknown: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    source: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass
-class _Part:
-    """One segment or value of a file: what it is called, its voxels (K, J, I), and the structure that it is."""
-
-    name: str
-    voxels: np.ndarray
-    structure: Structure | None
 
 
 def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> Labels:
@@ -74,12 +56,12 @@ def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> L
     if not path.exists():
         raise FileMissing(f"There is no file {path}", "Check the path")
     if path.is_file() and images.is_dicom_segmentation(path):
-        reference, parts, how = _dicom_parts(path)
+        made = joined(path, *_dicom_parts(path))
     elif (segments := _slicer_parts(path)) is not None and mapping is None:
-        reference, parts, how = segments
+        made = joined(path, *segments)
     else:
-        return _from_values(path, mapping)
-    return _joined(path, reference, parts, how)
+        made = _from_values(path, mapping)
+    return replace(made, path=path)
 
 
 def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, str] | None = None) -> sitk.Image:
@@ -130,27 +112,7 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
     )
 
 
-_BY_CODES, _BY_SEGMENTS = "by the codes of the DICOM segmentation", "by the names and codes of its segments"
-_MAY_BE_CROPPED = (_BY_CODES, _BY_SEGMENTS)
-"""Segmentations are stored without their empty frames and margins: their edge is not the edge of the image."""
-
-
-def _with_rim(reference: sitk.Image, parts: list[_Part]) -> tuple[sitk.Image, list[_Part]]:
-    """An empty voxel around a segmentation whose segments touch the ends of its grid where it was cropped.
-
-    In Slicer's files that is where they touch all six sides; a DICOM SEG may lack empty frames at both ends.
-    """
-    filled = np.logical_or.reduce([p.voxels for p in parts])
-    touched = [bool(filled.take(index, axis).any()) for axis in range(3) for index in (0, -1)]
-    if not (all(touched) or all(touched[:2])):
-        return reference, parts
-    rim = [1, 1, 1] if all(touched) else [0, 0, 1]  # I, J, K
-    padded = sitk.ConstantPad(sitk.Cast(reference, sitk.sitkUInt8), rim, rim, 0)
-    width = [(n, n) for n in rim[::-1]]
-    return padded, [_Part(p.name, np.pad(p.voxels, width), p.structure) for p in parts]
-
-
-def _dicom_parts(path: Path) -> tuple[sitk.Image, list[_Part], str]:
+def _dicom_parts(path: Path) -> tuple[sitk.Image, list[Part], str]:
     masks = images.read_dicom_segmentation(path)
     parts = []
     for mask in masks:
@@ -158,11 +120,11 @@ def _dicom_parts(path: Path) -> tuple[sitk.Image, list[_Part], str]:
         foreign = found is None and mask.region is not None and match_code(mask.type) is not None
         if found is None and not foreign:
             found = match_name(mask.name)
-        parts.append(_Part(mask.name, images.array_of(mask.mask) > 0, found))
-    return masks[0].mask, _with_couinaud_segments(parts), _BY_CODES
+        parts.append(Part(mask.name, images.array_of(mask.mask) > 0, found))
+    return masks[0].mask, _with_couinaud_segments(parts), BY_CODES
 
 
-def _with_couinaud_segments(parts: list[_Part]) -> list[_Part]:
+def _with_couinaud_segments(parts: list[Part]) -> list[Part]:
     """Parts that are named as Couinaud segments are parts of the liver."""
     named = couinaud_names(p.name for p in parts if p.structure is None)
     for part in parts:
@@ -171,7 +133,7 @@ def _with_couinaud_segments(parts: list[_Part]) -> list[_Part]:
     return parts
 
 
-def _slicer_parts(path: Path) -> tuple[sitk.Image, list[_Part], str] | None:
+def _slicer_parts(path: Path) -> tuple[sitk.Image, list[Part], str] | None:
     """The segments of a Slicer segmentation, told by its keys and not by its name; None for any other file."""
     if not path.is_file() or not path.name.lower().endswith((".nrrd", ".nhdr")):
         return None
@@ -196,9 +158,9 @@ def _slicer_parts(path: Path) -> tuple[sitk.Image, list[_Part], str] | None:
         structure_found = match_terminology(entry)
         if structure_found is None and not names_another_organ(entry):
             structure_found = match_name(name)
-        parts.append(_Part(name, layers[..., component] == number, structure_found))
+        parts.append(Part(name, layers[..., component] == number, structure_found))
     reference = image if count == 1 else sitk.VectorIndexSelectionCast(image, 0)
-    return reference, _with_couinaud_segments(parts), _BY_SEGMENTS
+    return reference, _with_couinaud_segments(parts), BY_SEGMENTS
 
 
 def _meta(image: sitk.Image, index: int, what: str) -> str:
@@ -218,13 +180,13 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
             found = match_name(name) if value in names else None
             if found is None and name in segments:
                 found = structure("liver")
-            parts.append(_Part(f"{name} ({value})" if value in names else str(value), array == value, found))
+            parts.append(Part(f"{name} ({value})" if value in names else str(value), array == value, found))
         if not any(p.structure for p in parts):
             raise InputError(
                 f"{path} contains none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
                 f"Known: {', '.join(s.key for s in STRUCTURES)}. {_MAPPING_HELP}",
             )
-        return _joined(path, image, parts, how)
+        return joined(path, image, parts, how)
     if not present:
         return Labels(sitk.Cast(image, sitk.sitkUInt8), "it is empty")
     known = recognize(image)
@@ -232,15 +194,15 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
         listed = ", ".join(f"{v} ({ml:.0f} ml)" for v, ml in measure_shapes(image).ml.items())
         raise InputError(
             f"{path} seems to follow another label table, and nothing in the file says which. Its values: "
-            f"{_shortened(listed)}",
+            f"{shortened(listed)}",
             _MAPPING_HELP,
         )
     table_name, table, unknown = known
     if table_name == OURS and not unknown:
         return _plain(image, present)
-    parts = [_Part(str(v), array == v, structure(table[v]) if v in table else None) for v in present]
+    parts = [Part(str(v), array == v, structure(table[v]) if v in table else None) for v in present]
     words = f"by its values and shapes, which match {table_name}"
-    made = _joined(path, image, parts, words)
+    made = joined(path, image, parts, words)
     if table_name != OURS:
         made.notes.insert(0, f"{path.name} does not name its labels; its values were read as those of {table_name}.")
     return made
@@ -249,11 +211,9 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
 def _plain(image: sitk.Image, present: list[int]) -> Labels:
     """The usual case: our own numbers, taken as they are."""
     source = {s.key: [str(s.label)] for s in STRUCTURES if s.label in present}
-    return Labels(sitk.Cast(image, sitk.sitkUInt8), f"by its values, which match {OURS}", source=source)
-
-
-def _shortened(text: str, limit: int = 300) -> str:
-    return text if len(text) <= limit else text[:limit].rsplit(",", 1)[0] + ", …"
+    labels = sitk.Cast(image, sitk.sitkUInt8)
+    labels, _ = with_rim(labels, [Part("", images.array_of(labels) > 0, None)], sparse=False)
+    return Labels(labels, BY_OUR_NUMBERS, source=source)
 
 
 def _names_for(path: Path, mapping: Mapping[int, str] | None) -> tuple[dict[int, str] | None, str]:
@@ -299,48 +259,3 @@ def nifti_names(path: Path) -> dict[int, str]:
             if key.isdigit() and int(key) and (label.text or "").strip():
                 found[int(key)] = (label.text or "").strip()
     return found
-
-
-def _joined(path: Path, reference: sitk.Image, parts: list[_Part], how: str) -> Labels:
-    """The parts painted into one label image, in the order of the table; notes say what that cost."""
-    ml = images.voxel_ml(reference)
-    if how in _MAY_BE_CROPPED:
-        reference, parts = _with_rim(reference, parts)
-    array = np.zeros(reference.GetSize()[::-1], np.uint8)
-    known = [p for p in parts if p.structure is not None]
-    for part in sorted(known, key=lambda p: p.structure.paint):  # type: ignore[union-attr]
-        array[part.voxels] = part.structure.label  # type: ignore[union-attr]
-    made = Labels(images.image_like(array, reference), how)
-    for part in known:
-        made.source.setdefault(part.structure.key, []).append(part.name)  # type: ignore[union-attr]
-    made.unknown = [f"{p.name} ({p.voxels.sum() * ml:.1f} ml)" for p in parts if p.structure is None]
-    if not known or not array.any():
-        if made.unknown:
-            raise InputError(
-                f"{path} contains none of the liver structures, only {_shortened(', '.join(made.unknown))}",
-                f"Known: {', '.join(s.name for s in STRUCTURES)}",
-            )
-        return made
-    made.notes += _overlaps(known, array, ml)
-    table = {s.label: s.key for s in STRUCTURES}
-    made.notes += [
-        f"{path.name} has {doubt}: check that its labels are what their names say."
-        for doubt in doubts(made.labels, table, measure_shapes(made.labels))
-    ]
-    return made
-
-
-def _overlaps(known: list[_Part], array: np.ndarray, ml: float) -> list[str]:
-    """How many ml of each structure went to another one that is painted over it (the liver holds the rest anyway)."""
-    notes = []
-    for s in STRUCTURES:
-        own = [p.voxels for p in known if p.structure == s]
-        if s.key == "liver" or not own:
-            continue
-        lost = np.logical_or.reduce(own) & (array != s.label)
-        for other in STRUCTURES:
-            if other.paint > s.paint and (count := np.count_nonzero(array[lost] == other.label)):
-                notes.append(
-                    f"{count * ml:.2g} ml are both {s.name.lower()} and {other.name.lower()}, and count as the latter."
-                )
-    return notes

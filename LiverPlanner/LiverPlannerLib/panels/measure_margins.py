@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import Page, jump_to
@@ -78,6 +79,11 @@ class MarginsPage(Page):
         request: dict[str, Any] = {"labels": unsaved(self.live.labels(), "labels"), "lesions": key}
         if cut is not None:
             request["remnant"] = unsaved(cut.remnant, "remnant")
+            request["planes"] = [[list(p.point), list(p.normal)] for p in cut.planes]
+            if cut.surface is not None:
+                for name, array in zip(("points", "triangles"), cut.surface, strict=True):
+                    np.save(folder / f"{name}.npy", array, allow_pickle=False)
+                    request[name] = f"{name}.npy"
         self.start(
             "margins",
             request,

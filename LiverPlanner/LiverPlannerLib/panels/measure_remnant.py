@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
@@ -126,7 +127,11 @@ class RemnantPage(Page):
             made = resect_by_remnant(labels, load_image(folder, result["remnant"]))
             notes = tuple(dict.fromkeys((*result["notes"], *made.notes)))
             self._cut_by = signature
-            self.show_cut(Resection(**{**vars(made), "method": result["method"], "notes": notes}), revision)
+            surface = None
+            if request["kind"] == "surface":
+                parts = (np.load(folder / request[name], allow_pickle=False) for name in ("points", "triangles"))
+                surface = tuple(parts)
+            self.show_cut(replace(made, method=result["method"], notes=notes, surface=surface), revision)
             self.section.refresh()
 
         self.start("cut", request, folder, show, _("Cutting the liver"))

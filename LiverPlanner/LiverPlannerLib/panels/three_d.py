@@ -163,7 +163,9 @@ class ThreeDSection(Section):
         except Exception as error:  # a button's slot: nobody is above it
             self.context.show_error(_("Export"), error)
             return
-        self._say(_("{count} files written to {folder}.").format(count=len(written), folder=ui.folderButton.directory))
+        spaces = ", ".join(f"{name} {scene_export.SPACES[name]}" for name in self.formats())
+        words = _("{count} files written to {folder} (coordinates: {spaces}).")
+        self._say(words.format(count=len(written), folder=ui.folderButton.directory, spaces=spaces))
 
     def make_models(self) -> None:
         """Makes model nodes, or says why not."""

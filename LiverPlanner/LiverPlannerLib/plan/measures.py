@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions, name_of, numbered_regions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml, outside_notes
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.structures import STRUCTURES, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 
@@ -18,7 +19,7 @@ PLAUSIBLE_ML = (300.0, 5000.0)
 
 @dataclass(frozen=True)
 class Region:
-    """One connected region of tumor or cyst.
+    """One lesion.
 
     Attributes:
         number: 1, 2, …, by falling volume within its structure.
@@ -26,6 +27,7 @@ class Region:
         voxels, ml: size on the source grid.
         centroid_ras: mm.
         diameter_mm: largest distance between two of its surface voxels' centers (3-D Feret diameter).
+        name: what the file calls it, where it holds several lesions apart.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Region:
     ml: float
     centroid_ras: tuple[float, float, float]
     diameter_mm: float
+    name: str = ""
 
 
 def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[str, float]:
@@ -50,35 +53,24 @@ def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[st
     return {k: round(float(images.array_of(counted_mask(labels, k)).sum()) * unit, 3) for k in wanted}
 
 
-def find_regions(labels: sitk.Image) -> list[Region]:
-    """Every connected region (26) of tumor and of cyst, numbered by falling volume."""
+def find_regions(labels: sitk.Image, drawn: DrawnLesions | None = None) -> list[Region]:
+    """Every lesion (26-connected region) of tumor and of cyst, numbered by falling volume.
+
+    Args:
+        drawn: which of them the file holds apart.
+    """
     found: list[Region] = []
     for key in ("tumor", "cyst"):
-        found += _regions_of(labels, key)
+        found += _regions_of(labels, key, drawn)
     return found
 
 
-def numbered_regions(labels: sitk.Image, key: str) -> list[tuple[tuple[slice, ...], np.ndarray]]:
-    """The connected regions (26) of a structure by falling volume: box (K, J, I), and bool of the box."""
-    import cc3d
-
-    mask = np.ascontiguousarray(images.array_of(labels) == structure(key).label)
-    if not mask.any():
-        return []
-    components = cc3d.connected_components(mask, connectivity=26)
-    statistics = cc3d.statistics(components)
-    sizes = statistics["voxel_counts"][1:]
-    order = np.argsort(-sizes.astype(np.int64), kind="stable") + 1
-    boxes = [(statistics["bounding_boxes"][index], index) for index in order]
-    return [(box, components[box] == index) for box, index in boxes]
-
-
-def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
+def _regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None) -> list[Region]:
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist
 
     regions = []
-    for number, (box, inside) in enumerate(numbered_regions(labels, key), start=1):
+    for number, (box, inside) in enumerate(numbered_regions(labels, key, drawn), start=1):
         points = np.argwhere(inside) + [s.start for s in box]
         world = images.kji_to_ras(points, labels)
         try:
@@ -89,7 +81,8 @@ def _regions_of(labels: sitk.Image, key: str) -> list[Region]:
         center = tuple(round(float(v), 2) for v in world.mean(axis=0))
         count = len(points)
         ml = round(count * images.voxel_ml(labels), 3)
-        regions.append(Region(number, key, count, ml, center, round(diameter, 1)))  # type: ignore[arg-type]
+        name = name_of(drawn, (box, inside))
+        regions.append(Region(number, key, count, ml, center, round(diameter, 1), name))  # type: ignore[arg-type]
     return regions
 
 
@@ -99,15 +92,14 @@ def unconfirmed_tumors(labels: sitk.Image, confirmed: np.ndarray | None) -> str 
     Args:
         confirmed: K-J-I mask of what the network trained on patients calls lesion; None where it was not asked.
     """
-    import cc3d
-
-    mask = np.ascontiguousarray(images.array_of(labels) == structure("tumor").label)
-    components, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    known = set() if confirmed is None else set(np.unique(components[confirmed & mask]).tolist())
-    alone = [i for i in range(1, count + 1) if i not in known]
+    found = regions_of(labels, "tumor")
+    known: set[int] = set()
+    if confirmed is not None and found.box is not None:
+        known = set(np.unique(found.numbers[confirmed[found.box]]).tolist())
+    alone = [n for n in range(1, len(found) + 1) if n not in known]
     if not alone:
         return None
-    ml = float(np.isin(components, alone).sum()) * images.voxel_ml(labels)
+    ml = float(found.sizes[alone].sum()) * images.voxel_ml(labels)
     who = "1 region" if len(alone) == 1 else f"{len(alone)} regions"
     return (
         f"{who} of tumor ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "

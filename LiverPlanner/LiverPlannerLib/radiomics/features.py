@@ -20,6 +20,8 @@ from typing import Any, Literal
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions, regions_of
+from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.radiomics.names import plain_name
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from PreopReviewLib import images
@@ -146,15 +148,17 @@ def extract(
     structures: Sequence[str] | None = None,
     together: bool = False,
     progress: Progress = silent,
+    drawn: DrawnLesions | None = None,
 ) -> RadiomicsResult:
     """Features of each structure of a label image, of tumors and cysts one by one.
 
     Args:
         image: CT or MR.
         labels: label image of the table of structures on the image's grid.
-        structures: keys; without it, every structure that has a voxel. The liver is the union of all in it.
+        structures: keys; without it, every structure that has a voxel. The liver is what its volume counts.
         together: all lesions of a structure as one region. Its shape is then that of the group: the largest
             diameter is a distance between lesions.
+        drawn: which lesions the file holds apart.
 
     A structure without voxels, or with fewer than `LEAST_VOXELS` on the resampled grid, has a note and no features.
 
@@ -171,7 +175,7 @@ def extract(
     library = require_library()
     grid = _grid(image, settings.spacing_mm)
     resampled = _resampled(_normalized(image, settings), grid, sitk.sitkBSpline)
-    regions, notes = _regions(labels, keys, together)
+    regions, notes = _regions(labels, keys, together, drawn)
     found = []
     for i, (key, lesion, region) in enumerate(regions):
         made = StructureFeatures(key, 0, {}, lesion=lesion)
@@ -184,30 +188,29 @@ def extract(
 
 
 def _regions(
-    labels: sitk.Image, keys: Sequence[str], together: bool
+    labels: sitk.Image, keys: Sequence[str], together: bool, drawn: DrawnLesions | None
 ) -> tuple[list[tuple[str, int, sitk.Image]], tuple[str, ...]]:
     """(key, number of the lesion or 0, mask) of everything to be described, and notes."""
-    import cc3d
-
     found: list[tuple[str, int, sitk.Image]] = []
     notes = []
     for key in keys:
-        mask = mask_of(labels, key)
+        mask = counted_mask(labels, key)
         if key not in LESIONS or not images.array_of(mask).any():
             found.append((key, 0, mask))
             continue
-        own = np.array(images.array_of(mask), order="C")  # cc3d takes no read-only view of an image
-        parts, count = cc3d.connected_components(own, connectivity=26, return_N=True)
+        lesions = regions_of(labels, key, drawn)
         if together:
             found.append((key, 0, mask))
-            if count > 1:
+            if len(lesions) > 1:
                 name = structure(key).name
-                words = f"{name}: {count} lesions were taken as one region, so its shape is that of the group:"
+                words = f"{name}: {len(lesions)} lesions were taken as one region, so its shape is that of the group:"
                 notes.append(f"{words} the largest diameter is a distance between lesions.")
             continue
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)
-        by_size = sorted(range(1, count + 1), key=lambda n: -sizes[n])
-        found += [(key, number, images.image_like(parts == n, mask)) for number, n in enumerate(by_size, start=1)]
+        for number in range(1, len(lesions) + 1):
+            whole = np.zeros(lesions.shape, np.uint8)
+            box, own = lesions.mask(number)
+            whole[box] = own
+            found.append((key, number, images.image_like(whole, mask)))
     return found, tuple(notes)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
     from LiverPlannerLib.couinaud.volumes import Division
     from LiverPlannerLib.cysts.filter import CystResult
+    from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.perfusion.model import Perfusion
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.margins import Margins
@@ -67,7 +69,8 @@ class MeasureOptions:
         modality: ``auto``, ``CT`` or ``MR``.
         looked_for: structures that were looked for: absent ones are reported with 0 ml. None: only what occurs.
         patient: for standard volumes.
-        manual: label image to compare with.
+        manual: labels to compare with.
+        drawn: which lesions of the labels their file holds apart, on the image's grid.
         resection: made from the labels on the image's grid (see `on_image_grid`); None for none.
         segments: divide the liver into Couinaud segments.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
@@ -76,10 +79,11 @@ class MeasureOptions:
     modality: str = "auto"
     looked_for: frozenset[str] | None = None
     patient: Patient | None = None
-    manual: sitk.Image | None = None
+    manual: Labels | None = None
     resection: Resection | None = None
     cyst_options: Mapping[str, Any] = field(default_factory=dict)
     segments: bool = True
+    drawn: DrawnLesions | None = None
 
 
 def measure_all(
@@ -107,7 +111,7 @@ def measure_all(
     if not present & {s.key for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}:
         raise NothingFound("There is no liver in the segmentation", "Segment the liver first")
     volumes = measure_volumes(labels, present | (options.looked_for or frozenset()))
-    made = Measures(image, labels, modality, volumes, find_regions(labels), notes=notes)
+    made = Measures(image, labels, modality, volumes, find_regions(labels, options.drawn), notes=notes)
     made.warnings += liver_warnings(labels, volumes["liver"])
     steps = (
         (0.05, "Measuring volumes and remnant", _volumetry),
@@ -166,14 +170,16 @@ def _segments(made: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.couinaud.volumes import divide
 
     if options.segments:
-        made.couinaud = _tried(made, "Couinaud segments", lambda: divide(made.labels))
+        made.couinaud = _tried(made, "Couinaud segments", lambda: divide(made.labels, drawn=options.drawn))
 
 
-def _margins(made: Measures, _options: MeasureOptions) -> None:
+def _margins(made: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.resection.margins import measure_margins
 
     if any(r.structure == "tumor" for r in made.regions):
-        made.margins = _tried(made, "Margins", lambda: measure_margins(made.labels, made.resection))
+        made.margins = _tried(
+            made, "Margins", lambda: measure_margins(made.labels, made.resection, drawn=options.drawn)
+        )
 
 
 def _branches(made: Measures, _options: MeasureOptions) -> None:
@@ -217,15 +223,19 @@ def _cysts(made: Measures, options: MeasureOptions) -> None:
 
     if not made.regions:
         return
-    arguments = {"lesions_are": "labels", "reconsider_cysts": True, "modality": made.modality, **options.cyst_options}
+    arguments = {"lesions_are": "labels", "reconsider_cysts": True, "modality": made.modality, "drawn": options.drawn}
+    arguments |= options.cyst_options
     made.cysts = _tried(made, "Cyst filter", lambda: filter_cysts(made.image, made.labels, **arguments))
 
 
 def _comparison(made: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.comparison.pair import compare
 
-    if options.manual is not None:
-        made.comparison = _tried(made, "Comparison", lambda: compare(made.labels, options.manual))
+    manual = options.manual
+    if manual is None:
+        return
+    drawn = {"drawn_prediction": options.drawn, "drawn_reference": manual.lesions}
+    made.comparison = _tried(made, "Comparison", lambda: compare(made.labels, manual.labels, **drawn))
 
 
 def structure_name(key: str) -> str:

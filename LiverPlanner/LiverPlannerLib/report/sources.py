@@ -25,22 +25,26 @@ class ReportCase:
     """One case, read.
 
     Attributes:
-        image, labels: as they are on disk.
+        image: as it is on disk.
+        file: its labels.
         models: by structure key, what found it; empty where nobody knows.
-        warnings, notes: of the run that made the labels.
+        warnings, notes: of the run that made the labels, and of reading the image.
         simulated: the files say that the image was made by a program.
         still: the picture of the 3D view that lay beside them.
-        unknown: labels that are no liver structure.
     """
 
     image: sitk.Image
-    labels: sitk.Image
+    file: Labels
     models: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     simulated: bool = False
     still: Picture | None = None
-    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> sitk.Image:
+        """Values of the table of structures, on the grid of the label file."""
+        return self.file.labels
 
 
 def is_plan_folder(path: Path) -> bool:
@@ -80,7 +84,7 @@ def read_case(
 
 
 def _case(image: sitk.Image, read: Labels) -> ReportCase:
-    return ReportCase(image, read.labels, notes=list(read.notes), unknown=read.unknown)
+    return ReportCase(image, read)
 
 
 def _plan_folder(folder: Path, labels: str | Path | None, mapping: Mapping[int, str] | None) -> ReportCase:

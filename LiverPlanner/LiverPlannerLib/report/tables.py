@@ -39,9 +39,11 @@ def segments(made: Measures) -> Table | None:
 def lesions(made: Measures) -> Table:
     """Every connected region of tumor and cyst, with the Couinaud segments that hold it where they are known."""
     places = made.couinaud.places if made.couinaud else {}
+    named = any(r.name for r in made.regions)
     rows = tuple(
         (
             f"{structure(r.structure).name} {r.number}",
+            *((r.name,) if named else ()),
             *((places[r.structure, r.number],) if places else ()),
             r.ml,
             r.diameter_mm,
@@ -49,10 +51,19 @@ def lesions(made: Measures) -> Table:
         )
         for r in made.regions
     )
-    columns = ("Lesion", *(("Segments",) if places else ()), "ml", "Largest diameter, mm", "R mm", "A mm", "S mm")
-    notes = (
-        "Regions that touch by a face, edge or corner of a voxel are one. R, A, S: its center in the scanner's space.",
+    columns = (
+        "Lesion",
+        *(("In the file",) if named else ()),
+        *(("Segments",) if places else ()),
+        "ml",
+        "Largest diameter, mm",
+        "R mm",
+        "A mm",
+        "S mm",
     )
+    apart = " unless the file holds them apart" if named else ""
+    words = f"Regions that touch by a face, edge or corner of a voxel are one{apart}."
+    notes = (f"{words} R, A, S: its center in the scanner's space.",)
     return Table(
         "lesions", "Lesions", columns, rows, notes, colors=tuple(structure(r.structure).color for r in made.regions)
     )

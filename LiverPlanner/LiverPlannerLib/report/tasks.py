@@ -28,6 +28,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     Raises:
         PreopError: nothing is written then.
     """
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
     from LiverPlannerLib.resection.volumetry import Patient
@@ -43,7 +44,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         parameters["modality"],
         frozenset(record.get("volumes_ml", {})),
         Patient(*parameters["patient"]) if parameters.get("patient") else None,
-        load_image(folder, parameters["manual"]) if parameters.get("manual") else None,
+        Labels(load_image(folder, parameters["manual"])) if parameters.get("manual") else None,
         resection_of(labels, parameters["cut"], folder) if parameters.get("cut") else None,
         parameters.get("cysts", {}),
     )

@@ -13,14 +13,19 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions, name_of, regions_of
 from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.evaluation.regions import NumberedRegions, number_regions
 from PreopReviewLib.images.geometry import Slices, box_of
 
 Point = tuple[float, float, float]
 Fate = Literal["resected", "in the remnant", "cut"]
+
+ON_PLANE_MM = 1e-6
+"""A voxel whose center lies so near a plane stays, whatever the order in which a file stores its axes."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,21 @@ class Plane:
 
 @dataclass(frozen=True)
 class LesionFate:
-    """One 26-connected lesion and what becomes of it.
+    """One lesion and what becomes of it.
 
     Attributes:
         number: 1, 2, …, by falling size.
         ml: volume.
         resected_share: of its voxels.
         fate: ``resected``, ``in the remnant`` or ``cut``.
+        name: what the file calls it, where it holds several lesions apart.
     """
 
     number: int
     ml: float
     resected_share: float
     fate: Fate
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,8 +199,9 @@ def _side(plane: Plane, labels: sitk.Image, box: Slices) -> np.ndarray:
     steps = images.kji_to_ras(np.array(corner) + np.eye(3), labels) - base
     normal = np.array(plane.normal, float)
     normal /= np.linalg.norm(normal)
+    level = (np.array(plane.point) - base) @ normal + ON_PLANE_MM
     k, j, i = ((step @ normal) * np.arange(s.stop - s.start) for step, s in zip(steps, box, strict=True))
-    return k[:, None, None] + j[None, :, None] + i[None, None, :] > (np.array(plane.point) - base) @ normal
+    return k[:, None, None] + j[None, :, None] + i[None, None, :] > level
 
 
 def _pieces_of(
@@ -233,10 +241,8 @@ def _finish(
     ml = images.voxel_ml(labels)
     tumor = images.array_of(labels)[box] == structure("tumor").label
     in_both = int(np.count_nonzero(tumor & taken))
-    lesions = _fates(tumor, taken, ml)
-    cut = [fate.number for fate in lesions if fate.fate == "cut"]
-    if cut:
-        notes += (f"The resection cuts through tumor {', '.join(map(str, cut))}.",)
+    lesions, cut = _fates(number_regions(tumor), taken, labels)
+    notes += cut
     masks = []
     for part in (taken, liver & ~taken):
         array = np.zeros(labels.GetSize()[::-1], np.uint8)
@@ -246,15 +252,32 @@ def _finish(
     return Resection(method, *masks, count * ml, (whole - count) * ml, tumor_ml, in_both * ml, lesions, notes)
 
 
-def _fates(tumor: np.ndarray, taken: np.ndarray, ml: float) -> tuple[LesionFate, ...]:
-    import cc3d
+def with_drawn_lesions(resection: Resection, labels: sitk.Image, drawn: DrawnLesions | None) -> Resection:
+    """The resection with the fates of lesions that a file holds apart.
 
-    labels, count = cc3d.connected_components(tumor, connectivity=26, return_N=True)
-    inside = labels[tumor]
-    sizes = np.bincount(inside, minlength=count + 1)
-    shares = np.bincount(inside, weights=taken[tumor], minlength=count + 1) / np.maximum(sizes, 1)
-    found = []
-    for number, n in enumerate(sorted(range(1, count + 1), key=lambda n: -sizes[n]), start=1):
-        fate: Fate = "resected" if shares[n] == 1 else "in the remnant" if shares[n] == 0 else "cut"
-        found.append(LesionFate(number, float(sizes[n] * ml), float(shares[n]), fate))
-    return tuple(found)
+    Args:
+        labels: that the resection was made on.
+        drawn: on their grid; None changes nothing.
+    """
+    if drawn is None:
+        return resection
+    lesions, cut = _fates(regions_of(labels, "tumor", drawn), images.array_of(resection.resected), labels, drawn)
+    others = tuple(note for note in resection.notes if not note.startswith(_CUTS_THROUGH))
+    return replace(resection, lesions=lesions, notes=(*others, *cut))
+
+
+_CUTS_THROUGH = "The resection cuts through tumor "
+
+
+def _fates(
+    regions: NumberedRegions, taken: np.ndarray, labels: sitk.Image, drawn: DrawnLesions | None = None
+) -> tuple[tuple[LesionFate, ...], tuple[str, ...]]:
+    """What becomes of each tumor, and a note on those that are cut."""
+    found, ml = [], images.voxel_ml(labels)
+    for number in range(1, len(regions) + 1):
+        box, mask = region = regions.mask(number)
+        share = float(np.count_nonzero(taken[box][mask]) / np.count_nonzero(mask))
+        fate: Fate = "resected" if share == 1 else "in the remnant" if share == 0 else "cut"
+        found.append(LesionFate(number, float(regions.sizes[number] * ml), share, fate, name_of(drawn, region)))
+    cut = ", ".join(str(x.number) for x in found if x.fate == "cut")
+    return tuple(found), (f"{_CUTS_THROUGH}{cut}.",) if cut else ()

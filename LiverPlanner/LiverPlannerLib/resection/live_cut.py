@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.liver_extent import inside_liver
-from LiverPlannerLib.resection.cutting import Plane
+from LiverPlannerLib.resection.cutting import ON_PLANE_MM, Plane
 from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
@@ -93,7 +93,8 @@ class LiveCut:
         for plane in planes:
             normal = np.array(plane.normal, float)
             normal /= np.linalg.norm(normal)
-            taken &= self._points @ normal.astype(np.float32) > (np.array(plane.point) - self._base) @ normal
+            level = (np.array(plane.point) - self._base) @ normal + ON_PLANE_MM
+            taken &= self._points @ normal.astype(np.float32) > level
         total, functional, tumor = self._count
         away = int(np.count_nonzero(taken))
         away_functional = int(np.count_nonzero(taken & self._functional))

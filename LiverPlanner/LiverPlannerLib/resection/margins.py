@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions, name_of, regions_of
 from LiverPlannerLib.resection.cutting import Fate, Resection
 from LiverPlannerLib.resection.sheet import Sheet, sheet_of_mesh, sheet_of_planes
 from LiverPlannerLib.structures import mask_of, structure
@@ -36,7 +37,7 @@ REFERENCE_LINES: tuple[tuple[float, str], ...] = (
 
 @dataclass(frozen=True)
 class LesionMargins:
-    """One 26-connected lesion.
+    """One lesion.
 
     Attributes:
         number: 1, 2, …, by falling size, as in `Resection.lesions`.
@@ -46,6 +47,7 @@ class LesionMargins:
         nearest_ras: the point of the lesion nearest to the cut.
         to_mm: distance to each neighbor by key; 0 where they touch; None where the neighbor is not in the labels.
         contact_mm2: area of the faces shared with each neighbor that is in the labels.
+        name: what the file calls it, where it holds several lesions apart.
     """
 
     number: int
@@ -57,6 +59,7 @@ class LesionMargins:
     nearest_ras: tuple[float, float, float] | None
     to_mm: dict[str, float | None]
     contact_mm2: dict[str, float]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Margins:
         return [
             {
                 "lesion": lesion.number,
+                **({"name": lesion.name} if any(x.name for x in self.lesions) else {}),
                 "ml": lesion.ml,
                 "centroid_ras": " ".join(f"{v:.1f}" for v in lesion.centroid_ras),
                 "fate": lesion.fate,
@@ -101,6 +105,7 @@ def measure_margins(
     *,
     lesions: str = "tumor",
     neighbors: Sequence[str] = NEIGHBORS,
+    drawn: DrawnLesions | None = None,
 ) -> Margins:
     """Distances of every lesion to the cut and to its neighbors.
 
@@ -109,19 +114,22 @@ def measure_margins(
         resection: on the grid of the labels; without it only the neighbors are measured.
         lesions: key of the structure whose regions are measured.
         neighbors: keys of the structures to measure to.
+        drawn: which lesions the file holds apart.
 
     Raises:
         NothingFound: there is no such lesion.
         GeometryError: the resection lies on another grid.
     """
-    near, sides = _around(labels, resection, lesions)
+    near, sides, box = _around(labels, resection, lesions)
+    drawn = drawn.cropped(box) if drawn else None
+    regions = regions_of(near, lesions, drawn)
     mm = images.spacing_kji(near)
     masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
     targets = {key: _Target(face_centers(m) * mm, m) for key, m in masks.items()}
     cut = _Target(_between(*sides) * mm, sides[0], _sheet(near, sides, resection)) if sides and resection else None
     found = tuple(
-        _measure(number, region, inside, near, cut, targets)
-        for number, (region, inside) in enumerate(_regions(images.array_of(mask_of(near, lesions)).view(bool)), start=1)
+        _measure(number, regions.mask(number, margin=1), near, cut, targets, drawn)
+        for number in range(1, len(regions) + 1)
     )
     outlines = 1 if cut is not None and cut.sheet is not None else 2
     uncertainty = outlines * float(np.linalg.norm(mm) / 2)
@@ -148,7 +156,7 @@ def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor"
     """
     from scipy.spatial import cKDTree
 
-    near, sides = _around(labels, resection, lesions)
+    near, sides, _ = _around(labels, resection, lesions)
     mm = images.spacing_kji(near)
     lesion = images.array_of(mask_of(near, lesions)).view(bool)
     faces = _between(*sides)
@@ -156,8 +164,10 @@ def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor"
     return images.kji_to_ras(faces, near), distance
 
 
-def _around(labels: sitk.Image, resection: Resection | None, lesions: str) -> tuple[sitk.Image, tuple[np.ndarray, ...]]:
-    """The labels, and the masks of both sides of the cut, cropped to the box around all labels."""
+def _around(
+    labels: sitk.Image, resection: Resection | None, lesions: str
+) -> tuple[sitk.Image, tuple[np.ndarray, ...], images.Box]:
+    """The labels and the masks of both sides of the cut, cropped to the box around all labels; and that box."""
     array = images.array_of(labels)
     if not (array == structure(lesions).label).any():
         raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")
@@ -168,7 +178,7 @@ def _around(labels: sitk.Image, resection: Resection | None, lesions: str) -> tu
     start = tuple(max(s.start - 1, 0) for s in inner)
     box = images.Box(start, tuple(min(s.stop + 1, n) for s, n in zip(inner, array.shape, strict=True)))  # type: ignore[arg-type]
     masks = (resection.resected, resection.remnant) if resection is not None else ()
-    return images.crop(labels, box), tuple(images.array_of(images.crop(m, box)).view(bool) for m in masks)
+    return images.crop(labels, box), tuple(images.array_of(images.crop(m, box)).view(bool) for m in masks), box
 
 
 class _Target:
@@ -194,23 +204,6 @@ class _Target:
         return float(distance[at]), at
 
 
-def _regions(mask: np.ndarray) -> list[tuple[np.ndarray, Slices]]:
-    """The 26-connected regions by falling size: each as a mask of a small box, and that box."""
-    import cc3d
-    from scipy.ndimage import find_objects
-
-    own = np.array(mask, order="C")  # cc3d takes no read-only view of an image
-    labels, count = cc3d.connected_components(own, connectivity=26, return_N=True)
-    sizes = np.bincount(labels[mask], minlength=count + 1)
-    boxes = find_objects(labels)
-    order = sorted(range(1, count + 1), key=lambda n: -sizes[n])
-    grown = [
-        tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(boxes[i - 1], mask.shape, strict=True))
-        for i in order
-    ]
-    return [(labels[box] == i, box) for i, box in zip(order, grown, strict=True)]  # type: ignore[misc]
-
-
 def face_centers(mask: np.ndarray) -> np.ndarray:
     """Centers (N, 3) of the faces between the mask and everything else, in voxels, K-J-I."""
     return _between(np.pad(mask, 1), np.pad(~mask, 1, constant_values=True)) - 1.0
@@ -232,13 +225,14 @@ def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _measure(
     number: int,
-    lesion: np.ndarray,
-    inside: Slices,
+    region: tuple[Slices, np.ndarray],
     labels: sitk.Image,
     cut: _Target | None,
     targets: dict[str, _Target],
+    drawn: DrawnLesions | None,
 ) -> LesionMargins:
-    """One lesion, given as a mask of the box `inside` of the labels."""
+    """One lesion, given as a box of the labels and a mask of it."""
+    inside, lesion = region
     corner, mm = np.array([s.start for s in inside]), images.spacing_kji(labels)
     voxels = np.argwhere(lesion) + corner
     faces = face_centers(lesion) + corner
@@ -265,6 +259,7 @@ def _measure(
         nearest_ras=nearest_ras,  # type: ignore[arg-type]
         to_mm={key: None if found is None else found[0] for key, found in reach.items()},
         contact_mm2={key: _contact(lesion, t.mask[inside], mm) for key, t in targets.items() if t.tree is not None},
+        name=name_of(drawn, region),
     )
 
 

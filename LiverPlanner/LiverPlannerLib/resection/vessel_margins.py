@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from LiverPlannerLib.lesions import numbered_regions
 from LiverPlannerLib.perfusion.names import VesselNames
-from LiverPlannerLib.plan.measures import numbered_regions
 from LiverPlannerLib.resection.margins import face_centers
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.territories.liver import LiverTrees

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import numbered_regions
 from LiverPlannerLib.liver_extent import inside_liver
-from LiverPlannerLib.plan.measures import numbered_regions
 from LiverPlannerLib.resection.cutting import Resection, resect_by_mask
 from LiverPlannerLib.segmentation.morphology import closed, distance
 from LiverPlannerLib.structures import mask_of

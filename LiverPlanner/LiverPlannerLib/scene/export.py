@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 
 from PreopReviewLib.errors import NothingFound, OutputError
 from PreopReviewLib.output import output_files
+from PreopReviewLib.scene.files import write_surface
 
 FORMATS = ("stl", "obj", "gltf")
 _GLASS = ("Liver", "Remnant", "Resected part")
 _ROOM = "Choose a folder with space and write permission"
 GLTF_AXES = ((-0.001, 0, 0), (0, 0, 0.001), (0, 0.001, 0))
 """glTF is in meters, Y up, Z towards the viewer: patient left to the right, superior up, anterior to the viewer."""
+GLTF_WORDS = "X to the patient's left, Y superior, Z anterior"
+SPACES = {"stl": "LPS, mm", "obj": "LPS, mm", "gltf": "m, Y up"}
+"""What the coordinates of each format are."""
 
 
 def export_surfaces(
@@ -24,7 +29,7 @@ def export_surfaces(
     """Writes the surfaces of segments as files; where one cannot be written, none is there afterwards.
 
     STL and OBJ are one file a segment, in LPS mm as 3D Slicer writes and expects it; glTF is one file with all of
-    them in color, in meters, Y up. Files of the same name are replaced.
+    them in color, in meters, Y up. Each file says so in its head. Files of the same name are replaced.
 
     Args:
         formats: of `FORMATS`.
@@ -52,11 +57,11 @@ def _surfaces(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str, 
     import slicer
     import vtk
 
-    from PreopReviewLib.scene.nodes import segment_keys
+    from PreopReviewLib.scene.nodes import make_surfaces, segment_keys
 
     content = segmentation.GetSegmentation()
     if content.GetNumberOfSegments() and not content.ContainsRepresentation("Closed surface"):
-        segmentation.CreateClosedSurfaceRepresentation()
+        make_surfaces(segmentation)  # those of our own, not Slicer's
     found = []
     for key in keys if keys is not None else segment_keys(segmentation):
         surface = vtk.vtkPolyData()
@@ -96,7 +101,7 @@ def write_surfaces(
             continue
         for name, _color, surface in surfaces:
             own = _unused(f"{case}_{_file_name(name)}", form, names)
-            _require_whole(_write_lps(surface, work / own, form))
+            _require_whole(write_surface(surface, work / own))
             names.append(own)
     return names
 
@@ -129,21 +134,6 @@ def _require_whole(path: Path) -> None:
         raise OutputError(f"{path.name} was cut off", _ROOM)
 
 
-def _write_lps(surface: Any, path: Path, form: str) -> Path:
-    import vtk
-
-    moved = _moved(surface, ((-1, 0, 0), (0, -1, 0), (0, 0, 1)))
-    writer = vtk.vtkSTLWriter() if form == "stl" else vtk.vtkOBJWriter()
-    if form == "stl":
-        writer.SetFileTypeToBinary()
-        writer.SetHeader("PreopReview. SPACE=LPS")  # Slicer reads the coordinate system from here
-    writer.SetFileName(str(path))
-    writer.SetInputData(moved)
-    if not writer.Write():
-        raise OutputError(f"{path.name} cannot be written", _ROOM)
-    return path
-
-
 def _write_gltf(surfaces: Sequence[tuple[str, Sequence[float], Any]], path: Path) -> Path:
     import vtk
 
@@ -168,6 +158,10 @@ def _write_gltf(surfaces: Sequence[tuple[str, Sequence[float], Any]], path: Path
     exporter.SaveNormalOn()
     exporter.SetRenderWindow(window)
     exporter.Write()
+    if path.is_file():
+        made = json.loads(path.read_text(encoding="utf-8"))
+        made.setdefault("asset", {})["extras"] = {"unit": "m", "axes": GLTF_WORDS}
+        path.write_text(json.dumps(made), encoding="utf-8")
     return path
 
 

@@ -188,7 +188,11 @@ def split_branches(
         raise InputError(f"The radius ratio {alpha:g} is out of range", "Give a number above 0 and up to 1")
     if structure:
         structure_of(structure)
-    array = _require_mask(mask, liver_mask, ivc_mask)
+    _require_mask(mask, liver_mask, ivc_mask)
+    drawn = mask
+    # Thinning depends on the order of the axes, and an answer must not depend on how a file stores its voxels.
+    mask, liver_mask, ivc_mask = (m if m is None else images.orient(m, "LPS") for m in (mask, liver_mask, ivc_mask))
+    array = images.array_of(mask) != 0
     skeleton = skeletonize(array, images.spacing_kji(mask))
     points = images.kji_to_ras(skeleton.voxels, mask)
     preference = root_preference(structure, points, liver_mask, ivc_mask)
@@ -198,7 +202,7 @@ def split_branches(
 
     forest, branches, rooted, joints = _joined_forest(skeleton, choose_root, structure)
     whole, branches = branches, veins_beyond_cava(branches, structure)
-    tree = _tree(mask, array, structure, skeleton, forest, branches, points, rooted, alpha, rule)
+    tree = _on(drawn, _tree(mask, array, structure, skeleton, forest, branches, points, rooted, alpha, rule))
     tree.warnings += _joint_warnings(joints)
     if (whole.trunk != branches.trunk).any():
         tree.warnings.append(
@@ -265,7 +269,16 @@ def _joint_warnings(joints: list[Joint]) -> list[str]:
     ]
 
 
-def _require_mask(mask: sitk.Image, *others: sitk.Image | None) -> np.ndarray:
+def _on(mask: sitk.Image, tree: VesselTree) -> VesselTree:
+    """The tree with its voxels as the mask, on the same lattice, stores them."""
+    if images.same_grid(mask, tree._mask):
+        return replace(tree, _mask=mask)
+    ids = images.array_of(images.onto_grid(tree.branch_image, mask).labels).ravel()
+    index = np.flatnonzero(ids)
+    return replace(tree, _mask=mask, _index=index, _branch_of_voxel=ids[index].astype(np.int64))
+
+
+def _require_mask(mask: sitk.Image, *others: sitk.Image | None) -> None:
     for other in others:
         if other is not None and not images.same_grid(mask, other):
             raise GeometryError("The masks are not on one grid", "Resample them to the vessel mask first")
@@ -275,7 +288,6 @@ def _require_mask(mask: sitk.Image, *others: sitk.Image | None) -> np.ndarray:
         raise InputError("The vessel mask is empty", "Check the label image and its values")
     if filled > 0.5 and array.size > 1000:
         raise InputError(f"The vessel mask fills {100 * filled:.0f} % of the image", "Check that it is a vessel mask")
-    return array
 
 
 def _nearest_point(positions: np.ndarray, points: np.ndarray, radii: np.ndarray) -> np.ndarray:

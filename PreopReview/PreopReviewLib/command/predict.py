@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from PreopReviewLib.command.options import Quiet
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+
+RegionReader = Callable[[Path], "sitk.Image"]
+_region_readers: list[RegionReader] = []
+
+
+def offer_region_reader(reader: RegionReader) -> None:
+    """Lets a module that knows label files (LiverPlannerLib) read the liver's mask from any of them."""
+    if reader not in _region_readers:
+        _region_readers.append(reader)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +47,8 @@ def predict(
     from PreopReviewLib.models.prediction import predict_images
 
     with progress_bar(quiet) as progress:
-        files = predict_images(model.split(","), inputs, output, region, device, overwrite, progress)
+        files = predict_images(
+            model.split(","), inputs, output, region, device, overwrite, progress, *_region_readers[:1]
+        )
     for file in files:
         say(str(output / file))

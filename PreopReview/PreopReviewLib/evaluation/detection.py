@@ -1,9 +1,9 @@
 """Lesion by lesion: which reference lesions were found, which were missed, and which predicted ones are false.
 
-Lesions are 26-connected regions. Two lesions are linked where their intersection is at least `minimum_share` of
-the smaller one; linked lesions form groups, so that two neighbors drawn as one (merged) or one drawn in two parts
-(split) are not counted as errors of detection. A group counts as found where the DSC of its union is at least
-`minimum_dsc`: a prediction that floods the liver finds nothing.
+Lesions are 26-connected regions (see `regions`). Two lesions are linked where their intersection is at least
+`minimum_share` of the smaller one; linked lesions form groups, so that two neighbors drawn as one (merged) or one drawn
+in two parts (split) are not counted as errors of detection. A group counts as found where the DSC of its union is at
+least `minimum_dsc`: a prediction that floods the liver finds nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.overlap import mask_pair
+from PreopReviewLib.evaluation.regions import NumberedRegions, number_regions
 from PreopReviewLib.images.geometry import Slices, union_box
 
 Outcome = Literal["matched", "merged", "split", "merged and split", "missed", "false"]
@@ -93,6 +94,8 @@ def detect(
     minimum_share: float = 0.1,
     minimum_dsc: float = 0.1,
     minimum_voxels: int = 1,
+    drawn_prediction: np.ndarray | None = None,
+    drawn_reference: np.ndarray | None = None,
 ) -> Detection:
     """Compares the lesions of two binary masks.
 
@@ -101,6 +104,8 @@ def detect(
         minimum_share: of the smaller lesion, above 0 and up to 1.
         minimum_dsc: of a group, 0 to 1.
         minimum_voxels: smaller regions are no lesions.
+        drawn_prediction, drawn_reference: which of the lesions that were drawn one by one a voxel belongs to; see
+            `regions.number_regions`.
 
     Raises:
         GeometryError: different sizes.
@@ -114,8 +119,10 @@ def detect(
         )
     box = union_box(prediction, reference)
     inside = box or (slice(0, 1), slice(0, 1), slice(0, 1))  # one voxel of nothing, where both are empty
-    r, r_size, r_center = _numbered(reference[inside], minimum_voxels, inside)
-    p, p_size, p_center = _numbered(prediction[inside], minimum_voxels, inside)
+    references = number_regions(reference, drawn_reference, minimum_voxels)
+    predictions = number_regions(prediction, drawn_prediction, minimum_voxels)
+    r, r_size, r_center = _in_box(references, inside), references.sizes, _centers(references)
+    p, p_size, p_center = _in_box(predictions, inside), predictions.sizes, _centers(predictions)
     common = _intersections(r, p, len(r_size), len(p_size))
     rows, found, missed, false = [], 0, 0, 0
     for refs, preds in _groups(common, r_size, p_size, minimum_share):
@@ -135,23 +142,23 @@ def detect(
 _RANK = {"missed": 1, "false": 2}
 
 
-def _numbered(mask: np.ndarray, minimum_voxels: int, box: Slices) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """26-connected regions numbered by falling size; sizes and centers (K, J, I) with a row 0 for the background."""
-    import cc3d
+def _centers(found: NumberedRegions) -> np.ndarray:
+    """Centers (K, J, I) of the regions in the whole image, with a row 0 for the background."""
+    at = np.nonzero(found.numbers)
+    which = found.numbers[at]
+    start = [s.start for s in found.box] if found.box else [0, 0, 0]
+    sums = [np.bincount(which, weights=axis, minlength=len(found) + 1) for axis in at]
+    return np.stack(sums, axis=1) / np.maximum(found.sizes, 1)[:, None] + start
 
-    own = np.array(mask, order="C")  # cc3d takes no read-only view of an image
-    labels, count = cc3d.connected_components(own, connectivity=26, return_N=True)
-    at = np.nonzero(labels)
-    which = labels[at]
-    sizes = np.bincount(which, minlength=count + 1)
-    sums = [np.bincount(which, weights=axis, minlength=count + 1) for axis in at]
-    centers = np.stack(sums, axis=1) / np.maximum(sizes, 1)[:, None] + [s.start for s in box]
-    order = np.argsort(-sizes, kind="stable")
-    order = order[(order > 0) & (sizes[order] >= minimum_voxels)]
-    numbers = np.zeros(count + 1, np.int32)
-    numbers[order] = np.arange(1, len(order) + 1)
-    keep = np.concatenate([[0], order]).astype(int)  # the background has no voxels in `which`, so its size is 0
-    return numbers[labels], sizes[keep], centers[keep]
+
+def _in_box(found: NumberedRegions, box: Slices) -> np.ndarray:
+    """The numbers of the regions in a box that holds all of them."""
+    array = np.zeros(tuple(s.stop - s.start for s in box), np.int32)
+    if found.box is not None:
+        array[tuple(slice(f.start - b.start, f.stop - b.start) for f, b in zip(found.box, box, strict=True))] = (
+            found.numbers
+        )
+    return array
 
 
 def _intersections(r: np.ndarray, p: np.ndarray, references: int, predictions: int) -> np.ndarray:

@@ -30,7 +30,7 @@ from PreopReviewLib.images.geometry import (
     voxel_ml,
 )
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
-from PreopReviewLib.images.label_headers import nifti_extensions, read_nrrd_layers
+from PreopReviewLib.images.label_headers import name_nifti_values, nifti_extensions, read_nrrd_layers
 from PreopReviewLib.images.notes import add_notes, notes_of
 from PreopReviewLib.images.reading import SUFFIXES, dicom_source, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
@@ -57,6 +57,7 @@ __all__ = [
     "is_dicom_segmentation",
     "kji_to_ras",
     "list_series",
+    "name_nifti_values",
     "nifti_extensions",
     "notes_of",
     "onto_grid",

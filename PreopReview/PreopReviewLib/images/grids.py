@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,13 +89,20 @@ def same_lattice(source: sitk.Image, target: sitk.Image) -> Lattice | None:
     return Lattice(*(tuple(int(v) for v in values) for values in (axes, signs, offset)))  # type: ignore[arg-type]
 
 
-def onto_grid(labels: sitk.Image, target: sitk.Image, what: str = "labels", onto: str = "image") -> Moved:
+def onto_grid(
+    labels: sitk.Image,
+    target: sitk.Image,
+    what: str = "labels",
+    onto: str = "image",
+    names: Mapping[int, str] | None = None,
+) -> Moved:
     """A label image on the grid of another image.
 
     Args:
         labels: 3-D, whole numbers, 0 is background.
         target: any image; only its grid counts.
         what, onto: what notes and errors call the two.
+        names: what notes call the label values.
 
     Raises:
         GeometryError: the two fields of view do not overlap.
@@ -114,7 +122,7 @@ def onto_grid(labels: sitk.Image, target: sitk.Image, what: str = "labels", onto
         )
     outside = _outside(labels, target, lattice)
     if outside:
-        listed = ", ".join(f"{ml:.1f} ml of label {value}" for value, ml in outside.items())
+        listed = ", ".join(f"{ml:.3g} ml of {(names or {}).get(v) or f'label {v}'}" for v, ml in outside.items())
         notes.append(f"Part of the {what} lies outside the {onto} and was left out: {listed}.")
     return Moved(moved, lattice is not None, notes, outside)
 

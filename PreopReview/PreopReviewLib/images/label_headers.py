@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import SimpleITK as sitk
 
-from PreopReviewLib.errors import UnreadableImage
+from PreopReviewLib.errors import InputError, UnreadableImage
 from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
 
@@ -30,6 +31,35 @@ def read_nrrd_layers(path: str | Path) -> sitk.Image:
         raise UnreadableImage(
             f"{path} is truncated, corrupted or not a segmentation", "Save or export it again"
         ) from error
+
+
+def name_nifti_values(path: str | Path, names: Mapping[int, str]) -> None:
+    """Puts the names of a label file's values into its NIfTI-1 header, in the form that TotalSegmentator has for them.
+
+    Args:
+        path: .nii.gz without extensions in its header, as we write it; rewritten in place.
+        names: by value.
+    """
+    from xml.sax.saxutils import escape
+
+    rows = "".join(
+        f'<Label Key="{value}" Red="1" Green="1" Blue="1" Alpha="1">{escape(name)}</Label>'
+        for value, name in names.items()
+    )
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?><CaretExtension><VolumeInformation Index="0"><LabelTable>'
+        f"{rows}</LabelTable></VolumeInformation></CaretExtension>"
+    ).encode()
+    room = -(-(len(text) + 8) // 16) * 16
+    with gzip.open(path) as file:
+        whole = bytearray(file.read())
+    start = int(struct.unpack_from("<f", whole, 108)[0])  # vox_offset
+    if struct.unpack_from("<i", whole)[0] != 348 or whole[348:349] != b"\0":
+        raise InputError(f"{path} has no room for names", "Give a NIfTI-1 file without extensions")
+    struct.pack_into("<f", whole, 108, 352 + room)
+    extension = b"\1\0\0\0" + struct.pack("<ii", room, 0) + text.ljust(room - 8, b"\0")
+    with open(path, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0) as file:
+        file.write(whole[:348] + extension + whole[start:])
 
 
 def nifti_extensions(path: str | Path) -> list[str]:

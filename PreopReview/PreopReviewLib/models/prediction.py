@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -27,13 +27,15 @@ def predict_images(
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = silent,
+    read_region: Callable[[Path], sitk.Image] = images.read_image,
 ) -> list[str]:
     """Labels of each image on its own grid, and labels.json with their names, the model and its notes.
 
     Args:
         models: one, or the folds whose probabilities are averaged.
         inputs: image files, DICOM folders, or folders of image files.
-        region: the liver's mask, on the grid of the only image.
+        region: file of the liver's mask, in the space of the only image.
+        read_region: makes of that file a mask of 0 and 1; where the file may be anybody's, `labels.read_mask`.
 
     Returns:
         names of the label files, in the order of the images.
@@ -57,7 +59,7 @@ def predict_images(
             several = [image, *(images.resample_to(images.read_image(other), image) for other in others)]
             mask = None
             if region is not None:
-                mask = images.onto_grid(images.read_labels(region), image).labels
+                mask = images.onto_grid(read_region(region), image, "region").labels
             part = within(progress, number / len(found), (number + 1) / len(found))
             shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
             made = model.segment(shown, mask, device=device, progress=part)

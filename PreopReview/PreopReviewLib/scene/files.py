@@ -113,13 +113,35 @@ def write_surfaces(node: Any, folder: str | Path, formats: Sequence[Literal["stl
         nodes.make_surfaces(node)
     written = []
     for key in nodes.segment_keys(node):
-        surface = _to_lps(nodes.surface_of(node, key))
         for form in formats:
-            path = folder / f"{key}.{form}"
-            if not _write_surface(surface, path, form):
-                raise OutputError(f"{path} cannot be written", _ROOM)
-            written.append(path)
+            written.append(write_surface(nodes.surface_of(node, key), folder / f"{key}.{form}"))
     return written
+
+
+SURFACE_REMARK = "PreopReview. SPACE=LPS;UNIT=mm"
+"""In the head of STL and OBJ files; 3D Slicer reads the coordinate system from it."""
+
+
+def write_surface(surface: Any, path: Path) -> Path:
+    """A surface in RAS mm as a binary STL or an OBJ file in LPS mm, which its head says.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import vtk
+
+    moved = _to_lps(surface)
+    writer = vtk.vtkSTLWriter() if path.suffix == ".stl" else vtk.vtkOBJWriter()
+    if path.suffix == ".stl":
+        writer.SetFileTypeToBinary()
+        writer.SetHeader(SURFACE_REMARK)
+    writer.SetFileName(str(path))
+    writer.SetInputData(moved)
+    if not writer.Write() or not path.is_file():
+        raise OutputError(f"{path} cannot be written", _ROOM)
+    if path.suffix == ".obj":
+        path.write_text(f"# {SURFACE_REMARK}\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    return path
 
 
 def _to_lps(surface: Any) -> Any:
@@ -132,20 +154,6 @@ def _to_lps(surface: Any) -> Any:
     mover.SetInputData(surface)
     mover.Update()
     return mover.GetOutput()
-
-
-def _write_surface(surface: Any, path: Path, form: str) -> bool:
-    import vtk
-
-    if form == "stl":
-        writer = vtk.vtkSTLWriter()
-        writer.SetFileTypeToBinary()
-        writer.SetHeader("PreopReview. SPACE=LPS")  # Slicer reads the coordinate system from here
-    else:
-        writer = vtk.vtkOBJWriter()
-    writer.SetFileName(str(path))
-    writer.SetInputData(surface)
-    return bool(writer.Write()) and path.is_file()
 
 
 def _storage(node: Any, class_name: str, path: Path) -> Any:

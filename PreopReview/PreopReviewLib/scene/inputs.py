@@ -137,7 +137,8 @@ def unsaved(volume: Any, name: str = "image") -> Unsaved:
     from PreopReviewLib.worker_io import Unsaved
 
     require_volume(volume)
-    return Unsaved(array_of_vtk(volume.GetImageData()), world_geometry(volume), name)
+    voxels = array_of_vtk(volume.GetImageData())
+    return Unsaved(voxels, world_geometry(volume), name, said=dicom_words(volume))
 
 
 def grid_image(volume: Any) -> Any:
@@ -181,6 +182,25 @@ def dicom_modality(volume: Any) -> str:
         hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
     )
     return (found or "").upper()
+
+
+def dicom_words(volume: Any) -> dict[str, str]:
+    """What DICOM says of the volume's series, as `worker_io.SAID` names it: modality and side of the body."""
+    found = {"0008|0060": dicom_modality(volume)}
+    database = _dicom_database()
+    first = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()[:1]
+    if database is not None and first:
+        file = database.fileForInstance(first[0])
+        found |= {key: database.fileValue(file, key.replace("|", ",")) for key in ("0020|0060", "0020|0062")}
+    return {key: words.strip() for key, words in found.items() if words and words.strip()}
+
+
+def _dicom_database() -> Any | None:
+    """Slicer's DICOM database, where there is one and it is open."""
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    return database if database is not None and database.isOpen else None
 
 
 def guess_modality(volume: Any) -> str:

@@ -209,7 +209,7 @@ def _read_segment(node: Any, key: str, grid: Any) -> SegmentContent:
 
 
 def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default: float = 0.5) -> None:
-    """Closed surfaces of all segments, shown in 3D views; see `surfaces`.
+    """Closed surfaces of all segments that have a voxel, shown in 3D views; see `surfaces`.
 
     Args:
         smoothing: by segment key, 0 (none) to 1, the most that it gets.
@@ -217,15 +217,15 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
 
     Raises:
         GeometryError: the segmentation has no reference geometry.
-        InputError: a segment is empty.
     """
     segmentation = node.GetSegmentation()
     segmentation.SetConversionParameter("Smoothing factor", str(default))  # should Slicer make them anew
     grid = reference_grid(node)
     for key in segment_keys(node):
         mask = _read_segment(node, key, grid).mask
-        surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
-        segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
+        if images.array_of(mask).any():
+            surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
+            segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
     light(node.GetDisplayNode())
 
 

@@ -1,0 +1,182 @@
+"""The segments or values of a file put together: one label image, lesions apart, and notes on what that cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.labels.tables import OURS, doubts, measure_shapes
+from LiverPlannerLib.lesions import DrawnLesions
+from LiverPlannerLib.structures import STRUCTURES, Structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+
+BY_CODES, BY_SEGMENTS = "by the codes of the DICOM segmentation", "by the names and codes of its segments"
+BY_OUR_NUMBERS = f"by its values, which match {OURS}"
+_LIVER_STRUCTURES = ", ".join(s.name for s in STRUCTURES)
+
+
+@dataclass
+class Labels:
+    """A label file, read.
+
+    Attributes:
+        labels: uint8 with the values of our table, on the file's own grid.
+        how: one sentence: how it is known what the values are.
+        unknown: names or values in the file that are no structure of the liver, with their ml; left out of `labels`.
+        notes: sentences for the reader: what was left out, what overlapped, what is hardly plausible.
+        source: by structure key, the names or values that it had in the file.
+        lesions: which lesion a voxel belongs to, where the file holds tumors or cysts as several segments or values.
+        path: of the file.
+    """
+
+    labels: sitk.Image
+    how: str = ""
+    unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    source: dict[str, list[str]] = field(default_factory=dict)
+    lesions: DrawnLesions | None = None
+    path: Path = Path()
+
+    @property
+    def sentences(self) -> list[str]:
+        """Everything that a reader must know of the file: how it is known what its values are, and the notes."""
+        words = list(self.notes)
+        if self.how and self.how != BY_OUR_NUMBERS:
+            words.insert(0, f"The structures of {self.path.name} are known {self.how}.")
+        if self.unknown:
+            listed = ", ".join(self.unknown)
+            words.append(f"{self.path.name} has labels that are not liver structures, and were ignored: {listed}.")
+        return words
+
+    def onto(self, target: sitk.Image, what: str = "labels", onto: str = "image") -> Labels:
+        """The same on the grid of another image, by the one rule of `images.onto_grid`; its notes are added.
+
+        Args:
+            what, onto: what notes and errors call the two.
+
+        Raises:
+            GeometryError: the two fields of view do not overlap.
+        """
+        named = {s.label: s.name.lower() for s in STRUCTURES}
+        if self.lesions is None:
+            moved = images.onto_grid(self.labels, target, what, onto, named)
+            return replace(self, labels=moved.labels, notes=[*self.notes, *moved.notes])
+        # Labels and lesions in one number, so that both give a voxel to the same lesion where grids differ.
+        both = images.array_of(self.labels) + 256 * self.lesions.array.astype(np.uint32)
+        kinds = {int(v): self.lesions.names.get(int(v) // 256) or named.get(int(v) % 256, "") for v in np.unique(both)}
+        moved = images.onto_grid(images.image_like(both, self.labels), target, what, onto, kinds)
+        array = images.array_of(moved.labels)
+        lesions = replace(self.lesions, numbers=images.image_like((array // 256).astype(np.uint16), target))
+        labels = images.image_like((array % 256).astype(np.uint8), target)
+        return replace(self, labels=labels, lesions=lesions, notes=[*self.notes, *moved.notes])
+
+
+@dataclass
+class Part:
+    """One segment or value of a file: what it is called, its voxels (K, J, I), and the structure that it is."""
+
+    name: str
+    voxels: np.ndarray
+    structure: Structure | None
+
+
+def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> Labels:
+    """The parts painted into one label image, in the order of the table; notes say what that cost.
+
+    Args:
+        path: of the file, for words.
+        reference: any image on its grid.
+
+    Raises:
+        InputError: none of the parts is a structure of the liver.
+    """
+    ml = images.voxel_ml(reference)
+    reference, parts = with_rim(reference, parts, sparse=how == BY_CODES)
+    array = np.zeros(reference.GetSize()[::-1], np.uint8)
+    known = [p for p in parts if p.structure is not None]
+    for part in sorted(known, key=_order):
+        array[part.voxels] = part.structure.label  # type: ignore[union-attr]
+    made = Labels(images.image_like(array, reference), how)
+    for part in known:
+        made.source.setdefault(part.structure.key, []).append(part.name)  # type: ignore[union-attr]
+    made.unknown = [f"{p.name} ({p.voxels.sum() * ml:.1f} ml)" for p in parts if p.structure is None]
+    if not known or not array.any():
+        if made.unknown:
+            raise InputError(
+                f"{path} contains none of the liver structures, only {shortened(', '.join(made.unknown))}",
+                f"Known: {_LIVER_STRUCTURES}",
+            )
+        return made
+    made.notes += _overlaps(known, array, ml)
+    made.lesions, shared = _drawn_lesions(known, made.labels)
+    made.notes += shared
+    table = {s.label: s.key for s in STRUCTURES}
+    made.notes += [
+        f"{path.name} has {doubt}: check that its labels are what their names say."
+        for doubt in doubts(made.labels, table, measure_shapes(made.labels))
+    ]
+    return made
+
+
+def shortened(text: str, limit: int = 300) -> str:
+    """A list in words, cut at a comma."""
+    return text if len(text) <= limit else text[:limit].rsplit(",", 1)[0] + ", …"
+
+
+def _order(part: Part) -> tuple[int, int]:
+    """By the table; of one structure the larger first, so that a lesion in a larger one is not lost."""
+    return part.structure.paint, -int(np.count_nonzero(part.voxels))  # type: ignore[union-attr]
+
+
+def with_rim(reference: sitk.Image, parts: list[Part], sparse: bool) -> tuple[sitk.Image, list[Part]]:
+    """An empty voxel around labels that touch the ends of their grid where it was cropped.
+
+    That is where they touch all six sides, which no liver in a scan does; a DICOM SEG (`sparse`) may lack empty frames
+    at both ends.
+    """
+    filled = np.logical_or.reduce([p.voxels for p in parts])
+    touched = [bool(filled.take(index, axis).any()) for axis in range(3) for index in (0, -1)]
+    if not (all(touched) or (sparse and all(touched[:2]))):
+        return reference, parts
+    rim = [1, 1, 1] if all(touched) else [0, 0, 1]  # I, J, K
+    padded = sitk.ConstantPad(sitk.Cast(reference, sitk.sitkUInt8), rim, rim, 0)
+    width = [(n, n) for n in rim[::-1]]
+    return padded, [Part(p.name, np.pad(p.voxels, width), p.structure) for p in parts]
+
+
+def _overlaps(known: list[Part], array: np.ndarray, ml: float) -> list[str]:
+    """How many ml of each structure went to another one that is painted over it (the liver holds the rest anyway)."""
+    notes = []
+    for s in STRUCTURES:
+        own = [p.voxels for p in known if p.structure == s]
+        if s.key == "liver" or not own:
+            continue
+        lost = np.logical_or.reduce(own) & (array != s.label)
+        for other in STRUCTURES:
+            if other.paint > s.paint and (count := np.count_nonzero(array[lost] == other.label)):
+                notes.append(
+                    f"{count * ml:.3g} ml are both {s.name.lower()} and {other.name.lower()}, and count as the latter."
+                )
+    return notes
+
+
+def _drawn_lesions(known: list[Part], labels: sitk.Image) -> tuple[DrawnLesions | None, list[str]]:
+    """The lesions of a file that has several of a kind, and what two of them share."""
+    lesions = [p for p in known if p.structure.kind == "lesion" and p.voxels.any()]  # type: ignore[union-attr]
+    kinds = [p.structure.key for p in lesions]  # type: ignore[union-attr]
+    if len(kinds) == len(set(kinds)):
+        return None, []
+    array, ml, notes = images.array_of(labels), images.voxel_ml(labels), []
+    numbers = np.zeros(array.shape, np.uint16)
+    names = {number: part.name for number, part in enumerate(lesions, 1)}
+    for number, part in sorted(enumerate(lesions, 1), key=lambda p: _order(p[1])):
+        own = part.voxels & (array == part.structure.label)  # type: ignore[union-attr]
+        for other, count in enumerate(np.bincount(numbers[own])):
+            if other and count:
+                notes.append(f"{count * ml:.3g} ml are both {names[other]} and {part.name}, and count as the latter.")
+        numbers[own] = number
+    return DrawnLesions(images.image_like(numbers, labels), names), notes

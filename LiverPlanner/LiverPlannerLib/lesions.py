@@ -1,0 +1,62 @@
+"""Tumors and cysts one by one: connected regions, and apart where a file holds them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+from PreopReviewLib.evaluation.regions import NumberedRegions, number_regions
+from PreopReviewLib.images.geometry import Slices
+
+
+@dataclass(frozen=True)
+class DrawnLesions:
+    """Lesions that a file holds as segments or values of their own, so that two that touch stay two.
+
+    Attributes:
+        numbers: whole numbers on the grid of the labels: which lesion of the file a voxel belongs to; 0 where none.
+        names: by number, what the file calls it.
+    """
+
+    numbers: sitk.Image
+    names: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The numbers (K, J, I)."""
+        return images.array_of(self.numbers)
+
+    def cropped(self, box: images.Box) -> DrawnLesions:
+        """Those in a box."""
+        return replace(self, numbers=images.crop(self.numbers, box))
+
+
+def regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None = None) -> NumberedRegions:
+    """The lesions of a structure, numbered by falling size; see `number_regions`.
+
+    Args:
+        labels: values of the table of structures.
+        key: ``tumor`` or ``cyst``.
+        drawn: on the same grid.
+    """
+    return number_regions(images.array_of(labels) == structure(key).label, drawn.array if drawn else None)
+
+
+def numbered_regions(
+    labels: sitk.Image, key: str, drawn: DrawnLesions | None = None
+) -> list[tuple[Slices, np.ndarray]]:
+    """The lesions of a structure by falling size: box (K, J, I), and bool of the box."""
+    found = regions_of(labels, key, drawn)
+    return [found.mask(number) for number in range(1, len(found) + 1)]
+
+
+def name_of(drawn: DrawnLesions | None, region: tuple[Slices, np.ndarray]) -> str:
+    """What the file calls a lesion, given as box and mask of the box; empty where it gives it no name of its own."""
+    if drawn is None:
+        return ""
+    box, mask = region
+    return drawn.names.get(int(drawn.array[box][mask][0]), "")
