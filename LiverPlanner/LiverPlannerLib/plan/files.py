@@ -10,14 +10,13 @@ from pathlib import Path
 
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import structure
-from PreopReviewLib import __version__, images
+from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__, images
 from PreopReviewLib.csv_text import csv_text
 
 RECORD, SEGMENTS_FILE = "plan.json", "segments.nii.gz"
 SIMULATED = "SIMULATED"
 """How the origin of an image begins that a program made."""
 PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "slicer-core")
-NOT_FOR_CLINICAL_USE = "Not for clinical use: research software, not a medical device."
 
 
 def write_volumes(plan: LiverPlan, path: Path) -> None:

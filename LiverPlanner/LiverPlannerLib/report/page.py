@@ -15,7 +15,7 @@ from typing import Any
 
 from LiverPlannerLib.report import pictures, tables
 from LiverPlannerLib.report.measures import MeasureOptions, Measures, measure_all
-from PreopReviewLib import __version__
+from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__
 from PreopReviewLib.errors import ModelError
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.reports import Facts, Page, Picture, Section, Words
@@ -23,7 +23,6 @@ from PreopReviewLib.reports.page import without_empty
 
 __all__ = ["MeasureOptions", "Measures", "ReportInfo", "build_page", "measure_all"]
 
-BANNER = "Not for clinical use: research software, not a medical device."
 SIMULATED = "Simulated image"
 
 
@@ -87,7 +86,7 @@ def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) ->
     progress(1.0, "Writing")
     return Page(
         title=info.title,
-        banner=BANNER,
+        banner=NOT_FOR_CLINICAL_USE,
         sections=without_empty(sections),
         subtitle=f"{'MRI' if made.modality == 'MR' else made.modality}, made {when} with PreopReview {__version__}",
         marks=(SIMULATED,) if info.simulated else (),

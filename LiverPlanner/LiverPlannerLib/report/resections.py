@@ -17,11 +17,10 @@ from LiverPlannerLib.resections.bands import BAND_COLORS, BANDS_MM, band_names, 
 from LiverPlannerLib.resections.comparing import Compared, Measured, fate_words
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.territories.liver import LiverTrees
-from PreopReviewLib import __version__, images
+from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__, images
 from PreopReviewLib.reports import Page, Picture, Section, Table, View3D, Words
 from PreopReviewLib.reports.page import picture, without_empty
 
-BANNER = "Not for clinical use: research software, no medical device."
 RESECTED = (0.80, 0.25, 0.20)
 SUPPLY_COLORS = {NO_INFLOW: (0.45, 0.30, 0.60), NO_OUTFLOW: (0.20, 0.55, 0.75), NEITHER: (0.25, 0.20, 0.25)}
 SUPPLY_NAMES = {NO_INFLOW: "without inflow", NO_OUTFLOW: "congested", NEITHER: "without both"}
@@ -65,7 +64,7 @@ def resections_page(
     ]
     return Page(
         title=title,
-        banner=BANNER,
+        banner=NOT_FOR_CLINICAL_USE,
         sections=without_empty(sections),
         subtitle=f"{len(compared.resections)} resections, made {when} with PreopReview {__version__}",
         footer=(f"PreopReview {__version__}, {when}. This file opens without a network.",),

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PreopReviewLib import __version__
+from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__
 from PreopReviewLib.errors import FileMissing, InputError, OutputError
 from PreopReviewLib.images.dicom_header import quiet
 
 Code = tuple[str, str, str]
 """Scheme, value, meaning."""
-BANNER = "Not for clinical use: research software, no medical device."
 PAGES = ("pdf", "capture", "none")
 LINES = 78
 """Of text on a page."""
@@ -269,7 +268,7 @@ def _pdf(results: Results) -> bytes:
         for first in range(0, max(1, len(results.words)), LINES):
             figure = Figure(figsize=(8.27, 11.69))
             text = "\n".join(results.words[first : first + LINES])
-            figure.text(0.08, 0.96, BANNER, fontsize=11, weight="bold", va="top")
+            figure.text(0.08, 0.96, NOT_FOR_CLINICAL_USE, fontsize=11, weight="bold", va="top")
             figure.text(0.08, 0.92, text, fontsize=8, va="top", family="monospace", parse_math=False)
             pages.savefig(figure)
         for picture in results.pictures:
@@ -277,7 +276,7 @@ def _pdf(results: Results) -> bytes:
             axes = figure.add_axes((0.02, 0.02, 0.96, 0.92))
             axes.imshow(imread(picture))
             axes.axis("off")
-            figure.text(0.02, 0.96, BANNER, fontsize=9)
+            figure.text(0.02, 0.96, NOT_FOR_CLINICAL_USE, fontsize=9)
             pages.savefig(figure, dpi=150)
     return stream.getvalue()
 

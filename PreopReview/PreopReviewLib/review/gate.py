@@ -331,7 +331,7 @@ _ENTER = """<!DOCTYPE html>
 label, button {{ display: block; margin: 12px 0; }}
 input {{ display: block; width: 100%; padding: 8px; font: inherit; }}
 button {{ padding: 8px 20px; font: inherit; }} .problem {{ color: #a01030; }}</style></head>
-<body><h1>PreopReview</h1><p>Not for clinical use: research software, no medical device.</p>
+<body><h1>PreopReview</h1><p>Not for clinical use: research software, not a medical device.</p>
 <p class="problem" role="alert">{problem}</p>
 <form method="post" action="/_review/enter"><input type="hidden" name="token" value="{token}">
 {name}{password}<button type="submit">Open the review</button></form></body></html>

@@ -8,6 +8,8 @@ from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import client, html
 from trame.widgets import vuetify3 as v
 
+from PreopReviewLib import NOT_FOR_CLINICAL_USE
+
 if TYPE_CHECKING:
     ReviewSession = Any  # `session.ReviewSession`, which builds this page
 
@@ -39,7 +41,7 @@ def build_page(session: ReviewSession) -> None:
         layout.root.theme = "dark"
         client.Style(STYLE)
         with v.VSystemBar(color="transparent", height=24, classes="pa-0"):
-            html.Div("Not for clinical use: research software, no medical device.", classes="banner", role="note")
+            html.Div(NOT_FOR_CLINICAL_USE, classes="banner", role="note")
         with v.VNavigationDrawer(permanent=True, location="left", width=250), html.Div(classes="panel", id="cases"):
             _cases(session)
         with v.VNavigationDrawer(permanent=True, location="right", width=360), html.Div(classes="panel", id="figures"):
