@@ -24,6 +24,7 @@ from label_matrix import Form, Written
 
 from LiverPlannerLib.labels import parse_mapping, read_labels
 from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLANE = "--plane=19,5,60,1,0.2,0.1"  # cuts liver and lesions
@@ -401,6 +402,29 @@ def test_the_one_reader_gives_the_same_voxels_in_every_form_there_is(series, pla
         assert np.array_equal(images.array_of(found.labels), images.array_of(want[form.apart].labels)), form
         sizes = [] if found.lesions is None else sorted(np.bincount(found.lesions.array.ravel())[1:].tolist())
         assert sizes == ([33, 95, 119, 150] if form.apart else []), form
+
+
+def test_a_segmentation_in_a_folder_or_without_its_preamble_is_the_same_one(series, tmp_path):
+    file = matrix.write(Form("dicom"), tmp_path / "one", series)
+    want = images.array_of(read_labels(file.path).labels)
+    assert np.array_equal(images.array_of(read_labels(tmp_path / "one").labels), want)
+    bare = tmp_path / "two" / "seg"
+    bare.parent.mkdir()
+    bare.write_bytes(file.path.read_bytes()[132:])
+    assert np.array_equal(images.array_of(read_labels(bare).labels), want)
+    with pytest.raises(InputError, match=r"holds 2 DICOM segmentations.*labels\.dcm"):
+        read_labels(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["dicom", "seg.nrrd"])
+def test_a_mapping_of_a_segmentation_names_its_segments_by_number(kind, series, tmp_path):
+    file = matrix.write(Form(kind, apart=True), tmp_path / "given", series)
+    read = read_labels(file.path, {1: "liver", 2: "cyst"})
+    assert read.how == "by the mapping given: liver=1,cyst=2"
+    assert int((images.array_of(read.labels) == 3).sum()) == 119, "Tumor 1, as a cyst"
+    assert len(read.unknown) == 6
+    with pytest.raises(InputError, match="does not name: 1 liver"):
+        read_labels(file.path, {77: "liver"})
 
 
 # ---- no reader beside the one reader ----

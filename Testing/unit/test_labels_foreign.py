@@ -297,3 +297,24 @@ def test_a_cropped_label_file_does_not_say_that_the_liver_reaches_the_edge_of_th
     array[0] = 0
     path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "cut_off.nii.gz")
     assert any("edge" in note for note in volumetry(read_labels(path).labels).notes)
+
+
+def test_regions_of_a_data_set_name_their_smallest_values(tmp_path):
+    array = np.zeros((20, 24, 28), np.uint8)
+    array[2:18, 2:22, 2:26], array[8:12, 8:12, 8:12] = 1, 2
+    path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "a.nii.gz")
+    labels = {"background": 0, "whole liver": [1, 2], "tumor": 2}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels, "regions_class_order": [1, 2]}))
+    assert np.array_equal(images.array_of(read_labels(path).labels), array)
+
+
+def test_what_reading_the_image_of_the_labels_decided_is_said(tmp_path):
+    array = np.zeros((28, 24, 20), np.uint8)
+    array[2:26, 2:22, 2:18] = 1
+    turned = nib.Nifti1Image(array, np.diag([2.0, 2, 2, 1]))
+    turned.set_sform(np.diag([2.0, 2, 2, 1]), 1)
+    moved = np.diag([2.0, 2, 2, 1])
+    moved[:3, 3] = 40
+    turned.set_qform(moved, 1)
+    nib.save(turned, tmp_path / "a.nii.gz")
+    assert any("qform and sform differ" in note for note in read_labels(tmp_path / "a.nii.gz").notes)

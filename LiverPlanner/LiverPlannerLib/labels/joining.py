@@ -77,11 +77,21 @@ class Labels:
 
 @dataclass
 class Part:
-    """One segment or value of a file: what it is called, its voxels (K, J, I), and the structure that it is."""
+    """One segment or value of a file.
+
+    Attributes:
+        name: what it is called.
+        voxels: bool (K, J, I).
+        structure: that it is, or None.
+        number: of the segment, or its label value.
+        plain: whether the file is one label image, in which that value says all.
+    """
 
     name: str
     voxels: np.ndarray
     structure: Structure | None
+    number: int | None = None
+    plain: bool = False
 
 
 def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> Labels:
@@ -145,7 +155,7 @@ def with_rim(reference: sitk.Image, parts: list[Part], sparse: bool) -> tuple[si
     rim = [1, 1, 1] if all(touched) else [0, 0, 1]  # I, J, K
     padded = sitk.ConstantPad(sitk.Cast(reference, sitk.sitkUInt8), rim, rim, 0)
     width = [(n, n) for n in rim[::-1]]
-    return padded, [Part(p.name, np.pad(p.voxels, width), p.structure) for p in parts]
+    return padded, [replace(p, voxels=np.pad(p.voxels, width)) for p in parts]
 
 
 def _overlaps(known: list[Part], array: np.ndarray, ml: float) -> list[str]:

@@ -77,7 +77,17 @@ def _from_data(text: str, path: Path) -> dict[int, str]:
             pairs.append((value, str(key)))  # {"1": "liver"}, as in the Medical Decathlon
         elif isinstance(value, int) and not isinstance(value, bool):
             pairs.append((str(key), str(value)))  # {"liver": 1}, as nnU-Net writes it
-    return {v: n for v, n in _checked(pairs, str(path)).items() if v}
+    return _with_regions({v: n for v, n in _checked(pairs, str(path)).items() if v}, data)
+
+
+def _with_regions(found: dict[int, str], data: dict) -> dict[int, str]:
+    """Names also from nnU-Net's regions, {"whole liver": [1, 2], "tumor": 2}: a value has the name of the smallest."""
+    regions = [(str(k), v) for k, v in data.items() if isinstance(v, list) and all(type(n) is int for n in v)]
+    for name, values in sorted(regions, key=lambda region: len(region[1])):
+        for value in values:
+            if value:
+                found.setdefault(value, name)
+    return found
 
 
 def _checked(pairs: list[tuple[str, str]], where: str) -> dict[int, str]:

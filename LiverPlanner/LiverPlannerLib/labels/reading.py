@@ -52,16 +52,61 @@ def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> L
         FileMissing, UnreadableImage: as `images.read_image`.
         InputError: none of the structures is in it, or nothing says what its values are.
     """
+    path = _file(path)
+    segments = _segments(path)
+    if segments is None or (mapping is not None and _is_plain(segments[1])):
+        made = _from_values(path, mapping)
+    else:
+        made = joined(path, *segments) if mapping is None else joined(path, *_renamed(path, segments, mapping))
+    return replace(made, path=path)
+
+
+def _file(path: str | Path) -> Path:
+    """The label file of a path: itself, or the only DICOM SEG of a folder.
+
+    Raises:
+        FileMissing: there is none. InputError: the folder holds several.
+    """
     path = Path(path)
     if not path.exists():
         raise FileMissing(f"There is no file {path}", "Check the path")
+    if not path.is_dir():
+        return path
+    found = [p for p in sorted(path.rglob("*")) if p.is_file() and images.is_dicom_segmentation(p)]
+    if len(found) > 1:
+        listed = ", ".join(str(p.relative_to(path)) for p in found[:6])
+        raise InputError(f"{path} holds {len(found)} DICOM segmentations", f"Give one of them: {listed}")
+    return found[0] if found else path
+
+
+def _segments(path: Path) -> tuple[sitk.Image, list[Part], str] | None:
+    """The segments of a DICOM SEG or a Slicer segmentation; None for any other file."""
     if path.is_file() and images.is_dicom_segmentation(path):
-        made = joined(path, *_dicom_parts(path))
-    elif (segments := _slicer_parts(path)) is not None and mapping is None:
-        made = joined(path, *segments)
-    else:
-        made = _from_values(path, mapping)
-    return replace(made, path=path)
+        return _dicom_parts(path)
+    return _slicer_parts(path)
+
+
+def _is_plain(parts: list[Part]) -> bool:
+    """Whether the segments are values of one label image, so that a mapping of values can be meant."""
+    return all(p.number is not None and p.plain for p in parts)
+
+
+def _renamed(
+    path: Path, segments: tuple[sitk.Image, list[Part], str], mapping: Mapping[int, str]
+) -> tuple[sitk.Image, list[Part], str]:
+    """The segments with the structures that a mapping of their numbers gives them.
+
+    Raises:
+        InputError: two segments have one number, or the mapping names none of them.
+    """
+    reference, parts, _ = segments
+    names, how = _names_for(path, mapping)
+    numbers = [p.number for p in parts]
+    if len(set(numbers)) < len(numbers) or not set(numbers) & set(names or ()):
+        listed = ", ".join(f"{p.number} {p.name}" for p in parts)
+        raise InputError(f"{path} has segments that the mapping cannot tell apart or does not name: {listed}",
+                         "Leave the mapping out, or rename the segments")  # fmt: skip
+    return reference, [replace(p, structure=match_name((names or {}).get(p.number, ""))) for p in parts], how
 
 
 def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, str] | None = None) -> sitk.Image:
@@ -74,16 +119,10 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
     Raises:
         InputError: several segments or labels, and none has one of the names. What `read_labels` raises.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileMissing(f"There is no file {path}", "Check the path")
     from LiverPlannerLib.structures import mask_of
 
-    named = None
-    if path.is_file() and images.is_dicom_segmentation(path):
-        named = _dicom_parts(path)
-    elif mapping is None:
-        named = _slicer_parts(path)
+    path = _file(path)
+    named = _segments(path) if mapping is None else None
     if named is not None:
         reference, parts, _how = named
         filled = [p for p in parts if p.voxels.any()]
@@ -120,7 +159,7 @@ def _dicom_parts(path: Path) -> tuple[sitk.Image, list[Part], str]:
         foreign = found is None and mask.region is not None and match_code(mask.type) is not None
         if found is None and not foreign:
             found = match_name(mask.name)
-        parts.append(Part(mask.name, images.array_of(mask.mask) > 0, found))
+        parts.append(Part(mask.name, images.array_of(mask.mask) > 0, found, len(parts) + 1))
     return masks[0].mask, _with_couinaud_segments(parts), BY_CODES
 
 
@@ -158,7 +197,7 @@ def _slicer_parts(path: Path) -> tuple[sitk.Image, list[Part], str] | None:
         structure_found = match_terminology(entry)
         if structure_found is None and not names_another_organ(entry):
             structure_found = match_name(name)
-        parts.append(Part(name, layers[..., component] == number, structure_found))
+        parts.append(Part(name, layers[..., component] == number, structure_found, number, count == 1))
     reference = image if count == 1 else sitk.VectorIndexSelectionCast(image, 0)
     return reference, _with_couinaud_segments(parts), BY_SEGMENTS
 
@@ -170,6 +209,12 @@ def _meta(image: sitk.Image, index: int, what: str) -> str:
 
 def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
     image = images.read_labels(path)
+    made = _named(path, image, mapping)
+    made.notes += [f"{path.name}: {note}." for note in images.notes_of(image)]
+    return made
+
+
+def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> Labels:
     array = images.array_of(image)
     names, how = _names_for(path, mapping)
     present = [int(v) for v in np.unique(array) if v]

@@ -51,11 +51,14 @@ class CodedMask:
 def is_dicom_segmentation(path: str | Path) -> bool:
     """Whether the file is a DICOM object of modality SEG."""
     with open(path, "rb") as file:
-        if file.read(132)[128:] != b"DICM":
-            return False  # told without importing pydicom
-    import pydicom
+        start = file.read(132)
+    if start[128:] != b"DICM" and start[:2] not in _WITHOUT_PREAMBLE:
+        return False  # told without importing pydicom
+    dataset = read_dataset(Path(path), ["Modality", "SOPClassUID"])
+    return dataset is not None and dataset.get("Modality") == "SEG"
 
-    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality") == "SEG"
+
+_WITHOUT_PREAMBLE = (b"\x08\x00", b"\x02\x00")
 
 
 def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
@@ -67,7 +70,7 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
     import highdicom as hd
 
     try:
-        segmentation = hd.seg.segread(str(path))
+        segmentation = hd.seg.Segmentation.from_dataset(read_dataset(Path(path), pixels=True), copy=False)
         volume = _regular_volume(segmentation)
         numbers = list(segmentation.segment_numbers)
     except Exception as error:  # highdicom and pydicom raise whatever the damage leads to

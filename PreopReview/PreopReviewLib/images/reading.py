@@ -14,7 +14,7 @@ from PreopReviewLib.images.checks import structural_findings
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, read_series, series_of_files
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.images.nifti import read_nifti
-from PreopReviewLib.images.notes import add_notes
+from PreopReviewLib.images.notes import add_notes, notes_of
 from PreopReviewLib.images.right_angles import nearest_right_angles
 from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
@@ -76,7 +76,7 @@ def read_labels(path: str | Path) -> sitk.Image:
         and what `read_image` raises.
     """
     image = read_image(path)
-    array = array_of(image)
+    array, notes = array_of(image), notes_of(image)
     if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 65535):
         raise InputError(
             f"{path} is not a label image: its values range from {array.min()} to {array.max()}", _LABEL_HELP
@@ -88,7 +88,7 @@ def read_labels(path: str | Path) -> sitk.Image:
         rounded = sitk.GetImageFromArray(whole.astype(np.uint16))
         rounded.CopyInformation(image)
         image = rounded
-    return sitk.Cast(image, sitk.sitkUInt8 if array.max() < 255.5 else sitk.sitkUInt16)
+    return add_notes(sitk.Cast(image, sitk.sitkUInt8 if array.max() < 255.5 else sitk.sitkUInt16), notes)
 
 
 SCALING_ERROR = 1e-3
@@ -206,6 +206,8 @@ def _series_of_file(path: Path, series: str | None) -> Series:
     if alone and sum(s.slices for s in alone) > 1:
         return choose_series(alone, path, series)
     own = [s for s in list_series(path.parent) if path in s.files]
+    if not own and path.name.lower().endswith(".gz"):
+        raise UnreadableImage(f"{path} is a packed file that is not NIfTI", "Unpack it first")
     if not own:
         raise UnreadableImage(
             f"{path} is not in a known image format",
