@@ -349,3 +349,48 @@ def test_an_export_into_a_full_folder_is_told(host, widget, listed, tmp_path):
     done(host, widget)
     assert "already exists" in last_message(host)
     assert [p.name for p in full.iterdir()] == ["precious.txt"]
+
+
+# ---- training on what is finished ----
+
+
+def test_training_waits_for_enough_finished_cases_and_says_how_many(host, widget, listed):
+    ui = listed.ui
+    assert not ui.trainButton.enabled
+    assert ui.trainButton.toolTip == "No one has drawn anything yet."
+    draw_all(listed)
+    assert not ui.trainButton.enabled
+    assert ui.trainButton.toolTip == "2 of 8 cases of ab are finished."
+
+
+def draw_all(listed: Any) -> None:
+    for name in ("one", "two"):
+        listed.mine.save_labels(name, drawn())
+        for key in ("liver", "tumor"):
+            listed.mine.set_status(name, key, "done")
+    listed.refresh()
+
+
+def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
+    from LiverPlannerLib.ground_truth import rounds
+
+    draw_all(listed)
+    place = rounds.new_round(listed.work)
+    rounds.write_request(place, {"cases": ["one"], "held_back": ["two"], "minutes": 1})
+    rounds.write_state(place, rounds.RoundState("running", 0.4, "Training: step 3"))
+    (place / rounds.ALIVE).touch()
+    listed.refresh()
+    ui = listed.ui
+    assert ui.trainButton.text == "Cancel training"
+    assert ui.trainingProgressBar.value == 40
+    assert "Training: step 3" in ui.trainingLabel.text
+    host.click(ui.trainButton)
+    assert (place / rounds.CANCEL).exists()
+    done_state = rounds.RoundState("done", 1.0, gain={"liver": [0.5, 0.75]}, offered=True)
+    rounds.write_state(place, done_state)
+    rounds.write_curve(listed.work)
+    host.wait_until(lambda: ui.trainButton.text == "Train on these", 10)
+    assert "liver 0.50 → 0.75" in ui.trainingLabel.text
+    assert "list's own now" in ui.trainingLabel.text.replace("&#x27;", "'")
+    assert "curve.png" in ui.trainingLabel.text
+    assert ui.trainModelComboBox.itemText(0) == "This list's own"

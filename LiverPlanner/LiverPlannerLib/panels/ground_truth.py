@@ -21,6 +21,7 @@ from LiverPlannerLib.ground_truth.work_list import (
 )
 from LiverPlannerLib.panels.ground_truth_case import OpenCase
 from LiverPlannerLib.panels.ground_truth_several import Several
+from LiverPlannerLib.panels.ground_truth_training import TrainOnThese
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.scene.tables import Column
@@ -58,6 +59,7 @@ class GroundTruthSection(Section):
         self.mine: Annotation | None = None
         self.open_case = OpenCase(self)
         self.several = Several(self)
+        self.training = TrainOnThese(self)
 
     def connect(self) -> None:
         """Fills the choices and connects the buttons."""
@@ -80,6 +82,7 @@ class GroundTruthSection(Section):
         ui.casesTable.connect("cellDoubleClicked(int,int)", lambda *_args: self._on_double_click())
         self.open_case.connect()
         self.several.connect()
+        self.training.connect()
 
     def bind(self, node: Any | None) -> None:
         """The scene is being closed, or is another one: what was drawn is saved first."""
@@ -108,6 +111,7 @@ class GroundTruthSection(Section):
         self.next_button.refresh(why or finished)
         self.open_case.refresh()
         self.several.refresh()
+        self.training.refresh()
 
     def disabled_reason(self) -> str:
         """Why no case can be opened, a sentence; empty if one can."""
@@ -270,7 +274,8 @@ class GroundTruthSection(Section):
         self.open_case.leave()
 
     def cleanup(self) -> None:
-        """Lets others have the list."""
+        """Lets others have the list; a round of training goes on."""
+        self.training.cleanup()
         self.close_list()
 
 

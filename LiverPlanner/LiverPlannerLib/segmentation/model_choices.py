@@ -21,12 +21,14 @@ class ModelChoice:
         words: what it is, one line.
         installed: False if it is fetched on first use.
         structures: what it draws, in place of the default models.
+        channels: the images of a scan that it needs; empty where one is enough.
     """
 
     name: str
     words: str
     installed: bool
     structures: tuple[str, ...] = ("liver",)
+    channels: tuple[str, ...] = ()
 
 
 def plan_models() -> list[ModelChoice]:
@@ -37,7 +39,9 @@ def plan_models() -> list[ModelChoice]:
         drawn = structures_of(data)
         if drawn and name not in OTHERS:
             words = f"{data.get('description', '')} Draws {', '.join(drawn)}. Version {data.get('version', '?')}."
-            choices.append(ModelChoice(name, words.strip(), True, drawn))
+            channels = tuple(data.get("inference", {}).get("channels", ()))
+            several = channels if len(channels) > 1 and data["network"]["name"] == "NnUNet" else ()
+            choices.append(ModelChoice(name, words.strip(), True, drawn, several))
     if DEFAULT not in {c.name for c in choices}:
         choices.append(ModelChoice(DEFAULT, "liver in CT and MR, by KU Leuven; fetched on first use (27 MB)", False))
     return sorted(choices, key=lambda c: (c.name != DEFAULT, c.name))

@@ -1,0 +1,158 @@
+"""Train on these: a round of training on the finished cases, in a process that outlives Slicer."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from LiverPlannerLib.ground_truth import rounds
+from LiverPlannerLib.ground_truth.training import LEAST_CASES, ranking, ready_cases, start_training
+from LiverPlannerLib.panels.ground_truth_case import CasesSection
+from LiverPlannerLib.segmentation import model_choices
+from PreopReviewLib.errors import PreopError
+
+LOOK_MS = 2000
+SHOWN_NEXT = 5
+OWN = ""
+"""Choice: the model of the list's last round that was better."""
+
+
+class TrainOnThese:
+    """A choice of the model to start from, one button, a bar, and what came of it."""
+
+    def __init__(self, section: CasesSection) -> None:
+        self.section, self.ui, self.context = section, section.ui, section.context
+        self._timer: Any | None = None
+
+    def connect(self) -> None:
+        """Connects the button."""
+        ui = self.ui
+        ui.trainButton.connect("clicked(bool)", lambda *_args: self._clicked())
+        self._idle_text, self._idle_tooltip = ui.trainButton.text, ui.trainButton.toolTip
+        ui.trainingProgressBar.setRange(0, 100)
+        ui.trainingProgressBar.visible = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(LOOK_MS)
+        self._timer.connect("timeout()", self.refresh)
+
+    def cleanup(self) -> None:
+        """Stops looking; a round that runs goes on."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    # ---- state ----
+
+    def refresh(self) -> None:
+        """Shows how far the newest round is, and why the button is off."""
+        if self._timer is None:
+            return
+        ui, work = self.ui, self.section.work
+        ui.trainingWidget.visible = work is not None
+        folder = self._round()
+        state = self._state(folder)
+        running = state is not None and state.phase in ("waiting", "running")
+        if running != self._timer.isActive():
+            self._timer.start() if running else self._timer.stop()
+        if work is None:
+            return
+        self._fill_models()
+        why = "" if running else self._why_not()
+        ui.trainButton.text = _("Cancel training") if running else self._idle_text
+        ui.trainButton.enabled = not why
+        ui.trainButton.toolTip = why or (_("Stop the training.") if running else self._idle_tooltip)
+        ui.trainModelComboBox.enabled = not running
+        ui.trainingProgressBar.visible = running
+        if state is not None:
+            ui.trainingProgressBar.value = round(100 * state.fraction)
+        text = "" if state is None or folder is None else self._words(folder, state)
+        ui.trainingLabel.text = text
+        ui.trainingLabel.visible = bool(text)
+
+    def _round(self) -> Path | None:
+        found = rounds.rounds(self.section.work) if self.section.work is not None else []
+        return found[-1] if found else None
+
+    def _state(self, folder: Path | None) -> rounds.RoundState | None:
+        try:
+            return rounds.read_state(folder) if folder is not None else None
+        except PreopError as problem:
+            return rounds.RoundState("failed", problem=str(problem))
+
+    def _fill_models(self) -> None:
+        box = self.ui.trainModelComboBox
+        names = [c.name for c in model_choices.plan_models() if not c.name.startswith("kuleuven")]
+        names += [n for n in ("five-structures-synthetic",) if n not in names]
+        values = [*([OWN] if rounds.current_model(self.section.work) else []), *names]
+        if [box.itemData(i) for i in range(box.count)] == values:
+            return
+        chosen = box.itemData(box.currentIndex) if box.count else None
+        box.clear()
+        for value in values:
+            box.addItem(value or _("This list's own"), value)
+        box.setCurrentIndex(values.index(chosen) if chosen in values else 0)
+
+    def _why_not(self) -> str:
+        source = self.ui.sourceComboBox.currentText
+        if not source:
+            return _("No one has drawn anything yet.")
+        try:
+            ready = len(ready_cases(self.section.work, source))
+        except PreopError as problem:
+            return str(problem)
+        if ready < LEAST_CASES:
+            words = _("{ready} of {least} cases of {name} are finished.")
+            return words.format(ready=ready, least=LEAST_CASES, name=source)
+        return ""
+
+    def _words(self, folder: Path, state: rounds.RoundState) -> str:
+        name = folder.name.replace("_", " ")
+        if state.phase in ("waiting", "running"):
+            return escape(f"{name}: {state.words}")
+        if state.phase != "done":
+            return escape(f"{name}: {_('ended')}, {state.phase}. {state.problem}")
+        gains = "; ".join(f"{k.replace('_', ' ')} {a:.2f} → {b:.2f}" for k, (a, b) in state.gain.items())
+        lines = [escape(_("{name}, mean Dice on the cases held back: {gains}.").format(name=name, gains=gains))]
+        if not state.offered:
+            lines.append(escape(_("The new model is not better on them; the one before stays.")))
+        else:
+            lines.append(escape(_("The new model is this list's own now.")))
+            following = ", ".join(f"{case} ({doubt:.2f})" for case, doubt in ranking(self.section.work)[:SHOWN_NEXT])
+            if following:
+                lines.append(escape(_("Least sure of: {cases}.").format(cases=following)))
+        picture = self.section.work.folder / rounds.FOLDER / rounds.PICTURE
+        if picture.is_file():
+            lines.append(f"<img src='{escape(picture.as_uri())}' width='330'>")
+        return "<br>".join(lines)
+
+    # ---- the button ----
+
+    def _clicked(self) -> None:
+        folder = self._round()
+        state = self._state(folder)
+        try:
+            if folder is not None and state is not None and state.phase in ("waiting", "running"):
+                rounds.ask_to_cancel(folder)
+            else:
+                self.start()
+        except Exception as error:
+            self.context.show_error(self._idle_text, error)
+        self.refresh()
+
+    def start(self) -> None:
+        """Starts a round on what the chosen annotator has finished.
+
+        Raises:
+            PreopError: why it cannot be started.
+        """
+        from PreopReviewLib.panels import dependencies, settings
+
+        self.section.open_case.save()
+        dependencies.ensure()
+        settings.apply()
+        box = self.ui.trainModelComboBox
+        start_training(self.section.work, self.ui.sourceComboBox.currentText, box.itemData(box.currentIndex) or None)
