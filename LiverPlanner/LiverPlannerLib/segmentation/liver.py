@@ -7,17 +7,18 @@ Preprocessing follows the original (`pyliverlesionseg` 0.3, read, not copied). W
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.segmentation.liver_answers import agreed
 from LiverPlannerLib.segmentation.liver_core import liver_core, with_rim
 from LiverPlannerLib.segmentation.liver_edges import refined_mask
 from LiverPlannerLib.segmentation.liver_field import abdomen_box
-from LiverPlannerLib.segmentation.liver_intensity import IntensityMap, intensity_map
+from LiverPlannerLib.segmentation.liver_intensity import IntensityMap, RankMap, intensity_map, mr_maps
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import InputError, ModelError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
@@ -72,7 +73,7 @@ class Prepared:
     """
 
     source: np.ndarray
-    intensity: IntensityMap
+    intensity: IntensityMap | RankMap
     image: sitk.Image
     slab: bool
 
@@ -109,7 +110,13 @@ def segment_liver(
     progress(0.1, "Preparing the image for the liver network")
     prepared = prepare(image, modality)
     token.raise_if_cancelled()
-    probability = _predict(predictor, prepared, within(progress, 0.25, 0.9), token)
+    maps = mr_maps(prepared.source) if modality == "MR" else [prepared.intensity]
+
+    def answer(number: int) -> np.ndarray:
+        part = within(progress, 0.25 + 0.65 * number / len(maps), 0.25 + 0.65 * (number + 1) / len(maps))
+        return _predict(predictor, replace(prepared, intensity=maps[number]), part, token)
+
+    probability, used = agreed(len(maps), answer, GRID_MM**3 / 1000)
     progress(0.9, "Resampling the liver to the image's grid")
     core, threshold = liver_core(probability, GRID_MM**3 / 1000)
     if not core.any():
@@ -122,6 +129,9 @@ def segment_liver(
     kept = _as_image(np.where(with_rim(core, probability, threshold), probability, 0), prepared.image)
     raw = _as_image(probability, prepared.image)
     notes = list(predictor.notes)
+    if len(used) > 1:
+        named = "; ".join(str(maps[n]) for n in used)
+        notes.append(f"The liver network was not sure of this MRI: the mean of its answers under {named} was taken.")
     if prepared.slab:
         notes.append(
             f"The image is less than {SLAB_MM:.0f} mm high; its first and last slices were repeated for the network, "

@@ -27,12 +27,18 @@ def liver_core(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, fl
     """
     threshold = LEVELS[0]
     core = _guarded(probability, threshold, voxel_ml)
-    inner = _eroded(core)
-    if inner.any():
-        threshold = max(LEAST_THRESHOLD, threshold * min(1.0, float(probability[inner].mean()) / SURE))
+    if core.any():
+        threshold = max(LEAST_THRESHOLD, threshold * min(1.0, core_sureness(core, probability) / SURE))
     if threshold < 0.98 * LEVELS[0]:
         core = _guarded(probability, threshold, voxel_ml)
     return core, threshold
+
+
+def core_sureness(core: np.ndarray, probability: np.ndarray) -> float:
+    """Mean probability in the liver without its outermost voxels; 0 without a liver."""
+    inner = _eroded(core)
+    inner = inner if inner.any() else core
+    return float(probability[inner].mean()) if inner.any() else 0.0
 
 
 def with_rim(core: np.ndarray, probability: np.ndarray, threshold: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,3 +51,34 @@ def intensity_map(array: np.ndarray, modality: str, gamma: float = MR_GAMMA, inv
     if high <= low:
         raise InputError("The image has the same value everywhere", "Check that it was read from the right file")
     return IntensityMap(low, high, gamma, inverted)
+
+
+@dataclass(frozen=True)
+class RankMap:
+    """The share of the body's voxels that are darker, less 0.5: the same for every monotone change of contrast.
+
+    Attributes:
+        levels: intensities at evenly spaced shares from 0 to 1.
+    """
+
+    levels: tuple[float, ...]
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        return np.interp(array, self.levels, np.linspace(-0.5, 0.5, len(self.levels)))
+
+    def __str__(self) -> str:
+        return "ranks"
+
+
+def rank_map(array: np.ndarray) -> RankMap:
+    """Ranks among what is brighter than the air (3 % of the 99th percentile)."""
+    body = array[array > 0.03 * float(np.percentile(array, MR_PERCENTILES[1]))]
+    levels = np.quantile(body if body.size else array, np.linspace(0, 1, 257))
+    return RankMap(tuple(float(v) for v in np.maximum.accumulate(levels + np.arange(257) * 1e-9)))
+
+
+def mr_maps(array: np.ndarray) -> list[IntensityMap | RankMap]:
+    """The maps under which an MRI is shown to the network, the usual one first."""
+    usual = intensity_map(array, "MR")
+    powers = ((1.0, False), (0.3, False), (1.0, True), (MR_GAMMA, True))
+    return [usual, *(replace(usual, gamma=g, inverted=i) for g, i in powers), rank_map(array)]
