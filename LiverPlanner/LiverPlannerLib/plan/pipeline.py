@@ -215,19 +215,11 @@ class _Run:
         return mask > 0
 
     def find_liver(self) -> sitk.Image:
-        from LiverPlannerLib.segmentation.liver_growth import grown_liver
-
         model = self.chosen.by_structure.get("liver") or self.chosen.default("kuleuven-liver", self._progress["liver"])
         found = self._run(model, None, self._progress["liver"])
         self.models["liver"], self.device = found.model, found.device
         liver = plausible_liver(found.mask(*(s.key for s in (*members("liver"), *SEGMENTS))))
-        if self.modality == "MR" and "liver" not in self.chosen.by_structure:  # a chosen model's is drawn as it is
-            liver, milliliters = grown_liver(self.image, liver)
-            if milliliters:
-                self.warnings.append(
-                    f"{milliliters:.0f} ml as bright as the liver and continuous with it were added to what "
-                    f"{found.model} calls liver: look at its outline before you use its volume."
-                )
+        self.warnings += found.warnings
         self.lap("liver")
         return liver
 

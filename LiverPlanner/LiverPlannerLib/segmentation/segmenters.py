@@ -47,7 +47,7 @@ class KuLeuvenLiver(_OfPackage):
 
         modality = modality or images.guess_modality(image)
         found = segment_liver(image, modality, self.package, device, progress=progress, cancel=cancel)
-        return SegmenterResult(found.mask, {"liver": 1}, found.model, found.notes, [], found.device)
+        return SegmenterResult(found.mask, {"liver": 1}, found.model, found.notes, found.warnings, found.device)
 
 
 class KuLeuvenLesions(_OfPackage):
