@@ -78,7 +78,8 @@ def segment_lesions(
     progress(1.0, "Lesions done")
     seconds = round(time.perf_counter() - start, 3)
     placement = predictor.placement
-    return LesionResult(mask, name, result, list(predictor.notes), placement.device, placement.precision, seconds)
+    notes = list(predictor.notes)
+    return LesionResult(mask, name, result, None, notes, placement.device, placement.precision, seconds)
 
 
 def prepare(image: sitk.Image, liver_mask: sitk.Image, modality: str) -> tuple[np.ndarray, np.ndarray, sitk.Image]:
