@@ -105,6 +105,14 @@ def ask_to_cancel(folder: Path) -> None:
     (folder / CANCEL).touch()
 
 
+def _patients_in(file: Path) -> list[str]:
+    content = read_json(file)
+    patients = content.get("patients") if isinstance(content, dict) else None
+    if not isinstance(patients, list):
+        raise UnreadableImage(f"{file} is damaged: it lists no patients", "Restore it from a copy")
+    return [str(p) for p in patients]
+
+
 def held_back(work: WorkList, patients: Sequence[str], share: float) -> list[str]:
     """Patients that are measured on and never trained on: those of earlier rounds, and a share of new ones.
 
@@ -117,7 +125,7 @@ def held_back(work: WorkList, patients: Sequence[str], share: float) -> list[str
     import hashlib
 
     file = work.folder / FOLDER / HELD_BACK
-    before = [str(p) for p in read_json(file)["patients"]] if file.is_file() else []
+    before = _patients_in(file) if file.is_file() else []
     here = sorted(set(patients))
     kept = [p for p in before if p in here]
     wanted = max(2, round(len(here) * share)) if len(here) >= 6 else 1

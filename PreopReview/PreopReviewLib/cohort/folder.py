@@ -123,7 +123,8 @@ class CohortFolder:
 
     def _record_of(self, path: Path) -> dict[str, Any]:
         found = read_json(path)
-        if not isinstance(found, dict) or not isinstance(found.get("values"), dict):
+        good = isinstance(found, dict) and isinstance(found.get("values"), dict)
+        if not good or not isinstance(found.get("row") or {}, dict) or not _is_seconds(found.get("seconds")):
             raise UnreadableImage(f"{path} is not the record of a case", "Remove its folder to have it made again")
         return found
 
@@ -146,6 +147,8 @@ class CohortFolder:
         if not failure.is_file():
             return Row(case, {}, "not run yet")
         found = read_json(failure)
+        if not isinstance(found, dict) or not _is_seconds(found.get("seconds")):
+            raise UnreadableImage(f"{failure} does not say why a case failed", "Remove it to have the case made again")
         words = " ".join(f"{found[k]}." for k in ("problem", "remedy") if found.get(k))
         return Row(case, {}, words or "failed", float(found.get("seconds") or math.nan))
 
@@ -170,6 +173,10 @@ class CohortFolder:
 
 def _about(task: Task, settings: Mapping[str, str]) -> dict[str, Any]:
     return {"format": FORMAT, "version": 1, "task": task.name, "settings": dict(settings)}
+
+
+def _is_seconds(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _cell(value: CellValue) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,7 +96,7 @@ def find_data_set(path: Path, least: int = 2) -> DataSet:
         cases = _table_cases(file.parent / CASES)
     else:
         cases = _raw_cases(file.parent, str(content.get("file_ending", ".nii.gz")))
-    missing = [str(p) for case in cases for p in (case.image, case.labels) if p is not None and not p.exists()]
+    missing = [str(p) for case in cases for p in (case.image, case.labels) if p is not None and not os.path.exists(p)]
     if missing:
         raise FileMissing(
             f"{len(missing)} files of the data set are missing, the first is {missing[0]}", "Complete the data set"

@@ -215,7 +215,7 @@ def split_of(content: Any, source: str = "The split") -> Split:
     good = good and all(
         isinstance(f, Mapping) and names(f.get("training")) and names(f.get("validation")) for f in folds
     )
-    if not good:
+    if not good or not isinstance(content.get("seed", 0), int):
         raise InputError(f"{source} is not a split", "Split the data set again")
     plain = [{"training": list(f["training"]), "validation": list(f["validation"])} for f in folds]
     return Split(plain, list(content.get("test", [])), int(content.get("seed", 0)), str(content.get("how", "")))
