@@ -10,6 +10,7 @@ import typer
 
 from preopreview import __version__
 from PreopReviewLib.command.console import run
+from PreopReviewLib.command.options import only_finite
 
 GROUPS = (
     "LiverPlannerLib.commands",
@@ -51,6 +52,7 @@ def _options(
 
 for _group in GROUPS:
     import_module(_group).register(app)
+only_finite(app)
 
 
 def main() -> None:

@@ -135,3 +135,22 @@ def test_a_name_that_is_too_long_is_said_and_is_no_bug(preop, tmp_path, monkeypa
     assert 10 <= done.code < 32, done.err
     assert "bug" not in done.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["liver", "volumetry", "labels.nii.gz"], "--height"),
+        (["liver", "truth", "add", "list", "a", "labels.nii.gz", "--annotator", "x"], "--seconds"),
+        (["cuff", "study", "table.csv", "-o", "out"], "--idle"),
+        (["phantom", "liver", "-o", "out"], "--spacing"),
+    ],
+    ids=["plain", "with a limit", "another group", "no input"],
+)
+def test_no_option_takes_nan_or_infinity(preop, tmp_path, monkeypatch, command, option, value):
+    monkeypatch.chdir(tmp_path)
+    done = preop(*command, f"{option}={value}")
+    assert done.code in (2, 10), done.err
+    assert option in done.err
+    assert not list(tmp_path.iterdir())
