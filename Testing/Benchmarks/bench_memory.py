@@ -23,7 +23,8 @@ WAIT = (
     "import json, os, subprocess, sys\n"
     "ended = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
     "import resource\n"
-    "print(json.dumps([ended.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, ended.stderr[-500:]]))"
+    "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+    "print(json.dumps([ended.returncode, used.ru_maxrss, used.ru_utime + used.ru_stime, ended.stderr[-500:]]))"
 )
 LIMITS = {"plan": (2.0, None), "measure": (3.0, 60.0)}
 """GB and seconds."""
@@ -69,12 +70,13 @@ def measured(name: str, *words: object) -> dict[str, object]:
     began = time.perf_counter()
     ended = subprocess.run([sys.executable, "-c", WAIT, *command], capture_output=True, text=True, check=True)
     took = time.perf_counter() - began
-    code, peak, words_of = json.loads(ended.stdout)
+    code, peak, processor, words_of = json.loads(ended.stdout)
     if code:
         raise SystemExit(f"{name} ended with {code}: {words_of}")
     gigabytes, seconds = peak / 2**20, LIMITS[name][1]
     within = gigabytes <= LIMITS[name][0] and (seconds is None or took <= seconds)
-    return {"seconds": round(took, 1), "peak_gb": round(gigabytes, 2), "limits": LIMITS[name], "within": within}
+    times = {"seconds": round(took, 1), "processor_seconds": round(processor, 1)}
+    return {**times, "peak_gb": round(gigabytes, 2), "limits": LIMITS[name], "within": within}
 
 
 def main() -> None:
