@@ -27,7 +27,7 @@ from PreopReviewLib.training.recipe import load_recipe
 
 STRUCTURE_KEYS = ("liver", "tumor")
 SIZE, SPACING = (72, 72, 72), 4.0
-BASE_CASES, BASE_MINUTES, LOOP_MINUTES = 12, 5.0, 12.0
+BASE_CASES, BASE_MINUTES, LOOP_MINUTES = 10, 4.0, 8.0
 CORRECTED, UNSEEN = 8, 8
 RESULT = Path(__file__).parent / "results" / "annotation_loop.json"
 

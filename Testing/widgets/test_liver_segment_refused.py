@@ -92,5 +92,5 @@ def test_an_mri_called_a_ct_is_said(host: Any, opened: Any) -> None:
     host.choose(section(opened).ui.modalityComboBox, "CT")
     start(host, opened)
     wait(host, opened)
-    assert "no CT in Hounsfield units" in host.messages[-1].text
+    assert "not a CT in Hounsfield units" in host.messages[-1].text
     assert "--modality" not in host.messages[-1].text
