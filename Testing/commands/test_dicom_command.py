@@ -20,6 +20,7 @@ pytest.importorskip("pynetdicom")
 from Testing.patients import write_series
 
 from LiverPlannerLib.commands.plan_case import coded_mask
+from LiverPlannerLib.labels import read_labels
 from LiverPlannerLib.plan.files import RECORD
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
@@ -132,6 +133,25 @@ def test_the_results_of_a_plan_go_back_once_and_are_read_by_others(dicom, server
     assert {"SEG", "SR", "DOC"} <= set(server.modalities())
     assert dicom("store", "dimse", plan, "--page", "capture").code == 0
     assert server.count() == before + 4
+
+
+def test_what_a_reader_corrected_goes_back_in_the_place_of_the_plans_own(plan, tmp_path):
+    from PreopReviewLib.pacs.objects import Correction, objects_of
+
+    labels = images.read_labels(plan / "labels.nii.gz")
+    array = images.array_of(labels).copy()
+    array[array == structure("tumor").label] = structure("liver").label
+    array[3, 10:14, 6:9] = structure("tumor").label
+    images.write_image(images.image_like(array, labels), tmp_path / "Anna.nii.gz")
+    record = json.loads((plan / RECORD).read_text(encoding="utf-8"))
+    record["image"] = {"path": str(tmp_path / "in" / "case-001")}
+    (plan / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    files = objects_of(plan, tmp_path / "made", correction=Correction(tmp_path / "Anna.nii.gz", "Anna"))
+    assert [f.name for f in files] == ["corrected.dcm", "report.dcm", "page.dcm"]
+    back = read_labels(files[0])
+    assert (images.array_of(back.labels) == structure("tumor").label).sum() == 12
+    segment = pydicom.dcmread(files[0]).SegmentSequence[0]
+    assert segment.SegmentAlgorithmType == "MANUAL"
 
 
 def test_the_structured_report_holds_volumes_and_margins_of_coded_segments(plan, tmp_path):

@@ -38,12 +38,3 @@ def register(app: typer.Typer) -> None:
         import_module(f"{__name__}.{topic}").register(group)
     app.add_typer(group, name="liver")
     import_module("LiverPlannerLib.cohort_tasks")
-    import_module("LiverPlannerLib.plan.pacs_results")
-    import_module("LiverPlannerLib.scene.review_cut")
-    offer_region_reader(_read_region)
-
-
-def _read_region(path: Path) -> sitk.Image:
-    from LiverPlannerLib.labels import read_mask
-
-    return read_mask(path, ("liver",))

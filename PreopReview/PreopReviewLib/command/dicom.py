@@ -11,6 +11,7 @@ from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet
 
 if TYPE_CHECKING:
+    from PreopReviewLib.pacs.objects import Correction
     from PreopReviewLib.pacs.rules import Choice, Rules
 
 Name = Annotated[str, typer.Argument(help="Connection of the file of connections.", show_default=False)]
@@ -111,7 +112,10 @@ def store(
         list[Path], typer.Argument(help="Plan folders, a cohort of them, or DICOM files.", show_default=False)
     ],
     only_accepted: Annotated[
-        bool, typer.Option("--accepted", help="Only plans that a reader accepted as they are, and none rejected.")
+        bool,
+        typer.Option(
+            "--accepted", help="Only plans that a reader accepted, and none rejected; as the reader left them."
+        ),
     ] = False,
     page: Annotated[str, typer.Option(help="The pictures as pdf, capture (images), or none.")] = "pdf",
     report: Annotated[bool, typer.Option(help="A structured report of the volumes and margins (TID 1500).")] = True,
@@ -133,7 +137,10 @@ def store(
     done = []
     with private_folder() as place, connect(find_connection(connection, config)) as server:
         chosen = _plans(results, only_accepted)
-        prepared = [(given, objects_of(given, place / str(n), report, page)) for n, given in enumerate(chosen)]
+        prepared = [
+            (given, objects_of(given, place / str(n), report, page, correction))
+            for n, (given, correction) in enumerate(chosen)
+        ]
         for given, files in prepared:  # everything has been made before anything is sent
             stored = store_files(server, files, connection)
             done.append({"from": str(given), "sent": stored.sent, "there_before": stored.there_before})
@@ -146,28 +153,26 @@ def store(
     emit(done, as_json, show)
 
 
-def _plans(results: list[Path], only_accepted: bool) -> list[Path]:
-    """The folders and files to store: of a cohort, its cases; those that no reader accepted are named and left out."""
+def _plans(results: list[Path], only_accepted: bool) -> list[tuple[Path, Correction | None]]:
+    """The folders and files to store, with what a reader corrected; what no reader accepted is named and left out."""
     from PreopReviewLib.errors import NothingFound
-    from PreopReviewLib.review.annotation import accepted
+    from PreopReviewLib.pacs.objects import Correction
+    from PreopReviewLib.review.annotation import accepted, corrected_file
     from PreopReviewLib.review.cases import COHORT, find_cases
 
-    chosen = []
+    chosen: list[tuple[Path, Correction | None]] = []
     for given in results:
-        if not only_accepted and not (given / COHORT).is_file():
-            chosen.append(given)
+        if not only_accepted:
+            of_cohort = sorted(p.parent for p in (given / "cases").glob("*/case.json")) if given.is_dir() else []
+            chosen += [(p, None) for p in (of_cohort if (given / COHORT).is_file() else [given])]
             continue
         for case in find_cases(given):
             by = accepted(case)
-            if only_accepted and by is None:
+            if by is None:
                 say(f"{case.name}: not accepted, left out.", err=True)
-            elif only_accepted and by is not None and by.edited:
-                say(
-                    f"{case.name}: {by.reader} corrected it, and corrections are not in the DICOM SEG; left out.",
-                    err=True,
-                )
             else:
-                chosen.append(case.scene.parent)
+                correction = Correction(corrected_file(case, by.reader), by.reader) if by.edited else None
+                chosen.append((case.scene.parent, correction))
     if not chosen:
         raise NothingFound("No result is left to store", "Have them accepted in a review first")
     return chosen

@@ -60,7 +60,16 @@ class Results:
     words: list[str] = field(default_factory=list)
 
 
-ResultsReader = Callable[[Path], Results | None]
+@dataclass(frozen=True)
+class Correction:
+    """Structures as a reader left them, in the place of those that a folder of results has."""
+
+    segmentation: Path
+    reader: str
+
+
+ResultsReader = Callable[[Path, Correction | None, Path], Results | None]
+"""Given a folder of results, what a reader corrected in it, and a folder for files to make."""
 _readers: list[ResultsReader] = []
 
 
@@ -70,12 +79,15 @@ def offer_results(reader: ResultsReader) -> None:
         _readers.append(reader)
 
 
-def objects_of(given: Path, place: Path, report: bool = True, page: str = "pdf") -> list[Path]:
+def objects_of(
+    given: Path, place: Path, report: bool = True, page: str = "pdf", correction: Correction | None = None
+) -> list[Path]:
     """The DICOM files of a folder of results, some of them made now; or the one file given.
 
     Args:
         place: folder to make, for those that are made now.
         page: pdf, capture or none.
+        correction: goes in the place of the folder's own structures; its pictures are left out then.
 
     Raises:
         FileMissing: there is nothing there.
@@ -87,7 +99,8 @@ def objects_of(given: Path, place: Path, report: bool = True, page: str = "pdf")
         raise FileMissing(f"There is no file or folder {given}", "Check the path")
     if given.is_file():
         return [given]
-    results = next((r for r in (reader(given) for reader in _readers) if r is not None), None)
+    place.mkdir(parents=True)
+    results = next((r for r in (reader(given, correction, place) for reader in _readers) if r is not None), None)
     if results is None:
         raise InputError(f"{given} is not a folder of results", "Give a folder that a liver plan wrote")
     if not results.segmentations:
@@ -95,7 +108,6 @@ def objects_of(given: Path, place: Path, report: bool = True, page: str = "pdf")
             f"{given} holds no DICOM segmentation: its image was not a DICOM series",
             "Make the plan of the DICOM series",
         )
-    place.mkdir(parents=True)
     made = []
     try:
         with quiet():

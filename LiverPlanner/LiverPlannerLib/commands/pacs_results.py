@@ -7,12 +7,15 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from LiverPlannerLib.commands.plan_case import coded_masks
 from LiverPlannerLib.labels import read_labels
+from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.files import RECORD
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import STRUCTURES, structure
+from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.images.dicom_header import quiet
-from PreopReviewLib.pacs.objects import Finding, Measure, Results, offer_results, wrapped
+from PreopReviewLib.pacs.objects import Correction, Finding, Measure, Results, offer_results, wrapped
 from PreopReviewLib.structured import read_json
 
 SEGMENTATIONS = ("segmentation.dcm", "segments.dcm")
@@ -24,15 +27,20 @@ OWN_SCHEME = "99PREOP"
 """Coding scheme of ours, for distances to a structure, which no public scheme has."""
 
 
-def read_results(folder: Path) -> Results | None:
+def read_results(folder: Path, correction: Correction | None, place: Path) -> Results | None:
     """The results of a folder that `preop liver plan` wrote, or None.
 
+    Args:
+        correction: structures that a reader drew; they become a segmentation in `place`.
+
     Raises:
-        InputError: its record is damaged.
+        InputError: its record is damaged, or the series that was corrected is gone.
     """
     if not (folder / RECORD).is_file():
         return None
     record = read_json(folder / RECORD, InputError, "Make the plan again")
+    if correction is not None:
+        return _corrected(record, correction, place)
     results = Results(
         [folder / name for name in SEGMENTATIONS if (folder / name).is_file()],
         pictures=[folder / name for name in PICTURES if (folder / name).is_file()],
@@ -44,6 +52,32 @@ def read_results(folder: Path) -> Results | None:
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{folder / RECORD} is damaged ({error})", "Make the plan again") from error
     return results
+
+
+def _corrected(record: dict[str, Any], correction: Correction, place: Path) -> Results:
+    """A new SEG of the series from a reader's structures, drawn by a person, with their volumes."""
+    source = Path(str(record.get("image", {}).get("path", "")))
+    series = images.dicom_source(source, None) if source.is_dir() else None
+    if series is None:
+        raise InputError(
+            f"What {correction.reader} corrected needs the DICOM series {source}, which is not there",
+            "Put it back where the plan was made from",
+        )
+    image = images.read_image(source)
+    labels = images.onto_grid(read_labels(correction.segmentation).labels, image).labels
+    masks = {s.key: counted_mask(labels, s.key) for s in STRUCTURES}
+    drawn = {key: mask for key, mask in masks.items() if images.array_of(mask).any()}
+    path = place / "corrected.dcm"
+    images.write_dicom_segmentation(coded_masks(labels, drawn, {}), series, path)
+    unit, segments = images.voxel_ml(image), _segments(path)
+    findings = []
+    for key, mask in drawn.items():
+        ml = float((images.array_of(mask) > 0).sum()) * unit
+        findings.append(_finding(structure(key).name, key, segments, (Measure(VOLUME, round(ml, 3), ML),), ""))
+    words = wrapped(f"Structures as {correction.reader} corrected them in a review.")
+    return Results(
+        [path], findings, words=[*words, *(f"{f.name:<24}{f.measures[0].value:>10.1f} ml" for f in findings)]
+    )
 
 
 def _summary(folder: Path) -> list[str]:
