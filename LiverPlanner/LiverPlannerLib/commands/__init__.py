@@ -38,3 +38,12 @@ def register(app: typer.Typer) -> None:
         import_module(f"{__name__}.{topic}").register(group)
     app.add_typer(group, name="liver")
     import_module("LiverPlannerLib.cohort_tasks")
+    import_module("LiverPlannerLib.commands.pacs_results")
+    import_module("LiverPlannerLib.commands.review_cut")
+    offer_region_reader(_read_region)
+
+
+def _read_region(path: Path) -> sitk.Image:
+    from LiverPlannerLib.labels import read_mask
+
+    return read_mask(path, ("liver",))
