@@ -230,7 +230,9 @@ NO_LABELS = {
     "liver truth list": "the list",
     "liver truth compare": "what truth add has stored",
     "liver truth consensus": "what truth add has stored",
-    "liver truth export": "what truth add has stored",
+    **dict.fromkeys(
+        (f"liver truth {w}" for w in ("export", "review", "train", "training")), "what truth add has stored"
+    ),
     **dict.fromkeys(("image info", "phantom liver", "phantom shoulder"), "images"),
     **dict.fromkeys(("models list", "models info", "models install", "models remove"), "models"),
     **dict.fromkeys(("models import", "models pack", "models join"), "models"),
@@ -414,6 +416,16 @@ def test_a_segmentation_in_a_folder_or_without_its_preamble_is_the_same_one(seri
     assert np.array_equal(images.array_of(read_labels(bare).labels), want)
     with pytest.raises(InputError, match=r"holds 2 DICOM segmentations.*labels\.dcm"):
         read_labels(tmp_path)
+
+
+def test_a_liver_that_is_named_as_such_is_no_lesion_mask(series, run, tmp_path):
+    grid = images.read_image(series)
+    codes = [("SCT", "123037004", "Anatomical Structure"), ("SCT", "10200004", "Liver")]
+    mask = images.CodedMask("Liver", images.image_like(matrix.phantom()["liver"].astype(np.uint8), grid), *codes)
+    file = images.write_dicom_segmentation([mask], images.list_series(series)[0], tmp_path / "liver.dcm")
+    said = run("liver", "cysts", series, file, "-o", tmp_path / "out", "--figures=0")
+    assert "There is no lesion" in said
+    assert json.loads((tmp_path / "out" / "regions.json").read_text())["regions"] == []
 
 
 @pytest.mark.parametrize("kind", ["dicom", "seg.nrrd"])

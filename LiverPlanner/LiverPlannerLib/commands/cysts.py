@@ -101,7 +101,7 @@ def cysts(
         modality=kind,
         overrides=_overrides(override or []),
         relative_threshold=relative_threshold,
-        lesions_are=lesions_are.value,
+        lesions_are="labels" if lesions_are is LesionKind.auto and lesions.named else lesions_are.value,
         reconsider_cysts=reconsider,
         drawn=lesions.lesions,
     )

@@ -42,6 +42,11 @@ class Labels:
     path: Path = Path()
 
     @property
+    def named(self) -> bool:
+        """Whether the file, or a mapping, says what its values are; else numbers and shapes told it."""
+        return bool(self.how) and not self.how.startswith(("by its values", "it is empty"))
+
+    @property
     def sentences(self) -> list[str]:
         """Everything that a reader must know of the file: how it is known what its values are, and the notes."""
         words = list(self.notes)
