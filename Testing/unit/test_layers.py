@@ -36,12 +36,17 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """What a module imports anywhere in its text, as dotted names; of our own modules the exact one."""
     found = set()
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
-    tree.body = [part for part in tree.body if not _is_entry_point(part)]
-    for node in ast.walk(tree):
+    parts = [part for part in tree_of(module).body if not _is_entry_point(part)]
+    for node in (node for part in parts for node in ast.walk(part)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -96,7 +101,7 @@ def graph() -> nx.DiGraph:
 def names_of(module: str) -> set[str]:
     """What can be imported from a module: what it defines, assigns or imports anywhere."""
     found = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -108,8 +113,8 @@ def names_of(module: str) -> set[str]:
 
 def test_what_is_imported_lazily_exists_too():
     lacking = []
-    for name, path in modules().items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for name in modules():
+        for node in ast.walk(tree_of(name)):
             if not isinstance(node, ast.ImportFrom):
                 continue
             base = _absolute(name, node)
