@@ -1,7 +1,7 @@
 """Cohorts: two workers against one, overhead against the bare task, killed workers, memory of the driver.
 
-The cases are liver phantoms cut out of one another's size by a seeded crop; the task is `volumetry` (a second or so of
-one core each at 192³) and, for 2,000 tiny cases, the same of 12³ voxels. Ratios are of one run.
+The task is `branches` of liver phantoms (seconds of one core each), and `volumetry` of 2,000 tiny cases of 12³ voxels.
+Ratios are of one run. Topics on the command line (speed, kills, memory) choose among them.
 """
 
 from __future__ import annotations
@@ -106,48 +106,59 @@ def watching(samples: list[tuple[int, float]], out: Path):  # type: ignore[no-un
     return during
 
 
+def speed(place: Path, cases: list[CohortCase]) -> dict:
+    """One worker against the bare task, two against one."""
+    task = find_task(TASK)
+    call(task, cases[0].values, place / "warm")
+    bare = alone(task, cases[:CASES], place / "alone")
+    one = run(task, cases[:CASES], place / "one", 1)
+    two = run(task, cases[:CASES], place / "two", 2)
+    return {
+        "task": TASK,
+        "cases": CASES,
+        "alone_s": bare,
+        "one_worker": one,
+        "two_workers": two,
+        "two_against_one": one["run_s"] / two["run_s"],
+        "overhead": one["run_s"] / bare - 1,
+    }
+
+
+def kills(place: Path, cases: list[CohortCase]) -> dict:
+    """Workers killed at random moments, and what became of the cases."""
+    killed: list[int] = []
+    found = run(find_task(TASK), cases, place / "killed", 2, killing(killed))
+    records = list((place / "killed" / "cases").glob("*/case.json"))
+    return {**found, "cases": len(cases), "killed": len(killed), "results": len(records)}
+
+
+def memory(place: Path, cases: list[CohortCase]) -> dict:
+    """Of the driver, MB, after 10, 50 and 100 % of the cases."""
+    samples: list[tuple[int, float]] = []
+    found = run(find_task("volumetry"), cases, place / "many", 2, watching(samples, place / "many"))
+    at = {n: min(samples, key=lambda s: abs(s[0] - n))[1] for n in (len(cases) // 10, len(cases) // 2, len(cases))}
+    return {**found, "cases": len(cases), "mb_by_cases_done": {str(n): round(mb, 1) for n, mb in at.items()}}
+
+
 def main() -> None:
-    """Prints and writes the figures; topics on the command line choose among speed, kills and memory."""
-    wanted = sys.argv[1:] or ["speed", "kills", "memory"]
-    task, result = find_task(TASK), json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        (place / "in").mkdir()
-        make_cases(place / "in", 60, 96)
-        cases = read_cases(place / "in", task, {})
-        if "speed" in wanted:
-            call(task, cases[0].values, place / "warm")
-            bare = alone(task, cases[:CASES], place / "alone")
-            one = run(task, cases[:CASES], place / "one", 1)
-            two = run(task, cases[:CASES], place / "two", 2)
-            result["speed"] = {
-                "task": TASK,
-                "cases": CASES,
-                "alone_s": bare,
-                "one_worker": one,
-                "two_workers": two,
-                "two_against_one": one["run_s"] / two["run_s"],
-                "overhead": one["run_s"] / bare - 1,
-            }
-        if "kills" in wanted:
-            killed: list[int] = []
-            found = run(task, cases, place / "killed", 2, killing(killed))
-            records = list((place / "killed" / "cases").glob("*/case.json"))
-            result["kills"] = {**found, "cases": len(cases), "killed": len(killed), "results": len(records)}
-        if "memory" in wanted:
-            (place / "tiny").mkdir()
-            make_cases(place / "tiny", TINY, 12)
-            tiny = read_cases(place / "tiny", find_task("volumetry"), {})
-            samples: list[tuple[int, float]] = []
-            found = run(find_task("volumetry"), tiny, place / "many", 2, watching(samples, place / "many"))
-            at = {n: min(samples, key=lambda s: abs(s[0] - n)) for n in (200, 1000, TINY)}
-            result["memory"] = {
-                **found,
-                "cases": TINY,
-                "mb_by_cases_done": {str(n): round(s[1], 1) for n, s in at.items()},
-            }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    """Prints and writes the figures, each topic's when it is there."""
+    result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    for topic in sys.argv[1:] or TOPICS:
+        measure, task, count, size = TOPICS[topic]
+        with tempfile.TemporaryDirectory() as name:
+            place = Path(name)
+            (place / "in").mkdir()
+            make_cases(place / "in", count, size)
+            result[topic] = measure(place, read_cases(place / "in", find_task(task), {}))
+        RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        print(topic, json.dumps(result[topic], indent=2), flush=True)
+
+
+TOPICS = {
+    "speed": (speed, TASK, CASES, 80),
+    "kills": (kills, TASK, 40, 64),
+    "memory": (memory, "volumetry", TINY, 12),
+}
 
 
 if __name__ == "__main__":
