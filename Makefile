@@ -14,7 +14,6 @@ CASE ?=
 OUT ?= demo
 RUNS ?= 5000
 JOBS ?= 2
-LOCAL_SAMPLES ?= ../shared/data
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +30,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/preop demo --out $(OUT) --overwrite --samples "$(LOCAL_SAMPLES)" $(if $(CASE),--case "$(CASE)")
+	$(BIN)/preop demo --out $(OUT) --overwrite $(if $(CASE),--case "$(CASE)")
 
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

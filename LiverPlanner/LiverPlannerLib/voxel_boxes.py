@@ -79,6 +79,14 @@ def common(a: BoxedMask, b: BoxedMask) -> int:
     return int(np.count_nonzero(a.mask[_cut(a, low, high)] & b.mask[_cut(b, low, high)]))
 
 
+def both(a: BoxedMask, b: BoxedMask) -> BoxedMask:
+    """The voxels in both masks."""
+    low, high = np.maximum(a.start, b.start), np.minimum(a.stop, b.stop)
+    if not (a.count and b.count) or (high <= low).any():
+        return EMPTY
+    return boxed(a.mask[_cut(a, low, high)] & b.mask[_cut(b, low, high)], low)
+
+
 def dice(a: BoxedMask, b: BoxedMask) -> float:
     """2 |A ∩ B| / (|A| + |B|); 1 where both are empty."""
     total = a.count + b.count

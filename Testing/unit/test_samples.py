@@ -1,44 +1,34 @@
-"""The sample image: local, downloaded and checked, or simulated."""
+"""The sample that comes with PreopReview: a whole liver in contrast, its segments, and whose they are."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from PreopReviewLib import errors, images, samples
+from PreopReviewLib import images
+from PreopReviewLib.samples import sample_ct
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PREOP_MODELS", str(tmp_path / "models"))
-
-
-def test_a_local_copy_is_used(shared_data):
-    found = samples.sample_ct(shared_data)
-    assert found.path == shared_data / "totalsegmentator" / "ct_3mm.nii.gz"
-    assert "real CT" in found.origin
-
-
-def test_a_download_with_another_hash_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    wrong = tmp_path / "wrong.nii.gz"
-    wrong.write_bytes(b"not the file")
-    monkeypatch.setattr(samples, "CT_URL", wrong.as_uri())
-    with pytest.raises(errors.ModelCorrupt, match="SHA-256 differs"):
-        samples.sample_ct()
-    assert list((tmp_path / "models").rglob("*.*.gz")) == []
-
-
-def test_a_download_is_kept(tmp_path, monkeypatch, shared_data):
-    local = shared_data / "totalsegmentator" / "ct_3mm.nii.gz"
-    monkeypatch.setattr(samples, "CT_URL", local.as_uri())
-    first = samples.sample_ct()
-    monkeypatch.setattr(samples, "CT_URL", "file:///nowhere")
-    assert samples.sample_ct().path == first.path
-
-
-def test_without_network_the_sample_is_simulated_and_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "CT_URL", (tmp_path / "nowhere").as_uri())
-    found = samples.sample_ct()
-    assert "SIMULATED" in found.origin
-    image = images.read_image(found.path)
+def test_the_sample_is_a_whole_liver_in_contrast():
+    sample = sample_ct()
+    image, segments = images.read_image(sample.path), images.read_labels(sample.segments)
+    assert image.GetSpacing() == pytest.approx((1.40625, 1.40625, 5.0))
     assert images.guess_modality(image) == "CT"
     assert images.check_image(image, "CT") == []
+    hu = images.array_of(image)
+    assert (hu.min(), hu.max()) == (-200, 400)
+    assert images.same_grid(image, segments)
+    inside = images.array_of(segments)
+    assert set(np.unique(inside)) == set(range(9))
+    assert 110 < np.median(hu[inside > 0]) < 135
+    assert (inside > 0).sum() * images.voxel_ml(image) == pytest.approx(1365.5, abs=1)
+    assert not inside[0].any()
+    assert not inside[-1].any()
+
+
+def test_its_license_says_source_license_and_changes_and_it_is_small():
+    folder = sample_ct().path.parent
+    text = (folder / "LICENSE").read_text(encoding="utf-8")
+    for words in ("Medical Segmentation Decathlon", "CC BY-SA 4.0", "Changed:", "MIT License", "xukun"):
+        assert words in text
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 3e6

@@ -89,7 +89,7 @@ def test_samples_are_registered_and_nothing_is_fetched_for_them(host: Any) -> No
     host.load_module("LiverPlanner")
     host.start_up()
     names = {s.sampleName for s in slicer_sources("LiverPlanner", SampleData)}
-    assert names == {"SimulatedLiverMRI", "SimulatedLiverCT"}
+    assert names == {"LiverContrastCT", "SimulatedLiverMRI", "SimulatedLiverCT"}
 
 
 def slicer_sources(category: str, _module: Any) -> list[Any]:
@@ -120,6 +120,17 @@ def test_a_sample_is_simulated_while_slicer_stays_alive(host: Any) -> None:
     volume = samples.add_sample("SimulatedLiverMRI", size=(52, 48, 44), spacing=4.9)
     assert volume.GetImageData().GetDimensions() == (52, 48, 44)
     assert volume.GetName() == "SimulatedLiverMRI"
+
+
+def test_the_real_sample_comes_with_segments_to_compare_with(host: Any) -> None:
+    host.load_module("LiverPlanner")
+    from LiverPlannerLib.panels import samples
+
+    volume = samples.add_contrast_ct()
+    assert volume.GetImageData().GetDimensions() == (256, 256, 75)
+    drawn = host.scene.GetFirstNodeByName("LiverContrastCT Couinaud segments")
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 8
+    assert not drawn.GetDisplayNode().GetVisibility()
 
 
 def test_every_file_of_the_module_is_in_its_cmake_list() -> None:

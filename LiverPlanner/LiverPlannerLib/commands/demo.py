@@ -19,7 +19,6 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")] = Path("demo"),
     case: Annotated[Path | None, typer.Option(help="An image or DICOM folder of your own, instead.")] = None,
-    samples: Annotated[Path | None, typer.Option(help="A folder that may hold the sample already.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,7 +27,7 @@ def demo(
     from PreopReviewLib.command.console import progress_bar
 
     with progress_bar(quiet) as progress:
-        run_demo(out, case, samples, overwrite, progress)
+        run_demo(out, case, overwrite, progress)
     say((out / "summary.txt").read_text(encoding="utf-8"))
     say("In the folder", out)
     for file in sorted(out.iterdir()):

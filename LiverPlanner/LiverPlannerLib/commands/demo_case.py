@@ -20,23 +20,20 @@ SIMULATED_MRI = "simulated_mri"
 def run_demo(
     out: Path,
     case: Path | None = None,
-    samples: Path | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> LiverPlan:
     """The liver plan on a case of the user's own; or on the sample CT and on a simulated hepatobiliary MRI.
 
-    The sample CT has no contrast agent, so that vessels are hardly to be seen in it: the simulated MRI shows all five
-    structures.
+    The sample CT is a real patient's, in the portal-venous phase; the bile ducts are seen in the simulated MRI only.
 
     Args:
         out: folder to make; the simulated MRI gets a folder in it.
         case: an image or DICOM folder; None is the sample.
-        samples: a folder that may hold the sample already.
     """
     if case is not None:
         return plan_liver(case, out, overwrite=overwrite, origin="your own image", progress=progress)
-    sample = sample_ct(samples, progress)
+    sample = sample_ct()
     made = plan_liver(
         sample.path,
         out,

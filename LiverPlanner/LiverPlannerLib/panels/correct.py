@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import qt
@@ -54,7 +55,7 @@ class CorrectSection(Section):
     def connect(self) -> None:
         """Connects table, buttons and the section's own opening."""
         self.live.users.append(lambda: self.open)
-        self.live.observers.append(lambda _keys: self.show_changes())
+        self.live.observers.append(lambda _keys: self._on_measured())
         self.button.connect("contentsCollapsed(bool)", self._on_collapsed)
         self.ui.changesTable.connect("itemSelectionChanged()", self._show_restore)
         self.ui.restoreButton.connect("clicked(bool)", lambda *_args: self.restore())
@@ -98,8 +99,26 @@ class CorrectSection(Section):
             )
         if self.live.problem:
             text += f"<br>{self.live.problem}"
+        text += "".join(f"<br>{words}" for words in self._beware())
         self.ui.stateLabel.text = text
         self.ui.editorFrame.visible = parameters.segmentation is not None
+
+    def _beware(self) -> list[str]:
+        """What the last edit took from other segments, what overlaps, and what is not counted; as rich text."""
+        said = []
+        for taken in self.live.taken:
+            words = _("Editing {by} took {ml:.1f} ml from {of}.")
+            if taken.emptied:
+                words = _("Editing {by} took {ml:.1f} ml from {of}, which is empty now.")
+            undo = _("Undo gives it back; <i>Masking, Modify other segments: Allow overlap</i> takes nothing.")
+            said.append(f"<b>{words.format(by=escape(taken.by), of=escape(taken.of), ml=taken.ml)}</b> {undo}")
+        if self.live.measures is None:
+            return said
+        said += [escape(words) for words in self.live.measures.plan.overlaps()]
+        for name in self.live.measures.plan.unknown:
+            words = _("{name} is not counted: double-click its name and say what it is, e.g. Metastasis or Cyst.")
+            said.append(words.format(name=escape(name)))
+        return said
 
     # ---- the editor ----
 
@@ -194,6 +213,11 @@ class CorrectSection(Section):
 
     # ---- what has changed ----
 
+    def _on_measured(self) -> None:
+        if self.parameters is not None and self.open:
+            self._show_state()
+        self.show_changes()
+
     def show_changes(self) -> None:
         """The table of structures against the model output, in the panel and as a node of the scene."""
         parameters = self.parameters
@@ -273,5 +297,7 @@ def _editor_node() -> Any:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
         node.UnRegister(None)
         node.SetSingletonTag(EDITOR_TAG)
+        # Structures are nested: with Slicer's default an edit of the liver would take all that is inside it.
+        node.SetOverwriteMode(node.OverwriteNone)
         node = slicer.mrmlScene.AddNode(node)
     return node

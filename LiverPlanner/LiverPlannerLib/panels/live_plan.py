@@ -7,8 +7,11 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 
+from LiverPlannerLib.scene.editing import Taken, code_by_name, forget_copied_code, taken_by_edit
 from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
+from LiverPlannerLib.voxel_boxes import union
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 
@@ -30,6 +33,7 @@ class LivePlan:
 
     Attributes:
         measures: None where there is no plan, or one that cannot be measured; `problem` says why then.
+        taken: what the last edit has taken from other segments.
         revision: grows with each change; what was computed from an earlier one is out of date.
         observers: called with the keys of the structures that changed.
         users: who needs the measures; nothing is computed while none says so (a collapsed section does not).
@@ -40,12 +44,14 @@ class LivePlan:
         self.measures: LiveMeasures | None = None
         self.problem = ""
         self.revision = 0
+        self.taken: list[Taken] = []
         self.observers: list[Callable[[set[str]], None]] = []
         self.users: list[Callable[[], bool]] = []
         self._observed: list[tuple[Any, int]] = []
         self._followed: tuple[Any, Any, Any] = (None, None, None)
         self._labels: tuple[int, Any] | None = None
         self._updating = False
+        self._added: list[str] = []
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
@@ -70,6 +76,8 @@ class LivePlan:
         for name in _EVENTS:
             event = getattr(slicer.vtkSegmentation, name)
             self._observed.append((content, content.AddObserver(event, self._on_edited)))
+        added = content.AddObserver(slicer.vtkSegmentation.SegmentAdded, self._on_added)
+        self._observed.append((content, added))
         moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
         self._observed.append((plan, plan.AddObserver(moved, self._on_edited)))
         self._measure_all(plan, model)
@@ -82,6 +90,8 @@ class LivePlan:
         self._observed.clear()
         self._followed = (None, None, None)
         self.measures, self.problem, self._labels = None, "", None
+        self.taken = []
+        self._added.clear()
         self.revision += 1
 
     def _measure_all(self, plan: Any, model: Any | None) -> None:
@@ -97,6 +107,12 @@ class LivePlan:
             return LiveMeasures(plan)
         except PreopError:
             return None
+
+    @vtk.calldata_type(vtk.VTK_STRING)
+    def _on_added(self, _content: Any, _event: Any, segment_id: str) -> None:
+        """Add in the Segment Editor copies the code of the segment before: a new one is no other's."""
+        if not self._updating:
+            self._added.append(segment_id)  # Slicer gives it its code in a moment
 
     def _on_edited(self, *_args: Any) -> None:
         if not self._updating:
@@ -122,9 +138,16 @@ class LivePlan:
 
     def _update_measures(self, measures: LiveMeasures) -> set[str]:
         self._updating = True  # what is changed here are no strokes
+        liver = union(measures.plan.of("liver"))
+        before = dict(measures.plan.masks)
         try:
+            for segment_id in self._added:
+                forget_copied_code(measures.node.GetSegmentation(), segment_id)
+            self._added.clear()
+            code_by_name(measures.node)
             changed = measures.update()
-            if changed and fill_liver(measures.plan):
+            self.taken = taken_by_edit(before, measures.plan) if changed else self.taken
+            if changed and fill_liver(measures.plan, liver):
                 changed |= measures.update()
             measures.refresh_surfaces(changed)
         except PreopError as error:

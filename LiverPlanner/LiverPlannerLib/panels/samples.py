@@ -1,4 +1,4 @@
-"""Our entries of the Sample Data module: livers simulated on this machine, so that nothing is fetched."""
+"""Our entries of the Sample Data module: a real liver in contrast and simulated ones; nothing is fetched for them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "SimulatedLiverCT": {"seed": SIMULATED_SEED, "contrast": "ct", "size": (128, 128, 128), "spacing": 2.0},
 }
 """Name to the parameters of `tasks.simulate`."""
+CONTRAST_CT = "LiverContrastCT"
 MODALITY = {"hbp": "MR", "ct": "CT"}
 
 
@@ -23,7 +24,7 @@ def register(category: str) -> None:
     import SampleData
 
     icons = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
-    for name in SAMPLES:
+    for name in (CONTRAST_CT, *SAMPLES):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category=category,
             sampleName=name,
@@ -40,11 +41,36 @@ def _downloader(name: str) -> Callable[[Any], list[Any]]:
         from PreopReviewLib.panels import dependencies
 
         dependencies.ensure()
-        volume = add_sample(name)
+        volume = add_contrast_ct() if name == CONTRAST_CT else add_sample(name)
         slicer.util.setSliceViewerLayers(background=volume, fit=True)
         return [volume]
 
     return download
+
+
+def add_contrast_ct() -> Any:
+    """The real CT with a whole liver in contrast, and the segments that others have drawn in it, hidden.
+
+    Returns:
+        vtkMRMLScalarVolumeNode.
+    """
+    from LiverPlannerLib.structures import SEGMENTS
+    from LiverPlannerLib.terminology_files import terminology_entry
+    from PreopReviewLib import images
+    from PreopReviewLib.images.windows import gray_window
+    from PreopReviewLib.samples import sample_ct
+    from PreopReviewLib.scene import nodes
+
+    sample = sample_ct()
+    image = images.read_image(sample.path)
+    volume = nodes.add_volume(slicer.mrmlScene, image, CONTRAST_CT, gray_window(image, "CT"))
+    volume.SetDescription(sample.origin)
+    specs = [nodes.SegmentSpec(s.key, s.name, s.color, (s.label,), terminology_entry(s)) for s in SEGMENTS]
+    drawn = nodes.add_segmentation(
+        slicer.mrmlScene, images.read_labels(sample.segments), specs, f"{CONTRAST_CT} Couinaud segments", volume
+    )
+    drawn.GetDisplayNode().SetVisibility(False)
+    return volume
 
 
 def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: float | None = None) -> Any:

@@ -17,7 +17,7 @@ from LiverPlannerLib.resection.volumetry import Volumetry
 from LiverPlannerLib.scene.segments import SegmentVoxels, keys_in
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
-from LiverPlannerLib.voxel_boxes import dice, union, without
+from LiverPlannerLib.voxel_boxes import BoxedMask, both, dice, union, without
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
 from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
@@ -132,9 +132,13 @@ class LiveMeasures:
         made = []
         for segment_id, key in self.plan.structures.items():
             mask = self.plan.masks[segment_id]
-            if key not in wanted or not mask.count or self._surface_of.get(segment_id) is mask:
+            if key not in wanted or self._surface_of.get(segment_id) is mask:
                 continue
             self._surface_of[segment_id] = mask
+            if not mask.count:
+                _put_surface(segmentation, segment_id, _no_surface())
+                made.append(segment_id)
+                continue
             # In the node's own coordinates: a transform on it moves its surfaces by itself.
             image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
             surface = surface_of_mask(image, structure(key).smoothing)
@@ -155,16 +159,25 @@ def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
     segmentation.InvokeEvent(segmentation.RepresentationModified, segment_id)
 
 
+def _no_surface() -> Any:
+    import vtk
+
+    return vtk.vtkPolyData()
+
+
 def volume_rows(result: Volumetry) -> list[dict[str, Any]]:
     """Rows with the keys of `VOLUME_COLUMNS`."""
     return result.as_rows()
 
 
-def fill_liver(plan: SegmentVoxels) -> bool:
-    """Adds to the liver segment what lies inside the liver by the table and was cut out of it by painting.
+def fill_liver(plan: SegmentVoxels, before: BoxedMask) -> bool:
+    """Gives the liver segment back what painting something inside it has cut out.
 
-    The Segment Editor takes a voxel from every other segment when it is painted. The liver is the union of all that it
-    contains, so a tumor that was painted, or erased again, must not leave a hole in it.
+    Where it may overwrite, the Segment Editor takes a voxel from every other segment when it is painted. The liver
+    contains its lesions and vessels, so a tumor that was painted, or erased again, must not leave a hole in it.
+
+    Args:
+        before: the liver segment as it was.
 
     Returns:
         whether voxels were added.
@@ -175,7 +188,7 @@ def fill_liver(plan: SegmentVoxels) -> bool:
     if not livers:
         return False
     own = union([plan.masks[segment_id] for segment_id in livers])
-    missing = without(plan.mask("liver"), own)
+    missing = without(both(before, plan.mask("liver")), own)
     if not own.count or not missing.count:
         return False
     image = plan.grid.image(missing.mask.view("uint8"), missing.start, world=False)

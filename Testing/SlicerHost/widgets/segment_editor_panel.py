@@ -84,7 +84,7 @@ class EditorPanel:
         row = QtWidgets.QHBoxLayout()
         self._add, self._remove = QtWidgets.QPushButton("Add"), QtWidgets.QPushButton("Remove")
         self._show_3d = qMRMLSegmentationShow3DButton()
-        self._add.clicked.connect(lambda *_: self._logic.AddEmptySegment("", "", None))
+        self._add.clicked.connect(lambda *_: self._logic.AddEmptySegment("", 0))
         self._remove.clicked.connect(lambda *_: self._logic.RemoveSelectedSegment())
         for button in (self._add, self._remove, self._show_3d):
             row.addWidget(button)

@@ -140,7 +140,7 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
     given = []
     for _ in range(int(rng.integers(1, 3))):
         option, takes, kind = pick(rng, commands()[name])
-        if option in ("--from", "--samples"):
+        if option == "--from":
             continue
         value = pick(rng, _VALUES)
         given.append((option, value if takes else None, kind))
