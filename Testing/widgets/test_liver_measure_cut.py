@@ -130,9 +130,13 @@ def test_a_drawn_curve_cuts_in_the_worker(host: Any, opened: Any) -> None:
     host.click(section.ui.drawCurveButton)
     assert interaction.GetCurrentInteractionMode() != interaction.Place
     x, y, z = section.remnant.planes._live_cut().center_ras
-    for dy, dz in ((-30, -20), (30, -20), (30, 20), (-30, 20)):
-        curve.AddControlPointWorld(vtk.vtkVector3d(x + 5, y + dy, z + dz))
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert selection.GetActivePlaceNodeID() == curve.GetID()  # what is clicked goes into the curve
+    assert selection.GetActivePlaceNodeClassName() == curve.GetClassName()
+    for dx, dy, dz in ((5, -30, -20), (5.2, 30, -20), (5, 30, 20), (5.2, -30, 20)):
+        curve.AddControlPointWorld(vtk.vtkVector3d(x + dx, y + dy, z + dz))
     section.refresh()
+    assert "along the smooth surface" in section.ui.curveLabel.text
     run(host, section, section.ui.cutButton)
     assert not host.messages
     labels = make_labels()
@@ -143,6 +147,34 @@ def test_a_drawn_curve_cuts_in_the_worker(host: Any, opened: Any) -> None:
     section.refresh()
     assert "cut by, was edited since" in section.ui.notesLabel.text
     assert section.remnant.current_cut() is None
+    before = section.remnant.cut.resected_ml
+    host.wait_until(lambda: section.context.busy, 10)  # dragged points update the numbers
+    host.wait_until(lambda: not section.context.busy, 60)
+    assert section.remnant.cut.resected_ml != pytest.approx(before)
+    assert section.remnant.current_cut() is section.remnant.cut
+
+
+def test_a_line_drawn_in_one_slice_cuts_perpendicular_to_it(host: Any, opened: Any) -> None:
+    import vtk
+
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    section.ui.surfaceRadio.click()
+    host.click(section.ui.drawCurveButton)
+    host.click(section.ui.drawCurveButton)
+    x, y, z = section.remnant.planes._live_cut().center_ras
+    for dy in (-15, 0, 15):
+        parameters.cutSurface.AddControlPointWorld(vtk.vtkVector3d(x + 5, y + dy, z))  # in an axial slice
+    section.refresh()
+    assert "perpendicular to that slice" in section.ui.curveLabel.text or "on one line" in section.ui.cutButton.toolTip
+    parameters.cutSurface.SetNthControlPointPositionWorld(1, x + 6, y, z)
+    section.refresh()
+    assert "perpendicular to that slice" in section.ui.curveLabel.text
+    run(host, section, section.ui.cutButton)
+    assert not host.messages
+    plane = resect_by_planes(make_labels(), [Plane((x + 5, y, z), (1.0, 0.0, 0.0))])
+    assert section.remnant.cut.resected_ml == pytest.approx(plane.resected_ml, rel=0.06)
+    assert "a curve drawn in one slice" in [row["how"] for row in section.remnant.rows]
 
 
 def test_a_portal_territory_is_cut(host: Any, opened: Any) -> None:

@@ -11,11 +11,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
+from LiverPlannerLib.resection.curved_cut import is_flat
 from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels.section import enable
 
+QUIET_MS = 400
+"""So long after the last move of a point the liver is cut again."""
 MOST_BRANCHES = 24
 """The territory of a branch smaller than these is not a resection."""
 
@@ -26,6 +29,11 @@ class CutShapes:
     def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self._branches: list[int] = []
+        self._watched: tuple[Any, int] | None = None
+        self._moved = qt.QTimer()
+        self._moved.setSingleShot(True)
+        self._moved.setInterval(QUIET_MS)
+        self._moved.connect("timeout()", self._cut_again)
 
     def connect(self) -> None:
         """Connects selector, button and list."""
@@ -40,6 +48,8 @@ class CutShapes:
 
     def cleanup(self) -> None:
         """Lets go of the interaction node."""
+        self._moved.stop()
+        self._follow(None)
         interaction, tag = self._observed
         interaction.RemoveObserver(tag)
 
@@ -52,11 +62,53 @@ class CutShapes:
         self.ui.surfaceSelector.setCurrentNode(parameters.cutSurface)
         self.ui.surfaceSelector.blockSignals(blocked)
         self.ui.drawCurveButton.checked = self._placing()
-        enable(self.ui.drawCurveButton, why, _("Click points around the part to resect; right click ends."))
+        enable(
+            self.ui.drawCurveButton, why,
+            _("Click a line across the liver in one slice, or points on its surface in 3D; right click ends."),
+        )  # fmt: skip
+        self._follow(parameters.cutSurface)
+        words = self._how_it_cuts(parameters.cutSurface)
+        self.ui.curveLabel.text = words
+        self.ui.curveLabel.visible = bool(words)
         self.ui.flippedCheckBox.visible = parameters.cutSurface is None or parameters.cutSurface.IsA(
             "vtkMRMLMarkupsNode"
         )
         self._fill()
+
+    def _how_it_cuts(self, node: Any | None) -> str:
+        """What the chosen curve will do, before it is done; empty where that is plain."""
+        if node is None or not node.IsA("vtkMRMLMarkupsNode"):
+            return ""
+        try:
+            flat = is_flat(drawn(node)[1])
+        except PreopError:
+            return ""
+        if flat:
+            return _("Drawn in one slice: cuts straight through the liver, perpendicular to that slice.")
+        return _("Drawn in space: cuts along the smooth surface through its points.")
+
+    def _follow(self, node: Any | None) -> None:
+        """Cuts again while the points of the curve that has cut are dragged."""
+        watched = self._watched[0] if self._watched else None
+        if watched is node:
+            return
+        if self._watched:
+            self._watched[0].RemoveObserver(self._watched[1])
+        self._watched = None
+        if node is not None and node.IsA("vtkMRMLMarkupsNode"):
+            self._watched = (node, node.AddObserver(node.PointModifiedEvent, lambda *_args: self._moved.start()))
+
+    def _cut_again(self) -> None:
+        page = self.page
+        if page.parameters is None or page.parameters.remnantMode != "surface":
+            return
+        page.section.refresh()
+        if page.cut is None or not page.stale:
+            return
+        if page.context.busy:
+            self._moved.start()
+        elif not self.disabled_reason() and not self._placing():
+            page.start_cut()
 
     def disabled_reason(self) -> str:
         """Why the button Cut is off, a sentence; empty if it is on."""
@@ -118,9 +170,8 @@ class CutShapes:
         if not pressed:
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)
             return
-        logic = slicer.modules.markups.logic()
         node = slicer.mrmlScene.AddNewNodeByClass(
-            "vtkMRMLMarkupsClosedCurveNode", slicer.mrmlScene.GenerateUniqueName(_("Cut curve"))
+            "vtkMRMLMarkupsCurveNode", slicer.mrmlScene.GenerateUniqueName(_("Cut curve"))
         )
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetSelectedColor(*PLANE_COLORS[0])
@@ -128,8 +179,12 @@ class CutShapes:
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         place_beside(slicer.mrmlScene, node, self.page.parameters.segmentation)
         self.page.parameters.cutSurface = node
-        logic.SetActiveList(node)
-        logic.StartPlaceMode(1)
+        # The logic's own StartPlaceMode asks for a point list, whatever list is active.
+        selection = slicer.app.applicationLogic().GetSelectionNode()
+        selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        selection.SetActivePlaceNodeID(node.GetID())
+        interaction.SetPlaceModePersistence(1)
+        interaction.SetCurrentInteractionMode(interaction.Place)
         self.ui.drawCurveButton.checked = True
 
     def _on_placing(self, *_args: Any) -> None:

@@ -147,6 +147,8 @@ class CutPage(Protocol):
     context: Context
     live: LivePlan
     section: Tabs
+    cut: Resection | None
+    stale: bool
 
     @property
     def parameters(self) -> Any:
@@ -160,6 +162,9 @@ class CutPage(Protocol):
 
     def show_cut(self, cut: Resection, revision: int) -> None:
         """Shows what a cut takes."""
+
+    def start_cut(self) -> None:
+        """Cuts in the worker."""
 
 
 def jump_to(point_ras: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""A resection along a curved sheet through points that were drawn, e.g. a line on the liver's surface."""
+"""A resection by a curve that was drawn: straight through a slice, or along a sheet through points in space."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
+FLAT_MM = 0.05
+"""Points that lie no farther from one plane were drawn in a slice: nobody clicks that exactly in 3D."""
+_FAR_MM = 5000.0
 MOST_POINTS = 60
 """A thin plate through more points is hardly different, and slow."""
 
@@ -30,39 +33,79 @@ def fit_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return center, axes
 
 
-def resect_by_curve(labels: sitk.Image, points_ras: np.ndarray, flipped: bool = False) -> Resection:
-    """Cuts along the smooth sheet (thin plate spline) through points, extended to the whole liver.
+def is_flat(points_ras: np.ndarray) -> bool:
+    """Whether points (N, 3) were drawn in one slice.
 
-    The points' own plane gives the sheet its two sides; the side that holds less of the liver is taken, or with
-    `flipped` the other one.
+    Raises:
+        InputError: as `fit_plane`.
+    """
+    center, axes = fit_plane(points_ras)
+    return float(np.abs((np.asarray(points_ras, float) - center) @ axes[2]).max()) < FLAT_MM
+
+
+def resect_by_curve(labels: sitk.Image, points_ras: np.ndarray, flipped: bool = False) -> Resection:
+    """Cuts by a curve, extended to the whole liver; the side that holds less of it is taken, or else the other one.
+
+    A curve that was drawn in one slice cuts straight through, perpendicular to that slice: an open one goes on
+    straight beyond its ends, a closed one takes what it surrounds. Where that takes nothing or everything, as of a
+    ring around the whole liver, the curve means its own plane. Points in space span a smooth sheet (thin plate
+    spline), whatever their order.
 
     Args:
         labels: values of the table of structures.
-        points_ras: (N, 3), mm, from three up; in any order.
+        points_ras: (N, 3), mm, from three up; of a curve in one slice in order, and closed where the last is the first.
+        flipped: take the side that holds more.
 
     Raises:
         NothingFound: there is no liver.
         InputError: too few points, all on a line, or a cut that takes nothing or everything.
     """
-    from scipy.interpolate import RBFInterpolator
-
     center, axes = fit_plane(points_ras)
-    points = np.asarray(points_ras, float)
-    local = (points[:: max(len(points) // MOST_POINTS, 1)] - center) @ axes.T
-    flat, distinct = np.unique(local[:, :2].round(2), axis=0, return_index=True)
-    sheet = RBFInterpolator(flat, local[distinct, 2], kernel="thin_plate_spline", smoothing=1.0, degree=1)
+    local = (np.asarray(points_ras, float) - center) @ axes.T
     liver = inside_liver(labels)
     voxels = np.argwhere(liver)
     if len(voxels) == 0:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")
     at = (images.kji_to_ras(voxels, labels) - center) @ axes.T
-    above = at[:, 2] > _heights(sheet, at[:, :2])
+    above, method = np.zeros(len(at), bool), "a curve drawn in one slice"
+    if is_flat(points_ras):
+        above = _beside(local[:, :2], at[:, :2])
+    if above.all() or not above.any():
+        above, method = at[:, 2] > _sheet_heights(local, at[:, :2]), "a drawn curve"
     smaller = above if 2 * np.count_nonzero(above) <= len(above) else ~above
     taken = ~smaller if flipped else smaller
     remnant = np.zeros(liver.shape, np.uint8)
     remnant[tuple(voxels[~taken].T)] = 1
     made = resect_by_remnant(labels, images.image_like(remnant, labels))
-    return Resection(**{**vars(made), "method": "a drawn curve", "notes": made.notes})
+    return Resection(**{**vars(made), "method": method, "notes": made.notes})
+
+
+def _beside(line: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Which places (N, 2) a closed line (M, 2) surrounds, or lie on one side of an open one that goes on straight."""
+    from matplotlib.path import Path as Outline
+
+    if np.linalg.norm(line[0] - line[-1]) > FLAT_MM:
+        ends = [_beyond(line[0], line[min(1, len(line) - 1)]), _beyond(line[-1], line[-2])]
+        along = ends[1] - ends[0]
+        aside = _FAR_MM * np.array([-along[1], along[0]]) / np.linalg.norm(along)
+        line = np.vstack([ends[0], line, ends[1], ends[1] + aside, ends[0] + aside])
+    return Outline(line).contains_points(places)
+
+
+def _beyond(end: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """A point far beyond the end of a line, in the direction that it has there."""
+    direction = end - before
+    return end + _FAR_MM * direction / max(float(np.linalg.norm(direction)), 1e-6)
+
+
+def _sheet_heights(local: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Height at places (N, 2) of the smooth sheet through points (M, 3), mm, both in the axes of `fit_plane`."""
+    from scipy.interpolate import RBFInterpolator
+
+    some = local[:: max(len(local) // MOST_POINTS, 1)]
+    flat, distinct = np.unique(some[:, :2].round(2), axis=0, return_index=True)
+    sheet = RBFInterpolator(flat, some[distinct, 2], kernel="thin_plate_spline", smoothing=1.0, degree=1)
+    return _heights(sheet, places)
 
 
 def _heights(sheet: object, places: np.ndarray, step: float = 3.0) -> np.ndarray:
