@@ -37,13 +37,16 @@ class PreopError(Exception):
     Args:
         problem: what is wrong, naming the file or parameter, without a full stop.
         remedy: what the user can do, without a full stop; may be empty.
+        topic: what the remedy is about, e.g. ``modality``, where an interface has a control for it: a command then
+            names its option (`command.console.OPTIONS`). The words themselves name none.
     """
 
     exit_code = 1
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
+    def __init__(self, problem: str, remedy: str = "", topic: str = "") -> None:
         self.problem = problem
         self.remedy = remedy
+        self.topic = topic
         super().__init__(f"{problem}. {remedy}." if remedy else f"{problem}.")
 
 

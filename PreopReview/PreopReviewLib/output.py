@@ -204,7 +204,7 @@ def check_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str |
         return
     _require_regular(target)
     if not overwrite:
-        raise OutputExists(f"{path} already exists", "Choose another name, or replace it with --overwrite")
+        raise OutputExists(f"{path} already exists", "Choose another name, or replace it", "overwrite")
     if any(_same(target, given) for given in (*inputs, *_inputs)) and not _named_as_output(target):
         raise OutputExists(f"{path} is an input of this run", "Choose another name for the result")
 
@@ -244,7 +244,7 @@ def check_folder(
     if not any(target.iterdir()):
         return
     if not overwrite:
-        raise OutputExists(f"The folder {target} already exists", "Give another one, or --overwrite to replace it")
+        raise OutputExists(f"The folder {target} already exists", "Give another one, or replace it", "overwrite")
     for given in inputs:
         real = Path(os.path.realpath(given))
         if target in real.parents or (target == real and not _named_as_output(target)):

@@ -104,7 +104,7 @@ def require_coronal(image: sitk.Image, source: str = "The image", any_plane: boo
         return [f"the slices are turned {off:.0f}° out of the coronal plane"] if off > 50 else []
     problem = f"{source} is {plane}, and the network was trained on coronal (oblique) series only"
     if not any_plane:
-        raise UnsupportedImage(problem, "Give the coronal series, or --any-plane to continue anyway")
+        raise UnsupportedImage(problem, "Choose the coronal series, or allow any plane to continue anyway", "any plane")
     return [f"{problem}: the answer is unreliable"]
 
 
@@ -179,7 +179,7 @@ def cut_cube(
     if side is None and told_side(image) is None and abs(center_lps[0]) < SURE_SIDE_MM:
         warnings.append(
             f"the head lies {abs(center_lps[0]):.0f} mm from the scanner's middle and no header names the side: "
-            f"{side_of(image, center_lps)} is a guess; give --side"
+            f"{side_of(image, center_lps)} is a guess; say which side it is"
         )
     side = side or side_of(image, center_lps)
     grid = cube_grid(image, center_lps, edge, side)

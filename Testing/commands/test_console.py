@@ -54,7 +54,7 @@ def test_results_are_kept_unless_told_otherwise(tmp_path):
     target = tmp_path / "out"
     with output_folder(target) as folder:
         (folder / "first").write_text("precious")
-    with pytest.raises(errors.OutputExists, match="--overwrite"), output_folder(target):
+    with pytest.raises(errors.OutputExists, match="or replace it"), output_folder(target):
         pytest.fail("must not start")
     with pytest.raises(ZeroDivisionError), output_folder(target, overwrite=True):
         raise ZeroDivisionError

@@ -84,7 +84,7 @@ def test_an_oblique_series_is_sorted_by_position(tmp_path):
 def test_several_series_are_listed_and_one_can_be_chosen(tmp_path):
     folder = write_series(tmp_path / "s", "1.2.3.5", ramp(), number=1)
     write_series(folder / "deeper", "1.2.3.6", ramp() + 1000, number=2)
-    with pytest.raises(errors.SeveralSeries, match=r"--series.*1\.2\.3\.5.*phase 1.*5 slices.*1\.2\.3\.6"):
+    with pytest.raises(errors.SeveralSeries, match=r"by its UID.*1\.2\.3\.5.*phase 1.*5 slices.*1\.2\.3\.6"):
         images.read_image(folder)
     assert images.array_of(images.read_image(folder, "1.2.3.6")).min() == 1000
     with pytest.raises(errors.NoImage, match="no series 9"):

@@ -120,7 +120,7 @@ def test_a_mapping_is_believed_before_all_and_checked(tmp_path):
 
 def test_what_no_table_explains_is_refused_with_values_and_volumes(tmp_path):
     path = write(organs({"liver": 40, "spleen": 200}), tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=rf"40 \({LIVER.sum() * ML:.0f} ml\).*--labels"):
+    with pytest.raises(InputError, match=rf"40 \({LIVER.sum() * ML:.0f} ml\).*which structure each value is"):
         read_labels(path)
 
 

@@ -175,7 +175,7 @@ start_run(load_recipe(sys.argv[1]), Path(sys.argv[2]), RunSettings(workers=0, sa
 
 def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(tmp_path):
     start_run(tiny_recipe(1), tmp_path / "run", settings())
-    with pytest.raises(TrainingError, match="--resume"):
+    with pytest.raises(TrainingError, match="Resume it"):
         start_run(tiny_recipe(1), tmp_path / "run", settings())
     with pytest.raises(InputError, match="oh2023"):
         start_run(load_recipe("oh2023"), tmp_path / "run", settings(), resume=True)
@@ -266,7 +266,7 @@ def test_a_stop_by_hand_leaves_a_checkpoint_of_whole_iterations(tmp_path, number
         if 0 < fraction < 1:
             signal.raise_signal(number)
 
-    with pytest.raises(Cancelled, match="Stopped at iteration 2; .*--resume") as stopped:
+    with pytest.raises(Cancelled, match="Stopped at iteration 2; .*Resume the run") as stopped:
         start_run(tiny_recipe(50), tmp_path / "run", settings(), progress=stop)
     assert stopped.value.exit_code == 128 + number
     assert read_checkpoint(tmp_path / "run" / LAST)["iteration"] == 2

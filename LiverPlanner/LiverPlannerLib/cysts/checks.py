@@ -27,7 +27,7 @@ def require_options(rule: str, threshold: float, modality: str, relative_thresho
     elif relative_threshold is None:
         raise InputError(
             "The threshold in HU is for CT; an MRI has no Hounsfield units",
-            "Give a CT, or a relative threshold in liver MADs, for which no value is published",
+            "Use a CT or a relative threshold in liver MADs (no value is published), or tell cysts from tumors by hand",
         )
     elif not 0.5 <= abs(relative_threshold) <= 40:
         raise InputError(

@@ -39,7 +39,7 @@ from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError
 
-_MAPPING_HELP = "Say what the values are, for example: --labels liver=5,portal_vein=64 (or a file of names and values)"
+_MAPPING_HELP = "Say which structure each value is, or give a file of names and values"
 
 
 def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> Labels:
@@ -230,6 +230,7 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
             raise InputError(
                 f"{path} contains none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
                 f"Known: {', '.join(s.key for s in STRUCTURES)}. {_MAPPING_HELP}",
+                "labels",
             )
         return joined(path, image, parts, how)
     if not present:
@@ -241,6 +242,7 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
             f"{path} seems to follow another label table, and nothing in the file says which. Its values: "
             f"{shortened(listed)}",
             _MAPPING_HELP,
+            "labels",
         )
     table_name, table, unknown = known
     if table_name == OURS and not unknown:

@@ -11,7 +11,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
-from LiverPlannerLib.panels.segment import in_panel_words
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import report as scene_report
 from PreopReviewLib.errors import InputError
@@ -154,7 +153,7 @@ class ReportSection(Section):
             return
         lines = [_("Written to <b>{name}</b>, tables beside it as CSV.").format(name=escape(str(self.written)))]
         lines += [
-            _("Not measured: {topic}. {reason}").format(topic=escape(topic), reason=escape(in_panel_words(reason)))
+            _("Not measured: {topic}. {reason}").format(topic=escape(topic), reason=escape(reason))
             for topic, reason in self._missing.items()
         ]
         ui.resultLabel.text = "".join(f"<p style='margin: 2px;'>{line}</p>" for line in lines)

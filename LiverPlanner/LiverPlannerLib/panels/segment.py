@@ -114,7 +114,7 @@ class SegmentSection(Section):
         if chosen is not None and chosen.channels:
             words = _("{name} needs {count} images of the scan ({channels}): use it with preop liver plan.")
             return words.format(name=chosen.name, count=len(chosen.channels), channels=", ".join(chosen.channels))
-        return in_panel_words(inputs.why_unusable(volume))
+        return inputs.why_unusable(volume)
 
     def enter(self) -> None:
         """The module is opened: settings may have been changed, and models installed, meanwhile."""
@@ -265,7 +265,7 @@ class SegmentSection(Section):
         scene_views.frame(nodes.segmentation)
 
     def _on_failed(self, error: Exception) -> None:
-        self._error, self._error_of = in_panel_words(str(error)), self._chosen()
+        self._error, self._error_of = str(error), self._chosen()
         self.refresh()
         if isinstance(error, InputError) or getattr(error, "problem", ""):
             slicer.util.errorDisplay(self._error, windowTitle=_("Liver segmentation"))
@@ -326,22 +326,6 @@ def fill(box: Any, values: tuple | list, words: tuple | list) -> None:
         box.addItem(word, value)
 
 
-def in_panel_words(text: str) -> str:
-    """An error of the library without the names of command line options."""
-    for option, words in (
-        ("use --modality mr", _("choose MRI as modality")),
-        ("Use --modality mr", _("Choose MRI as modality")),
-        ("Use --modality ct", _("Choose CT as modality")),
-        ("give a liver mask with --liver", _("choose a segmentation under Options, Keep the liver of")),
-        (
-            "Give a CT, or a relative threshold in liver MADs, for which no value is published",
-            _("Lesions can be moved between Liver tumor and Liver cyst in the section Correct"),
-        ),
-    ):
-        text = text.replace(option, words)
-    return text
-
-
 def summary_html(record: dict[str, Any]) -> str:
     """What a plan found, and what to beware of, as rich text."""
     from LiverPlannerLib.structures import structure
@@ -353,9 +337,9 @@ def summary_html(record: dict[str, Any]) -> str:
     if missing:
         lines.append(_("<b>Not found:</b> {structures}.").format(structures=missing))
     if record.get("warnings"):
-        items = "".join(f"<li>{escape(in_panel_words(w))}</li>" for w in record["warnings"])
+        items = "".join(f"<li>{escape(w)}</li>" for w in record["warnings"])
         lines.append(_("<b>Beware:</b>") + f"<ul style='{LIST}'>{items}</ul>")
-    lines += [escape(in_panel_words(note.rstrip(".") + ".")) for note in record.get("notes", [])]
+    lines += [escape(note.rstrip(".") + ".") for note in record.get("notes", [])]
     device = record.get("device", "auto")
     run = _("{seconds:.0f} s").format(seconds=sum(record.get("seconds", {}).values()))
     if device != "auto":

@@ -101,7 +101,7 @@ def record_for_scene(plan: LiverPlan) -> dict:
 
 
 def as_dict(plan: LiverPlan) -> dict:
-    """What `--json` prints."""
+    """Plain values of a plan, as programs and the scene keep them."""
     return {
         "modality": plan.modality,
         "volumes_ml": plan.volumes_ml,

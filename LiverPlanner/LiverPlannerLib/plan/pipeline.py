@@ -121,8 +121,8 @@ def make_plan(
     if float(images.array_of(liver).sum()) * images.voxel_ml(image) < MIN_LIVER_ML:
         raise NothingFound(
             f"No liver was found in {source}",
-            "Check that the upper abdomen is in the image and that its modality "
-            f"({modality}) is right; or give a liver mask with --liver",
+            f"Check that the abdomen is in the image and that it is {modality}; or keep a liver that was drawn",
+            "liver",
         )
     run.liver, run.labels = liver, labels_from_mask(liver)
     if options.structures and run.chosen.rest():

@@ -169,7 +169,7 @@ def identity_of(path: str | Path, series: str | None = None) -> tuple[tuple[str,
         return (("File", path.name),)
     headers = [pydicom.dcmread(s.files[0], stop_before_pixels=True, force=True) for s in found]
     if len({(str(h.get("PatientName", "")), str(h.get("PatientID", ""))) for h in headers}) > 1:
-        raise InputError(f"{path} holds series of several patients", "Choose one with --series")
+        raise InputError(f"{path} holds series of several patients", "Choose one of its series", "series")
     header = headers[0]
     return tuple(
         (words, _date(str(header[tag].value)) if tag.endswith("Date") else str(header[tag].value))

@@ -25,6 +25,19 @@ from PreopReviewLib.shown import shown
 
 __all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
 
+OPTIONS = {
+    "any plane": "--any-plane",
+    "data": "--data",
+    "file": "--from FILE",
+    "labels": "--labels liver=5,portal_vein=64, or --labels FILE",
+    "liver": "--liver FILE",
+    "modality": "--modality ct or --modality mr",
+    "overwrite": "--overwrite",
+    "resume": "--resume",
+    "series": "--series UID",
+    "volume": "--volume NUMBER or words",
+}
+"""How a command lets the user do what the remedy of an error is about, by `PreopError.topic`."""
 _FILE_SYSTEM = (
     "ENAMETOOLONG",
     "ELOOP",
@@ -68,7 +81,8 @@ def _exit_code(command: Callable[[], None]) -> int | str | None:
         command()
         return 0
     except PreopError as error:
-        say(f"preop: {shown(error)}", err=True)
+        option = OPTIONS.get(error.topic, "")
+        say(f"preop: {shown(error)}" + (f" (Option: {option}.)" if option else ""), err=True)
         return error.exit_code
     except (KeyboardInterrupt, SystemExit) as error:
         if isinstance(error, SystemExit) and not stopping.asked():

@@ -39,7 +39,7 @@ class Finding:
     def as_error(self, source: str) -> InputError:
         """The exception of this finding, naming the image."""
         kind = UnsupportedImage if self.code in _STRUCTURAL else ImplausibleImage
-        return kind(f"{source} {self.problem}", self.remedy)
+        return kind(f"{source} {self.problem}", self.remedy, "modality" if "modality" in self.remedy else "")
 
 
 def structural_findings(image: sitk.Image) -> list[Finding]:
@@ -173,9 +173,9 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
                 "not-hounsfield",
                 "error",
                 f"is not a CT in Hounsfield units: its values go from {low:.0f} to {high:.0f}, without air or fat",
-                "Apply the rescale slope and intercept, or use --modality mr if it is an MRI"
+                "Apply the rescale slope and intercept, or choose MRI as its modality if it is one"
                 if unscaled
-                else "Use --modality mr if it is an MRI, or the CT as the scanner gave it",
+                else "Choose MRI as its modality if it is one, or use the CT as the scanner gave it",
             )
         ]
     if modality == "MR" and low < -500:
@@ -184,7 +184,7 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
                 "hounsfield",
                 "error",
                 f"is not an MRI: its values range from {low:.0f} to {high:.0f}, as in a CT",
-                "Use --modality ct",
+                "Choose CT as its modality",
             )
         ]
     if modality == "MR" and _looks_like_raw_ct(sample):
@@ -193,7 +193,7 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
                 "ct-without-intercept",
                 "warning",
                 "looks like a CT without its rescale intercept: air is at 0 and most of the body near 1050",
-                "If it is a CT, subtract 1024 from its values and use --modality ct",
+                "If it is a CT, subtract 1024 from its values and choose CT as its modality",
             )
         ]
     return []

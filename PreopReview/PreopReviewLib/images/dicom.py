@@ -212,9 +212,10 @@ def _several(chosen: Sequence[Series], folder: Path) -> SeveralSeries:
         why = "; ".join(n for n in chosen[0].notes if "orientations" in n)
         return SeveralSeries(
             f"{folder} holds one series with {len(chosen)} volumes" + (f" ({why})" if why else ""),
-            f"Choose one with --volume and its number or words: {listed}",
+            f"Choose one by its number or words: {listed}",
+            "volume",
         )
-    return SeveralSeries(f"{folder} holds {len(chosen)} series", f"Choose one with --series UID: {listed}")
+    return SeveralSeries(f"{folder} holds {len(chosen)} series", f"Choose one by its UID: {listed}", "series")
 
 
 def read_series(series: Series, folder: Path) -> sitk.Image:

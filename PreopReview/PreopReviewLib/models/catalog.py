@@ -168,11 +168,13 @@ def install(
     check_folder(target, overwrite, KIND, known=FILES)
     if from_file is None:
         if name not in DOWNLOADABLE:
-            raise ModelError(f"{name} cannot be fetched", f"Known are {', '.join(DOWNLOADABLE)}; or give --from FILE")
+            raise ModelError(
+                f"{name} cannot be fetched", f"Known are {', '.join(DOWNLOADABLE)}; or give its file", "file"
+            )
         return kuleuven.install(target, name, progress=progress, overwrite=overwrite)
     path = Path(from_file).expanduser()
     if not path.exists():
-        raise ModelError(f"There is no file or folder {path}", "Check the path given with --from")
+        raise ModelError(f"There is no file or folder {path}", "Check the path", "file")
     if path.suffix == ".whl":
         if name not in kuleuven.SOURCES:
             raise ModelError(f"A wheel does not hold the model {name}", f"Known are {', '.join(kuleuven.SOURCES)}")

@@ -31,8 +31,7 @@ _LICENSE_IN_WHEEL = "pyliverlesionseg-0.3.dist-info/LICENSE"
 _WEIGHTS_IN_WHEEL = "pyliverlesionseg/trained_models/model_unet_ct_mr_"
 _NO_NETWORK = (
     f"Fetch {WHEEL} from https://pypi.org/project/pyliverlesionseg/0.3/#files where there is a network; then, in "
-    "Slicer, put it into the offline folder of PreopReview's settings, or run: preop models install kuleuven-liver "
-    "--from FILE"
+    "Slicer, put it into the offline folder of PreopReview's settings; the command installs a model from a file"
 )
 
 

@@ -209,7 +209,9 @@ class Trainer:
         loss = self.task.loss(self.network, output, target)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"The loss is not finite at iteration {state.iteration}", "Lower the learning rate and --resume"
+                f"The loss is not finite at iteration {state.iteration}",
+                "Lower the learning rate and resume the run",
+                "resume",
             )
         loss.backward()
         if recipe["training.clip"]:
@@ -302,7 +304,7 @@ def start_run(
         kept = read_checkpoint(run / LAST)
         recipe = recipe_from_dict(kept["recipe"], str(run / LAST)).with_changes_of(recipe)
     elif (run / LAST).exists():
-        raise TrainingError(f"{run} already holds a run", "Add --resume, or choose another folder")
+        raise TrainingError(f"{run} already holds a run", "Resume it, or choose another folder", "resume")
     trainer = Trainer(recipe, run, settings, kept, progress, cancel)
     try:
         return trainer.fit(progress, cancel)

@@ -42,6 +42,6 @@ def stops_deferred() -> Iterator[list[int]]:
 
 def stopped_by_hand(number: int, place: str) -> Cancelled:
     """The error of a run that was stopped; its exit code is the shell's for the signal."""
-    error = Cancelled(f"Stopped at {place}; the checkpoint is written", "Continue with --resume")
+    error = Cancelled(f"Stopped at {place}; the checkpoint is written", "Resume the run to continue", "resume")
     error.exit_code = 128 + number
     return error

@@ -125,7 +125,7 @@ def open_task(
     if kind not in (PHANTOMS, PAINTED) and settings.data == PHANTOMS:
         raise InputError(f"The recipe {recipe.name} is for labeled images", "Give their folder with --data")
     if kind not in (PHANTOMS, PAINTED) and settings.shapes:
-        raise InputError("--shapes goes with --data phantoms only", "Leave it out")
+        raise InputError("Shapes of livers are for phantoms only, not for images", "Leave them out")
     if kind != PAINTED and settings.scans:
         raise InputError("Labeled CTs go with recipes whose data are painted", "Leave them out")
     return import_module(_TASKS[kind]).open_task(recipe, settings, place, progress, cancel or CancelToken())

@@ -126,11 +126,7 @@ def disabled_reason(parameters: Any) -> str:
         inputs.require_volume(volume)
         scene_cube.require_series(volume, bool(parameters.anyPlane))
     except PreopError as error:
-        return (
-            str(error)
-            .replace("give --any-plane", _("tick the box below"))
-            .replace("or --any-plane to continue anyway", _("or tick the box above to continue anyway"))
-        )
+        return str(error)
     return ""
 
 

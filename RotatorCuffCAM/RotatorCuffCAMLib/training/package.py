@@ -34,7 +34,7 @@ def package(weights: Path, folder: Path, cases: int = 200, device: str = "cpu") 
     from PreopReviewLib.models import networks
 
     if not weights.is_file():
-        raise FileMissing(f"There is no file {weights}", "Train first: preop cuff train --synthetic 60")
+        raise FileMissing(f"There is no file {weights}", "Train one first")
     with safe_open(weights, framework="numpy") as held:
         about = held.metadata() or {}
     if not {"width", "blocks", "stem_stride"} <= set(about):

@@ -75,7 +75,7 @@ def _dice_table(cohort: Cohort, dice: str) -> Table:
 def _add_comparison(result: PaperResult, cohort: Cohort, dice: str, compare: tuple[str, str] | None) -> None:
     pair = compare or _usual_pair(cohort.parts)
     if pair is None:
-        result.statements.append("No two cohorts to compare by Mann–Whitney; name them with --compare.")
+        result.statements.append("No two cohorts to compare by Mann–Whitney; name the two to compare.")
         return
     unknown = [p for p in pair if p not in cohort.parts]
     if unknown:

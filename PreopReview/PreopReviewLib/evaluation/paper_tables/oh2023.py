@@ -63,7 +63,7 @@ def evaluate(cohort: Cohort, baseline: Cohort | None = None) -> PaperResult:
     if baseline is not None:
         result.tables.append(baseline_table(baseline))
     else:
-        result.statements.append("Table 1 needs baseline characteristics (--baseline), and none were given.")
+        result.statements.append("Table 1 needs baseline characteristics, and none were given.")
     names = cohort.require(*([s, f"{s}_dsc", *ALIASES.get(s, ())] for s in STRUCTURES))
     whole = dict(zip(STRUCTURES, (cohort.numbers(n) for n in names), strict=True))
     result.tables.append(_table2(cohort, whole))
