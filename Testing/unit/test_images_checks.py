@@ -64,10 +64,19 @@ def test_dimension_and_color():
 
 def test_mr_given_as_ct_and_ct_given_as_mr():
     mr = sitk.Abs(ct()) * 3
-    with pytest.raises(errors.ImplausibleImage, match="no CT in Hounsfield units.*choose MRI as its modality"):
+    with pytest.raises(errors.ImplausibleImage, match="not a CT in Hounsfield units.*choose MRI as its modality"):
         images.require_usable(mr, "case", "CT")
-    with pytest.raises(errors.ImplausibleImage, match="no MRI.*CT as its modality"):
+    with pytest.raises(errors.ImplausibleImage, match="not an MRI.*CT as its modality"):
         images.require_usable(ct(), "case", "MR")
+
+
+def test_a_clipped_ct_is_a_ct_and_an_mri_with_negative_values_is_not():
+    values = images.array_of(ct()).astype(float)
+    clipped = images.image_like(np.clip(values, -200, 400), ct())
+    assert images.guess_modality(clipped) == "CT"
+    rng = np.random.default_rng(3)
+    centered = images.image_like(rng.normal(0, 80, values.shape), ct())
+    assert images.guess_modality(centered) == "MR"
 
 
 def test_a_ct_without_rescale_is_told_so():

@@ -12,6 +12,8 @@ from PreopReviewLib.errors import ImplausibleImage, InputError, UnsupportedImage
 
 Severity = Literal["error", "warning"]
 
+CLIPPED_AIR_HU, LEAST_AIR = -140.0, 0.05
+"""Air of a clipped CT: one value below fat, and so much of the image at least."""
 MIN_SPACING_MM, MAX_SPACING_MM = 0.2, 20.0
 """Outside, the header is wrong: clinical body scans have 0.3 to 10 mm."""
 MAX_ANISOTROPY = 10.0
@@ -218,9 +220,19 @@ def _stride(image: sitk.Image) -> int:
 def guess_modality(image: sitk.Image) -> Literal["CT", "MR"]:
     """CT or MR, from DICOM where the image carries it, else from the intensities.
 
-    A CT holds air near -1000 HU, which an MRI never does.
+    A CT holds air near -1000 HU, which an MRI never does; or it was clipped, so that its air is a floor below fat.
     """
     if image.HasMetaDataKey("0008|0060") and image.GetMetaData("0008|0060") in ("CT", "MR"):
         return image.GetMetaData("0008|0060")  # type: ignore[return-value]
     sample = sitk.GetArrayViewFromImage(image).ravel()[:: _stride(image)]
-    return "CT" if np.percentile(sample, 0.5) < -300 else "MR"
+    return "CT" if np.percentile(sample, 0.5) < -300 or _is_clipped_ct(sample) else "MR"
+
+
+def _is_clipped_ct(sample: np.ndarray) -> bool:
+    """Whether much of an image is one value below fat (-120 HU), and the rest is as soft tissue in HU."""
+    floor = float(sample.min())
+    if floor > CLIPPED_AIR_HU:
+        return False
+    rest = sample[sample > floor]
+    share = 1 - rest.size / sample.size
+    return share > LEAST_AIR and rest.size > 0 and -150 < float(np.median(rest)) < 250
