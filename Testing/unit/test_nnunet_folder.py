@@ -251,3 +251,21 @@ def test_names_of_labels_are_those_of_the_table_and_a_user_may_say_others():
 def test_eight_segments_are_couinauds():
     named = Wishes().named({n: f"liver_segment_{n}" for n in range(1, 9)})
     assert named == {n: f"segment_{n}" for n in range(1, 9)}
+
+
+def test_the_panel_is_told_what_a_model_needs_before_it_is_run(tmp_path, monkeypatch):
+    from LiverPlannerLib.segmentation import model_choices
+
+    monkeypatch.setenv("PREOP_MODELS", str(tmp_path))
+    metadata = {
+        "description": "nnU-Net of two images.",
+        "network": {"name": "NnUNet", "arguments": {}},
+        "inference": {"classes": ["background", "liver"], "channels": ["T1 native", "T1 portal"]},
+    }
+    (tmp_path / "two" / "configs").mkdir(parents=True)
+    (tmp_path / "two" / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    for there in (False, True):
+        monkeypatch.setattr(model_choices, "find_spec", lambda name, there=there: there or None)
+        (choice,) = [c for c in model_choices.plan_models() if c.name == "two"]
+        assert choice.channels == ("T1 native", "T1 portal")
+        assert choice.lacks == ("" if there else "the Python package nnunetv2")

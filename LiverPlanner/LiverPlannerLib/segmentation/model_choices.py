@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
 
 from PreopReviewLib.models.kinds import structures_of
 from PreopReviewLib.models.overview import installed_metadata
@@ -22,6 +25,7 @@ class ModelChoice:
         installed: False if it is fetched on first use.
         structures: what it draws, in place of the default models.
         channels: the images of a scan that it needs; empty where one is enough.
+        lacks: what is not installed that it needs, a clause; empty where nothing is.
     """
 
     name: str
@@ -29,6 +33,7 @@ class ModelChoice:
     installed: bool
     structures: tuple[str, ...] = ("liver",)
     channels: tuple[str, ...] = ()
+    lacks: str = ""
 
 
 def plan_models() -> list[ModelChoice]:
@@ -41,7 +46,19 @@ def plan_models() -> list[ModelChoice]:
             words = f"{data.get('description', '')} Draws {', '.join(drawn)}. Version {data.get('version', '?')}."
             channels = tuple(data.get("inference", {}).get("channels", ()))
             several = channels if len(channels) > 1 and data["network"]["name"] == "NnUNet" else ()
-            choices.append(ModelChoice(name, words.strip(), True, drawn, several))
+            choices.append(ModelChoice(name, words.strip(), True, drawn, several, _lacks(name, data)))
     if DEFAULT not in {c.name for c in choices}:
         choices.append(ModelChoice(DEFAULT, "liver in CT and MR, by KU Leuven; fetched on first use (27 MB)", False))
     return sorted(choices, key=lambda c: (c.name != DEFAULT, c.name))
+
+
+def _lacks(name: str, metadata: Mapping[str, Any]) -> str:
+    network = metadata["network"]["name"]
+    if network == "NnUNet" and find_spec("nnunetv2") is None:
+        return "the Python package nnunetv2"
+    if network == "TotalSegmentator":
+        from PreopReviewLib.models.totalsegmentator import missing_weights, task_of
+
+        missing = missing_weights(task_of(name) or "")
+        return f"weights of TotalSegmentator ({', '.join(missing)})" if missing else ""
+    return ""
