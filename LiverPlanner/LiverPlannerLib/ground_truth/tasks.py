@@ -36,7 +36,8 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
 
     Args:
         parameters: ``save`` (or None): ``labels`` (a record, of a part of the image), ``grid`` (size, spacing,
-            direction, origin of the image) and ``path``; ``load`` (or None): ``path``, ``series``, ``labels``.
+            direction, origin of the image) and ``path``; ``load`` (or None): ``path``, ``series``, ``labels``, and
+            ``suggested`` (labels that a model has drawn, to start from where there are no others; or None).
 
     Returns:
         ``saved``; ``image``, ``labels`` (records; the labels None if there are none yet); ``modality``.
@@ -53,9 +54,10 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     image = images.read_image(wanted["path"], wanted["series"])
     result: dict[str, Any] = {"saved": bool(saved), "image": save_image(image, folder, "case"), "labels": None}
     result["modality"] = images.guess_modality(image)
-    if wanted["labels"] and Path(wanted["labels"]).is_file():
+    drawn = next((p for p in (wanted["labels"], wanted.get("suggested")) if p and Path(p).is_file()), None)
+    if drawn:
         progress(0.8, "Reading the labels")
-        result["labels"] = save_image(images.read_labels(wanted["labels"]), folder, "case_labels")
+        result["labels"] = save_image(images.read_labels(drawn), folder, "case_labels")
     return result
 
 

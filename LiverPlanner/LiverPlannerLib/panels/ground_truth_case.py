@@ -11,6 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth.annotation import STATUSES
+from LiverPlannerLib.ground_truth.training import suggestion
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
@@ -232,6 +233,7 @@ class OpenCase:
         folder = self.context.new_folder()
         left, save = self.name, self._save_request(folder)
         load = {"path": str(path), "series": case.series, "labels": str(mine.label_path(name))}
+        load["suggested"] = str(suggestion(mine.work, name) or "")
 
         def show(result: dict[str, Any]) -> None:
             if save:

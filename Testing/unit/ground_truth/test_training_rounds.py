@@ -208,6 +208,25 @@ def test_the_command_shows_the_round(trained, preop):
     assert "Next: c" in preop("liver", "truth", "training", work.folder).out
 
 
+def test_a_case_without_labels_opens_with_what_the_model_has_drawn(tmp_path):
+    from LiverPlannerLib.ground_truth.tasks import switch
+    from PreopReviewLib.progress import CancelToken, silent
+    from PreopReviewLib.worker_io import load_image
+
+    work = work_list(tmp_path)
+    place = work.folder / rounds.FOLDER / "round_001"
+    rounds.write_request(place, {"cases": [], "held_back": [], "minutes": 1})
+    (place / rounds.SUGGESTIONS).mkdir()
+    images.write_image(scan(8)[1], place / rounds.SUGGESTIONS / "c8.nii.gz")
+    images.write_image(scan(9)[1], place / rounds.SUGGESTIONS / "c1.nii.gz")
+    for name, seed in (("c8", 8), ("c1", 1)):
+        load = {"path": str(work.image_path(name)), "series": None, "labels": str(work.label_path(name, "ab"))}
+        load["suggested"] = str(suggestion(work, name))
+        shown = switch({"save": None, "load": load}, tmp_path, silent, CancelToken())
+        drawn = images.array_of(load_image(tmp_path, shown["labels"]))
+        assert np.array_equal(drawn, images.array_of(scan(seed)[1]))
+
+
 def test_a_round_whose_process_is_gone_is_broken_off(tmp_path):
     import os
 
