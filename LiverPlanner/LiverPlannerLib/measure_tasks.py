@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.progress import CancelToken, Progress
+from PreopReviewLib.progress import CancelToken, Progress, within
 from PreopReviewLib.worker_io import load_image, save_image
 
 if TYPE_CHECKING:
@@ -122,6 +122,81 @@ def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> 
     if kind == "curve":
         return resect_by_curve(labels, points, parameters["flipped"])
     return resect_by_surface(labels, (points, np.load(folder / parameters["triangles"], allow_pickle=False)))
+
+
+def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Trees with named territories, from which it follows what a cut does to inflow and outflow.
+
+    Args:
+        parameters: ``labels``: a record of `worker_io`.
+
+    Returns:
+        ``trees``: for `territories.files.load_trees`; ``notes``.
+
+    Raises:
+        NothingFound: there is no liver, or neither a portal nor a hepatic vein.
+    """
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.territories.files import save_trees
+    from LiverPlannerLib.territories.liver import find_trees
+    from PreopReviewLib.errors import NothingFound
+
+    labels = load_image(folder, parameters["labels"])
+    progress(0.05, "Dividing the liver into segments")
+    segments = divide(labels, cancel=cancel).labels
+    cancel.raise_if_cancelled()
+    found = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel)
+    if not found.territories:
+        why = "; ".join(found.missing.values()) or "the plan has neither a portal nor a hepatic vein"
+        raise NothingFound(f"There is no blood supply to follow: {why}", "Segment the veins first")
+    record = save_trees(found, folder)
+    progress(1.0, "Blood supply found")
+    return {"trees": record, "notes": found.warnings}
+
+
+def resections(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Several resections side by side.
+
+    Args:
+        parameters: ``labels`` and ``resected_0``, ``resected_1``, …: records of `worker_io`; ``names``; ``patient``:
+            height in cm and weight in kg, or None; ``exclude``: keys that are not functional liver.
+
+    Returns:
+        ``rows``: of `resections.comparing.Compared.as_rows`; ``notes``.
+
+    Raises:
+        NothingFound: there is no liver.
+    """
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.resection.cutting import resect_by_mask
+    from LiverPlannerLib.resection.volumetry import Patient
+    from LiverPlannerLib.resections.comparing import compare_resections
+    from LiverPlannerLib.territories.liver import find_trees
+
+    labels = load_image(folder, parameters["labels"])
+    progress(0.05, "Dividing the liver into segments")
+    segments = divide(labels, cancel=cancel).labels
+    trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel)
+    made = {
+        name: resect_by_mask(
+            labels,
+            images.array_of(load_image(folder, parameters[f"resected_{n}"])) > 0,
+            name,
+            "Remove this resection from the list, and cut again",
+        )
+        for n, name in enumerate(parameters["names"])
+    }
+    patient = Patient(*parameters["patient"]) if parameters.get("patient") else None
+    found = compare_resections(
+        labels,
+        made,
+        trees,
+        patient=patient,
+        exclude=parameters["exclude"],
+        progress=within(progress, 0.5, 1.0),
+        cancel=cancel,
+    )
+    return {"rows": found.as_rows(), "notes": list(found.notes)}
 
 
 def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -108,12 +108,33 @@ def time_at_512() -> dict[str, float]:
     split = time.perf_counter() - started
     started = time.perf_counter()
     made: Territories = find_territories(labels, tree, inside)
-    return {
+    found = {
         "liver_voxels": len(made.last),
         "extent_s": round(extent, 2),
         "branches_s": round(split, 2),
         "territories_s": round(time.perf_counter() - started, 2),
     }
+    return found | live_cut_at_512(labels, inside, tree)
+
+
+def live_cut_at_512(labels: sitk.Image, inside: np.ndarray, tree: VesselTree) -> dict[str, float]:
+    """Median seconds of volumes, supply lost and vessels crossed for a plane that is dragged: clock, and work."""
+    from LiverPlannerLib.perfusion.model import PerfusionModel
+    from LiverPlannerLib.resection.cutting import Plane
+    from LiverPlannerLib.resection.live_cut import LiveCut
+    from LiverPlannerLib.territories.liver import find_trees
+
+    model = PerfusionModel(find_trees(labels, None, {"portal_vein": tree}, inside))
+    live = LiveCut(labels)
+    clock, work = [], []
+    for n in range(9):
+        plane = Plane(tuple(np.add(live.center_ras, (5.0 * (n - 4), 0, 0))), (1.0, 0.1 * n, 0.0))
+        started, busy = time.perf_counter(), time.process_time()
+        live.cut([plane])
+        model.measure(live.taken([plane]))
+        clock.append(time.perf_counter() - started)
+        work.append(time.process_time() - busy)
+    return {"live_cut_s": round(float(np.median(clock)), 3), "live_cut_work_s": round(float(np.median(work)), 3)}
 
 
 def main() -> None:

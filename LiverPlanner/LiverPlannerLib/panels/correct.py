@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.correct_clicks import ClickTools
 from LiverPlannerLib.panels.live_plan import live_plan_of
 from LiverPlannerLib.panels.measure_page import is_shown
 from LiverPlannerLib.panels.tables import fill_table
@@ -61,6 +62,8 @@ class CorrectSection(Section):
         self.ui.restoreButton.connect("clicked(bool)", lambda *_args: self.restore())
         self.ui.outlineCheckBox.connect("toggled(bool)", self.show_outline)
         qt.QVBoxLayout(self.ui.editorFrame).setContentsMargins(0, 0, 0, 0)
+        self.clicks = ClickTools(self)
+        self.clicks.connect()
 
     @property
     def open(self) -> bool:
@@ -78,6 +81,7 @@ class CorrectSection(Section):
             return
         self.live.refresh()
         self._show_state()
+        self.clicks.refresh()
         if parameters.segmentation is None:
             self._let_go()
         else:
@@ -153,9 +157,17 @@ class CorrectSection(Section):
         if not self._active and self._entered:
             self.editor.setupViewObservations()
             self.editor.installKeyboardShortcuts()
+            self.clicks.install_keys()
             self._active = True
 
+    def release_effect(self) -> None:
+        """No effect may paint where a click corrects."""
+        if self.editor is not None:
+            self.editor.setActiveEffect(None)
+
     def _deactivate(self) -> None:
+        self.clicks.stop()
+        self.clicks.remove_keys()
         if self.editor is not None and self._active:
             self.editor.setActiveEffect(None)
             self.editor.uninstallKeyboardShortcuts()
@@ -164,6 +176,7 @@ class CorrectSection(Section):
 
     def _let_go(self) -> None:
         """The plan, or the whole scene, is gone."""
+        self.clicks.forget()
         self._deactivate()
         if self.editor is not None:
             self.editor.setSegmentationNode(None)  # and with it the volume

@@ -177,7 +177,9 @@ class CutPlanes:
         if self.page.parameters is None or not self.active:
             return
         try:
-            found = self._live_cut().cut([plane_of(node) for node in self.active])
+            planes = [plane_of(node) for node in self.active]
+            found, supply = self._live_cut().cut(planes), self.page.supply
+            costs = supply.words(self._live_cut().taken(planes)) if supply.model is not None else ""
             patient = self.page.section.volumes.patient()
         except PreopError as error:
             self.page.say(str(error))
@@ -185,7 +187,8 @@ class CutPlanes:
         weight = patient.weight_kg if patient is not None else 0.0
         to_weight = found.functional_remnant_ml / (1000 * weight) if weight else None
         figures = (found.functional_remnant_ml, found.remnant_share, to_weight)
-        self.page.say(live_words(*figures, found.resected_ml, found.tumor_remnant_ml))
+        words = live_words(*figures, found.resected_ml, found.tumor_remnant_ml)
+        self.page.say(f"{words}<br>{costs}" if costs else words)
 
     def measure_now(self) -> None:
         """Everything that follows from the planes where they are now, if it is out of date."""

@@ -134,14 +134,18 @@ class CutShapes:
         reach = {b.id: sum(tree.branch(d).ml for d in tree.downstream(b.id)) for b in tree.branches if b.generation > 0}
         self._branches = sorted(sorted(reach, key=lambda i: -reach[i])[:MOST_BRANCHES])
         ticked = set(self.page.parameters.territoryBranches)
+        named, shares = self.page.supply.portal_names()
         blocked, row = view.blockSignals(True), view.currentRow
         view.clear()
         for number in self._branches:
             branch = tree.branch(number)
             words = _("Branch {id} · order {order} · {radius:.1f} mm radius · {ml:.1f} ml in all")
-            item = qt.QListWidgetItem(
-                words.format(id=number, order=branch.generation, radius=branch.radius_mm, ml=reach[number])
-            )
+            text = words.format(id=number, order=branch.generation, radius=branch.radius_mm, ml=reach[number])
+            if number in shares:
+                text += _(" · {share:.0f} % of the liver").format(share=100 * shares[number])
+            if number in named:
+                text += f" · {named[number]}"
+            item = qt.QListWidgetItem(text)
             item.setCheckState(qt.Qt.Checked if number in ticked else qt.Qt.Unchecked)
             view.addItem(item)
         view.setCurrentRow(row)

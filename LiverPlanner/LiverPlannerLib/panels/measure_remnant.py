@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
+from LiverPlannerLib.panels.measure_supply import KeptPage, Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
 from LiverPlannerLib.resection.volumetry import Volumetry
@@ -37,6 +38,7 @@ class RemnantPage(Page):
         self._inputs: tuple[Any, ...] = ()
         self._cut_by: tuple[Any, ...] = ()
         self._liver_shown = True
+        self.supply, self.kept = Supply(self), KeptPage(self)
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
         self._radios = dict(zip(MODES, (ui.planesRadio, ui.surfaceRadio, ui.territoryRadio), strict=True))
@@ -46,6 +48,8 @@ class RemnantPage(Page):
         ui.sidesCheckBox.connect("toggled(bool)", lambda *_args: self.show_sides())
         self.planes.connect()
         self.shapes.connect()
+        self.supply.connect()
+        self.kept.connect()
 
     def _start_over(self) -> None:
         super().forget()
@@ -55,6 +59,7 @@ class RemnantPage(Page):
     def forget(self) -> None:
         """The plan is another one, or gone; a loaded scene says whether both sides are shown."""
         self._start_over()
+        self.supply.forget()
         set_quietly(self.ui.sidesCheckBox, is_shown(self.parameters and self.parameters.sidesSegmentation))
 
     @property
@@ -84,6 +89,12 @@ class RemnantPage(Page):
         if self.cut is None:
             self.show_sides()  # those of an earlier cut, if there are any, go
         self._refresh_rows(why)
+        self.supply.refresh(why)
+        self.kept.refresh(why)
+
+    def current_cut_quietly(self) -> Resection | None:
+        """The cut that is shown, if nothing has changed since; measures nothing."""
+        return None if self.stale else self.cut
 
     def _refresh_rows(self, why: str) -> None:
         """New numbers where height, weight or what is functional were changed."""
@@ -144,7 +155,13 @@ class RemnantPage(Page):
         self.rows = remnant_rows(cut, result)
         self.notes = [*cut.notes, *volumes.said(result)]
         r = result.remnant
-        self.say(live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumor_ml))
+        words = live_words(r.ml, r.to_functional, r.to_weight, cut.resected_ml, r.tumor_ml)
+        supply = self.supply.of(cut)
+        if supply is not None:
+            self.rows += self.supply.rows(supply, result)
+            self.notes += [note for note in supply.notes if note not in self.notes]
+            words += f"<br>{supply_words(supply)}"
+        self.say(words)
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.write_node()
         self.show_sides()

@@ -39,6 +39,7 @@ class LiverPlannerParameters:
         excludeCysts, excludeVessels: not functional liver, beside tumors.
         cutPlanes, cutSurface, cutFlipped, territoryBranches: what the remnant is cut by, for each `remnantMode`.
         sidesSegmentation, branchesSegmentation, differencesSegmentation: what the sections Measure and Compare show.
+        resectionsSegmentation, resectionsTable: resections that were kept, and their comparison.
         reportTitle, reportIdentity, reportSimulated, reportRemnant, reportComparison: what the page of a report says.
         comparedWith: the reference segmentation, or the model output (what a human has corrected).
         hd95Convention, nsdTolerance, compareBranches: as for `comparison.compare`.
@@ -74,6 +75,8 @@ class LiverPlannerParameters:
     cutFlipped: bool = False
     territoryBranches: list[int]
     sidesSegmentation: vtkMRMLSegmentationNode
+    resectionsSegmentation: vtkMRMLSegmentationNode
+    resectionsTable: vtkMRMLTableNode
     branchesSegmentation: vtkMRMLSegmentationNode
     radiomicsTable: vtkMRMLTableNode
     changesTable: vtkMRMLTableNode

@@ -81,8 +81,8 @@ class LiveCut:
         """Length of the diagonal of the box around the liver in patient axes."""
         return float(np.linalg.norm(np.ptp(self._points, axis=0)))
 
-    def cut(self, planes: Sequence[Plane]) -> CutVolumes:
-        """The volumes for planes; what lies on the normals' side of all of them is taken.
+    def taken(self, planes: Sequence[Plane]) -> np.ndarray:
+        """(n,) whether planes take each liver voxel, in the order of `np.argwhere(liver)`.
 
         Raises:
             InputError: no plane.
@@ -95,6 +95,15 @@ class LiveCut:
             normal /= np.linalg.norm(normal)
             level = (np.array(plane.point) - self._base) @ normal + ON_PLANE_MM
             taken &= self._points @ normal.astype(np.float32) > level
+        return taken
+
+    def cut(self, planes: Sequence[Plane]) -> CutVolumes:
+        """The volumes for planes; what lies on the normals' side of all of them is taken.
+
+        Raises:
+            InputError: no plane.
+        """
+        taken = self.taken(planes)
         total, functional, tumor = self._count
         away = int(np.count_nonzero(taken))
         away_functional = int(np.count_nonzero(taken & self._functional))

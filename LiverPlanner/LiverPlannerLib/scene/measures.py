@@ -220,15 +220,19 @@ def restore_structure(plan: Any, model: Any, key: str) -> None:
             segmentation.AddSegment(added, segment_id)
             continue
         mask = was.masks[segment_id]
-        _replace(plan, segment_id, was.grid.image(mask.mask.view("uint8"), mask.start, world=False))
+        replace_voxels(plan, segment_id, was.grid.image(mask.mask.view("uint8"), mask.start, world=False))
     for segment_id in set(own) - set(old):
         segmentation.RemoveSegment(segment_id)
 
 
-def _replace(node: Any, segment_id: str, image: sitk.Image) -> None:
+def replace_voxels(node: Any, segment_id: str, image: sitk.Image) -> None:
+    """Gives a segment other voxels: those of an image in the coordinates of its node."""
     import slicer
 
     content = fill(slicer.vtkOrientedImageData(), images.array_of(image))
     content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(content, node, segment_id, logic.MODE_REPLACE)
+    if not images.array_of(image).any():  # of a segment that became empty nobody is told, and it could not be undone
+        segmentation = node.GetSegmentation()
+        segmentation.InvokeEvent(segmentation.SourceRepresentationModified, segment_id)

@@ -56,7 +56,7 @@ def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Seque
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName(nodes.LABELMAP)
-    _set_reference(segmentation, grid)
+    set_reference(segmentation, grid)
     for part in parts:
         labelmap, mask = _contents(part.mask, grid)
         if labelmap is None:
@@ -94,7 +94,7 @@ def _first_index(image: sitk.Image, grid: Grid) -> list[int]:
     return np.round(index[:3]).astype(int).tolist()
 
 
-def _set_reference(segmentation: Any, grid: Grid) -> None:
+def set_reference(segmentation: Any, grid: Grid) -> None:
     import slicer
 
     reference = slicer.vtkOrientedImageData()
