@@ -1,8 +1,10 @@
-"""The one reader of JSON and YAML: limits on size, depth and aliases, and one error for whatever is wrong."""
+"""The one reader of JSON and YAML, with limits on size, depth and aliases, and the form in which JSON is written."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,16 @@ def _deeper_than(content: Any, limit: int) -> bool:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def json_text(content: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Content as JSON that every reader takes: NaN and infinity, which JSON does not know, are null."""
+    return json.dumps(_finite(content), indent=2, default=default, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.structured import json_text
 from RotatorCuffCAMLib.head import HeadGuess, find_head
 from RotatorCuffCAMLib.network.activation import ActivationMap, Method, activate, on_grid, peak_lps
 from RotatorCuffCAMLib.network.classifier import Answer, classify, classify_repeatedly
@@ -141,7 +141,7 @@ def _ras(lps: tuple[float, float, float]) -> list[float]:
 
 def write_files(result: CuffResult, summary: dict[str, Any], folder: Path) -> None:
     """probabilities.json, activation.nii.gz (on the MRI's grid), activation-raw.nrrd and cube.nrrd."""
-    text = json.dumps(summary, indent=2, allow_nan=False)
+    text = json_text(summary)
     (folder / "probabilities.json").write_text(text + "\n", encoding="utf-8")
     images.write_image(result.on_source, folder / "activation.nii.gz")
     # NRRD holds the mirrored (left-handed) grids of left shoulders as they are.

@@ -44,3 +44,16 @@ def test_hostile_yaml_is_one_error(text, words):
 
 def test_modest_aliases_are_read():
     assert parse_yaml("a: &a [1, 2]\nb: *a\n", "x") == {"a": [1, 2], "b": [1, 2]}
+
+
+def test_what_is_written_as_json_every_reader_takes():
+    import json
+
+    from PreopReviewLib.structured import json_text
+
+    text = json_text({"a": float("nan"), "b": [float("inf"), (1.5, None)], "c": {"d": -float("inf")}})
+    assert json.loads(text, parse_constant=lambda _: pytest.fail("not JSON")) == {
+        "a": None,
+        "b": [None, [1.5, None]],
+        "c": {"d": None},
+    }

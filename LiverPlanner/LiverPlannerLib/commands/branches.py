@@ -11,6 +11,7 @@ import typer
 from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 from PreopReviewLib.csv_text import csv_of_dicts
+from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -127,7 +128,6 @@ def _overrides(words: list[str], keys: list[str]) -> dict[str, dict[int, str]]:
 
 
 def _write(tree: VesselTree, folder: Path) -> None:
-    import json
 
     from LiverPlannerLib.vessels import report as vessel_report
     from PreopReviewLib import images
@@ -135,7 +135,7 @@ def _write(tree: VesselTree, folder: Path) -> None:
     name = tree.structure
     images.write_image(tree.branch_image, folder / f"{name}_branches.nii.gz")
     images.write_image(tree.main_image, folder / f"{name}_main.nii.gz")
-    (folder / f"{name}.json").write_text(json.dumps(tree.as_dict(), indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json_text(tree.as_dict()) + "\n", encoding="utf-8")
     table = csv_of_dicts(vessel_report.rows(tree), vessel_report.COLUMNS)
     (folder / f"{name}.csv").write_text(table, encoding="utf-8", newline="")
     vessel_report.tree_figure(tree).savefig(folder / f"{name}.png")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -181,7 +181,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Data as JSON; a number that is not finite is an error, since there must be none."""
-    path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(data) + "\n", encoding="utf-8")
 
 
 def write_masks(folder: Path, resection: Resection) -> None:

@@ -13,6 +13,7 @@ from LiverPlannerLib.cysts import THRESHOLD_HU
 from PreopReviewLib.command.console import emit, say
 from PreopReviewLib.command.options import Series, VolumeOfSeries
 from PreopReviewLib.csv_text import csv_of_dicts
+from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -147,7 +148,6 @@ def _overrides(words: list[str]) -> dict[int, str]:
 def _write(
     result: CystResult, notes: list[str], folder: Path, figures: int, contour: bool, liver: sitk.Image | None
 ) -> None:
-    import json
 
     from LiverPlannerLib.cysts import report as cyst_report
     from LiverPlannerLib.cysts.contour import clinical_contour
@@ -159,7 +159,7 @@ def _write(
         images.write_image(clinical_contour(result.tumor, liver), folder / "tumor_contour.nii.gz")
     table = csv_of_dicts(cyst_report.rows(result), cyst_report.COLUMNS)
     (folder / "regions.csv").write_text(table, encoding="utf-8", newline="")
-    report = json.dumps({**cyst_report.as_dict(result), "notes": notes}, indent=2)
+    report = json_text({**cyst_report.as_dict(result), "notes": notes})
     (folder / "regions.json").write_text(report + "\n", encoding="utf-8")
     if result.regions:
         cyst_report.overview_figure(result).savefig(folder / "overview.png")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from PreopReviewLib.structured import json_text
 
 
 def register(app: typer.Typer) -> None:
@@ -36,4 +37,4 @@ def evaluate_model(
         print_table(f"{test} (simulated images)", ["structure", "Dice", "SD", "cases"], rows)
     if output:
         with output_file(output, overwrite) as work:
-            work.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+            work.write_text(json_text(figures) + "\n", encoding="utf-8")

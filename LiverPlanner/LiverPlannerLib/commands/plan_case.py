@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
+from PreopReviewLib.structured import json_text
 
 
 def plan_liver(
@@ -75,7 +75,7 @@ def plan_liver(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
         made = record(plan, path, origin)
-        (folder / RECORD).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+        (folder / RECORD).write_text(json_text(made) + "\n", encoding="utf-8")
     progress(1.0, "Done")
     return plan
 

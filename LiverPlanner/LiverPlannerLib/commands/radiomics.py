@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from LiverPlannerLib.commands.cutting import LabelValues
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 from PreopReviewLib.csv_text import csv_text
+from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     from LiverPlannerLib.radiomics.agreement import FeatureAgreement
@@ -156,7 +156,7 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
 def _write(result: RadiomicsResult, folder: Path) -> None:
     from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of
 
-    (folder / "features.json").write_text(json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")
+    (folder / "features.json").write_text(json_text(result.as_dict()) + "\n")
     rows: list[list[object]] = [["structure", "lesion", "family", "feature", "value", "pyradiomics_name", "note"]]
     for s in result.structures:
         if s.note:

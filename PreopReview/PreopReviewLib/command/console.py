@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import json
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from PreopReviewLib.memory_errors import LESS_MEMORY, NO_MEMORY, is_out_of_memor
 from PreopReviewLib.output import last_written, output_folder, protect
 from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.shown import shown
+from PreopReviewLib.structured import json_text
 
 __all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
 
@@ -171,7 +171,7 @@ def _line_progress() -> Progress:
 def emit(data: Any, as_json: bool, table: Callable[[], None] | None = None) -> None:
     """Prints the data as JSON, or calls `table` to print it for people."""
     if as_json or table is None:
-        print(json.dumps(data, indent=2, default=str, allow_nan=False))
+        print(json_text(data, str))
     else:
         table()
 

@@ -10,6 +10,7 @@ import typer
 
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet
+from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     from PreopReviewLib.evaluation.paper_tables import PaperResult
@@ -98,7 +99,6 @@ def _options(paper: Paper, baseline: Path | None, compare: str | None) -> dict[s
 
 
 def _write_summary(folder: Path, paper: str, result: PaperResult) -> None:
-    import json
 
     from PreopReviewLib.evaluation.paper_tables import PAPERS
 
@@ -107,5 +107,5 @@ def _write_summary(folder: Path, paper: str, result: PaperResult) -> None:
     lines += ["**In words**", "", *(f"- {s}" for s in result.statements), ""]
     lines += [f"![{name}]({name}.png)" for name in result.figures if (folder / f"{name}.png").is_file()]
     (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    numbers = json.dumps(result.numbers, indent=2, allow_nan=False)
+    numbers = json_text(result.numbers)
     (folder / "numbers.json").write_text(numbers + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.roc import Area, area_under_curve
 from PreopReviewLib.evaluation.tables import Table
+from PreopReviewLib.structured import json_text
 from RotatorCuffCAMLib.network.classifier import Calibration, calibrate
 from RotatorCuffCAMLib.readers import figures as reader_figures
 from RotatorCuffCAMLib.readers import tables as reader_tables
@@ -200,5 +200,5 @@ def write_evaluation(found: StudyEvaluation, folder: Path, figures: bool = True)
     lines += ["**In words**", "", *(f"- {s}" for s in found.statements), ""]
     lines += [f"![{name}]({name}.png)" for name in found.figures if figures]
     (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    numbers = json.dumps(found.numbers | {"warnings": found.warnings}, indent=2, allow_nan=False)
+    numbers = json_text(found.numbers | {"warnings": found.warnings})
     (folder / "numbers.json").write_text(numbers + "\n", encoding="utf-8")
