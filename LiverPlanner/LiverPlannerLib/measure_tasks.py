@@ -266,7 +266,7 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     progress(0.8, "Drawing differences")
     differences = {}
     for row in found.rows:
-        image = _difference(found.prediction, found.reference, row.key)
+        image = _difference(found.difference(row.key))
         if image is not None:
             differences[row.key] = save_image(image, folder, f"difference_{row.key}")
     lesions = {k: {"found": d.found, "missed": d.missed, "false": d.false} for k, d in found.detection.items()}
@@ -279,11 +279,10 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     }
 
 
-def _difference(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image | None:
+def _difference(image: sitk.Image) -> sitk.Image | None:
     """The voxels that one of the two has and the other has not, cropped to them; None if there are none."""
-    from LiverPlannerLib.comparison.pair import TRUE_POSITIVE, difference_image
+    from LiverPlannerLib.comparison.pair import TRUE_POSITIVE
 
-    image = difference_image(prediction, reference, key)
     values = images.array_of(image)
     differ = np.where(values == TRUE_POSITIVE, 0, values).astype(np.uint8)
     if not differ.any():

@@ -60,5 +60,5 @@ def test_the_image_behind_may_lie_on_another_grid_and_move_nothing():
 
 
 def test_there_is_no_picture_of_nothing():
-    with pytest.raises(InputError, match="nothing to show"):
+    with pytest.raises(InputError, match="Nothing to show"):
         comparison_figure(compare(labels_of(), labels_of(), structures=["cyst"]))

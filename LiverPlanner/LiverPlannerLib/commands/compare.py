@@ -83,7 +83,7 @@ def compare(
             if lesions:
                 write_csv(folder / "lesions.csv", lesions)
             for row in result.rows if differences else ():
-                difference = pair.difference_image(result.prediction, result.reference, row.key)
+                difference = result.difference(row.key)
                 images.write_image(difference, folder / f"difference_{row.key}.nii.gz")
             if any(row.overlap.state != "both empty" for row in result.rows):
                 title = f"{first.path.name} against {second.path.name}"

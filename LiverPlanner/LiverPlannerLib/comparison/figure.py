@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison.pair import Comparison, StructureComparison, difference_image
+from LiverPlannerLib.comparison.pair import Comparison, StructureComparison
 from LiverPlannerLib.liver_extent import counted_mask
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -50,7 +50,7 @@ def comparison_figure(comparison: Comparison, image: sitk.Image | None = None, t
     reference = images.orient(comparison.reference, "LPS")
     back = _background(reference, image)
     for axis, row in zip(axes, shown, strict=False):
-        _panel(axis, row, images.orient(_difference(comparison, row.key), "LPS"), back)
+        _panel(axis, row, images.orient(comparison.difference(row.key), "LPS"), back)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     handles = [Patch(facecolor=color, label=name) for name, color in COLORS.items()]
@@ -58,10 +58,6 @@ def comparison_figure(comparison: Comparison, image: sitk.Image | None = None, t
     figure.suptitle(drawn(title) if title else "Automatic against manual", fontsize=12)
     figure.text(0.995, 0.005, f"HD95: {comparison.convention}; R is left in the picture", ha="right", fontsize=6)
     return figure
-
-
-def _difference(comparison: Comparison, key: str) -> sitk.Image:
-    return difference_image(comparison.prediction, comparison.reference, key)
 
 
 def _background(reference: sitk.Image, image: sitk.Image | None) -> np.ndarray:

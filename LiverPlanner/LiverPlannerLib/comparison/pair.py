@@ -108,6 +108,13 @@ class Comparison:
     specificity_box: tuple[int, int, int]
     prediction: sitk.Image = field(repr=False)
     reference: sitk.Image = field(repr=False)
+    _livers: tuple[sitk.Image, sitk.Image] = field(repr=False)
+
+    def difference(self, key: str) -> sitk.Image:
+        """uint8: 1 true positive, 2 false positive, 3 false negative, on the grid of both."""
+        if key != "liver":
+            return _difference(mask_of(self.prediction, key), mask_of(self.reference, key))
+        return _difference(*self._livers)
 
     def row(self, key: str) -> StructureComparison:
         """The row of a structure.
@@ -184,7 +191,15 @@ def compare(
             detection[key] = detect(p, r, drawn_prediction=apart[0], drawn_reference=apart[1]).moved(near.start)
     notes += _conventions(convention, tolerance, bool(detection), any(row.main_dsc is not None for row in rows))
     shape = tuple(s.stop - s.start for s in box)
-    return Comparison(tuple(rows), detection, tuple(notes), convention, tolerance, shape, prediction, reference)  # type: ignore[arg-type]
+    livers = tuple(_uncropped(mask, near, reference) for mask in liver)
+    given = (convention, tolerance, shape, prediction, reference, livers)
+    return Comparison(tuple(rows), detection, tuple(notes), *given)  # type: ignore[arg-type]
+
+
+def _uncropped(mask: sitk.Image, box: images.Box, grid: sitk.Image) -> sitk.Image:
+    whole = np.zeros(grid.GetSize()[::-1], np.uint8)
+    whole[box.slices] = images.array_of(mask)
+    return images.image_like(whole, grid)
 
 
 def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) -> sitk.Image:
@@ -196,10 +211,15 @@ def difference_image(prediction: sitk.Image, reference: sitk.Image, key: str) ->
         GeometryError: the images do not overlap in space.
     """
     one, two = (x.labels for x in _on_one_grid(Labels(prediction), Labels(reference), []))
-    p, r = (images.array_of(counted_mask(labels, key)) for labels in (one, two))
+    return _difference(counted_mask(one, key), counted_mask(two, key))
+
+
+def _difference(prediction: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """The difference of two masks on one grid."""
+    p, r = images.array_of(prediction), images.array_of(reference)
     # In twos: prediction only, reference only, both.
     value = np.array([0, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE], np.uint8)
-    return images.image_like(value[p + 2 * r], two)
+    return images.image_like(value[p + 2 * r], reference)
 
 
 def _checked_labels(image: sitk.Image, name: str, notes: list[str]) -> sitk.Image:
