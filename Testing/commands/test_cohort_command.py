@@ -17,6 +17,8 @@ import SimpleITK as sitk
 
 pytest.importorskip("distributed")
 
+from distributed import Client, LocalCluster
+
 from preopreview import cli  # noqa: F401  (the libraries offer their tasks)
 from PreopReviewLib import images
 from PreopReviewLib.cohort.cases import read_cases
@@ -43,15 +45,17 @@ def rows(folder):
 
 
 @pytest.fixture(scope="module")
-def client():
-    with local_client(Size(2, 1)) as workers:
-        yield workers
+def cluster():
+    """A cluster of somebody else's, as `dask scheduler` and `dask worker` make it."""
+    own = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
+    with LocalCluster(2, threads_per_worker=1, processes=True, silence_logs="CRITICAL", **own) as made:
+        yield made
 
 
 @pytest.fixture
-def joined(preop, client):
+def joined(preop, cluster):
     """The command, on the workers that run already."""
-    return lambda *words: preop("cohort", "run", *words, "--scheduler", client.scheduler.address)
+    return lambda *words: preop("cohort", "run", *words, "--scheduler", cluster.scheduler_address)
 
 
 def test_a_cohort_of_the_command_has_a_row_for_every_case_and_goes_on_after_a_failure(preop, tmp_path):
@@ -177,6 +181,16 @@ def test_workers_that_are_killed_at_random_lose_no_case_and_do_none_twice(tmp_pa
     assert {p.name for p in (tmp_path / "out" / "cases").iterdir() if not p.name.startswith(".")} == {
         c.name for c in cases
     }
+
+
+def test_the_workers_of_this_computer_listen_to_it_alone_and_to_nobody_without_the_runs_own_certificate():
+    psutil = pytest.importorskip("psutil")
+    with local_client(Size(1, 1)) as client:
+        inner = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        found = {c.laddr.ip for p in inner for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        with pytest.raises(OSError):
+            Client(client.scheduler.address.replace("tls://", "tcp://"), timeout=3, set_as_default=False)
+    assert found == {"127.0.0.1"}
 
 
 def test_nothing_at_an_address_is_said_with_what_to_do(preop, tmp_path, monkeypatch):

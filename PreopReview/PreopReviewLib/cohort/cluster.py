@@ -20,6 +20,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 ITK_VARIABLE = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 CORES_A_WORKER = 2
 """Where nothing else is asked for: networks on one core leave the other idle while files are read and written."""
+OWN_ADDRESS = "127.0.0.1:0"
+"""Whatever listens, listens to this computer alone; Dask's status pages would listen to all others, too."""
 CONNECTION_SECONDS, START_SECONDS = 15, 300
 
 
@@ -79,11 +81,12 @@ def local_client(size: Size) -> Iterator[Client]:
     """Worker processes on this computer, for the time of the block; one that dies is replaced."""
     require_distributed()
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed import Client, Nanny, Scheduler, Security, SpecCluster
     from distributed.system import MEMORY_LIMIT
 
     environment = dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), str(size.threads))
     memory = int(MEMORY_LIMIT / size.workers)
+    security = Security.temporary()  # else everybody on this computer could have code run in our name
     specification = {}
     for number in range(size.workers):
         own = {"CUDA_VISIBLE_DEVICES": size.gpus[number % len(size.gpus)]} if size.gpus else {}
@@ -93,13 +96,17 @@ def local_client(size: Size) -> Iterator[Client]:
             "env": environment | own,
             "silence_logs": "CRITICAL",
             "host": "127.0.0.1",
+            "dashboard_address": OWN_ADDRESS,
+            "protocol": "tls://",
+            "security": security,
         }
         specification[number] = {"cls": Nanny, "options": options}
-    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1", "port": 0}}
+    options = {"dashboard_address": OWN_ADDRESS, "host": "127.0.0.1", "port": 0, "protocol": "tls://"}
+    scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
     with (
         dask.config.set(_CONFIGURATION),
-        SpecCluster(specification, scheduler=scheduler, silence_logs="CRITICAL") as cluster,
-        Client(cluster) as client,
+        SpecCluster(specification, scheduler=scheduler, security=security, silence_logs="CRITICAL") as cluster,
+        Client(cluster, security=security) as client,
     ):
         try:
             client.wait_for_workers(size.workers, timeout=START_SECONDS)
@@ -135,7 +142,7 @@ def joined_client(address: str) -> Iterator[Client]:
 
     with dask.config.set(_CONFIGURATION):
         try:
-            client = Client(address, timeout=CONNECTION_SECONDS, set_as_default=False)
+            client = Client(address, timeout=CONNECTION_SECONDS)
         except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
             raise InputError(
                 f"No Dask scheduler of a fitting version answers at {address} ({_first_line(error)})",
