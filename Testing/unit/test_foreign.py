@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -285,6 +286,30 @@ def test_a_torchscript_file_whose_code_does_more_than_arithmetic_is_refused_unre
     with pytest.raises(ModelError, match=said):
         import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", wishes)
     assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('getattr(torch, "from_file")("/etc/hostname", False, 1)', "torch by itself"),
+        ('getattr(torch.nn, "functional")', "torch.nn"),
+        ("ops.aten.from_file('/etc/hostname')", "ops.aten.from_file"),
+        ("__torch__.torch.classes.mine.Box()", "__torch__.torch.classes.mine.Box"),
+        ("torch.load('/etc/hostname')", "torch.load"),
+        ("torch._C.anything()", "torch._C.anything"),
+    ],
+    ids=["getattr", "getattr of a part", "namespace", "class", "load", "internal"],
+)
+def test_no_way_round_the_list_of_operations(tmp_path, code, said):
+    scripted(tmp_path / "model.ts")
+    with zipfile.ZipFile(tmp_path / "model.ts") as whole, zipfile.ZipFile(tmp_path / "changed.ts", "w") as changed:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name.endswith("nets/unet.py"):
+                content += f"\ndef more() -> int:\n  x = {code}\n  return 1\n".encode()
+            changed.writestr(name, content)
+    with pytest.raises(ModelError, match=re.escape(said)):
+        read_checked(tmp_path / "changed.ts")
 
 
 def test_a_package_whose_torchscript_was_changed_is_refused_when_it_is_loaded(tmp_path):

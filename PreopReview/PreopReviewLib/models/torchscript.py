@@ -43,6 +43,7 @@ upsample_trilinear values var view view_as warn where xor zeros zeros_like
 """
 _OPERATIONS = frozenset(_WORDS.split())
 """Operations by name, without the underscores and dimensions that variants of them have."""
+_MODULES = ("torch", "ops")
 _PRIMITIVES = frozenset(["RaiseException", "NumToTensor", "data", "device", "dtype", "is_cuda", "layout", "min", "max"])
 
 
@@ -140,26 +141,56 @@ def _unlisted(text: str, source: str) -> Iterator[str]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ModelCorrupt(f"The code in {source} cannot be read ({error})", "Export it anew") from error
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    inner |= {id(node.args[0]) for node in ast.walk(tree) if _is_numbered_part(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Lambda | ast.Await):
             yield type(node).__name__.lower()
-        elif isinstance(node, ast.Attribute) and (path := _dotted(node)) and not _is_arithmetic(path):
+        elif isinstance(node, ast.Name) and node.id in _MODULES and _is_loaded(node) and id(node) not in inner:
+            yield f"{node.id} by itself"  # e.g. getattr(torch, …)
+        elif (
+            isinstance(node, ast.Attribute)
+            and id(node) not in inner
+            and (path := _dotted(node))
+            and not _is_arithmetic(path)
+        ):
             yield path
+
+
+def _is_loaded(node: ast.Name) -> bool:
+    """Whether a name is used, not given to a variable (VNet has one that is called `ops`)."""
+    return node.id == "torch" or isinstance(node.ctx, ast.Load)
+
+
+def _is_numbered_part(node: ast.AST) -> bool:
+    """Whether it is `getattr(ops, "0")`, a part of a variable: no namespace of operations is called by a number."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "getattr"
+        and len(node.args) == 2
+        and isinstance(node.args[0], ast.Name)
+        and node.args[0].id == "ops"
+        and isinstance(node.args[1], ast.Constant)
+        and str(node.args[1].value).isdigit()
+    )
 
 
 def _is_arithmetic(path: str) -> bool:
     first, *rest = path.split(".")
+    if path == "ops.forward":  # of a variable that is called so
+        return True
     if rest[:2] == ["torch", "classes"]:  # classes of C++ code
         return False
     if first == "ops":
-        return len(rest) < 2 or (rest[0] == "prim" and rest[1] in _PRIMITIVES)
+        return len(rest) == 2 and rest[0] == "prim" and rest[1] in _PRIMITIVES
     return first != "torch" or _is_listed(rest)
 
 
 def _is_listed(parts: list[str]) -> bool:
     if parts[:2] == ["nn", "functional"]:
         parts = parts[2:]
-    return not parts or parts == ["nn"] or (len(parts) == 1 and base_name(parts[0]) in _OPERATIONS)
+    return len(parts) == 1 and base_name(parts[0]) in _OPERATIONS
 
 
 def base_name(operation: str) -> str:
