@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -146,6 +148,30 @@ def test_a_cohort_whose_cases_all_fail_ends_with_3(joined, tmp_path):
     ran = joined("volumetry", tmp_path / "cases.csv", "-o", tmp_path / "out")
     assert ran.code == 3
     assert "None of the 1 cases has a result" in ran.err
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_starts_is_replaced():
+    psutil = pytest.importorskip("psutil")
+
+    def processes() -> set[int]:
+        found = set()
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if "spawn_main" in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.add(process.pid)
+        return found
+
+    others = processes()
+    with local_client(Size(1, 1)) as client:
+        for _ in range(2):  # the worker at work, then the one that is just starting
+            while not (found := processes() - others):
+                time.sleep(0.01)
+            for pid in found:
+                os.kill(pid, signal.SIGKILL)
+            while found & processes():
+                time.sleep(0.01)
+        assert client.submit(sum, [1, 2]).result(timeout=120) == 3
 
 
 @pytest.mark.slow

@@ -81,8 +81,10 @@ def local_client(size: Size) -> Iterator[Client]:
     """Worker processes on this computer, for the time of the block; one that dies is replaced."""
     require_distributed()
     import dask
-    from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+    from distributed import Client, Scheduler, Security, SpecCluster
     from distributed.system import MEMORY_LIMIT
+
+    from PreopReviewLib.cohort.nanny import KeepingNanny
 
     environment = dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), str(size.threads))
     memory = int(MEMORY_LIMIT / size.workers)
@@ -100,7 +102,7 @@ def local_client(size: Size) -> Iterator[Client]:
             "protocol": "tls://",
             "security": security,
         }
-        specification[number] = {"cls": Nanny, "options": options}
+        specification[number] = {"cls": KeepingNanny, "options": options}
     options = {"dashboard_address": OWN_ADDRESS, "host": "127.0.0.1", "port": 0, "protocol": "tls://"}
     scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
     with (
