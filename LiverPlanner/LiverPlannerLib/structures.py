@@ -36,8 +36,8 @@ class Structure:
         category, type, type_modifier, region, region_modifier: terminology entry as in Slicer.
         parent: key of the structure that this one is counted in, or None.
         vascular: whether it is a tree of tubes, with main and peripheral branches.
-        kind: ``organ``, ``lesion``, ``vessel``, ``duct``, or ``segment`` for a Couinaud segment, whose label belongs to
-            an image of its own.
+        kind: ``organ``, ``lesion``, ``candidate`` (for a lesion), ``vessel``, ``duct``, or ``segment`` for a Couinaud
+            segment, whose label belongs to an image of its own.
         paint: order in which structures are put into one label image; where they overlap, the higher one wins.
         opacity: of its surface, 0 to 1.
         fill: opacity in slices, 0 to 1.
@@ -243,6 +243,19 @@ STRUCTURES: tuple[Structure, ...] = (
         smoothing=THIN,
         paint=20,
         synonyms=("liver vessels", "hepatic vessel", "hepatic vessels", "vessel", "vessels", "intrahepatic vessels"),
+    ),
+    Structure(
+        "candidate",
+        "Lesion candidate",
+        11,
+        _rgb(255, 140, 0),
+        ALTERED,
+        Code("SCT", "52988006", "Lesion"),
+        region=LIVER,
+        parent="liver",
+        kind="candidate",
+        paint=55,
+        synonyms=("liver lesion candidate", "tumor candidate", "unconfirmed tumor"),
     ),
 )
 

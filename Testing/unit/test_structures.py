@@ -54,7 +54,7 @@ def test_couinaud_segments_are_eight_of_a_label_image_of_their_own():
     assert [s.label for s in SEGMENTS] == list(range(1, 9))
     assert [s.key for s in SEGMENTS] == [f"segment_{n}" for n in range(1, 9)]
     assert {s.kind for s in SEGMENTS} == {"segment"}
-    assert {s.kind for s in STRUCTURES} == {"organ", "lesion", "vessel", "duct"}
+    assert {s.kind for s in STRUCTURES} == {"organ", "lesion", "candidate", "vessel", "duct"}
     for attribute in ("key", "name", "color", "type"):
         assert len({getattr(s, attribute) for s in (*STRUCTURES, *SEGMENTS)}) == len(STRUCTURES) + 8, attribute
     with pytest.raises(errors.InputError):  # in an image of structures, segment 1 would be the liver

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TOPICS = (
     "plan",
+    "candidates",
     "cysts",
     "branches",
     "territories",

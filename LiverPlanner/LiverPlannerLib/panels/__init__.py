@@ -12,6 +12,7 @@ def section_classes() -> list:
 
     return [
         SegmentSection,
+        LaterSection(_("Lesion candidates"), "LiverPlannerLib.panels.candidates", "CandidatesSection"),
         LaterSection(_("Cysts"), "LiverPlannerLib.panels.cysts", "CystsSection"),
         LaterSection(_("Correct"), "LiverPlannerLib.panels.correct", "CorrectSection"),
         LaterSection(_("Measure"), "LiverPlannerLib.panels.measure", "MeasureSection"),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from LiverPlannerLib.plan.measures import Region
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__, images
@@ -55,7 +56,7 @@ def summary(plan: LiverPlan, source: str, seconds: float) -> str:
     for region in plan.regions:
         what = f"{structure(region.structure).name} {region.number}"
         place = f", {places[region.structure, region.number]}" if places else ""
-        lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across{place}")
+        lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across{place}{_seen(region)}")
     if plan.couinaud is not None:
         lines += ["", f"Couinaud segments   by {plan.couinaud.model}, from the liver's shape alone"]
         lines += [f"  {v.name:<26}{v.ml:>10.1f} ml   {v.share:.1%} of the liver" for v in plan.couinaud.volumes]
@@ -66,6 +67,14 @@ def summary(plan: LiverPlan, source: str, seconds: float) -> str:
     lines += [f"  {name:<20}{_version(name)}" for name in PACKAGES]
     lines += [f"  {'Python':<20}{platform.python_version()}", f"  {'PreopReview':<20}{__version__}", ""]
     return "\n".join(lines)
+
+
+def _seen(region: Region) -> str:
+    """Which models saw a lesion, and how sure the lesion network was."""
+    if not region.seen_by:
+        return ""
+    sure = "" if region.sureness is None else f", lesion network at most {region.sureness:.2f}"
+    return f", seen by {' and '.join(region.seen_by)}{sure}"
 
 
 def record(plan: LiverPlan, path: Path, origin: str = "") -> dict:

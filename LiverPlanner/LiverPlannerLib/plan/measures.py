@@ -23,11 +23,13 @@ class Region:
 
     Attributes:
         number: 1, 2, …, by falling volume within its structure.
-        structure: ``tumor`` or ``cyst``.
+        structure: ``tumor``, ``cyst`` or ``candidate``.
         voxels, ml: size on the source grid.
         centroid_ras: mm.
         diameter_mm: largest distance between two of its surface voxels' centers (3-D Feret diameter).
         name: what the file calls it, where it holds several lesions apart.
+        seen_by: the models that call some of it tumor; empty where that is not known.
+        sureness: highest probability of the lesion network in it, or None.
     """
 
     number: int
@@ -37,6 +39,8 @@ class Region:
     centroid_ras: tuple[float, float, float]
     diameter_mm: float
     name: str = ""
+    seen_by: tuple[str, ...] = ()
+    sureness: float | None = None
 
 
 def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[str, float]:
@@ -54,13 +58,13 @@ def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[st
 
 
 def find_regions(labels: sitk.Image, drawn: DrawnLesions | None = None) -> list[Region]:
-    """Every lesion (26-connected region) of tumor and of cyst, numbered by falling volume.
+    """Every lesion (26-connected region) of tumor, cyst and lesion candidate, numbered by falling volume.
 
     Args:
         drawn: which of them the file holds apart.
     """
     found: list[Region] = []
-    for key in ("tumor", "cyst"):
+    for key in ("tumor", "cyst", "candidate"):
         found += _regions_of(labels, key, drawn)
     return found
 

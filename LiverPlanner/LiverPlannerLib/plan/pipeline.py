@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib import candidates
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
 from LiverPlannerLib.plan.chosen_models import COUINAUD, ChosenModels, choose
 from LiverPlannerLib.plan.masks import (
@@ -130,7 +131,7 @@ def make_plan(
     if options.lesions and "tumor" not in run.chosen.by_structure:
         run.add_lesions(liver)
     run.add_chosen(liver)
-    run.labels = without_tiny_lesions(run.labels)
+    run.tidy_lesions()
     couinaud = run.segments() if options.segments else None
     progress(0.98, "Measuring")
     volumes = measure_volumes(run.labels, set(run.models))
@@ -142,7 +143,7 @@ def make_plan(
         run.labels,
         modality,
         volumes,
-        find_regions(run.labels),
+        run.regions(),
         warnings,
         run.models,
         run.notes,
@@ -174,6 +175,8 @@ class _Run:
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.tumors: dict[str, np.ndarray] = {}  # what each model calls tumor
+        self.lesion_probability: sitk.Image | None = None
         self.confirmed: np.ndarray | None = None  # what the lesion network, trained on patients, has found
         self.device = options.device
         self._since = time.perf_counter()
@@ -297,6 +300,7 @@ class _Run:
         else:
             self.warnings += found.warnings
         self._put(inner, inner > structure("liver").label)
+        self.tumors[found.model] = inner == structure("tumor").label
         for key in keys:
             self.models[key] = found.model
         self.lap("structures")
@@ -319,10 +323,21 @@ class _Run:
         model = self.chosen.default("kuleuven-lesion", self._progress["lesions"])
         found = self._run(model, liver, self._progress["lesions"])
         kept = images.array_of(lesions_inside(found.mask("tumor"), liver)) > 0
-        self.confirmed = kept
+        self.confirmed = self.tumors[found.model] = kept
+        self.lesion_probability = found.probability.get("tumor")
         self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
         self.models["tumor"] = " and ".join(filter(None, (found.model, self.models.get("tumor"))))
         self.lap("lesions")
+
+    def tidy_lesions(self) -> None:
+        """Tiny ones go; tumors that only the network trained on simulated images has found become candidates."""
+        self.labels = without_tiny_lesions(self.labels)
+        if self.confirmed is not None and "tumor" not in self.chosen.by_structure:
+            self.labels = candidates.set_aside(self.labels, self.confirmed)
+
+    def regions(self) -> list[Region]:
+        """Lesions and candidates, with the models that saw them."""
+        return candidates.with_sources(find_regions(self.labels), self.labels, self.tumors, self.lesion_probability)
 
     def segments(self) -> Division | None:
         """The Couinaud segments of what was found; a plan is worth having without them, too."""
@@ -348,7 +363,9 @@ class _Run:
         warnings = [f"Of the image: {note}." for note in images.notes_of(self.image)]
         warnings += [f"The image {f.problem}. {f.remedy}." for f in findings]
         warnings += self.warnings + liver_warnings(self.labels, liver_ml)
-        if self.options.structures and (doubt := unconfirmed_tumors(self.labels, self.confirmed)):
+        if (doubt := candidates.warning(self.regions())) or (
+            self.options.structures and self.confirmed is None and (doubt := unconfirmed_tumors(self.labels, None))
+        ):
             warnings.append(doubt)
         return warnings
 

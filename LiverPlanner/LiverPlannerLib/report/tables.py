@@ -37,7 +37,7 @@ def segments(made: Measures) -> Table | None:
 
 
 def lesions(made: Measures) -> Table:
-    """Every connected region of tumor and cyst, with the Couinaud segments that hold it where they are known."""
+    """Each region of tumor, cyst and lesion candidate, with the Couinaud segments that hold it where they are known."""
     places = made.couinaud.places if made.couinaud else {}
     named = any(r.name for r in made.regions)
     rows = tuple(

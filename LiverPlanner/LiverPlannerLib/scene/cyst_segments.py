@@ -62,7 +62,7 @@ def move(node: Any, back: bool = False) -> list[str]:
         wanted[target] = wanted.get(target, np.zeros(regions.shape, bool)) | (own & there)
         masks.setdefault(target, np.zeros(regions.shape, bool))
     changed = [i for i, mask in wanted.items() if not np.array_equal(mask, masks[i])]
-    _put(segmentation, {i: (masks[i] & wanted[i], wanted[i]) for i in changed}, start, voxels)
+    put(segmentation, {i: (masks[i] & wanted[i], wanted[i]) for i in changed}, start, voxels)
     return changed
 
 
@@ -105,12 +105,13 @@ def _target(segmentation: Any, voxels: Any, home: str, decision: str) -> str:
     fitting = [i for i, key in voxels.structures.items() if key == wanted]
     if fitting:
         return fitting[0]
-    identifier = _add_segment(segmentation, wanted)
+    identifier = add_segment(segmentation, wanted)
     voxels.structures[identifier] = wanted
     return identifier
 
 
-def _add_segment(segmentation: Any, key: str) -> str:
+def add_segment(segmentation: Any, key: str) -> str:
+    """A new, empty segment of a structure of the table; its identifier."""
     from LiverPlannerLib.structures import structure
     from LiverPlannerLib.terminology_files import terminology_entry
 
@@ -121,7 +122,7 @@ def _add_segment(segmentation: Any, key: str) -> str:
     return identifier
 
 
-def _put(
+def put(
     segmentation: Any, masks: Mapping[str, tuple[np.ndarray, np.ndarray]], start: tuple[int, ...], voxels: Any
 ) -> None:
     """Writes (first what stays, then the whole) of each segment, so that no two ever overlap."""

@@ -72,7 +72,8 @@ class KuLeuvenLesions(_OfPackage):
 
         modality, liver = modality or images.guess_modality(image), self._region(region)
         found = segment_lesions(image, liver, modality, self.package, device, progress=progress, cancel=cancel)
-        return SegmenterResult(found.mask, {"tumor": 1}, found.model, found.notes, [], found.device)
+        shares = {"tumor": found.probability} if found.probability is not None else {}
+        return SegmenterResult(found.mask, {"tumor": 1}, found.model, found.notes, [], found.device, shares)
 
 
 class InsideLiver(_OfPackage):

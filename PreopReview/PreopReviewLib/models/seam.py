@@ -25,6 +25,7 @@ class SegmenterResult:
         notes: sentences for the reader.
         warnings: what a reader must know.
         device: where it was computed.
+        probability: by structure, on any grid, where the model gives it.
     """
 
     labels: sitk.Image
@@ -33,6 +34,7 @@ class SegmenterResult:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     device: str = "cpu"
+    probability: Mapping[str, sitk.Image] = field(default_factory=dict)
 
     def mask(self, *structures: str) -> sitk.Image:
         """uint8 mask of the voxels of any of the structures; names that it does not know have none."""

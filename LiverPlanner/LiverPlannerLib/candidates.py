@@ -1,0 +1,100 @@
+"""Lesion candidates: regions that a network trained on simulated images alone calls tumor.
+
+A candidate is a structure of its own. Its voxels count as liver and in no lesion's volume until somebody accepts it,
+which makes it a tumor, or dismisses it, which makes it liver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from LiverPlannerLib.lesions import numbered_regions
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.plan.measures import Region
+
+CANDIDATE = "candidate"
+
+
+def set_aside(labels: sitk.Image, confirmed: np.ndarray) -> sitk.Image:
+    """The labels with every tumor region that has no confirmed voxel as a candidate.
+
+    Args:
+        confirmed: bool (K, J, I), what a network trained on patients calls lesion.
+    """
+    array = images.array_of(labels).copy()
+    for box, inside in numbered_regions(labels, "tumor"):
+        if not (confirmed[box] & inside).any():
+            array[box][inside] = structure(CANDIDATE).label
+    return images.image_like(array, labels)
+
+
+def decided(labels: sitk.Image, accepted: Sequence[int] = (), dismissed: Sequence[int] = ()) -> sitk.Image:
+    """The labels with accepted candidates as tumor and dismissed ones as liver; numbers as by `find_regions`.
+
+    Raises:
+        InputError: a number that no candidate has, or that is both accepted and dismissed.
+    """
+    found = numbered_regions(labels, CANDIDATE)
+    both = sorted(set(accepted) & set(dismissed))
+    if both:
+        raise InputError(f"Candidate {both[0]} is both accepted and dismissed", "Decide for one")
+    for number in (*accepted, *dismissed):
+        if not 1 <= number <= len(found):
+            known = f"there are 1 to {len(found)}" if found else "there are none"
+            raise InputError(f"There is no candidate {number}: {known}", "List the candidates first")
+    array = images.array_of(labels).copy()
+    for numbers, key in ((accepted, "tumor"), (dismissed, "liver")):
+        for number in numbers:
+            box, inside = found[number - 1]
+            array[box][inside] = structure(key).label
+    return images.image_like(array, labels)
+
+
+def with_sources(
+    regions: Sequence[Region],
+    labels: sitk.Image,
+    masks: Mapping[str, np.ndarray],
+    probability: sitk.Image | None,
+) -> list[Region]:
+    """The regions of tumor and candidates with the models that saw each, and how sure the lesion network was of it.
+
+    Args:
+        masks: bool (K, J, I) of what each model calls tumor, by its name.
+        probability: of the lesion network, on any grid; None where it was not asked.
+    """
+    places = {key: numbered_regions(labels, key) for key in ("tumor", CANDIDATE)}
+    shares = None
+    if probability is not None and any(places.values()):
+        shares = images.array_of(sitk.Resample(probability, labels, sitk.Transform(), sitk.sitkLinear, 0.0))
+    out = []
+    for region in regions:
+        if region.structure not in places:
+            out.append(region)
+            continue
+        box, inside = places[region.structure][region.number - 1]
+        seen = tuple(name for name, mask in masks.items() if (mask[box] & inside).any())
+        sure = None if shares is None else round(float(shares[box][inside].max()), 2)
+        out.append(replace(region, seen_by=seen, sureness=sure))
+    return out
+
+
+def warning(regions: Sequence[Region]) -> str | None:
+    """What a reader must know of a plan's candidates, or None without any."""
+    found = [r for r in regions if r.structure == CANDIDATE]
+    if not found:
+        return None
+    who = "1 lesion candidate" if len(found) == 1 else f"{len(found)} lesion candidates"
+    return (
+        f"{who} ({sum(r.ml for r in found):.1f} ml), seen only by the network trained on simulated images, which also "
+        "takes dark bands and uneven perfusion for tumor: counted as liver until accepted. Look at each, and accept or "
+        "dismiss it."
+    )

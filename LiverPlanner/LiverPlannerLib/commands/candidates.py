@@ -1,0 +1,78 @@
+"""`preop liver candidates`: lesion candidates listed, accepted and dismissed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from LiverPlannerLib.commands.cutting import LabelValues
+from PreopReviewLib.command.console import say
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the group `liver`."""
+    app.command("candidates")(candidates)
+
+
+def candidates(
+    labels: Annotated[Path, typer.Argument(help="Label image of a plan.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Label image to write, with what was decided.", show_default=False),
+    ] = None,
+    accept: Annotated[list[int] | None, typer.Option(help="Number of a candidate that is a tumor; repeat it.")] = None,
+    dismiss: Annotated[list[int] | None, typer.Option(help="Number of a candidate that is none; repeat it.")] = None,
+    values: LabelValues = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """List lesion candidates; accepted ones become tumors, dismissed ones liver. Not for clinical use."""
+    from LiverPlannerLib.candidates import CANDIDATE, decided
+    from LiverPlannerLib.commands.cutting import read
+    from LiverPlannerLib.plan.measures import find_regions
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit
+    from PreopReviewLib.errors import InputError
+    from PreopReviewLib.output import output_files
+
+    given = read(labels, values).labels
+    if (accept or dismiss) and out is None:
+        raise InputError("Nothing says where to write the labels", "Give a file with --out")
+    made = decided(given, accept or (), dismiss or ())
+    if out is not None:
+        with output_files(out.parent, overwrite, [out.name], [labels]) as folder:
+            images.write_image(made, folder / out.name)
+    found = [asdict(r) for r in find_regions(given) if r.structure == CANDIDATE]
+    for row in found:
+        row["decision"] = (
+            "accepted"
+            if row["number"] in (accept or ())
+            else "dismissed"
+            if row["number"] in (dismiss or ())
+            else "open"
+        )
+    emit({"candidates": found, "written": str(out) if out else None}, as_json, lambda: _print(found, out))
+
+
+def _print(found: list[dict], out: Path | None) -> None:
+    from PreopReviewLib.command.console import print_table
+
+    rows = [
+        (
+            r["number"],
+            f"{r['ml']:.2f}",
+            f"{r['diameter_mm']:.0f}",
+            *(f"{v:.0f}" for v in r["centroid_ras"]),
+            r["decision"],
+        )
+        for r in found
+    ]
+    if rows:
+        print_table("Lesion candidates", ("number", "ml", "mm across", "R", "A", "S", "decision"), rows)
+    else:
+        say("There are no lesion candidates.")
+    if out is not None:
+        say(f"Written to {out}.")

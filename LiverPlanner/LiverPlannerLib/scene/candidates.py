@@ -1,0 +1,85 @@
+"""Lesion candidates of a segmentation node: listed, accepted as tumors, dismissed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from LiverPlannerLib.scene import cyst_segments
+from LiverPlannerLib.scene.lattice import Start, painted
+from PreopReviewLib.errors import InputError
+
+KEY = "candidate"
+
+
+@dataclass(frozen=True)
+class SceneCandidate:
+    """One connected region (26) of the segments of candidates.
+
+    Attributes:
+        number: 1, 2, …, by falling volume.
+        ml: its volume.
+        center_ras: mm.
+    """
+
+    number: int
+    ml: float
+    center_ras: tuple[float, float, float]
+
+
+def candidates_of(segmentation: Any) -> list[SceneCandidate]:
+    """The candidates of a segmentation node, the largest first."""
+    voxels, start, regions = _regions(segmentation)
+    found = []
+    for number in range(1, int(regions.max(initial=0)) + 1):
+        points = np.argwhere(regions == number)
+        index = (points.mean(0) + start)[::-1]
+        center = (voxels.grid.to_ras @ [*index, 1.0])[:3]
+        ml = len(points) * abs(float(np.linalg.det(voxels.grid.to_ras[:3, :3]))) / 1000
+        found.append(SceneCandidate(number, ml, tuple(round(float(v), 2) for v in center)))  # type: ignore[arg-type]
+    return found
+
+
+def decide(segmentation: Any, number: int, accepted: bool) -> None:
+    """Makes a candidate a tumor, or takes it out of the candidates: it is then what the liver holds there.
+
+    Raises:
+        InputError: there is no candidate of that number.
+    """
+    voxels, start, regions = _regions(segmentation)
+    own = regions == number
+    if number < 1 or not own.any():
+        raise InputError(f"There is no lesion candidate {number}", "Choose one of the list")
+    masks = {}
+    for identifier, key in list(voxels.structures.items()):
+        if key == KEY:
+            before = painted(voxels.masks[identifier], start, regions.shape)
+            masks[identifier] = (before & ~own, before & ~own)
+    if accepted:
+        tumor = next((i for i, key in voxels.structures.items() if key == "tumor"), None)
+        tumor = tumor or cyst_segments.add_segment(segmentation, "tumor")
+        before = painted(voxels.masks[tumor], start, regions.shape) if tumor in voxels.masks else np.zeros_like(own)
+        masks[tumor] = (before, before | own)
+    cyst_segments.put(segmentation, masks, start, voxels)
+
+
+def _regions(segmentation: Any) -> tuple[Any, Start, np.ndarray]:
+    """The segments' voxels, the start of the box of candidates and tumors, and its numbered candidates (K, J, I)."""
+    from LiverPlannerLib.scene.segments import SegmentVoxels
+    from LiverPlannerLib.voxel_boxes import hull
+    from PreopReviewLib.evaluation.regions import number_regions
+
+    voxels = SegmentVoxels(segmentation)
+    masks = [m for key in (KEY, "tumor") for m in voxels.of(key) if m.count]
+    if not any(m.count for m in voxels.of(KEY)):
+        return voxels, (0, 0, 0), np.zeros((0, 0, 0), np.int32)
+    low, high = hull(masks)
+    shape = tuple(int(n) for n in np.subtract(high, low))
+    candidate = np.logical_or.reduce([painted(m, low, shape) for m in voxels.of(KEY)])
+    found = number_regions(candidate)
+    regions = np.zeros(shape, np.int32)
+    if found.box is not None:
+        regions[found.box] = found.numbers
+    return voxels, low, regions
