@@ -142,6 +142,17 @@ def test_a_slice_whose_header_breaks_off_is_named_and_not_left_out(tmp_path):
         images.read_image(tmp_path / "s")
 
 
+def test_a_slice_that_breaks_off_anywhere_is_named(tmp_path):
+    last = write_slices(tmp_path / "s") / "a5.dcm"
+    raw = last.read_bytes()
+    for length in range(140, len(raw) - 1, 28):
+        last.write_bytes(raw[:length])
+        try:
+            assert images.notes_of(images.read_image(tmp_path / "s"))
+        except errors.InputError as error:
+            assert "a5.dcm" in str(error)  # noqa: PT017
+
+
 def test_what_lies_among_slices_and_is_not_dicom_is_noted(tmp_path):
     folder = write_slices(tmp_path / "s")
     (folder / "a9.dcm").write_bytes(b"\0" * 128 + b"DIcM" + b"damaged")

@@ -167,12 +167,15 @@ def read_header(path: Path) -> Header | None:
     if dataset is None:
         return None
     said = _Values(dataset, path)
-    kind = said.text("SOPClassUID") or str(getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    with quiet():
+        of_file = str(getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    own = said.text("SOPClassUID")
+    kind = own or of_file
     if kind.startswith(_OTHER_CLASSES):
         return None
     classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     if "Rows" not in dataset:
-        if not kind or classes:
+        if not own or classes or own != (of_file or own):  # a file that breaks off may break off in its class
             raise UnreadableImage(f"The DICOM file {path} is damaged: it lacks its {field_name('Rows')}", _AGAIN)
         return None
     problem, number, frames = None, None, ()
