@@ -82,10 +82,13 @@ def test_a_run_stopped_at_random_moments_ends_as_an_unbroken_one(tmp_path, data,
     whole = subprocess.run([*words, "-o", str(tmp_path / "whole")], capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
     chance, run = random.Random(name), tmp_path / "run"
+
+    def command() -> list[str]:
+        return [*words, "-o", str(run), *(["--resume"] if (run / "last.pt").exists() else [])]
+
     for number in SIGNALS:
-        command = [*words, "-o", str(run), *(["--resume"] if (run / "last.pt").exists() else [])]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + 120
+        process = subprocess.Popen(command(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        until = time.monotonic() + 300
         while not (run / "last.pt").exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 1.5))
@@ -95,7 +98,8 @@ def test_a_run_stopped_at_random_moments_ends_as_an_unbroken_one(tmp_path, data,
         assert "Traceback" not in said
         if process.returncode == 0:
             break
-    ended = subprocess.run([*words, "-o", str(run), "--resume"], capture_output=True, text=True)
+    assert (run / "last.pt").exists()
+    ended = subprocess.run(command(), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     for key, value in weights(tmp_path / "whole").items():
         assert torch.equal(value, weights(run)[key]), key

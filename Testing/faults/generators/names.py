@@ -56,7 +56,7 @@ _VALUES += [
     "a" * 3000,
     "$HOME",
     "%s%n",
-    "[red]x[/red]",
+    "[red]x[bold]",
 ]
 SOUND: dict[str, list[str]] = {
     "image info": ["ct.nii.gz"],
@@ -165,7 +165,7 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
 _NAMES = [
     "$A_$B",
     "a[b]c",
-    "[red]x[/red]",
+    "[red]x[bold]",
     'q"uo"te',
     "it's",
     "a b",
