@@ -60,7 +60,9 @@ class VesselNames:
             first = {b for n in self._trees.named["hepatic_vein"] for b in n.branches}
             stem = branch in first or tree.branch(branch).main
             return names[0] if stem else f"tributary of the {names[0]}"
-        if len(names) > 1:
+        if len(names) > 2:
+            return "common trunk of the hepatic veins"
+        if len(names) == 2:
             words = [n.removesuffix(" hepatic vein") for n in names]
             return f"common trunk of the {' and '.join(words)} hepatic vein"
         return f"hepatic vein, branch {branch}"

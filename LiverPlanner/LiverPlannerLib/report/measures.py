@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.perfusion.model import Perfusion
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.margins import Margins
+    from LiverPlannerLib.resection.vessel_margins import VesselMargin
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
     from LiverPlannerLib.territories.liver import LiverTrees
     from LiverPlannerLib.vessels.branches import VesselTree
@@ -53,6 +54,7 @@ class Measures:
     trees: list[VesselTree] = field(default_factory=list)
     territories: LiverTrees | None = None
     perfusion: Perfusion | None = None
+    vessel_margins: list[VesselMargin] = field(default_factory=list)
     cysts: CystResult | None = None
     comparison: Comparison | None = None
     couinaud: Division | None = None
@@ -211,6 +213,10 @@ def _territories(made: Measures, _options: MeasureOptions) -> None:
         return
     made.territories = found
     made.missing |= {f"Territories of the {structure_name(key)}": why for key, why in found.missing.items()}
+    if made.margins is not None:
+        from LiverPlannerLib.resection.vessel_margins import vessel_margins
+
+        made.vessel_margins = _tried(made, "Margins to vessels by name", lambda: vessel_margins(found)) or []
     resection = made.resection
     if resection is not None and found.territories:
         excluded = made.volumetry.volumes.excluded if made.volumetry else ("tumor", "cyst")

@@ -70,7 +70,7 @@ def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) ->
         Section("Segments", _given(tables.segments(made))),
         Section("Remnant", _given(tables.volumetry(made), *tables.resection(made), *tables.perfusion(made))),
         Section("Territories", tuple(tables.territories(made)), columns=2),
-        Section("Margins", _given(tables.margins(made))),
+        Section("Margins", _given(tables.margins(made), tables.vessel_margins(made))),
         Section("Vessels and bile duct", _given(tables.trees(made), *pictures.trees(made))),
         Section("Every branch", _given(tables.branches(made)), folded=True),
         Section("Cysts", _given(tables.cysts(made), *pictures.cyst_overview(made))),

@@ -165,6 +165,17 @@ def margins(made: Measures) -> Table | None:
     return Table("margins", "Distances of each tumor", columns, rows, tuple(dict.fromkeys(notes)))
 
 
+def vessel_margins(made: Measures, most: int = 5) -> Table | None:
+    """The main or named vessels that are nearest to each tumor, with the length of contact."""
+    rows = []
+    for lesion in dict.fromkeys(m.lesion for m in made.vessel_margins):
+        near = [m for m in made.vessel_margins if m.lesion == lesion][:most]
+        rows += [(m.lesion, m.vessel.capitalize(), m.mm, m.contact_mm or None) for m in near]
+    columns = ("Tumor", "Vessel", "Distance, mm", "Contact length, mm")
+    notes = (f"Main branches and named vessels only, the {most} nearest of each tumor; twigs are left out.",)
+    return Table("vessel_margins", "Nearest main and named vessels", columns, tuple(rows), notes) if rows else None
+
+
 def trees(made: Measures) -> Table | None:
     """Main and peripheral branches of each tree."""
     if not made.trees:
