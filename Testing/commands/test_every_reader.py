@@ -502,6 +502,7 @@ ELSEWHERE = {
     "LiverPlanner/LiverPlannerLib/ground_truth/work_list.py": "what we stored ourselves, in our own numbers",
     "LiverPlanner/LiverPlannerLib/ground_truth/export.py": "undecided voxels that we stored ourselves",
     "LiverPlanner/LiverPlannerLib/ground_truth/tasks.py": "what we stored ourselves",
+    "LiverPlanner/LiverPlannerLib/panels/samples.py": "segments of our own sample",
     "LiverPlanner/LiverPlannerLib/segmentation/five_evaluation.py": "a research anatomy whose coding is checked",
     "PreopReview/PreopReviewLib/training/image_data.py": "training data, named by their dataset.json",
     "PreopReview/PreopReviewLib/models/totalsegmentator.py": "its own networks' files, by its own names",

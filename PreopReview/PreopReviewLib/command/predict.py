@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from PreopReviewLib.command.options import Quiet
+from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -38,17 +38,28 @@ def predict(
     region: Annotated[
         Path | None, typer.Option(help="Liver mask, for a model that works inside it; one image.")
     ] = None,
+    series: Series = None,
+    volume: VolumeOfSeries = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a model's structures in each image; labels.json says what the values are. Not for clinical use."""
+    from PreopReviewLib import images
     from PreopReviewLib.command.console import progress_bar, say
     from PreopReviewLib.models.prediction import predict_images
 
     with progress_bar(quiet) as progress:
         files = predict_images(
-            model.split(","), inputs, output, region, device, overwrite, progress, *_region_readers[:1]
+            model.split(","),
+            inputs,
+            output,
+            region,
+            device,
+            overwrite,
+            progress,
+            *_region_readers[:1],
+            series=images.selection(series, volume),
         )
     for file in files:
         say(str(output / file))

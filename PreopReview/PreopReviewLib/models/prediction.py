@@ -28,6 +28,7 @@ def predict_images(
     overwrite: bool = False,
     progress: Progress = silent,
     read_region: Callable[[Path], sitk.Image] = images.read_image,
+    series: str | None = None,
 ) -> list[str]:
     """Labels of each image on its own grid, and labels.json with their names, the model and its notes.
 
@@ -36,6 +37,7 @@ def predict_images(
         inputs: image files, DICOM folders, or folders of image files.
         region: file of the liver's mask, in the space of the only image.
         read_region: makes of that file a mask of 0 and 1; where the file may be anybody's, `labels.read_mask`.
+        series: what to take of the only image, a folder with several; see `images.read_image`.
 
     Returns:
         names of the label files, in the order of the images.
@@ -49,12 +51,13 @@ def predict_images(
     found = image_groups(inputs, channels) if len(channels) > 1 else {n: [p] for n, p in image_files(inputs).items()}
     if model.needs_region and region is None:
         raise InputError(f"The model {model.name} works inside a given liver", "Give its mask")
-    if region is not None and len(found) != 1:
-        raise InputError(f"A region goes with one image, not with {len(found)}", "Give one image at a time")
+    alone = [what for what, given in (("A region", region), ("A series", series)) if given is not None]
+    if alone and len(found) != 1:
+        raise InputError(f"{alone[0]} goes with one image, not with {len(found)}", "Give one image at a time")
     said: dict[str, object] = {}
     with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:
         for number, (name, (path, *others)) in enumerate(found.items()):
-            image = images.read_image(path)
+            image = images.read_image(path, series)
             images.require_usable(image, str(path), images.guess_modality(image))
             several = [image, *(images.resample_to(images.read_image(other), image) for other in others)]
             mask = None
@@ -64,7 +67,10 @@ def predict_images(
             shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
             made = model.segment(shown, mask, device=device, progress=part)
             images.write_image(with_names(made.labels, made.values), work / f"{name}.seg.nrrd")
-            said[f"{name}.seg.nrrd"] = {"image": path.name, "notes": [*made.notes, *made.warnings]}
+            said[f"{name}.seg.nrrd"] = {
+                "image": path.name,
+                "notes": [*images.notes_of(image), *made.notes, *made.warnings],
+            }
             values = dict(made.values)
         about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
         (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
