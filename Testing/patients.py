@@ -14,6 +14,7 @@ from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib import images
 from PreopReviewLib.images.dicom import series_of_files
 from PreopReviewLib.phantoms.liver import make_liver_phantom
+from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom
 
 
 def uid(*words: object) -> str:
@@ -87,10 +88,30 @@ def write_segmentation(labels: sitk.Image, files: list[Path], path: Path) -> Non
     images.write_dicom_segmentation(masks, series, path)
 
 
-def liver_patient(folder: Path, number: int, contrast: str = "hbp", size: int = 48, **about) -> sitk.Image:
-    """A liver phantom as study and SEG of the patient PAT-number; its labels."""
-    made = make_liver_phantom(400 + number, contrast, (size, size, size), 5.0, 1)
+def liver_patient(
+    folder: Path, number: int, contrast: str = "hbp", size: int = 48, spacing: float = 5.0, everything: bool = False
+) -> sitk.Image:
+    """A liver phantom as study and SEG of the patient PAT-number; its labels.
+
+    Args:
+        everything: a block of each structure is drawn into the labels, so that none is missing in a small phantom.
+    """
+    made = make_liver_phantom(400 + number, contrast, (size, size, size), spacing, 1)
+    labels = made.labels
+    if everything:
+        array = images.array_of(labels).copy()
+        k, j, i = (int(v) for v in np.argwhere(array == 1)[len(np.argwhere(array == 1)) // 2])
+        for n, value in enumerate((2, 3, 4, 5, 6, 7)):
+            array[k - 1 : k + 1, j - 1 : j + 1, i + 2 * n - 6 : i + 2 * n - 4] = value
+        labels = images.image_like(array, labels)
     modality = "CT" if contrast == "ct" else "MR"
-    files = write_series(made.image, folder / "series", f"PAT-{number}", modality, **about)
-    write_segmentation(made.labels, files, folder / "seg.dcm")
-    return made.labels
+    files = write_series(made.image, folder / "series", f"PAT-{number}", modality)
+    write_segmentation(labels, files, folder / "seg.dcm")
+    return labels
+
+
+def shoulder_patient(folder: Path, number: int, tear: str) -> None:
+    """A shoulder phantom as a coronal study of the patient PAT-number."""
+    index = ("none", "partial", "small", "medium", "large").index(tear)
+    made = make_shoulder_phantom(60 + number, index, size=(64, 64, 20))
+    write_series(made.image, folder / "series", f"PAT-{number}", description="T2 coronal")

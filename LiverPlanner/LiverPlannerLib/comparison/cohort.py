@@ -12,6 +12,7 @@ as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -94,7 +95,11 @@ def read_folder(folder: str | Path, progress: Progress = silent) -> Cohort:
     Raises:
         InputError: the folder has neither layout.
     """
-    pairs = find_pairs(folder)
+    return compare_pairs(find_pairs(folder), Path(folder).name, progress)
+
+
+def compare_pairs(pairs: Sequence[Pair], source: str, progress: Progress = silent) -> Cohort:
+    """As `read_folder`, of cases whose files are known."""
     cases, annotated = [], {p.part: set() for p in pairs}
     for i, pair in enumerate(pairs):
         progress(i / len(pairs), f"Comparing case {pair.case}")
@@ -102,7 +107,7 @@ def read_folder(folder: str | Path, progress: Progress = silent) -> Cohort:
         cases.append(case)
         annotated[pair.part] |= drawn
     progress(1.0, f"Compared {len(pairs)} cases")
-    cohort = make_cohort([_only_annotated(c, annotated[c.cohort]) for c in cases], case_columns(), Path(folder).name)
+    cohort = make_cohort([_only_annotated(c, annotated[c.cohort]) for c in cases], case_columns(), source)
     cohort.notes += _notes_of_unannotated(cases, annotated)
     cohort.notes.append(
         "The liver is what its volume counts, with what lies in it of all structures; HD95 is the larger directed one"

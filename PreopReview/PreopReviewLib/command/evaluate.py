@@ -14,6 +14,7 @@ from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     from PreopReviewLib.evaluation.paper_tables import PaperResult
+    from PreopReviewLib.progress import Progress
 
 
 class Paper(StrEnum):
@@ -22,6 +23,7 @@ class Paper(StrEnum):
     oh2023 = "oh2023"
     lin2024 = "lin2024"
     gross2024 = "gross2024"
+    shim2020 = "shim2020"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,10 +33,15 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     paper: Annotated[Paper, typer.Option(help="Whose tables and figures.", show_default=False)],
-    cases: Annotated[
-        Path, typer.Option(help="Per-case CSV, or a folder of predicted and manual label images.", show_default=False)
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    cases: Annotated[
+        Path | None, typer.Option(help="Per-case CSV, or a folder of predicted and manual label images.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, in place of --cases; with --predicted.")] = None,
+    predicted: Annotated[Path | None, typer.Option(help="Folder of preop predict for the data folder.")] = None,
+    part: Annotated[str, typer.Option(help="Of the data folder: training, validation, test or all.")] = "test",
+    fold: Annotated[int | None, typer.Option(min=0, help="Fold of the data's split, from 0.")] = None,
+    radiomics: Annotated[bool, typer.Option(help="Agreement of the liver's features (Gross), of all cases.")] = False,
     baseline: Annotated[
         Path | None, typer.Option(help="CSV of patient characteristics with a column 'group' (Oh, Table 1).")
     ] = None,
@@ -52,22 +59,22 @@ def evaluate(
     if they are not there. Missing values and failed cases are counted and stated, never averaged.
     """
     from PreopReviewLib.command.console import emit, print_table, progress_bar
-    from PreopReviewLib.evaluation.cohort import read_cohort, write_cases_csv
-    from PreopReviewLib.evaluation.figures import save_figures
-    from PreopReviewLib.evaluation.paper_tables import evaluate as tables_of
+    from PreopReviewLib.command.evaluate_data import DataOptions, evaluate_liver, evaluate_shoulders
     from PreopReviewLib.output import output_folder
 
-    with output_folder(out, overwrite, "evaluate") as folder:
-        with progress_bar(quiet or cases.is_file()) as progress:
-            cohort = read_cohort(cases, progress)
-        result = tables_of(paper.value, cohort, **_options(paper, baseline, compare))
-        for table in result.tables:
-            table.write(folder)
-        if figures:
-            save_figures({name: draw() for name, draw in result.figures.items()}, folder)
-        if cases.is_dir():
-            write_cases_csv(cohort, folder / "cases.csv")
-        _write_summary(folder, paper.value, result)
+    _require_one_source(paper, cases, data, predicted, radiomics)
+    options = DataOptions(data, predicted, part, fold, figures, radiomics) if data and predicted else None
+    if options is not None and paper is Paper.shim2020:
+        evaluate_shoulders(options, out, overwrite, as_json)
+        return
+    choices = _options(paper, baseline, compare)
+    with output_folder(out, overwrite, "evaluate", [p for p in (cases, data, predicted) if p]) as folder:
+        with progress_bar(quiet or bool(cases and cases.is_file())) as progress:
+            if options is not None:
+                result = evaluate_liver(paper.value, options, choices, folder, progress)
+            else:
+                result = _of_cases(paper, cases, choices, folder, progress)
+        _write(result, paper.value, folder, figures)
 
     def show() -> None:
         for table in result.tables:
@@ -77,6 +84,42 @@ def evaluate(
         say(*result.statements, f"Written to {out}.", sep="\n")
 
     emit({"paper": paper.value, "statements": result.statements, **result.numbers}, as_json, show)
+
+
+def _require_one_source(
+    paper: Paper, cases: Path | None, data: Path | None, predicted: Path | None, radiomics: bool
+) -> None:
+    from PreopReviewLib.errors import InputError
+
+    if (data is None) != (predicted is None) or (cases is None) == (data is None):
+        raise InputError("There are no cases, or two sources of them", "Give --cases, or --data with --predicted")
+    if data is None and paper is Paper.shim2020:
+        raise InputError("The tables of shim2020 need a data folder here", "Use --data, or preop cuff evaluate")
+    if radiomics and (paper is not Paper.gross2024 or data is None):
+        raise InputError("--radiomics belongs to gross2024 and a data folder", "Leave it out")
+
+
+def _of_cases(
+    paper: Paper, cases: Path | None, choices: dict[str, object], folder: Path, progress: Progress
+) -> PaperResult:
+    from PreopReviewLib.evaluation.cohort import read_cohort, write_cases_csv
+    from PreopReviewLib.evaluation.paper_tables import evaluate as tables_of
+
+    assert cases is not None
+    cohort = read_cohort(cases, progress)
+    if cases.is_dir():
+        write_cases_csv(cohort, folder / "cases.csv")
+    return tables_of(paper.value, cohort, **choices)
+
+
+def _write(result: PaperResult, paper: str, folder: Path, figures: bool) -> None:
+    from PreopReviewLib.evaluation.figures import save_figures
+
+    for table in result.tables:
+        table.write(folder)
+    if figures:
+        save_figures({name: draw() for name, draw in result.figures.items()}, folder)
+    _write_summary(folder, paper, result)
 
 
 def _options(paper: Paper, baseline: Path | None, compare: str | None) -> dict[str, object]:
@@ -105,7 +148,7 @@ def _write_summary(folder: Path, paper: str, result: PaperResult) -> None:
     lines = [f"# {PAPERS[paper]}", ""]
     lines += [t.as_markdown() for t in result.tables]
     lines += ["**In words**", "", *(f"- {s}" for s in result.statements), ""]
-    lines += [f"![{name}]({name}.png)" for name in result.figures if (folder / f"{name}.png").is_file()]
+    lines += [f"![{path.stem}]({path.name})" for path in sorted(folder.glob("*.png"))]
     (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     numbers = json_text(result.numbers)
     (folder / "numbers.json").write_text(numbers + "\n", encoding="utf-8")

@@ -12,6 +12,10 @@ from PreopReviewLib.errors import FileMissing, InputError, TrainingError
 from PreopReviewLib.structured import read_json
 from PreopReviewLib.tables import point_in, read_table
 
+NESTED_IN_LIVER = ("tumor", "cyst", "portal_vein", "hepatic_vein", "bile_duct")
+BESIDE_LIVER = ("inferior_vena_cava", "gallbladder")
+"""Labels of data sets whose meaning for a network of the liver is known here; nothing else is told from a name."""
+
 LIST, CASES, LEFT_OUT = "dataset.json", "cases.csv", "left_out.csv"
 
 

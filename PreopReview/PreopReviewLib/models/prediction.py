@@ -5,18 +5,36 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from PreopReviewLib import images
+from PreopReviewLib.datasets.parts import liver_of, part_of
 from PreopReviewLib.errors import FileMissing, InputError
-from PreopReviewLib.models.segmenter import segmenter
+from PreopReviewLib.models.catalog import require_package
+from PreopReviewLib.models.segmenter import Segmenter, segmenter
 from PreopReviewLib.output import output_folder
 from PreopReviewLib.progress import Progress, silent, within
 
+_OTHER_TASKS = {"rotator cuff tear classification": ("RotatorCuffCAMLib.prediction", "predict_classes")}
+"""By the task of a package, what applies models that are not for segmentation."""
+
 CHANNEL_ENDING = "_0000"
 """Of nnU-Net's image files; the labels go without it."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image to be drawn in: its files (several where a model needs several) and what gives its region."""
+
+    name: str
+    files: Sequence[Path]
+    region: Callable[[], sitk.Image] | None = None
+    series: str | None = None
 
 
 def predict_images(
@@ -54,26 +72,61 @@ def predict_images(
     alone = [what for what, given in (("A region", region), ("A series", series)) if given is not None]
     if alone and len(found) != 1:
         raise InputError(f"{alone[0]} goes with one image, not with {len(found)}", "Give one image at a time")
-    said: dict[str, object] = {}
+    mask = None if region is None else partial(read_region, region)
+    jobs = [_Job(name, files, mask, series) for name, files in found.items()]
     with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:
-        for number, (name, (path, *others)) in enumerate(found.items()):
-            image = images.read_image(path, series)
-            images.require_usable(image, str(path), images.guess_modality(image))
-            several = [image, *(images.resample_to(images.read_image(other), image) for other in others)]
-            mask = None
-            if region is not None:
-                mask = images.onto_grid(read_region(region), image, "region").labels
-            part = within(progress, number / len(found), (number + 1) / len(found))
-            shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
-            made = model.segment(shown, mask, device=device, progress=part)
-            images.write_image(with_names(made.labels, made.values), work / f"{name}.seg.nrrd")
-            said[f"{name}.seg.nrrd"] = {
-                "image": path.name,
-                "notes": [*images.notes_of(image), *made.notes, *made.warnings],
-            }
-            values = dict(made.values)
-        about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
-        (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return _draw(model, jobs, work, device, progress)
+
+
+def predict_part(
+    models: Sequence[str | Path],
+    data: Path,
+    part: str,
+    folder: Path,
+    fold: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> list[str]:
+    """As `predict_images`, of the cases of a part of a data folder; tear classes too, if the model is for them.
+
+    A model that works inside a liver is given the one in a case's labels.
+
+    Raises:
+        InputError, NothingFound: as `datasets.parts.part_of`. ModelError, OutputError, and what reading raises.
+    """
+    held, cases = part_of(data, part, fold)
+    task = require_package(models[0]).metadata.get("task")
+    if task in _OTHER_TASKS:
+        module, name = _OTHER_TASKS[task]
+        return getattr(import_module(module), name)(models, cases, folder, device, overwrite, progress)
+    model = segmenter(list(models))
+    jobs = [_Job(c.name, [c.image], partial(liver_of, c, held) if model.needs_region else None) for c in cases]
+    with output_folder(folder, overwrite, "predict", [data]) as work:
+        return _draw(model, jobs, work, device, progress)
+
+
+def _draw(model: Segmenter, jobs: Sequence[_Job], work: Path, device: str, progress: Progress) -> list[str]:
+    """Writes the label files and labels.json; the names of the former."""
+    said: dict[str, object] = {}
+    values: dict[str, int] = {}
+    for number, job in enumerate(jobs):
+        path, *others = job.files
+        image = images.read_image(path, job.series)
+        images.require_usable(image, str(path), images.guess_modality(image))
+        several = [image, *(images.resample_to(images.read_image(other), image) for other in others)]
+        mask = None if job.region is None else images.onto_grid(job.region(), image, "region").labels
+        part = within(progress, number / len(jobs), (number + 1) / len(jobs))
+        shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
+        made = model.segment(shown, mask, device=device, progress=part)
+        images.write_image(with_names(made.labels, made.values), work / f"{job.name}.seg.nrrd")
+        said[f"{job.name}.seg.nrrd"] = {
+            "image": path.name,
+            "notes": [*images.notes_of(image), *made.notes, *made.warnings],
+        }
+        values = dict(made.values)
+    about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
+    (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return list(said)
 
 

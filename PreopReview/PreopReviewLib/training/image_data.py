@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.datasets.layout import Case, DataSet
+from PreopReviewLib.datasets.layout import BESIDE_LIVER, NESTED_IN_LIVER, Case, DataSet
 from PreopReviewLib.errors import GeometryError, TrainingError
 from PreopReviewLib.models.preprocessing import body_box, network_grid, normalize, spacing_of
 from PreopReviewLib.phantoms.tissues import UNSCORED
@@ -19,8 +19,6 @@ from PreopReviewLib.training.cache import CaseCache
 from PreopReviewLib.training.recipe import Recipe
 from PreopReviewLib.training.task import PHANTOMS, Sample
 
-NESTED_IN_LIVER = ("tumor", "cyst", "portal_vein", "hepatic_vein", "bile_duct")
-BESIDE_LIVER = ("inferior_vena_cava", "gallbladder")
 KEPT_PLACES = 8192
 """Voxels of each class whose places are kept for drawing patches round them; drawn at random from all of them."""
 
