@@ -82,7 +82,21 @@ def test_options_of_another_paper_exit_with_10(preop, cases, tmp_path):
 
 
 def test_an_unknown_paper_is_a_usage_error(preop, cases, tmp_path):
-    assert preop("evaluate", "--paper", "shim2020", "--cases", cases, "-o", tmp_path / "out").code == 2
+    assert preop("evaluate", "--paper", "shim2019", "--cases", cases, "-o", tmp_path / "out").code == 2
+
+
+def test_one_source_of_cases_is_needed(preop, cases, tmp_path):
+    for words, said in (
+        (["--paper", "shim2020", "--cases", cases], "need a data folder"),
+        (["--paper", "oh2023"], "no cases, or two"),
+        (["--paper", "oh2023", "--cases", cases, "--data", tmp_path, "--predicted", tmp_path], "no cases, or two"),
+        (["--paper", "oh2023", "--data", tmp_path], "no cases, or two"),
+        (["--paper", "gross2024", "--cases", cases, "--radiomics"], "--radiomics belongs to"),
+    ):
+        ran = preop("evaluate", *words, "-o", tmp_path / "out")
+        assert (ran.code, ran.err.count("\n")) == (10, 1), ran.err
+        assert said in ran.err
+        assert not (tmp_path / "out").exists()
 
 
 def test_the_baseline_becomes_table_1_of_oh(preop, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,23 @@ def test_folds_are_trained_apart_and_predict_together(preop, tmp_path):
     assert "does not say whether they are real" in (tmp_path / "fold0" / "docs" / "README.md").read_text()
     done = preop("predict", tmp_path / "fold0", data, "--part", "tests", "-o", tmp_path / "other", "-q")
     assert (done.code, done.err.count("\n")) == (10, 1)
+
+
+@pytest.mark.slow
+def test_the_section_of_the_readme_runs_as_it_stands(preop, tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Your own data") :]
+    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)[1]
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [c[1] for c in commands if c[:1] == ["preop"]][:4] == ["data", "data", "train", "models"]
+    export(tmp_path / "export", "oh2023")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        # Only the size is another one: networks and steps that a test has time for.
+        extra = (
+            small("oh2023") if command[1] == "train" else ["--seed", "1"] if command[1:3] == ["data", "split"] else []
+        )
+        done = preop(*command[1:], *extra)
+        assert done.code == 0, (command, done.err)
+    assert (tmp_path / "figures" / "oh2023_manual_beside_automatic.png").stat().st_size > 10_000
+    assert (tmp_path / "drawn" / "series.seg.nrrd").is_file()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,61 @@ def test_a_split_says_which_cases_train_and_which_are_never_seen(tmp_path):
         task_of(gross(), data, tmp_path)
     with pytest.raises(InputError, match="not split into folds"):
         task_of(gross(), raw_folder(tmp_path / "other"), tmp_path, 1)
+
+
+SMALL_LIN = {
+    "data__classes": ["background", "liver", "tumor"],
+    "network__arguments": {
+        "spatial_dims": 3,
+        "in_channels": 1,
+        "out_channels": 2,
+        "kernel_size": [3, 3, 3],
+        "strides": [1, 2, 2],
+        "upsample_kernel_size": [2, 2],
+        "filters": [4, 4, 8],
+        "norm_name": "instance",
+        "dropout": 0.3,
+        "deep_supervision": True,
+        "deep_supr_num": 1,
+    },
+    "loss__scales": [0.5, 0.5],
+}
+SMALL_OH = {
+    "data__classes": ["background", "liver", "tumor"],
+    "network__arguments": {
+        "spatial_dims": 3,
+        "in_channels": 1,
+        "out_channels": 3,
+        "channels": [4, 8],
+        "strides": [2],
+        "dropout": 0.1,
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["oh2023", "lin2024"])
+def test_a_run_on_images_that_was_stopped_ends_with_the_very_weights_of_an_unbroken_one(tmp_path, name):
+    data = raw_folder(tmp_path / "data", 4, {"background": 0, "liver": 1, "tumor": 2})
+    for file in (data / "labelsTr").glob("*.nii.gz"):
+        labels = sitk.ReadImage(str(file))
+        labels[12:14, 10:13, 12:14] = 2
+        sitk.WriteImage(labels, str(file))
+    recipe = load_recipe(name).changed(
+        data__patch=[16, 16, 16],
+        data__batch=2,
+        data__spacing_mm=4.0,
+        schedule__iterations=3,
+        validation__every=2,
+        **(SMALL_OH if name == "oh2023" else SMALL_LIN),
+    )
+    settings = RunSettings(str(data), workers=0)
+    start_run(recipe, tmp_path / "whole", settings)
+    for again in (False, True, True):
+        start_run(recipe, tmp_path / "parts", replace(settings, minutes=0.0), again)
+    whole, parts = (read_checkpoint(tmp_path / n / LAST) for n in ("whole", "parts"))
+    assert whole["iteration"] == parts["iteration"] == 3
+    assert all(torch.equal(whole["network"][k], parts["network"][k]) for k in whole["network"])
+    assert [r["dice"] for r in whole["history"]] == [r["dice"] for r in parts["history"]]
 
 
 def test_a_resumed_run_keeps_its_cases_whatever_the_split_says_now(tmp_path):

@@ -95,3 +95,31 @@ def test_nested_logits_become_exclusive_classes():
 def test_an_unknown_loss_is_named():
     with pytest.raises(InputError, match="focal"):
         build_loss("focal", {})
+
+
+def test_each_supervised_scale_is_taken_at_its_own_resolution():
+    from monai.networks.nets import DynUNet
+
+    from PreopReviewLib.training.segmentation_loss import supervised_outputs
+
+    network = DynUNet(
+        spatial_dims=3, in_channels=1, out_channels=2, kernel_size=[3] * 4, strides=[1, 2, 2, 2],
+        upsample_kernel_size=[2] * 3, filters=[4] * 4, deep_supervision=True, deep_supr_num=2,
+    ).train()  # fmt: skip
+    outputs = supervised_outputs(network, network(torch.zeros(1, 1, 16, 16, 16)))
+    assert [tuple(o.shape[2:]) for o in outputs] == [(16,) * 3, (8,) * 3, (4,) * 3]
+
+
+def test_the_background_is_a_class_of_the_nested_dice():
+    from PreopReviewLib.training.losses import nested_loss
+
+    target = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
+    target[:, :2] = 1
+    right = torch.where(target[:, None] > 0, 20.0, -20.0).repeat(1, 2, 1, 1, 1)
+    right[:, 1] = -20.0
+    for background in (False, True):
+        assert nested_loss(right, target, [[1, 2], [2]], background) < 0.01
+    wrong = torch.full_like(right, 20.0)
+    wrong[:, 1] = -20.0
+    with_it, without = (nested_loss(wrong, target, [[1, 2], [2]], b) for b in (True, False))
+    assert with_it > without
