@@ -67,6 +67,13 @@ def test_every_class_has_its_share_in_every_part():
             assert abs(counts[tear] - share * count) <= 1.0, (part, tear)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_only_patient_of_a_class_is_for_training(seed):
+    split = split_by_counts(shoulders((3, 1, 1, 1, 1)), (5, 1, 1), seed)
+    assert all(any(n.startswith(t) for n in split.part("training")) for t in TEARS)
+    assert all(n.startswith("none") for n in (*split.part("validation"), *split.test))
+
+
 def test_a_patient_is_never_in_two_parts():
     split = split_in_folds(shoulders((8, 8, 8, 8, 8), scans=3), 4, 0.2)
     for fold in split.folds:

@@ -88,8 +88,11 @@ def split_by_counts(data: DataSet, counts: Sequence[int], seed: int = 0, how: st
         raise InputError(f"{'/'.join(map(str, counts))} is no split", "Give training/validation/test, e.g. 108/0/12")
     groups = _patients(data)
     sizes = _proportional(wanted, len(groups))
-    dealt = _deal(groups, sizes, np.random.default_rng(seed))
-    training, validation, test = (_names(part) for part in dealt)
+    rng = np.random.default_rng(seed)
+    first = _one_of_each(groups, sizes[0], rng)
+    rest = [g for g in groups if g not in first]
+    dealt = _deal(rest, [sizes[0] - len(first), *sizes[1:]], rng)
+    training, validation, test = (_names(part) for part in ([*first, *dealt[0]], *dealt[1:]))
     found = Split([{"training": training, "validation": validation}], test, seed)
     shown = "/".join(map(str, sizes))
     found.how = f"{how or 'at random'}, {shown} patients for training/validation/test, seed {seed}"
@@ -264,6 +267,16 @@ def _deal(patients: Sequence[_Patient], sizes: Sequence[int], rng: np.random.Gen
         owed = [size * place / total - len(part) for size, part in zip(sizes, parts, strict=True)]
         parts[int(np.argmax(owed))].append(patient)
     return parts
+
+
+def _one_of_each(patients: Sequence[_Patient], most: int, rng: np.random.Generator) -> list[_Patient]:
+    """A patient of every stratum, for training: what it has never seen, no test can measure. The rarest come first."""
+    counts = Counter(p.stratum for p in patients)
+    chosen = []
+    for name in sorted(counts, key=lambda k: (counts[k], k))[:most]:
+        members = [p for p in patients if p.stratum == name]
+        chosen.append(members[rng.integers(len(members))])
+    return chosen
 
 
 def _proportional(wanted: Sequence[int], total: int) -> list[int]:
