@@ -94,6 +94,11 @@ def branches(case: Case) -> Any:
     return case.json("liver", "branches", case.given.path, "-o", case.folder / "branches")["trees"]
 
 
+def candidates(case: Case) -> Any:
+    """None here; accepting one would write the labels as they were read."""
+    return case.json("liver", "candidates", case.given.path)["candidates"]
+
+
 def territories(case: Case) -> Any:
     found = case.json("liver", "territories", case.given.path, "-o", case.folder / "territories", "--no-segments")
     return found["territories"], found["branches"]
@@ -202,6 +207,7 @@ READERS: dict[str, tuple[Callable[[Case], Any], ...]] = {
     "liver compare": (compare,),
     "liver cysts": (cysts,),
     "liver branches": (branches,),
+    "liver candidates": (candidates,),
     "liver territories": (territories,),
     "liver truth add": (truth_add,),
     "liver cohort": (cohort,),

@@ -38,7 +38,8 @@ def candidates(
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.output import output_files
 
-    given = read(labels, values).labels
+    file = read(labels, values)
+    given = file.labels
     if (accept or dismiss) and out is None:
         raise InputError("Nothing says where to write the labels", "Give a file with --out")
     made = decided(given, accept or (), dismiss or ())
@@ -54,10 +55,11 @@ def candidates(
             if row["number"] in (dismiss or ())
             else "open"
         )
-    emit({"candidates": found, "written": str(out) if out else None}, as_json, lambda: _print(found, out))
+    data = {"candidates": found, "written": str(out) if out else None, "notes": file.sentences}
+    emit(data, as_json, lambda: _print(found, file.sentences, out))
 
 
-def _print(found: list[dict], out: Path | None) -> None:
+def _print(found: list[dict], notes: list[str], out: Path | None) -> None:
     from PreopReviewLib.command.console import print_table
 
     rows = [
@@ -74,5 +76,7 @@ def _print(found: list[dict], out: Path | None) -> None:
         print_table("Lesion candidates", ("number", "ml", "mm across", "R", "A", "S", "decision"), rows)
     else:
         say("There are no lesion candidates.")
+    for note in notes:
+        say(note)
     if out is not None:
         say(f"Written to {out}.")
