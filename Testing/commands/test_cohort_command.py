@@ -151,7 +151,8 @@ def test_a_cohort_whose_cases_all_fail_ends_with_3(joined, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_while_it_starts_is_replaced():
+def test_a_worker_that_is_killed_while_it_starts_and_comes_back_slowly_is_not_given_up():
+    dask = pytest.importorskip("dask")
     psutil = pytest.importorskip("psutil")
 
     def processes() -> set[int]:
@@ -163,7 +164,8 @@ def test_a_worker_that_is_killed_while_it_starts_is_replaced():
         return found
 
     others = processes()
-    with local_client(Size(1, 1)) as client:
+    quickly = dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"})  # as if the computer were busy
+    with quickly, local_client(Size(1, 1)) as client:
         for _ in range(2):  # the worker at work, then the one that is just starting
             while not (found := processes() - others):
                 time.sleep(0.01)

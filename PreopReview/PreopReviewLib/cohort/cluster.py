@@ -81,10 +81,8 @@ def local_client(size: Size) -> Iterator[Client]:
     """Worker processes on this computer, for the time of the block; one that dies is replaced."""
     require_distributed()
     import dask
-    from distributed import Client, Scheduler, Security, SpecCluster
+    from distributed import Client, Nanny, Scheduler, Security, SpecCluster
     from distributed.system import MEMORY_LIMIT
-
-    from PreopReviewLib.cohort.nanny import KeepingNanny
 
     environment = dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), str(size.threads))
     memory = int(MEMORY_LIMIT / size.workers)
@@ -102,7 +100,7 @@ def local_client(size: Size) -> Iterator[Client]:
             "protocol": "tls://",
             "security": security,
         }
-        specification[number] = {"cls": KeepingNanny, "options": options}
+        specification[number] = {"cls": Nanny, "options": options}
     options = {"dashboard_address": OWN_ADDRESS, "host": "127.0.0.1", "port": 0, "protocol": "tls://"}
     scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
     with (
@@ -126,6 +124,7 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    "distributed.deploy.lost-worker-timeout": "1d",  # a worker that starts slowly again is not given up
     "distributed.admin.low-level-log-length": 1000,
     "distributed.comm.timeouts.connect": f"{CONNECTION_SECONDS}s",
 }
