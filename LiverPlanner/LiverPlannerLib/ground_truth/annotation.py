@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -200,8 +200,15 @@ class Annotation:
                 status[key] = "in progress"
         self._save(name)
 
-    def next_case(self, after: str | None = None) -> Case | None:
-        """The next case that is not finished, after that one and then from the start; None if all are."""
+    def next_case(self, after: str | None = None, first: Sequence[str] = ()) -> Case | None:
+        """The next case that is not finished, after that one and then from the start; None if all are.
+
+        Args:
+            first: names of cases to take before others, in this order; not the one that is left.
+        """
+        for name in first:
+            if name in self.states and name != after and not is_finished(self.states[name]):
+                return self.work.case(name)
         names = [c.name for c in self.work.cases]
         start = names.index(self.work.case(after).name) + 1 if after else 0
         for case in (*self.work.cases[start:], *self.work.cases[:start]):

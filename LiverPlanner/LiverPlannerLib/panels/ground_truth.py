@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.ground_truth.annotation import Annotation, CaseState, is_finished
 from LiverPlannerLib.ground_truth.cases import cases_of_series
 from LiverPlannerLib.ground_truth.lock import InUse
+from LiverPlannerLib.ground_truth.training import ranking
 from LiverPlannerLib.ground_truth.work_list import (
     DEFAULT_STRUCTURES,
     WorkList,
@@ -245,8 +246,8 @@ class GroundTruthSection(Section):
         self.open_case.open(self.chosen())
 
     def open_next(self) -> None:
-        """Saves the case that is open, and opens the next that is not finished."""
-        found = self.mine.next_case(self.open_case.name or None)
+        """Saves the case that is open, and opens the next that is not finished: the one a model is least sure of."""
+        found = self.mine.next_case(self.open_case.name or None, [name for name, _doubt in ranking(self.work)])
         if found is None:
             raise InputError(_("Every case is finished"), _("Export the list, or choose a case in the table"))
         self.open_case.open(found.name)

@@ -200,6 +200,8 @@ def test_everything_is_on_disk_as_one_goes(work):
 def test_the_next_case_is_the_next_that_is_not_finished(work):
     with Annotation(work, "ab") as mine:
         assert mine.next_case().name == "a"
+        assert mine.next_case("c", ["c", "b", "a"]).name == "b"
+        assert mine.next_case(first=["c", "gone"]).name == "c"
         for key in work.structures:
             mine.set_status("b", key, "absent")
         assert mine.next_case("a").name == "c"
