@@ -142,6 +142,18 @@ def test_a_slice_whose_header_breaks_off_is_named_and_not_left_out(tmp_path):
         images.read_image(tmp_path / "s")
 
 
+def test_a_slice_with_a_damaged_file_header_is_named_or_read(tmp_path):
+    last = write_slices(tmp_path / "s") / "a5.dcm"
+    raw = last.read_bytes()
+    for at in range(132, 360, 9):
+        last.write_bytes(raw[:at] + b"\xc3" + raw[at + 1 :])
+        try:
+            image = images.read_image(tmp_path / "s")
+            assert image.GetSize() == (4, 5, 6) or images.notes_of(image)
+        except errors.InputError as error:
+            assert "a5.dcm" in str(error)  # noqa: PT017
+
+
 def test_a_slice_that_breaks_off_anywhere_is_named(tmp_path):
     last = write_slices(tmp_path / "s") / "a5.dcm"
     raw = last.read_bytes()

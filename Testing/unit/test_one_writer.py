@@ -38,6 +38,8 @@ ELSEWHERE = {
     "jobs/process.py:_new_log": "the log of a worker, written while it runs",
     "models/catalog.py:remove": "removes a model that it has moved into a room first",
     "jobs/process.py:remove": "removes the private folder of a job",
+    "panels/measure_margins.py:measure": "into the private folder of a job",
+    "models/totalsegmentator.py:_settings": "into a home for one run, in a temporary folder",
     "panels/context.py:new_folder": "a private folder for a job, removed with it",
     "panels/dependencies.py:_install": "constraints for pip, in a temporary folder",
     "datasets/importing.py:_finish": "a step of `import_data`, in the folder that its maker has from the writer",

@@ -167,8 +167,7 @@ def read_header(path: Path) -> Header | None:
     if dataset is None:
         return None
     said = _Values(dataset, path)
-    with quiet():
-        of_file = str(getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    of_file = _Values(getattr(dataset, "file_meta", {}), path).text("MediaStorageSOPClassUID")
     own = said.text("SOPClassUID")
     kind = own or of_file
     if kind.startswith(_OTHER_CLASSES):
