@@ -31,6 +31,7 @@ class LiverPlannerParameters:
         model: of the liver; empty is the default one.
         lesions: look for lesions with the lesion network.
         structures: find vessels and ducts with the network trained on simulated images.
+        couinaud: divide the liver into Couinaud segments.
         cystThreshold: HU.
         cystRule: default, robust or lin2024; default is robust.
         heightCm, weightKg: of the patient; 0 is unknown.
@@ -56,6 +57,7 @@ class LiverPlannerParameters:
     device: Annotated[str, Choice(["auto", "cuda", "mps", "cpu"])] = "auto"
     lesions: bool = True
     structures: bool = True
+    couinaud: bool = True
     cystThreshold: Annotated[float, WithinRange(*THRESHOLD_RANGE_HU)] = THRESHOLD_HU
     cystRule: Annotated[str, Choice(["default", "robust", "lin2024"])] = "default"
     heightCm: Annotated[float, Minimum(0)] = 0.0

@@ -205,6 +205,7 @@ class SegmentSection(Section):
             "models": [parameters.model] if parameters.model else [],
             "lesions": parameters.lesions,
             "structures": parameters.structures,
+            "segments": parameters.couinaud,
             "device": settings.device(parameters.device),
         }
         folder = self.context.new_folder()

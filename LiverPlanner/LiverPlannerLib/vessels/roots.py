@@ -21,10 +21,15 @@ def root_preference(
     points: np.ndarray,
     liver_mask: sitk.Image | None,
     ivc_mask: sitk.Image | None,
+    distance: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """For each point, how little it looks like a root (mm); None where the thickest end decides."""
+    """For each point, how little it looks like a root (mm); None where the thickest end decides.
+
+    Args:
+        distance: of `surface_distance`, where it is known already.
+    """
     if structure == "portal_vein" and liver_mask is not None:
-        return _depth(points, liver_mask)
+        return _depth(points, liver_mask, surface_distance(liver_mask) if distance is None else distance)
     if structure == "hepatic_vein":
         if ivc_mask is not None and images.array_of(ivc_mask).any():
             return _distance_to(points, ivc_mask)
@@ -34,11 +39,13 @@ def root_preference(
     return None
 
 
-def _depth(points: np.ndarray, liver_mask: sitk.Image) -> np.ndarray:
+def surface_distance(liver_mask: sitk.Image) -> np.ndarray:
+    """(K, J, I) distance to the liver's surface, negative inside, mm."""
+    return images.array_of(sitk.SignedMaurerDistanceMap(liver_mask != 0, useImageSpacing=True, squaredDistance=False))
+
+
+def _depth(points: np.ndarray, liver_mask: sitk.Image, distance: np.ndarray) -> np.ndarray:
     """Depth under the liver's surface, negative outside, mm."""
-    distance = images.array_of(
-        sitk.SignedMaurerDistanceMap(liver_mask != 0, useImageSpacing=True, squaredDistance=False)
-    )
     places = np.rint(images.ras_to_kji(points, liver_mask)).astype(int)
     places = np.clip(places, 0, np.array(distance.shape) - 1)
     return -distance[tuple(places.T)]

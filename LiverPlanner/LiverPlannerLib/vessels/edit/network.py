@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure_of_label
 from LiverPlannerLib.vessels.edit.changes import nearest_labeled
 from LiverPlannerLib.vessels.graph import Branches, Forest, Skeleton, find_branches, skeletonize, spanning_forest
-from LiverPlannerLib.vessels.roots import choose_end, root_preference
+from LiverPlannerLib.vessels.roots import choose_end, root_preference, surface_distance
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 
@@ -70,9 +70,8 @@ class VesselNetwork:
         self.array = images.array_of(labels).copy()
         self.grid = labels
         self.mm = images.spacing_kji(labels)
-        self._liver = mask_of(labels, "liver")
-        cava = mask_of(labels, "inferior_vena_cava")
-        self._cava = cava if images.array_of(cava).any() else None
+        self._liver, self._cava = _cropped(labels, "liver", 20.0), _cropped(labels, "inferior_vena_cava", 0.0)
+        self._distance = surface_distance(self._liver) if self._liver is not None else None
         self._trees: dict[int, _Tree] = {}
         self._find(sorted(VESSEL_VALUES & set(np.unique(self.array).tolist())))
 
@@ -152,7 +151,7 @@ class VesselNetwork:
             skeleton = Skeleton(voxels, voxels * self.mm, self.radius[members], links, float(self.mm.max()))
             places = images.kji_to_ras(voxels, self.grid)
             key = structure_of_label(value)
-            preference = root_preference(key.key if key else "", places, self._liver, self._cava)
+            preference = root_preference(key.key if key else "", places, self._liver, self._cava, self._distance)
 
             def choose(points: np.ndarray, ends: np.ndarray) -> int:
                 return choose_end(skeleton, places, points, ends, preference, None)
@@ -261,7 +260,7 @@ class VesselNetwork:
         number = np.cumsum(kept) - 1
         fresh = VesselNetwork.__new__(VesselNetwork)
         fresh.array, fresh.grid, fresh.mm = self.array, self.grid, self.mm
-        fresh._liver, fresh._cava, fresh._trees = self._liver, self._cava, {}
+        fresh._liver, fresh._cava, fresh._distance, fresh._trees = self._liver, self._cava, self._distance, {}
         fresh._find(sorted(values & present))
         inside = kept[self.owner]
         links = self.links[kept[self.links].all(1)]
@@ -276,3 +275,11 @@ class VesselNetwork:
         self.links = np.concatenate([number[links], fresh.links + offset])
         self.links = np.unique(np.concatenate([self.links, self._touching()]), axis=0)
         self._trees.clear()
+
+
+def _cropped(labels: sitk.Image, key: str, margin_mm: float) -> sitk.Image | None:
+    """A structure in the box around it: what is asked after each click must not cost what the image is large."""
+    mask = mask_of(labels, key)
+    if not images.array_of(mask).any():
+        return None
+    return images.crop(mask, images.bounding_box(mask, margin_mm))
