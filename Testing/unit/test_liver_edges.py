@@ -63,3 +63,13 @@ def test_thick_slices_and_an_image_that_ends_in_the_liver_keep_their_grid_and_th
     mask = images.array_of(refined_mask(scan, grid, share > 0.5, share, 0.5, CT_MAP(shown), CT_MAP)) > 0
     assert mask[-1].sum() > 0.9 * truth[-1].sum()
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.97
+
+
+def test_a_vessel_at_the_surface_of_an_mri_goes_back_into_the_liver() -> None:
+    from LiverPlannerLib.segmentation.liver import without_notches
+
+    whole = ball((60, 60, 60), 1.5, 30)
+    cut = whole.copy()
+    cut[28:31, 28:31, :] = False  # a vessel of 4.5 mm through all of it
+    back = images.array_of(without_notches(image_of(cut.astype(np.uint8), 1.5))) > 0
+    assert 2 * (back & whole).sum() / (back.sum() + whole.sum()) > 0.999

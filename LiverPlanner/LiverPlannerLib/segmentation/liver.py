@@ -20,6 +20,7 @@ from LiverPlannerLib.segmentation.liver_edges import refined_mask
 from LiverPlannerLib.segmentation.liver_field import abdomen_box
 from LiverPlannerLib.segmentation.liver_growth import grown_liver
 from LiverPlannerLib.segmentation.liver_intensity import IntensityMap, RankMap, intensity_map, mr_maps
+from LiverPlannerLib.segmentation.morphology import closed
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import InputError, ModelError, NothingFound
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
@@ -36,6 +37,8 @@ CANVAS = (189, 162, 162)
 SLAB_MM = 120.0
 """An image less high than this cannot hold a liver with what is above and below it."""
 SLAB_CANVAS = 81
+NOTCH_MM = 4.0
+"""Chosen on the six MRIs: Dice better on four, by up to .017, and worse on two, by .004 at most."""
 GROWN_BELOW = 0.8
 """Mean probability in its core below which an MRI's liver is grown by brightness. On the three of six real MRIs where
 growing did anything (probability 0.86 to 0.97), it cost 0.06 to 0.16 of Dice: what is as bright and goes on from the
@@ -128,6 +131,7 @@ def segment_liver(
     values = prepared.values
     mask = refined_mask(image, prepared.image, core, probability, threshold, values, prepared.intensity)
     warnings: list[str] = []
+    mask = without_notches(mask) if modality == "MR" else mask
     if modality == "MR" and core_sureness(core, probability) < GROWN_BELOW:
         mask, warnings = _grown(image, mask, name)
     kept = _as_image(np.where(with_rim(core, probability, threshold), probability, 0), prepared.image)
@@ -161,6 +165,14 @@ def _answered(
     return probability, [
         f"The liver network was not sure of this MRI: the mean of its answers under {named} was taken."
     ]
+
+
+def without_notches(mask: sitk.Image) -> sitk.Image:
+    """An MRI's liver with the vessels at its surface, which its intensities leave out: closed by a ball of 4 mm."""
+    box = images.bounding_box(mask, 2 * NOTCH_MM)
+    small = images.crop(mask, box)
+    whole = closed(images.array_of(small) > 0, NOTCH_MM, images.spacing_kji(mask).tolist())
+    return images.paste(images.image_like(whole.astype(np.uint8), small), mask, box)
 
 
 def _grown(image: sitk.Image, mask: sitk.Image, name: str) -> tuple[sitk.Image, list[str]]:
