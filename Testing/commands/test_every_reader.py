@@ -105,10 +105,7 @@ def territories(case: Case) -> Any:
 
 
 def resections(case: Case) -> Any:
-    """Two ways to cut, one of them by the lesions."""
-    found = case.json(
-        "liver", "resections", case.given.path, "-o", case.folder / "resections", PLANE, "--preset", "wedge"
-    )
+    found = case.json("liver", "resections", case.given.path, "-o", case.folder / "resections", PLANE)
     return found["resections"]
 
 
@@ -127,7 +124,12 @@ def measure(case: Case) -> Any:
     arguments = ("--manual", case.given.path, PLANE, "--no-radiomics", *case.given.option)
     case.run("liver", "measure", case.series, case.given.path, "-o", place, *arguments)
     rows = [list(csv.reader(p.open())) for p in sorted(place.rglob("*.csv")) if p.parent.name != "branches"]
-    return [[[cell for cell in row if cell not in matrix.LESIONS] for row in table] for table in rows]
+    return [_without_names(table) for table in rows]
+
+
+def _without_names(table: list[list[str]]) -> list[list[str]]:
+    """Files call their lesions by different names, and some by none."""
+    return [[cell for cell in row if cell != "name" and not cell.startswith(matrix.LESIONS)] for row in table]
 
 
 def report(case: Case) -> Any:
@@ -136,8 +138,8 @@ def report(case: Case) -> Any:
     page = place / "page.html"
     found = case.json("liver", "report", case.series, case.given.path, "-o", page, "-q", PLANE)
     tables = {p.name: list(csv.reader(p.open())) for p in place.glob("*.csv") if "segments" not in p.name}
-    lesions = [row[2:] if row[1] in (*matrix.LESIONS, "") else row[1:] for row in tables.pop("page-lesions.csv")[1:]]
-    return found["volumes_ml"], found["not_measured"], [row[-5:] for row in lesions], tables
+    assert "page_lesions.csv" in tables
+    return found["volumes_ml"], found["not_measured"], {n: _without_names(t) for n, t in tables.items()}
 
 
 def truth_add(case: Case) -> Any:

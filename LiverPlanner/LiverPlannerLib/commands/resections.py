@@ -12,6 +12,7 @@ from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resections.comparing import Compared
     from LiverPlannerLib.resections.plans import Liver
 
@@ -94,10 +95,21 @@ def resections(
         liver.labels, make_resections(liver, wanted), liver.trees,
         patient=patient, recipient_kg=recipient_weight, limits_mm=(limits[0], limits[1]),
     )  # fmt: skip
-    data = _as_dict(compared, file.path, file.sentences)
+    data = _as_dict(compared, file.path, [*file.sentences, *_joined_lesions(file)])
     formats = [f.value for f in print_files or []]
     _write(out, overwrite, liver, compared, data, picture, vessels.value, (limits[0], limits[1]), formats, title)
     emit(data, as_json, lambda: _print(data, out))
+
+
+def _joined_lesions(file: Labels) -> list[str]:
+    """A note where the file holds lesions apart that touch: here they are one, since cuts are planned around both."""
+    from LiverPlannerLib.lesions import numbered_regions
+
+    kinds = ("tumor", "cyst")
+    apart, joined = (sum(len(numbered_regions(file.labels, k, d)) for k in kinds) for d in (file.lesions, None))
+    if apart == joined:
+        return []
+    return [f"{file.path.name} holds {apart} lesions, of which some touch: here those count as one, {joined} in all."]
 
 
 def _as_dict(compared: Any, labels: Path, notes: list[str]) -> dict[str, Any]:
