@@ -46,7 +46,7 @@ def test_what_cannot_be_is_one_line(preop, tmp_path):
     for arguments, code, words in (
         (["import", tmp_path / "nowhere"], 11, "nowhere"),
         (["import", table, "--modality", "pet"], 10, "pet"),
-        (["import", table], 3, "another table"),
+        (["import", table], 3, "another label table"),
         (["split", tmp_path], 11, "dataset.json"),
     ):
         extra = ["-o", tmp_path / "out", "-q"] if arguments[0] == "import" else []
@@ -68,3 +68,24 @@ def test_a_split_takes_one_way(preop, tmp_path):
     assert "is no split" in preop("data", "split", tmp_path / "data", "--counts", "4-1").err
     done = preop("data", "split", tmp_path / "data", "--paper", "gross2024", "--json")
     assert "in these proportions, 4/1/1" in json.loads(done.out)["notes"][0]
+
+
+def test_a_model_for_another_task_is_one_line(preop, tmp_path):
+    table = table_of_livers(tmp_path)
+    preop("data", "import", table, "-o", tmp_path / "data", "--labels", "liver=131", "-q")
+    done = preop("predict", "tear-synthetic", tmp_path / "data", "--part", "all", "-o", tmp_path / "out", "-q")
+    assert (done.code, done.err.count("\n")) == (10, 1)
+    assert "holds labels of structures" in done.err
+    done = preop("predict", "tear-synthetic", tmp_path / "i0.nii.gz", "-o", tmp_path / "out", "-q")
+    assert (done.code, done.err.count("\n")) == (30, 1)
+    done = preop("train", "--recipe", "shim2020", "--data", tmp_path / "data", "-o", tmp_path / "run")
+    assert (done.code, done.err.count("\n")) == (41, 1)
+    assert "has labels of structures" in done.err
+    done = preop("train", "--recipe", "oh2023", "--data", tmp_path / "data", "-o", tmp_path / "run")
+    assert (done.code, done.err.count("\n")) == (41, 1)
+    assert "no labels of tumor, portal_vein, hepatic_vein, bile_duct" in done.err
+    done = preop("predict", "tear-synthetic", tmp_path / "data", "--part", "test", "-o", tmp_path / "out", "-q")
+    assert (done.code, done.err.count("\n")) == (11, 1)
+    assert "is not split" in done.err
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "run").exists()

@@ -187,7 +187,7 @@ def test_labels_that_nothing_explains_are_left_out_and_a_mapping_helps(tmp_path)
         sitk.WriteImage(scan(number), str(source / f"case{number}" / "image.nii.gz"))
         labels = sitk.ChangeLabel(liver_of(scan(number)), {LIVER: 131, TUMOR: 144})
         sitk.WriteImage(labels, str(source / f"case{number}" / "labels.nii.gz"))
-    with pytest.raises(NothingFound, match="numbered by another table"):
+    with pytest.raises(NothingFound, match="another label table"):
         import_data(source, tmp_path / "out")
     made = import_data(source, tmp_path / "out", Wishes(labels="liver=131,tumor=144"))
     assert made.taken[0]["structures"] == "liver tumor"

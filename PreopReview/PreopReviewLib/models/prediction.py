@@ -96,7 +96,11 @@ def predict_part(
         InputError, NothingFound: as `datasets.parts.part_of`. ModelError, OutputError, and what reading raises.
     """
     held, cases = part_of(data, part, fold)
-    task = require_package(models[0]).metadata.get("task")
+    package = require_package(models[0])
+    task = package.metadata.get("task")
+    if (task in _OTHER_TASKS) != bool(held.classes):
+        holds = "classes of images" if held.classes else "labels of structures"
+        raise InputError(f"The model {package.name} is for {task}, and {data} holds {holds}", "Choose another model")
     if task in _OTHER_TASKS:
         module, name = _OTHER_TASKS[task]
         return getattr(import_module(module), name)(models, cases, folder, device, overwrite, progress)
