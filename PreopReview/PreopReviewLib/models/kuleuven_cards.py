@@ -85,8 +85,8 @@ Seen slice by slice on the five T2-SPIR MRIs and the portal-venous CT:
 - MRI, large livers (two of five): much of the left lobe is missing in the lower half, in the worst one also the caudate
   lobe and the posterior part beside the kidney (27 % of the volume); bright vessels at the surface leave notches.
 - MRI, under the left dome: pieces of heart, stomach wall or chest wall beside the tip of the left lobe (four of five).
-- MRI, at the gallbladder: it, its neck or the duodenum beside it is taken in (two of five); bowel at the hepatic flexure
-  in one.
+- MRI, at the gallbladder: it, its neck or the duodenum beside it is taken in (two of five); bowel at the hepatic
+  flexure in one.
 - MRI, dome and lower tip: a slice too many or too few of 7.7 mm (all).
 - CT: part of the caudate lobe and of the vena cava beside it are on the wrong side (5 slices of 75), lung or diaphragm
   at the dome in two slices, a few millimeters at the tip.
