@@ -227,7 +227,7 @@ def shrink(network: VesselNetwork, point_ras: np.ndarray, image: sitk.Image | No
 def vessel_under(network: VesselNetwork, point_ras: np.ndarray) -> str | None:
     """Key of the vessel at a place, None where there is none."""
     try:
-        voxel = nearest_labeled(point_ras, network.grid_now(), set(VESSEL_VALUES))
+        voxel = nearest_labeled(point_ras, network.grid, set(VESSEL_VALUES), network.array)
     except InputError:
         return None
     found = structure_of_label(int(network.array[tuple(voxel)]))

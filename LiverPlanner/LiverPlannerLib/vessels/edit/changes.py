@@ -68,15 +68,20 @@ def voxel_at(point_ras: np.ndarray, labels: sitk.Image) -> np.ndarray:
     return place.astype(int)
 
 
-def nearest_labeled(point_ras: np.ndarray, labels: sitk.Image, values: set[int]) -> np.ndarray:
+def nearest_labeled(
+    point_ras: np.ndarray, labels: sitk.Image, values: set[int], array: np.ndarray | None = None
+) -> np.ndarray:
     """The voxel (K, J, I) of any of the values that is nearest to a place.
+
+    Args:
+        array: the labels as they are now, where `labels` only gives the grid.
 
     Raises:
         InputError: none within 4 mm (a click on air), or outside the image.
     """
     at = voxel_at(point_ras, labels)
     mm = images.spacing_kji(labels)
-    array = images.array_of(labels)
+    array = images.array_of(labels) if array is None else array
     reach = np.ceil(NEAR_MM / mm).astype(int)
     low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, array.shape)
     part = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]

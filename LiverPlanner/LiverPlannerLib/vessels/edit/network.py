@@ -166,16 +166,12 @@ class VesselNetwork:
         Raises:
             InputError: no vessel within 4 mm.
         """
-        voxel = nearest_labeled(point_ras, self.grid_now(), set(VESSEL_VALUES))
+        voxel = nearest_labeled(point_ras, self.grid, set(VESSEL_VALUES), self.array)
         flat = int(np.ravel_multi_index(tuple(voxel), self.array.shape))
         at = int(np.searchsorted(self.index, flat))
         if at >= len(self.index) or self.index[at] != flat:
             raise InputError("The vessel here is newer than its center line", "Wait until it was found again")
         return self.pick_point(int(self.owner[at]))
-
-    def grid_now(self) -> sitk.Image:
-        """The labels without a copy: for reading at once only."""
-        return images.image_like(self.array, self.grid)
 
     def pick_point(self, point: int) -> Pick:
         """The branch of one point."""

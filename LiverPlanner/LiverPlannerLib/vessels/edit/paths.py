@@ -39,7 +39,8 @@ def way_to(
     low, cost = _cost(network, corners, value, image, probability)
     starts = np.rint(network.points[near]).astype(int) - low
     search = MCP_Geometric(cost, sampling=tuple(network.mm))
-    total = search.find_costs([tuple(end - low)])[0]
+    # The first end that is reached is the cheapest; what lies beyond need not be looked at.
+    total = search.find_costs([tuple(end - low)], ends=np.unique(starts, axis=0).tolist(), find_all_ends=False)[0]
     start = int(total[tuple(starts.T)].argmin())
     path = np.array(search.traceback(tuple(starts[start])))[::-1] + low
     return path, int(near[start])
