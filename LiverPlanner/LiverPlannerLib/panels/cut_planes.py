@@ -128,6 +128,7 @@ class CutPlanes:
         if number == 0:
             jump_to(live.center_ras)
         self.page.section.refresh()
+        self.ui.planesList.setCurrentRow(number)  # what was added is what the buttons act on
         return node
 
     def _on_add(self) -> None:

@@ -16,6 +16,7 @@ from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
 from LiverPlannerLib.panels.measure_remnant import RemnantPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
 from LiverPlannerLib.panels.tables import bullets, copy_table, save_table
+from LiverPlannerLib.scene import plan_nodes
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
@@ -41,7 +42,7 @@ class MeasureSection(Section):
         """Connects tabs, pages and export."""
         self.live.users.append(lambda: self.open)
         self.live.observers.append(lambda _keys: self.refresh())
-        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+        self.button.connect("contentsCollapsed(bool)", self._on_collapsed)
         self.ui.copyButton.connect("clicked(bool)", lambda *_args: self.copy())
         self.ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
         for page in self.pages:
@@ -59,6 +60,26 @@ class MeasureSection(Section):
         self.ui.tabsFrame.layout().insertWidget(0, bar)
         bar.connect("currentChanged(int)", lambda *_args: self._on_tab())
         return bar
+
+    def _on_collapsed(self, collapsed: bool) -> None:
+        self.show_overlays()
+        if not collapsed:
+            self.refresh()
+
+    def show_overlays(self) -> None:
+        """Cuts and branches are seen in the tab where they are worked on, and step back elsewhere."""
+        parameters = self.parameters
+        if parameters is None:
+            return
+        curve = parameters.cutSurface
+        drawn = [curve] if curve is not None and curve.IsA("vtkMRMLMarkupsNode") else []
+        of_cut = [*parameters.cutPlanes, parameters.sidesSegmentation, *drawn]
+        cutting = self.open and self.page in (self.remnant, self.margins)
+        plan_nodes.step_back(of_cut, not cutting)
+        self.remnant.step_back(not cutting)
+        branches = self.open and self.page is self.branches
+        plan_nodes.step_back([parameters.branchesSegmentation], not branches)
+        self.branches.step_back(not branches)
 
     def _on_tab(self) -> None:
         ui = self.ui
@@ -92,6 +113,7 @@ class MeasureSection(Section):
         self.show_state(why)
         self.page.refresh(why)
         self.show_export()
+        self.show_overlays()
 
     def show_state(self, why: str) -> None:
         """Why nothing can be measured in the tab that is shown, a sentence; empty if it can."""

@@ -188,6 +188,12 @@ class BranchesPage(Page):
             node.GetDisplayNode().SetVisibility(shown)
             self._show_vessels(not shown, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
 
+    def step_back(self, back: bool) -> None:
+        """The vessels of the plan take the place of their branches while those are not shown."""
+        node = self.parameters.branchesSegmentation
+        if self.live.measures is not None and is_shown(node):
+            self._show_vessels(back, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
+
     def _show_vessels(self, shown: bool, keys: set[str]) -> None:
         display = self.parameters.segmentation.GetDisplayNode()
         for segment_id, key in self.live.measures.plan.structures.items():

@@ -201,6 +201,11 @@ class RemnantPage(Page):
             node.GetDisplayNode().SetVisibility(shown)
         self._show_liver(not shown)
 
+    def step_back(self, back: bool) -> None:
+        """The liver of the plan takes the place of both sides while they are not shown."""
+        if self.live.measures is not None and is_shown(self.parameters.sidesSegmentation):
+            self._show_liver(back)
+
     def _show_liver(self, shown: bool) -> None:
         """In 3D both sides are the liver: its own surface at the same place would only make them muddy."""
         if shown == self._liver_shown or self.live.measures is None:

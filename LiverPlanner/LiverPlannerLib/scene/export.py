@@ -196,7 +196,11 @@ def export_models(segmentation: Any) -> int:
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     item = hierarchy.GetItemByDataNode(segmentation)
     parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
-    folder = hierarchy.CreateFolderItem(parent, f"{segmentation.GetName()} models")
+    name_of_folder = f"{segmentation.GetName()} models"
+    earlier = hierarchy.GetItemChildWithName(parent, name_of_folder)
+    if earlier:
+        hierarchy.RemoveItem(earlier, True, True)
+    folder = hierarchy.CreateFolderItem(parent, name_of_folder)
     for name, segment, surface in surfaces:
         model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", name)
         model.SetAndObservePolyData(surface)
