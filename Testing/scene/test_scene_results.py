@@ -92,13 +92,13 @@ def test_an_unplaced_plane_and_no_plane_are_said(scene, labels):
         cut_by_planes(labels, [])
 
 
-def test_a_flat_curve_cuts_as_its_plane_and_flipped_takes_the_rest(scene, labels):
+def test_a_flat_curve_around_the_liver_cuts_as_its_plane_and_flipped_takes_the_rest(scene, labels):
     import vtk
 
     center = center_of(labels) + [8.0, 0, 0]
     curve = scene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", "curve")
     for angle in np.linspace(0, 2 * math.pi, 12, endpoint=False):
-        point = center + 35.0 * np.array([0.0, math.cos(angle), math.sin(angle)])
+        point = center + 120.0 * np.array([0.0, math.cos(angle), math.sin(angle)])  # around the liver
         curve.AddControlPointWorld(vtk.vtkVector3d(*point))
     by_plane = resect_by_planes(labels, [Plane(tuple(center), (1.0, 0.0, 0.0))])
     cut = cut_by_drawn(labels, curve)
