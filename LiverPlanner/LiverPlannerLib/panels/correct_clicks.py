@@ -18,10 +18,9 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.scene.click_edits import apply_edit, show_line
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import PreopError
-from PreopReviewLib.panels.section import enable
+from PreopReviewLib.panels.section import Section, enable
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.panels.correct import CorrectSection
     from LiverPlannerLib.vessels.edit import Edit, VesselNetwork
 
 POINTS = "PreopReview.Clicks"
@@ -79,7 +78,7 @@ def tools() -> list[Tool]:
 class ClickTools:
     """The list of tools, the button that begins placing, and what comes of a click."""
 
-    def __init__(self, section: CorrectSection) -> None:
+    def __init__(self, section: Section) -> None:
         self.section, self.ui = section, section.ui
         self.tools = tools()
         self._network: VesselNetwork | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.measure_page import CutPage
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.perfusion.model import Perfusion, PerfusionModel
 from LiverPlannerLib.perfusion.ratios import crossing_words, perfusion_rows
@@ -22,14 +23,11 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.worker_io import unsaved
 
-if TYPE_CHECKING:
-    from LiverPlannerLib.panels.measure_remnant import RemnantPage
-
 
 class Supply:
     """What each vein feeds and drains, found once for each state of the plan; then cut as often as one likes."""
 
-    def __init__(self, page: RemnantPage) -> None:
+    def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self._model: PerfusionModel | None = None
         self._revision = -1
@@ -129,7 +127,7 @@ def supply_words(found: Perfusion) -> str:
 class KeptPage:
     """Resections in a list: named, chosen, removed, brought back, compared."""
 
-    def __init__(self, page: RemnantPage) -> None:
+    def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self.kept: KeptCuts | None = None
 
