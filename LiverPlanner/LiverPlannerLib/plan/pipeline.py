@@ -170,7 +170,8 @@ class _Run:
         self.cancel = cancel
         self.liver = self.labels = image  # replaced by the first step
         self.models: dict[str, str] = {}
-        self._asked: dict[int, SegmenterResult] = {}
+        # With the models themselves: the id of one that is gone may become that of the next.
+        self._asked: list[tuple[Segmenter, SegmenterResult]] = []
         self._others: Sequence[sitk.Image] = ()
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -228,19 +229,21 @@ class _Run:
 
     def _run(self, model: Segmenter, region: sitk.Image | None, progress: Progress) -> SegmenterResult:
         """What a model finds; one that has been asked already is not asked again."""
-        if id(model) not in self._asked:
-            channels = len(getattr(model, "channels", ()))
-            found = model.segment(
-                self.image if channels < 2 else together([self.image, *self._others[: channels - 1]]),
-                region if model.needs_region else None,
-                modality=self.modality,
-                device=self.options.device,
-                progress=progress,
-                cancel=self.cancel,
-            )
-            self.notes += found.notes
-            self._asked[id(model)] = found
-        return self._asked[id(model)]
+        for asked, known in self._asked:
+            if asked is model:
+                return known
+        channels = len(getattr(model, "channels", ()))
+        found = model.segment(
+            self.image if channels < 2 else together([self.image, *self._others[: channels - 1]]),
+            region if model.needs_region else None,
+            modality=self.modality,
+            device=self.options.device,
+            progress=progress,
+            cancel=self.cancel,
+        )
+        self.notes += found.notes
+        self._asked.append((model, found))
+        return found
 
     def add_chosen(self, liver: sitk.Image) -> None:
         """Structures by the models that were chosen for them, in place of the default ones'."""
