@@ -23,7 +23,18 @@ with SlicerHost() as host:
     print("seconds", time.process_time() - loaded)
     print("heavy", [m for m in ("torch", "monai", "matplotlib", "skimage", "scipy", "SimpleITK") if m in sys.modules])
 """
-ORDER = ["Segment", "Cysts", "Correct", "Measure", "Compare", "3D", "Ground truth", "Report", "About and limits"]
+ORDER = [
+    "Segment",
+    "Lesion candidates",
+    "Cysts",
+    "Correct",
+    "Measure",
+    "Compare",
+    "3D",
+    "Ground truth",
+    "Report",
+    "About and limits",
+]
 
 
 def test_opening_imports_nothing_heavy_and_takes_little(host: Any) -> None:
@@ -41,7 +52,7 @@ def test_the_sections_are_in_the_order_of_a_plan_and_all_but_the_first_closed(ho
     assert len(widget.made) == 1
     assert [s.title for s in widget.sections] == ORDER
     assert [s.button.text for s in widget.sections] == ORDER
-    assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 8
+    assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 9
 
 
 def test_a_section_opened_later_shows_the_scene_as_it_is(host: Any) -> None:
@@ -64,13 +75,13 @@ def test_a_volume_loaded_while_the_module_is_open_is_taken_and_no_other_after_it
 
 def test_scene_closed_and_module_reloaded_with_every_section_open(host: Any) -> None:
     widget = host.open_module("LiverPlanner")
-    assert len(widget.sections) == 9
+    assert len(widget.sections) == 10
     add_volume()
     host.close_scene()
     assert widget.context.parameters.inputVolume is None
     host.leave_module()
     again = host.reload_module("LiverPlanner")
-    assert len(again.sections) == 9
+    assert len(again.sections) == 10
 
 
 def test_every_button_that_is_off_says_why(host: Any) -> None:
