@@ -519,6 +519,7 @@ ELSEWHERE = {
     "PreopReview/PreopReviewLib/phantoms/shape_files.py": "FILE:VALUE says which value",
     "PreopReview/PreopReviewLib/cohort/thumbnails.py": "outlines of whatever values there are",
     "PreopReview/PreopReviewLib/datasets/importing.py": "what it has written itself",
+    "PreopReview/PreopReviewLib/datasets/parts.py": "training data, named by their dataset.json",
     "PreopReview/PreopReviewLib/datasets/sources.py": "the grid alone",
     "PreopReview/PreopReviewLib/images/__init__.py": "exports",
     "PreopReview/PreopReviewLib/images/reading.py": "the file formats",
