@@ -171,3 +171,10 @@ def test_what_lies_among_slices_and_is_not_dicom_is_noted(tmp_path):
     (folder / "readme.txt").write_text("of another suffix")
     notes = images.notes_of(images.read_image(folder))
     assert any("a9.dcm" in note and "readme" not in note for note in notes)
+
+
+def test_a_slice_that_names_another_series_is_noted(tmp_path):
+    folder = write_slices(tmp_path / "s", on_slice(5, SeriesInstanceUID="1.2.3.6"))
+    image = images.read_image(folder)
+    assert image.GetSize() == (4, 5, 5)
+    assert any("another series: a5.dcm" in note for note in images.notes_of(image))

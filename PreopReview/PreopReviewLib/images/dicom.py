@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -191,7 +192,23 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
         raise NoImage(f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file")
     if len(chosen) > 1:
         raise _several(chosen, folder)
-    return chosen[0]
+    return _with_single_slices(chosen[0], found)
+
+
+def _with_single_slices(chosen: Series, found: Sequence[Series]) -> Series:
+    """The series with a note on others of one slice that is like its own: its series may have been misnamed."""
+    if chosen.slices < 2 or chosen.problem is not None:
+        return chosen
+
+    def form(frame: Frame) -> tuple[Any, ...]:
+        return (frame.file.parent, frame.rows, frame.columns, frame.spacing)
+
+    like = [s for s in found if s.slices == 1 and s is not chosen and form(s.frames[0]) == form(chosen.frames[0])]
+    if not like:
+        return chosen
+    names = ", ".join(s.frames[0].file.name for s in like[:3])
+    note = f"left out, as slices of the same size that name another series: {names}"
+    return replace(chosen, notes=(*chosen.notes, note))
 
 
 def likely(found: Sequence[Series]) -> list[Series]:

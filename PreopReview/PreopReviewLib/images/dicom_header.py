@@ -174,7 +174,8 @@ def read_header(path: Path) -> Header | None:
         return None
     classes = [m for uid, m in _MODALITY_OF_CLASS.items() if kind == uid or kind.startswith(uid + ".")]
     if "Rows" not in dataset:
-        if not own or classes or own != (of_file or own):  # a file that breaks off may break off in its class
+        # What breaks off or is damaged in its class must not pass for an object without pixels.
+        if not own or classes or (is_marked(path) and own != of_file):
             raise UnreadableImage(f"The DICOM file {path} is damaged: it lacks its {field_name('Rows')}", _AGAIN)
         return None
     problem, number, frames = None, None, ()
