@@ -77,7 +77,7 @@ def test_a_plane_outside_the_liver_is_said(host: Any, opened: Any) -> None:
     go_to(host, section, "remnant")
     host.click(section.ui.addPlaneButton)
     parameters.cutPlanes[0].SetCenterWorld(900, 0, 0)
-    host.wait_until(lambda: "takes nothing" in section.ui.liveLabel.text, 20)
+    host.wait_until(lambda: "does not take any" in section.ui.liveLabel.text, 20)
     assert section.remnant.current_cut() is None
 
 
