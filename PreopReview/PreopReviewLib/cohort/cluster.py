@@ -118,6 +118,7 @@ def local_client(size: Size) -> Iterator[Client]:
 
 
 _CONFIGURATION: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": 10,  # Dask blames a worker's death on all cases that it was given
     "distributed.scheduler.worker-saturation": 1.0,  # a case waits at the scheduler, not at a busy worker
     "distributed.scheduler.http.routes": [],
     "distributed.worker.memory.target": False,  # cases keep their data in files: there is nothing to spill
