@@ -178,3 +178,10 @@ def test_a_slice_that_names_another_series_is_noted(tmp_path):
     image = images.read_image(folder)
     assert image.GetSize() == (4, 5, 5)
     assert any("another series: a5.dcm" in note for note in images.notes_of(image))
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_slice_without_the_intercept_that_others_have_is_named(tmp_path, value):
+    folder = write_slices(tmp_path / "s", on_slice(2, RescaleIntercept=value))
+    with pytest.raises(errors.UnsupportedImage, match=r"a2\.dcm lacks its Rescale Intercept"):
+        images.read_image(folder)

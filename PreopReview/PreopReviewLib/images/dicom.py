@@ -10,7 +10,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import InputError, NoImage, SeveralSeries, UnsupportedImage
-from PreopReviewLib.images.dicom_header import Frame, Header, is_marked, read_header
+from PreopReviewLib.images.dicom_header import Frame, Header, field_name, is_marked, read_header
 from PreopReviewLib.images.dicom_pixels import real_values
 from PreopReviewLib.images.dicom_volumes import Grid, Stack, volumes_of
 from PreopReviewLib.images.geometry import image_of
@@ -254,6 +254,11 @@ def read_series(series: Series, folder: Path) -> sitk.Image:
         raise series.problem
     if series.grid is None:
         raise UnsupportedImage(f"{name} has no slices", "Choose another series")
+    if len({f.scaled for f in series.frames}) > 1:
+        lacking = next(f.file for f in series.frames if not f.scaled)
+        raise UnsupportedImage(
+            f"{lacking} lacks its {field_name('RescaleIntercept')}, which other slices have", "Export the series again"
+        )
     image = image_of(real_values(series.frames), series.grid.spacing, series.grid.origin, series.grid.axes)
     if series.modality:
         image.SetMetaData(MODALITY_TAG, series.modality)

@@ -75,6 +75,7 @@ class Frame:
         slope, intercept: stored value to real value.
         traits: what may tell volumes apart; words for people and value.
         problem: why the frame cannot be used.
+        scaled: whether it states its intercept; without one it is taken for 0.
     """
 
     file: Path
@@ -91,6 +92,7 @@ class Frame:
     traits: tuple[tuple[str, str], ...] = ()
     laterality: str = ""
     problem: InputError | None = None
+    scaled: bool = True
 
 
 @dataclass(frozen=True)
@@ -315,6 +317,7 @@ def _frame(said: _Values, index: int, count: int) -> Frame:
             *_rescale(said),
             _traits(said),
             next((s for k in ("ImageLaterality", "FrameLaterality", "Laterality") if (s := said.text(k))), ""),
+            scaled=said.raw("RescaleIntercept") is not None,
         )
     except InputError as error:
         return Frame(said.path, index, instance, None, problem=error)
