@@ -15,7 +15,7 @@ _SAMPLED = 200_000
 """Voxels that are enough for a histogram."""
 _LEAST_TISSUE = 0.01
 _AIR_SHARE = 0.4
-"""Chosen on simulated scans of the three MR and CT contrasts; no patient's scan was looked at."""
+"""Chosen on simulated scans of the two simulated MR contrasts; no patient's scan was looked at."""
 
 
 def spacing_of(value: float | Sequence[float]) -> tuple[float, float, float]:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from PreopReviewLib.errors import PreopError
-from PreopReviewLib.images.vtk_images import array_of_matrix
 
 _MANAGERS_3D = (
     "vtkMRMLVolumeRenderingDisplayableManager",
@@ -239,6 +238,8 @@ class ThreeDView(View):
     @staticmethod
     def _project(camera: Any, points: np.ndarray, aspect: float) -> np.ndarray:
         """Points (N, 3) to the window (N, 2), where -1 to 1 is visible."""
+        from PreopReviewLib.images.vtk_images import array_of_matrix
+
         matrix = camera.GetCompositeProjectionTransformMatrix(aspect, -1, 1)
         numbers = array_of_matrix(matrix)
         seen = np.c_[points, np.ones(len(points))] @ numbers.T
