@@ -17,6 +17,7 @@ import pytest
 from PreopReviewLib import output
 from PreopReviewLib.errors import Cancelled, InputError, OutputError, TrainingError
 from PreopReviewLib.phantoms.tissues import CLASSES, UNSCORED
+from PreopReviewLib.training import fit
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import Numbered
 from PreopReviewLib.training.fit import RunSettings, start_run
@@ -181,6 +182,16 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(tmp_path):
         start_run(load_recipe("oh2023"), tmp_path / "run", settings(), resume=True)
     with pytest.raises(TrainingError, match="no checkpoint"):
         start_run(tiny_recipe(1), tmp_path / "nothing", settings(), resume=True)
+
+
+def test_a_run_stopped_while_its_cases_are_prepared_begins_anew_when_resumed(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fit, "Trainer", stop)
+        start_run(tiny_recipe(1), tmp_path / "run", settings())
+    assert start_run(tiny_recipe(1), tmp_path / "run", settings(), resume=True).iteration == 1
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, monkeypatch):

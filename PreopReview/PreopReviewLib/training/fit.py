@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from PreopReviewLib.errors import Cancelled, TrainingError
+from PreopReviewLib.errors import Cancelled, OutputError, TrainingError
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import batches
@@ -293,19 +293,32 @@ def start_run(
 ) -> RunResult:
     """Train in a folder: a new run, or the going on of one with its own recipe and its own cases.
 
-    A resumed run takes over only the fields that were set on the command line (such as the iterations).
+    A resumed run takes over only the fields that were set on the command line (such as the iterations). One that was
+    stopped while its cases were being prepared, before any checkpoint, begins anew with the cases that are ready.
 
     Raises:
         TrainingError: a run is there already and `resume` is false, or it is of another recipe.
         InputError, OutputError: as `task.open_task`.
     """
     kept = None
-    if resume:
+    begun = (run / LAST).exists() or not run.is_dir()
+    if resume and begun:
         kept = read_checkpoint(run / LAST)
         recipe = recipe_from_dict(kept["recipe"], str(run / LAST)).with_changes_of(recipe)
-    elif (run / LAST).exists():
+    elif not resume and (run / LAST).exists():
         raise TrainingError(f"{run} already holds a run", "Resume it, or choose another folder", "resume")
-    trainer = Trainer(recipe, run, settings, kept, progress, cancel)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
+    try:
+        trainer = Trainer(recipe, run, settings, kept, progress, cancel)
+    except Cancelled:
+        raise
+    except Exception:
+        if not any(run.iterdir()):
+            run.rmdir()
+        raise
     try:
         return trainer.fit(progress, cancel)
     finally:
