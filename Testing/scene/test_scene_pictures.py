@@ -15,7 +15,7 @@ from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import nodes, pictures, views
 
 pytestmark = pytest.mark.usefixtures("pictures_possible")
-ABSENT = {"inferior_vena_cava", "hepatic_artery", "liver_vessel"}
+ABSENT = {"inferior_vena_cava", "hepatic_artery", "liver_vessel", "candidate"}
 """Structures of the table that the drawn case has not."""
 VOLUMES = {s.key: 12.3 for s in STRUCTURES}
 

@@ -69,7 +69,12 @@ def test_a_fresh_process_reads_back_all_that_was_written(written, image, labels,
     assert "scene.vtk" not in done.stderr, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     specs = {s.key: s for s in segment_specs() if np.isin(s.labels, images.array_of(labels)).any()}
-    assert set(specs) == {s.key for s in STRUCTURES} - {"inferior_vena_cava", "hepatic_artery", "liver_vessel"}
+    assert set(specs) == {s.key for s in STRUCTURES} - {
+        "inferior_vena_cava",
+        "hepatic_artery",
+        "liver_vessel",
+        "candidate",
+    }
     for source in ("mrb", "seg"):
         assert list(report[source]) == list(specs)
         for key, (name, color, terminology) in report[source].items():

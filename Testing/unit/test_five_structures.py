@@ -175,6 +175,7 @@ def test_the_real_anatomy_is_painted_with_its_own_truth(shared_data):
     assert images.array_of(mask)[portal].all()
 
 
+@pytest.mark.slow
 def test_the_shipped_model_finds_most_of_the_tumor_and_vessels_of_a_held_out_phantom():
     package = shipped_package()
     assert package.size_bytes < 16e6

@@ -41,7 +41,7 @@ def test_an_impossible_spacing_is_refused(tmp_path, bad):
 def test_the_sform_decides_and_a_contradiction_is_said(tmp_path):
     read = images.read_image(with_fields(tmp_path / "a.nii", ("<3f", 80, (1, 1, 1))))
     assert read.GetSpacing() == pytest.approx((1.5, 2, 3))
-    assert "pixdim says 1 × 1 × 1 mm, its sform 1.5 × 2 × 3 mm" in images.notes_of(read)[0]
+    assert "pixdim gives 1 × 1 × 1 mm, its sform 1.5 × 2 × 3 mm" in images.notes_of(read)[0]
 
 
 def test_a_slight_shear_is_straightened_and_a_large_one_refused(tmp_path):

@@ -49,6 +49,7 @@ def test_a_plan_made_in_the_worker_is_all_the_panel_needs(runner, folder, parame
     assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_plan_hold_its_volumes(runner, folder, parameters, phantom):
     pytest.importorskip("vtk")
     job = runner.wait(runner.start("LiverPlannerLib.tasks:plan", parameters, folder), 120)

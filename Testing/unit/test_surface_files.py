@@ -94,7 +94,7 @@ FACES = "element face {}\nproperty list uchar int vertex_indices\nend_header\n0 
     ],
 )
 def test_counts_that_cannot_be_true_are_refused_before_vtk_reads_them(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(UnreadableImage, match=rf"{name} is damaged"):
         read_surface(tmp_path / name)
 

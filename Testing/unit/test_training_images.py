@@ -297,6 +297,7 @@ def five(iterations, **changes):
     )
 
 
+@pytest.mark.slow
 def test_fine_tuning_from_a_package_improves_on_the_cases(tmp_path, five_folder):
     start_run(five(6), tmp_path / "base", RunSettings(workers=0))
     package = pack_run(tmp_path / "base", tmp_path / "package", checkpoint="last")
@@ -365,6 +366,7 @@ def test_a_package_that_does_not_state_its_grid_cannot_be_fine_tuned(tmp_path):
         start_from(five(1), package.folder)
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path):
     import yaml
 

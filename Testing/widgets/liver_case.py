@@ -124,9 +124,16 @@ def asked_of_the_worker(
 
     values = np.zeros((200, 512, 512), np.int16)
     values[:, 0, 0] = np.arange(200)
-    widget.context.parameters.inputVolume = nodes.add_volume(
-        slicer.mrmlScene, sitk.GetImageFromArray(values), "Large", (400.0, 40.0)
-    )
+    large = nodes.add_volume(slicer.mrmlScene, sitk.GetImageFromArray(values), "Large", (400.0, 40.0))
+    volume = widget.context.parameters.inputVolume
+    if volume is None:
+        widget.context.parameters.inputVolume = large
+    else:  # another volume would put the plan away
+        volume.SetAndObserveImageData(large.GetImageData())
+        volume.CopyOrientation(large)
+        volume.SetName("Large")
+        slicer.mrmlScene.RemoveNode(large)
+    host.process_events(0.1)
     asked: dict[str, Any] = {}
     folders: list[Path] = []
 

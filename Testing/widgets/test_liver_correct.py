@@ -140,7 +140,7 @@ def test_restore_says_why_it_is_off(host: Any, opened: Any) -> None:
     widget, section = opened
     assert "Choose a structure" in section.ui.restoreButton.toolTip
     section.ui.changesTable.setCurrentCell(0, 0)
-    assert "as the model drew it" in section.ui.restoreButton.toolTip
+    assert "unchanged from the model's output" in section.ui.restoreButton.toolTip
     widget.context.parameters.modelOutput = None
     host.process_events()
     assert "no model output" in section.ui.restoreButton.toolTip

@@ -116,7 +116,7 @@ def test_a_large_volume_is_written_with_a_living_event_loop(
         host.click(section(planned).ui.findButton)
 
     asked = asked_of_the_worker(host, planned, press, monkeypatch, tmp_path)
-    assert set(asked["labels"]) == {"file", "spacing", "direction", "origin"}
+    assert set(asked["labels"]) == {"file", "spacing", "direction", "origin", "said"}
     assert asked["options"]["rule"] == "robust"
 
 

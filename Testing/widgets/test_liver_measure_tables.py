@@ -173,6 +173,7 @@ def test_radiomics_says_when_its_package_is_missing(host: Any, opened: Any, monk
     assert not section.context.busy
 
 
+@pytest.mark.slow
 def test_features_of_lesions_are_a_table_of_the_scene(host: Any, opened: Any) -> None:
     pytest.importorskip("mirp", reason="MIRP is not installed (pip install 'preopreview[radiomics]')")
     parameters, section = opened

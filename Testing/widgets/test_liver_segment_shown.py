@@ -126,7 +126,7 @@ def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) ->
     text = section(opened).ui.messageLabel.text
     assert "Beware" in text
     assert "superior border" in text
-    assert "not found:</b> bile duct" in text
+    assert "Not found:</b> bile duct" in text
 
 
 def test_the_card_is_one_click_away_and_says_what_the_model_may_be_used_for(host: Any, opened: Any) -> None:

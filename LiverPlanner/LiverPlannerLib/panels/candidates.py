@@ -9,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.scene import candidates as scene_candidates
+from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
@@ -23,6 +24,7 @@ class CandidatesSection(Section):
         super().__init__(context)
         self._found: list[scene_candidates.SceneCandidate] = []
         self._filling = False
+        self._problem = ""
 
     def connect(self) -> None:
         """Sets up the table and connects the buttons."""
@@ -40,7 +42,12 @@ class CandidatesSection(Section):
     def refresh(self) -> None:
         """Lists the candidates of the present segmentation."""
         segmentation = self.parameters.segmentation if self.parameters is not None else None
-        self._found = scene_candidates.candidates_of(segmentation) if segmentation is not None else []
+        self._found, self._problem = [], ""
+        if segmentation is not None:
+            try:
+                self._found = scene_candidates.candidates_of(segmentation)
+            except PreopError as error:
+                self._problem = str(error)
         self._fill()
         self._enable()
 
@@ -64,7 +71,7 @@ class CandidatesSection(Section):
                 "perfusion for tumor. They count as liver until accepted."
             )
             if self._found
-            else _("There are no lesion candidates.")
+            else self._problem or _("There are no lesion candidates.")
         )
 
     def _enable(self) -> None:

@@ -158,10 +158,10 @@ def _write_gltf(surfaces: Sequence[tuple[str, Sequence[float], Any]], path: Path
     exporter.SaveNormalOn()
     exporter.SetRenderWindow(window)
     exporter.Write()
-    if path.is_file():
-        made = json.loads(path.read_text(encoding="utf-8"))
-        made.setdefault("asset", {})["extras"] = {"unit": "m", "axes": GLTF_WORDS}
-        path.write_text(json.dumps(made), encoding="utf-8")
+    _require_whole(path)
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made.setdefault("asset", {})["extras"] = {"unit": "m", "axes": GLTF_WORDS}
+    path.write_text(json.dumps(made), encoding="utf-8")
     return path
 
 
