@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from PreopReviewLib.errors import GeometryError, InputError
-from PreopReviewLib.images.geometry import Slices, box_of, union_box  # noqa: F401
+from PreopReviewLib.images.geometry import Slices, union_box
 
 State = Literal["both", "both empty", "missed", "false positive"]
 """Whether both masks have voxels, none has, only the reference has, or only the prediction has."""
