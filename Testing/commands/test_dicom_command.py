@@ -195,7 +195,7 @@ def test_objects_hold_what_their_standard_asks_for(plan, tmp_path):
         ("away", "cannot be reached"),
         ("away-dimse", "cannot be reached"),
         ("stranger", "refuses our user (401)"),
-        ("misnamed", "rejected us"),
+        ("misnamed", "rejected us (called ae title not recognised)"),
         ("tls", "wants TLS"),
         ("nothing", "no connection 'nothing'"),
     ],
@@ -206,6 +206,19 @@ def test_a_server_that_cannot_be_asked_is_one_sentence_and_nothing_is_written(di
     assert words in ran.err
     assert ran.err.count("\n") == 1
     assert not (tmp_path / "in").exists()
+
+
+def test_a_server_that_hangs_up_as_it_rejects_us_still_counts_as_one_that_rejects(server):
+    from PreopReviewLib.pacs.connecting import connect
+    from PreopReviewLib.pacs.connections import find_connection
+    from PreopReviewLib.pacs.server import ServerError
+
+    for _ in range(60):  # before: about one in fifteen was taken for a server that cannot be reached
+        with (
+            pytest.raises(ServerError, match="rejected us"),
+            connect(find_connection("misnamed", server.connections)) as it,
+        ):
+            it.find_series({})
 
 
 def test_half_a_series_is_refused_and_nothing_is_written(dicom, tmp_path, server):

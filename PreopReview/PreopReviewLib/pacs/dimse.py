@@ -180,7 +180,8 @@ class Dimse:
 
     @contextmanager
     def _association(self, kinds: Sequence[Any], roles: Sequence[Any] = (), handlers: Sequence[Any] = ()) -> Iterator:
-        from pynetdicom import AE
+        from pynetdicom import AE, evt
+        from pynetdicom.pdu import A_ASSOCIATE_RJ
 
         entity = AE(ae_title=self._ours)
         timeout = self._connection.timeout_s
@@ -189,14 +190,17 @@ class Dimse:
             entity.add_requested_context(*(kind if isinstance(kind, tuple) else (kind,)))
         name, host, port = self._connection.name, self._connection.get("host"), int(self._connection.get("port"))
         called = str(self._connection.get("called_ae"))
+        # The association counts as aborted, not as rejected, where the server has hung up before pynetdicom looks.
+        rejections: list[Any] = []
+        keep = (evt.EVT_PDU_RECV, lambda event: rejections.extend([event.pdu] * isinstance(event.pdu, A_ASSOCIATE_RJ)))
         association = entity.associate(
-            str(host), port, ae_title=called, ext_neg=list(roles), evt_handlers=list(handlers), tls_args=self._tls()
+            str(host), port, ae_title=called, ext_neg=list(roles), evt_handlers=[keep, *handlers], tls_args=self._tls()
         )
         if not association.is_established:
-            if association.is_rejected:
+            if rejections:
                 raise ServerError(
-                    f"{name} rejected us: it does not know our title {self._ours}, or is not called {called}",
-                    "Check calling_ae and called_ae of the connection",
+                    f"{name} rejected us ({rejections[0].reason_str.lower()}): our title is {self._ours}, its {called}",
+                    "Check calling_ae and called_ae of the connection; where it is busy, try later",
                 )
             if association.is_aborted and not association.acceptor.primitive:
                 raise ServerError(
