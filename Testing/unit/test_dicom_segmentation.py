@@ -83,9 +83,9 @@ def test_what_is_written_comes_back_on_the_grid_of_the_series(series, tmp_path):
     assert again.unknown == []
     back = images.resample_to(again.labels, image, "nearest")
     np.testing.assert_array_equal(images.array_of(back), images.array_of(labels))
-    regions = {m.name: m.region for m in images.read_dicom_segmentation(path)}
-    assert regions[structure("tumor").name][1] == "10200004", "a tumor of the liver, not of another organ"
-    assert regions["Liver"] is None
+    regions = {m.name: m.regions for m in images.read_dicom_segmentation(path)}
+    assert regions[structure("tumor").name][0][1] == "10200004", "a tumor of the liver, not of another organ"
+    assert regions["Liver"] == ()
 
 
 def test_the_object_carries_codes_colors_patient_and_who_drew_it(series, tmp_path):

@@ -270,7 +270,7 @@ def test_lesions_that_share_voxels_are_told_and_the_smaller_one_keeps_them(tmp_p
     masks[2][5:10, 5:10, 5:10] = True
     kinds = ("liver", "tumor", "tumor")
     names = ("Liver", "Tumor 1", "All tumors")
-    parts = [Part(n, m, structure(k)) for n, m, k in zip(names, masks, kinds, strict=True)]
+    parts = [Part.of(n, m, structure(k)) for n, m, k in zip(names, masks, kinds, strict=True)]
     made = joined(tmp_path / "x", reference, parts, "by hand")
     assert np.bincount(made.lesions.array.ravel()).tolist()[1:] == [27, 98]
     assert "0.027 ml are both All tumors and Tumor 1, and count as the latter." in made.notes

@@ -152,4 +152,4 @@ def coded_mask(known: Structure, mask: sitk.Image, by: str | None) -> images.Cod
     category, kind, region = (
         code and (code.scheme, code.value, code.meaning) for code in (known.category, known.type, known.region)
     )
-    return images.CodedMask(known.name, mask, category, kind, known.color, by, region)
+    return images.CodedMask(known.name, mask, category, kind, known.color, by, (region,) if region else ())

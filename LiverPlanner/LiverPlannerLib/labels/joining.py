@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.labels.names import PART_WORDS, plain
 from LiverPlannerLib.labels.tables import OURS, doubts, measure_shapes
 from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.structures import STRUCTURES, Structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.images.geometry import Slices, box_of
 
 BY_CODES, BY_SEGMENTS = "by the codes of the DICOM segmentation", "by the names and codes of its segments"
 BY_OUR_NUMBERS = f"by its values, which match {OURS}"
@@ -82,21 +86,57 @@ class Labels:
 
 @dataclass
 class Part:
-    """One segment or value of a file.
+    """One segment or value of a file, held in its own box: a file of 200 lesions has 200 of them.
 
     Attributes:
         name: what it is called.
-        voxels: bool (K, J, I).
+        box: where it lies (K, J, I); an empty one at the origin if it has no voxel.
+        mask: bool, of the box.
         structure: that it is, or None.
         number: of the segment, or its label value.
         plain: whether the file is one label image, in which that value says all.
     """
 
     name: str
-    voxels: np.ndarray
+    box: Slices
+    mask: np.ndarray
     structure: Structure | None
     number: int | None = None
     plain: bool = False
+
+    @classmethod
+    def of(cls, name: str, voxels: np.ndarray, structure: Structure | None, number: int | None = None) -> Part:
+        """The part that is true in an array (K, J, I) of the whole grid."""
+        box = box_of(voxels) or _NOWHERE
+        return cls(name, box, voxels[box].copy(), structure, number)
+
+    @classmethod
+    def of_value(
+        cls,
+        name: str,
+        array: np.ndarray,
+        value: int,
+        boxes: Sequence[Slices | None],
+        structure: Structure | None,
+        plain: bool,
+    ) -> Part:
+        """The part that has a value in an array; `boxes` as scipy's `find_objects` gives them of that array."""
+        box = (boxes[value - 1] if 0 < value <= len(boxes) else None) or _NOWHERE
+        return cls(name, box, array[box] == value, structure, value, plain)
+
+    @property
+    def count(self) -> int:
+        """Voxels."""
+        return int(np.count_nonzero(self.mask))
+
+    def voxels(self, shape: tuple[int, ...]) -> np.ndarray:
+        """As an array (K, J, I) of the whole grid."""
+        array = np.zeros(shape, bool)
+        array[self.box] = self.mask
+        return array
+
+
+_NOWHERE = (slice(0, 0), slice(0, 0), slice(0, 0))
 
 
 def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> Labels:
@@ -114,11 +154,11 @@ def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> La
     array = np.zeros(reference.GetSize()[::-1], np.uint8)
     known = [p for p in parts if p.structure is not None]
     for part in sorted(known, key=_order):
-        array[part.voxels] = part.structure.label  # type: ignore[union-attr]
+        array[part.box][part.mask] = part.structure.label  # type: ignore[union-attr]
     made = Labels(images.image_like(array, reference), how)
     for part in known:
         made.source.setdefault(part.structure.key, []).append(part.name)  # type: ignore[union-attr]
-    made.unknown = [f"{p.name} ({p.voxels.sum() * ml:.1f} ml)" for p in parts if p.structure is None]
+    made.unknown = [f"{p.name} ({p.count * ml:.1f} ml)" for p in parts if p.structure is None]
     if not known or not array.any():
         if made.unknown:
             raise InputError(
@@ -144,7 +184,7 @@ def shortened(text: str, limit: int = 300) -> str:
 
 def _order(part: Part) -> tuple[int, int]:
     """By the table; of one structure the larger first, so that a lesion in a larger one is not lost."""
-    return part.structure.paint, -int(np.count_nonzero(part.voxels))  # type: ignore[union-attr]
+    return part.structure.paint, -part.count  # type: ignore[union-attr]
 
 
 def with_rim(reference: sitk.Image, parts: list[Part], sparse: bool) -> tuple[sitk.Image, list[Part]]:
@@ -153,45 +193,74 @@ def with_rim(reference: sitk.Image, parts: list[Part], sparse: bool) -> tuple[si
     That is where they touch all six sides, which no liver in a scan does; a DICOM SEG (`sparse`) may lack empty frames
     at both ends.
     """
-    filled = np.logical_or.reduce([p.voxels for p in parts])
-    touched = [bool(filled.take(index, axis).any()) for axis in range(3) for index in (0, -1)]
+    filled = [p.box for p in parts if p.mask.any()]
+    touched = [
+        any(end in (box[axis].start, box[axis].stop) for box in filled)
+        for axis, size in enumerate(reference.GetSize()[::-1])
+        for end in (0, size)
+    ]
     if not (all(touched) or (sparse and all(touched[:2]))):
         return reference, parts
     rim = [1, 1, 1] if all(touched) else [0, 0, 1]  # I, J, K
     padded = sitk.ConstantPad(sitk.Cast(reference, sitk.sitkUInt8), rim, rim, 0)
-    width = [(n, n) for n in rim[::-1]]
-    return padded, [replace(p, voxels=np.pad(p.voxels, width)) for p in parts]
+    moved = [tuple(slice(s.start + n, s.stop + n) for s, n in zip(p.box, rim[::-1], strict=True)) for p in parts]
+    return padded, [replace(p, box=box) for p, box in zip(parts, moved, strict=True)]
 
 
 def _overlaps(known: list[Part], array: np.ndarray, ml: float) -> list[str]:
     """How many ml of each structure went to another one that is painted over it (the liver holds the rest anyway)."""
     notes = []
     for s in STRUCTURES:
-        own = [p.voxels for p in known if p.structure == s]
+        own = [p for p in known if p.structure == s]
         if s.key == "liver" or not own:
             continue
-        lost = np.logical_or.reduce(own) & (array != s.label)
-        for other in STRUCTURES:
-            if other.paint > s.paint and (count := np.count_nonzero(array[lost] == other.label)):
-                notes.append(
-                    f"{count * ml:.3g} ml are both {s.name.lower()} and {other.name.lower()}, and count as the latter."
-                )
+        counts = np.zeros(256, np.int64)
+        seen = np.zeros(array.shape, bool) if len(own) > 1 else None
+        for part in own:
+            lost = part.mask & (array[part.box] != s.label)
+            if seen is not None:
+                lost &= ~seen[part.box]
+                seen[part.box] |= lost
+            counts += np.bincount(array[part.box][lost], minlength=256)
+        notes += [
+            f"{counts[o.label] * ml:.3g} ml are both {s.name.lower()} and {o.name.lower()}, and count as the latter."
+            for o in STRUCTURES
+            if o.paint > s.paint and counts[o.label]
+        ]
     return notes
 
 
 def _drawn_lesions(known: list[Part], labels: sitk.Image) -> tuple[DrawnLesions | None, list[str]]:
     """The lesions of a file that has several of a kind, and what two of them share."""
-    lesions = [p for p in known if p.structure.kind == "lesion" and p.voxels.any()]  # type: ignore[union-attr]
-    kinds = [p.structure.key for p in lesions]  # type: ignore[union-attr]
+    lesions = [p for p in known if p.structure.kind == "lesion" and p.mask.any()]  # type: ignore[union-attr]
+    together = _of_one_lesion(lesions)
+    kinds = [lesions[members[0]].structure.key for members in together]  # type: ignore[union-attr]
     if len(kinds) == len(set(kinds)):
         return None, []
     array, ml, notes = images.array_of(labels), images.voxel_ml(labels), []
     numbers = np.zeros(array.shape, np.uint16)
-    names = {number: part.name for number, part in enumerate(lesions, 1)}
-    for number, part in sorted(enumerate(lesions, 1), key=lambda p: _order(p[1])):
-        own = part.voxels & (array == part.structure.label)  # type: ignore[union-attr]
-        for other, count in enumerate(np.bincount(numbers[own])):
-            if other and count:
+    names = {n: ", ".join(lesions[m].name for m in members) for n, members in enumerate(together, 1)}
+    number_of = {member: number for number, members in enumerate(together, 1) for member in members}
+    for index in sorted(range(len(lesions)), key=lambda i: _order(lesions[i])):
+        part, number = lesions[index], number_of[index]
+        own = part.mask & (array[part.box] == part.structure.label)  # type: ignore[union-attr]
+        for other, count in enumerate(np.bincount(numbers[part.box][own])):
+            if other not in (0, number) and count:
                 notes.append(f"{count * ml:.3g} ml are both {names[other]} and {part.name}, and count as the latter.")
-        numbers[own] = number
+        numbers[part.box][own] = number
     return DrawnLesions(images.image_like(numbers, labels), names), notes
+
+
+def _of_one_lesion(lesions: list[Part]) -> list[list[int]]:
+    """Indices of the parts by lesion: "viable tumor 1" and "tumor 1 necrosis" are one."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, part in enumerate(lesions):
+        words = plain(re.sub(r" \(\d+\)$", "", part.name)).split()
+        whole = " ".join(w for w in words if w not in PART_WORDS)
+        groups.setdefault((part.structure.key, whole), []).append(index)  # type: ignore[union-attr]
+    found = []
+    for (_, whole), members in groups.items():
+        names = [plain(re.sub(r" \(\d+\)$", "", lesions[m].name)) for m in members]
+        one = sum(name == whole for name in names) <= 1 < len(set(names)) == len(names)
+        found += [members] if one else [[m] for m in members]
+    return sorted(found)

@@ -23,25 +23,25 @@ def parse_mapping(text: str) -> dict[int, str]:
     path = Path(text)
     if not path.is_file():
         raise FileMissing(f"There is no mapping file {path}", _HELP)
-    found = names_in_file(path)
+    found = names_in_file(path, any_table=True)
     if not found:
         raise InputError(f"{path} holds no label names", _HELP)
     return found
 
 
-def names_in_file(path: Path) -> dict[int, str]:
+def names_in_file(path: Path, any_table: bool = False) -> dict[int, str]:
     """Names by value in a JSON, YAML, CSV, ITK-SNAP or Slicer color-table file; empty if it holds none.
+
+    Args:
+        any_table: take a JSON or YAML file for names and values although it has no field ``labels``.
 
     Raises:
         InputError: it is damaged.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as text", _HELP) from error
+    text = _text_of(path)
     suffix = path.suffix.lower()
     if suffix in (".json", ".yaml", ".yml"):
-        return _from_data(text, path)
+        return _from_data(text, path, any_table)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     pairs: list[tuple[str, str]] = []
     for line in lines:
@@ -60,15 +60,33 @@ def names_in_file(path: Path) -> dict[int, str]:
     return {v: n for v, n in _checked(pairs, str(path)).items() if v}
 
 
-def _from_data(text: str, path: Path) -> dict[int, str]:
+def _text_of(path: Path) -> str:
+    """The text of a file: UTF-8 or UTF-16 by its mark, else Latin-1, which old programs write on Windows."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", _HELP) from error
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _from_data(text: str, path: Path, any_table: bool) -> dict[int, str]:
     import yaml
 
     try:
         data = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({type(error).__name__})", _HELP) from error
-    if isinstance(data, dict) and isinstance(data.get("labels"), dict):
+    if isinstance(data, dict) and isinstance(data.get("labels"), dict | list):
         data = data["labels"]
+    elif not any_table:
+        return {}
+    if isinstance(data, list):
+        data = {str(value): name for value, name in enumerate(data) if isinstance(name, str) and value}
     if not isinstance(data, dict):
         return {}
     pairs = []

@@ -3,117 +3,127 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from LiverPlannerLib.structures import STRUCTURES, Structure, structure
 
-_LESION_WORDS = frozenset(
-    [
-        "tumor",
-        "tumors",
-        "hcc",
-        "icc",
-        "ccc",
-        "cca",
-        "crlm",
-        "carcinoma",
-        "cancer",
-        "metastasis",
-        "metastases",
-        "metastatic",
-        "mets",
-        "lesion",
-        "lesions",
-        "mass",
-        "masses",
-        "neoplasm",
-        "neoplasms",
-    ]
+Coded = tuple[str, str, str]
+"""Scheme, value and meaning of a code."""
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+_LESION_WORDS = _words(
+    "tumor tumors hcc icc ccc cca crlm carcinoma cholangiocarcinoma hepatoblastoma cancer metastasis metastases "
+    "metastatic met mets lesion lesions mass masses neoplasm neoplasms nodule nodules gtv"
 )
-_CYST_WORDS = frozenset(["cyst", "cysts", "cystic"])
-_PLACE_WORDS = frozenset(
-    [
-        "liver",
-        "hepatic",
-        "intrahepatic",
-        "left",
-        "right",
-        "lobe",
-        "segment",
-        "seg",
-        "largest",
-        "smallest",
-        "main",
-        "primary",
-        "target",
-        "index",
-        "new",
-        "residual",
-        "recurrent",
-        "colorectal",
-        "hepatocellular",
-        "of",
-        "in",
-        "the",
-        "and",
-        "no",
-        "nr",
-        "a",
-        "b",
-        "c",
-        "d",
-        "e",
-        "f",
-    ]
+_CYST_WORDS = _words("cyst cysts cystic")
+_CYST_KINDS = _words("simple biliary benign complex")
+"""Words that go with a cyst in the liver; with other lesions they would be a diagnosis."""
+PART_WORDS = _words("viable necrosis necrotic core rim enhancing nonenhancing")
+"""What people call the parts of one tumor."""
+_PLACE_WORDS = _words(
+    "liver hepatic intrahepatic left right lobe segment seg largest smallest main primary secondary malignant "
+    "target index new residual recurrent suspected solitary multiple all whole colorectal hepatocellular of in "
+    "the and a b c d e f"
 )
 """Words beside a lesion's that say where in the liver or which one; any other (renal, splenic) makes it foreign."""
-_NUMBER = re.compile(r"s?\d+[a-z]?(/\d+)?|[ivx]+")
-_TUMOR_CODES = frozenset(("4147007", "108369006", "86049000", "14799000", "52988006", "25370001", "109841003"))
-"""Mass, neoplasm, primary and metastatic neoplasm, lesion, hepatocellular carcinoma."""
-_LIVER_REGIONS = frozenset(
-    [
-        "10200004",
-        "69550007",
-        "71133005",
-        "277956007",
-        "277957003",
-        "277958008",
-        "277959000",
-        "277960005",
-        "277961009",
-        "277962002",
-        "48521005",
-        "362185002",
-    ]
+_OTHER_ORGANS = _words(
+    "kidney kidneys renal spleen splenic pancreas pancreatic adrenal lung pulmonary bone osseous vertebra "
+    "vertebral lymph node nodal ovary ovarian uterus uterine stomach gastric bladder gallbladder duodenal "
+    "mesenteric peritoneal retroperitoneal muscle"
 )
-"""The liver, Couinaud segments 1 to 8, right and left lobe."""
+"""Organs whose lesions lie on the scans of a liver."""
+_NUMBER = re.compile(r"s?\d+[a-z]?(/[\da-z]+)?|[ivx]+[ab]?(/[ivxab\d]+)?")
+_WITH_LESIONS = re.compile(r"(whole )?liver( parenchyma)? (and|with|including|incl|plus) ")
+_TUMOR_CODES = _words(
+    "4147007 118538004 108369006 86049000 372087000 14799000 128462008 52988006 27925004 25370001 109841003 "
+    "312104005 25173007"
+)
+"""Mass, neoplasm, primary or metastatic, lesion, nodule, hepatocellular and cholangiocarcinoma, recurrence."""
+_BRANCH_CODES = {
+    **dict.fromkeys(_words("272998002 273099000 273202007 397425002"), "hepatic_vein"),
+    **dict.fromkeys(_words("66559000 18112008 21807003 69421009"), "hepatic_artery"),
+}
+"""Right, middle, left and inferior right hepatic vein; common and proper hepatic artery and its two branches."""
+_LIVER_REGIONS = _words(
+    "10200004 69550007 71133005 277956007 277957003 277958008 277959000 277960005 277961009 277962002 48521005 "
+    "362185002 303270005"
+)
+"""The liver, Couinaud segments 1 to 8, right and left lobe, liver and bile ducts."""
 
 
 def plain(name: str) -> str:
-    """A name in lower case, words separated by single spaces, American spelling."""
-    words = re.sub(r"[\s_\-.,;:()#+]+", " ", name).strip().lower()
+    """A name in lower case, words separated by single spaces, American spelling.
+
+    Capitals and numbers begin a word: "LiverTumor2" is "liver tumor 2"; "S8" and "IVa" stay.
+    """
+    apart = re.sub(r"[+&]", " and ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    words = re.sub(r"[\s_\-.,;:()#\"']+", " ", apart).strip().lower()
+    words = re.sub(r"(?<=[a-z]{3})(?=\d)", " ", words)
     return re.sub(r"\btumour", "tumor", words)
 
 
 def match_name(name: str) -> Structure | None:
     """The structure that a name means, or None.
 
-    Our names and keys and their synonyms, in any case and with numbers ("Portal vein 2"); lesions also by their words
-    as long as no other organ is named ("HCC S8", "Tumor 1", "liver_lesion", but not "kidney cyst").
+    Our names and keys and their synonyms, in any case, with numbers ("Portal vein 2") and run together ("portalvein");
+    lesions also by their words as long as no other organ is named ("HCC S8", "Tumor 1", "liver_lesion", but not
+    "kidney cyst").
     """
-    words = plain(name)
+    words = re.sub(r"\b(no|nr|number) (?=\d)", "", plain(name))
     bare = re.sub(r"( \d+)+$", "", words)
     for candidate in STRUCTURES:
-        known = {plain(candidate.key), plain(candidate.name), *candidate.synonyms}
-        if words in known or bare in known:
+        if {words, bare, bare.replace(" ", "")} & _known_names(candidate.key):
             return candidate
-    tokens = words.split()
-    rest = [t for t in tokens if not (t in _PLACE_WORDS or _NUMBER.fullmatch(t))]
-    if rest and all(t in _LESION_WORDS for t in rest):
+    if (together := _WITH_LESIONS.match(words)) and _is_lesion(words[together.end() :].split()):
+        return structure("liver")
+    tokens = re.sub(r"\b(liver|hepatic)(?=[a-z])", r"\1 ", words).split()
+    if _is_lesion(tokens):
         return structure("tumor")
-    if rest and all(t in _CYST_WORDS for t in rest):
-        return structure("cyst")
-    return None
+    return structure("cyst") if _is_lesion(tokens, _CYST_WORDS, _CYST_KINDS) else None
+
+
+@cache
+def _known_names(key: str) -> frozenset[str]:
+    of = structure(key)
+    known = {plain(of.key), plain(of.name), *of.synonyms}
+    return frozenset(known | {k.replace(" ", "") for k in known})
+
+
+def _is_lesion(
+    tokens: Sequence[str], words: frozenset[str] = _LESION_WORDS, beside: frozenset[str] = PART_WORDS
+) -> bool:
+    """Whether words are those of a lesion, and others say only where in the liver it is, or which."""
+    rest = [t for t in tokens if not (t in _PLACE_WORDS or _NUMBER.fullmatch(t))]
+    return any(t in words for t in rest) and all(t in words or t in beside for t in rest)
+
+
+def meant_by(name: str, code: Coded | None, regions: Sequence[Coded] = ()) -> Structure | None:
+    """The structure of a coded segment: by its code, else by its name, else by what its code is called; or None.
+
+    Args:
+        code: scheme, value and meaning; None without one.
+        regions: anatomic regions, coded alike: a lesion that has some, but none in the liver, is not the liver's, nor
+            is one without a region whose name says another organ.
+    """
+    inside = [r for r in regions if _snomed(r) in _LIVER_REGIONS]
+    region = (inside or list(regions) or [None])[0]
+    found = match_code(code, region and _snomed(region)) if code is not None else None
+    if found is None and code is not None and regions and match_code(code) is not None:
+        return None
+    named = match_name(name)
+    if found is None or (found.key == "candidate" and named == structure("tumor")):  # both may be coded as a lesion
+        found = named or (match_name(code[2]) if code is not None else None)
+    if found is not None and found.kind == "lesion":
+        elsewhere = regions and not inside
+        if elsewhere or (not regions and _OTHER_ORGANS & set(plain(name).split())):
+            return None
+    return found
 
 
 def match_segment(name: str) -> int | None:
@@ -152,46 +162,45 @@ def structures_named(names: Mapping[int, str]) -> dict[int, str]:
     return found
 
 
-def match_terminology(entry: str) -> Structure | None:
-    """The structure of a terminology entry as Slicer serializes it, or None.
+def match_terminology(entry: str, name: str = "") -> Structure | None:
+    """The structure of a terminology entry as Slicer serializes it, or else of the segment's name; or None.
 
     The form is ``context~category~type~type modifier~context~region~region modifier``, each ``scheme^code^name``.
     """
     parts = entry.split("~")
-    if len(parts) < 3 or parts[2].count("^") < 1:
-        return None
-    region = parts[5].split("^")[:2] if len(parts) > 5 else []
-    scheme, value = parts[2].split("^")[:2]
-    return match_code((scheme, value, ""), region[1] if len(region) == 2 and region[1] else None)
+    kind = _coded(parts[2]) if len(parts) > 2 else None
+    region = _coded(parts[5]) if len(parts) > 5 else None
+    return meant_by(name, kind, [region] if region else [])
 
 
-def names_another_organ(entry: str) -> bool:
-    """Whether a terminology entry is a lesion or cyst with a region that is not in the liver."""
-    parts = entry.split("~")
-    region = parts[5].split("^") if len(parts) > 5 else []
-    return len(region) > 1 and region[1] not in ("", *_LIVER_REGIONS) and match_code(_type_of(parts)) is not None
+def _coded(text: str) -> Coded | None:
+    scheme, value, meaning = (text.split("^") + ["", ""])[:3]
+    return (scheme, value, meaning) if value else None
 
 
-def _type_of(parts: list[str]) -> tuple[str, str, str]:
-    scheme, value = (parts[2].split("^") + [""])[:2]
-    return scheme, value, ""
+def _snomed(code: Coded) -> str:
+    """The code's value; of a retired SRT code that of the SNOMED CT one, as far as the tables here hold it."""
+    scheme, value, _ = code
+    if scheme != "SRT":
+        return value
+    from pydicom.sr.coding import Code
+
+    known = {s.type.value for s in STRUCTURES} | _TUMOR_CODES | _LIVER_REGIONS | set(_BRANCH_CODES)
+    return next((k for k in known if Code(value, "SRT", "") == Code(k, "SCT", "")), value)
 
 
-def match_code(code: tuple[str, str, str], region: str | None = None) -> Structure | None:
+def match_code(code: Coded, region: str | None = None) -> Structure | None:
     """The structure of a (scheme, value, meaning) code, or None; retired SRT codes count as their SNOMED CT ones.
 
     Args:
         region: code value of the anatomic region; a lesion in another organ than the liver is none of ours.
     """
-    value = code[1]
-    if code[0] == "SRT":
-        from pydicom.sr.coding import Code
-
-        same = (s.type.value for s in STRUCTURES if Code(value, "SRT", "") == Code(s.type.value, "SCT", ""))
-        value = next(same, value)
+    value = _snomed(code)
     found = next((s for s in STRUCTURES if s.type.value == value), None)
     if found is None and value in _TUMOR_CODES:
         found = structure("tumor")
+    if value in _BRANCH_CODES:
+        found = structure(_BRANCH_CODES[value])
     if found is None:
         return None
     if region is not None and found.region is not None and region not in _LIVER_REGIONS:

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import find_objects
 
 from LiverPlannerLib.labels.joining import (
-    BY_CODES,
     BY_OUR_NUMBERS,
-    BY_SEGMENTS,
     Labels,
     Part,
     joined,
@@ -26,24 +25,19 @@ from LiverPlannerLib.labels.joining import (
     with_rim,
 )
 from LiverPlannerLib.labels.mapping import names_in_file
-from LiverPlannerLib.labels.names import (
-    couinaud_names,
-    match_code,
-    match_name,
-    match_segment,
-    match_terminology,
-    names_another_organ,
-)
+from LiverPlannerLib.labels.names import couinaud_names, match_name, match_segment
+from LiverPlannerLib.labels.segments import label_file, segments_of, single_mask
 from LiverPlannerLib.labels.tables import OURS, measure_shapes, recognize
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import FileMissing, InputError
+from PreopReviewLib.errors import InputError
 
 _MAPPING_HELP = "Say which structure each value is, or give a file of names and values"
 
 
 def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> Labels:
-    """Labels of the liver from a label image (NIfTI, NRRD, MetaImage), a Slicer segmentation or a DICOM SEG.
+    """Labels of the liver from a label image (NIfTI, NRRD, MetaImage), a Slicer segmentation, a DICOM SEG, or a folder
+    with a mask for each structure.
 
     Args:
         mapping: names by label value, which are believed before anything that the file says.
@@ -52,38 +46,13 @@ def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> L
         FileMissing, UnreadableImage: as `images.read_image`.
         InputError: none of the structures is in it, or nothing says what its values are.
     """
-    path = _file(path)
-    segments = _segments(path)
+    path = label_file(path)
+    segments = segments_of(path)
     if segments is None or (mapping is not None and _is_plain(segments[1])):
         made = _from_values(path, mapping)
     else:
         made = joined(path, *segments) if mapping is None else joined(path, *_renamed(path, segments, mapping))
     return replace(made, path=path)
-
-
-def _file(path: str | Path) -> Path:
-    """The label file of a path: itself, or the only DICOM SEG of a folder.
-
-    Raises:
-        FileMissing: there is none. InputError: the folder holds several.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileMissing(f"There is no file {path}", "Check the path")
-    if not path.is_dir():
-        return path
-    found = [p for p in sorted(path.rglob("*")) if p.is_file() and images.is_dicom_segmentation(p)]
-    if len(found) > 1:
-        listed = ", ".join(str(p.relative_to(path)) for p in found[:6])
-        raise InputError(f"{path} holds {len(found)} DICOM segmentations", f"Give one of them: {listed}")
-    return found[0] if found else path
-
-
-def _segments(path: Path) -> tuple[sitk.Image, list[Part], str] | None:
-    """The segments of a DICOM SEG or a Slicer segmentation; None for any other file."""
-    if path.is_file() and images.is_dicom_segmentation(path):
-        return _dicom_parts(path)
-    return _slicer_parts(path)
 
 
 def _is_plain(parts: list[Part]) -> bool:
@@ -121,90 +90,31 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
     """
     from LiverPlannerLib.structures import mask_of
 
-    path = _file(path)
-    named = _segments(path) if mapping is None else None
+    path = label_file(path)
+    named = segments_of(path) if mapping is None else None
     if named is not None:
         reference, parts, _how = named
-        filled = [p for p in parts if p.voxels.any()]
+        filled = [p for p in parts if p.mask.any()]
         chosen = [p for p in filled if any(n in p.name.lower() for n in names)]
         if len(filled) == 1:
             chosen = filled
         if len(chosen) == 1:
-            return images.image_like(chosen[0].voxels.astype(np.uint8), reference)
+            return images.image_like(chosen[0].voxels(reference.GetSize()[::-1]), reference)
     else:
         image = images.read_image(path)
-        array = images.array_of(image)
-        values = np.unique(array[array != 0]) if array.dtype.kind in "iub" else np.unique(np.round(array, 3))
-        values = values[values != 0]
-        if mapping is None and len(values) <= 1:
-            return images.image_like((np.abs(array) > 1e-3).astype(np.uint8), image)
+        if mapping is None and (mask := single_mask(image)) is not None:
+            return mask
     for key in names:
         if key in {s.key for s in STRUCTURES}:
             found = mask_of(read_labels(path, mapping).labels, key)
             if images.array_of(found).any():
                 return found
-    held = [p.name for p in parts] if named is not None else [f"{v:g}" for v in values]
+    held = [p.name for p in parts] if named is not None else [f"{v:g}" for v in np.unique(images.array_of(image)) if v]
     raise InputError(
         f"{path} holds several segments or labels ({', '.join(held[:8])}), and none of them is called "
         f"{' or '.join(names)}",
         "Give a file with the mask alone, or rename its segment",
     )
-
-
-def _dicom_parts(path: Path) -> tuple[sitk.Image, list[Part], str]:
-    masks = images.read_dicom_segmentation(path)
-    parts = []
-    for mask in masks:
-        found = match_code(mask.type, mask.region and mask.region[1])
-        foreign = found is None and mask.region is not None and match_code(mask.type) is not None
-        if found is None and not foreign:
-            found = match_name(mask.name)
-        parts.append(Part(mask.name, images.array_of(mask.mask) > 0, found, len(parts) + 1))
-    return masks[0].mask, _with_couinaud_segments(parts), BY_CODES
-
-
-def _with_couinaud_segments(parts: list[Part]) -> list[Part]:
-    """Parts that are named as Couinaud segments are parts of the liver."""
-    named = couinaud_names(p.name for p in parts if p.structure is None)
-    for part in parts:
-        if part.structure is None and part.name in named:
-            part.structure = structure("liver")
-    return parts
-
-
-def _slicer_parts(path: Path) -> tuple[sitk.Image, list[Part], str] | None:
-    """The segments of a Slicer segmentation, told by its keys and not by its name; None for any other file."""
-    if not path.is_file() or not path.name.lower().endswith((".nrrd", ".nhdr")):
-        return None
-    image = images.read_nrrd_layers(path)
-    found = sorted({int(m[1]) for key in image.GetMetaDataKeys() if (m := re.match(r"Segment(\d+)_", key))})
-    if not found:
-        return None
-    count = image.GetNumberOfComponentsPerPixel()
-    layers = sitk.GetArrayFromImage(image)
-    layers = layers[..., None] if count == 1 else layers
-    parts = []
-    for order, index in enumerate(found):
-        name = _meta(image, index, "Name")
-        tags = re.search(r"TerminologyEntry:([^|]*)", _meta(image, index, "Tags"))
-        entry = tags[1] if tags else ""
-        layer, value = _meta(image, index, "Layer"), _meta(image, index, "LabelValue")
-        # Slicer up to 4.10 has one component for each segment and no layers.
-        component = int(layer) if layer.isdigit() else (order if count > 1 else 0)
-        if component >= count:
-            raise InputError(f"{path} names a layer {component} for {name!r}, which it does not have", "Save it again")
-        number = int(value) if value.lstrip("-").isdigit() else (1 if count > 1 else order + 1)
-        structure_found = match_terminology(entry)
-        if structure_found is None and not names_another_organ(entry):
-            structure_found = match_name(name)
-        parts.append(Part(name, layers[..., component] == number, structure_found, number, count == 1))
-    reference = image if count == 1 else sitk.VectorIndexSelectionCast(image, 0)
-    return reference, _with_couinaud_segments(parts), BY_SEGMENTS
-
-
-def _meta(image: sitk.Image, index: int, what: str) -> str:
-    key = f"Segment{index}_{what}"
-    return image.GetMetaData(key) if image.HasMetaDataKey(key) else ""
 
 
 def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
@@ -217,7 +127,8 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
 def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> Labels:
     array = images.array_of(image)
     names, how = _names_for(path, mapping)
-    present = [int(v) for v in np.unique(array) if v]
+    boxes = find_objects(array)
+    present = [value for value, box in enumerate(boxes, 1) if box is not None]
     if names is not None and any(v in names for v in present):
         parts, segments = [], couinaud_names(names.values())
         for value in present:
@@ -225,7 +136,8 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
             found = match_name(name) if value in names else None
             if found is None and name in segments:
                 found = structure("liver")
-            parts.append(Part(f"{name} ({value})" if value in names else str(value), array == value, found))
+            called = f"{name} ({value})" if value in names else str(value)
+            parts.append(Part.of_value(called, array, value, boxes, found, False))
         if not any(p.structure for p in parts):
             raise InputError(
                 f"{path} contains none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
@@ -247,7 +159,8 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
     table_name, table, unknown = known
     if table_name == OURS and not unknown:
         return _plain(image, present)
-    parts = [Part(str(v), array == v, structure(table[v]) if v in table else None) for v in present]
+    meant = {v: structure(table[v]) if v in table else None for v in present}
+    parts = [Part.of_value(str(v), array, v, boxes, found, False) for v, found in meant.items()]
     words = f"by its values and shapes, which match {table_name}"
     made = joined(path, image, parts, words)
     if table_name != OURS:
@@ -259,7 +172,7 @@ def _plain(image: sitk.Image, present: list[int]) -> Labels:
     """The usual case: our own numbers, taken as they are."""
     source = {s.key: [str(s.label)] for s in STRUCTURES if s.label in present}
     labels = sitk.Cast(image, sitk.sitkUInt8)
-    labels, _ = with_rim(labels, [Part("", images.array_of(labels) > 0, None)], sparse=False)
+    labels, _ = with_rim(labels, [Part.of("", images.array_of(labels) > 0, None)], sparse=False)
     return Labels(labels, BY_OUR_NUMBERS, source=source)
 
 

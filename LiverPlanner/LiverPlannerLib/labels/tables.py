@@ -72,7 +72,7 @@ def measure_shapes(labels: sitk.Image) -> Shapes:
 
     array, mm, unit = images.array_of(labels), images.spacing_kji(labels), images.voxel_ml(labels)
     ml, radius, centroid = {}, {}, {}
-    for value, box in enumerate(find_objects(array.astype(np.int32)), 1):
+    for value, box in enumerate(find_objects(array), 1):
         if box is None:
             continue
         mask = np.pad(array[box] == value, 1)
@@ -112,17 +112,21 @@ def _word(key: str) -> str:
 
 def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
     """Lesions whose surface hardly touches the liver."""
-    array = images.array_of(labels)
-    inside = np.isin(array, [v for v, key in of.items() if key == "liver" or key in _PARTS])
-    found = []
+    from scipy.ndimage import find_objects
+
+    array, found = images.array_of(labels), []
+    boxes = find_objects(array)
+    inside = np.zeros(max(of, default=0) + 1, bool)
+    inside[[v for v, key in of.items() if key == "liver" or (key in _PARTS and key not in ("tumor", "cyst"))]] = True
     for value, key in of.items():
-        if key not in ("tumor", "cyst"):
+        if key not in ("tumor", "cyst") or boxes[value - 1] is None:
             continue
-        mask = array == value
-        others = inside & ~np.isin(array, [v for v, k in of.items() if k in ("tumor", "cyst")])
-        shell = _shell(mask)
-        if shell.any() and others[shell].mean() < MIN_CONTACT:
-            found.append(f"a {key} of which {others[shell].mean():.0%} of the surface lies against the liver")
+        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in boxes[value - 1])
+        near = array[box]
+        shell = near[_shell(near == value)]
+        share = inside[np.minimum(shell, len(inside) - 1)][shell < len(inside)].sum() / max(len(shell), 1)
+        if len(shell) and share < MIN_CONTACT:
+            found.append(f"a {key} of which {share:.0%} of the surface lies against the liver")
     return found
 
 

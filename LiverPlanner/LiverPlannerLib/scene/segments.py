@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.labels.names import match_name, match_terminology, names_another_organ
+from LiverPlannerLib.labels.names import match_terminology
 from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
@@ -95,9 +95,7 @@ def structure_of_segment(segment: Any) -> Structure | None:
     chosen = _tag(segment, MEANING)
     if chosen:
         return None if chosen == NO_STRUCTURE else structure(chosen)
-    entry = segment.GetTerminology() or ""
-    found = match_terminology(entry)
-    return found if found or names_another_organ(entry) else match_name(segment.GetName() or "")
+    return match_terminology(segment.GetTerminology() or "", segment.GetName() or "")
 
 
 def _tag(segment: Any, name: str) -> str:

@@ -32,7 +32,7 @@ from PreopReviewLib.images.geometry import (
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
 from PreopReviewLib.images.label_headers import name_nifti_values, nifti_extensions, read_nrrd_layers
 from PreopReviewLib.images.notes import add_notes, notes_of
-from PreopReviewLib.images.reading import SUFFIXES, dicom_source, read_image, read_labels
+from PreopReviewLib.images.reading import SUFFIXES, dicom_source, image_files, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "describe_grid",
     "dicom_source",
     "guess_modality",
+    "image_files",
     "image_like",
     "is_dicom_segmentation",
     "kji_to_ras",

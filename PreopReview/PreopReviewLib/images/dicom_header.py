@@ -49,6 +49,13 @@ _TAGS = [*_GROUPS, *_PLACE, *_SCALE, *_ABOUT, *_PIXELS, *(k for _, names in TRAI
 _STACK_TAGS = (0x00209056, 0x00209057, 0x00200032)  # stack, place in it, position: they do not tell volumes apart
 _OTHER_CLASSES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.88", "1.2.840.10008.5.1.4.1.1.11",
                   "1.2.840.10008.5.1.4.1.1.481", "1.2.840.10008.1.3.10")  # fmt: skip
+_OBJECTS = {
+    "1.2.840.10008.5.1.4.1.1.481.3": "a set of radiotherapy contours (RTSTRUCT)",
+    "1.2.840.10008.5.1.4.1.1.66.4": "a DICOM segmentation (SEG), not an image",
+    "1.2.840.10008.5.1.4.1.1.66.5": "a surface segmentation",
+    "1.2.840.10008.5.1.4.1.1.88": "a structured report",
+    "1.2.840.10008.1.3.10": "a DICOMDIR",
+}
 _MODALITY_OF_CLASS = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",
     "1.2.840.10008.5.1.4.1.1.4": "MR",
@@ -146,6 +153,13 @@ def read_dataset(path: Path, tags: Sequence[str] | None = None, pixels: bool = F
             return None
         raise UnreadableImage(f"The DICOM file {path} is damaged ({_words(error)})", _AGAIN) from error
     return found
+
+
+def object_without_voxels(path: Path) -> str:
+    """What a DICOM file is that is no image, in words; empty for images and other files."""
+    dataset = read_dataset(path, ["SOPClassUID"])
+    kind = str(dataset.get("SOPClassUID", "")) if dataset is not None else ""
+    return next((words for uid, words in _OBJECTS.items() if kind.startswith(uid)), "")
 
 
 class quiet(warnings.catch_warnings):

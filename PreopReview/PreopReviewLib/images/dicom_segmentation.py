@@ -36,7 +36,7 @@ class CodedMask:
         category, type: codes of the segmented property.
         color: sRGB, 0 to 1, or None.
         algorithm: name of what drew it; None means a person.
-        region: code of the anatomic region (a tumor of the liver), or None.
+        regions: codes of the anatomic regions (a tumor of the liver).
     """
 
     name: str
@@ -45,7 +45,7 @@ class CodedMask:
     type: Coded
     color: tuple[float, float, float] | None = None
     algorithm: str | None = None
-    region: Coded | None = None
+    regions: tuple[Coded, ...] = ()
 
 
 def is_dicom_segmentation(path: str | Path) -> bool:
@@ -90,7 +90,7 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
                 _image_of((array[..., index] >= half).astype(np.uint8), np.asarray(volume.affine)),
                 (category.scheme_designator, category.value, category.meaning),
                 (kind.scheme_designator, kind.value, kind.meaning),
-                region=_region_of(about),
+                regions=_regions_of(about),
             )
         )
     return masks
@@ -107,11 +107,11 @@ def _regular_volume(segmentation: Any) -> Any:
         return segmentation.get_volume(combine_segments=False, rtol=0.1)
 
 
-def _region_of(about: Any) -> Coded | None:
-    """The code of a segment's anatomic region; None without one."""
-    regions = about.get("AnatomicRegionSequence") or ()
+def _regions_of(about: Any) -> tuple[Coded, ...]:
+    """The codes of a segment's anatomic regions."""
     keywords = ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
-    return next((tuple(str(r.get(k, "")) for k in keywords) for r in regions if r.get("CodeValue")), None)
+    regions = [tuple(str(r.get(k, "")) for k in keywords) for r in about.get("AnatomicRegionSequence") or ()]
+    return tuple(r for r in regions if r[1])  # type: ignore[misc]
 
 
 def _image_of(array: np.ndarray, affine: np.ndarray) -> sitk.Image:
@@ -253,6 +253,6 @@ def _description(number: int, mask: CodedMask) -> Any:
         segmented_property_type=kind,
         algorithm_type=kinds.MANUAL if identification is None else kinds.AUTOMATIC,
         algorithm_identification=identification,
-        anatomic_regions=[Code(mask.region[1], mask.region[0], mask.region[2])] if mask.region else None,
+        anatomic_regions=[Code(value, scheme, meaning) for scheme, value, meaning in mask.regions] or None,
         display_color=mask.color and hd.color.CIELabColor.from_rgb(*(round(255 * c) for c in mask.color)),
     )

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage, UnsupportedImage
 from PreopReviewLib.images.checks import structural_findings
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, read_series, series_of_files
+from PreopReviewLib.images.dicom_header import object_without_voxels
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes, notes_of
@@ -22,6 +23,7 @@ from PreopReviewLib.output import private_folder
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Formats that are written and read."""
+_FORMATS = f"{', '.join(SUFFIXES)}, or a folder with a DICOM series"
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 
 
@@ -105,14 +107,14 @@ def dicom_source(path: str | Path, series: str | None = None) -> Series | None:
     path = Path(path)
     if path.is_dir():
         found = list_series(path)
-        if not found and series is None and _image_files(path):
+        if not found and series is None and image_files(path):
             return None
         return choose_series(found, path, series)
     return None if path.name.lower().endswith((*SUFFIXES, *_PAIRS)) else _series_of_file(path, series)
 
 
-def _image_files(folder: Path) -> list[Path]:
-    """The image files of a folder; not the AppleDouble files of a Mac, and of a pair only the header."""
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder; not the AppleDouble files of a Mac, and of a pair only the header."""
     return [
         p
         for p in sorted(folder.iterdir())
@@ -123,7 +125,7 @@ def _image_files(folder: Path) -> list[Path]:
 def _from_folder(folder: Path, series: str | None) -> sitk.Image:
     found = list_series(folder)
     if not found and series is None:
-        files = _image_files(folder)
+        files = image_files(folder)
         if len(files) == 1:
             return _from_file(files[0], None)
         if files:
@@ -208,9 +210,11 @@ def _series_of_file(path: Path, series: str | None) -> Series:
     own = [s for s in list_series(path.parent) if path in s.files]
     if not own and path.name.lower().endswith(".gz"):
         raise UnreadableImage(f"{path} is a packed file that is not NIfTI", "Unpack it first")
+    if not own and (what := object_without_voxels(path)):
+        raise UnsupportedImage(f"{path} is {what}", "Convert it to an image or a DICOM segmentation, in 3D Slicer")
     if not own:
         raise UnreadableImage(
             f"{path} is not in a known image format",
-            f"Give {', '.join(SUFFIXES)}, or a folder with a DICOM series",
+            f"Give {_FORMATS}",
         )
     return choose_series(own, path, series)

@@ -1,0 +1,165 @@
+"""What others call and code their structures: names, retired and rare codes, lists beside files, folders of masks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LiverPlannerLib.labels import match_name, match_terminology, read_labels, read_mask
+from LiverPlannerLib.labels.joining import Part, joined
+from LiverPlannerLib.labels.names import meant_by
+from LiverPlannerLib.structures import structure
+from PreopReviewLib import images
+from PreopReviewLib.errors import InputError, UnsupportedImage
+
+LIVER = ("SCT", "10200004", "Liver")
+KIDNEY = ("SCT", "64033007", "Kidney")
+MASS = ("SCT", "4147007", "Mass")
+CYST = ("SCT", "367643001", "Cyst")
+
+
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        ("livertumor01 LiverTumor tumor1 Met_2 HCC1 lesion1 Nodule_2 HCC_S4a/b Metastasis_IVb viable_tumor", "tumor"),
+        ("livercyst Simple_cyst_1 LiverCyst2 biliary_cyst", "cyst"),
+        ("portalvein PortalVein LPV portal_vein_2", "portal_vein"),
+        ("HepaticVein hepaticveins MHV venoussystem", "hepatic_vein"),
+        ("venacava VenaCava IVC", "inferior_vena_cava"),
+        ("liver+tumor Liver_and_lesions liver_with_tumors non-tumor_liver tumor-free_liver right_hemiliver", "liver"),
+        ("no_lesion tumor_bed peritumoral tumor_thrombus renal_cyst lymph_node_metastasis FNH leftkidney", None),
+    ],
+)
+def test_names_run_together_in_capitals_with_numbers_and_in_short_are_understood(names, key):
+    found = {name: match_name(name.replace("_", " ")) for name in names.split()}
+    assert {name: f and f.key for name, f in found.items()} == dict.fromkeys(found, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "regions", "key"),
+    [
+        ("a", ("SRT", "T-62000", "Liver"), [], "liver"),
+        ("a", ("SRT", "M-03000", "Mass"), [("SRT", "T-62000", "Liver")], "tumor"),
+        ("a", ("SRT", "M-3340A", "Cyst"), [("SRT", "T-62000", "Liver")], "cyst"),
+        ("a", ("SRT", "M-03000", "Mass"), [("SRT", "T-71000", "Kidney")], None),
+        ("a", MASS, [("SCT", "818981001", "Abdomen"), LIVER], "tumor"),
+        ("a", MASS, [KIDNEY], None),
+        ("Liver mass", MASS, [KIDNEY], None),
+        ("Renal cyst", CYST, [], None),
+        ("Splenic mass", MASS, [], None),
+        ("x", CYST, [], "cyst"),
+        ("a", ("SCT", "128462008", "Metastasis"), [LIVER], "tumor"),
+        ("a", ("SCT", "312104005", "Cholangiocarcinoma"), [LIVER], "tumor"),
+        ("a", ("99PMP", "77", "Hepatic cyst"), [], "cyst"),
+        ("a", ("SCT", "273202007", "Left hepatic vein"), [], "hepatic_vein"),
+        ("Portal vein", ("SCT", "85756007", "Tissue"), [], "portal_vein"),
+        ("Lesion candidate", ("SCT", "52988006", "Lesion"), [LIVER], "candidate"),
+        ("Lesion 3", ("SCT", "52988006", "Lesion"), [LIVER], "tumor"),
+    ],
+)
+def test_a_code_and_its_regions_say_what_a_segment_is_retired_codes_too(name, code, regions, key):
+    found = meant_by(name, code, regions)
+    assert (found and found.key) == key
+
+
+def test_slicer_segmentations_with_retired_codes_are_understood():
+    entry = "list~SRT^M-01000^Altered~SRT^M-03000^Mass~^^~regions~SRT^{}^x~^^"
+    assert match_terminology(entry.format("T-62000"), "a") == structure("tumor")
+    assert match_terminology(entry.format("T-71000"), "Liver mass") is None
+    assert match_terminology("list~SRT^T-D0050^Tissue~SRT^T-D0050^Tissue~^^~~^^~^^", "HCC 2") == structure("tumor")
+
+
+def numbered(tmp_path, values=(4, 7)):
+    array = np.zeros((12, 16, 20), np.uint8)
+    array[2:10, 3:13, 4:16], array[5:8, 5:8, 6:9] = values
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((8, 8, 8))
+    return images.write_image(image, tmp_path / "case.nii.gz")
+
+
+def found(path):
+    array = images.array_of(read_labels(path).labels)
+    return {s: int((array == structure(s).label).sum()) for s in ("liver", "tumor", "cyst")}
+
+
+BOTH = {"liver": 8 * 10 * 12 - 27, "tumor": 27, "cyst": 0}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])
+def test_a_list_of_labels_is_read_in_the_encodings_of_old_programs(tmp_path, encoding):
+    lines = ["# Für die Leber", '\t4\t0\t255\t0\t0.35\t1\t1\t"Liver"', '  7   0 0 255   1.0  0 0    "Tumor 1"']
+    (tmp_path / "case.txt").write_bytes("\r\n".join(lines).encode(encoding))
+    assert found(numbered(tmp_path)) == BOTH
+
+
+def test_notes_and_data_sets_beside_a_file_that_name_no_labels_are_passed_over(tmp_path):
+    (tmp_path / "case.txt").write_bytes("Patient nüchtern\n1 2 3 4\n".encode("latin-1"))
+    (tmp_path / "dataset.json").write_text(json.dumps({"name": "scans", "version": 2, "numTraining": 1}))
+    assert found(numbered(tmp_path, (1, 2))) == BOTH
+
+
+def test_a_data_set_may_list_its_labels_in_their_order(tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": ["background", "liver", "cyst"]}))
+    assert found(numbered(tmp_path, (1, 2))) == {"liver": BOTH["liver"], "tumor": 0, "cyst": 27}
+
+
+def masks(folder, **values):
+    folder.mkdir()
+    array = images.array_of(images.read_image(numbered(folder.parent)))
+    for name, (value, written) in values.items():
+        image = images.image_like((array == value).astype(np.uint8) * written, images.read_image(
+            folder.parent / "case.nii.gz"))  # fmt: skip
+        images.write_image(image, folder / f"{name}.nii.gz")
+    return folder
+
+
+def test_a_folder_with_a_mask_for_each_structure_is_one_label_file(tmp_path):
+    folder = masks(tmp_path / "segmentations", liver=(4, 1), livertumor01=(7, 255), portalvein=(99, 1), spleen=(4, 1))
+    read = read_labels(folder)
+    assert found(folder) == BOTH
+    assert read.how == "by the names of the masks in it; 1 file with other names was not read"
+    assert images.array_of(read_mask(folder, ("liver",))).sum() == BOTH["liver"] + BOTH["tumor"]
+    other = sitk.Image(9, 9, 9, sitk.sitkUInt8)
+    images.write_image(other, folder / "gallbladder.nii.gz")
+    with pytest.raises(InputError, match=r"gallbladder\.nii\.gz has another grid|another grid than gallbladder"):
+        read_labels(folder)
+
+
+def test_a_folder_whose_files_hold_several_values_is_refused(tmp_path):
+    folder = masks(tmp_path / "segmentations", liver=(4, 1), spleen=(4, 1))
+    numbered(folder).rename(folder / "tumor.nii.gz")
+    with pytest.raises(InputError, match=r"tumor\.nii\.gz holds several values"):
+        read_labels(folder)
+
+
+def test_the_parts_of_one_tumor_are_one_lesion_and_two_tumors_of_one_name_are_two(tmp_path):
+    reference = sitk.Image(28, 24, 20, sitk.sitkUInt8)
+    places = {"Liver": (2, 18), "viable tumor": (5, 7), "tumor necrosis": (7, 8), "HCC": (10, 12)}
+    parts = []
+    for name, (low, high) in places.items():
+        voxels = np.zeros((20, 24, 28), bool)
+        voxels[low:high, low:high, low:high] = True
+        parts.append(Part.of(name, voxels, match_name(name)))
+    made = joined(tmp_path / "x", reference, parts, "by hand")
+    assert sorted(made.lesions.names.values()) == ["HCC", "viable tumor, tumor necrosis"]
+    for part in parts[1:]:
+        part.name = "Tumor"
+    assert len(joined(tmp_path / "x", reference, parts, "by hand").lesions.names) == 3
+
+
+def test_contours_of_radiotherapy_are_named_as_what_they_are(tmp_path):
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    contours = Dataset()
+    contours.file_meta = FileMetaDataset()
+    contours.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    contours.SOPClassUID = contours.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    contours.SOPInstanceUID = contours.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    contours.Modality, contours.SeriesInstanceUID = "RTSTRUCT", generate_uid()
+    contours.save_as(tmp_path / "rt.dcm", enforce_file_format=True)
+    with pytest.raises(UnsupportedImage, match="radiotherapy contours"):
+        read_labels(tmp_path / "rt.dcm")
