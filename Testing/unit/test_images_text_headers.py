@@ -79,3 +79,49 @@ def test_packed_voxels_are_counted_and_sound_files_are_read(damaged, suffix):
     assert damaged(suffix, size, size, packed=True).GetSize() == (5, 4, 3)
     with pytest.raises(InputError):
         damaged(suffix, size, size[:-1] + b"4", packed=True)
+
+
+SIDES = "it does not give its orientation in the patient; left and right may be swapped"
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("um", 0.001), ("µm", 0.001), ("cm", 10), ("m", 1000), ("mm", 1), ("", 1)])
+def test_lengths_of_an_nrrd_in_another_unit_are_converted_and_said(damaged, unit, mm):
+    read = damaged(".nrrd", b"endian: little", f'endian: little\nspace units: "{unit}" "{unit}" "{unit}"'.encode())
+    assert read.GetSpacing() == pytest.approx((3 * mm, 2 * mm, 4 * mm))
+    said = [f"its header gives lengths in {unit}; they were converted to mm"]
+    assert images.notes_of(read) == (said if mm != 1 else [])
+
+
+def test_a_unit_that_is_not_known_is_refused(damaged):
+    with pytest.raises(UnreadableImage, match="spaceunits"):
+        damaged(".nrrd", b"endian: little", b'endian: little\nspace units: "ell" "ell" "ell"')
+    with pytest.raises(UnreadableImage, match="spaceunits"):
+        damaged(".nrrd", b"endian: little", b'endian: little\nspace units: "mm" "mm" "cm"')
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new"),
+    [
+        (".nrrd", b"space: left-posterior-superior", b"space: scanner-xyz"),
+        (".nrrd", b"space: left-posterior-superior", b"space dimension: 3"),
+        (".mha", b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b""),
+    ],
+)
+def test_a_file_that_does_not_say_which_side_is_left_is_noted(damaged, suffix, old, new):
+    assert SIDES in images.notes_of(damaged(suffix, old, new))
+    assert SIDES not in images.notes_of(damaged(suffix, b"\n", b"\n"))
+
+
+def test_a_sheared_segmentation_is_refused_as_a_sheared_image_is(tmp_path):
+    from LiverPlannerLib.labels import read_labels
+    from PreopReviewLib.errors import UnsupportedImage
+
+    image = sitk.GetImageFromArray(np.ones((8, 8, 8), np.uint8))
+    for key, word in {"ID": "a", "Name": "Liver", "LabelValue": "1", "Layer": "0"}.items():
+        image.SetMetaData(f"Segment0_{key}", word)
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    raw = (tmp_path / "a.seg.nrrd").read_bytes()
+    assert b"(0,1,0)" in raw
+    (tmp_path / "a.seg.nrrd").write_bytes(raw.replace(b"(0,1,0)", b"(0.3,1,0)", 1))
+    with pytest.raises(UnsupportedImage, match="off a right angle"):
+        read_labels(tmp_path / "a.seg.nrrd")

@@ -52,6 +52,7 @@ def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> L
         made = _from_values(path, mapping)
     else:
         made = joined(path, *segments) if mapping is None else joined(path, *_renamed(path, segments, mapping))
+        made.notes += [f"{path.name}: {note}." for note in images.notes_of(segments[0])]
     return replace(made, path=path)
 
 

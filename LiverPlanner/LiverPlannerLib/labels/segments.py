@@ -91,6 +91,7 @@ def _slicer_parts(path: Path) -> Segments | None:
         meant = match_terminology(entry, name)
         parts.append(Part.of_value(name, layers[..., component], number, boxes[component], meant, count == 1))
     reference = image if count == 1 else sitk.VectorIndexSelectionCast(image, 0)
+    images.add_notes(reference, images.notes_of(image))
     return reference, with_couinaud_segments(parts), BY_SEGMENTS
 
 

@@ -17,20 +17,22 @@ _MAX_EXTENSION_BYTES = 4 << 20
 
 
 def read_nrrd_layers(path: str | Path) -> sitk.Image:
-    """An NRRD file as it is, with its metadata; several components a voxel are the layers of a segmentation.
+    """An NRRD file with its metadata; several components a voxel are the layers of a segmentation.
 
     Raises:
         UnreadableImage: it is damaged. FileMissing, ImplausibleImage: as `check_text_header`.
+        UnsupportedImage: sheared axes.
     """
-    check_text_header(Path(path))
+    header = check_text_header(Path(path))
     try:
-        return sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
         raise UnreadableImage(
             f"{path} is truncated, corrupted or not a segmentation", "Save or export it again"
         ) from error
+    return header.applied(image, str(path))
 
 
 def name_nifti_values(path: str | Path, names: Mapping[int, str]) -> None:

@@ -152,7 +152,7 @@ def _image(path: Path, header: NiftiHeader, raw: bytes, start: int) -> sitk.Imag
     array = np.frombuffer(raw, kind, count, start).reshape(shape[::-1])
     if kind.kind == "f" and (bad := array.size - int(np.count_nonzero(np.isfinite(array)))):
         raise not_finite(bad).as_error(str(path))
-    array = array.astype(kind.newbyteorder("="))
+    array = array.astype(kind.newbyteorder("="), copy=False)
     return add_notes(image_of(_scaled(array, header, path), *grid), notes)
 
 
@@ -187,10 +187,11 @@ def _scaled(array: np.ndarray, header: NiftiHeader, path: Path) -> np.ndarray:
         raise ImplausibleImage(f"{path} has {intercept} as scl_inter", _AGAIN)
     if slope == 1 and intercept == 0:
         return array
-    scaled = array * np.float64(slope) + intercept
-    if slope == 1 and float(intercept).is_integer() and array.dtype.kind in "iu":
-        return scaled.astype(np.int64)
-    return scaled.astype(np.float32)
+    whole = slope == 1 and float(intercept).is_integer() and array.dtype.kind in "iu"
+    scaled = np.empty(array.shape, np.int64 if whole else np.float32)
+    for plane, stored in zip(scaled, array, strict=True):  # slice by slice: a whole scan in 64 bits takes gigabytes
+        plane[...] = stored * np.float64(slope) + intercept
+    return scaled
 
 
 # ---- where the voxels lie ----

@@ -16,7 +16,6 @@ from PreopReviewLib.images.dicom_header import object_without_voxels
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes, notes_of
-from PreopReviewLib.images.right_angles import nearest_right_angles
 from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.output import private_folder
@@ -143,7 +142,7 @@ def _from_file(path: Path, series: str | None) -> sitk.Image:
     if not name.endswith(SUFFIXES):
         chosen = _series_of_file(path, series)
         return read_series(chosen, path.parent)
-    notes = check_text_header(path)
+    header = check_text_header(path)
     try:
         image = _read_by_itk(path)
     except RuntimeError as error:
@@ -155,7 +154,7 @@ def _from_file(path: Path, series: str | None) -> sitk.Image:
     for key in image.GetMetaDataKeys():
         if key.startswith("0010|"):  # who the patient is has no place in what is made of the image
             image.EraseMetaData(key)
-    return add_notes(_in_32_bits(_at_right_angles(image, path), path), notes)
+    return _in_32_bits(header.applied(image, str(path)), path)
 
 
 _ITK_READERS = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
@@ -164,21 +163,6 @@ _ITK_READERS = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaIma
 def _read_by_itk(path: Path) -> sitk.Image:
     """By the reader of the name's suffix, upper case or lower."""
     return sitk.ReadImage(str(path), imageIO=_ITK_READERS[path.suffix.lower()])
-
-
-def _at_right_angles(image: sitk.Image, path: Path) -> sitk.Image:
-    dimension = image.GetDimension()
-    if dimension not in (3, 4):
-        return image
-    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
-    columns = direction[:3, :3] * np.array(image.GetSpacing()[:3])
-    _, axes, moved = nearest_right_angles(columns, image.GetSize()[:3], str(path))
-    if moved > 0:
-        direction[:3, :3] = axes
-        image.SetDirection(direction.ravel().tolist())
-        if moved > 0.1:
-            add_notes(image, [f"its axes are not at right angles; straightening moved corners by {moved:.2f} voxels"])
-    return image
 
 
 def _in_32_bits(image: sitk.Image, path: Path) -> sitk.Image:

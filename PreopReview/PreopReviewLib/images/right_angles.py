@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import SimpleITK as sitk
 
 from PreopReviewLib.errors import UnsupportedImage
+from PreopReviewLib.images.notes import add_notes
 
 ALWAYS_DEGREES = 0.1
 """A deviation that rounding explains; it is straightened however large the image is."""
@@ -46,3 +48,23 @@ def nearest_right_angles(columns: np.ndarray, size: Sequence[int], source: str) 
             "Resample it to a grid of right angles first, in 3D Slicer with Crop Volume",
         )
     return spacing, straight, moved
+
+
+def at_right_angles(image: sitk.Image, source: str) -> sitk.Image:
+    """The image with the nearest axes at right angles, and a note where corners move by a tenth of a voxel or more.
+
+    Raises:
+        UnsupportedImage: as `nearest_right_angles`.
+    """
+    dimension = image.GetDimension()
+    if dimension not in (3, 4):
+        return image
+    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    columns = direction[:3, :3] * np.array(image.GetSpacing()[:3])
+    _, axes, moved = nearest_right_angles(columns, image.GetSize()[:3], source)
+    if moved > 0:
+        direction[:3, :3] = axes
+        image.SetDirection(direction.ravel().tolist())
+        if moved > 0.1:
+            add_notes(image, [f"its axes are not at right angles; straightening moved corners by {moved:.2f} voxels"])
+    return image

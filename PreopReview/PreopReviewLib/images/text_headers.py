@@ -12,11 +12,15 @@ import os
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from PreopReviewLib.errors import FileMissing, ImplausibleImage, UnreadableImage
+from PreopReviewLib.images.notes import add_notes
+from PreopReviewLib.images.right_angles import at_right_angles
 
 _AGAIN = "Copy or export it again"
 _MAX_BYTES = 1 << 20
@@ -24,6 +28,14 @@ _MAX_DIMENSIONS = 8
 _MAX_FIELD = 1000
 """Characters of a field's value; metadata of the user's own (``key:=value``) may be longer."""
 _NRRD_SUFFIXES, _META_SUFFIXES = (".nrrd", ".nhdr"), (".mha", ".mhd")
+_MM = {
+    **dict.fromkeys(("", "mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre"), 0.001),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+}
+_PATIENT_SPACES = ("ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior")
+NO_SIDES = "it does not give its orientation in the patient; left and right may be swapped"
 ASSUMED = "it does not say its spacing: 1 mm was assumed, so no length, area or volume can be trusted"
 
 _NRRD_BYTES = {
@@ -45,8 +57,33 @@ _META_NUMBERS = {"transformmatrix": 2, "orientation": 2, "rotation": 2, "offset"
 """How many numbers a field has: the dimensions to this power."""
 
 
-def check_text_header(path: Path) -> list[str]:
-    """Notes on an NRRD or MetaImage file: none, or that its spacing is not known.
+@dataclass(frozen=True)
+class TextHeader:
+    """What a header says that ITK's readers do not look at.
+
+    Attributes:
+        notes: what it does not say: spacing, orientation; or in which unit it gives lengths.
+        mm: length of its unit.
+    """
+
+    notes: tuple[str, ...] = ()
+    mm: float = 1.0
+
+    def applied(self, image: sitk.Image, source: str) -> sitk.Image:
+        """The image in mm and at right angles, with the notes.
+
+        Raises:
+            UnsupportedImage: its axes are sheared.
+        """
+        dimension = min(image.GetDimension(), 3)
+        for get, put in ((image.GetSpacing, image.SetSpacing), (image.GetOrigin, image.SetOrigin)):
+            values = list(get())
+            put([v * self.mm if n < dimension else v for n, v in enumerate(values)])
+        return add_notes(at_right_angles(image, source), self.notes)
+
+
+def check_text_header(path: Path) -> TextHeader:
+    """What must be known of an NRRD or MetaImage file before and after ITK reads it.
 
     Raises:
         UnreadableImage: no such header, a field that cannot be, or voxels too few or too many for it.
@@ -57,10 +94,10 @@ def check_text_header(path: Path) -> list[str]:
         block = stream.read(_MAX_BYTES)
     if name.endswith(_NRRD_SUFFIXES):
         return _nrrd(path, block)
-    return _meta(path, block) if name.endswith(_META_SUFFIXES) else []
+    return TextHeader(tuple(_meta(path, block))) if name.endswith(_META_SUFFIXES) else TextHeader()
 
 
-def _nrrd(path: Path, block: bytes) -> list[str]:
+def _nrrd(path: Path, block: bytes) -> TextHeader:
     if not re.match(rb"NRRD000\d\r?\n", block):
         raise _other(path)
     end = re.search(rb"\r?\n\r?\n", block)
@@ -80,7 +117,28 @@ def _nrrd(path: Path, block: bytes) -> list[str]:
             break
     sizes = _nrrd_shape(path, fields)
     _nrrd_data(path, fields, math.prod(sizes), end.end() if end else len(block))
-    return _nrrd_spacing(path, fields, len(sizes))
+    mm, unit = _nrrd_unit(path, fields)
+    notes = _nrrd_spacing(path, fields, len(sizes))
+    space = re.sub(r"(-time|t)$", "", fields.get("space", "").lower())
+    if len(sizes) >= 3 and ("spacedirections" not in fields or space not in _PATIENT_SPACES):
+        notes.append(NO_SIDES)
+    if mm != 1:
+        notes.append(f"its header gives lengths in {unit}; they were converted to mm")
+    return TextHeader(tuple(notes), mm)
+
+
+def _nrrd_unit(path: Path, fields: dict[str, str]) -> tuple[float, str]:
+    """The length of its unit in mm, and its name.
+
+    Raises:
+        UnreadableImage: a unit that is not known, or several.
+    """
+    key = "spaceunits" if "spacedirections" in fields else "units"
+    words = re.findall(r'"([^"]*)"', fields.get(key, ""))[:3]
+    lengths = {_MM.get(word.strip().lower()) for word in words} or {1.0}
+    if None in lengths or len(lengths) > 1:
+        raise _field(path, key, fields[key])
+    return lengths.pop() or 1.0, words[0] if words else ""
 
 
 def _nrrd_shape(path: Path, fields: dict[str, str]) -> list[int]:
@@ -178,11 +236,16 @@ def _meta(path: Path, block: bytes) -> list[str]:
                     _require_positive(path, values, "ElementSpacing")
                 raise _field(path, key, fields[key])
     _meta_data(path, fields, math.prod(map(int, size)), start)
+    notes: list[str] = []
     for key in ("elementspacing", "elementsize"):
         if key in fields:
             _require_positive(path, _numbers(path, fields[key].split(), key), "ElementSpacing")
-            return []
-    return [ASSUMED]
+            break
+    else:
+        notes.append(ASSUMED)
+    if len(size) >= 3 and not {"transformmatrix", "orientation", "rotation"} & set(fields):
+        notes.append(NO_SIDES)
+    return notes
 
 
 def _meta_fields(path: Path, block: bytes) -> tuple[dict[str, str], int]:
