@@ -70,7 +70,7 @@ def examine(
 ) -> CuffResult:
     """Cuts the cube, classifies it and makes the map."""
     options = options or CuffOptions()
-    guess, warnings = None, []
+    guess, warnings = None, [f"of the image: {note}" for note in images.notes_of(image)]
     center = options.center_lps
     if center is None:
         progress(0.1, "Locating the humeral head")

@@ -185,3 +185,94 @@ def test_a_slice_without_the_intercept_that_others_have_is_named(tmp_path, value
     folder = write_slices(tmp_path / "s", on_slice(2, RescaleIntercept=value))
     with pytest.raises(errors.UnsupportedImage, match=r"a2\.dcm lacks its Rescale Intercept"):
         images.read_image(folder)
+
+
+def on_all(**values):
+    """Sets attributes of every slice; a list of pairs gives each its own."""
+
+    def edit(d, k):
+        for keyword, value in values.items():
+            setattr(d, keyword, value(k) if callable(value) else value)
+
+    return edit
+
+
+def test_slices_of_two_patients_in_one_series_are_refused_and_nobody_is_named(tmp_path):
+    folder = write_slices(tmp_path / "mixed", on_all(PatientID=lambda k: f"secret{k % 2}"))
+    with pytest.raises(errors.UnsupportedImage, match="slices of 2 patients") as error:
+        images.read_image(folder)
+    assert "secret" not in str(error.value)
+
+
+def test_slices_of_two_frames_of_reference_are_noted(tmp_path):
+    folder = write_slices(tmp_path / "moved", on_all(FrameOfReferenceUID=lambda k: f"1.2.{k // 3}"))
+    assert "2 frames of reference" in images.notes_of(images.read_image(folder))[0]
+
+
+def test_a_scan_that_was_sent_twice_under_new_uids_counts_once(tmp_path):
+    folder = write_slices(write_slices(tmp_path / "twice"), names="b")
+    read = images.read_image(folder)
+    assert np.array_equal(images.array_of(read), VOXELS)
+    assert images.notes_of(read) == ["6 slices with the place and the voxels of another one were left out"]
+    write_slices(folder, names="c", voxels=VOXELS + 500)
+    with pytest.raises(errors.UnsupportedImage, match="nothing in their headers tells them apart"):
+        images.read_image(folder)  # other voxels at the same places are not copies
+
+
+def test_volumes_of_several_pixel_spacings_are_told_apart_by_these(tmp_path):
+    folder = write_slices(tmp_path / "zoomed", on_all(PixelSpacing=lambda k: [2, 1.5] if k < 4 else [1, 1]))
+    write_slices(folder, on_all(PixelSpacing=[1, 1], ImagePositionPatient=lambda k: [0, 0, 90 + 3 * k]), names="b")
+    with pytest.raises(errors.SeveralSeries, match=r"several pixel spacings.*4 × 5 pixels of 1 × 1 mm"):
+        images.read_image(write_far(folder))
+
+
+def write_far(folder):
+    """Without the two slices that lie apart from the others of their spacing."""
+    for name in ("a4.dcm", "a5.dcm"):
+        (folder / name).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("words", ["W", "water", "DIXON\\W"])
+def test_a_contrast_of_a_dixon_sequence_is_chosen_by_any_of_its_names(tmp_path, words):
+    folder = tmp_path / "dixon"
+    for n, kind in enumerate(("IN_PHASE", "OPP_PHASE", "W", "F")):
+        write_slices(folder, on_all(ImageType=["DERIVED", "DIXON", kind]), names=kind, voxels=VOXELS + 100 * n)
+    assert images.array_of(images.read_image(folder, f"#{words}")).min() == 200
+    assert images.array_of(images.read_image(folder, "#out")).min() == 100
+
+
+def test_a_phase_is_chosen_by_the_time_at_which_it_begins(tmp_path):
+    folder = tmp_path / "phases"
+    for n in range(3):
+        edit = on_all(AcquisitionNumber=n + 1, AcquisitionTime=lambda k, n=n: f"1012{20 * n:02d}.{k:02d}")
+        write_slices(folder, edit, names=f"p{n}_", voxels=VOXELS + 100 * n)
+    assert [s.words for s in images.list_series(folder)][1] == "acquisition 2, from 10:12:20"
+    assert images.array_of(images.read_image(folder, "#10:12:40")).min() == 200
+
+
+@pytest.mark.parametrize(
+    ("values", "side"),
+    [
+        ({"Laterality": "L"}, "L"),
+        ({"ImageLaterality": "R"}, "R"),
+        ({"Laterality": "l"}, "L"),
+        ({"ImageLaterality": "B"}, ""),
+        ({"ImageLaterality": "L", "Laterality": "R"}, "both"),
+        ({"ImageLaterality": lambda k: "L" if k < 3 else "R"}, "both"),
+    ],
+)
+def test_the_side_is_what_all_attributes_say_or_none(tmp_path, values, side):
+    read = images.read_image(write_slices(tmp_path / "side", on_all(**values)))
+    told = read.GetMetaData("0020|0060") if read.HasMetaDataKey("0020|0060") else ""
+    assert told == side.replace("both", "")
+    assert any("both sides" in note for note in images.notes_of(read)) == (side == "both")
+
+
+def test_the_modifier_of_the_anatomic_region_tells_the_side(tmp_path):
+    left, shoulder = Dataset(), Dataset()
+    left.CodeValue, left.CodingSchemeDesignator, left.CodeMeaning = "7771000", "SCT", "Left"
+    shoulder.CodeValue, shoulder.CodingSchemeDesignator, shoulder.CodeMeaning = "16982005", "SCT", "Shoulder"
+    shoulder.AnatomicRegionModifierSequence = [left]
+    read = images.read_image(write_slices(tmp_path / "side", on_all(AnatomicRegionSequence=[shoulder])))
+    assert read.GetMetaData("0020|0060") == "L"

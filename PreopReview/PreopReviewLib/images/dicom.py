@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import InputError, NoImage, SeveralSeries, UnsupportedImage
 from PreopReviewLib.images.dicom_header import Frame, Header, field_name, is_marked, read_header
 from PreopReviewLib.images.dicom_pixels import real_values
-from PreopReviewLib.images.dicom_volumes import Grid, Stack, volumes_of
+from PreopReviewLib.images.dicom_volumes import SEVERAL, Grid, Stack, volumes_of
 from PreopReviewLib.images.geometry import image_of
 from PreopReviewLib.images.notes import add_notes
 
@@ -133,6 +133,12 @@ def _left_out(members: Sequence[Header], others: Sequence[Path]) -> list[str]:
 def _volumes(members: Sequence[Header], uid: str, broken: InputError | None, left: Sequence[str]) -> list[Series]:
     first = members[0]
     place = first.file.parent
+    patients = {h.patient for h in members if h.patient}
+    if broken is None and len(patients) > 1:
+        broken = UnsupportedImage(
+            f"The series {uid} in {place} holds slices of {len(patients)} patients",
+            f"Separate them by {field_name('PatientID')}",
+        )
     stacks = (
         [Stack(tuple(f for h in members for f in h.frames), None, broken)]
         if broken is not None
@@ -217,16 +223,25 @@ def likely(found: Sequence[Series]) -> list[Series]:
     return [s for s in volumes if s.modality in READABLE] or volumes
 
 
+_CONTRASTS = {
+    "W": "WATER", "F": "FAT", "IP": "IN", "IN_PHASE": "IN", "INPHASE": "IN", "IN-PHASE": "IN", "OP": "OUT",
+    "OPP_PHASE": "OUT", "OPPOSED": "OUT", "OPPOSED_PHASE": "OUT", "OPP": "OUT", "OUT_PHASE": "OUT", "OUTPHASE": "OUT",
+    "OUT-OF-PHASE": "OUT",
+}  # fmt: skip
+"""What vendors call the four contrasts of a Dixon sequence."""
+
+
 def _says(series: Series, wanted: str) -> bool:
-    """Whether the words of a volume hold all of those wanted."""
-    words, parts = (w.upper().replace(",", " ").replace("\\", " ").split() for w in (series.words, wanted))
-    return all(part in words for part in parts)
+    """Whether the words of a volume hold all of those wanted; a time without seconds counts."""
+    split = [w.upper().replace(",", " ").replace("\\", " ").split() for w in (series.words, wanted)]
+    words, parts = ([_CONTRASTS.get(w, w) for w in each] for each in split)
+    return all(part in words or (":" in part and any(w.startswith(f"{part}:") for w in words)) for part in parts)
 
 
 def _several(chosen: Sequence[Series], folder: Path) -> SeveralSeries:
     listed = "; ".join(str(s) for s in chosen)
     if len({s.uid for s in chosen}) == 1:
-        why = "; ".join(n for n in chosen[0].notes if "orientations" in n)
+        why = "; ".join(n for n in chosen[0].notes if n.startswith(SEVERAL))
         return SeveralSeries(
             f"{folder} holds one series with {len(chosen)} volumes" + (f" ({why})" if why else ""),
             f"Choose one by its number or words: {listed}",
@@ -263,7 +278,8 @@ def read_series(series: Series, folder: Path) -> sitk.Image:
     if series.modality:
         image.SetMetaData(MODALITY_TAG, series.modality)
     image.SetMetaData(DESCRIPTION_TAG, series.description)
-    sides = {f.laterality for f in series.frames}
-    if len(sides) == 1 and (side := sides.pop()):
-        image.SetMetaData(LATERALITY_TAG, side)
-    return add_notes(image, series.notes)
+    sides = {side for f in series.frames for side in f.sides}
+    if len(sides) == 1:
+        image.SetMetaData(LATERALITY_TAG, sides.pop())
+    both = ["its headers name both sides, left and right, and neither was believed"] if len(sides) > 1 else []
+    return add_notes(image, [*series.notes, *both])

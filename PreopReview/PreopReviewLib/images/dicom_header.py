@@ -16,37 +16,17 @@ from typing import Any
 import numpy as np
 
 from PreopReviewLib.errors import ImplausibleImage, InputError, UnreadableImage, UnsupportedImage
+from PreopReviewLib.images.dicom_traits import TRAITS, sides_of, traits_of
 
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence")
 _PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
 _SCALE = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence")
 _ABOUT = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "SeriesDescription",
-          "SeriesNumber", "InstanceNumber", "Laterality", "ImageLaterality", "ImagerPixelSpacing")  # fmt: skip
+          "SeriesNumber", "InstanceNumber", "Laterality", "ImageLaterality", "AnatomicRegionSequence",
+          "ImagerPixelSpacing", "PatientID", "PatientName")  # fmt: skip
 _PIXELS = ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
 
-TRAITS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("phase", ("TemporalPositionIdentifier", "TemporalPositionIndex")),
-    ("type", ("ImageType", "FrameType")),
-    ("echo time", ("EchoTime", "EffectiveEchoTime")),
-    ("echo", ("EchoNumbers",)),
-    ("b-value", ("DiffusionBValue",)),
-    ("gradient", ("DiffusionGradientOrientation",)),
-    ("inversion time", ("InversionTime",)),
-    ("flip angle", ("FlipAngle",)),
-    ("kernel", ("ConvolutionKernel",)),
-    ("slice thickness", ("SliceThickness",)),
-    ("trigger time", ("TriggerTime", "NominalCardiacTriggerDelayTime")),
-    ("acquisition", ("AcquisitionNumber",)),
-    ("time", ("AcquisitionTime", "FrameAcquisitionDateTime", "AcquisitionDateTime")),
-    ("content time", ("ContentTime",)),
-    ("stack", ("StackID",)),
-)
-"""What may tell the volumes of one series apart: a word for people and the attributes, the likeliest first."""
-TIMES = ("trigger time", "acquisition", "time", "content time", "stack")
-"""Traits that also change from slice to slice of one volume."""
-
 _TAGS = [*_GROUPS, *_PLACE, *_SCALE, *_ABOUT, *_PIXELS, *(k for _, names in TRAITS for k in names)]
-_STACK_TAGS = (0x00209056, 0x00209057, 0x00200032)  # stack, place in it, position: they do not tell volumes apart
 _OTHER_CLASSES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.88", "1.2.840.10008.5.1.4.1.1.11",
                   "1.2.840.10008.5.1.4.1.1.481", "1.2.840.10008.1.3.10")  # fmt: skip
 _OBJECTS = {
@@ -81,6 +61,7 @@ class Frame:
         spacing: between rows and between columns, mm.
         slope, intercept: stored value to real value.
         traits: what may tell volumes apart; words for people and value.
+        sides: R, L, or both where its attributes contradict each other; empty where none says it.
         problem: why the frame cannot be used.
         scaled: whether it states its intercept; without one it is taken for 0.
     """
@@ -97,16 +78,17 @@ class Frame:
     slope: float = 1.0
     intercept: float = 0.0
     traits: tuple[tuple[str, str], ...] = ()
-    laterality: str = ""
+    sides: str = ""
     problem: InputError | None = None
     scaled: bool = True
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about itself and its frames."""
+    """What a file says about itself and its frames; `patient` is the ID, or the name where there is none."""
 
     file: Path
+    patient: str
     study: str
     uid: str
     modality: str
@@ -205,6 +187,7 @@ def read_header(path: Path) -> Header | None:
         frames = (Frame(path, 0, "", None, problem=problem),)
     return Header(
         path,
+        said.text("PatientID") or said.text("PatientName"),
         said.text("StudyInstanceUID"),
         said.text("SeriesInstanceUID"),
         said.text("Modality") or (classes[0] if classes else ""),
@@ -329,8 +312,8 @@ def _frame(said: _Values, index: int, count: int) -> Frame:
             _axes(said),
             _spacing(said),
             *_rescale(said),
-            _traits(said),
-            next((s for k in ("ImageLaterality", "FrameLaterality", "Laterality") if (s := said.text(k))), ""),
+            traits_of(said),
+            sides_of(said),
             scaled=said.raw("RescaleIntercept") is not None,
         )
     except InputError as error:
@@ -388,19 +371,3 @@ def _rescale(said: _Values) -> tuple[float, float]:
     if slope is not None and slope[0] == 0:
         raise ImplausibleImage(f"{said.path} has 0 as {field_name('RescaleSlope')}", _AGAIN)
     return (1.0 if slope is None else slope[0]), (0.0 if intercept is None else intercept[0])
-
-
-def _traits(said: _Values) -> tuple[tuple[str, str], ...]:
-    found = []
-    for words, keywords in TRAITS:
-        value = next((v for k in keywords if (v := said.text(k))), "")
-        found.append((words, value))
-    indices = said.raw("DimensionIndexValues")
-    pointers = said.raw("DimensionIndexSequence")
-    if indices is not None and pointers is not None:
-        values = list(indices) if hasattr(indices, "__iter__") else [indices]
-        for n, (pointer, value) in enumerate(zip(pointers, values, strict=False), 1):
-            tag = pointer.get("DimensionIndexPointer")
-            if tag is not None and int(tag) not in _STACK_TAGS:
-                found.append((f"dimension {n}", str(value)))
-    return tuple(found)

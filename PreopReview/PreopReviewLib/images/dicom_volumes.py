@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from PreopReviewLib.errors import InputError, UnreadableImage, UnsupportedImage
-from PreopReviewLib.images.dicom_header import TIMES, Frame, read_dataset
+from PreopReviewLib.images.dicom_header import Frame, read_dataset
+from PreopReviewLib.images.dicom_traits import TIMES
 
 SAME_PLACE_MM = 0.02
 SAME_AXES_DEGREES = 0.2
@@ -20,6 +21,8 @@ SCOUT_FRAMES = 3
 """So many slices of another orientation or size are a scout that is set aside."""
 MIN_FRAMES = 4
 """Fewer slices do not make a volume of their own."""
+SEVERAL = "the series has slices of several "
+"""How the note on its orientations, sizes or pixel spacings begins."""
 ROUNDED_MM = 0.51
 """How far a slice may lie off its regular place: positions rounded to whole millimeters."""
 
@@ -74,9 +77,27 @@ def volumes_of(frames: Sequence[Frame], name: str) -> list[Stack]:
                 f"{name} has slices of {len(groups)} orientations or sizes (a localizer?)", "Choose an axial series"
             )
             return [Stack(tuple(kept), None, why)]
-        stacks = [replace(s, words=", ".join(w for w in (s.words, _orientation(s)) if w)) for s in large]
-        notes.append("the series has slices of several orientations")
-    return [replace(s, notes=(*notes, *s.notes)) for s in stacks]
+        turned = len({_orientation(s) for s in large}) > 1
+        sized = len({(s.frames[0].rows, s.frames[0].columns) for s in large}) > 1
+        notes.append(SEVERAL + ("orientations" if turned else "sizes" if sized else "pixel spacings"))
+        stacks = [replace(s, words=", ".join(w for w in (s.words, _form(s, turned)) if w)) for s in large]
+    return [replace(s, notes=(*notes, *_references(s), *s.notes)) for s in stacks]
+
+
+def _form(stack: Stack, turned: bool) -> str:
+    """What tells a stack from others: its orientation, else its matrix and pixel spacing."""
+    if turned:
+        return _orientation(stack)
+    frame = stack.frames[0]
+    columns, rows = (frame.spacing or (0, 0))[::-1]
+    return f"{frame.columns} × {frame.rows} pixels of {columns:.4g} × {rows:.4g} mm"
+
+
+def _references(stack: Stack) -> list[str]:
+    """A note where positions are not all told in one frame of reference: patient or table may have moved between."""
+    told = {dict(f.traits).get("frame of reference", "") for f in stack.frames} - {""}
+    many = f"its slices name {len(told)} frames of reference, and their positions were taken as those of one"
+    return [many] if len(told) > 1 else []
 
 
 def without_duplicates(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], InputError | None]:
@@ -164,8 +185,26 @@ def _split(frames: list[Frame], name: str) -> list[Stack]:
         varying = [w for w in varying if w not in TIMES]
     elif len({f.file for f in frames}) < len(frames):
         varying.append("file")
-    found = _by_traits(frames, varying, name, most) or ([] if most == 1 else _by_number(frames, places, name))
+    found = _by_traits(frames, varying, name, most)
+    if not found and most > 1:
+        once = _without_copies(frames, places)
+        if len(once) < len(frames):
+            left = len(frames) - len(once)
+            note = f"{_count(left, 'slice')} with the place and the voxels of another one {_were(left)} left out"
+            return [replace(s, notes=(note, *s.notes)) for s in _split(once, name)]
+        found = _by_number(frames, places, name)
     return found or [whole]
+
+
+def _without_copies(frames: list[Frame], places: np.ndarray) -> list[Frame]:
+    """The frames without those that repeat another's place and voxels: a scan that was sent twice under new UIDs."""
+    if len({f.file for f in frames}) < len(frames):
+        return frames
+    kept: dict[int, list[Frame]] = defaultdict(list)
+    for frame, place in zip(frames, places, strict=True):
+        if not any(_same_pixels(frame.file, other.file) for other in kept[int(place)]):
+            kept[int(place)].append(frame)
+    return [f for group in kept.values() for f in group]
 
 
 def _by_traits(frames: list[Frame], varying: list[str], name: str, most: int) -> list[Stack]:
@@ -215,12 +254,24 @@ def _described(stacks: list[Stack]) -> list[Stack]:
         for i in range(min(len(o) for o in own))
         if all(len(o[i]) == 1 for o in own) and len({next(iter(o[i])) for o in own}) > 1
     ]
+    starts = (
+        _starts(stacks) if not any(stacks[0].frames[0].traits[i][0] in ("time", "content time") for i in told) else []
+    )
     named = []
     for stack, values in zip(stacks, own, strict=True):
         pairs = [(stack.frames[0].traits[i][0], next(iter(values[i]))) for i in told]
         words = ", ".join(f"{w} {_value(w, v)}" for w, v in pairs) or stack.frames[0].file.name
+        if starts:
+            words += f", from {starts[len(named)]}"
         named.append((_sortable(pairs, stack), replace(stack, words=words)))
     return [s for _, s in sorted(named, key=lambda n: n[0])]
+
+
+def _starts(stacks: list[Stack]) -> list[str]:
+    """When each volume begins, where it takes more than one time and they all begin at another one; else nothing."""
+    first = [min(dict(f.traits).get("time", "") for f in s.frames) for s in stacks]
+    shown = [_value("time", time) for time in first]
+    return shown if all(first) and len(set(shown)) == len(stacks) else []
 
 
 def _value(trait: str, value: str) -> str:
