@@ -72,6 +72,24 @@ def test_the_liver_of_a_public_numbering_is_the_liver_and_nothing_else_is(tmp_pa
     assert len(read.unknown) == 3
 
 
+def test_btcv_and_amos_are_told_apart_by_the_sides_of_the_adrenals(tmp_path):
+    """Where they are, 12 and 13 (BTCV) or 11 and 12 (AMOS); without any, both say the same of the liver."""
+    right, left, middle = ball((12, 44, 30), 2), ball((12, 44, 54), 2), ball((10, 36, 42), 4)
+    array = organs({"spleen": 1, "rk": 2, "lk": 3, "liver": 6})
+    btcv, amos = array.copy(), array.copy()
+    for value, mask in ((10, ball((20, 44, 30), 2)), (11, middle), (12, right), (13, left)):
+        btcv[mask & (array == 0)] = value
+    for value, mask in ((10, middle), (11, right), (12, left), (13, ball((6, 36, 34), 4))):
+        amos[mask & (array == 0)] = value
+    read = read_labels(write(btcv, tmp_path / "b.nii.gz"))
+    assert read.how == "by its values and shapes, which match BTCV"
+    assert ml_of(read.labels, "portal_vein") == pytest.approx((btcv == 10).sum() * ML)
+    assert read_labels(write(amos, tmp_path / "a.nii.gz")).how == "by its values and shapes, which match AMOS"
+    array[middle & (array == 0)] = 10
+    with pytest.raises(InputError, match="another label table"):
+        read_labels(write(array, tmp_path / "c.nii.gz"))
+
+
 def test_our_own_numbers_stay_what_they_are(tmp_path):
     read = read_labels(write(organs({"liver": 1, "tumor": 2}), tmp_path / "a.nii.gz"))
     assert (read.notes, read.unknown) == ([], [])

@@ -36,11 +36,11 @@ TABLES: dict[str, dict[int, str]] = {
     "TotalSegmentator total_mr": dict.fromkeys(range(1, 51), "other")
     | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
     | {24: "inferior_vena_cava", 25: "portal_vein"},
-    "AMOS": _numbered(" ".join(_ABDOMEN) + " pancreas adrenal adrenal duodenum bladder prostate"),
-    "BTCV": _numbered(" ".join(_ABDOMEN) + " portal_vein pancreas adrenal adrenal"),
+    "AMOS": _numbered(" ".join(_ABDOMEN) + " pancreas right_adrenal left_adrenal duodenum bladder prostate"),
+    "BTCV": _numbered(" ".join(_ABDOMEN) + " portal_vein pancreas right_adrenal left_adrenal"),
     "FLARE22": _numbered(
-        "liver right_kidney spleen pancreas aorta inferior_vena_cava adrenal adrenal gallbladder esophagus stomach "
-        "duodenum left_kidney"
+        "liver right_kidney spleen pancreas aorta inferior_vena_cava right_adrenal left_adrenal gallbladder esophagus "
+        "stomach duodenum left_kidney"
     ),
     "CHAOS": {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"},
     "CHAOS gray values": {63: "liver", 126: "right_kidney", 189: "left_kidney", 252: "spleen"},
@@ -143,8 +143,12 @@ def _shell(mask: np.ndarray) -> np.ndarray:
 
 
 def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> list[str]:
-    """For tables of many organs: the liver is the largest of its neighbors, and the spleen lies left of it."""
-    organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "adrenal", "esophagus", "duodenum")
+    """For tables of many organs: the liver is larger than its neighbors, and what is left lies left of what is right.
+
+    BTCV and AMOS give 11 to 13 to pancreas, adrenals and duodenum in another order; the sides tell which is which.
+    """
+    organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "right_adrenal", "left_adrenal",
+              "esophagus", "duodenum")  # fmt: skip
     found = [
         f"a {o.replace('_', ' ')} larger than the liver"
         for o in organs
@@ -153,8 +157,10 @@ def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> l
     at = {key: shapes.centroid[v] for v, key in of.items()}
     if "liver" in at and "spleen" in at and at["spleen"][0] > at["liver"][0]:
         found.append("a spleen on the right of the liver")
-    if "right_kidney" in at and "left_kidney" in at and at["right_kidney"][0] < at["left_kidney"][0]:
-        found.append("kidneys on each other's side")
+    for pair in ("kidney", "adrenal"):
+        right, left = at.get(f"right_{pair}"), at.get(f"left_{pair}")
+        if right is not None and left is not None and right[0] < left[0]:
+            found.append(f"{pair}s on each other's side")
     return found
 
 
