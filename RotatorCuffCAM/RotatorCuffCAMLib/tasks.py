@@ -49,10 +49,12 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
             `cuff.CuffOptions`).
 
     Returns:
-        ``summary`` (see `cuff.as_dict`), and records of ``activation`` (raw, on its own grid) and ``cube``.
+        ``summary`` (see `cuff.as_dict`), records of ``activation`` (raw, on its own grid), ``cube`` and ``field``,
+        and the ``levels`` of the last (`rendering.fused.field_from`).
     """
     from PreopReviewLib import worker_io
     from RotatorCuffCAMLib.cuff import as_dict, examine
+    from RotatorCuffCAMLib.rendering.fused import field_images
 
     progress(0.0, "Reading the image")
     image = worker_io.load_image(folder, parameters["image"])
@@ -62,11 +64,26 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     options = _options(parameters["options"])
     result = examine(image, network, options, parameters["source"], within(progress, 0.1, 0.95))
     cancel.raise_if_cancelled()
+    progress(0.95, "Preparing the 3D view")
+    packed, levels = field_images(_field(image, result))
+    cancel.raise_if_cancelled()
     return {
         "summary": as_dict(result, parameters["source"], parameters["model"]),
         "activation": worker_io.save_image(result.activation.image, folder, "activation"),
         "cube": worker_io.save_image(result.cube.image, folder, "cube"),
+        "field": worker_io.save_image(packed, folder, "field"),
+        "levels": levels,
     }
+
+
+def _field(image: Any, result: Any) -> Any:
+    from RotatorCuffCAMLib.network.hot_region import hot_region, percent_map
+    from RotatorCuffCAMLib.rendering.fused import make_field
+    from RotatorCuffCAMLib.rendering.viewpoint import viewpoint_of
+
+    percent, _top = percent_map(result.activation.image, result.cube.image)
+    region = hot_region(percent) if result.activation.class_index > 0 else None
+    return make_field(image, percent, viewpoint_of(image, result.cube, region))
 
 
 def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

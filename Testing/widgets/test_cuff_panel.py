@@ -108,13 +108,17 @@ def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom
 def _check_sliders(host, panel):
     from RotatorCuffCAMLib.scene import answer as scene_answer
     from RotatorCuffCAMLib.scene import nodes as cuff_scene
+    from RotatorCuffCAMLib.scene import shoulder
 
     activation, ui = panel.context.parameters.activation, section(panel, "ActivationSection").ui
     ui.thresholdSlider.value = 60
     host.process_events()
     assert cuff_scene.threshold_of(activation) == pytest.approx(60)
-    property_node = scene_answer.rendering_of(activation).GetVolumePropertyNode()
-    assert property_node.GetScalarOpacity().GetValue(58) == 0
+    assert shoulder.look_of(activation).threshold == pytest.approx(60)
+    host.choose(ui.presetComboBox, "Bone")
+    ui.tissueSlider.value = 0.8
+    host.click(ui.cutCheckBox)
+    assert shoulder.look_of(activation) == shoulder.Look("bone", 0.8, True, 60.0)
     ui.opacitySlider.value = 0.3
     host.process_events()
     shown = scene_answer._of_class(host.scene, "vtkMRMLSliceCompositeNode")
@@ -123,7 +127,7 @@ def _check_sliders(host, panel):
     assert all(c.GetForegroundOpacity() == pytest.approx(0.3) for c in shown)
     assert all(c.GetLinkedControl() for c in shown)
     host.click(ui.renderingCheckBox)
-    assert not scene_answer.rendering_of(activation).GetVisibility()
+    assert not shoulder.rendering_of(activation).GetVisibility()
     assert "voxel of the map" in ui.measuresLabel.text
 
 
@@ -157,7 +161,7 @@ def _check_again_and_reload(host, panel, tmp_path):
     parameters = panel.context.parameters
     assert scene_answer.record_of(parameters.activation)["activation"]["class"] == "small"
     volumes = scene_answer._of_class(host.scene, "vtkMRMLScalarVolumeNode")
-    assert len(volumes) == 2
+    assert len(volumes) == 3  # MRI, map, shoulder in 3D
     assert len(scene_answer._of_class(host.scene, "vtkMRMLVolumePropertyNode")) == 1
     host.load_scene(host.save_scene(tmp_path / "scene.mrb"))
     parameters = panel.context.parameters

@@ -156,7 +156,7 @@ class CystsSection(Section):
             item = qt.QTableWidgetItem(words)
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
             if j < len(HEADERS) - 1:
-                item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             item.setToolTip(region.reason)
             self.ui.regionTable.setItem(i, j, item)
 

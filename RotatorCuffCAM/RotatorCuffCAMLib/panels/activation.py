@@ -11,8 +11,10 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib.panels.classify import start
 from RotatorCuffCAMLib.panels.input import disabled_reason
+from RotatorCuffCAMLib.rendering.looks import PRESETS
 from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
+from RotatorCuffCAMLib.scene import shoulder
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
 CLASSES = ("predicted", *(c.key for c in TEAR_CLASSES))
@@ -41,8 +43,13 @@ class ActivationSection(Section):
         )
         ui.thresholdSlider.connect("valueChanged(double)", self._on_threshold)
         ui.opacitySlider.connect("valueChanged(double)", self._on_opacity)
+        for key, preset in PRESETS.items():
+            ui.presetComboBox.addItem(_(preset.name), key)
+        ui.presetComboBox.connect("activated(int)", self._on_preset)
+        ui.tissueSlider.connect("valueChanged(double)", lambda value: self._change(opacity=value))
+        ui.cutCheckBox.connect("toggled(bool)", lambda on: self._change(cut=bool(on)))
         ui.renderingCheckBox.connect("toggled(bool)", self._on_rendering)
-        ui.contextCheckBox.connect("toggled(bool)", self._on_context)
+        ui.lookButton.connect("clicked(bool)", lambda *_args: self._look())
         ui.hotCheckBox.connect("toggled(bool)", self._on_hot)
 
     def refresh(self) -> None:
@@ -56,14 +63,14 @@ class ActivationSection(Section):
         activation, hot = parameters.activation, parameters.hotRegion
         why = "" if activation is not None else NO_MAP
         self.run.refresh(why or disabled_reason(parameters))
-        for slider in (ui.thresholdSlider, ui.opacitySlider):
+        for slider in (ui.thresholdSlider, ui.opacitySlider, ui.tissueSlider, ui.presetComboBox, ui.cutCheckBox):
             slider.enabled = not why
-        enable(ui.renderingCheckBox, why, _("The map as a volume rendering."))
-        enable(ui.contextCheckBox, why, _("Anatomical surfaces for orientation."))
+        ui.presetComboBox.setCurrentIndex(list(PRESETS).index(parameters.preset))
+        enable(ui.renderingCheckBox, why, _("The MRI with the map inside it as a volume rendering."))
+        enable(ui.lookButton, why, _("Turns the camera to the side where the map lies."))
         no_outline = why or ("" if hot is not None else _("The map of the class None has no location to outline."))
         enable(ui.hotCheckBox, no_outline, _("Outline of the region above half the map's maximum."))
         self._check(ui.renderingCheckBox, self._rendering_shown(activation))
-        self._check(ui.contextCheckBox, any(n.GetDisplayVisibility() for n in self._context()))
         self._check(ui.hotCheckBox, hot is not None and bool(hot.GetDisplayVisibility()))
         text = "" if activation is None else self._measures(activation, hot)
         ui.measuresLabel.text = text
@@ -77,12 +84,8 @@ class ActivationSection(Section):
 
     @staticmethod
     def _rendering_shown(activation: Any | None) -> bool:
-        display = scene_answer.rendering_of(activation) if activation is not None else None
+        display = shoulder.rendering_of(activation)
         return display is not None and bool(display.GetVisibility())
-
-    def _context(self) -> list[Any]:
-        volume = self.parameters.inputVolume
-        return scene_answer.context_of(volume) if volume is not None else []
 
     def _measures(self, activation: Any, hot: Any | None) -> str:
         record = scene_answer.record_of(activation)
@@ -111,14 +114,21 @@ class ActivationSection(Section):
         if self.parameters is not None and self.parameters.activation is not None:
             scene_answer.set_opacity(self.parameters.activation, opacity)
 
+    def _change(self, **look: Any) -> None:
+        if self.parameters is not None and self.parameters.activation is not None:
+            shoulder.change_look(self.parameters.activation, **look)
+
+    def _on_preset(self, index: int) -> None:
+        self.parameters.preset = list(PRESETS)[index]
+        self._change(preset=self.parameters.preset)
+
     def _on_rendering(self, on: bool) -> None:
-        display = scene_answer.rendering_of(self.parameters.activation)
+        display = shoulder.rendering_of(self.parameters.activation)
         if display is not None:
             display.SetVisibility(on)
 
-    def _on_context(self, on: bool) -> None:
-        for node in self._context():
-            node.SetDisplayVisibility(on)
+    def _look(self) -> None:
+        scene_answer.look_at(self.parameters.activation, again=True)
 
     def _on_hot(self, on: bool) -> None:
         if self.parameters.hotRegion is not None:

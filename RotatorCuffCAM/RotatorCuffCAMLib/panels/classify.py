@@ -19,7 +19,9 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib.panels.input import disabled_reason, options_of
+from RotatorCuffCAMLib.rendering.fused import field_from
 from RotatorCuffCAMLib.scene import answer as scene_answer
+from RotatorCuffCAMLib.scene.shoulder import Look
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BAR_PIXELS = 150
@@ -148,20 +150,22 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
     activation = worker_io.load_image(folder, result["activation"])
     cube = worker_io.load_image(folder, result["cube"])
     found = scene_answer.result_of(result["summary"], activation, cube)
+    field = field_from(worker_io.load_image(folder, result["field"]), result["levels"])
     yield
-    made = yield from scene_answer.add_answer_steps(volume, inputs.image_of(volume), found, result["summary"])
     parameters = context.parameters
+    made = yield from scene_answer.add_answer_steps(
+        volume, inputs.image_of(volume), found, result["summary"], field, look_of_panel(parameters)
+    )
     with slicer.util.NodeModify(parameters):
         parameters.activation = made.activation
         parameters.hotRegion = made.hot
-    from RotatorCuffCAMLib.scene import nodes as cuff_scene
-
-    cuff_scene.set_threshold(made.activation, parameters.threshold)
     scene_answer.set_opacity(made.activation, parameters.opacity)
-    manager = slicer.app.layoutManager()
-    if manager is not None and manager.threeDViewCount:
-        slicer.util.resetThreeDViews()
     context.notify("answer")
+
+
+def look_of_panel(parameters: Any) -> Look:
+    """How the panel wants a shoulder to be drawn."""
+    return Look(parameters.preset, parameters.tissueOpacity, bool(parameters.cutOpen), parameters.threshold)
 
 
 def answer_html(record: dict[str, Any]) -> str:

@@ -29,6 +29,9 @@ class RotatorCuffParameters:
         method: of the map.
         threshold: percent of the maximum below which nothing is shown.
         opacity: of the map over the slices.
+        preset: which tissues are drawn in 3D, key of `rendering.looks.PRESETS`.
+        tissueOpacity: of the tissues in 3D.
+        cutOpen: the tissue before the map is taken away.
         tearBox: around the tear, as a specialist drew it.
         studyFolder, reader, readerGroup, readingPass: of the reader study.
     """
@@ -45,6 +48,9 @@ class RotatorCuffParameters:
     method: Annotated[str, Choice(["exact", "contrast", "gradcam", "hirescam"])] = "exact"
     threshold: Annotated[float, WithinRange(1, 99)] = 30.0
     opacity: Annotated[float, WithinRange(0, 1)] = 0.55
+    preset: Annotated[str, Choice(["shoulder", "bone", "muscle", "fluid", "map"])] = "shoulder"
+    tissueOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    cutOpen: bool = False
     tearBox: vtkMRMLMarkupsROINode
     studyFolder: str = ""
     reader: str = ""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from RotatorCuffCAMLib.cuff import CuffResult
@@ -13,11 +14,14 @@ from RotatorCuffCAMLib.head import HeadGuess
 from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.network.classifier import Answer
 from RotatorCuffCAMLib.region import Cube
+from RotatorCuffCAMLib.rendering.fused import FIELD_MM, Field
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
+from RotatorCuffCAMLib.scene import shoulder
+from RotatorCuffCAMLib.scene.shoulder import VOLUME
 from RotatorCuffCAMLib.tears import KEYS, tear_class
 
-VOLUME = "RotatorCuffCAM.Volume"
-"""Node reference from an answer's nodes to the MRI."""
+TURNED = "RotatorCuffCAM.Turned"
+"""Attribute of an MRI to whose map the cameras have been turned."""
 
 
 def result_of(summary: dict[str, Any], activation: sitk.Image, cube: sitk.Image) -> CuffResult:
@@ -53,21 +57,34 @@ def add_answer(volume: Any, image: sitk.Image, result: CuffResult, summary: dict
             return done.value
 
 
-def add_answer_steps(volume: Any, image: sitk.Image, result: CuffResult, summary: dict[str, Any]) -> Iterator[None]:
+def add_answer_steps(
+    volume: Any,
+    image: sitk.Image,
+    result: CuffResult,
+    summary: dict[str, Any],
+    field: Field | None = None,
+    look: shoulder.Look | None = None,
+) -> Iterator[None]:
     """The same in steps, so that the panel can answer between them.
+
+    Args:
+        field, look: see `nodes.build_scene`.
 
     Returns:
         (of the generator) `scene.CuffScene`.
     """
     remove_answer(volume)
     yield
-    made = cuff_scene.build_scene(image, result, volume.GetName(), volume=volume, scene=volume.GetScene(), on_cpu=None)
+    made = cuff_scene.build_scene(
+        image, result, volume.GetName(), volume=volume, scene=volume.GetScene(), on_cpu=None, field=field, look=look
+    )
     made.activation.SetAttribute(cuff_scene.RECORD, json.dumps(summary, ensure_ascii=False, allow_nan=False))
-    for node in (made.activation, made.hot, *made.context):
+    for node in (made.activation, made.hot):
         if node is not None:
             node.SetNodeReferenceID(VOLUME, volume.GetID())
     yield
     show(made)
+    look_at(made.activation)
     return made
 
 
@@ -79,19 +96,15 @@ def record_of(activation: Any | None) -> dict[str, Any]:
 
 def remove_answer(volume: Any) -> None:
     """Takes the answer of a volume out of the scene: a new one is coming."""
-    scene = volume.GetScene()
     import slicer
 
-    for class_name in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLModelNode"):
+    scene = volume.GetScene()
+    for class_name in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"):
         for node in _of_class(scene, class_name):
             if node.GetNodeReferenceID(VOLUME) != volume.GetID():
                 continue
             if class_name == "vtkMRMLScalarVolumeNode":
-                logic = slicer.modules.volumerendering.logic()
-                display = logic.GetFirstVolumeRenderingDisplayNode(node)
-                for part in (display, display.GetVolumePropertyNode() if display else None):
-                    if part is not None:
-                        scene.RemoveNode(part)
+                shoulder.remove_shoulder(node)
                 legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
                 if legend is not None:
                     scene.RemoveNode(legend)
@@ -114,24 +127,37 @@ def show(made: Any, opacity: float = 0.55) -> None:
         legend.Modified()  # it was made before its map was in the views, and does not look again by itself
 
 
+def look_at(activation: Any, again: bool = False) -> None:
+    """Turns the cameras of all 3D views to the map: once for each MRI, so that a user's own view stays.
+
+    Args:
+        activation: the map.
+        again: turn them though they have been turned before.
+    """
+    import slicer
+
+    volume, view = activation.GetNodeReference(VOLUME), shoulder.view_of(activation)
+    if volume is None or view is None or (volume.GetAttribute(TURNED) and not again):
+        return
+    volume.SetAttribute(TURNED, "1")
+    towards, middle = (np.array([-v[0], -v[1], v[2]]) for v in (view.towards_lps, view.head_lps))
+    logic = slicer.modules.cameras.logic()
+    for node in _of_class(volume.GetScene(), "vtkMRMLViewNode"):
+        camera = logic.GetViewActiveCameraNode(node)
+        if camera is None:
+            continue
+        distance = 0.75 * FIELD_MM / np.tan(np.radians(camera.GetViewAngle() / 2))
+        camera.SetFocalPoint(*middle)
+        camera.SetPosition(*(middle + distance * towards))
+        camera.SetViewUp(0.0, 0.0, 1.0)
+        camera.ResetClippingRange()
+
+
 def set_opacity(activation: Any, opacity: float) -> None:
     """Of the map over the slices, 0 to 1."""
     for composite in _of_class(activation.GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetForegroundVolumeID() == activation.GetID():
             composite.SetForegroundOpacity(opacity)
-
-
-def rendering_of(activation: Any) -> Any | None:
-    """The volume rendering of a map."""
-    import slicer
-
-    return slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(activation)
-
-
-def context_of(volume: Any) -> list[Any]:
-    """Skin and head of a volume's answer."""
-    found = _of_class(volume.GetScene(), "vtkMRMLModelNode")
-    return [n for n in found if n.GetNodeReferenceID(VOLUME) == volume.GetID()]
 
 
 def _of_class(scene: Any, name: str) -> list[Any]:

@@ -94,14 +94,12 @@ def _scene_files(
         problem = views.rendering_problem() if pictures else ""
         if pictures and not problem:
             progress(0.4, "Drawing the picture")
-            path = answer_picture(
-                made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE, result.cube.side
-            )
-            words = "The activation map in 3D with skin and humeral head, and over three slices through its middle"
+            path = answer_picture(made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE)
+            words = "The activation map inside the shoulder in 3D, and over three slices through its middle"
             picture = Picture(path.read_bytes(), words, "Blue, green, red: percent of the map's maximum.")
         progress(0.8, "Saving the scene")
         files.write_bundle(scene, folder / "scene.mrb", folder / "activation.png" if picture else None)
-        view = _view(made, picture)
+        view = _view(image, result, made, picture)
     return picture, measures, view, problem
 
 
@@ -121,17 +119,18 @@ def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[s
     return [first, second]
 
 
-def _view(made: Any, picture: Picture | None) -> View3D:
+_SKIN, _BONE = (0.86, 0.72, 0.62), (0.93, 0.90, 0.80)
+
+
+def _view(image: sitk.Image, result: CuffResult, made: Any, picture: Picture | None) -> View3D:
     from PreopReviewLib.reports.meshes import Mesh, decimated
     from PreopReviewLib.scene import nodes
+    from RotatorCuffCAMLib.scene.context import skin_surface, sphere_surface
 
-    meshes = []
-    for node in made.context:
-        points, triangles = decimated(node.GetPolyData(), 20_000)
-        display = node.GetDisplayNode()
-        name = node.GetName()
-        opacity = float(display.GetOpacity())
-        meshes.append(Mesh(name.lower().split()[0], name, tuple(display.GetColor()), points, triangles, opacity))
+    meshes = [Mesh("skin", "Skin", _SKIN, *decimated(skin_surface(image), 20_000), 0.12)]
+    if result.guess is not None:
+        head = sphere_surface(result.guess.center_lps, result.guess.radius_mm)
+        meshes.append(Mesh("humeral", "Humeral head (as found)", _BONE, *decimated(head, 20_000), 0.35))
     if made.hot is not None:
         points, triangles = decimated(nodes.surface_of(made.hot, "hot-region"), 20_000)
         words = f"{made.region.ml:.1f} ml"

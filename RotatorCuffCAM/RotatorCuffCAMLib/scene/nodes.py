@@ -1,4 +1,4 @@
-"""An answer in the scene: MRI, activation map as a volume with its colors, hot region, box, skin for context.
+"""An answer in the scene: MRI, activation map as a volume with its colors, shoulder in 3D, hot region, box.
 
 The map is kept in percent of its maximum, in the MRI's frame and on a right-handed grid; the maximum itself is an
 attribute of its node, so that raw values are not lost.
@@ -6,7 +6,6 @@ attribute of its node, so that raw values are not lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,26 +16,22 @@ from PreopReviewLib import images
 from PreopReviewLib.images.vtk_images import array_of_matrix
 from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import host, nodes
-from PreopReviewLib.scene.views import add_volume_rendering
 from PreopReviewLib.terminology import Term, TerminologyEntry, serialize
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.localization import DrawnBox
 from RotatorCuffCAMLib.network.hot_region import HotRegion, hot_region, percent_map
-from RotatorCuffCAMLib.scene.context import skin_surface, sphere_surface
+from RotatorCuffCAMLib.rendering.fused import Field, make_field
+from RotatorCuffCAMLib.rendering.looks import HEAT
+from RotatorCuffCAMLib.rendering.viewpoint import viewpoint_of
+from RotatorCuffCAMLib.scene import shoulder
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))
 THRESHOLD = 30.0
 """Percent of the maximum below which nothing is shown at first."""
 
-COLORS = ((0.0, (0.10, 0.25, 0.95)), (45.0, (0.10, 0.85, 0.75)), (65.0, (0.20, 0.85, 0.20)),
-          (82.0, (0.98, 0.80, 0.10)), (100.0, (0.90, 0.08, 0.08)))  # fmt: skip
-"""Percent of the maximum and color: blue, green, red, as in the paper."""
-
 BOX_COLOR = (0.15, 0.55, 1.0)
 """To be seen over dark slices and before a light background."""
-
-_SKIN, _BONE = (0.86, 0.72, 0.62), (0.93, 0.90, 0.80)
 
 
 @dataclass(frozen=True)
@@ -47,10 +42,9 @@ class CuffScene:
         volume: the MRI.
         activation: vtkMRMLScalarVolumeNode, percent of the maximum.
         colors: vtkMRMLColorTableNode.
-        rendering: volume rendering display node of the activation.
+        shoulder: vtkMRMLVectorVolumeNode, MRI and map in 3D.
         hot: vtkMRMLSegmentationNode with the hot region; None for the class "none" and where nothing is positive.
         region: its measures.
-        context: model nodes: skin, humeral head.
         box: vtkMRMLMarkupsROINode, or None.
         peak_ras: the middle of what is looked at, mm.
         head_ras: the middle of the cube, mm.
@@ -59,10 +53,9 @@ class CuffScene:
     volume: Any
     activation: Any
     colors: Any
-    rendering: Any
+    shoulder: Any
     hot: Any | None
     region: HotRegion | None
-    context: tuple[Any, ...]
     box: Any | None
     peak_ras: tuple[float, float, float]
     head_ras: tuple[float, float, float]
@@ -74,10 +67,11 @@ def build_scene(
     title: str,
     *,
     volume: Any | None = None,
-    context: Mapping[str, sitk.Image] | None = None,
     box: DrawnBox | None = None,
     scene: Any | None = None,
     on_cpu: bool | None = True,
+    field: Field | None = None,
+    look: shoulder.Look | None = None,
 ) -> CuffScene:
     """Adds an answer to a scene.
 
@@ -85,9 +79,10 @@ def build_scene(
         image: the MRI.
         result: of `cuff.examine`.
         volume: its node, where it is in the scene already.
-        context: masks of bones by name, shown beside the skin, where somebody has drawn them.
         box: around the tear, as a specialist drew it.
         on_cpu: cast rays on the CPU, or not; None: as is set in the application.
+        field: of `make_field`, where that has been made already.
+        look: how the shoulder is drawn.
 
     Raises:
         SceneUnavailable: there is neither Slicer nor slicer-core.
@@ -100,27 +95,21 @@ def build_scene(
     # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
     region = hot_region(percent) if result.activation.class_index > 0 else None
     hot = add_hot_region(scene, region, volume) if region else None
-    rendering = _render(activation, on_cpu)
-    models = add_context(scene, image, result, context or {})
+    activation.SetNodeReferenceID(shoulder.VOLUME, volume.GetID())
+    view = viewpoint_of(image, result.cube, region)
+    name = f"Shoulder with map: {TEAR_CLASSES[result.activation.class_index].name}"
+    made = field or make_field(image, percent, view)
+    in_3d = shoulder.add_shoulder(activation, made, view, look or shoulder.Look(threshold=THRESHOLD), name, on_cpu)
     roi = add_box(scene, box) if box else None
     add_legend(activation)
-    set_threshold(activation, THRESHOLD)
-    lps = region.center_lps if region else result.cube.center_lps
-    kept = [n for n in (volume, activation, hot, *models, roi) if n is not None]
+    set_threshold(activation, look.threshold if look else THRESHOLD)
+    kept = [n for n in (volume, activation, in_3d, hot, roi) if n is not None]
     nodes.put_in_study(scene, kept, title, "Rotator cuff")
-    x, y, z = result.cube.center_lps
-    peak, head = (-lps[0], -lps[1], lps[2]), (-x, -y, z)
-    return CuffScene(volume, activation, colors, rendering, hot, region, tuple(models), roi, peak, head)
+    return CuffScene(volume, activation, colors, in_3d, hot, region, roi, _ras(view.cut_lps), _ras(view.head_lps))
 
 
-def _render(activation: Any, on_cpu: bool | None) -> Any:
-    import slicer
-
-    if on_cpu is not None:
-        return add_volume_rendering(activation, on_cpu)
-    display = slicer.modules.volumerendering.logic().CreateDefaultVolumeRenderingNodes(activation)
-    display.SetVisibility(True)
-    return display
+def _ras(lps: tuple[float, float, float]) -> tuple[float, float, float]:
+    return -lps[0], -lps[1], lps[2]
 
 
 def color_table(scene: Any) -> Any:
@@ -133,7 +122,7 @@ def color_table(scene: Any) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "RotatorCuffCAM activation")
     node.SetTypeToUser()
     node.SetNumberOfColors(256)
-    places, rgb = np.array([p for p, _ in COLORS]), np.array([c for _, c in COLORS])
+    places, rgb = np.array([p for p, _ in HEAT]), np.array([c for _, c in HEAT])
     for n in range(256):
         percent = n / 255 * 100
         color = [float(np.interp(percent, places, rgb[:, a])) for a in range(3)]
@@ -177,47 +166,18 @@ def set_threshold(activation: Any, percent: float) -> None:
     Args:
         percent: 0 to 100.
     """
-    import slicer
-
     percent = float(np.clip(percent, 0.5, 99.5))
     display = activation.GetDisplayNode()
     display.AutoThresholdOff()
     display.SetThreshold(percent, 100.0)
     display.ApplyThresholdOn()
-    logic = slicer.modules.volumerendering.logic()
-    rendering = logic.GetFirstVolumeRenderingDisplayNode(activation)
-    if rendering is not None:
-        _fill_property(rendering.GetVolumePropertyNode(), percent)
+    shoulder.change_look(activation, threshold=percent)
 
 
 def threshold_of(activation: Any) -> float:
     """Percent of the maximum from which on a map is shown."""
     display = activation.GetDisplayNode()
     return float(display.GetLowerThreshold()) if display.GetApplyThreshold() else 0.0
-
-
-def _fill_property(node: Any, threshold: float) -> None:
-    """Heat: the colors of the table, and an opacity that rises from the threshold to the maximum."""
-    import vtk
-
-    color, opacity = vtk.vtkColorTransferFunction(), vtk.vtkPiecewiseFunction()
-    for percent, rgb in COLORS:
-        color.AddRGBPoint(percent, *rgb)
-    opacity.AddPoint(0.0, 0.0)
-    opacity.AddPoint(threshold - 0.4, 0.0)
-    for part, value in ((0.0, 0.06), (0.35, 0.22), (0.7, 0.6), (1.0, 0.95)):
-        opacity.AddPoint(threshold + part * (100.0 - threshold), value)
-    flat = vtk.vtkPiecewiseFunction()
-    flat.AddPoint(0.0, 1.0)
-    flat.AddPoint(100.0, 1.0)
-    node.SetColor(color)
-    node.SetScalarOpacity(opacity)
-    node.SetGradientOpacity(flat)
-    volume_property = node.GetVolumeProperty()
-    volume_property.SetInterpolationTypeToLinear()
-    volume_property.ShadeOff()
-    volume_property.SetScalarOpacityUnitDistance(3.0)
-    node.SetName("RotatorCuffCAM heat")
 
 
 def add_hot_region(scene: Any, region: HotRegion, volume: Any) -> Any:
@@ -229,6 +189,7 @@ def add_hot_region(scene: Any, region: HotRegion, volume: Any) -> Any:
     nodes.make_surfaces(node, default=0.3)
     display = node.GetDisplayNode()
     display.SetVisibility3D(False)  # the volume rendering shows the same place, with its shades
+    display.SetPreferredDisplayRepresentationName2D(nodes.SURFACE)  # the map's voxels would be steps
     display.SetOpacity2DFill(0.0)
     display.SetSliceIntersectionThickness(2)
     node.SetNodeReferenceID("RotatorCuffCAM.Volume", volume.GetID())
@@ -240,34 +201,6 @@ def _terminology() -> str:
     region = Term("SCT", "16982005", "Shoulder region structure")
     entry = TerminologyEntry("PreopReview", Term("SCT", "85756007", "Tissue"), finding, region=region)
     return serialize(entry)
-
-
-def add_context(scene: Any, image: sitk.Image, result: CuffResult, bones: Mapping[str, sitk.Image]) -> list[Any]:
-    """Skin, and bones where they are known, else a sphere where the humeral head was found."""
-    from PreopReviewLib.surfaces import surface_of_mask
-
-    made = [_model(scene, skin_surface(image), "Skin", _SKIN, 0.12)]
-    for name, mask in bones.items():
-        made.append(_model(scene, surface_of_mask(mask, 0.6), name, _BONE, 1.0))
-    if not bones and result.guess is not None:
-        center, radius = result.guess.center_lps, result.guess.radius_mm
-        made.append(_model(scene, sphere_surface(center, radius), "Humeral head (as found)", _BONE, 0.55))
-    return made
-
-
-def _model(scene: Any, surface: Any, name: str, color: tuple[float, float, float], opacity: float) -> Any:
-    node = scene.AddNewNodeByClass("vtkMRMLModelNode", name)
-    node.SetAndObservePolyData(surface)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetColor(*color)
-    display.SetOpacity(opacity)
-    display.SetVisibility2D(False)
-    display.SetAmbient(0.2)
-    display.SetDiffuse(0.8)
-    display.SetSpecular(0.1)
-    display.SetBackfaceCulling(opacity < 0.5)
-    return node
 
 
 def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,12 @@ import numpy as np
 from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
 from PreopReviewLib.shown import drawn
-from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, COLORS, CuffScene, threshold_of
+from RotatorCuffCAMLib.rendering.looks import HEAT
+from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, CuffScene, threshold_of
+from RotatorCuffCAMLib.scene.shoulder import view_of
 
 _INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
 _DPI, _FONT = 100, "DejaVu Sans"
-TURNED = 40.0
-"""Degrees from before towards the side of the shoulder."""
-
 OVERLAY = 0.55
 """Opacity of the map over the slices."""
 
@@ -30,17 +30,13 @@ def answer_picture(
     title: str,
     lines: Sequence[str] = (),
     footnote: str = "",
-    side: str = "R",
     size: tuple[int, int] = (1800, 1180),
-    oversampling: int = 2,
 ) -> Path:
     """Draws the scene's map.
 
     Args:
         lines: under the title: class, probabilities, measures.
-        side: of the patient, ``R`` or ``L``: the picture is taken from before and beside it.
         size: pixels.
-        oversampling: how much finer it is drawn; 1 is quick.
 
     Raises:
         NoRendering: pictures cannot be drawn here.
@@ -52,7 +48,7 @@ def answer_picture(
     small = (tall - 2 * gap) // 3
     wide = width - round(1.25 * small) - gap
     figure = _canvas(size)
-    pixels = three_d_pixels(made, side, (wide, tall), oversampling)
+    pixels = three_d_pixels(made, (wide, tall))
     _put(figure, pixels, 0, head, size)
     for row, plane in enumerate(("Coronal", "Sagittal", "Axial")):
         panel = slice_pixels(made, plane, (width - wide - gap, small))
@@ -70,29 +66,52 @@ def answer_picture(
     return _save(figure, path)
 
 
-def three_d_pixels(made: CuffScene, side: str, size: tuple[int, int], oversampling: int = 2) -> np.ndarray:
-    """(height, width, 3): the map in 3D with skin and bones, from before and beside the shoulder."""
-    legend_hidden = _legend(made.activation)
-    with ThreeDView(made.activation.GetScene(), size, oversampling, (0.97, 0.98, 0.99)) as view:
-        if legend_hidden is not None:
-            legend_hidden.SetVisibility(False)
-        try:
+def three_d_pixels(made: CuffScene, size: tuple[int, int], turn: float = 0.0) -> np.ndarray:
+    """(height, width, 3): the shoulder with the map in it, from the side where the map lies.
+
+    Args:
+        turn: degrees to go on around the patient from there.
+    """
+    with shoulder_view(made, size) as view:
+        view.camera_node.GetCamera().Azimuth(turn)
+        view.renderer.ResetCameraClippingRange()
+        return view.array()
+
+
+@contextmanager
+def shoulder_view(made: CuffScene, size: tuple[int, int]) -> Iterator[ThreeDView]:
+    """A 3D view of the shoulder that looks at the map; the color legend steps back meanwhile."""
+    legend = _legend(made.activation)
+    if legend is not None:
+        legend.SetVisibility(False)
+    try:
+        with ThreeDView(made.activation.GetScene(), size, 1, (0.97, 0.98, 0.99)) as view:
             # Peeling volumes as if they were surfaces would cast all rays once for each layer.
             view.renderer.SetUseDepthPeelingForVolumes(0)
-            direction, azimuth = view_towards(made, side)
-            view.look_from(direction, azimuth=azimuth, elevation=25)  # type: ignore[arg-type]
+            _light_from_the_eye(view.renderer)
+            seen = view_of(made.activation)
+            towards, middle = (np.array([-v[0], -v[1], v[2]]) for v in (seen.towards_lps, seen.head_lps))
+            camera = view.camera_node.GetCamera()
+            camera.SetFocalPoint(*middle)
+            camera.SetPosition(*(middle + 400 * towards))
+            camera.SetViewUp(0.0, 0.0, 1.0)
+            view.fit(-0.05)  # the corners of the volume are clear
             view.show_orientation_marker()
-            return view.array()
-        finally:
-            if legend_hidden is not None:
-                legend_hidden.SetVisibility(True)
+            yield view
+    finally:
+        if legend is not None:
+            legend.SetVisibility(True)
 
 
-def view_towards(made: CuffScene, side: str) -> tuple[str, float]:
-    """From before or behind, whichever the middle of the map faces, turned to the side of the shoulder."""
-    before = made.peak_ras[1] - made.head_ras[1] >= -3.0
-    lateral = -TURNED if side == "R" else TURNED
-    return ("Anterior", lateral) if before else ("Posterior", -lateral)
+def _light_from_the_eye(renderer: Any) -> None:
+    """One light at the camera: the others are for surfaces and leave volumes in the dark."""
+    import vtk
+
+    renderer.RemoveAllLights()
+    light = vtk.vtkLight()
+    light.SetLightTypeToHeadlight()
+    light.SetAmbientColor(1.0, 1.0, 1.0)
+    renderer.AddLight(light)
 
 
 def _legend(activation: Any) -> Any:
@@ -155,7 +174,7 @@ def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: b
     from matplotlib.patches import Rectangle
 
     width, height = size
-    colors = LinearSegmentedColormap.from_list("heat", [(p / 100, c) for p, c in COLORS])
+    colors = LinearSegmentedColormap.from_list("heat", [(p / 100, c) for p, c in HEAT])
     axes = figure.add_axes((24 / width, 34 / height, 420 / width, 16 / height))
     axes.imshow(np.linspace(0, 1, 256)[None], cmap=colors, aspect="auto", extent=(0, 100, 0, 1))
     axes.axvspan(0, threshold, color="white", alpha=0.75, linewidth=0)
