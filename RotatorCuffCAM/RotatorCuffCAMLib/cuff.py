@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,12 @@ def examine(
     on_source = on_grid(activation.image, image)
     seconds = time.perf_counter() - began
     return CuffResult(answer, activation, on_source, cube, guess, (*cube.warnings, *warnings), seconds)
+
+
+def maps_of_all(network: VRN, result: CuffResult, classes: Sequence[int] | None = None) -> tuple[ActivationMap, ...]:
+    """The maps of several classes (by default all) of one answer, by the method of its own map."""
+    wanted = range(len(TEAR_CLASSES)) if classes is None else classes
+    return tuple(activate(network, result.cube, index, result.activation.method) for index in wanted)
 
 
 def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:

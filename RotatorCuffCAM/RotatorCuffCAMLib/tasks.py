@@ -76,12 +76,45 @@ def classify(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     }
 
 
+def all_maps(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """The activation maps of all classes of one shoulder.
+
+    Args:
+        parameters: as for `classify`.
+
+    Returns:
+        ``maps``: a list of ``image`` (a record), ``class_index``, ``method``, ``bias``, ``voxel_mm``.
+    """
+    from PreopReviewLib import worker_io
+    from RotatorCuffCAMLib.cuff import examine, maps_of_all
+
+    progress(0.0, "Reading the image")
+    image = worker_io.load_image(folder, parameters["image"])
+    network, options = _network(parameters["model"]), _options(parameters["options"])
+    result = examine(image, network, options, parameters["source"], within(progress, 0.1, 0.6))
+    cancel.raise_if_cancelled()
+    progress(0.6, "Computing the maps of all classes")
+    made = maps_of_all(network, result)
+    return {
+        "maps": [
+            {
+                "image": worker_io.save_image(one.image, folder, f"map{one.class_index}"),
+                "class_index": one.class_index,
+                "method": one.method,
+                "bias": one.bias,
+                "voxel_mm": one.voxel_mm,
+            }
+            for one in made
+        ]
+    }
+
+
 def _field(image: Any, result: Any) -> Any:
     from RotatorCuffCAMLib.network.hot_region import hot_region, percent_map
     from RotatorCuffCAMLib.rendering.fused import make_field
     from RotatorCuffCAMLib.rendering.viewpoint import viewpoint_of
 
-    percent, _top = percent_map(result.activation.image, result.cube.image)
+    percent, _top = percent_map(result.activation.image)
     region = hot_region(percent) if result.activation.class_index > 0 else None
     return make_field(image, percent, viewpoint_of(image, result.cube, region))
 
@@ -90,8 +123,8 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     """Writes the folder of `preop cuff classify`: report, scene, pictures, probabilities, map.
 
     Args:
-        parameters: as for `classify`; ``out`` (the folder to make), ``title``, ``overwrite``, and ``box`` (center_lps,
-            half_mm, axes; or None).
+        parameters: as for `classify`; ``out`` (the folder to make), ``title``, ``overwrite``, ``box`` (center_lps,
+            half_mm, axes; or None), and ``look`` (fields of `scene.shoulder.Look`) of the shoulder in 3D.
 
     Returns:
         ``files``: names.
@@ -100,7 +133,8 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     from PreopReviewLib.output import output_folder
     from RotatorCuffCAMLib.cuff import examine
     from RotatorCuffCAMLib.localization import DrawnBox
-    from RotatorCuffCAMLib.scene.answer_files import write_answer
+    from RotatorCuffCAMLib.scene.answer_files import Drawing, write_answer
+    from RotatorCuffCAMLib.scene.shoulder import Look
 
     image = worker_io.load_image(folder, parameters["image"])
     result = examine(
@@ -115,6 +149,7 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     with output_folder(parameters["out"], parameters["overwrite"], "cuff classify") as made:
         write_answer(
             image, result, made, parameters["source"], parameters["model"], parameters["title"], box,
+            Drawing(look=Look(**parameters["look"])) if parameters.get("look") else None,
             progress=within(progress, 0.3, 1.0),
         )  # fmt: skip
         names = sorted(p.name for p in made.iterdir())

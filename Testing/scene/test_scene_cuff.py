@@ -52,7 +52,7 @@ def test_the_display_grid_is_right_handed_and_holds_every_voxel_of_the_map(plant
 
 def test_the_map_peaks_at_the_tear_on_every_grid(planted):
     made, result = planted
-    percent, top = percent_map(result.activation.image, result.cube.image)
+    percent, top = percent_map(result.activation.image)
     assert top == 7.5
     region = hot_region(percent)
     assert np.linalg.norm(np.subtract(region.center_lps, made.tear_center_lps)) < result.activation.voxel_mm
@@ -161,6 +161,49 @@ def test_cut_open_nothing_lies_between_the_map_and_the_viewer(planted, scene):
     assert all(grid[i] == 0 for i in spared if all(0 <= a < n for a, n in zip(i, grid.GetSize(), strict=True)))
     face = grid.TransformPhysicalPointToIndex(tuple(np.subtract(view.cut_lps, np.multiply(view.normal_lps, 1.5))))
     assert grid[face] > 100
+
+
+def test_the_maps_of_all_classes_stand_in_one_shoulder_each_and_leave_nothing_behind(planted, scene):
+    from dataclasses import replace
+
+    from RotatorCuffCAMLib.scene import classes
+
+    made, result = planted
+    built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)
+    before = scene.GetNumberOfNodes()
+    maps = [replace(result.activation, class_index=n) for n in range(5)]
+    beside = classes.add_class_maps(built.activation, maps)
+    assert [n.GetAttribute(cuff_scene.CLASS) for n in beside] == ["none", "partial", "small", "medium", "large"]
+    np.testing.assert_array_equal(_colors(beside[4]), _colors(built.activation))  # the same map, the same picture
+    assert classes.class_maps(built.activation) == beside
+    classes.remove_class_maps(built.activation)
+    assert scene.GetNumberOfNodes() == before
+    assert classes.class_maps(built.activation) == []
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_a_movie_turns_once_and_repeats(tmp_path, suffix):
+    from PIL import Image
+
+    from RotatorCuffCAMLib.scene.movie import write_movie
+
+    frames = [np.full((20, 30, 3), 40 * n, np.uint8) for n in range(4)]
+    path = write_movie(tmp_path / f"a{suffix}", frames, seconds=2.0)
+    with Image.open(path) as movie:
+        assert movie.n_frames == 4
+        assert movie.size == (30, 20)
+        assert movie.info["loop"] == 0
+        movie.seek(1)
+        movie.load()
+        assert movie.info["duration"] == pytest.approx(500, abs=10)
+
+
+def test_a_movie_of_an_unknown_kind_is_refused_before_it_is_drawn(tmp_path):
+    from PreopReviewLib.errors import InputError
+    from RotatorCuffCAMLib.scene.movie import require_kind
+
+    with pytest.raises(InputError, match=r"cannot be written as \.mpeg"):
+        require_kind(tmp_path / "a.mpeg")
 
 
 def _of_class(scene, name):

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom  # noqa: E402
 from PreopReviewLib.scene import nodes  # noqa: E402
+from PreopReviewLib.scene.finding import nodes_of_class  # noqa: E402
 
 WAIT = 240.0  # the worker starts torch, on machines that are busy with other tests
 
@@ -70,7 +71,7 @@ def test_the_color_legend_is_small_and_looks_again_when_its_map_is_shown(host):
     legend = cuff_scene.add_legend(activation)
     assert legend.GetSize()[0] <= 0.06
     shown = []
-    views = scene_answer._of_class(host.scene, "vtkMRMLSliceCompositeNode")
+    views = nodes_of_class(host.scene, "vtkMRMLSliceCompositeNode")
     legend.AddObserver("ModifiedEvent", lambda *_: shown.append([v.GetForegroundVolumeID() for v in views]))
     scene_answer.show(SimpleNamespace(volume=volume, activation=activation, peak_ras=(0.0, 0.0, 0.0)))
     assert views
@@ -102,11 +103,49 @@ def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom
     assert "Score of any tear" in classify.ui.answerLabel.text
     _check_sliders(host, panel)
     _check_box(host, panel, phantom)
+    _check_pictures(host, panel, tmp_path)
     _check_again_and_reload(host, panel, tmp_path)
 
 
-def _check_sliders(host, panel):
+def _check_pictures(host, panel, tmp_path):
+    """All classes beside each other and back, a picture, and the camera that is turned once."""
+    from PIL import Image
+
     from RotatorCuffCAMLib.scene import answer as scene_answer
+    from RotatorCuffCAMLib.scene import classes, shoulder
+
+    shown = section(panel, "ActivationSection")
+    activation = panel.context.parameters.activation
+    layout = host.app.layoutManager().layout
+    host.click(shown.ui.classesButton)
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    assert len(classes.class_maps(activation)) == 5, host.messages
+    assert host.app.layoutManager().layout != layout
+    views = [set(_view_ids(shoulder.rendering_of(n))) for n in classes.class_maps(activation)]
+    assert all(len(v) == 1 for v in views)
+    assert len(set.union(*views)) == 5
+    shown.ui.thresholdSlider.value = 45
+    host.process_events()
+    assert {shoulder.look_of(n).threshold for n in classes.class_maps(activation)} == {45.0}
+    host.click(shown.ui.classesButton)
+    assert host.app.layoutManager().layout == layout
+    assert classes.class_maps(activation) == []
+    shown.save_picture(str(tmp_path / "views.png"))
+    with Image.open(tmp_path / "views.png") as picture:
+        assert min(picture.size) > 400
+    camera = host.app.layoutManager().threeDWidget(0).threeDView().cameraNode()
+    camera.SetPosition(1.0, 2.0, 900.0)
+    scene_answer.look_at(activation)
+    assert camera.GetPosition() == (1.0, 2.0, 900.0)  # it was turned once; the rest is the user's
+    host.click(shown.ui.lookButton)
+    assert camera.GetPosition() != (1.0, 2.0, 900.0)
+
+
+def _view_ids(display):
+    return [display.GetNthViewNodeID(n) for n in range(display.GetNumberOfViewNodeIDs())]
+
+
+def _check_sliders(host, panel):
     from RotatorCuffCAMLib.scene import nodes as cuff_scene
     from RotatorCuffCAMLib.scene import shoulder
 
@@ -121,7 +160,7 @@ def _check_sliders(host, panel):
     assert shoulder.look_of(activation) == shoulder.Look("bone", 0.8, True, 60.0)
     ui.opacitySlider.value = 0.3
     host.process_events()
-    shown = scene_answer._of_class(host.scene, "vtkMRMLSliceCompositeNode")
+    shown = nodes_of_class(host.scene, "vtkMRMLSliceCompositeNode")
     assert shown
     assert all(c.GetForegroundVolumeID() == activation.GetID() for c in shown)
     assert all(c.GetForegroundOpacity() == pytest.approx(0.3) for c in shown)
@@ -160,9 +199,9 @@ def _check_again_and_reload(host, panel, tmp_path):
     host.wait_until(lambda: not panel.context.busy, WAIT)
     parameters = panel.context.parameters
     assert scene_answer.record_of(parameters.activation)["activation"]["class"] == "small"
-    volumes = scene_answer._of_class(host.scene, "vtkMRMLScalarVolumeNode")
+    volumes = nodes_of_class(host.scene, "vtkMRMLScalarVolumeNode")
     assert len(volumes) == 3  # MRI, map, shoulder in 3D
-    assert len(scene_answer._of_class(host.scene, "vtkMRMLVolumePropertyNode")) == 1
+    assert len(nodes_of_class(host.scene, "vtkMRMLVolumePropertyNode")) == 1
     host.load_scene(host.save_scene(tmp_path / "scene.mrb"))
     parameters = panel.context.parameters
     assert scene_answer.record_of(parameters.activation)["activation"]["class"] == "small"

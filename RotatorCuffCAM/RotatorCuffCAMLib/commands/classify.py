@@ -45,6 +45,14 @@ def classify(
     ] = None,
     title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
     pictures: Annotated[bool, typer.Option(help="Draw the picture, which takes most of the time.")] = True,
+    preset: Annotated[
+        str, typer.Option(help="Tissue in 3D: shoulder, bone, muscle, fluid, or map alone.")
+    ] = "shoulder",
+    tissue: Annotated[float, typer.Option(help="Opacity of the tissue in 3D.", min=0, max=1)] = 0.5,
+    threshold: Annotated[float, typer.Option(help="Percent of the maximum that is shown.", min=1, max=99)] = 30,
+    cut: Annotated[bool, typer.Option(help="Take away the tissue before the map.")] = False,
+    movie: Annotated[bool, typer.Option(help="Draw a full turn too: activation.gif.")] = False,
+    all_classes: Annotated[bool, typer.Option(help="Draw the maps of all classes side by side: classes.png.")] = False,
     series: Series = None,
     volume: VolumeOfSeries = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,
@@ -60,9 +68,9 @@ def classify(
     from PreopReviewLib.command.console import emit, output_folder, progress_bar
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.progress import within
-    from RotatorCuffCAMLib.cuff import CuffOptions, examine
+    from RotatorCuffCAMLib.cuff import CuffOptions, examine, maps_of_all
     from RotatorCuffCAMLib.network.classifier import load_network
-    from RotatorCuffCAMLib.scene.answer_files import write_answer
+    from RotatorCuffCAMLib.scene.answer_files import Drawing, write_answer
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):
@@ -76,13 +84,16 @@ def classify(
         repetitions,
         any_plane,
     )
-    drawn = _box(box)
+    drawn, look = _box(box), _look(preset, tissue, threshold, cut)
     loaded = images.read_image(image, images.selection(series, volume))
     images.require_usable(loaded, str(image))
     with output_folder(out, overwrite, "cuff classify") as folder, progress_bar(quiet) as progress:
-        result = examine(loaded, load_network(model), options, str(image), within(progress, 0.0, 0.3))
+        network = load_network(model)
+        result = examine(loaded, network, options, str(image), within(progress, 0.0, 0.3))
+        maps = maps_of_all(network, result) if all_classes else ()
+        drawing = Drawing(pictures, look, "activation.gif" if movie else "", maps)
         rest = within(progress, 0.3, 1.0)
-        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, pictures, rest)
+        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, drawing, rest)
 
     emit(summary, as_json, lambda: _print(summary))
 
@@ -94,6 +105,16 @@ def _print(summary: dict[str, Any]) -> None:
     print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
     for warning in summary["warnings"]:
         say(f"warning: {warning}.")
+
+
+def _look(preset: str, tissue: float, threshold: float, cut: bool) -> Any:
+    from PreopReviewLib.errors import InputError
+    from RotatorCuffCAMLib.rendering.looks import PRESETS
+    from RotatorCuffCAMLib.scene.shoulder import Look
+
+    if preset not in PRESETS:
+        raise InputError(f"Unknown preset of tissues: {preset!r}", f"Use one of {', '.join(PRESETS)}")
+    return Look(preset, tissue, cut, threshold)
 
 
 def _point(text: str | None) -> tuple[float, float, float] | None:

@@ -45,6 +45,7 @@ def display_grid(cube: sitk.Image, finer: int = FINER, edge: int = 16) -> sitk.I
     Every `finer`-th voxel lies on one of the map's, so that nothing of its maximum is lost between them.
 
     Args:
+        cube: what the network saw, or a map of it: both begin at one corner and end at another.
         edge: voxels along the map's edges.
     """
     direction = np.array(cube.GetDirection()).reshape(3, 3)
@@ -61,10 +62,10 @@ def display_grid(cube: sitk.Image, finer: int = FINER, edge: int = 16) -> sitk.I
     return grid
 
 
-def percent_map(activation: sitk.Image, cube: sitk.Image) -> tuple[sitk.Image, float]:
+def percent_map(activation: sitk.Image) -> tuple[sitk.Image, float]:
     """The positive part of a map in percent of its maximum on a right-handed grid, and the maximum."""
     top = float(sitk.GetArrayViewFromImage(activation).max())
-    placed = on_grid(activation, display_grid(cube, edge=activation.GetSize()[0]))
+    placed = on_grid(activation, display_grid(activation, edge=activation.GetSize()[0]))
     values = np.clip(sitk.GetArrayFromImage(placed), 0, None)
     scaled = np.clip(values * (100 / top), 0, 100) if top > 0 else values
     return images.image_like(scaled.astype(np.float32), placed), top

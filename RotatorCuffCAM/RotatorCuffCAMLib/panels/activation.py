@@ -5,16 +5,19 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+import qt
+import slicer
 from slicer.i18n import tr as _
 
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib.panels.classify import start
 from RotatorCuffCAMLib.panels.input import disabled_reason
+from RotatorCuffCAMLib.panels.pictures import MovieMaker, leave_all_classes, save_picture, start_all_classes
 from RotatorCuffCAMLib.rendering.looks import PRESETS
 from RotatorCuffCAMLib.scene import answer as scene_answer
+from RotatorCuffCAMLib.scene import classes, shoulder
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
-from RotatorCuffCAMLib.scene import shoulder
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 
 CLASSES = ("predicted", *(c.key for c in TEAR_CLASSES))
@@ -50,6 +53,12 @@ class ActivationSection(Section):
         ui.cutCheckBox.connect("toggled(bool)", lambda on: self._change(cut=bool(on)))
         ui.renderingCheckBox.connect("toggled(bool)", self._on_rendering)
         ui.lookButton.connect("clicked(bool)", lambda *_args: self._look())
+        self.classes = RunButton(
+            self.context, ui.classesButton, ui.mapProgressBar, ui.mapProgressLabel, self.show_or_leave_classes
+        )
+        self.movie = MovieMaker(self._show_movie, lambda error: self.context.show_error(_("Movie"), error))
+        ui.pictureButton.connect("clicked(bool)", lambda *_args: self._guarded(_("Picture"), self.save_picture))
+        ui.movieButton.connect("clicked(bool)", lambda *_args: self._guarded(_("Movie"), self.save_movie))
         ui.hotCheckBox.connect("toggled(bool)", self._on_hot)
 
     def refresh(self) -> None:
@@ -67,6 +76,12 @@ class ActivationSection(Section):
             slider.enabled = not why
         ui.presetComboBox.setCurrentIndex(list(PRESETS).index(parameters.preset))
         enable(ui.renderingCheckBox, why, _("The MRI with the map inside it as a volume rendering."))
+        beside = bool(classes.class_maps(activation))
+        self.classes.refresh("" if beside else why or disabled_reason(parameters))
+        if not self.context.busy:
+            ui.classesButton.text = _("One map") if beside else _("All classes")
+        enable(ui.pictureButton, why, _("The 3D view beside the slice views with the legend, as PNG."))
+        enable(ui.movieButton, why, _("A full turn of the 3D view as an animation: GIF, WebP or animated PNG."))
         enable(ui.lookButton, why, _("Turns the camera to the side where the map lies."))
         no_outline = why or ("" if hot is not None else _("The map of the class None has no location to outline."))
         enable(ui.hotCheckBox, no_outline, _("Outline of the region above half the map's maximum."))
@@ -108,15 +123,22 @@ class ActivationSection(Section):
 
     def _on_threshold(self, percent: float) -> None:
         if self.parameters is not None and self.parameters.activation is not None:
-            cuff_scene.set_threshold(self.parameters.activation, percent)
+            for node in self._all_maps():
+                cuff_scene.set_threshold(node, percent)
 
     def _on_opacity(self, opacity: float) -> None:
         if self.parameters is not None and self.parameters.activation is not None:
-            scene_answer.set_opacity(self.parameters.activation, opacity)
+            for node in self._all_maps():
+                scene_answer.set_opacity(node, opacity)
 
     def _change(self, **look: Any) -> None:
         if self.parameters is not None and self.parameters.activation is not None:
-            shoulder.change_look(self.parameters.activation, **look)
+            for node in self._all_maps():
+                shoulder.change_look(node, **look)
+
+    def _all_maps(self) -> list[Any]:
+        activation = self.parameters.activation
+        return [activation, *classes.class_maps(activation)]
 
     def _on_preset(self, index: int) -> None:
         self.parameters.preset = list(PRESETS)[index]
@@ -129,6 +151,59 @@ class ActivationSection(Section):
 
     def _look(self) -> None:
         scene_answer.look_at(self.parameters.activation, again=True)
+
+    # ---- to keep and to compare ----
+
+    def show_or_leave_classes(self) -> None:
+        """The maps of all classes side by side, or back to one.
+
+        Raises:
+            PreopError: why they cannot be computed.
+        """
+        activation = self.parameters.activation
+        if classes.class_maps(activation):
+            leave_all_classes(activation)
+            self.refresh()
+        else:
+            start_all_classes(self.context)
+
+    def save_picture(self, path: str | None = None) -> None:
+        """Asks where, and writes the views as they are."""
+        path = path or qt.QFileDialog.getSaveFileName(
+            self.widget, _("Save the picture"), "activation.png", _("Pictures (*.png)")
+        )
+        if path:
+            save_picture(self.parameters.activation, path)
+            slicer.util.showStatusMessage(_("The picture is saved."), 5000)
+
+    def save_movie(self, path: str | None = None) -> None:
+        """Asks where, and begins a turn; pressed again, it stops."""
+        if self.movie.running:
+            self.movie.stop()
+            return
+        path = path or qt.QFileDialog.getSaveFileName(
+            self.widget, _("Save the movie"), "activation.gif", _("Movies (*.gif *.webp *.png)")
+        )
+        if path:
+            self.movie.start(path)
+
+    def _show_movie(self, part: float | None) -> None:
+        ui = self.ui
+        ui.mapProgressBar.visible = ui.mapProgressLabel.visible = part is not None
+        ui.movieButton.text = _("Stop the movie") if part is not None else _("Save movie...")
+        if part is not None:
+            ui.mapProgressBar.setValue(round(100 * part))
+            ui.mapProgressLabel.text = _("Drawing the movie")
+
+    def _guarded(self, title: str, action: Any) -> None:
+        try:
+            action()
+        except Exception as error:
+            self.context.show_error(title, error)
+
+    def cleanup(self) -> None:
+        """Stops a movie."""
+        self.movie.stop()
 
     def _on_hot(self, on: bool) -> None:
         if self.parameters.hotRegion is not None:

@@ -121,19 +121,10 @@ def start(context: Context) -> None:
     """
     from PreopReviewLib.panels import dependencies
 
-    parameters = context.parameters
-    volume = parameters.inputVolume
-    inputs.require_volume(volume)
-    options = options_of(parameters)
     dependencies.ensure()
+    request = request_of(context.parameters)
     folder = context.new_folder()
-    request = {
-        "image": inputs.unsaved(volume),
-        "source": volume.GetName(),
-        "model": parameters.model,
-        "options": options,
-    }
-    identifier = volume.GetID()
+    identifier = context.parameters.inputVolume.GetID()
     context.run_job(
         "RotatorCuffCAMLib.tasks:classify",
         worker_io.save_steps(request, folder),
@@ -141,6 +132,22 @@ def start(context: Context) -> None:
         on_finished=lambda result: _show(context, identifier, folder, result),
         title=_("Tear classification"),
     )
+
+
+def request_of(parameters: Any) -> dict[str, Any]:
+    """What the worker is told of the chosen MRI.
+
+    Raises:
+        PreopError: it cannot be used.
+    """
+    volume = parameters.inputVolume
+    inputs.require_volume(volume)
+    return {
+        "image": inputs.unsaved(volume),
+        "source": volume.GetName(),
+        "model": parameters.model,
+        "options": options_of(parameters),
+    }
 
 
 def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from slicer.i18n import tr as _
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
-from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
-from RotatorCuffCAMLib.panels.input import disabled_reason, options_of
+from RotatorCuffCAMLib.panels.classify import look_of_panel, request_of
+from RotatorCuffCAMLib.panels.input import disabled_reason
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 
@@ -78,14 +79,11 @@ class ReportSection(Section):
         box = cuff_scene.box_of(parameters.tearBox) if parameters.tearBox is not None else None
         dependencies.ensure()
         work = self.context.new_folder()
-        request = {
-            "image": inputs.unsaved(parameters.inputVolume),
-            "source": parameters.inputVolume.GetName(),
-            "model": parameters.model,
-            "options": options_of(parameters),
+        request = request_of(parameters) | {
             "out": str(chosen),
             "title": self.ui.titleLineEdit.text.strip() or "Shoulder",
             "overwrite": False,
+            "look": asdict(look_of_panel(parameters)),
             "box": None if box is None else {k: getattr(box, k) for k in ("center_lps", "half_mm", "axes")},
         }
         self.context.run_job(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from PreopReviewLib.scene.finding import nodes_of_class
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.head import HeadGuess
 from RotatorCuffCAMLib.network.activation import ActivationMap
@@ -17,6 +18,7 @@ from RotatorCuffCAMLib.region import Cube
 from RotatorCuffCAMLib.rendering.fused import FIELD_MM, Field
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.scene import shoulder
+from RotatorCuffCAMLib.scene.classes import remove_class_maps
 from RotatorCuffCAMLib.scene.shoulder import VOLUME
 from RotatorCuffCAMLib.tears import KEYS, tear_class
 
@@ -100,10 +102,11 @@ def remove_answer(volume: Any) -> None:
 
     scene = volume.GetScene()
     for class_name in ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"):
-        for node in _of_class(scene, class_name):
-            if node.GetNodeReferenceID(VOLUME) != volume.GetID():
+        for node in nodes_of_class(scene, class_name):
+            if node.GetScene() is None or node.GetNodeReferenceID(VOLUME) != volume.GetID():
                 continue
             if class_name == "vtkMRMLScalarVolumeNode":
+                remove_class_maps(node)
                 shoulder.remove_shoulder(node)
                 legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
                 if legend is not None:
@@ -115,12 +118,12 @@ def show(made: Any, opacity: float = 0.55) -> None:
     """MRI and map in all slice views, linked, through the middle of the hot region."""
     import slicer
 
-    for composite in _of_class(made.volume.GetScene(), "vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of_class(made.volume.GetScene(), "vtkMRMLSliceCompositeNode"):
         composite.SetLinkedControl(True)
         composite.SetBackgroundVolumeID(made.volume.GetID())
         composite.SetForegroundVolumeID(made.activation.GetID())
         composite.SetForegroundOpacity(opacity)
-    for node in _of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
+    for node in nodes_of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
         node.JumpSliceByCentering(*made.peak_ras)
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(made.activation)
     if legend is not None:
@@ -142,7 +145,7 @@ def look_at(activation: Any, again: bool = False) -> None:
     volume.SetAttribute(TURNED, "1")
     towards, middle = (np.array([-v[0], -v[1], v[2]]) for v in (view.towards_lps, view.head_lps))
     logic = slicer.modules.cameras.logic()
-    for node in _of_class(volume.GetScene(), "vtkMRMLViewNode"):
+    for node in nodes_of_class(volume.GetScene(), "vtkMRMLViewNode"):
         camera = logic.GetViewActiveCameraNode(node)
         if camera is None:
             continue
@@ -155,12 +158,6 @@ def look_at(activation: Any, again: bool = False) -> None:
 
 def set_opacity(activation: Any, opacity: float) -> None:
     """Of the map over the slices, 0 to 1."""
-    for composite in _of_class(activation.GetScene(), "vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of_class(activation.GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetForegroundVolumeID() == activation.GetID():
             composite.SetForegroundOpacity(opacity)
-
-
-def _of_class(scene: Any, name: str) -> list[Any]:
-    found = scene.GetNodesByClass(name)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

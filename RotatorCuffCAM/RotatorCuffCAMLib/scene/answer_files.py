@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,37 @@ import SimpleITK as sitk
 
 from PreopReviewLib import __version__
 from PreopReviewLib.errors import PreopError
-from PreopReviewLib.progress import Progress, silent
+from PreopReviewLib.progress import Progress, silent, within
 from PreopReviewLib.reports import Facts, Page, Picture, Section, Table, View3D, Words
 from RotatorCuffCAMLib.cuff import CuffResult, as_dict, write_files
 from RotatorCuffCAMLib.localization import DrawnBox, Localization, compare
+from RotatorCuffCAMLib.network.activation import ActivationMap
+from RotatorCuffCAMLib.scene.shoulder import Look
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BANNER = "Research only: not for diagnosis, not a medical device."
 SYNTHETIC = "The model has seen synthetic shoulders only"
+MOVIE_SIZE = (640, 600)
+"""Pixels."""
+
 FOOTNOTE = "Research only. Not for diagnosis."
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn of an answer, and how.
+
+    Attributes:
+        picture: activation.png, which takes most of the time.
+        look: of the shoulder in 3D.
+        movie: name of the file of a full turn, e.g. activation.gif; empty for none.
+        classes: maps that are drawn side by side, classes.png.
+    """
+
+    picture: bool = True
+    look: Look = field(default_factory=Look)
+    movie: str = ""
+    classes: tuple[ActivationMap, ...] = ()
 
 
 def write_answer(
@@ -29,7 +52,7 @@ def write_answer(
     model: str,
     title: str = "Shoulder",
     box: DrawnBox | None = None,
-    pictures: bool = True,
+    drawing: Drawing | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Writes everything; where no scene or picture can be made here, says so in the summary and goes on.
@@ -37,11 +60,12 @@ def write_answer(
     Args:
         source: what the image is called in the files; a case number rather than a name.
         box: around the tear, as a specialist drew it; the map is compared with it.
-        pictures: draw the picture, which takes most of the time.
+        drawing: what is drawn; by default the picture.
 
     Returns:
         the summary of probabilities.json.
     """
+    drawing = drawing or Drawing()
     summary = as_dict(result, source, model)
     summary["missing"] = {}
     where = compare(result.on_source, box) if box else None
@@ -50,7 +74,9 @@ def write_answer(
     progress(0.1, "Building the scene")
     picture, measures, view = None, None, None
     try:
-        picture, measures, view, problem = _scene_files(image, result, folder, title, box, pictures, progress)
+        picture, measures, view, problem = _scene_files(
+            image, result, folder, title, box, drawing or Drawing(), progress
+        )
         if problem:
             summary["missing"]["picture"] = problem
     except (PreopError, ImportError) as error:
@@ -72,7 +98,7 @@ def _scene_files(
     folder: Path,
     title: str,
     box: DrawnBox | None,
-    pictures: bool,
+    drawing: Drawing,
     progress: Progress,
 ) -> tuple[Picture | None, dict[str, Any] | None, View3D, str]:
     from PreopReviewLib.scene import files, host, views
@@ -80,7 +106,7 @@ def _scene_files(
     from RotatorCuffCAMLib.scene.pictures import answer_picture
 
     with host.fresh_scene() as scene:
-        made = cuff_scene.build_scene(image, result, title, box=box, scene=scene)
+        made = cuff_scene.build_scene(image, result, title, box=box, scene=scene, look=drawing.look)
         measures = None
         if made.region is not None:
             measures = {
@@ -91,16 +117,48 @@ def _scene_files(
                 "elsewhere_ml": made.region.elsewhere_ml,
             }
         picture = None
-        problem = views.rendering_problem() if pictures else ""
-        if pictures and not problem:
+        wanted = drawing.picture or drawing.movie or drawing.classes
+        problem = views.rendering_problem() if wanted else ""
+        if drawing.picture and not problem:
             progress(0.4, "Drawing the picture")
             path = answer_picture(made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE)
             words = "The activation map inside the shoulder in 3D, and over three slices through its middle"
             picture = Picture(path.read_bytes(), words, "Blue, green, red: percent of the map's maximum.")
+        if not problem:
+            _draw_more(made, result, folder, title, drawing, within(progress, 0.6, 0.8))
         progress(0.8, "Saving the scene")
         files.write_bundle(scene, folder / "scene.mrb", folder / "activation.png" if picture else None)
         view = _view(image, result, made, picture)
     return picture, measures, view, problem
+
+
+def _draw_more(made: Any, result: CuffResult, folder: Path, title: str, drawing: Drawing, progress: Progress) -> None:
+    """The movie, and the classes side by side."""
+    from RotatorCuffCAMLib.scene import classes, movie, pictures
+
+    if drawing.movie:
+        frames = []
+        for picture in pictures.turning_pixels(made, MOVIE_SIZE):
+            frames.append(picture)
+            progress(len(frames) / movie.FRAMES, "Drawing the movie")
+        movie.write_movie(folder / drawing.movie, frames)
+    if drawing.classes:
+        progress(0.0, "Drawing the classes")
+        beside = classes.add_class_maps(made.activation, drawing.classes)
+        try:
+            heads = [class_head(result, one) for one in drawing.classes]
+            pictures.classes_picture(made, beside, folder / "classes.png", title, heads, FOOTNOTE)
+        finally:
+            classes.remove_class_maps(made.activation)
+
+
+def class_head(result: CuffResult, one: ActivationMap) -> str:
+    """Two lines over one class's map: its probability, and how strong the map is."""
+    name = TEAR_CLASSES[one.class_index].name
+    top = float(sitk.GetArrayViewFromImage(one.image).max())
+    said = ", predicted" if one.class_index == result.answer.class_index else ""
+    strength = f"maximum of the map {top:.2g}" if top > 0 else "nothing speaks for it"
+    return f"{name}{said}\nprobability {result.answer.probabilities[one.class_index]:.2f}; {strength}"
 
 
 def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[str]:

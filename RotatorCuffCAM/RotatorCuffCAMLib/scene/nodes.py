@@ -19,6 +19,7 @@ from PreopReviewLib.scene import host, nodes
 from PreopReviewLib.terminology import Term, TerminologyEntry, serialize
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.localization import DrawnBox
+from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.network.hot_region import HotRegion, hot_region, percent_map
 from RotatorCuffCAMLib.rendering.fused import Field, make_field
 from RotatorCuffCAMLib.rendering.looks import HEAT
@@ -41,7 +42,6 @@ class CuffScene:
     Attributes:
         volume: the MRI.
         activation: vtkMRMLScalarVolumeNode, percent of the maximum.
-        colors: vtkMRMLColorTableNode.
         shoulder: vtkMRMLVectorVolumeNode, MRI and map in 3D.
         hot: vtkMRMLSegmentationNode with the hot region; None for the class "none" and where nothing is positive.
         region: its measures.
@@ -52,7 +52,6 @@ class CuffScene:
 
     volume: Any
     activation: Any
-    colors: Any
     shoulder: Any
     hot: Any | None
     region: HotRegion | None
@@ -90,8 +89,7 @@ def build_scene(
     scene = scene or host.start()
     if volume is None:
         volume = nodes.add_volume(scene, image, title, gray_window(image, "MR"))
-    colors = color_table(scene)
-    activation, percent = add_activation(scene, result, colors)
+    activation, percent = add_activation(scene, result.activation)
     # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
     region = hot_region(percent) if result.activation.class_index > 0 else None
     hot = add_hot_region(scene, region, volume) if region else None
@@ -105,7 +103,7 @@ def build_scene(
     set_threshold(activation, look.threshold if look else THRESHOLD)
     kept = [n for n in (volume, activation, in_3d, hot, roi) if n is not None]
     nodes.put_in_study(scene, kept, title, "Rotator cuff")
-    return CuffScene(volume, activation, colors, in_3d, hot, region, roi, _ras(view.cut_lps), _ras(view.head_lps))
+    return CuffScene(volume, activation, in_3d, hot, region, roi, _ras(view.cut_lps), _ras(view.head_lps))
 
 
 def _ras(lps: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -137,12 +135,12 @@ def color_table(scene: Any) -> Any:
     return node
 
 
-def add_activation(scene: Any, result: CuffResult, colors: Any) -> tuple[Any, sitk.Image]:
-    """The map's node, with what it is of, its unit and its colors; and its image."""
+def add_activation(scene: Any, activation: ActivationMap) -> tuple[Any, sitk.Image]:
+    """A map's node, with what it is of, its unit and its colors; and its image in percent of its maximum."""
     import slicer
 
-    percent, top = percent_map(result.activation.image, result.cube.image)
-    said = TEAR_CLASSES[result.activation.class_index]
+    percent, top = percent_map(activation.image)
+    said = TEAR_CLASSES[activation.class_index]
     node = nodes.add_volume(scene, percent, f"Activation map: {said.name}", (100.0, 50.0))
     quantity, unit = slicer.vtkCodedEntry(), slicer.vtkCodedEntry()
     quantity.SetValueSchemeMeaning("ACTIVATION", "99PREOP", "Class activation relative to its maximum")
@@ -151,9 +149,9 @@ def add_activation(scene: Any, result: CuffResult, colors: Any) -> tuple[Any, si
     node.SetVoxelValueUnits(unit)
     node.SetAttribute(MAXIMUM, f"{top:.9g}")
     node.SetAttribute(CLASS, said.key)
-    node.SetAttribute(METHOD, result.activation.method)
+    node.SetAttribute(METHOD, activation.method)
     display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colors.GetID())
+    display.SetAndObserveColorNodeID(color_table(scene).GetID())
     display.AutoWindowLevelOff()
     display.SetWindowLevel(100.0, 50.0)
     display.SetInterpolate(1)

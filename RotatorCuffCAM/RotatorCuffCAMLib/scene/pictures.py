@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
 from PreopReviewLib.shown import drawn
 from RotatorCuffCAMLib.rendering.looks import HEAT
+from RotatorCuffCAMLib.scene.movie import FRAMES
 from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, CuffScene, threshold_of
 from RotatorCuffCAMLib.scene.shoulder import view_of
 
@@ -76,6 +77,83 @@ def three_d_pixels(made: CuffScene, size: tuple[int, int], turn: float = 0.0) ->
         view.camera_node.GetCamera().Azimuth(turn)
         view.renderer.ResetCameraClippingRange()
         return view.array()
+
+
+def turning_pixels(made: CuffScene, size: tuple[int, int], frames: int = FRAMES) -> Iterator[np.ndarray]:
+    """Pictures of one full turn around the patient, from the side where the map lies and back."""
+    with shoulder_view(made, size) as view:
+        camera = view.camera_node.GetCamera()
+        for _ in range(frames):
+            yield view.array()
+            camera.Azimuth(360.0 / frames)
+            view.renderer.ResetCameraClippingRange()
+
+
+def classes_picture(
+    made: CuffScene, nodes: Sequence[Any], path: str | Path, title: str, heads: Sequence[str], footnote: str = ""
+) -> Path:
+    """The maps of several classes side by side, in 3D above and over the coronal slice below.
+
+    Args:
+        nodes: of `classes.add_class_maps`.
+        heads: over each column, of one or two lines.
+    """
+    from RotatorCuffCAMLib.scene.classes import class_pixels
+
+    cell, gap, head, foot = (420, 420), 10, 150, 74
+    size = (len(nodes) * cell[0] + (len(nodes) - 1) * gap, head + 2 * cell[1] + gap + foot)
+    figure = _canvas(size)
+    for n, (above, below) in enumerate(class_pixels(made, nodes, cell)):
+        left = n * (cell[0] + gap)
+        _put(figure, above, left, head, size)
+        _letters(_put(figure, below, left, head + cell[1] + gap, size), "Coronal", cell)
+        figure.text((left + 12) / size[0], 1 - 84 / size[1], drawn(heads[n]), size=12.5, color=_INK, va="top",
+                    family=_FONT, linespacing=1.4)  # fmt: skip
+    figure.text(24 / size[0], 1 - 20 / size[1], drawn(title), size=20, weight="bold", color=_INK, va="top",
+                family=_FONT)  # fmt: skip
+    _color_bar(figure, size, threshold_of(made.activation), False, False)
+    figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=_GRAY, ha="right", va="center",
+                family=_FONT)  # fmt: skip
+    return _save(figure, path)
+
+
+def view_picture(
+    activation: Any, in_3d: np.ndarray, slices: Mapping[str, np.ndarray], path: str | Path, footnote: str = ""
+) -> Path:
+    """Pixels of a 3D view beside those of slice views, with the colors of the map.
+
+    Args:
+        in_3d: uint8 (height, width, 3).
+        slices: by the words over each.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    gap, head, foot = 10, 20, 74
+    height = max(in_3d.shape[0], 600)
+    shown = [(name, _scaled(pixels, (height - gap * (len(slices) - 1)) // len(slices))) for name, pixels in
+             slices.items()]  # fmt: skip
+    large = _scaled(in_3d, height)
+    wide = max(p.shape[1] for _, p in shown) if shown else 0
+    size = (large.shape[1] + gap + wide, head + height + foot)
+    figure, top = _canvas(size), head
+    _put(figure, large, 0, head, size)
+    for name, pixels in shown:
+        axes = _put(figure, pixels, large.shape[1] + gap, top, size)
+        axes.text(12, 12, name, size=12, weight="bold", color="white", va="top", family=_FONT)
+        top += pixels.shape[0] + gap
+    _color_bar(figure, size, threshold_of(activation), False, False)
+    figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=_GRAY, ha="right", va="center",
+                family=_FONT)  # fmt: skip
+    return _save(figure, path)
+
+
+def _scaled(pixels: np.ndarray, height: int) -> np.ndarray:
+    """The same picture so many pixels high."""
+    from PIL import Image
+
+    width = max(1, round(pixels.shape[1] * height / pixels.shape[0]))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.LANCZOS))
 
 
 @contextmanager

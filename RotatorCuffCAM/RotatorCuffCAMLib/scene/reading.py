@@ -9,6 +9,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing
 from PreopReviewLib.images.windows import gray_window
 from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.finding import nodes_of_class
 from PreopReviewLib.structured import read_json
 from RotatorCuffCAMLib.readers.study import Study, StudyCase
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
@@ -37,12 +38,12 @@ def hang(volume: Any) -> None:
     """The MRI alone, in the planes of its series, each view fitted and in its middle."""
     import slicer
 
-    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode"):
         composite.SetLinkedControl(False)
         composite.SetForegroundVolumeID(None)
         composite.SetLabelVolumeID(None)
         composite.SetBackgroundVolumeID(volume.GetID())
-    for node in _of_class("vtkMRMLSliceNode"):
+    for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceNode"):
         node.RotateToVolumePlane(volume)
     logics = slicer.app.applicationLogic().GetSliceLogics()
     for i in range(logics.GetNumberOfItems() if logics is not None else 0):
@@ -51,7 +52,9 @@ def hang(volume: Any) -> None:
 
 def hide(volume: Any) -> None:
     """Empties the views, for a pause."""
-    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+    import slicer
+
+    for composite in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode"):
         if composite.GetBackgroundVolumeID() == volume.GetID():
             composite.SetBackgroundVolumeID(None)
         composite.SetForegroundVolumeID(None)
@@ -92,7 +95,7 @@ def show_model_map(study: Study, case: StudyCase) -> Any | None:
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(cuff_scene.color_table(slicer.mrmlScene).GetID())
     cuff_scene.set_threshold(node, cuff_scene.THRESHOLD)
-    for composite in _of_class("vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode"):
         composite.SetForegroundVolumeID(node.GetID())
         composite.SetForegroundOpacity(0.5)
     return node
@@ -106,14 +109,6 @@ def remove_reading() -> None:
     """Takes everything that a session put into the scene out of it again."""
     import slicer
 
-    for node in _of_class("vtkMRMLScalarVolumeNode"):
+    for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(READING):
             slicer.mrmlScene.RemoveNode(node)
-
-
-def _of_class(name: str) -> list[Any]:
-    import slicer
-
-    found = slicer.mrmlScene.GetNodesByClass(name)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]

@@ -147,7 +147,7 @@ def set_look(activation: Any, look: Look) -> None:
     text = json.dumps(asdict(look))
     if text == node.GetAttribute(_LOOK):
         return
-    field = _field(activation, node)
+    field = field_of(activation)
     data = node.GetImageData()
     paint(field, table(field.levels, look.preset, look.opacity, look.threshold, look.cut), _voxels(data))
     node.SetAttribute(_LOOK, text)
@@ -161,8 +161,9 @@ def _voxels(data: Any) -> np.ndarray:
     return vtk_to_numpy(data.GetPointData().GetScalars()).reshape(*data.GetDimensions()[::-1], 4)
 
 
-def _field(activation: Any, node: Any) -> Field:
-    """What the shoulder is painted from; made from MRI and map where the scene comes from a file."""
+def field_of(activation: Any) -> Field:
+    """What the shoulder of a map is painted from; made from MRI and map where the scene comes from a file."""
+    node = shoulder_of(activation)
     found = _fields.get(node.GetID())
     if found is None or found.packed.shape != tuple(node.GetImageData().GetDimensions()[::-1]):
         volume, view = activation.GetNodeReference(VOLUME), view_of(activation)

@@ -1,0 +1,147 @@
+"""Pictures, movies and all classes side by side, of what the views show: the buttons below the activation map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from PreopReviewLib import worker_io
+from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels.context import Context
+from RotatorCuffCAMLib.network.activation import ActivationMap
+from RotatorCuffCAMLib.panels.classify import request_of
+from RotatorCuffCAMLib.scene import answer as scene_answer
+from RotatorCuffCAMLib.scene import classes, movie, side_by_side
+from RotatorCuffCAMLib.scene.grabbing import camera_of, pixels_of
+from RotatorCuffCAMLib.tears import KEYS, tear_class
+
+
+def start_all_classes(context: Context) -> None:
+    """Computes the maps of all classes in the worker and shows them side by side.
+
+    Raises:
+        PreopError: why it cannot be started.
+    """
+    from PreopReviewLib.panels import dependencies
+
+    dependencies.ensure()
+    request = request_of(context.parameters)
+    folder = context.new_folder()
+    identifier = context.parameters.activation.GetID()
+    context.run_job(
+        "RotatorCuffCAMLib.tasks:all_maps",
+        worker_io.save_steps(request, folder),
+        folder,
+        on_finished=lambda result: _show_classes(context, identifier, folder, result),
+        title=_("Maps of all classes"),
+    )
+
+
+def _show_classes(context: Context, activation_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
+    activation = slicer.mrmlScene.GetNodeByID(activation_id)
+    if activation is None:
+        raise InputError(_("The map was removed meanwhile"), _("Classify the MRI again"))
+    maps = [
+        ActivationMap(worker_io.load_image(folder, one["image"]), one["class_index"], one["method"], one["bias"],
+                      one["voxel_mm"])
+        for one in result["maps"]
+    ]  # fmt: skip
+    yield
+    made = yield from classes.add_class_maps_steps(activation, maps, on_cpu=None)
+    record = scene_answer.record_of(activation)
+    names = [f"{tear_class(key).name}: {record['probabilities'][key]:.2f}" for key in KEYS]
+    side_by_side.show_side_by_side(activation, made, KEYS, names)
+    context.notify("answer")
+
+
+def leave_all_classes(activation: Any) -> None:
+    """Back to one map."""
+    side_by_side.leave_side_by_side(activation)
+    classes.remove_class_maps(activation)
+
+
+def save_picture(activation: Any, path: str | Path) -> Path:
+    """What the 3D view and the slice views show, with the legend, as PNG.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from RotatorCuffCAMLib.scene.pictures import view_picture
+
+    manager = slicer.app.layoutManager()
+    slices = {}
+    for name in ("Green", "Yellow", "Red"):
+        widget = manager.sliceWidget(name)
+        if widget is not None:
+            slices[widget.mrmlSliceNode().GetOrientation()] = pixels_of(widget.sliceView())
+    return view_picture(activation, pixels_of(manager.threeDWidget(0).threeDView()), slices, path)
+
+
+class MovieMaker:
+    """Turns the camera of the first 3D view once around, a picture at each step; the event loop goes on meanwhile.
+
+    Args:
+        shown: called with the part that is done, and with None at the end.
+    """
+
+    def __init__(self, shown: Callable[[float | None], None], failed: Callable[[Exception], None]) -> None:
+        self._shown, self._failed = shown, failed
+        self._frames: list[np.ndarray] = []
+        self._path: Path | None = None
+        self._before: tuple[Any, ...] = ()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._next)
+
+    @property
+    def running(self) -> bool:
+        """Whether a movie is being made."""
+        return self._path is not None
+
+    def start(self, path: str | Path) -> None:
+        """Begins.
+
+        Raises:
+            InputError: an unknown suffix.
+        """
+        movie.require_kind(path)
+        self._path, self._frames = Path(path), []
+        camera = camera_of(self._view())
+        self._before = (camera.GetPosition(), camera.GetViewUp())
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Ends; the camera is where it was."""
+        if self._path is None:
+            return
+        self._timer.stop()
+        camera = camera_of(self._view())
+        camera.SetPosition(*self._before[0])
+        camera.SetViewUp(*self._before[1])
+        self._path, self._frames = None, []
+        self._shown(None)
+
+    @staticmethod
+    def _view() -> Any:
+        return slicer.app.layoutManager().threeDWidget(0).threeDView()
+
+    def _next(self) -> None:
+        try:
+            view = self._view()
+            self._frames.append(pixels_of(view))
+            camera_of(view).GetCamera().Azimuth(360.0 / movie.FRAMES)
+            if len(self._frames) < movie.FRAMES:
+                self._shown(len(self._frames) / movie.FRAMES)
+                return
+            movie.write_movie(self._path, self._frames)
+        except Exception as error:
+            self.stop()
+            self._failed(error)
+            return
+        self.stop()

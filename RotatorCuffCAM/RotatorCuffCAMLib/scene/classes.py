@@ -1,0 +1,97 @@
+"""The maps of several classes side by side: each in a shoulder of its own, all seen from one place."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from RotatorCuffCAMLib.network.activation import ActivationMap
+from RotatorCuffCAMLib.rendering.fused import with_heat
+from RotatorCuffCAMLib.scene import nodes as cuff_scene
+from RotatorCuffCAMLib.scene import shoulder
+from RotatorCuffCAMLib.tears import TEAR_CLASSES
+
+SIDE_BY_SIDE = "RotatorCuffCAM.SideBySide"
+"""Node reference from the map that is examined to those of all classes beside it."""
+
+
+def add_class_maps(activation: Any, maps: Sequence[ActivationMap], on_cpu: bool | None = True) -> list[Any]:
+    """Adds the map of every class with a shoulder of its own; see `add_class_maps_steps`."""
+    steps = add_class_maps_steps(activation, maps, on_cpu)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def add_class_maps_steps(
+    activation: Any, maps: Sequence[ActivationMap], on_cpu: bool | None = True
+) -> Generator[None, None, list[Any]]:
+    """Adds the map of every class with a shoulder of its own, cut and looked at as the first one, one a step.
+
+    Args:
+        activation: the map that is examined.
+        maps: of the same cube.
+
+    Returns:
+        (of the generator) their nodes, hidden in 3D.
+    """
+    remove_class_maps(activation)
+    scene, view, look = activation.GetScene(), shoulder.view_of(activation), shoulder.look_of(activation)
+    first = shoulder.field_of(activation)
+    made = []
+    for one in maps:
+        node, percent = cuff_scene.add_activation(scene, one)
+        node.SetName(f"{node.GetName()}, beside")
+        node.SetNodeReferenceID(shoulder.VOLUME, activation.GetNodeReferenceID(shoulder.VOLUME))
+        name = f"Shoulder with map: {TEAR_CLASSES[one.class_index].name}, beside"
+        shoulder.add_shoulder(node, with_heat(first, percent), view, look, name, on_cpu)
+        shoulder.rendering_of(node).SetVisibility(False)
+        cuff_scene.set_threshold(node, look.threshold)
+        activation.AddNodeReferenceID(SIDE_BY_SIDE, node.GetID())
+        made.append(node)
+        yield
+    return made
+
+
+def class_maps(activation: Any | None) -> list[Any]:
+    """The maps beside a map, in the order of the classes."""
+    if activation is None:
+        return []
+    found = (activation.GetNthNodeReference(SIDE_BY_SIDE, n) for n in range(_count(activation)))
+    return [node for node in found if node is not None]
+
+
+def _count(activation: Any) -> int:
+    return activation.GetNumberOfNodeReferences(SIDE_BY_SIDE)
+
+
+def remove_class_maps(activation: Any) -> None:
+    """Takes them out of the scene."""
+    for node in class_maps(activation):
+        shoulder.remove_shoulder(node)
+        activation.GetScene().RemoveNode(node)
+    activation.RemoveNodeReferenceIDs(SIDE_BY_SIDE)
+
+
+def class_pixels(made: Any, nodes: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each map the shoulder in 3D, and the coronal slice through the middle of the first one."""
+    from RotatorCuffCAMLib.scene.pictures import slice_pixels, three_d_pixels
+
+    own = shoulder.rendering_of(made.activation)
+    shown, found = own.GetVisibility(), []
+    own.SetVisibility(False)
+    try:
+        for node in nodes:
+            one = replace(made, activation=node, hot=None)
+            display = shoulder.rendering_of(node)
+            display.SetVisibility(True)
+            found.append((three_d_pixels(one, cell), slice_pixels(one, "Coronal", cell)))
+            display.SetVisibility(False)
+    finally:
+        own.SetVisibility(shown)
+    return found
