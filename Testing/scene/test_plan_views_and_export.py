@@ -14,6 +14,7 @@ import slicer
 
 from LiverPlannerLib.resection.surface_files import read_surface
 from LiverPlannerLib.scene import export as scene_export
+from LiverPlannerLib.scene import models as scene_models
 from LiverPlannerLib.scene import views as scene_views
 from LiverPlannerLib.scene.segments import segment_specs
 from PreopReviewLib.errors import NothingFound, OutputError
@@ -151,7 +152,7 @@ def test_two_segments_of_one_name_give_two_files(segmentation: Any, tmp_path: Pa
 
 
 def test_models_are_in_a_folder_with_names_and_colors(scene: Any, segmentation: Any) -> None:
-    count = scene_export.export_models(segmentation)
+    count = scene_models.make_models(segmentation)
     models = scene.GetNodesByClass("vtkMRMLModelNode")
     models.UnRegister(None)
     assert models.GetNumberOfItems() == count == len(nodes.segment_keys(segmentation))

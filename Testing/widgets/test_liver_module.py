@@ -148,3 +148,13 @@ def test_every_resource_of_the_module_is_in_its_cmake_list() -> None:
     folder = REPOSITORY / "LiverPlanner"
     listed = set(re.findall(r"^\s+(Resources/\S+\.\w+)\s*$", (folder / "CMakeLists.txt").read_text(), re.MULTILINE))
     assert {str(p.relative_to(folder)) for p in (folder / "Resources").rglob("*") if p.is_file()} == listed
+
+
+def test_all_sections_fit_into_one_width_of_the_panel(host: Any) -> None:
+    import slicer
+
+    slicer.util.mainWindow().resize(1366, 768)
+    widget = host.open_module("LiverPlanner")
+    place = widget.ui.sectionsLayoutWidget
+    wanted = {type(section).__name__: section.widget.minimumSizeHint().width() for section in widget.sections}
+    assert max(wanted.values()) <= place.minimumWidth, wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from measured_case import open_plan
 
@@ -48,6 +49,52 @@ def test_a_cut_steps_back_in_other_tabs_and_sections_and_still_cuts(host: Any, o
     host.process_events()
     assert (seen(plane), seen(sides), liver_seen(parameters)) == (True, True, False)
     assert section.remnant.current_cut().resected_ml == pytest.approx(resected)
+
+
+def test_sides_of_a_cut_are_shown_without_asking(host: Any) -> None:
+    widget, sections = open_plan(host, "MeasureSection")
+    section = sections["MeasureSection"]
+    section.tabs.setCurrentIndex(1)
+    host.click(section.ui.addPlaneButton)
+    host.process_events(1.0)
+    assert section.ui.sidesCheckBox.checked
+    assert seen(widget.context.parameters.sidesSegmentation)
+
+
+def test_planes_step_back_while_another_way_to_cut_is_chosen(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    plane = parameters.cutPlanes[0]
+    host.click(section.ui.surfaceRadio)
+    host.process_events()
+    assert not seen(plane)
+    host.click(section.ui.planesRadio)
+    host.process_events()
+    assert seen(plane)
+
+
+def test_handles_of_a_plane_are_below_the_liver_and_the_plane_goes_through_its_middle(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    plane, middle = parameters.cutPlanes[0], np.array(section.remnant.planes._live_cut().center_ras)
+    bounds = [0.0] * 6
+    parameters.segmentation.GetRASBounds(bounds)
+    handle, normal = np.array(plane.GetOriginWorld()), np.array(plane.GetNormalWorld())
+    assert handle[2] < bounds[4]
+    assert abs((handle - middle) @ normal) < 1e-6
+    plane.SetOriginWorld(*(handle + 7.3 * normal))  # a new plane halves the liver: another one tells the sides apart
+    host.process_events(1.0)
+    before = corners(plane)
+    kept = section.remnant.cut.remnant_ml
+    host.click(section.ui.flipPlaneButton)
+    host.process_events(1.0)
+    assert section.remnant.cut.resected_ml == pytest.approx(kept)
+    assert np.allclose(sorted(map(tuple, corners(plane).round(3))), sorted(map(tuple, before.round(3))))
+
+
+def corners(plane: Any) -> np.ndarray:
+    x, y, z = np.zeros(3), np.zeros(3), np.zeros(3)
+    plane.GetAxesWorld(x, y, z)
+    x0, x1, y0, y1 = plane.GetPlaneBounds()
+    return np.array([np.array(plane.GetOriginWorld()) + a * x + b * y for a in (x0, x1) for b in (y0, y1)])
 
 
 def test_buttons_act_on_the_plane_that_was_added_last(host: Any, opened: Any) -> None:

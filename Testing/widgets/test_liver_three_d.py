@@ -100,3 +100,30 @@ def test_models_are_made_on_request(host: Any, planned: Any) -> None:
     host.click(section(planned).ui.modelsButton)
     assert slicer.mrmlScene.GetFirstNodeByName("Liver").IsA("vtkMRMLModelNode")
     assert "Data module" in section(planned).ui.exportedLabel.text
+
+
+def test_presets_act_on_the_models_while_those_are_what_is_seen(host: Any, planned: Any) -> None:
+    ui = section(planned).ui
+    display = planned.context.parameters.segmentation.GetDisplayNode()
+    host.click(ui.glassButton)
+    host.click(ui.modelsButton)
+    liver = slicer.mrmlScene.GetFirstNodeByName("Liver").GetDisplayNode()
+    assert liver.GetOpacity() == pytest.approx(0.25)
+    host.click(ui.vesselsButton)
+    assert liver.GetOpacity() == pytest.approx(0.12)
+    assert not display.GetVisibility3D()
+
+
+def test_the_segmentation_is_seen_again_when_its_last_model_is_deleted(host: Any, planned: Any) -> None:
+    ui = section(planned).ui
+    display = planned.context.parameters.segmentation.GetDisplayNode()
+    host.click(ui.modelsButton)
+    host.click(ui.modelsButton)  # replaces them
+    models = [
+        n for n in slicer.util.getNodesByClass("vtkMRMLModelNode") if n.GetNodeReferenceID("PreopReview.SurfaceOf")
+    ]
+    assert len(models) == len({m.GetName() for m in models})
+    for model in models:
+        assert not display.GetVisibility3D()
+        slicer.mrmlScene.RemoveNode(model)
+    assert display.GetVisibility3D()

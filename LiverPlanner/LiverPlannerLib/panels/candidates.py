@@ -63,6 +63,7 @@ class CandidatesSection(Section):
                 table.setItem(i, j, item)
         if not 0 <= row < len(self._found):
             table.clearSelection()
+        table.resizeColumnsToContents()
         self._filling = False
         table.visible = bool(self._found)
         self.ui.candidatesLabel.text = (

@@ -120,7 +120,9 @@ class CorrectSection(Section):
             return said
         said += [escape(words) for words in self.live.measures.plan.overlaps()]
         for name in self.live.measures.plan.unknown:
-            words = _("{name} is not counted: double-click its name and say what it is, e.g. Metastasis or Cyst.")
+            words = _(
+                "{name} is not counted: double-click it and write what it is under Name, e.g. Metastasis or Cyst."
+            )
             said.append(words.format(name=escape(name)))
         return said
 

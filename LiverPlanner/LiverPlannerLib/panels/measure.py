@@ -73,9 +73,10 @@ class MeasureSection(Section):
             return
         curve = parameters.cutSurface
         drawn = [curve] if curve is not None and curve.IsA("vtkMRMLMarkupsNode") else []
-        of_cut = [*parameters.cutPlanes, parameters.sidesSegmentation, *drawn]
         cutting = self.open and self.page in (self.remnant, self.margins)
-        plan_nodes.step_back(of_cut, not cutting)
+        plan_nodes.step_back([parameters.sidesSegmentation], not cutting)
+        plan_nodes.step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
+        plan_nodes.step_back(drawn, not cutting or parameters.remnantMode != "surface")
         self.remnant.step_back(not cutting)
         branches = self.open and self.page is self.branches
         plan_nodes.step_back([parameters.branchesSegmentation], not branches)

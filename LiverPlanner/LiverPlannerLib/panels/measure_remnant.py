@@ -57,10 +57,11 @@ class RemnantPage(Page):
         self.planes.forget()
 
     def forget(self) -> None:
-        """The plan is another one, or gone; a loaded scene says whether both sides are shown."""
+        """The plan is another one, or gone; a loaded scene says whether both sides are shown, else they are."""
         self._start_over()
         self.supply.forget()
-        set_quietly(self.ui.sidesCheckBox, is_shown(self.parameters and self.parameters.sidesSegmentation))
+        sides = self.parameters and self.parameters.sidesSegmentation
+        set_quietly(self.ui.sidesCheckBox, sides is None or is_shown(sides))
 
     @property
     def stale(self) -> bool:

@@ -6,9 +6,11 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.scene import export as scene_export
+from LiverPlannerLib.scene import models as scene_models
 from LiverPlannerLib.scene import views as scene_views
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
@@ -44,6 +46,8 @@ class ThreeDSection(Section):
         ui.folderButton.directory = qt.QDir.homePath()
         self._tooltips = {name: button.toolTip for name, button in self._presets.items()}
         ui.exportedLabel.visible = False
+        scene = slicer.mrmlScene
+        self._observer = (scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._on_removed))
         self.segments_table = slicer.qMRMLSegmentsTableView()
         self.segments_table.setMRMLScene(slicer.mrmlScene)
         self.segments_table.setMinimumHeight(TABLE_HEIGHT)
@@ -83,6 +87,7 @@ class ThreeDSection(Section):
         for node in nodes:
             if node is not None:
                 scene_views.apply_preset(node, name)
+                scene_models.follow_look(node)
         self.refresh()
 
     # ---- side by side ----
@@ -145,6 +150,16 @@ class ThreeDSection(Section):
         """The module is unloaded."""
         self.ui.besideButton.setChecked(False)
         self.segments_table.setSegmentationNode(None)
+        scene, tag = self._observer
+        scene.RemoveObserver(tag)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_removed(self, scene: Any, _event: Any, node: Any) -> None:
+        """When its last model is deleted, the segmentation is drawn in 3D again."""
+        made_of = node.GetNodeReferenceID(scene_models.SURFACE_OF) if node.IsA("vtkMRMLModelNode") else None
+        segmentation = scene.GetNodeByID(made_of) if made_of and not scene.IsClosing() else None
+        if segmentation is not None and not [m for m in scene_models.models_of(segmentation) if m is not node]:
+            segmentation.GetDisplayNode().SetVisibility3D(True)
 
     # ---- out ----
 
@@ -170,7 +185,7 @@ class ThreeDSection(Section):
     def make_models(self) -> None:
         """Makes model nodes, or says why not."""
         try:
-            count = scene_export.export_models(self.parameters.segmentation)
+            count = scene_models.make_models(self.parameters.segmentation)
         except Exception as error:  # as in `export`
             self.context.show_error(_("Models"), error)
             return

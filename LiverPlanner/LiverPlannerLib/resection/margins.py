@@ -288,10 +288,11 @@ def _notes(
         notes.append(f"{words}: half the diagonal of a voxel each for the lesion's outline and for the cut's.")
     if any(target.tree is not None for target in targets.values()):
         notes.append(f"Distances to vessels and ducts, between two outlines, are known to about ± {2 * half:.1f} mm.")
-    for fate, words in (("cut", "is cut by the resection"), ("in the remnant", "is not resected")):
+    for fate, words in (("cut", "cut by the resection"), ("in the remnant", "not resected")):
         numbers = [str(x.number) for x in lesions if x.fate == fate]
         if numbers:
-            notes.append(f"Lesion {', '.join(numbers)} {words}.")
+            subject = f"Lesion {numbers[0]} is" if len(numbers) == 1 else f"Lesions {', '.join(numbers)} are"
+            notes.append(f"{subject} {words}.")
     missing = [structure(key).name.lower() for key, target in targets.items() if target.tree is None]
     if missing:
         notes.append(f"Not in the labels, so no distance to it: {', '.join(missing)}.")

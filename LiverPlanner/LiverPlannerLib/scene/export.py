@@ -43,7 +43,7 @@ def export_surfaces(
         OutputError: the folder cannot be written, or is full.
     """
     folder = Path(folder).expanduser()
-    surfaces = _surfaces(segmentation, keys)
+    surfaces = surfaces_of(segmentation, keys)
     if not folder.is_dir():
         raise OutputError(f"{folder} cannot be written (no such folder)", _ROOM)
     with output_files(folder, overwrite=True) as work:
@@ -52,7 +52,7 @@ def export_surfaces(
     return [folder / name for name in names]
 
 
-def _surfaces(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str, Any, Any]]:
+def surfaces_of(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str, Any, Any]]:
     """(name, vtkSegment, vtkPolyData in RAS mm) of every segment that has a surface."""
     import slicer
     import vtk
@@ -179,35 +179,3 @@ def _moved(surface: Any, rows: Sequence[Sequence[float]]) -> Any:
     mover.SetInputData(surface)
     mover.Update()
     return mover.GetOutput()
-
-
-def export_models(segmentation: Any) -> int:
-    """Models of all segments in a folder of the subject hierarchy, beside the segmentation.
-
-    Returns:
-        how many.
-
-    Raises:
-        NothingFound: there is no surface.
-    """
-    import slicer
-
-    surfaces = _surfaces(segmentation, None)
-    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-    item = hierarchy.GetItemByDataNode(segmentation)
-    parent = hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
-    name_of_folder = f"{segmentation.GetName()} models"
-    earlier = hierarchy.GetItemChildWithName(parent, name_of_folder)
-    if earlier:
-        hierarchy.RemoveItem(earlier, True, True)
-    folder = hierarchy.CreateFolderItem(parent, name_of_folder)
-    for name, segment, surface in surfaces:
-        model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", name)
-        model.SetAndObservePolyData(surface)
-        model.CreateDefaultDisplayNodes()
-        model.GetDisplayNode().SetColor(*segment.GetColor())
-        model.GetDisplayNode().SetOpacity(0.25 if name == "Liver" else 1.0)
-        own = hierarchy.GetItemByDataNode(model) or hierarchy.CreateItem(folder, model)
-        hierarchy.SetItemParent(own, folder)
-    segmentation.GetDisplayNode().SetVisibility3D(False)  # else both are drawn on top of each other
-    return len(surfaces)

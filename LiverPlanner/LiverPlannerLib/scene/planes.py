@@ -17,6 +17,9 @@ from PreopReviewLib.errors import InputError
 
 PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
 REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
+HANDLE_AT, HANDLE_SCALE = 0.36, 1.5
+"""How far from the middle the handles of a plane are, by its size: below the liver, not over the right lobe. And how
+large they are, in Slicer's percent; its own 3 cover half a lobe."""
 RIGHT = (0.906, -0.423, 0.0)
 """RAS: a new plane takes the patient's right side, turned from sagittal about as the line of Cantlie runs."""
 
@@ -28,14 +31,16 @@ def add_plane(
     normal: Sequence[float] = RIGHT,
     name: str | None = None,
 ) -> Any:
-    """A markups plane with handles to drag and turn it, and its normal shown: that side is taken."""
+    """A markups plane with handles at its lower border to drag and turn it, and its normal shown: that side is taken.
+
+    Args:
+        center_ras: middle of its rectangle, in RAS mm.
+    """
     number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name or scene.GenerateUniqueName("Cut plane"))
     node.SetPlaneType(node.PlaneTypePointNormal)
     node.SetSizeMode(node.SizeModeAbsolute)
-    node.SetCenterWorld(*center_ras)
-    node.SetNormalWorld(*normal)
-    node.SetSizeWorld(size_mm, size_mm)
+    _place(node, np.asarray(center_ras, float), np.asarray(normal, float), size_mm)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     color = PLANE_COLORS[number % len(PLANE_COLORS)]
@@ -47,10 +52,26 @@ def add_plane(
     display.SetTranslationHandleVisibility(True)  # without these two the handles are there, but none is shown
     display.SetRotationHandleVisibility(True)
     display.SetScaleHandleVisibility(False)
+    display.SetInteractionHandleScale(HANDLE_SCALE)
     display.SetNormalVisibility(True)
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
     return node
+
+
+def _place(node: Any, center: np.ndarray, normal: np.ndarray, size_mm: float) -> None:
+    """Slicer draws handles at the origin of a plane, so that is put to the border, and the rectangle around the middle.
+
+    Downwards is to the feet as far as the plane allows; in an axial one, to the patient's right.
+    """
+    normal = normal / np.linalg.norm(normal)
+    feet = np.array([0.0, 0.0, -1.0]) if abs(normal[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
+    down = feet - (feet @ normal) * normal
+    down /= np.linalg.norm(down)
+    node.SetOriginWorld(*(center + HANDLE_AT * size_mm * down))
+    node.SetAxesWorld(down, np.cross(normal, down), normal)
+    half = size_mm / 2
+    node.SetPlaneBounds(-half - HANDLE_AT * size_mm, half - HANDLE_AT * size_mm, -half, half)
 
 
 def plane_of(node: Any) -> Plane:
@@ -65,8 +86,10 @@ def plane_of(node: Any) -> Plane:
 
 
 def flip(node: Any) -> None:
-    """Takes the other side."""
-    node.SetNormalWorld(*(-v for v in node.GetNormalWorld()))
+    """Takes the other side; the rectangle stays where it is."""
+    x, y, z = np.zeros(3), np.zeros(3), np.zeros(3)
+    node.GetAxesWorld(x, y, z)
+    node.SetAxesWorld(x, -y, -z)
 
 
 def cut_by_planes(labels: sitk.Image, planes: Sequence[Any]) -> Resection:

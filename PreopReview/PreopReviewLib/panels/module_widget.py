@@ -15,6 +15,10 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 from vtkmodules.vtkCommonCore import vtkCommand
 
+WIDTH, SHARE = 86, 0.38
+"""A panel is so many letters wide, which holds every section and effect of the Segment Editor, but at most this share
+of the window: a panel as narrow as the section that happens to be open would move the views below the mouse."""
+
 
 @dataclass(frozen=True)
 class LaterSection:
@@ -73,6 +77,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(shell)
         self.ui = slicer.util.childWidgetVariables(shell)
         shell.setMRMLScene(slicer.mrmlScene)
+        self._keep_width()
         self.logic = self.make_logic()
         self.context = Context(self.resourcePath)
         self.context.observers.append(lambda _topic: self.refresh())
@@ -85,6 +90,13 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
+
+    def _keep_width(self) -> None:
+        """One width for all sections."""
+        place = self.ui.sectionsLayoutWidget
+        letters = WIDTH * qt.QFontMetrics(place.font).averageCharWidth()
+        window = slicer.util.mainWindow()
+        place.setMinimumWidth(letters if window is None else min(letters, int(SHARE * window.width)))
 
     def _add_section(self, kind: type | LaterSection) -> None:
         button = ctk.ctkCollapsibleButton()
@@ -143,6 +155,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is opened."""
+        self._keep_width()
         self.initializeParameterNode()
         for section in self.made:
             section.enter()
