@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,6 +14,7 @@ from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.evaluation.regions import NumberedRegions, number_regions
 from PreopReviewLib.images.geometry import Slices
+from PreopReviewLib.worker_io import load_image, unsaved
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,18 @@ def name_of(drawn: DrawnLesions | None, region: tuple[Slices, np.ndarray]) -> st
         return ""
     box, mask = region
     return drawn.names.get(int(drawn.array[box][mask][0]), "")
+
+
+def drawn_request(drawn: DrawnLesions | None, key: str = "drawn") -> dict[str, Any]:
+    """What a request to the worker says of lesions held apart; nothing where there are none."""
+    if drawn is None:
+        return {}
+    return {key: unsaved(drawn.numbers, key), f"{key}_names": {str(n): name for n, name in drawn.names.items()}}
+
+
+def requested_lesions(parameters: Mapping[str, Any], folder: Path, key: str = "drawn") -> DrawnLesions | None:
+    """The lesions of `drawn_request`, in the worker."""
+    if key not in parameters:
+        return None
+    names = {int(n): name for n, name in parameters[f"{key}_names"].items()}
+    return DrawnLesions(load_image(folder, parameters[key]), names)

@@ -30,16 +30,16 @@ def inside_liver(labels: sitk.Image) -> np.ndarray:
         Boolean array (K, J, I) of the shape of `labels`.
     """
     array = images.array_of(labels)
-    nested = np.isin(array, [s.label for s in members("liver")])
+    nested = images.among(array, (s.label for s in members("liver")))
     box = box_of(nested)
     tissue_label = members("liver")[0].label
-    if box is None or not (array == tissue_label).any():
+    if box is None or not (array[box] == tissue_label).any():
         return nested
     spacing = images.spacing_kji(labels)
     near = array[box]
-    tubes = np.isin(near, [s.label for s in members("liver") if s.vascular])
+    tubes = images.among(near, (s.label for s in members("liver") if s.vascular))
     body = _with_lesions(near == tissue_label, nested[box] & ~tubes, spacing)
-    inside = np.zeros(array.shape, bool)
+    inside = nested
     inside[box] = body | (tubes & closed(body, CLOSING_MM, spacing)) if tubes.any() else body
     return inside
 
@@ -71,8 +71,8 @@ def outside_ml(labels: sitk.Image, inside: np.ndarray | None = None) -> dict[str
         inside: (K, J, I), of `inside_liver`, where it is known already.
     """
     inside = inside_liver(labels) if inside is None else inside
-    values = images.array_of(labels)[~inside]
-    counts = np.bincount(values.astype(np.int64), minlength=256)
+    array = images.array_of(labels)
+    counts = images.label_counts(array) - images.label_counts(array, inside)
     unit = images.voxel_ml(labels)
     return {s.key: float(counts[s.label] * unit) for s in members("liver") if counts[s.label]}
 

@@ -1,6 +1,7 @@
 """What the sections Measure and Compare have the worker process do; see `PreopReviewLib.jobs`.
 
-Each task gets plain values and a private folder with label images, and gives plain values and files back.
+Each task gets plain values and a private folder with label images, and gives plain values and files back. Lesions
+that the segmentation holds apart come as `lesions.drawn_request`, and stay apart where they touch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import requested_lesions
 from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -44,8 +46,9 @@ def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, canc
         cancel.raise_if_cancelled()
         progress(fraction, words)
 
-    keys = parameters.get("structures")
-    return extract(image, labels, settings_for(parameters["modality"]), structures=keys, progress=told).as_dict()
+    keys, drawn = parameters.get("structures"), requested_lesions(parameters, folder)
+    settings = settings_for(parameters["modality"])
+    return extract(image, labels, settings, structures=keys, progress=told, drawn=drawn).as_dict()
 
 
 def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -193,6 +196,7 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
         trees,
         patient=patient,
         exclude=parameters["exclude"],
+        drawn=requested_lesions(parameters, folder),
         progress=within(progress, 0.5, 1.0),
         cancel=cancel,
     )
@@ -213,20 +217,22 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     Raises:
         NothingFound: no such lesion.
     """
-    from LiverPlannerLib.resection.cutting import Plane, resect_by_remnant
+    from LiverPlannerLib.resection.cutting import Plane, resect_by_remnant, with_drawn_lesions
     from LiverPlannerLib.resection.margins import measure_margins
 
     labels = load_image(folder, parameters["labels"])
     progress(0.1, "Measuring margins")
     remnant = parameters.get("remnant")
+    drawn = requested_lesions(parameters, folder)
     cut = resect_by_remnant(labels, load_image(folder, remnant)) if remnant else None
     if cut is not None:
+        cut = with_drawn_lesions(cut, labels, drawn)
         planes = tuple(Plane(tuple(point), tuple(normal)) for point, normal in parameters.get("planes", ()))
         names = [parameters[name] for name in ("points", "triangles") if parameters.get(name)]
         surface = tuple(np.load(folder / name, allow_pickle=False) for name in names) or None
         cut = replace(cut, planes=planes, surface=surface)  # type: ignore[arg-type]
     cancel.raise_if_cancelled()
-    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"))
+    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"), drawn=drawn)
     progress(1.0, "Margins measured")
     return {
         "rows": found.as_rows(),
@@ -261,6 +267,8 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
         convention=parameters["convention"],
         tolerance=parameters["tolerance"],
         branches=parameters["branches"],
+        drawn_prediction=requested_lesions(parameters, folder, "drawn_prediction"),
+        drawn_reference=requested_lesions(parameters, folder, "drawn_reference"),
     )
     cancel.raise_if_cancelled()
     progress(0.8, "Drawing differences")

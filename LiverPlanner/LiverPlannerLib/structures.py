@@ -363,19 +363,16 @@ def mask_of(labels: sitk.Image, key: str) -> sitk.Image:
         key: structure key; ``liver`` is the union of liver, tumor, cyst, vessels and duct.
     """
     import numpy as np
-    import SimpleITK as sitk
 
-    array = sitk.GetArrayViewFromImage(labels)
-    wanted = np.isin(array, [s.label for s in members(key)])
-    mask = sitk.GetImageFromArray(wanted.astype(np.uint8))
-    mask.CopyInformation(labels)
-    return mask
+    from PreopReviewLib.images.counting import among
+    from PreopReviewLib.images.geometry import array_of, image_like
+
+    return image_like(among(array_of(labels), (s.label for s in members(key))).view(np.uint8), labels)
 
 
 def unknown_labels(labels: sitk.Image) -> list[int]:
     """The label values, in order, that are in the image and not in the table."""
-    import numpy as np
-    import SimpleITK as sitk
+    from PreopReviewLib.images.counting import label_values
+    from PreopReviewLib.images.geometry import array_of
 
-    values = np.unique(sitk.GetArrayViewFromImage(labels))
-    return [int(v) for v in values if v != 0 and int(v) not in _BY_LABEL]
+    return [v for v in label_values(array_of(labels)) if v and v not in _BY_LABEL]

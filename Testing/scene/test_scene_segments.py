@@ -101,6 +101,24 @@ def test_two_tumor_segments_are_one_structure(plan):
     assert "share" in voxels.overlaps()[0]
 
 
+def test_lesions_of_segments_of_their_own_are_told_apart_and_where_two_share_voxels_the_smaller_has_them(plan):
+    import slicer
+
+    assert SegmentVoxels(plan).lesions_on(SegmentVoxels(plan).labels()) is None
+    content = plan.GetSegmentation()
+    second = slicer.vtkSegment()
+    second.DeepCopy(content.GetSegment("tumor"))
+    second.SetName("All tumors")
+    content.AddSegment(second, "second")
+    voxels = SegmentVoxels(plan)
+    for labels in (voxels.labels(), voxels.labels(None)):
+        drawn = voxels.lesions_on(labels)
+        tumor = images.array_of(labels) == 2
+        assert sorted(drawn.names.values())[0] == "All tumors"
+        assert np.array_equal(drawn.array[tumor] > 0, np.ones(int(tumor.sum()), bool))
+        assert not drawn.array[images.array_of(labels) == 1].any()
+
+
 def test_a_moved_segmentation_keeps_its_volumes_and_moves_its_labels(scene, plan, labels):
     import vtk
 

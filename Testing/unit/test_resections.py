@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from vessel_blocks import PLACE, block, sections, tube
 
+from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.resection.markups import read_curve
 from LiverPlannerLib.resection.vessel_margins import vessel_margins
 from LiverPlannerLib.resection.volumetry import Patient
@@ -82,6 +83,21 @@ def test_a_sparing_resection_keeps_its_margin_all_around(liver, margin):
     assert made.margins.smallest_mm >= margin - 1e-6
     assert made.margins.smallest_mm <= margin + 4.0
     assert made.resection.lesions[0].fate == "resected"
+
+
+def test_lesions_that_a_file_holds_apart_are_resected_one_by_one_although_they_touch(liver):
+    labels = with_tumor(with_tumor(block(), (100, 70, 40), 8.0), (112, 70, 40), 8.0)
+    tumor = images.array_of(labels) == 2
+    numbers = np.where(tumor, np.where(X < 106, 1, 2), 0).astype(np.uint16)
+    drawn = DrawnLesions(images.image_like(numbers, labels), {1: "HCC S4", 2: "HCC S2"})
+    both = Liver(labels, liver.segments, find_trees(labels, liver.segments), drawn)
+    made = make_resections(both, {"one": {"sparing": "0", "lesions": "1"}})
+    found = compare_resections(labels, made, both.trees, drawn=drawn).resections[0]
+    assert [(x.name, x.fate) for x in found.margins.lesions if x.fate == "resected"] == [("HCC S2", "resected")]
+    assert len(found.resection.lesions) == 2
+    assert len({m.lesion for m in vessel_margins(both.trees, drawn=drawn)}) == 2
+    together = compare_resections(labels, make_resections(Liver(labels), {"all": {"sparing": "0"}}), both.trees)
+    assert len(together.resections[0].resection.lesions) == 1, "without it, what touches is one"
 
 
 def test_lesions_are_chosen_by_number_and_what_is_not_there_is_refused(liver):

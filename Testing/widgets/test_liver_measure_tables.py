@@ -117,6 +117,28 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     assert "edited since" in section.ui.notesLabel.text
 
 
+def test_lesions_with_segments_of_their_own_stay_apart_where_they_touch(host: Any, opened: Any) -> None:
+    import slicer
+
+    parameters, section = opened
+    content = parameters.segmentation.GetSegmentation()
+    second = slicer.vtkSegment()
+    second.DeepCopy(content.GetSegment("tumor"))
+    second.SetName("HCC S4")
+    content.AddSegment(second, "second")
+    paint(parameters.segmentation, "second", (slice(None),) * 3, 0)
+    paint(parameters.segmentation, "second", (slice(14, 17), slice(24, 28), slice(16, 20)))
+    section.live.update()
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    assert "HCC S4" in [row["measure"] for row in section.remnant.rows]
+    go_to(host, section, "margins")
+    run(host, section, section.ui.marginsButton)
+    assert sorted(row["name"] for row in section.margins.rows) == ["HCC S4", "Liver tumor", "Liver tumor"]
+    assert section.ui.marginsTable.horizontalHeaderItem(1).text() == "Name"
+    assert parameters.marginsTable.GetNumberOfRows() == 3
+
+
 def test_margins_without_a_tumor_say_why_not(host: Any, opened: Any) -> None:
     parameters, section = opened
     parameters.segmentation.GetSegmentation().RemoveSegment("tumor")

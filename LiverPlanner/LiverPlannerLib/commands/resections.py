@@ -12,7 +12,6 @@ from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resections.comparing import Compared
     from LiverPlannerLib.resections.plans import Liver
 
@@ -79,6 +78,7 @@ def resections(
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.resections.comparing import compare_resections
     from LiverPlannerLib.resections.plans import Liver, make_resections, read_plans
+    from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
     from PreopReviewLib.errors import InputError
 
@@ -89,27 +89,18 @@ def resections(
     limits = numbers(bands, 2, "pair of distances")
     patient = patient_of(height, weight)
     file = read(labels, values)
-    picture = _image(image, file.labels) if image else None
-    liver = Liver(picture[1] if picture else file.labels)
+    picture = images.read_image(image) if image else None
+    file = file.onto(picture) if picture else file
+    liver = Liver(file.labels, drawn=file.lesions)
     compared = compare_resections(
         liver.labels, make_resections(liver, wanted), liver.trees,
         patient=patient, recipient_kg=recipient_weight, limits_mm=(limits[0], limits[1]),
+        drawn=file.lesions,
     )  # fmt: skip
-    data = _as_dict(compared, file.path, [*file.sentences, *_joined_lesions(file)])
+    data = _as_dict(compared, file.path, file.sentences)
     formats = [f.value for f in print_files or []]
     _write(out, overwrite, liver, compared, data, picture, vessels.value, (limits[0], limits[1]), formats, title)
     emit(data, as_json, lambda: _print(data, out))
-
-
-def _joined_lesions(file: Labels) -> list[str]:
-    """A note where the file holds lesions apart that touch: here they are one, since cuts are planned around both."""
-    from LiverPlannerLib.lesions import numbered_regions
-
-    kinds = ("tumor", "cyst")
-    apart, joined = (sum(len(numbered_regions(file.labels, k, d)) for k in kinds) for d in (file.lesions, None))
-    if apart == joined:
-        return []
-    return [f"{file.path.name} holds {apart} lesions, of which some touch: here those count as one, {joined} in all."]
 
 
 def _as_dict(compared: Any, labels: Path, notes: list[str]) -> dict[str, Any]:
@@ -157,22 +148,13 @@ def _asked(
     return found
 
 
-def _image(path: Path, labels: Any) -> tuple[Any, Any]:
-    """The image, and the labels on its grid."""
-    from LiverPlannerLib.report.measures import on_image_grid
-    from PreopReviewLib import images
-
-    image = images.read_image(path)
-    return image, on_image_grid(labels, image)[0]
-
-
 def _write(
     out: Path,
     overwrite: bool,
     liver: Liver,
     compared: Compared,
     data: dict[str, Any],
-    picture: tuple[Any, Any] | None,
+    picture: Any | None,
     vessels: str,
     limits: tuple[float, float],
     formats: list[str],
@@ -190,7 +172,7 @@ def _write(
     from PreopReviewLib.reports import write_report
 
     try:
-        margins = vessel_margins(liver.trees, which=vessels)  # type: ignore[arg-type]
+        margins = vessel_margins(liver.trees, which=vessels, drawn=liver.drawn)  # type: ignore[arg-type]
     except NothingFound:
         margins = []
     data["vessel_margins"] = margin_rows(margins)
@@ -219,7 +201,14 @@ def _write(
             from LiverPlannerLib.report.resections import resections_page
 
             page = resections_page(
-                *picture, compared, liver.trees, margins=margins, limits_mm=limits, title=title, notes=data["notes"]
+                picture,
+                liver.labels,
+                compared,
+                liver.trees,
+                margins=margins,
+                limits_mm=limits,
+                title=title,
+                notes=data["notes"],
             )
             write_report(page, folder / "resections.html")
 

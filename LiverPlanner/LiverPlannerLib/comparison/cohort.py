@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from LiverPlannerLib.labels import Labels, read_labels
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib import images
@@ -163,7 +161,7 @@ def _compared(pair: Pair) -> tuple[Case, set[str]]:
                 values[f"tumor_filtered_{name}"] = filtered.get(f"tumor_{name}", "")
     except PreopError as error:
         return Case(pair.case, {}, pair.part, error.problem), set()
-    present = np.unique(images.array_of(manual.labels))
+    present = images.label_values(images.array_of(manual.labels))
     return Case(pair.case, values, pair.part), {s.key for s in STRUCTURES if s.label in present}
 
 

@@ -274,7 +274,7 @@ def _on_one_grid(prediction: Labels, reference: Labels, notes: list[str]) -> tup
 def _chosen(
     prediction: sitk.Image, reference: sitk.Image, structures: Sequence[str] | None, notes: list[str]
 ) -> list[str]:
-    present = {int(v) for labels in (prediction, reference) for v in np.unique(images.array_of(labels))}
+    present = {v for labels in (prediction, reference) for v in images.label_values(images.array_of(labels))}
     if structures is not None:
         wanted = {structure(key).key for key in structures}
         return [s.key for s in STRUCTURES if s.key in wanted]

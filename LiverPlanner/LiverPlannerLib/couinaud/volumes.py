@@ -130,7 +130,7 @@ def segment_volumes(segments: sitk.Image) -> list[SegmentVolume]:
     Args:
         segments: 1 to 8 in the liver.
     """
-    counts = np.bincount(images.array_of(segments).ravel(), minlength=9)[1:9]
+    counts = images.label_counts(images.array_of(segments))[1:9]
     unit, total = images.voxel_ml(segments), max(int(counts.sum()), 1)
     return [
         SegmentVolume(s.key, s.name, int(n), round(float(n) * unit, 3), round(float(n) / total, 5))

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.ground_truth.lock import Lock
@@ -178,7 +177,7 @@ class Annotation:
                 )
             labels = moved.labels
         path = images.write_image(sitk.Cast(labels, sitk.sitkUInt8), self.label_path(name))
-        values = set(np.unique(images.array_of(labels)).tolist())
+        values = set(images.label_values(images.array_of(labels)))
         self.note_labels(name, [key for key in self.work.structures if structure(key).label in values])
         return path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,9 +74,14 @@ class Labels:
         if self.lesions is None:
             moved = images.onto_grid(self.labels, target, what, onto, named)
             return replace(self, labels=moved.labels, notes=[*self.notes, *moved.notes])
+        moved = images.onto_grid(self.labels, target, what, onto, named)
+        if moved.exact and not moved.outside_ml:
+            numbers = images.onto_grid(self.lesions.numbers, target, what, onto).labels
+            lesions = replace(self.lesions, numbers=numbers)
+            return replace(self, labels=moved.labels, lesions=lesions, notes=[*self.notes, *moved.notes])
         # Labels and lesions in one number, so that both give a voxel to the same lesion where grids differ.
         both = images.array_of(self.labels) + 256 * self.lesions.array.astype(np.uint32)
-        kinds = {int(v): self.lesions.names.get(int(v) // 256) or named.get(int(v) % 256, "") for v in np.unique(both)}
+        kinds = {v: self.lesions.names.get(v // 256) or named.get(v % 256, "") for v in images.label_values(both)}
         moved = images.onto_grid(images.image_like(both, self.labels), target, what, onto, kinds)
         array = images.array_of(moved.labels)
         lesions = replace(self.lesions, numbers=images.image_like((array // 256).astype(np.uint16), target))
@@ -116,12 +121,12 @@ class Part:
         name: str,
         array: np.ndarray,
         value: int,
-        boxes: Sequence[Slices | None],
+        boxes: Mapping[int, Slices],
         structure: Structure | None,
         plain: bool,
     ) -> Part:
-        """The part that has a value in an array; `boxes` as scipy's `find_objects` gives them of that array."""
-        box = (boxes[value - 1] if 0 < value <= len(boxes) else None) or _NOWHERE
+        """The part that has a value in an array; `boxes` as `images.value_boxes` gives them of that array."""
+        box = boxes.get(value, _NOWHERE)
         return cls(name, box, array[box] == value, structure, value, plain)
 
     @property

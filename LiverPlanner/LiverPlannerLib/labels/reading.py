@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import find_objects
 
 from LiverPlannerLib.labels.joining import (
     BY_OUR_NUMBERS,
@@ -128,8 +127,8 @@ def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
 def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> Labels:
     array = images.array_of(image)
     names, how = _names_for(path, mapping)
-    boxes = find_objects(array)
-    present = [value for value, box in enumerate(boxes, 1) if box is not None]
+    boxes = images.value_boxes(array)
+    present = list(boxes)
     if names is not None and any(v in names for v in present):
         parts, segments = [], couinaud_names(names.values())
         for value in present:

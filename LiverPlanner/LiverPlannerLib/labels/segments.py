@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import find_objects
 
 from LiverPlannerLib.labels.joining import BY_CODES, BY_SEGMENTS, Part
 from LiverPlannerLib.labels.names import couinaud_names, match_name, match_terminology, meant_by
@@ -76,7 +75,7 @@ def _slicer_parts(path: Path) -> Segments | None:
     count = image.GetNumberOfComponentsPerPixel()
     layers = sitk.GetArrayFromImage(image)
     layers = layers[..., None] if count == 1 else layers
-    boxes = [find_objects(layers[..., n]) for n in range(count)]
+    boxes = [images.value_boxes(layers[..., n]) for n in range(count)]
     parts = []
     for order, index in enumerate(found):
         name = _meta(image, index, "Name")
@@ -133,11 +132,15 @@ def _folder_parts(folder: Path) -> Segments | None:
 def single_mask(image: sitk.Image) -> sitk.Image | None:
     """What is not 0, as 0 and 1; None for an image with more than one such value."""
     array = images.array_of(image)
-    if array.dtype.kind == "f":
-        array = np.round(array, 3)
-    filled = array != 0
-    values = array[filled]
-    return images.image_like(filled.astype(np.uint8), image) if not len(values) or (values == values[0]).all() else None
+    filled, value = np.zeros(array.shape, bool), None
+    for k, plane in enumerate(array):
+        plane = np.round(plane, 3) if array.dtype.kind == "f" else plane
+        filled[k] = plane != 0
+        if filled[k].any():
+            value = plane[filled[k]][0] if value is None else value
+            if (plane[filled[k]] != value).any():
+                return None
+    return images.image_like(filled.view(np.uint8), image)
 
 
 IMAGE_SUFFIXES = r"\.(nii\.gz|nii|seg\.nrrd|nrrd|nhdr|mha|mhd|img|hdr)(\.gz)?$"

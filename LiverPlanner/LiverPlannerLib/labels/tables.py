@@ -68,17 +68,14 @@ class Shapes:
 def measure_shapes(labels: sitk.Image) -> Shapes:
     """Volume, thickness and place of every value."""
     import edt
-    from scipy.ndimage import find_objects
 
     array, mm, unit = images.array_of(labels), images.spacing_kji(labels), images.voxel_ml(labels)
     ml, radius, centroid = {}, {}, {}
-    for value, box in enumerate(find_objects(array), 1):
-        if box is None:
-            continue
+    for value, box in images.value_boxes(array).items():
         mask = np.pad(array[box] == value, 1)
         ml[value] = float(mask.sum()) * unit
         radius[value] = float(edt.edt(np.ascontiguousarray(mask), anisotropy=tuple(mm), black_border=False).max())
-        center = np.argwhere(mask).mean(0) - 1 + [s.start for s in box]
+        center = images.centroid_of(mask) - 1 + [s.start for s in box]
         centroid[value] = images.kji_to_ras(center, labels)[0]
     return Shapes(ml, radius, centroid)
 
@@ -112,16 +109,14 @@ def _word(key: str) -> str:
 
 def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
     """Lesions whose surface hardly touches the liver."""
-    from scipy.ndimage import find_objects
-
     array, found = images.array_of(labels), []
-    boxes = find_objects(array)
+    boxes = images.value_boxes(array)
     inside = np.zeros(max(of, default=0) + 1, bool)
     inside[[v for v, key in of.items() if key == "liver" or (key in _PARTS and key not in ("tumor", "cyst"))]] = True
     for value, key in of.items():
-        if key not in ("tumor", "cyst") or boxes[value - 1] is None:
+        if key not in ("tumor", "cyst") or value not in boxes:
             continue
-        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in boxes[value - 1])
+        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in boxes[value])
         near = array[box]
         shell = near[_shell(near == value)]
         share = inside[np.minimum(shell, len(inside) - 1)][shell < len(inside)].sum() / max(len(shell), 1)

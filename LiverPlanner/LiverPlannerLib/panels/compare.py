@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
 from LiverPlannerLib.scene.comparison import (
@@ -169,6 +170,8 @@ class CompareSection(Section):
         request = {
             "prediction": unsaved(prediction, "prediction"),
             "reference": unsaved(reference, "reference"),
+            **drawn_request(pair.prediction.lesions_on(prediction), "drawn_prediction"),
+            **drawn_request(pair.reference.lesions_on(reference), "drawn_reference"),
             "convention": parameters.hd95Convention,
             "tolerance": float(parameters.nsdTolerance),
             "branches": bool(parameters.compareBranches),

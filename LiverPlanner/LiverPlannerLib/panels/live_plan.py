@@ -49,7 +49,7 @@ class LivePlan:
         self.users: list[Callable[[], bool]] = []
         self._observed: list[tuple[Any, int]] = []
         self._followed: tuple[Any, Any, Any] = (None, None, None)
-        self._labels: tuple[int, Any] | None = None
+        self._labels: tuple[int, Any, Any] | None = None
         self._updating = False
         self._added: list[str] = []
         self._timer = qt.QTimer()
@@ -168,8 +168,19 @@ class LivePlan:
 
             raise InputError(self.problem.rstrip(".") or "There is no plan yet", "")
         if self._labels is None or self._labels[0] != self.revision:
-            self._labels = (self.revision, self.measures.plan.labels())
+            labels = self.measures.plan.labels()
+            self._labels = (self.revision, labels, self.measures.plan.lesions_on(labels))
         return self._labels[1]
+
+    def drawn_lesions(self) -> Any | None:
+        """Which lesions the plan holds as segments of their own, on the grid of `labels`; None without such.
+
+        Raises:
+            PreopError: as `labels`.
+        """
+        self.labels()
+        assert self._labels is not None
+        return self._labels[2]
 
     def disabled_reason(self) -> str:
         """Why there is nothing to measure, a sentence; empty if there is."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.margins import NEIGHBORS
@@ -35,6 +36,7 @@ COLUMNS = (
     ),
     Column("centroid_ras", "Centroid (RAS mm)", "text"),
 )
+NAME = Column("name", "Name", "text", help="Of its segment: lesions with a segment each stay apart where they touch.")
 
 
 class MarginsPage(Page):
@@ -62,7 +64,7 @@ class MarginsPage(Page):
             self.section.show_state(why)
         self.run.refresh(why)
         self.show_saved(COLUMNS)
-        fill_table(self.ui.marginsTable, COLUMNS, self.rows)
+        fill_table(self.ui.marginsTable, self.columns if self.rows else COLUMNS, self.rows)
 
     def measure(self) -> None:
         """Starts the job.
@@ -77,6 +79,7 @@ class MarginsPage(Page):
         key = self.ui.lesionComboBox.currentData
         cut = self.section.remnant.current_cut()
         request: dict[str, Any] = {"labels": unsaved(self.live.labels(), "labels"), "lesions": key}
+        request |= drawn_request(self.live.drawn_lesions())
         if cut is not None:
             request["remnant"] = unsaved(cut.remnant, "remnant")
             request["planes"] = [[list(p.point), list(p.normal)] for p in cut.planes]
@@ -93,7 +96,9 @@ class MarginsPage(Page):
         )
 
     def _show(self, result: dict[str, Any], revision: int, with_cut: bool) -> None:
-        self.columns, self.rows, self.revision = COLUMNS, result["rows"], revision
+        named = any(row.get("name") for row in result["rows"])
+        self.columns = (COLUMNS[0], NAME, *COLUMNS[1:]) if named else COLUMNS
+        self.rows, self.revision = result["rows"], revision
         self.notes = list(result["notes"])
         if not with_cut:
             self.notes.append(_("There is no cut: distances to vessels and bile duct only. See the tab Remnant."))

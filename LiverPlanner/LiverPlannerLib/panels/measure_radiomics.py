@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.radiomics.features import region_name
@@ -75,7 +76,7 @@ class RadiomicsPage(Page):
         modality = self.parameters.modality
         request = {
             "image": inputs.unsaved(volume),
-            "labels": self._labels_on(volume),
+            **self._labels_on(volume),
             "structures": self._keys(),
             "modality": inputs.guess_modality(volume) if modality == "auto" else modality,
         }
@@ -87,14 +88,17 @@ class RadiomicsPage(Page):
             _("Radiomics"),
         )
 
-    def _labels_on(self, volume: Any) -> Unsaved:
-        from PreopReviewLib import images
+    def _labels_on(self, volume: Any) -> dict[str, Any]:
+        """The plan on the volume's grid, with its lesions where they have segments of their own."""
+        from LiverPlannerLib.labels import Labels
 
         plan = self.live.measures.plan
-        array = plan.array_on(volume)
-        if array is not None:
-            return Unsaved(array, inputs.world_geometry(volume), "labels")
-        return unsaved(images.onto_grid(plan.labels(None), inputs.grid_image(volume), onto="volume").labels, "labels")
+        array, drawn = plan.array_on(volume), self.live.drawn_lesions()
+        if array is not None and drawn is None:
+            return {"labels": Unsaved(array, inputs.world_geometry(volume), "labels")}
+        whole = plan.labels(None)
+        moved = Labels(whole, lesions=drawn and plan.lesions_on(whole)).onto(inputs.grid_image(volume), onto="volume")
+        return {"labels": unsaved(moved.labels, "labels"), **drawn_request(moved.lesions)}
 
     def _show(self, result: dict[str, Any], revision: int) -> None:
         found = {s["region"]: s["features"] for s in result["structures"] if s["features"]}

@@ -14,7 +14,7 @@ from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.measure_supply import KeptPage, Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant
+from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
 from LiverPlannerLib.resection.volumetry import Volumetry
 from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides
@@ -149,8 +149,9 @@ class RemnantPage(Page):
         self.start("cut", request, folder, show, _("Cutting the liver"))
 
     def show_cut(self, cut: Resection, revision: int) -> None:
-        """Numbers, table and sides of a cut."""
+        """Numbers, table and sides of a cut; lesions with segments of their own have fates of their own."""
         volumes = self.section.volumes
+        cut = with_drawn_lesions(cut, self.live.labels(), self.live.drawn_lesions())
         self.cut, self.revision, self.columns, self._inputs = cut, revision, VOLUME_COLUMNS, volumes.inputs()
         result = volumes.measure(cut.remnant)
         self.rows = remnant_rows(cut, result)
@@ -225,7 +226,7 @@ def remnant_rows(cut: Resection, result: Volumetry) -> list[dict[str, Any]]:
     rows.append({"measure": _("Resected, all"), "value": cut.resected_ml, "unit": "ml", "how": cut.method})
     rows.append({"measure": _("Resected"), "value": 100 * cut.resected_share, "unit": "%", "how": _("of the liver")})
     for lesion in cut.lesions:
-        name = _("Tumor {number}").format(number=lesion.number)
+        name = lesion.name or _("Tumor {number}").format(number=lesion.number)
         how = _("{fate}, {share:.0f} % taken").format(fate=lesion.fate, share=100 * lesion.resected_share)
         rows.append({"measure": name, "value": lesion.ml, "unit": "ml", "how": how})
     return rows

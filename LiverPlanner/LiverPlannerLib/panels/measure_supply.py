@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import CutPage
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.perfusion.model import Perfusion, PerfusionModel
@@ -226,6 +227,7 @@ class KeptPage:
         patient = page.section.volumes.patient()
         request: dict[str, Any] = {
             "labels": unsaved(labels, "labels"),
+            **drawn_request(page.live.drawn_lesions()),
             "names": self.kept.names,
             "patient": [patient.height_cm, patient.weight_kg] if patient is not None else None,
             "exclude": list(page.section.volumes.exclude()),

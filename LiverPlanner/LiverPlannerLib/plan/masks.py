@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.images.geometry import box_of
 
 MIN_LESION_ML = 0.05
 LESION_MARGIN_MM = 3.0
@@ -77,13 +78,18 @@ def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> s
     """
     import cc3d
 
-    array = images.array_of(labels).copy()
+    array = images.array_of(labels)
     threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
+    made = array
     for key in ("tumor", "cyst"):
-        mask = np.ascontiguousarray(array == structure(key).label)
-        kept = cc3d.dust(mask, threshold=threshold, connectivity=26) if mask.any() else mask
-        array[mask & ~kept.astype(bool)] = structure("liver").label
-    return images.image_like(array, labels)
+        mask = array == structure(key).label
+        if (box := box_of(mask)) is None:
+            continue
+        near = np.ascontiguousarray(mask[box])
+        kept = cc3d.dust(near, threshold=threshold, connectivity=26).astype(bool)
+        made = made.copy() if made is array else made
+        made[box][near & ~kept] = structure("liver").label
+    return labels if made is array else images.image_like(made, labels)
 
 
 def labels_from_mask(mask: sitk.Image) -> sitk.Image:
@@ -95,4 +101,5 @@ def labels_from_mask(mask: sitk.Image) -> sitk.Image:
     array = images.array_of(mask) > 0
     if not array.any():
         raise InputError("The liver mask is empty", "Draw the liver first, or leave the mask out")
-    return images.image_like(array.astype(np.uint8) * structure("liver").label, mask)
+    assert structure("liver").label == 1
+    return images.image_like(array.view(np.uint8), mask)

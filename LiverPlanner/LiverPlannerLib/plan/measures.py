@@ -12,6 +12,7 @@ from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml,
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.images.geometry import box_of
 
 PLAUSIBLE_ML = (300.0, 5000.0)
 """Outside, a whole liver is hardly possible; a warning, not an error (children, resected or partial livers)."""
@@ -157,11 +158,12 @@ def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
     import cc3d
 
     for key in ("tumor", "cyst", "liver"):
-        mask = images.array_of(mask_of(labels, key)) > 0
-        if not mask.any():
+        mask = images.array_of(mask_of(labels, key)).view(bool)
+        box = box_of(mask)
+        if box is None:
             continue
-        points = np.argwhere(cc3d.largest_k(mask, k=1, connectivity=26))
-        world = images.kji_to_ras(points, labels)
-        nearest = world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()]
+        largest = cc3d.largest_k(np.ascontiguousarray(mask[box]), k=1, connectivity=26) > 0
+        place = images.middle_voxel(largest, images.spacing_kji(labels))
+        nearest = images.kji_to_ras(np.add(place, [s.start for s in box]), labels)[0]
         return tuple(round(float(v), 3) for v in nearest)  # type: ignore[return-value]
     raise InputError("There is no liver in the label image", "Segment it first")

@@ -143,9 +143,7 @@ def on_image_grid(labels: sitk.Image, image: sitk.Image) -> tuple[sitk.Image, li
 
 
 def _present(labels: sitk.Image) -> frozenset[str]:
-    import numpy as np
-
-    values = set(np.unique(images.array_of(labels)).tolist())
+    values = set(images.label_values(images.array_of(labels)))
     return frozenset(s.key for s in STRUCTURES if s.label in values)
 
 

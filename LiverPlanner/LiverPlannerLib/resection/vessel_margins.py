@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from LiverPlannerLib.lesions import numbered_regions
+from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
 from LiverPlannerLib.perfusion.names import VesselNames
 from LiverPlannerLib.resection.margins import face_centers
 from LiverPlannerLib.structures import structure
@@ -39,13 +39,16 @@ class VesselMargin:
     contact_mm: float
 
 
-def vessel_margins(trees: LiverTrees, lesions: str = "tumor", which: Which = "main") -> list[VesselMargin]:
+def vessel_margins(
+    trees: LiverTrees, lesions: str = "tumor", which: Which = "main", drawn: DrawnLesions | None = None
+) -> list[VesselMargin]:
     """Every lesion against every vessel, the nearest first within a lesion.
 
     Args:
         trees: with named territories, of the labels that hold the lesions.
         lesions: key of their structure.
         which: ``main``: main branches, and the largest stem of each named territory; ``any``: twigs, too.
+        drawn: which lesions the file holds apart.
 
     Raises:
         NothingFound: there is no such lesion.
@@ -55,7 +58,7 @@ def vessel_margins(trees: LiverTrees, lesions: str = "tumor", which: Which = "ma
 
     if which not in ("main", "any"):
         raise InputError(f"Margins to {which!r} vessels are not possible", "Use main or any")
-    regions = numbered_regions(trees.labels, lesions)
+    regions = numbered_regions(trees.labels, lesions, drawn)
     if not regions:
         raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")
     mm = images.spacing_kji(trees.labels)

@@ -254,9 +254,8 @@ def measure_volumes(
                 f"Use some of {', '.join(s.key for s in STRUCTURES if s.parent == 'liver')}",
             )
     ml = images.voxel_ml(labels)
-    values, counts = np.unique(images.array_of(labels), return_counts=True)
-    count = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    found = {s.key: count[s.label] * ml for s in STRUCTURES if s.label in count}
+    counts = images.label_counts(images.array_of(labels)).tolist()
+    found = {s.key: counts[s.label] * ml for s in STRUCTURES if counts[s.label]}
     inside = inside_liver(labels) if inside is None else inside
     tlv = float(np.count_nonzero(inside)) * ml
     if tlv == 0:
@@ -309,8 +308,7 @@ def _remnant(
 ) -> Remnant:
     remnant = images.onto_grid(remnant, labels, "remnant mask", "label image").labels
     ml = images.voxel_ml(labels)
-    values = images.array_of(labels)[inside & (images.array_of(remnant) != 0)]
-    counts = np.bincount(values.astype(np.int64), minlength=256)
+    counts = images.label_counts(images.array_of(labels), inside & (images.array_of(remnant) != 0))
     part = {s.key: counts[s.label] * ml for s in members("liver")}
     whole = sum(part.values())
     if whole == 0:

@@ -8,9 +8,10 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.perfusion.model import Perfusion, PerfusionModel
 from LiverPlannerLib.perfusion.ratios import Ratios, crossing_words, ratios, words_of
-from LiverPlannerLib.resection.cutting import Resection
+from LiverPlannerLib.resection.cutting import Resection, with_drawn_lesions
 from LiverPlannerLib.resection.margins import Margins, measure_margins
 from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL, Patient, Volumetry, volumetry
 from LiverPlannerLib.resections.bands import BANDS_MM, Band, safety_bands
@@ -75,6 +76,7 @@ def compare_resections(
     recipient_kg: float | None = None,
     exclude: Sequence[str] = NOT_FUNCTIONAL,
     limits_mm: tuple[float, float] = BANDS_MM,
+    drawn: DrawnLesions | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Compared:
@@ -88,6 +90,7 @@ def compare_resections(
         recipient_kg: weight of the recipient of a living donation.
         exclude: structures that are not functional liver.
         limits_mm: of the safety bands.
+        drawn: which lesions of the labels their file holds apart.
 
     Raises:
         GeometryError: a resection lies on another grid.
@@ -105,13 +108,14 @@ def compare_resections(
     for n, (name, made) in enumerate(resections.items()):
         cancel.raise_if_cancelled()
         progress(n / len(resections), f"Measuring {name}")
+        made = with_drawn_lesions(made, labels, drawn)
         volumes = volumetry(labels, remnant=made.remnant, patient=patient, exclude=exclude)
         found.append(
             Measured(
                 name,
                 made,
                 volumes,
-                measure_margins(labels, made) if has_tumor else None,
+                measure_margins(labels, made, drawn=drawn) if has_tumor else None,
                 model.measure(model.taken(made.resected)) if model else None,
                 safety_bands(labels, made, limits_mm) if has_tumor else (),
                 graft_of(made, labels, volumes, recipient_kg) if recipient_kg is not None else None,

@@ -16,6 +16,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.resection.cutting import Plane, Resection, resect_by_planes, resect_by_remnant
 from LiverPlannerLib.resections.presets import PRESETS, preset_name, resect_by_segments, resect_sparing, unite
 from LiverPlannerLib.territories.liver import LiverTrees, find_trees
@@ -43,6 +44,7 @@ class Liver:
 
     Attributes:
         labels: values of the table of structures.
+        drawn: which lesions their file holds apart.
         given_segments: Couinaud segments on the same grid, where they are known.
         given_trees: the same for trees and territories.
     """
@@ -50,6 +52,7 @@ class Liver:
     labels: sitk.Image
     given_segments: sitk.Image | None = None
     given_trees: LiverTrees | None = field(default=None, repr=False)
+    drawn: DrawnLesions | None = field(default=None, repr=False)
 
     @cached_property
     def segments(self) -> sitk.Image:
@@ -230,7 +233,7 @@ def _by_remnant(liver: Liver, _name: str, plan: Mapping[str, Any]) -> Resection:
 def _by_sparing(liver: Liver, name: str, plan: Mapping[str, Any]) -> Resection:
     (margin,) = _numbers(name, plan["sparing"], 1)
     lesions = _whole(name, plan["lesions"]) if plan.get("lesions") is not None else ()
-    return resect_sparing(liver.labels, margin, lesions)
+    return resect_sparing(liver.labels, margin, lesions, drawn=liver.drawn)
 
 
 _WAYS: dict[str, Callable[[Liver, str, Mapping[str, Any]], Resection]] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.lesions import numbered_regions
+from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
 from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.resection.cutting import Resection, resect_by_mask
 from LiverPlannerLib.segmentation.morphology import closed, distance
@@ -105,7 +105,11 @@ def with_border_veins(taken: np.ndarray, trees: LiverTrees) -> np.ndarray:
 
 
 def resect_sparing(
-    labels: sitk.Image, margin_mm: float, lesions: Sequence[int] = (), structure: str = "tumor"
+    labels: sitk.Image,
+    margin_mm: float,
+    lesions: Sequence[int] = (),
+    structure: str = "tumor",
+    drawn: DrawnLesions | None = None,
 ) -> Resection:
     """Takes lesions with a margin of liver around them, smoothed, and nothing more.
 
@@ -114,6 +118,7 @@ def resect_sparing(
         margin_mm: liver around each lesion at least, where there is liver.
         lesions: numbers by falling size; all by default.
         structure: key of the lesions.
+        drawn: which lesions the file holds apart.
 
     Raises:
         NothingFound: there is no lesion.
@@ -121,7 +126,7 @@ def resect_sparing(
     """
     if not 0 <= margin_mm <= 100:
         raise InputError(f"A margin of {margin_mm:g} mm is not possible", "Give 0 to 100 mm")
-    found = numbered_regions(labels, structure)
+    found = numbered_regions(labels, structure, drawn)
     if not found:
         raise NothingFound("There is no lesion to resect", "Segment the lesions first")
     wanted = sorted(set(lesions)) or list(range(1, len(found) + 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,6 +21,9 @@ from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, un
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.images.vtk_images import array_of_matrix, array_of_vtk, set_geometry
 from PreopReviewLib.scene import inputs, nodes
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.lesions import DrawnLesions
 
 PAINTED = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint))
 """In this order structures are put into a label image: where segments overlap, lesions win."""
@@ -61,6 +64,12 @@ class Grid:
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy(moved.ravel())
         return set_geometry(sitk.GetImageFromArray(array), matrix)
+
+    def index_of(self, image: sitk.Image) -> tuple[int, ...]:
+        """The lattice index (K, J, I) at which an image of `image` starts."""
+        x, y, z = image.GetOrigin()
+        first = np.linalg.solve(self.to_ras, [-x, -y, z, 1.0])[:3]
+        return tuple(int(n) for n in np.round(first[::-1]))
 
     def same_lattice(self, other: Grid) -> bool:
         """Whether voxels of both with the same index are at the same place."""
@@ -268,6 +277,29 @@ class SegmentVoxels:
                 "Set the source volume of the segmentation again",
             )
         return self.labels_in(start, stop)
+
+    def lesions_on(self, labels: sitk.Image) -> DrawnLesions | None:
+        """Which lesion's segment a voxel of `labels` or `labels_in` belongs to; None unless a kind has several.
+
+        Where two share a voxel, it is the smaller one's.
+        """
+        from LiverPlannerLib.lesions import DrawnLesions
+        from PreopReviewLib import images
+
+        ids = [i for i, key in self.structures.items() if structure(key).kind == "lesion" and self.masks[i].count]
+        if len({self.structures[i] for i in ids}) == len(ids):
+            return None
+        array, start = images.array_of(labels), self.grid.index_of(labels)
+        numbers = np.zeros(array.shape, np.uint16)
+        for key in {self.structures[i] for i in ids}:
+            own = np.zeros_like(numbers)
+            for number, i in sorted(enumerate(ids, 1), key=lambda entry: -self.masks[entry[1]].count):
+                if self.structures[i] == key:
+                    paint(own, start, self.masks[i], number)
+            np.copyto(numbers, own, where=array == structure(key).label)
+        content = self.node.GetSegmentation()
+        names = {number: content.GetSegment(i).GetName() for number, i in enumerate(ids, 1)}
+        return DrawnLesions(images.image_like(numbers, labels), names)
 
     def labels_in(self, start: Sequence[int], stop: Sequence[int]) -> sitk.Image:
         """The label image of the box from lattice index `start` up to `stop` (K, J, I)."""

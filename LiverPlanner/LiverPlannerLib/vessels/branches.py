@@ -28,6 +28,7 @@ from LiverPlannerLib.vessels.joining import Joint, find_joints
 from LiverPlannerLib.vessels.roots import choose_end, root_preference, rooted_trees, veins_beyond_cava
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.images.geometry import box_of
 
 Part = Literal["main", "peripheral"]
 Rule = Literal["radius", "generation"]
@@ -191,7 +192,9 @@ def split_branches(
     _require_mask(mask, liver_mask, ivc_mask)
     drawn = mask
     # Thinning depends on the order of the axes, and an answer must not depend on how a file stores its voxels.
-    mask, liver_mask, ivc_mask = (m if m is None else images.orient(m, "LPS") for m in (mask, liver_mask, ivc_mask))
+    mask, liver_mask, ivc_mask = (
+        m if m is None else images.orient(m, "LPS") for m in _cropped(mask, liver_mask, ivc_mask)
+    )
     array = images.array_of(mask) != 0
     skeleton = skeletonize(array, images.spacing_kji(mask))
     points = images.kji_to_ras(skeleton.voxels, mask)
@@ -242,6 +245,15 @@ def transfer(tree: VesselTree, mask: sitk.Image) -> sitk.Image:
         near = _nearest_point(images.kji_to_ras(places, mask), tree.points, tree.radii)
         result[tuple(places.T)] = tree._part_of_branch()[tree.branch_of[near]]
     return images.image_like(result, mask)
+
+
+def _cropped(*masks: sitk.Image | None) -> list[sitk.Image | None]:
+    """The masks in the box that holds them all: a scan is several times as large, and so are distances in it."""
+    boxes = [box for m in masks if m is not None and (box := box_of(images.array_of(m) != 0, margin=2)) is not None]
+    start = tuple(min(box[axis].start for box in boxes) for axis in range(3))
+    stop = tuple(max(box[axis].stop for box in boxes) for axis in range(3))
+    near = images.Box(start, stop)  # type: ignore[arg-type]
+    return [m if m is None else images.crop(m, near) for m in masks]
 
 
 def _joined_forest(

@@ -5,6 +5,7 @@ given to people are in RAS, as in 3D Slicer.
 """
 
 from PreopReviewLib.images.checks import Finding, check_image, guess_modality, require_usable
+from PreopReviewLib.images.counting import among, centroid_of, label_counts, label_values, middle_voxel, value_boxes
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, selection, series_of_files
 from PreopReviewLib.images.dicom_segmentation import (
     CodedMask,
@@ -43,9 +44,11 @@ __all__ = [
     "Moved",
     "Series",
     "add_notes",
+    "among",
     "array_of",
     "bounding_box",
     "box_of_grid",
+    "centroid_of",
     "check_image",
     "choose_series",
     "covering_grid",
@@ -57,7 +60,10 @@ __all__ = [
     "image_like",
     "is_dicom_segmentation",
     "kji_to_ras",
+    "label_counts",
+    "label_values",
     "list_series",
+    "middle_voxel",
     "name_nifti_values",
     "nifti_extensions",
     "notes_of",
@@ -77,6 +83,7 @@ __all__ = [
     "selection",
     "series_of_files",
     "spacing_kji",
+    "value_boxes",
     "voxel_ml",
     "write_dicom_segmentation",
     "write_image",

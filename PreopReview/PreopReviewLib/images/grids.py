@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib.errors import GeometryError
+from PreopReviewLib.images.counting import label_counts, label_values
 from PreopReviewLib.images.geometry import array_of, image_like, voxel_ml
 
 MAX_ANGLE_DEGREES = 0.1
@@ -185,10 +186,11 @@ def _by_index(labels: sitk.Image, target: sitk.Image, lattice: Lattice) -> sitk.
     low, high = np.maximum(start, 0), np.minimum(start + ijk.shape, size)
     if (low >= high).any():
         return None
-    out = np.zeros(tuple(size), ijk.dtype)
+    out = np.zeros(tuple(size[::-1]), ijk.dtype)
     inner = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    out[inner] = ijk[tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))]
-    return image_like(np.ascontiguousarray(out.transpose(2, 1, 0)), target)
+    own = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    out[inner[::-1]] = ijk[own].transpose(2, 1, 0)
+    return image_like(out, target)
 
 
 def _outside(labels: sitk.Image, target: sitk.Image, lattice: Lattice | None) -> dict[int, float]:
@@ -200,9 +202,8 @@ def _outside(labels: sitk.Image, target: sitk.Image, lattice: Lattice | None) ->
         inner = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         if all(s.start == 0 and s.stop == n for s, n in zip(inner, ijk.shape, strict=True)):
             return {}
-        beyond = np.bincount(ijk.ravel().astype(np.int64)) - np.bincount(
-            ijk[inner].ravel().astype(np.int64), minlength=int(ijk.max()) + 1
-        )
+        beyond, kept = label_counts(ijk), label_counts(ijk[inner])
+        beyond[: len(kept)] -= kept
     else:
         points = np.argwhere(array)
         if not len(points):
@@ -230,7 +231,7 @@ def _by_majority(labels: sitk.Image, target: sitk.Image) -> sitk.Image | None:
     blocks = samples.reshape(shape[0], sub[2], shape[1], sub[1], shape[2], sub[0])
     best, best_share = np.zeros(shape, samples.dtype), np.zeros(shape, np.float32)
     filled = np.zeros(shape, np.float32)
-    values = [int(v) for v in np.unique(samples) if v]
+    values = [v for v in label_values(samples) if v]
     for value in values:
         share = (blocks == value).mean(axis=(1, 3, 5), dtype=np.float32)
         filled += share

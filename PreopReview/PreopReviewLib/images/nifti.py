@@ -27,6 +27,7 @@ _COMPLEX = (32, 1792, 2048)
 _COLOR = {128: 3, 2304: 4}
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _AGAIN = "Copy or export it again"
+_PIECE = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,13 @@ def read_nifti(path: Path) -> sitk.Image:
     header_file, voxel_file = _pair(path)
     try:
         with _opened(header_file) as stream:
-            raw = stream.read()
-        header = _header(raw[:540], path)
-        if voxel_file != header_file:
-            with _opened(voxel_file) as stream:
-                raw = stream.read()
+            header = _header(stream.read(540), path)
+        shape = _shape(path, header)
+        with _opened(voxel_file) as stream:
+            array = _voxels(path, header, shape, stream)
     except (EOFError, OSError, zlib.error) as error:
         raise UnreadableImage(f"{path} is truncated or corrupted ({error})", _AGAIN) from error
-    return _image(path, header, raw, header.vox_offset)
+    return _image(path, header, array)
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
@@ -141,18 +141,38 @@ def _offset(value: float, path: Path) -> int:
     return int(value)
 
 
-def _image(path: Path, header: NiftiHeader, raw: bytes, start: int) -> sitk.Image:
-    shape = _shape(path, header)
+def _voxels(path: Path, header: NiftiHeader, shape: tuple[int, ...], stream: IO[bytes]) -> np.ndarray:
+    """The stored values, K-J-I, read piece by piece; the file is read to its end, where a packed one is checked."""
     kind = np.dtype(header.order + _TYPES[header.datatype])
-    count = int(np.prod(shape))
-    if len(raw) - start < count * kind.itemsize:
-        held, wanted = max(len(raw) - start, 0), count * kind.itemsize
-        raise UnreadableImage(f"{path} is truncated: {held} of {wanted} bytes of voxels", _AGAIN)
-    grid, notes = _grid(path, header, shape)
-    array = np.frombuffer(raw, kind, count, start).reshape(shape[::-1])
-    if kind.kind == "f" and (bad := array.size - int(np.count_nonzero(np.isfinite(array)))):
-        raise not_finite(bad).as_error(str(path))
-    array = array.astype(kind.newbyteorder("="), copy=False)
+    size = int(np.prod(shape)) * kind.itemsize
+    held = bytearray()
+    skipped = _skip(stream, header.vox_offset)
+    while len(held) < size and (block := stream.read(min(_PIECE, size - len(held)))):
+        held += block  # grows with what the file holds, not with what a damaged header says
+    if skipped < header.vox_offset or len(held) < size:
+        raise UnreadableImage(f"{path} is truncated: {len(held)} of {size} bytes of voxels", _AGAIN)
+    _skip(stream, None)
+    return np.frombuffer(held, kind).reshape(shape[::-1])
+
+
+def _skip(stream: IO[bytes], count: int | None) -> int:
+    """Reads over so many bytes, or to the end, and says how many there were."""
+    passed = 0
+    while count is None or passed < count:
+        block = stream.read(_PIECE if count is None else min(_PIECE, count - passed))
+        if not block:
+            break
+        passed += len(block)
+    return passed
+
+
+def _image(path: Path, header: NiftiHeader, array: np.ndarray) -> sitk.Image:
+    grid, notes = _grid(path, header, array.shape[::-1])
+    if array.dtype.kind == "f":
+        bad = sum(plane.size - int(np.count_nonzero(np.isfinite(plane))) for plane in array)
+        if bad:
+            raise not_finite(bad).as_error(str(path))
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return add_notes(image_of(_scaled(array, header, path), *grid), notes)
 
 
