@@ -51,7 +51,12 @@ class CuffResult:
 
 @dataclass(frozen=True)
 class CuffOptions:
-    """How to look at a shoulder; None means found automatically."""
+    """How to look at a shoulder; None means found automatically.
+
+    Attributes:
+        center_lps: middle of the humeral head, mm; with `radius_mm` and `confidence` where `head.find_head` gave it
+            before, so that the answer is the same as if it were looked for now.
+    """
 
     center_lps: tuple[float, float, float] | None = None
     edge_mm: float | None = None
@@ -60,6 +65,8 @@ class CuffOptions:
     method: Method = "exact"
     repetitions: int = 1
     any_plane: bool = False
+    radius_mm: float | None = None
+    confidence: float | None = None
 
 
 def examine(
@@ -77,10 +84,10 @@ def examine(
         progress(0.1, "Locating the humeral head")
         guess = find_head(image)
         center = guess.center_lps
-        if guess.confidence < UNSURE:
-            warnings.append(
-                f"the humeral head was found with little confidence ({guess.confidence:.2f}): give its middle"
-            )
+    elif options.radius_mm is not None and options.confidence is not None:
+        guess = HeadGuess(center, options.radius_mm, options.confidence)
+    if guess is not None and guess.confidence < UNSURE:
+        warnings.append(f"the humeral head was found with little confidence ({guess.confidence:.2f}): give its middle")
     began = time.perf_counter()
     cube = cut_cube(image, center, options.edge_mm, options.side, source, options.any_plane)
     progress(0.5, "Classifying")

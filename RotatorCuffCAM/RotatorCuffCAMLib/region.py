@@ -26,6 +26,10 @@ EDGE_MM = (80.0, 100.0)
 
 SURE_SIDE_MM = 80.0
 """A humeral head lies 12 to 20 cm off the midline; one nearer to the scanner's middle was moved there to be scanned."""
+
+LATERALITY = ("0020|0060", "0020|0062")
+"""Keys of DICOM's Laterality and Image Laterality."""
+
 MIN_SLICES = 8
 MIN_INSIDE = 0.6
 """The part of the cube that has to lie in the image."""
@@ -110,7 +114,7 @@ def require_coronal(image: sitk.Image, source: str = "The image", any_plane: boo
 
 def told_side(image: sitk.Image) -> Side | None:
     """Right or left as DICOM says it (0020,0060 and 0020,0062), or None."""
-    for key in ("0020|0060", "0020|0062"):
+    for key in LATERALITY:
         if image.HasMetaDataKey(key) and image.GetMetaData(key).strip() in ("R", "L"):
             return image.GetMetaData(key).strip()  # type: ignore[return-value]
     return None
@@ -134,7 +138,7 @@ def cube_grid(
     direction = np.array(image.GetDirection()).reshape(3, 3)
     medial = 1.0 if side == "R" else -1.0
     wanted = np.array([[medial, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # rows: where I, J and K go, in LPS
-    columns = _matched(direction, wanted)
+    columns = matched_axes(direction, wanted)
     grid = sitk.Image([voxels] * 3, sitk.sitkFloat32)
     spacing = edge_mm / voxels
     grid.SetSpacing([spacing] * 3)
@@ -144,7 +148,7 @@ def cube_grid(
     return grid
 
 
-def _matched(direction: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def matched_axes(direction: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The direction's columns, permuted and flipped to lie nearest to the wanted directions (rows)."""
     from itertools import permutations
 

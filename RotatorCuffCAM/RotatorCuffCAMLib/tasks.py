@@ -156,6 +156,44 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     return {"files": names}
 
 
+def evaluate_readers(
+    parameters: dict[str, Any], _folder: Path, progress: Progress, cancel: CancelToken
+) -> dict[str, Any]:
+    """Tables 1 to 3 and the rest of `preop cuff evaluate` for a study.
+
+    Args:
+        parameters: ``study`` (folder), ``truth`` (CSV), ``out`` (folder to make).
+
+    Returns:
+        ``columns`` and ``rows`` of each reader's figures, ``statements``, ``warnings``.
+    """
+    from PreopReviewLib.output import output_folder
+    from RotatorCuffCAMLib.readers.evaluation import evaluate_study, write_evaluation
+    from RotatorCuffCAMLib.readers.results import read_model, read_study_readings, read_truth
+    from RotatorCuffCAMLib.readers.study import load_study
+    from RotatorCuffCAMLib.readers.tables import gather, reader_table
+
+    progress(0.1, "Reading the answers")
+    study, classes = load_study(parameters["study"]), read_truth(parameters["truth"])
+    data = gather(classes, read_study_readings(study), read_model(study.model) if study.model else None)
+    cancel.raise_if_cancelled()
+    progress(0.4, "Evaluating the readers")
+    found = evaluate_study(classes, data)
+    with output_folder(parameters["out"], False, "cuff evaluate") as made:
+        write_evaluation(found, made)
+    shown = reader_table(data)
+    return {
+        "columns": list(shown.columns),
+        "rows": [[_plain(v) for v in row] for row in shown.rows],
+        "statements": list(found.statements),
+        "warnings": list(found.warnings),
+    }
+
+
+def _plain(value: Any) -> str:
+    return "n/a" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def _network(name: str) -> Any:
     from RotatorCuffCAMLib.network.classifier import load_network
 

@@ -227,3 +227,51 @@ def test_the_head_is_found_and_becomes_a_box(host, panel, phantom):
     assert off < 14
     assert 80 <= edge <= 100
     assert "confidence" in section(panel, "InputSection").ui.seriesLabel.text
+
+
+def test_a_classification_after_find_is_the_same_as_one_without(host, panel):
+    """The cube that was found is not drawn by a hand: the answer, its doubts and its picture are those of one click."""
+    from RotatorCuffCAMLib.panels.input import options_of
+
+    assert options_of(panel.context.parameters).get("radius_mm") is None
+    host.click(section(panel, "InputSection").ui.headButton)
+    host.wait_until(lambda: not panel.context.busy, WAIT)
+    roi = panel.context.parameters.cubeRoi
+    found = options_of(panel.context.parameters)
+    assert 19 < found["radius_mm"] < 27
+    assert 0 <= found["confidence"] <= 1
+    center = roi.GetCenter()
+    roi.SetCenter(center[0] + 4, center[1], center[2])
+    assert "radius_mm" not in options_of(panel.context.parameters)  # now a person says where the head is
+
+
+def test_two_clicks_draw_a_box_along_the_slices_of_an_oblique_series(host, panel, phantom):
+    import numpy as np
+
+    from RotatorCuffCAMLib.scene.nodes import box_of
+
+    compare = section(panel, "CompareBoxSection")
+    compare.button.collapsed = False
+    for corners in (((20, 30, 12), (44, 50, 12)), ((10, 10, 8), (30, 26, 8))):
+        host.click(compare.ui.drawButton)
+        box = panel.context.parameters.tearBox
+        assert box.GetNumberOfDefinedControlPoints() == 0
+        for index in corners:
+            lps = phantom.image.TransformContinuousIndexToPhysicalPoint([float(v) for v in index])
+            box.AddControlPointWorld(-lps[0], -lps[1], lps[2])
+        host.process_events()
+        drawn, spacing = box_of(box), phantom.image.GetSpacing()
+        wide, high = (abs(corners[1][a] - corners[0][a]) * spacing[a] for a in (0, 1))
+        np.testing.assert_allclose(2 * np.array(drawn.half_mm), (wide, high, min(wide, high)), atol=0.01)
+        axes = np.abs(np.array(drawn.axes).T @ np.array(phantom.image.GetDirection()).reshape(3, 3))
+        np.testing.assert_allclose(axes, np.eye(3), atol=1e-6)
+
+
+def test_the_side_that_dicom_names_is_shown(host, panel, monkeypatch):
+    from PreopReviewLib.scene import inputs
+
+    series = section(panel, "InputSection")
+    assert "does not say which shoulder" in series.ui.seriesLabel.text
+    monkeypatch.setattr(inputs, "dicom_words", lambda _volume: {"0020|0060": "L"})
+    series.refresh()
+    assert "DICOM: left shoulder" in series.ui.seriesLabel.text

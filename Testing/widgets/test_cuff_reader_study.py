@@ -140,3 +140,84 @@ def test_the_second_look_shows_the_models_answer_after_the_first(host, cases, tm
     assert [v.GetName() for v in volumes(host)] == ["Case 2"]
     answers = answers_of(read_log(study.log_path("Kim")))
     assert [(a.look, a.class_index) for a in answers] == [(1, 0), (2, 3)]
+
+
+def test_nothing_of_the_scene_is_seen_while_reading_and_all_of_it_afterwards(host, cases, tmp_path):
+    from PreopReviewLib.scene import nodes
+    from RotatorCuffCAMLib.localization import DrawnBox
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
+
+    earlier = nodes.add_volume(host.scene, _image(), "Patient X")
+    box = cuff_scene.add_box(host.scene, DrawnBox((0, 0, 0), (5, 5, 5)))
+    model = host.scene.AddNewNodeByClass("vtkMRMLModelNode", "Tumor of Patient X")
+    model.CreateDefaultDisplayNodes()
+    composite = host.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    composite.SetBackgroundVolumeID(earlier.GetID())
+    composite.SetForegroundVolumeID(earlier.GetID())
+    section = opened(host, create_study(tmp_path / "study", cases))
+    assert not box.GetDisplayVisibility()
+    assert not model.GetDisplayVisibility()
+    assert composite.GetForegroundVolumeID() is None
+    assert host.scene.GetNodeByID(composite.GetBackgroundVolumeID()).GetName() == "Case 1"
+    assert section.context.parameters.inputVolume is not section.volume  # no map of it is one click away
+    press(host, section, "2")
+    assert not box.GetDisplayVisibility()
+    host.click(section.ui.stopButton)
+    assert box.GetDisplayVisibility()
+    assert model.GetDisplayVisibility()
+    assert composite.GetBackgroundVolumeID() == earlier.GetID()
+
+
+@pytest.mark.parametrize("plane", ["coronal", "axial", "sagittal"])
+@pytest.mark.parametrize("side", ["R", "L"])
+def test_the_coronal_view_is_in_the_same_pane_for_every_series(host, plane, side):
+    from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom
+    from PreopReviewLib.scene import nodes
+    from RotatorCuffCAMLib.scene import reading
+
+    phantom = make_shoulder_phantom(4, side=side, plane=plane, size=(24, 24, 12))
+    volume = nodes.add_volume(host.scene, phantom.image, "Case 1")
+    host.app.layoutManager().sliceWidget("Red").setSliceOrientation("Sagittal")  # left so by somebody
+    reading.hang(volume)
+    direction = np.array(phantom.image.GetDirection()).reshape(3, 3) * np.array([[-1], [-1], [1]])
+    for name, across in (("Red", 2), ("Green", 1), ("Yellow", 0)):
+        matrix = host.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        normal = np.array([matrix.GetElement(r, 2) for r in range(3)])
+        assert np.abs(normal).argmax() == across  # axial, coronal, sagittal
+        assert np.abs(direction.T @ normal).max() == pytest.approx(1, abs=1e-6)  # and straight on the series
+        up = np.array([matrix.GetElement(r, 1) for r in range(3)])
+        assert up @ ([0, 1, 0] if name == "Red" else [0, 0, 1]) > 0.7
+
+
+def test_folder_and_reader_are_remembered(host, cases, tmp_path):
+    study = create_study(tmp_path / "study", cases)
+    host.click(opened(host, study, "Kim").ui.stopButton)
+    host.close_scene()
+    section = next(s for s in host.open_module("RotatorCuffCAM").sections if type(s).__name__ == "ReaderStudySection")
+    assert section.ui.readerLineEdit.text == "Kim"
+    assert section.ui.studyPathLineEdit.currentPath == str(study.folder)
+    assert section.ui.startButton.enabled
+
+
+def test_a_study_is_made_continued_and_evaluated_from_the_panel(host, cases, tmp_path):
+    table = tmp_path / "twenty.csv"
+    table.write_text("case,image\n" + "".join(f"{c.case},{c.image.name}\n" for c in cases))
+    truth = tmp_path / "truth.csv"
+    truth.write_text("case,class\n" + "".join(f"{c.case},{k}\n" for c, k in zip(cases, KEYS, strict=False)))
+    widget = host.open_module("RotatorCuffCAM")
+    section = next(s for s in widget.sections if type(s).__name__ == "ReaderStudySection")
+    section.button.collapsed = False
+    host.dialogs.answer(str(table), str(tmp_path))
+    host.click(section.ui.newStudyButton)
+    assert section.ui.studyPathLineEdit.currentPath == str(tmp_path / "twenty_study")
+    host.type_text(section.ui.readerLineEdit, "Lee")
+    host.click(section.ui.startButton)
+    assert section.ui.evaluateButton.isHidden()  # no figures for a reader at work
+    for key in ("1", "2", "3", "4"):
+        press(host, section, key)
+    host.click(section.ui.stopButton)
+    host.dialogs.answer(str(truth), str(tmp_path))
+    host.click(section.ui.evaluateButton)
+    host.wait_until(lambda: not widget.context.busy, 240.0)
+    assert (tmp_path / "evaluation" / "summary.md").is_file(), host.messages
+    assert "Lee" in section.ui.evaluationLabel.text

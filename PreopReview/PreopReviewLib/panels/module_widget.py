@@ -197,7 +197,8 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters = self.context.parameters
         if parameters.inputVolume is None:
             first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first is not None and first.GetClassName() == "vtkMRMLScalarVolumeNode":
+            plain = first is not None and first.GetClassName() == "vtkMRMLScalarVolumeNode"
+            if plain and not first.GetHideFromEditors():  # a reader's case is hidden
                 parameters.inputVolume = first
 
     def setParameterNode(self, node: Any | None) -> None:

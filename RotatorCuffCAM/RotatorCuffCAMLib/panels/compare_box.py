@@ -43,8 +43,17 @@ class CompareBoxSection(Section):
         if parameters is None or self.button.collapsed:
             return
         why = "" if parameters.inputVolume is not None else _("Choose an MRI first.")
-        enable(self.ui.drawButton, why, _("Draw a box: press and drag in a slice view, then adjust its sides."))
+        enable(
+            self.ui.drawButton,
+            why,
+            _(
+                "Click two opposite corners of the tear in a slice view. The box runs along the slices and is as "
+                "thick as its shorter side; drag its sides in the other views."
+            ),
+        )
         box, activation = parameters.tearBox, parameters.activation
+        if box is not None:
+            cuff_scene.thicken(box)
         if box is None or activation is None or not min(box.GetSize()) > 0:
             missing = _("Draw or choose a box around the tear.") if activation is not None else _("Classify first.")
             self._show(None, missing)
@@ -73,15 +82,13 @@ class CompareBoxSection(Section):
         self.ui.boxLabel.text = words
 
     def draw(self) -> None:
-        """Lets the user place a new box in the views."""
-        scene = slicer.mrmlScene
+        """Lets the user place the box by two clicks in a slice view; one that is there is placed anew."""
         node = self.parameters.tearBox
         if node is None:
-            node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Tear box"))
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Tear box"))
             node.CreateDefaultDisplayNodes()
-            node.GetDisplayNode().SetSelectedColor(*cuff_scene.BOX_COLOR)
-            node.GetDisplayNode().SetFillOpacity(0.0)
             self.parameters.tearBox = node
+        cuff_scene.begin_box(node, self.parameters.inputVolume)
         slicer.modules.markups.logic().SetActiveListID(node)
         interaction = slicer.app.applicationLogic().GetInteractionNode()
         interaction.SwitchToSinglePlaceMode()

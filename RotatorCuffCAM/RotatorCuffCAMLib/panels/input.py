@@ -14,6 +14,7 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
+from RotatorCuffCAMLib.region import LATERALITY
 from RotatorCuffCAMLib.scene import cube as scene_cube
 
 SIDES = ("auto", "R", "L")
@@ -63,11 +64,20 @@ class InputSection(Section):
             lines.append(
                 _("<b>The network was trained on coronal series only: its answer to this one is unreliable.</b>")
             )
+        lines.append(self._side_words(volume))
         if self._known[0] == volume.GetID() and self._found:
             lines.append(self._found)
         elif self.parameters.cubeRoi is None:
             lines.append(_("No box: the humeral head is looked for when you press Classify."))
         return "<br>".join(lines)
+
+    @staticmethod
+    def _side_words(volume: Any) -> str:
+        said = inputs.dicom_words(volume)
+        side = next((said[k] for k in LATERALITY if said.get(k) in ("R", "L")), None)
+        if side is None:
+            return _("DICOM does not say which shoulder it is: <i>Automatic</i> goes by its place.")
+        return _("DICOM: {side} shoulder.").format(side=_("right") if side == "R" else _("left"))
 
     # ---- the head ----
 
@@ -108,6 +118,7 @@ class InputSection(Section):
             )
         self._found, self._known = words, (volume_id, "")
         roi = scene_cube.place_cube(volume, self.parameters.cubeRoi, result["center_lps"], result["edge_mm"])
+        scene_cube.keep_guess(roi, result["radius_mm"], sure)
         self.parameters.cubeRoi = roi
         self.refresh()
 
@@ -134,7 +145,9 @@ def options_of(parameters: Any) -> dict[str, Any]:
     """What the worker needs to know, from the panel's parameters (fields of `cuff.CuffOptions`)."""
     from RotatorCuffCAMLib.tears import tear_class
 
-    center, edge = scene_cube.cube_of(parameters.cubeRoi) if parameters.cubeRoi is not None else (None, None)
+    roi = parameters.cubeRoi
+    center, edge = scene_cube.cube_of(roi) if roi is not None else (None, None)
+    found = scene_cube.guess_of(roi) if roi is not None else {}
     chosen = parameters.mapClass
     return {
         "center_lps": center,
@@ -144,4 +157,5 @@ def options_of(parameters: Any) -> dict[str, Any]:
         "method": parameters.method,
         "repetitions": int(parameters.repetitions),
         "any_plane": bool(parameters.anyPlane),
+        **found,
     }

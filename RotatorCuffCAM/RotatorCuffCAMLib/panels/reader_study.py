@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -11,7 +12,9 @@ from slicer.i18n import tr as _
 
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from RotatorCuffCAMLib.panels import study_owner
 from RotatorCuffCAMLib.readers.session import Session
 from RotatorCuffCAMLib.readers.study import load_study
 from RotatorCuffCAMLib.scene import reading as scene_reading
@@ -40,6 +43,8 @@ class ReaderStudySection(Section):
         self.volume: Any | None = None
         self._shortcuts: list[Any] = []
         self._cursor: tuple[int, int] = (0, 0)
+        self._curtain = scene_reading.Curtain()
+        self._evaluation = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(CLOCK_MS)
         self._timer.connect("timeout()", self._on_clock)
@@ -55,6 +60,10 @@ class ReaderStudySection(Section):
         ui.pauseButton.connect("clicked(bool)", lambda *_args: self._guarded(self.pause_or_go_on))
         ui.undoButton.connect("clicked(bool)", lambda *_args: self._guarded(self.undo))
         ui.stopButton.connect("clicked(bool)", lambda *_args: self.stop())
+        ui.newStudyButton.connect("clicked(bool)", lambda *_args: self._guarded(self.make_study))
+        self.evaluation = RunButton(
+            self.context, ui.evaluateButton, ui.studyProgressBar, ui.studyProgressLabel, self.evaluate
+        )
         for index, button in enumerate(self._answer_buttons()):
             button.connect("clicked(bool)", lambda _on=False, i=index: self._guarded(self.answer, i))
 
@@ -77,6 +86,7 @@ class ReaderStudySection(Section):
     def refresh(self) -> None:
         """Shows how far the reader is."""
         session, ui = self.session, self.ui
+        self._recall()
         if self.parameters is not None and ui.studyPathLineEdit.currentPath != self.parameters.studyFolder:
             ui.studyPathLineEdit.setCurrentPath(self.parameters.studyFolder)
         on = session is not None
@@ -84,8 +94,9 @@ class ReaderStudySection(Section):
         ready = running and not session.paused and self.volume is not None
         why = "" if self._complete() else _("Choose the study's folder and say who reads.")
         enable(ui.startButton, _("A session is open: stop it first.") if on else why, _("Goes on where you stopped."))
-        for widget in (ui.studyPathLineEdit, ui.readerLineEdit, ui.groupLineEdit, ui.passSpinBox):
+        for widget in (ui.studyPathLineEdit, ui.readerLineEdit, ui.groupLineEdit, ui.passSpinBox, ui.newStudyButton):
             widget.enabled = not on
+        self._show_owner(on)
         for button in self._answer_buttons():
             button.enabled = bool(ready)
         ui.pauseButton.enabled = bool(running)
@@ -94,6 +105,51 @@ class ReaderStudySection(Section):
         ui.stopButton.enabled = on
         ui.confidenceComboBox.enabled = bool(ready)
         self._show_words()
+
+    def _show_owner(self, on: bool) -> None:
+        """Making and evaluating; neither is for readers at work."""
+        ui = self.ui
+        for widget in (ui.ownerLabel, ui.newStudyButton, ui.secondLookCheckBox, ui.evaluateButton):
+            widget.visible = not on
+        folder = self.parameters.studyFolder if self.parameters is not None else ""
+        self.evaluation.refresh("" if folder else _("Choose the study's folder first."))
+        ui.evaluationLabel.text = self._evaluation
+        ui.evaluationLabel.visible = bool(self._evaluation) and not on
+
+    def _recall(self) -> None:
+        """Fills in the last session's folder and reader where this scene knows none."""
+        parameters = self.parameters
+        if parameters is None or parameters.studyFolder or parameters.reader or self.session is not None:
+            return
+        folder, reader, group = study_owner.remembered()
+        if folder and Path(folder).is_dir():
+            with slicer.util.NodeModify(parameters):
+                parameters.studyFolder, parameters.reader, parameters.readerGroup = folder, reader, group
+
+    def make_study(self) -> None:
+        """Makes a study of a table of cases and chooses it.
+
+        Raises:
+            PreopError: why there is none.
+        """
+        made = study_owner.make_study(self.widget, bool(self.ui.secondLookCheckBox.checked))
+        if made is not None:
+            self.parameters.studyFolder = str(made.folder)
+            words = _("{name}: {count} cases, in {folder}")
+            slicer.util.showStatusMessage(words.format(name=made.name, count=len(made.cases), folder=made.folder), 8000)
+
+    def evaluate(self) -> None:
+        """All readers against the diagnoses, in the worker.
+
+        Raises:
+            PreopError: there is no study.
+        """
+        study_owner.start_evaluation(self.context, self.widget, self.parameters.studyFolder, self._on_evaluated)
+
+    def _on_evaluated(self, words: str, folder: Path) -> None:
+        written = _("Tables, figures and summary.md are in <b>{folder}</b>").format(folder=escape(str(folder)))
+        self._evaluation = f"{words}<p>{written}</p>"
+        self.refresh()
 
     def _complete(self) -> bool:
         parameters = self.parameters
@@ -134,6 +190,9 @@ class ReaderStudySection(Section):
         parameters = self.parameters
         study = load_study(parameters.studyFolder)
         self.session = Session(study, parameters.reader, parameters.readerGroup, int(parameters.readingPass))
+        study_owner.remember(parameters.studyFolder, parameters.reader, parameters.readerGroup)
+        self._evaluation = ""
+        self._curtain.close()
         self._take_keys()
         self._timer.start()
         self._next()
@@ -211,6 +270,8 @@ class ReaderStudySection(Section):
         if self.session is not None:
             self.session.close()
             self.session = None
+            self._forget_case()
+            self._curtain.open()
         self._forget_case()
         self.refresh()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from PreopReviewLib.errors import InputError, UnsupportedImage
 from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib.region import MIN_SLICES, require_coronal, series_plane, slice_axis
+
+_FOUND = "RotatorCuffCAM.HeadFound"
 
 
 def _empty(volume: Any) -> Any:
@@ -46,19 +49,10 @@ def require_series(volume: Any, any_plane: bool) -> None:
     require_coronal(_empty(volume), volume.GetName(), any_plane)
 
 
-def place_cube(volume: Any, roi: Any | None, center_lps: Any, edge_mm: float) -> Any:
-    """Puts a ROI of the cube's size around a point, along the series' axes; makes it where there is none."""
+def series_axes(volume: Any, center_lps: Any = (0.0, 0.0, 0.0)) -> Any:
+    """vtkMatrix4x4 of a box whose sides run along the series' rows, columns and slices; right-handed, RAS."""
     import vtk
 
-    scene = volume.GetScene()
-    if roi is None:
-        roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Humeral head cube")
-        roi.CreateDefaultDisplayNodes()
-        display = roi.GetDisplayNode()
-        display.SetFillOpacity(0.05)
-        display.SetSelectedColor(0.35, 0.75, 1.0)
-        display.SetPropertiesLabelVisibility(False)
-        display.SetScaleHandleVisibility(True)
     turned = np.diag([-1.0, -1.0, 1.0])
     axes = turned @ np.array(inputs.world_geometry(volume)["direction"]).reshape(3, 3)
     if np.linalg.det(axes) < 0:
@@ -68,7 +62,37 @@ def place_cube(volume: Any, roi: Any | None, center_lps: Any, edge_mm: float) ->
         for c in range(3):
             matrix.SetElement(r, c, axes[r, c])
         matrix.SetElement(r, 3, (turned @ np.array(center_lps))[r])
-    roi.SetAndObserveObjectToNodeMatrix(matrix)
+    return matrix
+
+
+def keep_guess(roi: Any, radius_mm: float, confidence: float) -> None:
+    """Notes on a cube's ROI that the head was found there, and how surely."""
+    roi.SetAttribute(_FOUND, json.dumps({"at": cube_of(roi), "radius_mm": radius_mm, "confidence": confidence}))
+
+
+def guess_of(roi: Any) -> dict[str, float]:
+    """``radius_mm`` and ``confidence`` of the head in a cube; empty where a person has moved or drawn it."""
+    kept = json.loads(roi.GetAttribute(_FOUND) or "{}")
+    if not kept:
+        return {}
+    (center, edge), (then, edge_then) = cube_of(roi), kept["at"]
+    if not np.allclose([*center, edge], [*then, edge_then], atol=1e-3):
+        return {}
+    return {"radius_mm": kept["radius_mm"], "confidence": kept["confidence"]}
+
+
+def place_cube(volume: Any, roi: Any | None, center_lps: Any, edge_mm: float) -> Any:
+    """Puts a ROI of the cube's size around a point, along the series' axes; makes it where there is none."""
+    scene = volume.GetScene()
+    if roi is None:
+        roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Humeral head cube")
+        roi.CreateDefaultDisplayNodes()
+        display = roi.GetDisplayNode()
+        display.SetFillOpacity(0.05)
+        display.SetSelectedColor(0.35, 0.75, 1.0)
+        display.SetPropertiesLabelVisibility(False)
+        display.SetScaleHandleVisibility(True)
+    roi.SetAndObserveObjectToNodeMatrix(series_axes(volume, center_lps))
     roi.SetSize(edge_mm, edge_mm, edge_mm)
     return roi
 

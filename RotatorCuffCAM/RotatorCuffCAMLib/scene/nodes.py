@@ -25,9 +25,13 @@ from RotatorCuffCAMLib.rendering.fused import Field, make_field
 from RotatorCuffCAMLib.rendering.looks import HEAT
 from RotatorCuffCAMLib.rendering.viewpoint import viewpoint_of
 from RotatorCuffCAMLib.scene import shoulder
+from RotatorCuffCAMLib.scene.cube import series_axes
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))
+FLAT_MM = 0.01
+"""A box that is thinner was drawn in one slice."""
+
 THRESHOLD = 30.0
 """Percent of the maximum below which nothing is shown at first."""
 
@@ -228,6 +232,30 @@ def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
     return node
+
+
+def begin_box(roi: Any, volume: Any) -> None:
+    """Empties a markups ROI so that two clicks draw it anew, along the rows, columns and slices of a series."""
+    roi.RemoveAllControlPoints()
+    roi.SetAndObserveObjectToNodeMatrix(series_axes(volume))
+    roi.SetLocked(False)
+    display = roi.GetDisplayNode()
+    display.SetSelectedColor(*BOX_COLOR)
+    display.SetColor(*BOX_COLOR)
+    display.SetFillOpacity(0.0)
+    display.SetPropertiesLabelVisibility(False)
+
+
+def thicken(roi: Any) -> None:
+    """Gives a box that was drawn in one slice the thickness of its shorter side.
+
+    Slicer does so where the third side is exactly 0; on an oblique series it is a rounding error away from it.
+    """
+    size = list(roi.GetSize())
+    thin = [a for a in range(3) if size[a] < FLAT_MM]
+    if len(thin) == 1:
+        size[thin[0]] = min(s for a, s in enumerate(size) if a != thin[0])
+        roi.SetSize(*size)
 
 
 def box_of(roi: Any) -> DrawnBox:

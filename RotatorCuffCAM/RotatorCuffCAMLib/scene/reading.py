@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing
 from PreopReviewLib.images.windows import gray_window
-from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene import inputs, nodes
 from PreopReviewLib.scene.finding import nodes_of_class
 from PreopReviewLib.structured import read_json
 from RotatorCuffCAMLib.readers.study import Study, StudyCase
+from RotatorCuffCAMLib.region import matched_axes
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
+
+PANES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+"""Slicer's panes and what each shows of every case."""
 
 READING = "RotatorCuffCAM.Reading"
 """Attribute of the nodes that a reading session made."""
@@ -30,24 +36,49 @@ def show_case(case: StudyCase, number: int) -> Any:
     image = images.read_image(case.image)
     volume = nodes.add_volume(slicer.mrmlScene, image, f"Case {number}", gray_window(image, "MR"))
     volume.SetAttribute(READING, "1")
+    volume.SetHideFromEditors(True)  # else the module would take it for the MRI to be classified
     hang(volume)
     return volume
 
 
 def hang(volume: Any) -> None:
-    """The MRI alone, in the planes of its series, each view fitted and in its middle."""
+    """The MRI alone, each view in its own plane, turned along the series, fitted, and in its middle.
+
+    Every series is hung alike: the coronal view is in the same pane whatever the plane and the angle of the slices.
+    """
     import slicer
 
-    for composite in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode"):
+    scene = slicer.mrmlScene
+    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
         composite.SetLinkedControl(False)
         composite.SetForegroundVolumeID(None)
         composite.SetLabelVolumeID(None)
         composite.SetBackgroundVolumeID(volume.GetID())
-    for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceNode"):
-        node.RotateToVolumePlane(volume)
+    axes = _axes(volume)
+    for node in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        _turn(node, PANES.get(node.GetLayoutName(), "Coronal"), axes)
     logics = slicer.app.applicationLogic().GetSliceLogics()
     for i in range(logics.GetNumberOfItems() if logics is not None else 0):
         logics.GetItemAsObject(i).FitSliceToBackground()
+
+
+def _axes(volume: Any) -> np.ndarray:
+    """(3, 3): the series' own axes as columns, each the one nearest to right, anterior and superior (RAS)."""
+    direction = np.array(inputs.world_geometry(volume)["direction"]).reshape(3, 3)
+    turned = np.diag([-1.0, -1.0, 1.0])
+    return turned @ matched_axes(direction, turned)
+
+
+def _turn(node: Any, plane: str, axes: np.ndarray) -> None:
+    """Gives a slice node a plane's orientation along the series' axes."""
+    node.SetOrientation(plane)
+    matrix = node.GetSliceToRAS()
+    numbers = np.array([[matrix.GetElement(r, c) for c in range(3)] for r in range(3)])
+    turned = axes @ numbers
+    for r in range(3):
+        for c in range(3):
+            matrix.SetElement(r, c, turned[r, c])
+    node.UpdateMatrices()
 
 
 def hide(volume: Any) -> None:
@@ -80,7 +111,6 @@ def model_words(said: dict[str, Any]) -> str:
 
 def show_model_map(study: Study, case: StudyCase) -> Any | None:
     """The model's map over the slices; None where its folder holds none."""
-    import numpy as np
     import slicer
 
     path = _answer_folder(study, case) / "activation.nii.gz"
@@ -112,3 +142,47 @@ def remove_reading() -> None:
     for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(READING):
             slicer.mrmlScene.RemoveNode(node)
+
+
+class Curtain:
+    """Everything that the scene shows steps back while somebody reads, and is as it was when the reading ends.
+
+    Maps, boxes, outlines, surfaces, legends and other patients tell what a reader must not know.
+    """
+
+    def __init__(self) -> None:
+        self._hidden: list[str] = []
+        self._layers: dict[str, tuple[str | None, str | None, str | None]] = {}
+
+    def close(self) -> None:
+        """Hides what is shown."""
+        import slicer
+
+        scene = slicer.mrmlScene
+        for node in nodes_of_class(scene, "vtkMRMLDisplayNode"):
+            if node.IsA("vtkMRMLVolumeDisplayNode") and not node.IsA("vtkMRMLVolumeRenderingDisplayNode"):
+                continue  # a volume is shown by the slice views' layers, not by its display node
+            if node.GetVisibility():
+                self._hidden.append(node.GetID())
+                node.SetVisibility(False)
+        for node in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+            layers = (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID(), node.GetLabelVolumeID())
+            self._layers[node.GetID()] = layers
+
+    def open(self) -> None:
+        """Shows it again, where it is still there."""
+        import slicer
+
+        scene = slicer.mrmlScene
+        for identifier in self._hidden:
+            node = scene.GetNodeByID(identifier)
+            if node is not None:
+                node.SetVisibility(True)
+        for identifier, layers in self._layers.items():
+            node = scene.GetNodeByID(identifier)
+            if node is not None:
+                kept = [i if i and scene.GetNodeByID(i) is not None else None for i in layers]
+                node.SetBackgroundVolumeID(kept[0])
+                node.SetForegroundVolumeID(kept[1])
+                node.SetLabelVolumeID(kept[2])
+        self._hidden, self._layers = [], {}
