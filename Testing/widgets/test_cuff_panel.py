@@ -263,6 +263,7 @@ def test_two_clicks_draw_a_box_along_the_slices_of_an_oblique_series(host, panel
         drawn, spacing = box_of(box), phantom.image.GetSpacing()
         wide, high = (abs(corners[1][a] - corners[0][a]) * spacing[a] for a in (0, 1))
         np.testing.assert_allclose(2 * np.array(drawn.half_mm), (wide, high, min(wide, high)), atol=0.01)
+        assert len(nodes_of_class(host.scene, "vtkMRMLMarkupsROINode")) == 1  # the one before is gone
         axes = np.abs(np.array(drawn.axes).T @ np.array(phantom.image.GetDirection()).reshape(3, 3))
         np.testing.assert_allclose(axes, np.eye(3), atol=1e-6)
 

@@ -83,12 +83,11 @@ class CompareBoxSection(Section):
 
     def draw(self) -> None:
         """Lets the user place the box by two clicks in a slice view; one that is there is placed anew."""
-        node = self.parameters.tearBox
-        if node is None:
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", _("Tear box"))
-            node.CreateDefaultDisplayNodes()
-            self.parameters.tearBox = node
-        cuff_scene.begin_box(node, self.parameters.inputVolume)
+        before = self.parameters.tearBox
+        node = cuff_scene.empty_box(self.parameters.inputVolume, _("Tear box"))
+        self.parameters.tearBox = node
+        if before is not None:
+            slicer.mrmlScene.RemoveNode(before)
         slicer.modules.markups.logic().SetActiveListID(node)
         interaction = slicer.app.applicationLogic().GetInteractionNode()
         interaction.SwitchToSinglePlaceMode()

@@ -159,9 +159,10 @@ def make_field(image: sitk.Image, percent: sitk.Image, view: Viewpoint) -> Field
     return fuse(surroundings(image, view.head_lps), percent, view.cut_lps, np.array(view.normal_lps))
 
 
-def with_heat(field: Field, percent: sitk.Image) -> Field:
-    """The same shoulder and cut with another map."""
+def with_heat(field: Field, percent: sitk.Image, view: Viewpoint) -> Field:
+    """The same shoulder with another map, cut through the middle of that one."""
     row, place = np.divmod(field.packed, np.uint32(PLACES))
+    place = place // SKIN * SKIN + _places(field.grid, view.cut_lps, np.array(view.normal_lps))
     return Field((row // PERCENTS * PERCENTS + _heat(field.grid, percent)) * PLACES + place, field.grid, field.levels)
 
 

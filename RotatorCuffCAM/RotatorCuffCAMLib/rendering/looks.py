@@ -49,7 +49,12 @@ PRESETS = {
 
 
 def table(
-    levels: Levels, preset: str = "shoulder", opacity: float = 0.5, threshold: float = 30.0, cut: bool = True
+    levels: Levels,
+    preset: str = "shoulder",
+    opacity: float = 0.5,
+    threshold: float = 30.0,
+    cut: bool = True,
+    heat: float = 1.0,
 ) -> np.ndarray:
     """(rows, 4) uint8: color and opacity of every number of `fused.pack`.
 
@@ -57,6 +62,7 @@ def table(
         opacity: of the tissues, 0 to 1. The heat keeps its own.
         threshold: percent of the map's maximum below which no heat is shown.
         cut: take away the tissue before the cut, and draw its face.
+        heat: opacity of the map, 0 to 1.
 
     Raises:
         KeyError: an unknown preset.
@@ -78,13 +84,13 @@ def table(
         for place in (FACE, FACE + SKIN):
             alpha[:, :, place] = solid[:, None]
             color[:, place] = _face(levels, tissue, values)
-    heat, strength = _heat(threshold)
-    mixed = strength[None, None, :, None]
+    hot, strength = _heat(threshold)
+    mixed = (heat * strength)[None, None, :, None]
     alpha = alpha[:, :, None]
     total = mixed + (1 - mixed) * alpha
     share = np.divide(mixed, total, out=np.zeros_like(total), where=total > 0)[..., None]
     color[values < 0.5 * levels.air] = 1.0  # what is clear must not darken its neighbors
-    made = share * heat[None, None, :, None, :] + (1 - share) * color[:, None, None, :, :]
+    made = share * hot[None, None, :, None, :] + (1 - share) * color[:, None, None, :, :]
     made = np.concatenate([made, total[..., None]], -1)
     return np.ascontiguousarray((made * 255 + 0.5).astype(np.uint8)).reshape(-1, 4)
 

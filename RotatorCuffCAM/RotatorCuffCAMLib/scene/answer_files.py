@@ -21,7 +21,7 @@ from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BANNER = "Research only: not for diagnosis, not a medical device."
 SYNTHETIC = "The model has seen synthetic shoulders only"
-MOVIE_SIZE = (640, 600)
+MOVIE_SIZE = (480, 450)
 """Pixels."""
 
 FOOTNOTE = "Research only. Not for diagnosis."
@@ -157,7 +157,9 @@ def class_head(result: CuffResult, one: ActivationMap) -> str:
     name = TEAR_CLASSES[one.class_index].name
     top = float(sitk.GetArrayViewFromImage(one.image).max())
     said = ", predicted" if one.class_index == result.answer.class_index else ""
-    strength = f"maximum of the map {top:.2g}" if top > 0 else "nothing speaks for it"
+    strength = "nothing speaks for it"
+    if top > 0:
+        strength = f"maximum of the map {top:,.0f}" if top >= 100 else f"maximum of the map {top:.3g}"
     return f"{name}{said}\nprobability {result.answer.probabilities[one.class_index]:.2f}; {strength}"
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from PreopReviewLib.scene import nodes
 from RotatorCuffCAMLib.network.activation import ActivationMap
+from RotatorCuffCAMLib.network.hot_region import hot_region
 from RotatorCuffCAMLib.rendering.fused import with_heat
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 from RotatorCuffCAMLib.scene import shoulder
@@ -31,7 +33,7 @@ def add_class_maps(activation: Any, maps: Sequence[ActivationMap], on_cpu: bool 
 def add_class_maps_steps(
     activation: Any, maps: Sequence[ActivationMap], on_cpu: bool | None = True
 ) -> Generator[None, None, list[Any]]:
-    """Adds the map of every class with a shoulder of its own, cut and looked at as the first one, one a step.
+    """Adds the map of every class with a shoulder of its own, looked at as the first one, one a step.
 
     Args:
         activation: the map that is examined.
@@ -49,7 +51,10 @@ def add_class_maps_steps(
         node.SetName(f"{node.GetName()}, beside")
         node.SetNodeReferenceID(shoulder.VOLUME, activation.GetNodeReferenceID(shoulder.VOLUME))
         name = f"Shoulder with map: {TEAR_CLASSES[one.class_index].name}, beside"
-        shoulder.add_shoulder(node, with_heat(first, percent), view, look, name, on_cpu)
+        middle = _middle(node)
+        seen = replace(view, cut_lps=middle) if middle is not None else view
+        drawn = cuff_scene.look_of_class(look, one.class_index)
+        shoulder.add_shoulder(node, with_heat(first, percent, seen), seen, drawn, name, on_cpu)
         shoulder.rendering_of(node).SetVisibility(False)
         cuff_scene.set_threshold(node, look.threshold)
         activation.AddNodeReferenceID(SIDE_BY_SIDE, node.GetID())
@@ -78,20 +83,33 @@ def remove_class_maps(activation: Any) -> None:
     activation.RemoveNodeReferenceIDs(SIDE_BY_SIDE)
 
 
-def class_pixels(made: Any, nodes: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each map the shoulder in 3D, and the coronal slice through the middle of the first one."""
+def class_pixels(made: Any, maps: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each map the shoulder in 3D, and the coronal slice through its own hot region."""
     from RotatorCuffCAMLib.scene.pictures import slice_pixels, three_d_pixels
 
     own = shoulder.rendering_of(made.activation)
     shown, found = own.GetVisibility(), []
     own.SetVisibility(False)
+    if made.hot is not None:
+        made.hot.SetDisplayVisibility(False)
     try:
-        for node in nodes:
-            one = replace(made, activation=node, hot=None)
+        for node in maps:
+            middle = shoulder.view_of(node).cut_lps
+            one = replace(made, activation=node, hot=None, peak_ras=(-middle[0], -middle[1], middle[2]))
             display = shoulder.rendering_of(node)
             display.SetVisibility(True)
             found.append((three_d_pixels(one, cell), slice_pixels(one, "Coronal", cell)))
             display.SetVisibility(False)
     finally:
         own.SetVisibility(shown)
+        if made.hot is not None:
+            made.hot.SetDisplayVisibility(True)
     return found
+
+
+def _middle(activation: Any) -> tuple[float, float, float] | None:
+    """Of the hot region of a map, LPS mm; None for the class None, which has no place."""
+    if activation.GetAttribute(cuff_scene.CLASS) == "none":
+        return None
+    region = hot_region(nodes.image_of_volume(activation))
+    return region.center_lps if region is not None else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from PreopReviewLib.errors import InputError, OutputError
 
-FRAMES, SECONDS = 48, 6.0
+FRAMES, SECONDS = 36, 6.0
 """Pictures of one turn, and how long it takes."""
 
 KINDS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}

@@ -6,7 +6,7 @@ attribute of its node, so that raw values are not lost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ from RotatorCuffCAMLib.scene.cube import series_axes
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))
+NO_PLACE = 0.12
+"""Opacity of the heat of the class None."""
+
 FLAT_MM = 0.01
 """A box that is thinner was drawn in one slice."""
 
@@ -101,7 +104,9 @@ def build_scene(
     view = viewpoint_of(image, result.cube, region)
     name = f"Shoulder with map: {TEAR_CLASSES[result.activation.class_index].name}"
     made = field or make_field(image, percent, view)
-    in_3d = shoulder.add_shoulder(activation, made, view, look or shoulder.Look(threshold=THRESHOLD), name, on_cpu)
+    drawn = look or shoulder.Look(threshold=THRESHOLD)
+    drawn = look_of_class(drawn, result.activation.class_index)
+    in_3d = shoulder.add_shoulder(activation, made, view, drawn, name, on_cpu)
     roi = add_box(scene, box) if box else None
     add_legend(activation)
     set_threshold(activation, look.threshold if look else THRESHOLD)
@@ -112,6 +117,11 @@ def build_scene(
 
 def _ras(lps: tuple[float, float, float]) -> tuple[float, float, float]:
     return -lps[0], -lps[1], lps[2]
+
+
+def look_of_class(look: shoulder.Look, class_index: int) -> shoulder.Look:
+    """The look, with a veil of heat for the class None: what speaks for no tear speaks all over the cube."""
+    return replace(look, heat=NO_PLACE if class_index == 0 else 1.0)
 
 
 def color_table(scene: Any) -> Any:
@@ -234,16 +244,20 @@ def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:
     return node
 
 
-def begin_box(roi: Any, volume: Any) -> None:
-    """Empties a markups ROI so that two clicks draw it anew, along the rows, columns and slices of a series."""
-    roi.RemoveAllControlPoints()
+def empty_box(volume: Any, name: str) -> Any:
+    """A markups ROI that two clicks draw, along the rows, columns and slices of a series.
+
+    One that was drawn before cannot be emptied for that: Slicer then waits for one click only.
+    """
+    roi = volume.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
+    roi.CreateDefaultDisplayNodes()
     roi.SetAndObserveObjectToNodeMatrix(series_axes(volume))
-    roi.SetLocked(False)
     display = roi.GetDisplayNode()
     display.SetSelectedColor(*BOX_COLOR)
     display.SetColor(*BOX_COLOR)
     display.SetFillOpacity(0.0)
     display.SetPropertiesLabelVisibility(False)
+    return roi
 
 
 def thicken(roi: Any) -> None:

@@ -34,12 +34,14 @@ class Look:
         opacity: of the tissue, 0 to 1.
         cut: whether the tissue before the map is taken away.
         threshold: percent of the map's maximum from which on heat is shown.
+        heat: opacity of the heat, 0 to 1.
     """
 
     preset: str = "shoulder"
     opacity: float = 0.5
     cut: bool = False
     threshold: float = 30.0
+    heat: float = 1.0
 
 
 def add_shoulder(activation: Any, field: Field, view: Viewpoint, look: Look, name: str, on_cpu: bool | None) -> Any:
@@ -149,7 +151,7 @@ def set_look(activation: Any, look: Look) -> None:
         return
     field = field_of(activation)
     data = node.GetImageData()
-    paint(field, table(field.levels, look.preset, look.opacity, look.threshold, look.cut), _voxels(data))
+    paint(field, table(field.levels, look.preset, look.opacity, look.threshold, look.cut, look.heat), _voxels(data))
     node.SetAttribute(_LOOK, text)
     data.GetPointData().GetScalars().Modified()
     data.Modified()

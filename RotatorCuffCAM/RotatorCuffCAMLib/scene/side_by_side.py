@@ -58,7 +58,7 @@ def show_side_by_side(activation: Any, maps: Sequence[Any], keys: Sequence[str],
         layout.SetAttribute(KEPT, str(layout.GetViewArrangement()))
     layout.SetViewArrangement(LAYOUT)
     tags = [tag_of(key) for key in keys]
-    volume, view = activation.GetNodeReference(shoulder.VOLUME), shoulder.view_of(activation)
+    volume = activation.GetNodeReference(shoulder.VOLUME)
     first = scene.GetSingletonNode("1", "vtkMRMLViewNode")
     if first is not None:
         shoulder.rendering_of(activation).AddViewNodeID(first.GetID())
@@ -76,12 +76,14 @@ def show_side_by_side(activation: Any, maps: Sequence[Any], keys: Sequence[str],
             composite.SetBackgroundVolumeID(volume.GetID())
             composite.SetForegroundVolumeID(node.GetID())
             composite.SetForegroundOpacity(0.55)
-    middle = (-view.cut_lps[0], -view.cut_lps[1], view.cut_lps[2])
+    middles = {tag: shoulder.view_of(node).cut_lps for node, tag in zip(maps, tags, strict=True)}
     logics = slicer.app.applicationLogic().GetSliceLogics()
     for logic in (logics.GetItemAsObject(i) for i in range(logics.GetNumberOfItems())):
-        if logic.GetSliceNode() is not None and logic.GetSliceNode().GetLayoutName() in tags:
+        name = logic.GetSliceNode().GetLayoutName() if logic.GetSliceNode() is not None else ""
+        if name in middles:
+            x, y, z = middles[name]
             logic.FitSliceToBackground()
-            logic.GetSliceNode().JumpSliceByCentering(*middle)
+            logic.GetSliceNode().JumpSliceByCentering(-x, -y, z)
     look_at(activation, again=True)
 
 
