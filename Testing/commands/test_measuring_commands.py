@@ -207,6 +207,25 @@ def test_margins_without_a_resection_are_those_to_the_vessels(liver, files):
     assert found["lesions"][0]["margin_mm"] is None
 
 
+def test_margins_name_the_nearest_vessels_and_write_them_all(liver, files, tmp_path):
+    code, out, err = liver("margins", files[1], "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert "nearest vessels of each lesion" in out
+    row = rows_of(tmp_path / "out" / "vessel_margins.csv")[0]
+    assert (row["lesion"], row["structure"]) == ("1", "portal_vein")
+    assert float(row["mm"]) == pytest.approx(np.hypot(11, 4), abs=0.9)
+
+
+def test_margins_without_vessels_say_that_there_are_none_to_name(liver, tmp_path):
+    labels = case()
+    array = images.array_of(labels).copy()
+    array[array == 5] = 1
+    path = images.write_image(images.image_like(array, labels), tmp_path / "bare.nii.gz")
+    found = json.loads(liver("margins", path, "--json")[1])
+    assert found["vessels"] == []
+    assert any("vessels by name are n/a" in note for note in found["notes"])
+
+
 BAD = {
     "one value of two": (("volumetry", "--height", 170), 10, "both height and weight"),
     "meters": (("volumetry", "--height", 1.7, "--weight", 70), 10, "cm, not m"),

@@ -203,18 +203,6 @@ def test_a_slider_widget_tells_values_within_its_range() -> None:
     assert slider.value == 3.0  # in steps of one
 
 
-def test_a_range_widget_keeps_its_ends_in_order() -> None:
-    import ctk
-
-    widget, values = ctk.ctkRangeWidget(), []
-    widget.connect("valuesChanged(double,double)", lambda low, high: values.append((low, high)))
-    widget.setRange(0, 100)
-    widget.setValues(20, 60)
-    widget.minimumValue = 80
-    assert (widget.minimumValue, widget.maximumValue) == (60, 60)
-    assert values[-1] == (60, 60)
-
-
 def test_items_of_a_checkable_combo_box_are_ticked() -> None:
     import ctk
     import qt

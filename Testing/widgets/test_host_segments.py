@@ -183,21 +183,6 @@ def test_the_table_follows_the_segmentation(host: Any, segmentation: Any) -> Non
     assert not segmentation.GetDisplayNode().GetSegmentVisibility("tumor")
 
 
-def test_segments_are_chosen_one_or_several(host: Any, segmentation: Any) -> None:
-    import slicer
-
-    box = slicer.qMRMLSegmentSelectorWidget()
-    box.setMRMLScene(host.scene)
-    box.setCurrentNode(segmentation)
-    assert box.currentSegmentID() == "liver"
-    box.setCurrentSegmentID("tumor")
-    assert box.currentSegmentID() == "tumor"
-    box.multiSelection = True
-    box.setSelectedSegmentIDs(["liver", "tumor"])
-    segmentation.GetSegmentation().RemoveSegment("liver")
-    assert box.selectedSegmentIDs() == ["tumor"]
-
-
 def test_show_3d_makes_and_removes_surfaces(host: Any, editor: Any, segmentation: Any) -> None:
     import slicer
 

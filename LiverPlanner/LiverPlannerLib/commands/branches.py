@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import Table
+from PreopReviewLib.command.outcome import Outcome, deliver
 from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.vessels.branches import VesselTree
 
 
@@ -65,18 +68,34 @@ def branches(
     Exits with 3 if none of the wanted structures is in the file. Not for clinical use.
     """
     from LiverPlannerLib.commands.cutting import read
-    from PreopReviewLib.command.console import emit
-    from PreopReviewLib.output import output_folder
 
-    keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
-    overrides = _overrides(override or [], keys)
     file = read(labels, values)
-    trees, absent = _trees(file.labels, keys, alpha, rule.value, overrides)
-    with output_folder(out, overwrite, "liver branches") as folder:
+    deliver(
+        lambda: branches_of(file, structure, alpha, rule, override or []), "liver branches", out, overwrite, as_json
+    )
+
+
+def branches_of(
+    file: Labels,
+    structure: Tree = Tree.all,
+    alpha: float | None = None,
+    rule: BranchRule = BranchRule.radius,
+    override: Sequence[str] = (),
+) -> Outcome:
+    """What the command finds.
+
+    Raises:
+        NothingFound: none of the wanted structures is there. InputError: an override that cannot be understood.
+    """
+    keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
+    trees, absent = _trees(file.labels, keys, alpha, rule.value, _overrides(override, keys))
+    data = {"trees": [t.as_dict() for t in trees], "absent": absent, "notes": file.sentences}
+
+    def write(folder: Path) -> None:
         for tree in trees:
             _write(tree, folder)
-    data = {"trees": [t.as_dict() for t in trees], "absent": absent, "notes": file.sentences}
-    emit(data, as_json, lambda: _print(trees, absent, file.sentences, out))
+
+    return Outcome(data, list(_words(trees, absent, file.sentences)), write)
 
 
 def _trees(
@@ -111,7 +130,7 @@ def _trees(
     return trees, absent
 
 
-def _overrides(words: list[str], keys: list[str]) -> dict[str, dict[int, str]]:
+def _overrides(words: Sequence[str], keys: list[str]) -> dict[str, dict[int, str]]:
     from PreopReviewLib.errors import InputError
 
     found: dict[str, dict[int, str]] = {}
@@ -141,9 +160,8 @@ def _write(tree: VesselTree, folder: Path) -> None:
     vessel_report.tree_figure(tree).savefig(folder / f"{name}.png")
 
 
-def _print(trees: list[VesselTree], absent: list[str], notes: list[str], out: Path) -> None:
+def _words(trees: list[VesselTree], absent: list[str], notes: list[str]) -> Iterator[str | Table]:
     from LiverPlannerLib.structures import structure
-    from PreopReviewLib.command.console import print_table
 
     columns = ("structure", "branches", "main", "main ml", "peripheral ml", "main %", "trunk mm")
     rows = []
@@ -156,10 +174,8 @@ def _print(trees: list[VesselTree], absent: list[str], notes: list[str], out: Pa
             (name, len(tree.branches), len(main), main_ml, all_ml - main_ml, share, round(max(tree.trunk_mm), 2))
         )
     rows += [(structure(key).name, None, None, None, None, None, None) for key in absent]
-    print_table("Main and peripheral branches", columns, rows)
+    yield Table("Main and peripheral branches", columns, rows)
     for tree in trees:
         for warning in tree.warnings:
-            say(f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
-    for note in notes:
-        say(note)
-    say(f"Written to {out}.")
+            yield (f"Note on the {structure(tree.structure).name.lower()}: {warning}.")
+    yield from notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Out, Overwrite
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.options import Series, VolumeOfSeries
+from PreopReviewLib.command.outcome import Outcome, deliver
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from LiverPlannerLib.comparison.pair import Comparison
+    from LiverPlannerLib.labels import Labels
 
 
 class Hd95(StrEnum):
@@ -54,18 +59,40 @@ def compare(
 
     Writes comparison.csv, .json and .png, lesions.csv and difference_*.nii.gz (1 right, 2 false, 3 missed).
     """
-    from LiverPlannerLib.commands.cutting import read, write_csv, write_json
-    from LiverPlannerLib.comparison import pair
-    from LiverPlannerLib.comparison.figure import comparison_figure
+    from LiverPlannerLib.commands.cutting import read
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit
-    from PreopReviewLib.output import output_folder
 
     first, second = read(auto, values), read(manual, values if manual_values is None else manual_values)
+    behind = None if image is None else images.read_image(image, images.selection(series, volume))
+
+    def make() -> Outcome:
+        return comparison_of(first, second, structure, tolerance, hd95, branches, differences, behind)
+
+    deliver(make, "liver compare", out, overwrite, as_json)
+
+
+def comparison_of(
+    first: Labels,
+    second: Labels,
+    structures: list[str] | None = None,
+    tolerance: float = 2.0,
+    hd95: Hd95 = Hd95.max_of_two,
+    branches: bool = True,
+    differences: bool = True,
+    behind: sitk.Image | None = None,
+) -> Outcome:
+    """What the command finds.
+
+    Args:
+        first, second: to be evaluated, and the reference.
+        behind: the CT or MRI for the picture.
+    """
+    from LiverPlannerLib.comparison import pair
+
     result = pair.compare(
         first.labels,
         second.labels,
-        structures=structure or None,
+        structures=structures or None,
         tolerance=tolerance,
         convention=hd95.value,  # type: ignore[arg-type]
         branches=branches,
@@ -75,20 +102,29 @@ def compare(
     notes = [*first.sentences, *second.sentences, *result.notes]
     rows, lesions = [row.as_row() for row in result.rows], lesion_rows(result)
     data = {"auto": str(first.path), "manual": str(second.path), "structures": rows, "lesions": lesions, "notes": notes}
-    behind = None if image is None else images.read_image(image, images.selection(series, volume))
-    if out is not None:
-        with output_folder(out, overwrite, "liver compare") as folder:
-            write_csv(folder / "comparison.csv", rows)
-            write_json(folder / "comparison.json", data)
-            if lesions:
-                write_csv(folder / "lesions.csv", lesions)
-            for row in result.rows if differences else ():
-                difference = result.difference(row.key)
-                images.write_image(difference, folder / f"difference_{row.key}.nii.gz")
-            if any(row.overlap.state != "both empty" for row in result.rows):
-                title = f"{first.path.name} against {second.path.name}"
-                comparison_figure(result, behind, title).savefig(folder / "comparison.png")
-    emit(data, as_json, lambda: _print(result, lesions, notes))
+    title = f"{first.path.name} against {second.path.name}"
+
+    def write(folder: Path) -> None:
+        _write(folder, result, data, differences, behind, title)
+
+    return Outcome(data, list(_words(result, lesions, notes)), write)
+
+
+def _write(
+    folder: Path, result: Comparison, data: dict[str, Any], differences: bool, behind: sitk.Image | None, title: str
+) -> None:
+    from LiverPlannerLib.commands.cutting import write_csv, write_json
+    from LiverPlannerLib.comparison.figure import comparison_figure
+    from PreopReviewLib import images
+
+    write_csv(folder / "comparison.csv", data["structures"])
+    write_json(folder / "comparison.json", data)
+    if data["lesions"]:
+        write_csv(folder / "lesions.csv", data["lesions"])
+    for row in result.rows if differences else ():
+        images.write_image(result.difference(row.key), folder / f"difference_{row.key}.nii.gz")
+    if any(row.overlap.state != "both empty" for row in result.rows):
+        comparison_figure(result, behind, title).savefig(folder / "comparison.png")
 
 
 def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
@@ -112,9 +148,7 @@ def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _print(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) -> None:
-    from PreopReviewLib.command.console import print_table
-
+def _words(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) -> Iterator[str | Table]:
     columns = ["structure", "DSC", "sens.", "spec.*", "auto ml", "manual ml", "VD ml", "RVD %"]
     columns += ["HD mm", "HD95 mm", "ASSD mm", "NSD", "main DSC", "periph. DSC"]
     table = []
@@ -125,12 +159,12 @@ def _print(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) 
         volumes = [v["predicted_ml"], v["reference_ml"], v["vd_ml"], None if v["rvd"] is None else 100 * v["rvd"]]
         distances = [v["hd_mm"], v["hd95_mm"], v["assd_mm"], _share(v["nsd"])]
         table.append([name, *shares, *volumes, *distances, _share(v["main_dsc"]), _share(v["peripheral_dsc"])])
-    print_table("", columns, table)
+    yield Table("", columns, table)
     for key, found in result.detection.items():
-        say(f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
+        yield (f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
     if lesions:
-        print_table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
-    say("* " + "\n  ".join(notes))
+        yield Table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
+    yield ("* " + "\n  ".join(notes))
 
 
 def _share(value: float | None) -> float | None:

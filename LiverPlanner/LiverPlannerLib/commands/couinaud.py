@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.options import Quiet
+from PreopReviewLib.command.outcome import Outcome, deliver
+from PreopReviewLib.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
 
 
 def register(app: typer.Typer) -> None:
@@ -29,50 +35,59 @@ def couinaud(
 
     The network sees no vessels and knows no variants of them. Exits with 3 if there is no liver. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import read, write_csv, write_json
+    from LiverPlannerLib.commands.cutting import read
+    from PreopReviewLib.command.console import progress_bar
+
+    file = read(labels, values)
+    with progress_bar(quiet) as progress:
+        deliver(lambda: segments_of(file, progress), "liver couinaud", out, overwrite, as_json)
+
+
+def segments_of(file: Labels, progress: Progress = silent) -> Outcome:
+    """What the command finds.
+
+    Raises:
+        NothingFound: there is no liver.
+    """
+    from LiverPlannerLib.commands.cutting import write_csv, write_json
     from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.plan.measures import find_regions
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, progress_bar
-    from PreopReviewLib.output import output_folder
 
-    file = read(labels, values)
-    with output_folder(out, overwrite, "liver couinaud") as folder:
-        with progress_bar(quiet) as progress:
-            found = divide(file.labels, progress, drawn=file.lesions)
-        rows = [
-            {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
-            for n, v in enumerate(found.volumes, 1)
-        ]
-        lesions = [
-            {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": found.places[r.structure, r.number]}
-            for r in find_regions(file.labels, file.lesions)
-        ]
-        data = {
-            "labels": str(file.path),
-            "model": found.model,
-            "liver_ml": round(sum(r["ml"] for r in rows), 3),
-            "segments": rows,
-            "lesions": lesions,
-            "warnings": found.warnings,
-            "notes": [*file.sentences, *found.notes],
-            "seconds": round(found.seconds, 2),
-        }
+    found = divide(file.labels, progress, drawn=file.lesions)
+    rows = [
+        {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
+        for n, v in enumerate(found.volumes, 1)
+    ]
+    lesions = [
+        {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": found.places[r.structure, r.number]}
+        for r in find_regions(file.labels, file.lesions)
+    ]
+    data = {
+        "labels": str(file.path),
+        "model": found.model,
+        "liver_ml": round(sum(r["ml"] for r in rows), 3),
+        "segments": rows,
+        "lesions": lesions,
+        "warnings": found.warnings,
+        "notes": [*file.sentences, *found.notes],
+        "seconds": round(found.seconds, 2),
+    }
+
+    def write(folder: Path) -> None:
         images.write_image(found.labels, folder / "segments.nii.gz")
         write_csv(folder / "couinaud.csv", rows)
         write_json(folder / "couinaud.json", data)
-    emit(data, as_json, lambda: _print(data))
+
+    return Outcome(data, list(_words(data)), write)
 
 
-def _print(data: dict[str, Any]) -> None:
-    from PreopReviewLib.command.console import print_table
-
+def _words(data: dict[str, Any]) -> Iterator[str | Table]:
     rows = [(r["name"], round(r["ml"], 1), round(r["percent_of_liver"], 1)) for r in data["segments"]]
-    print_table("Couinaud segments", ["segment", "ml", "% of the liver"], rows)
+    yield Table("Couinaud segments", ["segment", "ml", "% of the liver"], rows)
     if data["lesions"]:
         lesions = [(r["lesion"], r["ml"], r["segments"]) for r in data["lesions"]]
-        print_table("Lesions", ["lesion", "ml", "segments"], lesions)
+        yield Table("Lesions", ["lesion", "ml", "segments"], lesions)
     for words in data["warnings"]:
-        say(f"Warning: {words}")
-    for words in data["notes"]:
-        say(words)
+        yield f"Warning: {words}"
+    yield from data["notes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,21 +21,8 @@ if TYPE_CHECKING:
     from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
 
-Planes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--plane",
-        help="Cutting plane x,y,z,nx,ny,nz in RAS mm: a point and the normal to the side that is taken. "
-        "May be repeated: then the common side of all is taken, or the pieces that hold a --seed.",
-    ),
-]
-Seeds = Annotated[list[str] | None, typer.Option("--seed", help="Point x,y,z (RAS mm) in a piece to take.")]
-Surface = Annotated[
-    Path | None, typer.Option(help="Closed surface (.vtk, .vtp, .stl, .obj, .ply); what lies inside is taken.")
-]
 
-
-class SurfaceSpaceName(StrEnum):
+class SurfaceSpace(StrEnum):
     """What the coordinates of a surface file mean."""
 
     auto = "auto"
@@ -42,7 +30,7 @@ class SurfaceSpaceName(StrEnum):
     ras = "RAS"
 
 
-class SurfaceUnitName(StrEnum):
+class SurfaceUnit(StrEnum):
     """Their unit."""
 
     auto = "auto"
@@ -51,22 +39,82 @@ class SurfaceUnitName(StrEnum):
     m = "m"
 
 
-SurfaceSpace = Annotated[
-    SurfaceSpaceName,
-    typer.Option("--surface-space", help="Coordinates of the surface file; auto: as the file says, else LPS."),
-]
-SurfaceUnit = Annotated[
-    SurfaceUnitName, typer.Option("--surface-unit", help="Unit of the surface file; auto: as the file says, else mm.")
-]
-RemnantFile = Annotated[Path | None, typer.Option("--remnant", help="Mask of what stays, on the grid of the labels.")]
-Territory = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--territory",
-        help="Number of a portal branch (see 'preop liver branches') or a name, e.g. 'right anterior': the liver that "
-        "it and all downstream of it feed is taken, by a model. May be repeated.",
-    ),
-]
+@dataclass(frozen=True)
+class CutOptions:
+    """How a liver is cut, in one of four ways; or not at all."""
+
+    plane: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cutting plane x,y,z,nx,ny,nz in RAS mm: a point and the normal to the side that is taken. "
+            "May be repeated: then the common side of all is taken, or the pieces that hold a --seed.",
+        ),
+    ] = None
+    seed: Annotated[list[str] | None, typer.Option(help="Point x,y,z (RAS mm) in a piece to take.")] = None
+    surface: Annotated[
+        Path | None, typer.Option(help="Closed surface (.vtk, .vtp, .stl, .obj, .ply); what lies inside is taken.")
+    ] = None
+    surface_space: Annotated[
+        SurfaceSpace, typer.Option(help="Coordinates of the surface file; auto: as the file says, else LPS.")
+    ] = SurfaceSpace.auto
+    surface_unit: Annotated[
+        SurfaceUnit, typer.Option(help="Unit of the surface file; auto: as the file says, else mm.")
+    ] = SurfaceUnit.auto
+    remnant: Annotated[Path | None, typer.Option(help="Mask of what stays, on the grid of the labels.")] = None
+    territory: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Number of a portal branch (see 'preop liver branches') or a name, e.g. 'right anterior': the liver "
+            "that it and all downstream of it feed is taken, by a model. May be repeated.",
+        ),
+    ] = None
+
+    def resection(self, labels: sitk.Image, drawn: DrawnLesions | None = None) -> Resection | None:
+        """The resection that the options mean; None without any.
+
+        Args:
+            labels: our values, on their own grid.
+            drawn: which lesions of the labels their file holds apart.
+
+        Raises:
+            InputError: several ways at once, seeds without planes, and what the ways themselves raise.
+        """
+        from LiverPlannerLib.resection import cutting as ways
+
+        if sum(map(bool, (self.plane, self.surface, self.remnant, self.territory))) > 1:
+            raise InputError(
+                "Planes, a surface, a remnant and a territory are four ways to cut", "Give only one of them"
+            )
+        if self.seed and not self.plane:
+            raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
+        if self.surface is None and (self.surface_space, self.surface_unit) != ("auto", "auto"):
+            raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
+        made = self._made(labels)
+        return None if made is None else ways.with_drawn_lesions(made, labels, drawn)
+
+    def _made(self, labels: sitk.Image) -> Resection | None:
+        from LiverPlannerLib.labels import read_mask
+        from LiverPlannerLib.resection import cutting as ways
+
+        if self.plane:
+            values = [numbers(text, 6, "plane") for text in self.plane]
+            made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
+            points = [numbers(text, 3, "point") for text in self.seed or ()]
+            return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
+        if self.surface is not None:
+            from LiverPlannerLib.resection.surface_files import resect_by_surface_file
+
+            return resect_by_surface_file(labels, self.surface, str(self.surface_space), str(self.surface_unit))  # type: ignore[arg-type]
+        if self.remnant is not None:
+            return ways.resect_by_remnant(labels, read_mask(self.remnant, ("remnant", "flr")))
+        if self.territory:
+            from LiverPlannerLib.territories.cutting import resect_by_territories
+
+            return resect_by_territories(labels, self.territory)
+        return None
+
+
+NO_CUT = CutOptions()
 LabelValues = Annotated[
     str | None,
     typer.Option(
@@ -95,68 +143,6 @@ def numbers(text: str, count: int, what: str) -> tuple[float, ...]:
     if len(values) != count or not all(map(math.isfinite, values)):
         raise InputError(f"{text!r} is not a {what}", f"Give {count} numbers separated by commas, in RAS mm")
     return values
-
-
-def make_resection(
-    labels: sitk.Image,
-    planes: Sequence[str] | None,
-    seeds: Sequence[str] | None,
-    surface: Path | None,
-    remnant: Path | None,
-    territory: Sequence[str] | None,
-    space: str = "auto",
-    unit: str = "auto",
-    drawn: DrawnLesions | None = None,
-) -> Resection | None:
-    """The resection that the options mean; None without any.
-
-    Args:
-        drawn: which lesions of the labels their file holds apart.
-
-    Raises:
-        InputError: several ways at once, seeds without planes, and what the ways themselves raise.
-    """
-    from LiverPlannerLib.resection import cutting as ways
-
-    if sum(map(bool, (planes, surface, remnant, territory))) > 1:
-        raise InputError("Planes, a surface, a remnant and a territory are four ways to cut", "Give only one of them")
-    if seeds and not planes:
-        raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
-    if surface is None and (str(space), str(unit)) != ("auto", "auto"):
-        raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
-    made = _made(labels, planes, seeds, surface, remnant, territory, str(space), str(unit))
-    return None if made is None else ways.with_drawn_lesions(made, labels, drawn)
-
-
-def _made(
-    labels: sitk.Image,
-    planes: Sequence[str] | None,
-    seeds: Sequence[str] | None,
-    surface: Path | None,
-    remnant: Path | None,
-    territory: Sequence[int] | None,
-    space: str,
-    unit: str,
-) -> Resection | None:
-    from LiverPlannerLib.labels import read_mask
-    from LiverPlannerLib.resection import cutting as ways
-
-    if planes:
-        values = [numbers(text, 6, "plane") for text in planes]
-        made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
-        points = [numbers(text, 3, "point") for text in seeds or ()]
-        return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
-    if surface is not None:
-        from LiverPlannerLib.resection.surface_files import resect_by_surface_file
-
-        return resect_by_surface_file(labels, surface, space, unit)  # type: ignore[arg-type]
-    if remnant is not None:
-        return ways.resect_by_remnant(labels, read_mask(remnant, ("remnant", "flr")))
-    if territory:
-        from LiverPlannerLib.territories.cutting import resect_by_territories
-
-        return resect_by_territories(labels, territory)
-    return None
 
 
 def as_dict(resection: Resection) -> dict[str, Any]:

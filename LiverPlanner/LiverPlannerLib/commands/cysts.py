@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,9 @@ import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues, image_notes
 from LiverPlannerLib.cysts import THRESHOLD_HU
-from PreopReviewLib.command.console import emit, say
+from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.options import Series, VolumeOfSeries
+from PreopReviewLib.command.outcome import Outcome, deliver
 from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.structured import json_text
 
@@ -84,32 +86,49 @@ def cysts(
 
     Not for clinical use.
     """
-    from LiverPlannerLib.cysts.filter import filter_cysts
-    from LiverPlannerLib.cysts.report import as_dict
     from PreopReviewLib import images
-    from PreopReviewLib.output import output_folder
 
     picture = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(picture) if modality is Modality.auto else modality.value.upper()
     lesions = _lesions(labels, lesions_are, values).onto(picture)
     mask, liver_notes = _liver(liver, picture)
-    result = filter_cysts(
-        picture,
-        lesions.labels,
-        liver_mask=mask,
-        rule=rule.value,
-        threshold=threshold,
-        modality=kind,
-        overrides=_overrides(override or []),
-        relative_threshold=relative_threshold,
-        lesions_are="labels" if lesions_are is LesionKind.auto and lesions.named else lesions_are.value,
-        reconsider_cysts=reconsider,
-        drawn=lesions.lesions,
-    )
-    notes = [*image_notes(picture, image), *lesions.sentences, *liver_notes]
-    with output_folder(out, overwrite, "liver cysts") as folder:
-        _write(result, notes, folder, figures, contour, mask)
-    emit({**as_dict(result), "notes": notes}, as_json, lambda: _print(result, notes, out))
+    extra = [*image_notes(picture, image), *lesions.sentences, *liver_notes]
+
+    def make() -> Outcome:
+        from LiverPlannerLib.cysts.filter import filter_cysts
+
+        result = filter_cysts(
+            picture,
+            lesions.labels,
+            liver_mask=mask,
+            rule=rule.value,
+            threshold=threshold,
+            modality=kind,
+            overrides=_overrides(override or []),
+            relative_threshold=relative_threshold,
+            lesions_are="labels" if lesions_are is LesionKind.auto and lesions.named else lesions_are.value,
+            reconsider_cysts=reconsider,
+            drawn=lesions.lesions,
+        )
+        return cysts_of(result, extra, figures, mask if contour else None, contour)
+
+    deliver(make, "liver cysts", out, overwrite, as_json)
+
+
+def cysts_of(
+    result: CystResult,
+    notes: list[str],
+    figures: int = 20,
+    liver: sitk.Image | None = None,
+    contour: bool = False,
+) -> Outcome:
+    """A result of the filter with its ways out; the contour, if wanted, stays inside the liver, if given."""
+    from LiverPlannerLib.cysts.report import as_dict
+
+    def write(folder: Path) -> None:
+        _write(result, notes, folder, figures, contour, liver)
+
+    return Outcome({**as_dict(result), "notes": notes}, list(_words(result, notes)), write)
 
 
 def _lesions(path: Path, kind: LesionKind, values: str | None) -> Labels:
@@ -167,18 +186,14 @@ def _write(
         cyst_report.region_figure(result, region.id).savefig(folder / f"region_{region.id:03d}.png")
 
 
-def _print(result: CystResult, notes: list[str], out: Path) -> None:
-    from PreopReviewLib.command.console import print_table
-
+def _words(result: CystResult, notes: list[str]) -> Iterator[str | Table]:
     columns = ("region", "ml", "core median", "M", "decision", "Lin 2024", "reason")
     rows = [
         (r.id, round(r.ml, 2), round(r.core_median, 1), round(r.fit_mean, 1), r.decision, r.paper_decision, r.reason)
         for r in result.regions
     ]
     if rows:
-        print_table(f"Regions of the lesion mask ({result.settings.scale.unit})", columns, rows)
+        yield Table(f"Regions of the lesion mask ({result.settings.scale.unit})", columns, rows)
     for warning in result.warnings:
-        say(f"Note: {warning}.")
-    for note in notes:
-        say(note)
-    say(f"Written to {out}.")
+        yield f"Note: {warning}."
+    yield from notes

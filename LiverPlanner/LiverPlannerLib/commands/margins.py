@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import (
-    AsJson,
-    LabelValues,
-    Out,
-    Overwrite,
-    Planes,
-    RemnantFile,
-    Seeds,
-    Surface,
-    SurfaceSpace,
-    SurfaceSpaceName,
-    SurfaceUnit,
-    SurfaceUnitName,
-    Territory,
-)
-from PreopReviewLib.command.console import say
+from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Out, Overwrite
+from PreopReviewLib.command.console import Table
+from PreopReviewLib.command.option_groups import grouped
+from PreopReviewLib.command.outcome import Outcome, deliver
 
 if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resection.margins import Margins
+
+
+NEAREST = 5
+"""Vessels of a lesion that are printed; files hold all."""
+
+
+class Vessels(StrEnum):
+    """Which vessels count for a margin."""
+
+    main = "main"
+    any = "any"
 
 
 class Lesions(StrEnum):
@@ -38,48 +39,47 @@ class Lesions(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the group `liver`."""
-    app.command("margins")(margins)
+    app.command("margins")(grouped(margins))
 
 
 def margins(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
     out: Out = None,
-    plane: Planes = None,
-    seed: Seeds = None,
-    surface: Surface = None,
-    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
-    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
-    remnant: RemnantFile = None,
-    territory: Territory = None,
+    cut: CutOptions = NO_CUT,
     lesions: Annotated[Lesions, typer.Option(help="What is measured.")] = Lesions.tumor,
+    vessels: Annotated[
+        Vessels, typer.Option(help="Which vessels are listed by name: main and named ones, or any twig.")
+    ] = Vessels.main,
     values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure each lesion's distance to the resection surface inside the liver, to vessels and to bile ducts.
 
-    Writes margins.csv, margins.json and, with a resection, remnant.nii.gz and resected.nii.gz. Exits with 3 if there
-    is no lesion.
+    Writes margins.csv, vessel_margins.csv, margins.json and, with a resection, remnant.nii.gz and resected.nii.gz.
+    Exits with 3 if there is no lesion.
     """
-    from LiverPlannerLib.commands.cutting import (
-        as_dict,
-        make_resection,
-        read,
-        write_csv,
-        write_json,
-        write_masks,
-    )
-    from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
-    from PreopReviewLib.command.console import emit
-    from PreopReviewLib.output import output_folder
+    from LiverPlannerLib.commands.cutting import read
 
     file = read(labels, values)
-    cut = make_resection(
-        file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit, file.lesions
-    )
-    result = measure_margins(file.labels, cut, lesions=lesions.value, drawn=file.lesions)
+    deliver(lambda: margins_of(file, cut, lesions, vessels), "liver margins", out, overwrite, as_json)
+
+
+def margins_of(
+    file: Labels, cut: CutOptions = NO_CUT, lesions: Lesions = Lesions.tumor, vessels: Vessels = Vessels.main
+) -> Outcome:
+    """What the command finds.
+
+    Raises:
+        NothingFound: there is no lesion.
+    """
+    from LiverPlannerLib.commands.cutting import as_dict, write_csv, write_json, write_masks
+    from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
+
+    made = cut.resection(file.labels, file.lesions)
+    result = measure_margins(file.labels, made, lesions=lesions.value, drawn=file.lesions)
     notes = [*file.sentences, *result.notes]
-    if cut:
+    if made:
         notes += [f"Literature, not advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     data: dict[str, Any] = {
         "labels": str(file.path),
@@ -87,21 +87,42 @@ def margins(
         "lesions": result.as_rows(),
         "smallest_margin_mm": result.smallest_mm,
         "uncertainty_mm": result.uncertainty_mm,
-        "resection": as_dict(cut) if cut else None,
+        "vessels": _vessels(file, lesions, vessels, notes),
+        "resection": as_dict(made) if made else None,
         "notes": notes,
     }
-    if out is not None:
-        with output_folder(out, overwrite, "liver margins") as folder:
-            write_csv(folder / "margins.csv", data["lesions"])
-            write_json(folder / "margins.json", data)
-            if cut:
-                write_masks(folder, cut)
-    emit(data, as_json, lambda: _print(result, notes))
+
+    def write(folder: Path) -> None:
+        write_csv(folder / "margins.csv", data["lesions"])
+        if data["vessels"]:
+            write_csv(folder / "vessel_margins.csv", data["vessels"])
+        write_json(folder / "margins.json", data)
+        if made:
+            write_masks(folder, made)
+
+    return Outcome(data, list(_words(result, data["vessels"], notes)), write)
 
 
-def _print(result: Margins, notes: list[str]) -> None:
+def _vessels(file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str]) -> list[dict[str, Any]]:
+    """Distances to the vessels by name; a liver without trees gets a note."""
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.resection.vessel_margins import margin_rows, vessel_margins
+    from LiverPlannerLib.territories.liver import find_trees
+    from PreopReviewLib.errors import NothingFound
+
+    try:
+        trees = find_trees(file.labels, divide(file.labels).labels)
+        found = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
+    except NothingFound as nothing:
+        notes.append(f"Distances to vessels by name are n/a. {nothing.problem}.")
+        return []
+    if not found:
+        notes.append("Distances to vessels by name are n/a: the labels have no vessel tree.")
+    return margin_rows(found)
+
+
+def _words(result: Margins, vessels: list[dict[str, Any]], notes: list[str]) -> Iterator[str | Table]:
     from LiverPlannerLib.structures import structure
-    from PreopReviewLib.command.console import print_table
 
     keys = list(result.lesions[0].to_mm)
     columns = [
@@ -117,11 +138,14 @@ def _print(result: Margins, notes: list[str]) -> None:
         + [_mm(x.to_mm[k]) for k in keys]
         for x in result.lesions
     ]
-    print_table("", columns, rows)
+    yield Table("", columns, rows)
     if result.smallest_mm is not None:
-        say(f"Smallest margin of a lesion that is taken: {result.smallest_mm:.1f} ± {result.uncertainty_mm:.1f} mm")
-    for note in notes:
-        say(note)
+        yield (f"Smallest margin of a lesion that is taken: {result.smallest_mm:.1f} ± {result.uncertainty_mm:.1f} mm")
+    nearest = [[row for row in vessels if row["lesion"] == lesion.number][:NEAREST] for lesion in result.lesions]
+    if vessels:
+        rows = [(r["lesion"], r["vessel"], r["mm"], r["contact_mm"] or None) for near in nearest for r in near]
+        yield Table(f"The {NEAREST} nearest vessels of each lesion", ("lesion", "vessel", "mm", "contact mm"), rows)
+    yield from notes
 
 
 def _mm(value: float | None) -> float | None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import LabelValues, Out, Overwrite, Planes
+from LiverPlannerLib.commands.cutting import NO_CUT, CutOptions, LabelValues, Out, Overwrite, image_notes
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Series, VolumeOfSeries
+from PreopReviewLib.command.outcome import Outcome
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from LiverPlannerLib.cysts.filter import CystResult
+    from LiverPlannerLib.labels import Labels
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the group `liver`."""
-    app.command("measure")(measure)
+    app.command("measure")(grouped(measure))
 
 
 def measure(
@@ -28,7 +34,7 @@ def measure(
     manual: Annotated[Path | None, typer.Option(help="A manual mask to compare with.")] = None,
     height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
-    plane: Planes = None,
+    cut: CutOptions = NO_CUT,
     radiomics: Annotated[bool, typer.Option(help="Radiomics of every structure.")] = True,
     series: Series = None,
     volume: VolumeOfSeries = None,
@@ -40,8 +46,14 @@ def measure(
     Each is the command of its own name with its defaults, and writes into a folder of that name. What cannot be
     measured is named with the reason. Cysts are filtered first; the other measures use the labels that leaves.
     """
-    from LiverPlannerLib.commands import branches, compare, cysts, margins, volumetry
+    from LiverPlannerLib.commands.branches import branches_of
+    from LiverPlannerLib.commands.compare import comparison_of
     from LiverPlannerLib.commands.cutting import read
+    from LiverPlannerLib.commands.cysts import cysts_of
+    from LiverPlannerLib.commands.margins import margins_of
+    from LiverPlannerLib.commands.radiomics import features_of
+    from LiverPlannerLib.commands.volumetry import patient_of, volumes_of
+    from LiverPlannerLib.radiomics.features import settings_for
     from PreopReviewLib import images
     from PreopReviewLib.errors import OutputError
     from PreopReviewLib.output import output_folder
@@ -50,46 +62,56 @@ def measure(
         raise OutputError("Measuring everything needs a folder to write to", "Give -o FOLDER")
     # What cannot be read stops everything; what can be read but not measured is named in its place.
     picture = images.read_image(image, images.selection(series, volume))
-    file = read(labels, values)
+    modality, file = images.guess_modality(picture), read(labels, values)
     other = read(manual, values) if manual is not None else None
+    patient, notes = patient_of(height, weight), image_notes(picture, image)
     with output_folder(out, overwrite, "liver measure") as folder:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 
-        def step(name: str, run: Callable[[Path], None]) -> None:
-            words = _section(name, lambda: run(folder / name))
-            text.append(words.replace(str(folder), str(out)))  # the folder takes its name at the end
+        def step(name: str, make: Callable[[], Outcome]) -> None:
+            text.append(_section(name, make, folder / name))
             say(text[-1])
 
-        chosen = {"series": series, "volume": volume}
-        kind = cysts.LesionKind.labels
-        step("cysts", lambda place: cysts.cysts(image, file, place, lesions_are=kind, **chosen))
-        filtered = folder / "cysts" / "labels.nii.gz"
         current = file
-        if filtered.is_file():
-            current = replace(file.onto(picture), labels=read(filtered, None).labels)
-        step("branches", lambda place: branches.branches(current, place))
-        step("volumetry", lambda place: volumetry.volumetry(current, place, height, weight, plane=plane))
-        step("margins", lambda place: margins.margins(current, place, plane=plane))
-        if radiomics:
-            from LiverPlannerLib.commands import radiomics as features
 
-            step("radiomics", lambda place: features.radiomics(image, current, place, **chosen))
+        def cysts() -> Outcome:
+            nonlocal current
+            placed = file.onto(picture)
+            result = _cysts(picture, placed, modality)
+            current = replace(placed, labels=result.labels)
+            return cysts_of(result, [*notes, *placed.sentences])
+
+        step("cysts", cysts)
+        step("branches", lambda: branches_of(current))
+        step("volumetry", lambda: volumes_of(current, cut, patient))
+        step("margins", lambda: margins_of(current, cut))
+        if radiomics:
+            step("radiomics", lambda: features_of(picture, current.onto(picture), settings_for(modality), notes))
         if other is not None:
-            step("comparison", lambda place: compare.compare(current, other, place))
+            step("comparison", lambda: comparison_of(current, other))
         (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
     say(f"Written to {out}.")
 
 
-def _section(name: str, run: Callable[[], None]) -> str:
-    """What a command prints, under a heading; or why it could not measure anything."""
+def _cysts(picture: sitk.Image, file: Labels, modality: str) -> CystResult:
+    from LiverPlannerLib.cysts.filter import filter_cysts
+
+    return filter_cysts(picture, file.labels, modality=modality, lesions_are="labels", drawn=file.lesions)
+
+
+def _section(name: str, make: Callable[[], Outcome], folder: Path) -> str:
+    """What a command says, under a heading, with its files written; or why it could not measure anything."""
     from PreopReviewLib.errors import Cancelled, OutputError, PreopError
 
-    words = StringIO()
     try:
-        with redirect_stdout(words):
-            run()
+        outcome = make()
+        folder.mkdir()
+        outcome.write(folder)
+        lines = [part if isinstance(part, str) else part.text() for part in outcome.words]
+        if outcome.failure is not None:
+            lines.append(f"n/a: {outcome.failure}")
     except (Cancelled, OutputError):
         raise
     except PreopError as problem:
-        words.write(f"n/a: {problem}\n")
-    return f"== {name} ==\n{words.getvalue()}"
+        lines = [f"n/a: {problem}"]
+    return "\n".join([f"== {name} ==", *lines, ""])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from LiverPlannerLib.commands.cutting import LabelValues
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import Table, say
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
+from PreopReviewLib.command.outcome import Outcome, deliver
 from PreopReviewLib.csv_text import csv_text
+from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.radiomics.agreement import FeatureAgreement
-    from LiverPlannerLib.radiomics.features import RadiomicsResult
+    from LiverPlannerLib.radiomics.features import RadiomicsResult, RadiomicsSettings
 
 
 class Modality(StrEnum):
@@ -58,37 +65,60 @@ def radiomics(
     Writes features.csv and features.json, the latter with the settings and the version of the library. Exits with 3
     if no structure has features.
     """
-    from dataclasses import replace
-
     from LiverPlannerLib.commands.cutting import image_notes, read
-    from LiverPlannerLib.radiomics.features import extract, settings_for
+    from LiverPlannerLib.radiomics.features import settings_for
     from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, progress_bar
-    from PreopReviewLib.errors import NothingFound
-    from PreopReviewLib.output import output_folder
+    from PreopReviewLib.command.console import progress_bar
 
     loaded = images.read_image(image, images.selection(series, volume))
     kind = images.guess_modality(loaded) if modality is Modality.auto else modality.value
     changes = {k: v for k, v in {"bin_width": bin_width, "spacing_mm": spacing}.items() if v is not None}
     settings = replace(settings_for(kind), **changes)
-    found = read(labels, values).onto(loaded)
+    file = read(labels, values).onto(loaded)
     chosen = [s.strip() for s in structures.split(",")] if structures else None
-    with output_folder(out, overwrite, "liver radiomics") as folder:
-        with progress_bar(quiet) as progress:
-            result = extract(
-                loaded,
-                found.labels,
-                settings,
-                structures=chosen,
-                together=together,
-                progress=progress,
-                drawn=found.lesions,
-            )
-        result = replace(result, notes=(*image_notes(loaded, image), *found.sentences, *result.notes))
-        _write(result, folder)
-    emit(result.as_dict(), as_json, lambda: _show(result, out))
+    with progress_bar(quiet) as progress:
+        deliver(
+            lambda: features_of(loaded, file, settings, image_notes(loaded, image), chosen, together, progress),
+            "liver radiomics",
+            out,
+            overwrite,
+            as_json,
+        )
+
+
+def features_of(
+    image: sitk.Image,
+    file: Labels,
+    settings: RadiomicsSettings,
+    notes: Sequence[str] = (),
+    structures: list[str] | None = None,
+    together: bool = False,
+    progress: Progress = silent,
+) -> Outcome:
+    """What the command finds; a failure of it is that no structure has features.
+
+    Args:
+        file: on the image's grid.
+        notes: sentences on the image.
+    """
+    from LiverPlannerLib.radiomics.features import extract
+    from PreopReviewLib.errors import NothingFound
+
+    result = extract(
+        image,
+        file.labels,
+        settings,
+        structures=structures,
+        together=together,
+        progress=progress,
+        drawn=file.lesions,
+    )
+    result = replace(result, notes=(*notes, *file.sentences, *result.notes))
+    failure = None
     if not any(s.features for s in result.structures):
-        raise NothingFound("No structure has features", "; ".join(f"{s.region} {s.note}" for s in result.structures))
+        reasons = "; ".join(f"{s.region} {s.note}" for s in result.structures)
+        failure = NothingFound("No structure has features", reasons)
+    return Outcome(result.as_dict(), list(_words(result)), lambda folder: _write(result, folder), failure)
 
 
 def agreement(
@@ -180,20 +210,17 @@ def _write_agreement(result: FeatureAgreement, out: Path) -> None:
     out.write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
-def _show(result: RadiomicsResult, out: Path) -> None:
+def _words(result: RadiomicsResult) -> Iterator[str | Table]:
     from LiverPlannerLib.radiomics.features import region_name
     from LiverPlannerLib.radiomics.names import FAMILIES, family_of
-    from PreopReviewLib.command.console import print_table
 
     families = list(FAMILIES.values())
     rows = []
     for s in result.structures:
         counts = [sum(family_of(n) == f for n in s.features) for f in families]
         rows.append([region_name(s.region), s.voxels, *counts, s.note])
-    print_table("Features computed", ["structure", "voxels", *families, "note"], rows)
+    yield Table("Features computed", ["structure", "voxels", *families, "note"], rows)
     s = result.settings
     scaling = f"z-score × {s.scale:g} + {s.shift:g}" if s.normalize else "intensities as they are"
-    say(f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
-    for note in result.notes:
-        say(note)
-    say(f"Written to {out}.")
+    yield (f"{result.library}; settings {s.name}: {scaling}, bins of {s.bin_width:g}, voxels of {s.spacing_mm:g} mm.")
+    yield from result.notes

@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import (
-    AsJson,
-    LabelValues,
-    Overwrite,
-    Planes,
-    RemnantFile,
-    Seeds,
-    Surface,
-    SurfaceSpace,
-    SurfaceSpaceName,
-    SurfaceUnit,
-    SurfaceUnitName,
-    Territory,
-)
+from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Overwrite
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
 
 if TYPE_CHECKING:
@@ -32,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the group `liver`."""
-    app.command("report")(report)
+    app.command("report")(grouped(report))
 
 
 def report(
@@ -44,13 +32,7 @@ def report(
     manual: Annotated[Path | None, typer.Option(help="Another segmentation to compare with.")] = None,
     height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
-    plane: Planes = None,
-    seed: Seeds = None,
-    surface: Surface = None,
-    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
-    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
-    remnant: RemnantFile = None,
-    territory: Territory = None,
+    cut: CutOptions = NO_CUT,
     title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
     identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
     simulated: Annotated[
@@ -67,7 +49,7 @@ def report(
 
     The page opens without a network. It identifies nobody unless --identity is given. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import make_resection, read_named
+    from LiverPlannerLib.commands.cutting import read_named
     from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.labels import parse_mapping
     from LiverPlannerLib.report.page import MeasureOptions, build_page, measure_all
@@ -85,9 +67,9 @@ def report(
         progress(0.0, "Reading")
         read = read_case(case, labels, chosen, parse_mapping(values) if values else None)
         other = read_named(manual, values)
-        file, surface_is = read.file.onto(read.image), (surface_space, surface_unit)
-        cut = make_resection(file.labels, plane, seed, surface, remnant, territory, *surface_is, file.lesions)
-        options = MeasureOptions("auto", frozenset(read.models), patient, other, cut, drawn=file.lesions)
+        file = read.file.onto(read.image)
+        resection = cut.resection(file.labels, file.lesions)
+        options = MeasureOptions("auto", frozenset(read.models), patient, other, resection, drawn=file.lesions)
         made = measure_all(read.image, file.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
         info = _info(read, file, title, who, simulated)

@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
+from LiverPlannerLib.commands.margins import Vessels
 from PreopReviewLib.command.console import say
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resections.comparing import Compared
     from LiverPlannerLib.resections.plans import Liver
-
-
-class Vessels(StrEnum):
-    """Which vessels count for a margin."""
-
-    main = "main"
-    any = "any"
 
 
 class PrintFormat(StrEnum):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
-from PreopReviewLib.command.console import say
+from PreopReviewLib.command.console import Table
+from PreopReviewLib.command.outcome import Outcome, deliver
 
 if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.territories.liver import LiverTrees
 
 
@@ -35,16 +38,26 @@ def territories(
     there is neither a portal nor a hepatic vein.
     """
     from LiverPlannerLib.commands.cutting import read
-    from LiverPlannerLib.couinaud.volumes import divide
-    from LiverPlannerLib.territories.areas import MODEL_NOTE
-    from LiverPlannerLib.territories.liver import find_trees
-    from LiverPlannerLib.territories.tables import branch_rows, named_rows
-    from PreopReviewLib.command.console import emit
-    from PreopReviewLib.errors import InputError, NothingFound
+    from PreopReviewLib.errors import InputError
 
     if depth < 0:
         raise InputError(f"A depth of {depth} is not possible", "Give 0 for whole trees, 1, 2, … for their branches")
     file = read(labels, values)
+    deliver(lambda: territories_of(file, depth, segments), "liver territories", out, overwrite, as_json)
+
+
+def territories_of(file: Labels, depth: int = 1, segments: bool = True) -> Outcome:
+    """What the command finds.
+
+    Raises:
+        NothingFound: there is neither a portal nor a hepatic vein.
+    """
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.territories.areas import MODEL_NOTE
+    from LiverPlannerLib.territories.liver import find_trees
+    from LiverPlannerLib.territories.tables import branch_rows, named_rows
+    from PreopReviewLib.errors import NothingFound
+
     found = find_trees(file.labels, divide(file.labels).labels if segments else None)
     if not found.territories:
         why = "; ".join(found.missing.values()) or "the labels have neither a portal nor a hepatic vein"
@@ -56,34 +69,28 @@ def territories(
         "missing": found.missing,
         "notes": [*file.sentences, *found.warnings, MODEL_NOTE],
     }
-    _write(out, overwrite, found, data, depth)
-    emit(data, as_json, lambda: _print(data, out))
+    return Outcome(data, list(_words(data)), lambda folder: _write(folder, found, data, depth))
 
 
-def _write(out: Path, overwrite: bool, found: LiverTrees, data: dict[str, Any], depth: int) -> None:
+def _write(folder: Path, found: LiverTrees, data: dict[str, Any], depth: int) -> None:
     from LiverPlannerLib.commands.cutting import write_csv, write_json
     from LiverPlannerLib.territories.tables import named_image
     from PreopReviewLib import images
-    from PreopReviewLib.output import output_folder
 
-    with output_folder(out, overwrite, "liver territories") as folder:
-        for key, made in found.territories.items():
-            images.write_image(named_image(made, found.named[key]), folder / f"{key}_named.nii.gz")
-            images.write_image(made.image_of(made.groups_at(depth)), folder / f"{key}_depth{depth}.nii.gz")
-        write_csv(folder / "territories.csv", data["territories"])
-        write_csv(folder / "branches.csv", data["branches"])
-        write_json(folder / "territories.json", data)
+    for key, made in found.territories.items():
+        images.write_image(named_image(made, found.named[key]), folder / f"{key}_named.nii.gz")
+        images.write_image(made.image_of(made.groups_at(depth)), folder / f"{key}_depth{depth}.nii.gz")
+    write_csv(folder / "territories.csv", data["territories"])
+    write_csv(folder / "branches.csv", data["branches"])
+    write_json(folder / "territories.json", data)
 
 
-def _print(data: dict[str, Any], out: Path) -> None:
+def _words(data: dict[str, Any]) -> Iterator[str | Table]:
     from LiverPlannerLib.structures import structure
-    from PreopReviewLib.command.console import print_table
 
     rows = [
         (structure(r["tree"]).name, r["name"], r["branches"], round(r["ml"], 1), round(r["percent"], 1))
         for r in data["territories"]
     ]
-    print_table("Territories", ("tree", "name", "branches", "ml", "% of the liver"), rows)
-    for note in data["notes"]:
-        say(note)
-    say(f"Written to {out}.")
+    yield Table("Territories", ("tree", "name", "branches", "ml", "% of the liver"), rows)
+    yield from data["notes"]

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import (
-    AsJson,
-    LabelValues,
-    Out,
-    Overwrite,
-    Planes,
-    RemnantFile,
-    Seeds,
-    Surface,
-    SurfaceSpace,
-    SurfaceSpaceName,
-    SurfaceUnit,
-    SurfaceUnitName,
-    Territory,
-)
-from PreopReviewLib.command.console import say
+from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Out, Overwrite
+from PreopReviewLib.command.console import Table
+from PreopReviewLib.command.option_groups import grouped
+from PreopReviewLib.command.outcome import Outcome, deliver
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
 
@@ -41,7 +31,7 @@ class Bsa(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the group `liver`."""
-    app.command("volumetry")(volumetry)
+    app.command("volumetry")(grouped(volumetry))
 
 
 def volumetry(
@@ -50,13 +40,7 @@ def volumetry(
     height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
     bsa: Annotated[Bsa, typer.Option(help="Body surface area, where a formula leaves the choice.")] = Bsa.mosteller,
-    plane: Planes = None,
-    seed: Seeds = None,
-    surface: Surface = None,
-    surface_space: SurfaceSpace = SurfaceSpaceName.auto,
-    surface_unit: SurfaceUnit = SurfaceUnitName.auto,
-    remnant: RemnantFile = None,
-    territory: Territory = None,
+    cut: CutOptions = NO_CUT,
     without: Annotated[
         list[str] | None,
         typer.Option(help="Structure to exclude from the functional volume besides tumors and cysts: portal_vein, …"),
@@ -79,30 +63,45 @@ def volumetry(
     its portal inflow or venous outflow (a model, not a measurement) and the vessels and ducts crossed. Writes
     volumetry.csv, volumetry.json and, with a resection, remnant.nii.gz, resected.nii.gz and vessels_crossed.csv.
     """
-    from LiverPlannerLib.commands.cutting import make_resection, read
-    from LiverPlannerLib.resection.volumetry import volumetry as measure
-    from PreopReviewLib.command.console import emit
+    from LiverPlannerLib.commands.cutting import read
 
+    excluded = exclusions(without, exclude_cysts)
     patient = patient_of(height, weight)
     file = read(labels, values)
-    cut = make_resection(
-        file.labels, plane, seed, surface, remnant, territory, surface_space, surface_unit, file.lesions
-    )
-    excluded = exclusions(without, exclude_cysts)
+    deliver(lambda: volumes_of(file, cut, patient, bsa, excluded, supply), "liver volumetry", out, overwrite, as_json)
+
+
+def volumes_of(
+    file: Labels,
+    cut: CutOptions = NO_CUT,
+    patient: Patient | None = None,
+    bsa: Bsa = Bsa.mosteller,
+    excluded: tuple[str, ...] | None = None,
+    supply: bool = True,
+) -> Outcome:
+    """What the command finds.
+
+    Args:
+        excluded: keys of structures that are not functional liver; None are the usual ones.
+        supply: with a resection, also what of the remnant loses inflow or outflow.
+    """
+    from LiverPlannerLib.resection.volumetry import volumetry as measure
+
+    made = cut.resection(file.labels, file.lesions)
+    excluded = exclusions(None, True) if excluded is None else excluded
     result = measure(
         file.labels,
-        remnant=cut.remnant if cut else None,
+        remnant=made.remnant if made else None,
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
         exclude=excluded,
     )
-    notes = [*file.sentences, *result.notes, *(cut.notes if cut else ())]
-    data = {"labels": str(file.path), "height_cm": height, "weight_kg": weight, **_as_dict(result, cut, notes)}
-    if cut and supply:
-        _add_supply(data, file.labels, cut, result, excluded)
-    if out is not None:
-        _write(out, overwrite, data, cut)
-    emit(data, as_json, lambda: _print(data))
+    notes = [*file.sentences, *result.notes, *(made.notes if made else ())]
+    body = {"height_cm": patient and patient.height_cm, "weight_kg": patient and patient.weight_kg}
+    data = {"labels": str(file.path), **body, **_as_dict(result, made, notes)}
+    if made and supply:
+        _add_supply(data, file.labels, made, result, excluded)
+    return Outcome(data, list(_words(data)), lambda folder: _write(folder, data, made))
 
 
 def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict[str, Any]:
@@ -137,17 +136,15 @@ def _add_supply(
     data["notes"] = list(dict.fromkeys([*data["notes"], *found.notes]))
 
 
-def _write(out: Path, overwrite: bool, data: dict[str, Any], cut: Resection | None) -> None:
+def _write(folder: Path, data: dict[str, Any], cut: Resection | None) -> None:
     from LiverPlannerLib.commands.cutting import write_csv, write_json, write_masks
-    from PreopReviewLib.output import output_folder
 
-    with output_folder(out, overwrite, "liver volumetry") as folder:
-        write_csv(folder / "volumetry.csv", data["measures"])
-        write_json(folder / "volumetry.json", data)
-        if cut:
-            write_masks(folder, cut)
-        if data.get("vessels_crossed"):
-            write_csv(folder / "vessels_crossed.csv", data["vessels_crossed"])
+    write_csv(folder / "volumetry.csv", data["measures"])
+    write_json(folder / "volumetry.json", data)
+    if cut:
+        write_masks(folder, cut)
+    if data.get("vessels_crossed"):
+        write_csv(folder / "vessels_crossed.csv", data["vessels_crossed"])
 
 
 def exclusions(without: list[str] | None, exclude_cysts: bool) -> tuple[str, ...]:
@@ -176,27 +173,24 @@ def patient_of(height: float | None, weight: float | None) -> Patient | None:
     return Patient(height, weight)
 
 
-def _print(data: dict[str, Any]) -> None:
-    from PreopReviewLib.command.console import print_table
-
+def _words(data: dict[str, Any]) -> Iterator[str | Table]:
     rows = [(r["measure"], _rounded(r["value"]), r["unit"], r["how"]) for r in data["measures"]]
-    print_table("", ["measure", "value", "unit", "how"], rows)
+    yield Table("", ["measure", "value", "unit", "how"], rows)
     cut = data["resection"]
     if cut:
-        say(
+        yield (
             f"Resection by {cut['method']}: {cut['resected_ml']:.0f} ml taken ({cut['resected_share']:.0%}), "
             f"{cut['remnant_ml']:.0f} ml left"
         )
         lesions = [(f["number"], f["ml"], round(100 * f["resected_share"]), f["fate"]) for f in cut["lesions"]]
         if lesions:
-            print_table("Tumors", ["lesion", "ml", "% taken", "fate"], lesions)
+            yield Table("Tumors", ["lesion", "ml", "% taken", "fate"], lesions)
         if data.get("vessels_crossed"):
             crossed = [(v["vessel"], v["diameter_mm"], v["territory_ml"]) for v in data["vessels_crossed"]]
-            print_table("Vessels and ducts crossed", ["vessel", "diameter mm", "territory ml"], crossed)
+            yield Table("Vessels and ducts crossed", ["vessel", "diameter mm", "territory ml"], crossed)
         values = [(v["measure"], v["situation"], v["value"], v["source"]) for v in data["literature"]]
-        print_table("Literature values, not advice", ["measure", "situation", "value", "source"], values)
-    for note in data["notes"]:
-        say(note)
+        yield Table("Literature values, not advice", ["measure", "situation", "value", "source"], values)
+    yield from data["notes"]
 
 
 def _rounded(value: float | None) -> float | None:

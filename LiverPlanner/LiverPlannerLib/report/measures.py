@@ -197,7 +197,7 @@ def _branches(made: Measures, _options: MeasureOptions) -> None:
             made.trees.append(tree)
 
 
-def _territories(made: Measures, _options: MeasureOptions) -> None:
+def _territories(made: Measures, options: MeasureOptions) -> None:
     """Territories of the trees, and what the resection does to the supply of the remnant."""
     from LiverPlannerLib.perfusion.model import perfusion_of
     from LiverPlannerLib.territories.liver import find_trees
@@ -214,7 +214,8 @@ def _territories(made: Measures, _options: MeasureOptions) -> None:
     if made.margins is not None:
         from LiverPlannerLib.resection.vessel_margins import vessel_margins
 
-        made.vessel_margins = _tried(made, "Margins to vessels by name", lambda: vessel_margins(found)) or []
+        topic = "Margins to vessels by name"
+        made.vessel_margins = _tried(made, topic, lambda: vessel_margins(found, drawn=options.drawn)) or []
     resection = made.resection
     if resection is not None and found.territories:
         excluded = made.volumetry.volumes.excluded if made.volumetry else ("tumor", "cyst")

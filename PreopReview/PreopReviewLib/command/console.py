@@ -10,8 +10,9 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from PreopReviewLib import stopping
@@ -23,7 +24,7 @@ from PreopReviewLib.progress import Progress, silent
 from PreopReviewLib.shown import shown
 from PreopReviewLib.structured import json_text
 
-__all__ = ["emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
+__all__ = ["Table", "emit", "output_folder", "print_table", "progress_bar", "run", "say", "shown"]
 
 OPTIONS = {
     "any plane": "--any-plane",
@@ -168,26 +169,44 @@ def _line_progress() -> Progress:
     return show
 
 
-def emit(data: Any, as_json: bool, table: Callable[[], None] | None = None) -> None:
-    """Prints the data as JSON, or calls `table` to print it for people."""
-    if as_json or table is None:
+def emit(data: Any, as_json: bool, words: Iterable[str | Table] | Callable[[], None] | None = None) -> None:
+    """Prints the data as JSON, or for people: lines and tables, or what a function prints."""
+    if as_json or words is None:
         print(json_text(data, str))
+    elif callable(words):
+        words()
     else:
-        table()
+        for part in words:
+            say(part if isinstance(part, str) else part.text())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people; numbers are set to the right, None is shown as n/a."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def text(self) -> str:
+        """As wide as the terminal; what goes to a file or a pipe is as wide as it needs to be."""
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(title=Text(shown(self.title)) if self.title else None, title_justify="left")
+        for i, column in enumerate(self.columns):
+            numeric = all(row[i] is None or isinstance(row[i], int | float) for row in self.rows)
+            table.add_column(Text(shown(column)), justify="right" if numeric else "left")
+        for row in self.rows:
+            cells = ("n/a" if v is None else f"{v:.4g}" if isinstance(v, float) else shown(v, keep="\n") for v in row)
+            table.add_row(*map(Text, cells))
+        console = Console(width=None if sys.stdout.isatty() else 200, color_system=None)
+        with console.capture() as captured:
+            console.print(table)
+        return captured.get().rstrip("\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout; numbers are set to the right, None is shown as n/a."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(shown(title)) if title else None, title_justify="left")
-    for i, column in enumerate(columns):
-        numeric = all(row[i] is None or isinstance(row[i], int | float) for row in rows)
-        table.add_column(Text(shown(column)), justify="right" if numeric else "left")
-    for row in rows:
-        cells = ("n/a" if v is None else f"{v:.4g}" if isinstance(v, float) else shown(v, keep="\n") for v in row)
-        table.add_row(*map(Text, cells))
-    # A pipe has no width of its own: let it be as wide as the table needs.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    """A table on stdout."""
+    say(Table(title, columns, rows).text())

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from PreopReviewLib.command.console import say
+from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Quiet
 
 if TYPE_CHECKING:
     from PreopReviewLib.pacs.objects import Correction
-    from PreopReviewLib.pacs.rules import Choice, Rules
+    from PreopReviewLib.pacs.rules import Choice
+    from PreopReviewLib.pacs.server import Server
 
 Name = Annotated[str, typer.Argument(help="Connection of the file of connections.", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="File of connections; PREOP_PACS or the user's.")]
-Patient = Annotated[str | None, typer.Option(help="PatientID; * stands for anything.")]
-Accession = Annotated[str | None, typer.Option(help="AccessionNumber.")]
-Study = Annotated[str | None, typer.Option(help="StudyInstanceUID.")]
-Date = Annotated[str | None, typer.Option(help="Study date, YYYYMMDD or a range YYYYMMDD-YYYYMMDD.")]
-Modality = Annotated[list[str] | None, typer.Option(help="CT, MR; may be repeated.")]
-Phase = Annotated[
-    list[str] | None,
-    typer.Option(help="native, arterial, portal-venous, delayed, hepatobiliary, by the series' name; repeat it."),
-]
-Include = Annotated[list[str] | None, typer.Option("--name", help="Pattern that the series' name holds; repeat it.")]
-Exclude = Annotated[list[str] | None, typer.Option("--not-name", help="Pattern that it does not hold; repeat it.")]
-Least = Annotated[int, typer.Option("--least", min=1, help="Instances of a series, at least.")]
-One = Annotated[bool, typer.Option("--one", help="Of each study only the series with the most instances.")]
+
+
+@dataclass(frozen=True)
+class SeriesOptions:
+    """Which series of the server are meant."""
+
+    patient: Annotated[str | None, typer.Option(help="PatientID; * stands for anything.")] = None
+    accession: Annotated[str | None, typer.Option(help="AccessionNumber.")] = None
+    study: Annotated[str | None, typer.Option(help="StudyInstanceUID.")] = None
+    date: Annotated[str | None, typer.Option(help="Study date, YYYYMMDD or a range YYYYMMDD-YYYYMMDD.")] = None
+    modality: Annotated[list[str] | None, typer.Option(help="CT, MR; may be repeated.")] = None
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(help="native, arterial, portal-venous, delayed, hepatobiliary, by the series' name; repeat it."),
+    ] = None
+    name: Annotated[list[str] | None, typer.Option(help="Pattern that the series' name holds; repeat it.")] = None
+    not_name: Annotated[list[str] | None, typer.Option(help="Pattern that it does not hold; repeat it.")] = None
+    least: Annotated[int, typer.Option(min=1, help="Instances of a series, at least.")] = 1
+    one: Annotated[bool, typer.Option("--one", help="Of each study only the series with the most instances.")] = False
+
+    def choices(self, server: Server) -> list[Choice]:
+        """The server's series by the filters, each taken or left by the rules.
+
+        Raises:
+            ServerError: it cannot be asked. InputError: a rule that cannot be understood.
+        """
+        from PreopReviewLib.pacs.rules import Rules, choose
+
+        kinds = tuple(m.upper() for m in self.modality or ())
+        names = [tuple(words or ()) for words in (self.phase, self.name, self.not_name)]
+        rules = Rules(kinds, *names, self.least, self.one)
+        given = {
+            "PatientID": self.patient,
+            "AccessionNumber": self.accession,
+            "StudyInstanceUID": self.study,
+            "StudyDate": self.date,
+        }
+        return choose(server.find_series({keyword: value for keyword, value in given.items() if value}), rules)
+
+
+ANY_SERIES = SeriesOptions()
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -36,30 +67,23 @@ def register(app: typer.Typer) -> None:
     """Adds the group to the command."""
     group = typer.Typer(no_args_is_help=True, help="Series from a PACS, results back to it. Research only.")
     for command in (find, fetch, store):
-        group.command(command.__name__)(command)
+        group.command(command.__name__)(grouped(command))
     app.add_typer(group, name="dicom")
 
 
 def find(
     connection: Name,
-    patient: Patient = None,
-    accession: Accession = None,
-    study: Study = None,
-    date: Date = None,
-    modality: Modality = None,
-    phase: Phase = None,
-    name: Include = None,
-    not_name: Exclude = None,
-    least: Least = 1,
-    one: One = False,
+    wanted: SeriesOptions = ANY_SERIES,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """List series, and which of them 'preop dicom fetch' would take with the same options. Exits with 3 if none."""
     from PreopReviewLib.errors import NothingFound
+    from PreopReviewLib.pacs.connecting import connect
+    from PreopReviewLib.pacs.connections import find_connection
 
-    filters = _filters(patient, accession, study, date)
-    choices = _choices(connection, config, filters, _rules(modality, phase, name, not_name, least, one))
+    with connect(find_connection(connection, config)) as server:
+        choices = wanted.choices(server)
     _show(choices, as_json)
     if not any(not c.reason for c in choices):
         raise NothingFound(f"None of {len(choices)} series would be taken", "Loosen the rules")
@@ -68,16 +92,7 @@ def find(
 def fetch(
     connection: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
-    patient: Patient = None,
-    accession: Accession = None,
-    study: Study = None,
-    date: Date = None,
-    modality: Modality = None,
-    phase: Phase = None,
-    name: Include = None,
-    not_name: Exclude = None,
-    least: Least = 1,
-    one: One = False,
+    wanted: SeriesOptions = ANY_SERIES,
     config: Config = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     quiet: Quiet = False,
@@ -93,12 +108,10 @@ def fetch(
     from PreopReviewLib.pacs.connections import find_connection
     from PreopReviewLib.pacs.exchange import KIND
     from PreopReviewLib.pacs.exchange import fetch as fetch_series
-    from PreopReviewLib.pacs.rules import choose
 
     check_folder(out, overwrite, KIND)
-    rules = _rules(modality, phase, name, not_name, least, one)
     with connect(find_connection(connection, config)) as server, progress_bar(quiet) as progress:
-        choices = choose(server.find_series(_filters(patient, accession, study, date)), rules)
+        choices = wanted.choices(server)
         chosen = [c.series for c in choices if not c.reason]
         fetch_series(server, chosen, out, overwrite, progress)
     _show([c for c in choices if not c.reason], as_json)
@@ -178,46 +191,16 @@ def _plans(results: list[Path], only_accepted: bool) -> list[tuple[Path, Correct
     return chosen
 
 
-def _filters(patient: str | None, accession: str | None, study: str | None, date: str | None) -> dict[str, str]:
-    given = {"PatientID": patient, "AccessionNumber": accession, "StudyInstanceUID": study, "StudyDate": date}
-    return {keyword: value for keyword, value in given.items() if value}
-
-
-def _rules(
-    modality: list[str] | None,
-    phase: list[str] | None,
-    include: list[str] | None,
-    exclude: list[str] | None,
-    least: int,
-    one: bool,
-) -> Rules:
-    from PreopReviewLib.pacs.rules import Rules
-
-    kinds = tuple(m.upper() for m in modality or ())
-    return Rules(kinds, tuple(phase or ()), tuple(include or ()), tuple(exclude or ()), least, one)
-
-
-def _choices(connection: str, config: Path | None, filters: dict[str, str], rules: Rules) -> list[Choice]:
-    from PreopReviewLib.pacs.connecting import connect
-    from PreopReviewLib.pacs.connections import find_connection
-    from PreopReviewLib.pacs.rules import choose
-
-    with connect(find_connection(connection, config)) as server:
-        return choose(server.find_series(filters), rules)
-
-
 def _show(choices: list[Choice], as_json: bool) -> None:
     from dataclasses import asdict
 
-    from PreopReviewLib.command.console import emit, print_table
+    from PreopReviewLib.command.console import Table, emit
 
-    def table() -> None:
-        columns = ("take", "patient", "date", "modality", "no.", "description", "instances", "series", "why not")
-        rows = []
-        for c in choices:
-            s = c.series
-            about = (s.patient_id, s.study_date, s.modality, s.number, s.description, s.instances, s.series)
-            rows.append(("" if c.reason else "yes", *about, c.reason))
-        print_table("", columns, rows)
-
-    emit([{**asdict(c.series), "taken": not c.reason, "reason": c.reason} for c in choices], as_json, table)
+    columns = ("take", "patient", "date", "modality", "no.", "description", "instances", "series", "why not")
+    rows = []
+    for c in choices:
+        s = c.series
+        about = (s.patient_id, s.study_date, s.modality, s.number, s.description, s.instances, s.series)
+        rows.append(("" if c.reason else "yes", *about, c.reason))
+    data = [{**asdict(c.series), "taken": not c.reason, "reason": c.reason} for c in choices]
+    emit(data, as_json, [Table("", columns, rows)])

@@ -7,42 +7,30 @@ nothing else: any other attribute is an AttributeError.
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from types import ModuleType
 
 from PySide6 import QtWidgets
 
+MODULES = (
+    "ctk_buttons",
+    "ctk_choices",
+    "ctk_dialogs",
+    "ctk_numbers",
+    "qmrml_basic",
+    "qmrml_nodes",
+    "segment_editor",
+    "segment_selectors",
+    "segments_table",
+    "tables_plots",
+)
 REGISTRY: dict[str, type] = {}
 
 
 def register_all() -> dict[str, type]:
     """Imports the stand-ins (after `pythonqt.dress`) and returns them by name."""
-    from . import (
-        ctk_buttons,
-        ctk_choices,
-        ctk_dialogs,
-        ctk_numbers,
-        ctk_ranges,
-        qmrml_basic,
-        qmrml_nodes,
-        segment_editor,
-        segment_selectors,
-        segments_table,
-        tables_plots,
-    )
-
-    for module in (
-        ctk_buttons,
-        ctk_choices,
-        ctk_dialogs,
-        ctk_numbers,
-        ctk_ranges,
-        qmrml_basic,
-        qmrml_nodes,
-        segment_editor,
-        segment_selectors,
-        segments_table,
-        tables_plots,
-    ):
+    for name in MODULES:
+        module = import_module(f".{name}", __name__)
         REGISTRY.update(_widgets_of(module))
     return REGISTRY
 

@@ -97,52 +97,7 @@ class ctkMenuButton(QtWidgets.QPushButton):
     """A push button with a part that opens its menu."""
 
 
-class ctkPushButton(QtWidgets.QPushButton):
-    """A push button whose text and icon can be aligned."""
-
-    buttonTextAlignment = stored(int, 0x84)
-    iconAlignment = stored(int, 0x81)
-
-
 @with_setters
 class ctkCheckBox(QtWidgets.QCheckBox):
     indicatorIcon = stored(QtGui.QIcon, QtGui.QIcon())
     indicatorIconSize = stored(QtCore.QSize, QtCore.QSize())
-
-
-@with_setters
-class ctkCheckablePushButton(ctkPushButton):
-    """A push button with a check box in it."""
-
-    checkBoxToggled = Signal(bool)
-
-    def _set_state(self, state: Any) -> None:
-        before, self._state = self.checkState, QtCore.Qt.CheckState(state)
-        if before != self._state:
-            self.checkBoxToggled.emit(self._state == QtCore.Qt.Checked)
-
-    checkState = Property(object, lambda self: self.__dict__.get("_state", QtCore.Qt.Unchecked), _set_state)
-    checkBoxControlsButton = stored(bool, True)
-    checkBoxControlsButtonToggleState = stored(bool, True)
-    checkBoxUserCheckable = stored(bool, True)
-    indicatorAlignment = stored(int, 0x81)
-
-
-@with_setters
-class ctkColorPickerButton(QtWidgets.QPushButton):
-    """A button that shows a color and asks for another when it is clicked."""
-
-    colorChanged = Signal(QtGui.QColor)
-
-    def _set_color(self, color: QtGui.QColor) -> None:
-        if color != self.color:
-            self._color = QtGui.QColor(color)
-            self.setText(self._color.name() if self.displayColorName else "")
-            pixels = QtGui.QPixmap(16, 16)
-            pixels.fill(self._color)
-            self.setIcon(QtGui.QIcon(pixels))
-            self.colorChanged.emit(self._color)
-
-    color = Property(QtGui.QColor, lambda self: self.__dict__.get("_color", QtGui.QColor("black")), _set_color)
-    displayColorName = stored(bool, True)
-    dialogOptions = stored(int, 0)

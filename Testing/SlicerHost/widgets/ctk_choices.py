@@ -179,23 +179,3 @@ class ctkDirectoryButton(QtWidgets.QWidget):
     caption = stored(str, "")
     text = stored(str, "")
     displayAbsolutePath = stored(bool, True)
-
-
-@with_setters
-class ctkSearchBox(QtWidgets.QLineEdit):
-    showSearchIcon = stored(bool, True)
-    alwaysShowClearIcon = stored(bool, False)
-    hideClearIcon = stored(bool, False)
-
-
-@with_setters
-class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
-    """A text that is as high as it needs to be, and may be shown in part."""
-
-    collapsibleText = stored(bool, True)
-    collapsed = stored(bool, True)
-    showMoreText = stored(str, "More...")
-    showLessText = stored(str, "Less...")
-
-    def setCollapsibleText(self, text: str) -> None:
-        self.setHtml(text)

@@ -7,7 +7,6 @@ from typing import Any
 from PySide6 import QtWidgets
 from PySide6.QtCore import Signal
 
-from .ctk_buttons import ctkCollapsibleButton
 from .ctk_numbers import ctkDoubleSpinBox, ctkSliderWidget
 from .properties import stored, with_setters
 
@@ -55,10 +54,6 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 class qSlicerWidget(qMRMLWidget):
     """The same with the module's logic; older .ui files have it as their root."""
-
-
-class qMRMLCollapsibleButton(SceneHolder, ctkCollapsibleButton):
-    pass
 
 
 @with_setters
