@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from LiverPlannerLib.structures import LESIONS
 from PreopReviewLib.cohort.tasks import BETWEEN, CellValue, Data, Task, mean_of, offer_task, plain_name, plain_row
 from PreopReviewLib.structured import read_json
 
@@ -28,7 +29,7 @@ def plan_row(data: Data, _folder: Path) -> Cells:
     row: Cells = {"modality": data.get("modality")}
     row |= {f"{key}_ml": ml for key, ml in data.get("volumes_ml", {}).items()}
     regions = [r["structure"] for r in data.get("regions", ())]
-    row |= {f"{key}_count": regions.count(key) for key in ("tumor", "cyst")}
+    row |= {f"{key}_count": regions.count(key) for key in LESIONS}
     row |= couinaud_row(data.get("segments") or {})
     row["warnings"] = BETWEEN.join(data.get("warnings", ()))
     row["plan_seconds"] = sum(v for v in data.get("seconds", {}).values())

@@ -36,8 +36,8 @@ class Structure:
         category, type, type_modifier, region, region_modifier: terminology entry as in Slicer.
         parent: key of the structure that this one is counted in, or None.
         vascular: whether it is a tree of tubes, with main and peripheral branches.
-        kind: ``organ``, ``lesion``, ``candidate`` (for a lesion), ``vessel``, ``duct``, or ``segment`` for a Couinaud
-            segment, whose label belongs to an image of its own.
+        kind: ``organ``, ``lesion``, ``candidate`` (an unconfirmed lesion), ``vessel``, ``duct``, or ``segment`` for a
+            Couinaud segment, whose label belongs to an image of its own.
         paint: order in which structures are put into one label image; where they overlap, the higher one wins.
         opacity: of its surface, 0 to 1.
         fill: opacity in slices, 0 to 1.
@@ -308,6 +308,11 @@ SEGMENTS: tuple[Structure, ...] = (
     _segment(8, "VIII", "277962002", _rgb(150, 205, 230)),
 )
 """The Couinaud segments, 1 to 8 in a label image of their own: they lie over the structures, not beside them."""
+
+LESIONS = tuple(s.key for s in STRUCTURES if s.kind == "lesion")
+LESIONS_AND_CANDIDATES = tuple(s.key for s in STRUCTURES if s.kind in ("lesion", "candidate"))
+TUBES = tuple(s.key for s in STRUCTURES if s.kind in ("vessel", "duct") and s.parent == "liver")
+"""Keys of the vessels and ducts in the liver."""
 
 _BY_KEY = {s.key: s for s in STRUCTURES}
 _SEGMENT_BY_KEY = {s.key: s for s in SEGMENTS}

@@ -45,7 +45,6 @@ def test_everything_is_measured_on_the_labels_that_the_cyst_filter_leaves(case, 
     text = (out / "measures.txt").read_text(encoding="utf-8")
     assert "1 found, 0 missed, 0 false" not in text, "the manual mask calls the cyst a tumor"
     assert "Liver cyst" in text
-    assert str(out) in text
     filtered = images.array_of(images.read_labels(out / "cysts" / "labels.nii.gz"))
     assert (filtered == 3).sum() == 1000
 
@@ -62,7 +61,7 @@ def test_what_cannot_be_measured_says_why_and_the_rest_goes_on(case, preop, tmp_
 
 def test_it_needs_a_folder_and_leaves_nothing_behind_when_it_fails(case, preop, tmp_path):
     image, labels = case
-    assert preop("liver", "measure", image, labels).code == 20
+    assert preop("liver", "measure", image, labels).code == 2
     before = sorted(tmp_path.iterdir())
     assert preop("liver", "measure", image, tmp_path / "nowhere.nii.gz", "-o", tmp_path / "out").code == 11
     assert sorted(tmp_path.iterdir()) == before

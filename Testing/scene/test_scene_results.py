@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from LiverPlannerLib import measure_tasks
+from LiverPlannerLib.comparison.columns import COLUMNS, shown_row
 from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_remnant
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.resection.volumetry import Patient, volumetry
 from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
 from LiverPlannerLib.scene.branches import branch_rows, show_branches
 from LiverPlannerLib.scene.comparison import (
-    COLUMNS,
     Pair,
     choose_differences,
-    comparison_rows,
     effort_words,
     show_differences,
 )
@@ -235,7 +234,7 @@ def test_two_segmentations_are_compared_and_their_differences_shown(scene, plan,
     prediction, expected = (save_image(i, tmp_path, str(n)) for n, i in enumerate(pair.labels()))
     how = {"convention": "max-of-two", "tolerance": 2.0, "branches": True}
     result = run(measure_tasks.compare, {"prediction": prediction, "reference": expected, **how}, tmp_path)
-    rows = {r["structure"]: r for r in comparison_rows(result["rows"])}
+    rows = {r["structure"]: r for r in map(shown_row, result["rows"])}
     assert rows["Liver"]["dsc"] == 1.0
     assert rows["Liver cyst"]["state"] == "only here"
     assert 0 < rows["Hepatic vein"]["dsc"] < 1

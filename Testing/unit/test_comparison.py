@@ -61,7 +61,7 @@ def test_a_structure_only_in_the_prediction_is_a_false_positive():
     result = compare(labels_of(case()), labels_of(array), branches=False)
     row = result.row("gallbladder")
     assert (row.overlap.state, row.overlap.dsc, row.overlap.sensitivity) == ("false positive", 0.0, None)
-    assert (row.distances.hd, row.as_row()["rvd"]) == (None, None)
+    assert (row.distances.hd, row.as_row()["rvd_percent"]) == (None, None)
     assert result.false == ("gallbladder",)
 
 
@@ -185,7 +185,7 @@ def test_images_of_several_components_or_two_dimensions_are_refused():
 
 def test_an_unknown_structure_or_convention_is_refused():
     with pytest.raises(InputError, match="Unknown structure"):
-        compare(labels_of(case()), labels_of(case()), structures=["spleen"])
+        compare(labels_of(case()), labels_of(case()), structures=["heart"])
     with pytest.raises(InputError, match="convention"):
         compare(labels_of(case()), labels_of(case()), convention="medpy")
 

@@ -159,8 +159,8 @@ def test_images_that_cannot_be_used_are_clear_errors(monkeypatch):
         extract(image, moved, TWO_MM)
     with pytest.raises(InputError, match="no structure"):
         extract(image, image_of(np.zeros((24, 24, 24), np.uint8)), TWO_MM)
-    with pytest.raises(InputError, match="spleen"):
-        extract(image, labels, TWO_MM, structures=["spleen"])
+    with pytest.raises(InputError, match="heart"):
+        extract(image, labels, TWO_MM, structures=["heart"])
     monkeypatch.setattr(radiomics, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package mirp"):
         extract(image, labels, TWO_MM)

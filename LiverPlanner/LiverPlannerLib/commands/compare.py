@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Out, Overwrite
+from LiverPlannerLib.comparison.columns import columns_of, shown_row
 from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.options import Series, VolumeOfSeries
 from PreopReviewLib.command.outcome import Outcome, deliver
@@ -41,16 +42,16 @@ def compare(
     structure: Annotated[
         list[str] | None, typer.Option(help="Key of a structure, e.g. tumor; may be repeated. Default: all.")
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Of NSD, mm.")] = 2.0,
+    tolerance: Annotated[float, typer.Option(help="NSD tolerance, mm.")] = 2.0,
     hd95: Annotated[Hd95, typer.Option(help="Convention of HD95; it is printed with the table.")] = Hd95.max_of_two,
     branches: Annotated[bool, typer.Option(help="Main and peripheral branches of vessels and duct.")] = True,
-    differences: Annotated[bool, typer.Option(help="Write an image of right, false and missed voxels.")] = True,
+    differences: Annotated[bool, typer.Option(help="Write images of correct, false and missed voxels.")] = True,
     image: Annotated[Path | None, typer.Option(help="CT or MRI to show behind the picture.")] = None,
     series: Series = None,
     volume: VolumeOfSeries = None,
     values: LabelValues = None,
     manual_values: Annotated[
-        str | None, typer.Option("--manual-labels", help="The same of MANUAL, where it differs from AUTO.")
+        str | None, typer.Option("--manual-labels", help="Label values of MANUAL, if they differ from AUTO.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -149,23 +150,11 @@ def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
 
 
 def _words(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) -> Iterator[str | Table]:
-    columns = ["structure", "DSC", "sens.", "spec.*", "auto ml", "manual ml", "VD ml", "RVD %"]
-    columns += ["HD mm", "HD95 mm", "ASSD mm", "NSD", "main DSC", "periph. DSC"]
-    table = []
-    for row in result.rows:
-        v = row.as_row()
-        name = row.name if v["state"] == "both" else f"{row.name} ({v['state']})"
-        shares = [_share(v[k]) for k in ("dsc", "sensitivity", "specificity_liver_box")]
-        volumes = [v["predicted_ml"], v["reference_ml"], v["vd_ml"], None if v["rvd"] is None else 100 * v["rvd"]]
-        distances = [v["hd_mm"], v["hd95_mm"], v["assd_mm"], _share(v["nsd"])]
-        table.append([name, *shares, *volumes, *distances, _share(v["main_dsc"]), _share(v["peripheral_dsc"])])
-    yield Table("", columns, table)
+    rows = [shown_row(row.as_row()) for row in result.rows]
+    columns = columns_of(rows)
+    yield Table("", [c.title for c in columns], [[c.number(row[c.key]) for c in columns] for row in rows])
     for key, found in result.detection.items():
         yield (f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
     if lesions:
         yield Table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
-    yield ("* " + "\n  ".join(notes))
-
-
-def _share(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    yield from (f"  {note}" for note in notes)

@@ -67,7 +67,7 @@ def cysts(
     lesions_are: Annotated[LesionKind, typer.Option(help="What LABELS holds; auto takes 0 and 1 for a mask.")] = (
         LesionKind.auto
     ),
-    reconsider: Annotated[bool, typer.Option(help="Ask regions already labeled cyst again.")] = False,
+    reconsider: Annotated[bool, typer.Option(help="Re-evaluate regions already labeled cyst.")] = False,
     contour: Annotated[
         bool, typer.Option("--contour", help="Also write tumors closed by 2 mm and grown by 1 mm (Lin 2024).")
     ] = False,
@@ -82,10 +82,7 @@ def cysts(
     overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Tell suspected cysts from tumors; write the new labels, a table and figures. Nothing is deleted.
-
-    Not for clinical use.
-    """
+    """Tell suspected cysts from tumors; write the new labels, a table and figures. Nothing is deleted."""
     from PreopReviewLib import images
 
     picture = images.read_image(image, images.selection(series, volume))
@@ -187,7 +184,7 @@ def _write(
 
 
 def _words(result: CystResult, notes: list[str]) -> Iterator[str | Table]:
-    columns = ("region", "ml", "core median", "M", "decision", "Lin 2024", "reason")
+    columns = ("region", "ml", "core median", "M", "decision", "rule of Lin 2024", "reason")
     rows = [
         (r.id, round(r.ml, 2), round(r.core_median, 1), round(r.fit_mean, 1), r.decision, r.paper_decision, r.reason)
         for r in result.regions

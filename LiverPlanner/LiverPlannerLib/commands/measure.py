@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import NO_CUT, CutOptions, LabelValues, Out, Overwrite, image_notes
+from LiverPlannerLib.commands.cutting import NO_CUT, CutOptions, LabelValues, Overwrite, image_notes
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Series, VolumeOfSeries
 from PreopReviewLib.command.outcome import Outcome
+from PreopReviewLib.errors import Cancelled, OutputError, PreopError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from LiverPlannerLib.cysts.filter import CystResult
     from LiverPlannerLib.labels import Labels
 
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def measure(
     image: Annotated[Path, typer.Argument(help="The CT or MRI.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Its labels or segmentation.", show_default=False)],
-    out: Out = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
     manual: Annotated[Path | None, typer.Option(help="A manual mask to compare with.")] = None,
     height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
     weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
@@ -49,17 +49,13 @@ def measure(
     from LiverPlannerLib.commands.branches import branches_of
     from LiverPlannerLib.commands.compare import comparison_of
     from LiverPlannerLib.commands.cutting import read
-    from LiverPlannerLib.commands.cysts import cysts_of
     from LiverPlannerLib.commands.margins import margins_of
     from LiverPlannerLib.commands.radiomics import features_of
     from LiverPlannerLib.commands.volumetry import patient_of, volumes_of
     from LiverPlannerLib.radiomics.features import settings_for
     from PreopReviewLib import images
-    from PreopReviewLib.errors import OutputError
     from PreopReviewLib.output import output_folder
 
-    if out is None:
-        raise OutputError("Measuring everything needs a folder to write to", "Give -o FOLDER")
     # What cannot be read stops everything; what can be read but not measured is named in its place.
     picture = images.read_image(image, images.selection(series, volume))
     modality, file = images.guess_modality(picture), read(labels, values)
@@ -76,10 +72,8 @@ def measure(
 
         def cysts() -> Outcome:
             nonlocal current
-            placed = file.onto(picture)
-            result = _cysts(picture, placed, modality)
-            current = replace(placed, labels=result.labels)
-            return cysts_of(result, [*notes, *placed.sentences])
+            outcome, current = _cysts(picture, file.onto(picture), modality, notes)
+            return outcome
 
         step("cysts", cysts)
         step("branches", lambda: branches_of(current))
@@ -93,16 +87,17 @@ def measure(
     say(f"Written to {out}.")
 
 
-def _cysts(picture: sitk.Image, file: Labels, modality: str) -> CystResult:
+def _cysts(picture: sitk.Image, file: Labels, modality: str, notes: list[str]) -> tuple[Outcome, Labels]:
+    """What the filter found, and the labels that it leaves."""
+    from LiverPlannerLib.commands.cysts import cysts_of
     from LiverPlannerLib.cysts.filter import filter_cysts
 
-    return filter_cysts(picture, file.labels, modality=modality, lesions_are="labels", drawn=file.lesions)
+    result = filter_cysts(picture, file.labels, modality=modality, lesions_are="labels", drawn=file.lesions)
+    return cysts_of(result, [*notes, *file.sentences]), replace(file, labels=result.labels)
 
 
 def _section(name: str, make: Callable[[], Outcome], folder: Path) -> str:
     """What a command says, under a heading, with its files written; or why it could not measure anything."""
-    from PreopReviewLib.errors import Cancelled, OutputError, PreopError
-
     try:
         outcome = make()
         folder.mkdir()

@@ -56,7 +56,7 @@ def comparison_figure(comparison: Comparison, image: sitk.Image | None = None, t
     handles = [Patch(facecolor=color, label=name) for name, color in COLORS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(drawn(title) if title else "Automatic against manual", fontsize=12)
-    figure.text(0.995, 0.005, f"HD95: {comparison.convention}; R is left in the picture", ha="right", fontsize=6)
+    figure.text(0.995, 0.005, f"HD95: {comparison.convention}; right is on the left", ha="right", fontsize=6)
     return figure
 
 

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.labels import Labels
 from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.liver_extent import counted_mask
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure, unknown_labels
+from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure, unknown_labels
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
@@ -27,7 +27,6 @@ from PreopReviewLib.images.geometry import Slices, box_of, union_box
 if TYPE_CHECKING:
     from LiverPlannerLib.vessels.branches import VesselTree
 
-LESIONS = ("tumor", "cyst")
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Values of a difference image."""
 
@@ -73,7 +72,7 @@ class StructureComparison:
             "predicted_ml": self.predicted_ml,
             "reference_ml": self.reference_ml,
             "vd_ml": self.difference_ml,
-            "rvd": o.relative_volume_difference,
+            "rvd_percent": None if o.relative_volume_difference is None else 100 * o.relative_volume_difference,
             "hd_mm": d.hd,
             "hd95_mm": d.hd95,
             "hd95_convention": d.convention,

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
 from LiverPlannerLib.liver_extent import counted_mask
-from LiverPlannerLib.structures import SEGMENTS
+from LiverPlannerLib.structures import LESIONS_AND_CANDIDATES, SEGMENTS
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
 from PreopReviewLib.models.segmenter import SegmenterResult
@@ -158,7 +158,7 @@ def segments_of_lesions(
         raise GeometryError("The segments are not on the grid of the labels", "Resample them to the labels")
     values = images.array_of(segments)
     found = {}
-    for key in ("tumor", "cyst", "candidate"):
+    for key in LESIONS_AND_CANDIDATES:
         for number, (box, inside) in enumerate(numbered_regions(labels, key, drawn), start=1):
             counts = np.bincount(values[box][inside], minlength=9)
             named = [n for n in range(1, 9) if counts[n] >= LEAST_SHARE * counts.sum() and counts[n]]

@@ -1,6 +1,8 @@
 """Cysts told from tumors (Lin 2024)."""
 
-THRESHOLD_HU = 45.0
-"""A cyst lies below it on portal-venous CT (Lin 2024)."""
+LIN_2024_HU = 45.0
+"""What Lin 2024 found for portal-venous CT."""
+THRESHOLD_HU = LIN_2024_HU
+"""Our default; a cyst lies below it."""
 THRESHOLD_RANGE_HU = (-50.0, 150.0)
-"""What may be set in its place."""
+"""The allowed range."""

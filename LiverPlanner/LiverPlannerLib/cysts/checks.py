@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.cysts import THRESHOLD_HU, THRESHOLD_RANGE_HU
+from LiverPlannerLib.cysts import LIN_2024_HU, THRESHOLD_RANGE_HU
 from LiverPlannerLib.cysts.rules import PHASE_MEDIAN, SIMPLE_CYST, LiverLevel, Rule
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
@@ -106,7 +106,7 @@ def _require_threshold(threshold: float) -> None:
     if not low <= threshold <= high:
         raise InputError(
             f"The cyst threshold of {threshold:g} HU is out of range",
-            f"Give a value from {low:g} to {high:g} HU; Lin 2024 uses {THRESHOLD_HU:g}",
+            f"Give a value from {low:g} to {high:g} HU; Lin 2024 uses {LIN_2024_HU:g}",
         )
 
 

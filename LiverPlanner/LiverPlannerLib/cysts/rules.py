@@ -170,7 +170,7 @@ def _paper_reason(region: CystRegion, settings: Settings) -> str:
     value, unit = region.fit_mean, settings.scale.unit
     foreign = _no_fluid(region, settings).replace(", but undecided", "; doubtful")
     side = _side(value, settings)
-    return f"fitted mean {value:.1f} {unit}, {side} {settings.threshold:g} {unit} (Lin 2024){foreign}"
+    return f"fitted mean {value:.1f} {unit}, {side} {settings.threshold:g} {unit} (rule of Lin 2024){foreign}"
 
 
 def _core_reason(region: CystRegion, settings: Settings) -> str:

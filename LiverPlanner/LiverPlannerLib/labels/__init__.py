@@ -2,7 +2,14 @@
 
 from LiverPlannerLib.labels.joining import Labels
 from LiverPlannerLib.labels.mapping import parse_mapping
-from LiverPlannerLib.labels.names import match_code, match_name, match_terminology, structures_named
+from LiverPlannerLib.labels.names import (
+    match_code,
+    match_name,
+    match_terminology,
+    structures_beside_liver,
+    structures_in_liver,
+    structures_named,
+)
 from LiverPlannerLib.labels.reading import read_labels, read_mask
 
 __all__ = [
@@ -13,5 +20,7 @@ __all__ = [
     "parse_mapping",
     "read_labels",
     "read_mask",
+    "structures_beside_liver",
+    "structures_in_liver",
     "structures_named",
 ]

@@ -208,3 +208,13 @@ def match_code(code: Coded, region: str | None = None) -> Structure | None:
     if found.key == "liver_vessel" and region is None:
         return None  # a blood vessel of anywhere
     return found
+
+
+def structures_in_liver() -> tuple[str, ...]:
+    """Keys of all that lies in the liver, without the liver itself."""
+    return tuple(s.key for s in STRUCTURES if s.parent == "liver")
+
+
+def structures_beside_liver() -> tuple[str, ...]:
+    """Keys of the other structures."""
+    return tuple(s.key for s in STRUCTURES if s.key != "liver" and s.key not in structures_in_liver())

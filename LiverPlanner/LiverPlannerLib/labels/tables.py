@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES
+from LiverPlannerLib.structures import LESIONS, STRUCTURES, TUBES, members
 from PreopReviewLib import images
 
 OURS = "PreopReview"
@@ -48,8 +48,7 @@ TABLES: dict[str, dict[int, str]] = {
     "Medical Decathlon task 8 or TotalSegmentator liver_vessels": {1: "liver_vessel", 2: "tumor"},
 }
 _KEYS = {s.key for s in STRUCTURES}
-_PARTS = ("tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "hepatic_artery", "liver_vessel")
-_TUBES = ("hepatic_vein", "portal_vein", "bile_duct", "hepatic_artery", "liver_vessel")
+_OF_LIVER = {s.key for s in members("liver")}
 MAX_TUBE_RADIUS_MM = 18.0
 """No vein or duct in the liver is thicker; a dilated portal vein measures up to about 20 mm across."""
 MIN_CONTACT = 0.2
@@ -81,19 +80,19 @@ def measure_shapes(labels: sitk.Image) -> Shapes:
 
 
 def doubts(labels: sitk.Image, table: dict[int, str], shapes: Shapes) -> list[str]:
-    """Sentences on what cannot be right if the values meant what the table says; empty if all is plausible."""
+    """Reasons why the table is implausible for this file; empty if all is plausible."""
     of = {v: table[v] for v in shapes.ml if v in table}
     ml: dict[str, float] = {}
     for value, key in of.items():
         ml[key] = ml.get(key, 0.0) + shapes.ml[value]
     found = []
-    parts = {k: v for k, v in ml.items() if k in _PARTS}
+    parts = {k: v for k, v in ml.items() if k in (*LESIONS, *TUBES)}
     liver = ml.get("liver", 0.0)
-    for key in _TUBES:
+    for key in TUBES:
         if key in ml and liver and ml[key] > 0.5 * (liver + sum(parts.values())):
             found.append(f"{_word(key)} of {ml[key]:.0f} ml beside a liver of {liver:.0f} ml")
     for value, key in of.items():
-        if key in _TUBES and shapes.radius[value] > MAX_TUBE_RADIUS_MM:
+        if key in TUBES and shapes.radius[value] > MAX_TUBE_RADIUS_MM:
             found.append(f"{_word(key)} {2 * shapes.radius[value]:.0f} mm thick")
     if liver:
         if ml.get("tumor", 0.0) + ml.get("cyst", 0.0) > 2 * liver + 1e-6 and "liver" in ml and liver > 50:
@@ -112,9 +111,9 @@ def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
     array, found = images.array_of(labels), []
     boxes = images.value_boxes(array)
     inside = np.zeros(max(of, default=0) + 1, bool)
-    inside[[v for v, key in of.items() if key == "liver" or (key in _PARTS and key not in ("tumor", "cyst"))]] = True
+    inside[[v for v, key in of.items() if key == "liver" or (key in TUBES)]] = True
     for value, key in of.items():
-        if key not in ("tumor", "cyst") or value not in boxes:
+        if key not in LESIONS or value not in boxes:
             continue
         box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in boxes[value])
         near = array[box]
@@ -172,7 +171,7 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
     strange = values - set(own)
     if len(strange) <= len(values & set(own)) and not doubts(labels, own, shapes) and not _is_tree(values, shapes):
         return OURS, own, sorted(str(v) for v in strange)
-    answers: dict[tuple, list[str]] = {}
+    answers: dict[tuple, dict[str, set]] = {}
     for name, table in TABLES.items():
         if name == OURS or not values <= set(table) or doubts(labels, table, shapes):
             continue
@@ -182,11 +181,12 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
             continue
         kept = {v: table[v] for v in values if table[v] in _KEYS}
         if name.startswith("Medical") or "liver" in kept.values():
-            answers.setdefault(tuple(sorted(kept.items())), []).append(name)
+            agreed = tuple(sorted((v, key) for v, key in kept.items() if key in _OF_LIVER))
+            answers.setdefault(agreed, {})[name] = set(kept.items())
     if len(answers) != 1:
         return None
-    kept, names = next(iter(answers.items()))
-    return " or ".join(names), dict(kept), []
+    found = next(iter(answers.values()))  # an organ beside the liver that they do not agree on is left out
+    return " or ".join(found), dict(set.intersection(*found.values())), []
 
 
 def _is_tree(values: set[int], shapes: Shapes) -> bool:

@@ -9,20 +9,19 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.comparison.columns import COLUMNS, columns_of, shown_row
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
 from LiverPlannerLib.scene.comparison import (
-    COLUMNS,
     EXTRA_COLOR,
     MISSED_COLOR,
     Pair,
     choose_differences,
-    comparison_rows,
     effort_words,
     show_differences,
 )
-from LiverPlannerLib.scene.tables import Column, Row, place_beside, read_table, write_table
+from LiverPlannerLib.scene.tables import Row, place_beside, read_table, write_table
 from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
@@ -133,7 +132,12 @@ class CompareSection(Section):
 
     def _show_rows(self) -> None:
         ui = self.ui
-        fill_table(ui.comparisonTable, shown_columns(self.rows), self.rows, lambda row: _COLOR_OF.get(row["structure"]))
+        fill_table(
+            ui.comparisonTable,
+            columns_of(self.rows, brief=True),
+            self.rows,
+            lambda row: _COLOR_OF.get(row["structure"]),
+        )
         ui.summaryLabel.text = self._summary
         ui.summaryLabel.visible = bool(self._summary)
         ui.notesLabel.text = bullets(self.notes)
@@ -191,7 +195,7 @@ class CompareSection(Section):
             raise InputError(
                 _("A segmentation was removed while it was being compared"), _("Choose it again, then press Compare")
             )
-        self.rows = comparison_rows(result["rows"])
+        self.rows = [shown_row(row) for row in result["rows"]]
         self.notes = [*pair.notes(), *result["notes"]]
         self._of = (judged.GetID(), right.GetID())
         self._summary = effort_words(result["rows"]) if effort else _lesion_words(result["lesions"])
@@ -240,14 +244,6 @@ class CompareSection(Section):
             return
         if path is not None:
             slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
-
-
-def shown_columns(rows: list[Row]) -> list[Column]:
-    """The columns that the panel shows: what only one of the two has is said beside its name, or not at all."""
-    by_key = {c.key: c for c in COLUMNS if c.key not in ("hd95_convention", "nsd_tolerance_mm")}
-    name, state = by_key.pop("structure"), by_key.pop("state")
-    one_sided = any(row["state"] for row in rows)
-    return [name, *([state] if one_sided else []), *by_key.values()]
 
 
 def _lesion_words(lesions: dict[str, dict[str, int]]) -> str:

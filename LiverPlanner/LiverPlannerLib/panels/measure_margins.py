@@ -12,11 +12,10 @@ from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.margins import NEIGHBORS
 from LiverPlannerLib.scene.tables import Column
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import LESIONS, structure
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import unsaved
 
-LESIONS = ("tumor", "cyst")
 COLUMNS = (
     Column("lesion", "Lesion", "number", 0, "Numbered by decreasing size."),
     Column("ml", "Volume (ml)", "number", 1),

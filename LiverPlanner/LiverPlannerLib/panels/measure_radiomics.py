@@ -12,6 +12,7 @@ from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.radiomics.features import region_name
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.tables import Column
+from LiverPlannerLib.structures import LESIONS
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import Unsaved, unsaved
@@ -58,7 +59,7 @@ class RadiomicsPage(Page):
         found = [key for key in plan.keys if plan.mask(key).count]
         if self.ui.radiomicsComboBox.currentData == "all":
             return found
-        return [key for key in found if key in ("tumor", "cyst")]
+        return [key for key in found if key in LESIONS]
 
     def measure(self) -> None:
         """Starts the job; asks first to install the optional package where it is missing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import LESIONS, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.geometry import box_of
@@ -81,7 +81,7 @@ def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> s
     array = images.array_of(labels)
     threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
     made = array
-    for key in ("tumor", "cyst"):
+    for key in LESIONS:
         mask = array == structure(key).label
         if (box := box_of(mask)) is None:
             continue

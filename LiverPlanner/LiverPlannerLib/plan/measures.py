@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import DrawnLesions, name_of, numbered_regions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml, outside_notes
-from LiverPlannerLib.structures import STRUCTURES, mask_of
+from LiverPlannerLib.structures import LESIONS, LESIONS_AND_CANDIDATES, STRUCTURES, mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.geometry import box_of
@@ -65,7 +65,7 @@ def find_regions(labels: sitk.Image, drawn: DrawnLesions | None = None) -> list[
         drawn: which of them the file holds apart.
     """
     found: list[Region] = []
-    for key in ("tumor", "cyst", "candidate"):
+    for key in LESIONS_AND_CANDIDATES:
         found += _regions_of(labels, key, drawn)
     return found
 
@@ -157,7 +157,7 @@ def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
     """
     import cc3d
 
-    for key in ("tumor", "cyst", "liver"):
+    for key in (*LESIONS, "liver"):
         mask = images.array_of(mask_of(labels, key)).view(bool)
         box = box_of(mask)
         if box is None:

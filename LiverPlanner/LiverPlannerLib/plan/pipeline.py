@@ -24,7 +24,7 @@ from LiverPlannerLib.plan.masks import (
     without_tiny_lesions,
 )
 from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
-from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, members, structure
+from LiverPlannerLib.structures import LESIONS, SEGMENTS, STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, ModelError, NothingFound
 from PreopReviewLib.models.segmenter import Segmenter, SegmenterResult
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 MIN_LIVER_ML = 20.0
 """Below this volume, what was found is not a liver."""
-LESIONS = ("tumor", "cyst")
 PAINTING = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint) if s.key != "liver")
 """Structures of chosen models in the order in which they are drawn; a later one wins."""
 

@@ -23,13 +23,12 @@ import SimpleITK as sitk
 from LiverPlannerLib.lesions import DrawnLesions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.radiomics.names import plain_name
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import Progress, silent
 
-LESIONS = ("tumor", "cyst")
 """Structures of which each region is described on its own."""
 LEAST_VOXELS = 10
 """Fewer voxels than this on the resampled grid have no texture worth a number."""

@@ -200,6 +200,7 @@ def _branches(made: Measures, _options: MeasureOptions) -> None:
 def _territories(made: Measures, options: MeasureOptions) -> None:
     """Territories of the trees, and what the resection does to the supply of the remnant."""
     from LiverPlannerLib.perfusion.model import perfusion_of
+    from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
     from LiverPlannerLib.territories.liver import find_trees
 
     segments = made.couinaud.labels if made.couinaud else None
@@ -218,7 +219,7 @@ def _territories(made: Measures, options: MeasureOptions) -> None:
         made.vessel_margins = _tried(made, topic, lambda: vessel_margins(found, drawn=options.drawn)) or []
     resection = made.resection
     if resection is not None and found.territories:
-        excluded = made.volumetry.volumes.excluded if made.volumetry else ("tumor", "cyst")
+        excluded = made.volumetry.volumes.excluded if made.volumetry else NOT_FUNCTIONAL
         topic = "Inflow and outflow of the remnant"
         made.perfusion = _tried(made, topic, lambda: perfusion_of(found, resection.resected, excluded))
 

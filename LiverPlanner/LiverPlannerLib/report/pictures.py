@@ -53,8 +53,9 @@ def _mesh(made: Measures, key: str) -> Mesh:
 
 def _presets(keys: list[str]) -> dict[str, dict[str, float]]:
     """What a surgeon wants to see at once; presets that would show nothing of their own are left out."""
-    vessels = [k for k in keys if k not in ("liver", "tumor", "cyst", "gallbladder", "resected")]
-    lesions = [k for k in keys if k in ("tumor", "cyst")]
+    kinds = {s.key: s.kind for s in STRUCTURES}
+    vessels = [k for k in keys if kinds.get(k) in ("vessel", "duct")]
+    lesions = [k for k in keys if kinds.get(k) in ("lesion", "candidate")]
     whole = [k for k in keys if k != "resected"]
     found = {"Liver as glass": {k: GLASS if k == "liver" else 1.0 for k in whole}}
     if vessels:

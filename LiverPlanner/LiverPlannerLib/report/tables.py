@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from LiverPlannerLib.comparison.columns import columns_of, shown_row
 from LiverPlannerLib.report.measures import Measures, structure_name
-from LiverPlannerLib.structures import SEGMENTS, structure
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, structure
 from PreopReviewLib.reports import Table
 
 
@@ -80,10 +81,7 @@ def volumetry(made: Measures) -> Table | None:
     )
 
 
-_STRUCTURE_NAMES = {
-    structure(k).name
-    for k in ("tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "inferior_vena_cava", "gallbladder")
-}
+_STRUCTURE_NAMES = {s.name for s in STRUCTURES if s.key != "liver"}
 
 
 def resection(made: Measures) -> list[Table]:
@@ -206,7 +204,7 @@ def branches(made: Measures) -> Table | None:
         for t in made.trees
         for b in t.branches
     ]
-    columns = ("Tree", "Branch", "Springs from", "Generation", "Part", "Radius, mm", "Length, mm", "ml")
+    columns = ("Tree", "Branch", "Parent branch", "Generation", "Part", "Radius, mm", "Length, mm", "ml")
     columns += ("Territory, ml", "% of the liver", "Why")
     return Table("branches", "Every branch", columns, tuple(rows)) if rows else None
 
@@ -217,7 +215,17 @@ def cysts(made: Measures) -> Table | None:
     if result is None or not result.regions:
         return None
     unit = result.settings.scale.unit
-    columns = ("Region", "ml", "Decision", f"Core median, {unit}", "Gaussian M", "Gaussian S", "R²", "Lin 2024", "Why")
+    columns = (
+        "Region",
+        "ml",
+        "Decision",
+        f"Core median, {unit}",
+        "Gaussian M",
+        "Gaussian S",
+        "R²",
+        "Rule of Lin 2024",
+        "Why",
+    )
     rows = tuple(
         (r.id, r.ml, r.decision, r.core_median, r.fit_mean, r.fit_sd, r.r2, r.paper_decision, r.reason)
         for r in result.regions
@@ -235,14 +243,9 @@ def comparison(made: Measures) -> Table | None:
     """The segmentation against another one, structure by structure."""
     if made.comparison is None:
         return None
-    columns = ("Structure", "DSC", "Sensitivity", "This, ml", "Other, ml", "Difference, ml", "HD95, mm", "ASSD, mm")
-    columns += ("NSD", "DSC, main", "DSC, peripheral")
-    rows, colors = [], []
-    for row in made.comparison.rows:
-        v = row.as_row()
-        name = row.name if v["state"] == "both" else f"{row.name} ({v['state']})"
-        numbers = (v[k] for k in ("dsc", "sensitivity", "predicted_ml", "reference_ml", "vd_ml", "hd95_mm", "assd_mm"))
-        rows.append((name, *numbers, v["nsd"], v["main_dsc"], v["peripheral_dsc"]))
-        colors.append(structure(row.key).color)
+    rows = [shown_row(row.as_row()) for row in made.comparison.rows]
+    columns = columns_of(rows)
+    cells = tuple(tuple(row[c.key] for c in columns) for row in rows)
+    colors = tuple(structure(row.key).color for row in made.comparison.rows)
     title = "This segmentation against the other one"
-    return Table("comparison", title, columns, tuple(rows), tuple(made.comparison.notes), tuple(colors))
+    return Table("comparison", title, tuple(c.title for c in columns), cells, tuple(made.comparison.notes), colors)

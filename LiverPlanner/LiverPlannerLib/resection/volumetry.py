@@ -14,14 +14,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.liver_extent import inside_liver, outside_ml, outside_notes
-from LiverPlannerLib.structures import STRUCTURES, members, structure
+from LiverPlannerLib.structures import LESIONS, STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
 BsaFormula = Literal["mosteller", "dubois"]
 BSA_NAMES = {"mosteller": "Mosteller", "dubois": "Du Bois"}
 VESSELS = tuple(s.key for s in STRUCTURES if s.vascular and s.parent == "liver")
-NOT_FUNCTIONAL = ("tumor", "cyst")
+NOT_FUNCTIONAL = LESIONS
 """What is excluded from the functional volume unless the caller says otherwise: fluid is not parenchyma."""
 _ADULT_KG = 35.0
 _PLAUSIBLE_ML = (300.0, 5000.0)

@@ -12,29 +12,12 @@ import SimpleITK as sitk
 from LiverPlannerLib.comparison.pair import FALSE_NEGATIVE, FALSE_POSITIVE
 from LiverPlannerLib.scene.parts import Part, show_only, show_parts
 from LiverPlannerLib.scene.segments import Grid, SegmentVoxels
-from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.voxel_boxes import hull
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.worker_io import load_image
 
-COLUMNS = (
-    Column("structure", "Structure", "text"),
-    Column("dsc", "DSC", "number", 3, "Dice: twice the common volume by the sum of both; 1 is the same."),
-    Column("hd95_mm", "HD95 (mm)", "number", 1, "95th percentile of the distance between the surfaces."),
-    Column("assd_mm", "ASSD (mm)", "number", 2, "Average distance between the surfaces, both ways."),
-    Column("nsd", "NSD", "number", 3, "Share of both surfaces within the tolerance of the other."),
-    Column("predicted_ml", "This (ml)", "number", 1),
-    Column("reference_ml", "Ref. (ml)", "number", 1),
-    Column("vd_ml", "Diff. (ml)", "number", 1, "This minus reference."),
-    Column("main_dsc", "Main", "number", 3, "DSC of main branches, by one partition of space for both."),
-    Column("peripheral_dsc", "Peripheral", "number", 3, "DSC of the other branches."),
-    Column("state", "State", "text", help="Whether both have the structure, or one of them."),
-    Column("hd95_convention", "HD95 as", "text", help="Three definitions are in use and give different numbers."),
-    Column("nsd_tolerance_mm", "NSD at (mm)", "number", 1),
-)
-STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
 MISSED_COLOR, EXTRA_COLOR = (0.88, 0.10, 0.10), (0.70, 0.98, 0.15)
 """Red and bright lime: no structure's colors, and so unlike in brightness that any color vision tells them apart."""
 
@@ -119,15 +102,6 @@ def choose_differences(node: Any, key: str | None, missed: bool, extra: bool) ->
     """Shows the differences of one structure, of the kinds wished for, and hides all others."""
     kinds = [word for word, wished in (("missed", missed), ("extra", extra)) if wished]
     show_only(node, [f"{key}_{word}" for word in kinds if key is not None])
-
-
-def comparison_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the worker with the keys of `COLUMNS`, names instead of keys, and states in words."""
-    return [
-        {c.key: row.get(c.key) for c in COLUMNS}
-        | {"structure": structure(row["structure"]).name, "state": STATES[row["state"]]}
-        for row in rows
-    ]
 
 
 def effort_words(rows: Sequence[Mapping[str, Any]]) -> str:

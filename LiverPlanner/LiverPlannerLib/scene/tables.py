@@ -7,47 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from LiverPlannerLib.columns import Column
 from PreopReviewLib.csv_text import csv_text as plain_csv
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes:
-        key: in the rows.
-        title: what people read, with the unit.
-        kind: of the values; a flag is 0 or 1.
-        decimals: how a number is shown; None shows three digits at least.
-        help: what it means, a sentence.
-        missing: shown where there is no number.
-    """
-
-    key: str
-    title: str
-    kind: Literal["text", "number", "flag"] = "number"
-    decimals: int | None = 1
-    help: str = ""
-    missing: str = "n/a"
-
-    def shown(self, value: Any) -> str:
-        """A value as people read it; None and NaN are missing."""
-        if self.kind == "text":
-            return "" if value is None else str(value)
-        if self.kind == "flag":
-            return "yes" if value else "no"
-        if value is None or math.isnan(value):
-            return self.missing
-        decimals = self.decimals
-        if decimals is None:
-            decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-        return f"{value:.{decimals}f}"
 
 
 def write_table(scene: Any, node: Any | None, name: str, columns: Sequence[Column], rows: Sequence[Row]) -> Any:

@@ -14,17 +14,10 @@ FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the v
 PRESETS: dict[str, Mapping[str, float]] = {
     "solid": {},
     "glass": {"liver": 0.25},
-    "vessels": {"liver": 0.12, "tumor": 0.35, "cyst": 0.35, "gallbladder": 0.35},
-    "lesions": {
-        "liver": 0.15,
-        "hepatic_vein": 0.3,
-        "portal_vein": 0.3,
-        "bile_duct": 0.3,
-        "inferior_vena_cava": 0.3,
-        "gallbladder": HIDDEN,
-    },
+    "vessels": {"liver": 0.12, "lesion": 0.35, "candidate": 0.35, "organ": 0.35},
+    "lesions": {"liver": 0.15, "vessel": 0.3, "duct": 0.3, "organ": HIDDEN},
 }
-"""Opacity of the surfaces by structure; 1 where nothing is said."""
+"""Opacity of the surfaces by structure or, where that is not named, by kind; 1 where nothing is said."""
 
 
 def apply_preset(segmentation: Any, name: str) -> None:
@@ -35,7 +28,8 @@ def apply_preset(segmentation: Any, name: str) -> None:
     blocked = display.StartModify()
     for key in segment_keys(segmentation):
         found = structure_of_segment(segmentation.GetSegmentation().GetSegment(key))
-        opacity = PRESETS[name].get(found.key, 1.0) if found else 1.0
+        looks = PRESETS[name]
+        opacity = looks.get(found.key, looks.get(found.kind, 1.0)) if found else 1.0
         display.SetSegmentVisibility3D(key, opacity > HIDDEN)
         if opacity > HIDDEN:
             display.SetSegmentOpacity3D(key, opacity)

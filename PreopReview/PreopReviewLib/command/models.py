@@ -10,6 +10,7 @@ import typer
 
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.train import join, pack
+from PreopReviewLib.models.importing import IMPORTERS
 
 _JSON = typer.Option("--json", help="Print JSON.")
 _NAME = typer.Argument(help="Name of a model, as in the list.", show_default=False)
@@ -76,13 +77,8 @@ def install(
     emit(data, as_json, lambda: say(f"{name} {package.version} is installed in {package.folder}"))
 
 
-class Foreign(StrEnum):
-    """Whose model it is."""
-
-    nnunet = "nnunet"
-    monai = "monai"
-    torchscript = "torchscript"
-    volumetrynet = "volumetrynet"
+Foreign = StrEnum("Foreign", {kind: kind for kind in IMPORTERS})
+"""Kind of imported model."""
 
 
 def import_(
@@ -91,8 +87,8 @@ def import_(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Package folder to make; without it, the model is installed.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
-    license_: Annotated[str, typer.Option("--license", help="Of the model, where its file does not say it.")] = "",
+    name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+    license_: Annotated[str, typer.Option("--license", help="License, if the file does not state it.")] = "",
     structures: Annotated[
         str | None, typer.Option(help="What its labels mean, e.g. liver=1,tumor=2, where their names do not say it.")
     ] = None,

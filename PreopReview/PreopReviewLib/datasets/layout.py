@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.errors import FileMissing, InputError, TrainingError
+from PreopReviewLib.models.kinds import label_reader
 from PreopReviewLib.structured import read_json
 from PreopReviewLib.tables import point_in, read_table
 
-NESTED_IN_LIVER = ("tumor", "cyst", "portal_vein", "hepatic_vein", "bile_duct")
-BESIDE_LIVER = ("inferior_vena_cava", "gallbladder")
-"""Labels of data sets whose meaning for a network of the liver is known here; nothing else is told from a name."""
-
 LIST, CASES, LEFT_OUT = "dataset.json", "cases.csv", "left_out.csv"
+
+
+def nested_in_liver() -> tuple[str, ...]:
+    """Names of labels that lie in the liver and count as liver for a network that draws the liver alone."""
+    return label_reader().structures_in_liver()
+
+
+def beside_liver() -> tuple[str, ...]:
+    """Names of labels that are background for a network of the liver; nothing else is told from a name."""
+    return label_reader().structures_beside_liver()
 
 
 @dataclass(frozen=True)

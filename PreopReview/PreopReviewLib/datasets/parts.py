@@ -7,7 +7,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.datasets.layout import NESTED_IN_LIVER, Case, DataSet, find_data_set
+from PreopReviewLib.datasets.layout import Case, DataSet, find_data_set, nested_in_liver
 from PreopReviewLib.datasets.splitting import PARTS, read_split
 from PreopReviewLib.errors import InputError, NothingFound
 
@@ -37,7 +37,7 @@ def liver_of(case: Case, data: DataSet) -> sitk.Image:
     Raises:
         InputError: the labels of the data set have no liver.
     """
-    values = [v for k, v in data.values.items() if k == "liver" or k in NESTED_IN_LIVER]
+    values = [v for k, v in data.values.items() if k == "liver" or k in nested_in_liver()]
     if "liver" not in data.values or case.labels is None:
         raise InputError(f"{case.name} has no label named liver", "Networks inside a liver need its mask")
     labels = images.read_labels(case.labels)

@@ -191,7 +191,7 @@ def card_of_foreign(metadata: Mapping[str, Any], source: Path) -> str:
         "## Known",
         "",
         f"- Network: {metadata['network']['name']}.",
-        f"- It draws {', '.join(inference['classes'][1:])}.",
+        f"- It segments {', '.join(inference['classes'][1:])}.",
         f"- Images are brought to {inference['spacing_mm']} mm, intensities by {inference['intensity']}, and go "
         f"through in windows of {inference['window']} voxels.",
         f"- License: {metadata['license']}.",

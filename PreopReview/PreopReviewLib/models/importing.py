@@ -1,4 +1,4 @@
-"""Models that others trained become packages: one door for every kind."""
+"""Models that others trained become packages: one entry point for every kind."""
 
 from __future__ import annotations
 

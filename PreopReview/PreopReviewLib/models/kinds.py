@@ -19,7 +19,7 @@ WHOLE_SCAN = ("PreopReviewLib.models.whole_scan", "WholeScan")
 
 
 def label_reader() -> ModuleType:
-    """The room that knows what labels of others mean in our table of structures; it stands above this one."""
+    """The library that interprets the labels of others; it is a higher layer."""
     return import_module("LiverPlannerLib.labels")
 
 

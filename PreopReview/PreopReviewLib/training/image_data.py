@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.datasets.layout import BESIDE_LIVER, NESTED_IN_LIVER, Case, DataSet
+from PreopReviewLib.datasets.layout import Case, DataSet, beside_liver, nested_in_liver
 from PreopReviewLib.errors import GeometryError, TrainingError
 from PreopReviewLib.models.preprocessing import body_box, network_grid, normalize, spacing_of
 from PreopReviewLib.phantoms.tissues import UNSCORED
@@ -41,9 +41,9 @@ def class_mapping(recipe: Recipe, data: DataSet) -> dict[int, int]:
             mapping[value] = classes.index(name)
         elif name == "ignore":
             mapping[value] = UNSCORED
-        elif name in ("background", *BESIDE_LIVER) or (name == "liver" and inside):
+        elif name in ("background", *beside_liver()) or (name == "liver" and inside):
             mapping[value] = 0
-        elif name in NESTED_IN_LIVER and (inside or "liver" in classes):
+        elif name in nested_in_liver() and (inside or "liver" in classes):
             mapping[value] = 0 if inside else classes.index("liver")
         else:
             unknown.append(name)
@@ -88,7 +88,7 @@ class Preparation:
             "intensity": recipe.get("data.intensity"),
             "crop": recipe.get("data.crop"),
             "mapping": sorted(self.mapping.items()),
-            "liver": sorted(v for k, v in self.values.items() if k == "liver" or k in NESTED_IN_LIVER),
+            "liver": sorted(v for k, v in self.values.items() if k == "liver" or k in nested_in_liver()),
         }
 
     def __call__(self, case: Case) -> dict[str, np.ndarray]:
@@ -149,7 +149,7 @@ class Preparation:
 
         if "liver" not in self.values:
             raise TrainingError("The data set has no label named liver", "Networks inside a liver need its mask")
-        named = [v for k, v in self.values.items() if k == "liver" or k in NESTED_IN_LIVER]
+        named = [v for k, v in self.values.items() if k == "liver" or k in nested_in_liver()]
         liver = np.isin(label, named)
         if not liver.any():
             raise TrainingError(f"The labels of {case.name} hold no liver", "Correct the labels")

@@ -1,0 +1,56 @@
+"""The columns of the table that compares two segmentations, for panel, command and report alike.
+
+Keys are those of `pair.StructureComparison.as_row`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from LiverPlannerLib.columns import Column
+from LiverPlannerLib.structures import structure
+
+STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
+COLUMNS = (
+    Column("structure", "Structure", "text"),
+    Column("state", "State", "text", help="Whether both have the structure, or one of them."),
+    Column("dsc", "DSC", "number", 3, "Dice: twice the common volume by the sum of both; 1 is the same."),
+    Column("sensitivity", "Sensitivity", "number", 3, "Share of the reference that was found.", brief=False),
+    Column(
+        "specificity_liver_box",
+        "Specificity",
+        "number",
+        3,
+        "Share of what is not the structure, in the box around the liver, that was left out.",
+        brief=False,
+    ),
+    Column("predicted_ml", "This (ml)", "number", 1),
+    Column("reference_ml", "Ref. (ml)", "number", 1),
+    Column("vd_ml", "Diff. (ml)", "number", 1, "This minus reference."),
+    Column("rvd_percent", "Diff. (%)", "number", 1, "This minus reference, in percent of the reference.", brief=False),
+    Column("hd_mm", "HD (mm)", "number", 1, "Largest distance between the surfaces.", brief=False),
+    Column("hd95_mm", "HD95 (mm)", "number", 1, "95th percentile of the distance between the surfaces."),
+    Column("assd_mm", "ASSD (mm)", "number", 2, "Average distance between the surfaces, both ways."),
+    Column("nsd", "NSD", "number", 3, "Share of both surfaces within the tolerance of the other."),
+    Column("main_dsc", "Main", "number", 3, "DSC of main branches, by one partition of space for both."),
+    Column("peripheral_dsc", "Peripheral", "number", 3, "DSC of the other branches."),
+    Column("hd95_convention", "HD95 as", "text", help="Three definitions are in use and give different numbers."),
+    Column("nsd_tolerance_mm", "NSD at (mm)", "number", 1),
+)
+CONVENTIONS = ("hd95_convention", "nsd_tolerance_mm")
+"""Columns that say the same in every row; where there are notes, these say it."""
+
+
+def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the keys of `COLUMNS`, the structure's name in place of its key, and its state in words."""
+    words = {"structure": structure(row["structure"]).name, "state": STATES[row["state"]]}
+    return {c.key: row.get(c.key) for c in COLUMNS} | words
+
+
+def columns_of(rows: list[dict[str, Any]], brief: bool = False) -> list[Column]:
+    """The columns to show for rows of `shown_row`: the state only where a structure is in one of the two alone."""
+    one_sided = any(row["state"] for row in rows)
+    return [
+        c for c in COLUMNS if c.key not in CONVENTIONS and (c.brief or not brief) and (c.key != "state" or one_sided)
+    ]
