@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from liver_case import add_plan, add_volume
+from liver_case import add_plan, add_volume, small_case
 from segment_section import open_module, section
 
 from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
@@ -109,12 +109,42 @@ def test_a_reloaded_scene_goes_on_with_cuts_and_numbers(host: Any, opened: Any, 
     assert [r["value"] for r in measure.remnant.rows] == [pytest.approx(r["value"], rel=1e-3) for r in rows]
 
 
+def test_cuts_go_with_their_plan_and_come_back_as_they_were(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    measure = opened.open_section("MeasureSection")
+    measure.tabs.setCurrentIndex(1)
+    host.click(measure.ui.addPlaneButton)
+    host.process_events(1.0)
+    said, plane = measure.ui.liveLabel.text, parameters.cutPlanes[0]
+    parameters.inputVolume = named("Other")
+    host.process_events(0.1)
+    assert not plane.GetDisplayNode().GetVisibility3D()
+    assert measure.ui.liveLabel.text == ""
+    parameters.inputVolume = named("CT")
+    host.process_events(1.0)
+    assert measure.ui.liveLabel.text == said
+    assert plane.GetDisplayNode().GetVisibility3D()
+
+
+def test_a_deleted_plan_leaves_no_other_segmentation_in_its_place(host: Any, opened: Any) -> None:
+    parameters = opened.context.parameters
+    measure = opened.open_section("MeasureSection")
+    measure.tabs.setCurrentIndex(1)
+    host.click(measure.ui.addPlaneButton)
+    host.process_events(1.0)
+    assert parameters.sidesSegmentation is not None
+    foreign = nodes.add_segmentation(host.scene, small_case().labels, segment_specs()[:1], "Foreign", named("CT"))
+    slicer.mrmlScene.RemoveNode(parameters.segmentation)
+    host.process_events(0.3)
+    assert parameters.segmentation is None
+    left = [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
+    assert left == ["Drawn", foreign.GetName()]
+
+
 def test_the_meaning_of_a_segment_can_be_changed(host: Any, opened: Any) -> None:
     """As of another program: names that say nothing here."""
     parameters = opened.context.parameters
     volume = parameters.inputVolume
-    from liver_case import small_case
-
     spec = next(s for s in segment_specs() if s.key == "liver")
     foreign = nodes.add_segmentation(host.scene, small_case().labels, [spec], "Foreign", volume)
     segment = foreign.GetSegmentation().GetSegment("liver")

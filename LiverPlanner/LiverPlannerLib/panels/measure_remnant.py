@@ -87,6 +87,8 @@ class RemnantPage(Page):
             self.run.refresh(why or self.shapes.disabled_reason())
             if not self.rows:
                 self.say("")
+        if why and not self.rows:
+            self.say("")  # what is said was of another plan
         if self.cut is None:
             self.show_sides()  # those of an earlier cut, if there are any, go
         self._refresh_rows(why)

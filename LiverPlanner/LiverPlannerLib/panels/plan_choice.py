@@ -34,6 +34,7 @@ OWNED = (
 )
 """Fields of the parameter node whose nodes belong to a plan; `cutPlanes` is a list of such nodes."""
 PLANES = "cutPlanes"
+STEPPING = (PLANES, "sidesSegmentation", "branchesSegmentation")
 FIELD = "PreopReview.Field"
 """Attribute of a node that belongs to a plan: the field of the parameter node that names it while its plan is shown."""
 
@@ -72,13 +73,14 @@ class PlanChoice:
         self._following = True
         try:
             with slicer.util.NodeModify(parameters):
+                self._mark(parameters, self._plan_before())  # with what was made since the last refresh
                 if self._shown is None:
                     self._begin(parameters)
                 elif plan != self._shown[1]:
                     self._take(parameters, parameters.segmentation)
                 elif volume != self._shown[0]:
                     self._take(parameters, self._plan_of(parameters.inputVolume))
-                self._mark(parameters)
+                self._mark(parameters, parameters.segmentation)
             self._shown = (_id(parameters.inputVolume), _id(parameters.segmentation))
             if all(self._shown):
                 self._last[self._shown[0]] = self._shown[1]
@@ -103,9 +105,11 @@ class PlanChoice:
 
     def _take(self, parameters: Any, plan: Any | None) -> None:
         """Shows a plan and what belongs to it, and hides the one before."""
-        before = slicer.mrmlScene.GetNodeByID(self._shown[1]) if self._shown and self._shown[1] else None
+        before = self._plan_before()
         if before is not None and before is not plan:
-            plan_nodes.show([before, *_of_plan(before)], False)
+            owned = _of_plan(before)
+            plan_nodes.step_back([n for n in owned if _steps_back(n)], True)  # on or off stays as it was
+            plan_nodes.show([before, *(n for n in owned if not _steps_back(n))], False)
         parameters.segmentation = plan
         own = {node.GetAttribute(FIELD): node for node in _of_plan(plan)} if plan is not None else {}
         for name in OWNED:
@@ -121,9 +125,12 @@ class PlanChoice:
             parameters.inputVolume = volume
         plan_nodes.show([plan], True)
 
-    def _mark(self, parameters: Any) -> None:
-        """Lets nodes that were made meanwhile belong to the plan that is shown."""
-        plan = parameters.segmentation
+    def _plan_before(self) -> Any | None:
+        """The plan that was shown at the last refresh, if it is still there."""
+        return slicer.mrmlScene.GetNodeByID(self._shown[1]) if self._shown and self._shown[1] else None
+
+    def _mark(self, parameters: Any, plan: Any | None) -> None:
+        """Lets nodes that were made for a plan belong to it."""
         if plan is None:
             return
         named = [(name, parameters.getValue(name)) for name in OWNED]
@@ -133,7 +140,9 @@ class PlanChoice:
                 node.SetNodeReferenceID(PLAN, plan.GetID())
             if node is not None and node.GetNodeReferenceID(PLAN) == plan.GetID():
                 node.SetAttribute(FIELD, name)
-        output = parameters.modelOutput
+                if node.IsA("vtkMRMLSegmentationNode"):
+                    node.SetHideFromEditors(True)  # an overlay is no plan to choose, and none to paint in
+        output = parameters.modelOutput if plan is parameters.segmentation else None
         if output is not None and not plan.GetNodeReferenceID(scene_plan.MODEL_OUTPUT):
             plan.SetNodeReferenceID(scene_plan.MODEL_OUTPUT, output.GetID())
 
@@ -167,6 +176,12 @@ def _of_plan(plan: Any) -> list[Any]:
                 node.SetAttribute(FIELD, "volumesTable")
             found.append(node)
     return found
+
+
+def _steps_back(node: Any) -> bool:
+    """Whether the section Measure takes it out of the views and brings it back."""
+    field = node.GetAttribute(FIELD)
+    return field in STEPPING or (field == "cutSurface" and node.IsA("vtkMRMLMarkupsNode"))
 
 
 def _id(node: Any | None) -> str:

@@ -61,6 +61,7 @@ class SegmentSection(Section):
         ui.deviceComboBox.connect("activated(int)", lambda i: self._set("device", DEVICES[i]))
         ui.modelComboBox.connect("activated(int)", self._on_model)
         ui.cardButton.connect("clicked(bool)", lambda *_args: self.show_card())
+        ui.planSelector.connect("nodeAboutToBeRemoved(vtkMRMLNode*)", self._on_removed)
         ui.messageLabel.visible = False
         self.meanings = SegmentMeanings(self.context, ui.meaningTable)
 
@@ -71,6 +72,12 @@ class SegmentSection(Section):
             self._watch(None)
         self.choice.forget()
         super().bind(node)
+
+    def _on_removed(self, node: Any) -> None:
+        """A plan that is deleted leaves none: the selector itself would go on with another segmentation of its list."""
+        plan = self.parameters.segmentation if self.parameters is not None else None
+        if plan is not None and node.GetID() == plan.GetID():
+            self.parameters.segmentation = None
 
     def _watch(self, volume: Any | None) -> None:
         """Follows the transforms of the chosen volume: some cannot be planned under."""

@@ -17,7 +17,7 @@ from vtkmodules.vtkCommonCore import vtkCommand
 
 WIDTH, SHARE = 86, 0.38
 """A panel is so many letters wide, which holds every section and effect of the Segment Editor, but at most this share
-of the window: a panel as narrow as the section that happens to be open would move the views below the mouse."""
+of the screen: a panel as narrow as the section that happens to be open would move the views below the mouse."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """One width for all sections."""
         place = self.ui.sectionsLayoutWidget
         letters = WIDTH * qt.QFontMetrics(place.font).averageCharWidth()
-        window = slicer.util.mainWindow()
-        place.setMinimumWidth(letters if window is None else min(letters, int(SHARE * window.width)))
+        place.setMinimumWidth(min(letters, int(SHARE * place.screen().size.width())))
 
     def _add_section(self, kind: type | LaterSection) -> None:
         button = ctk.ctkCollapsibleButton()
@@ -155,7 +154,6 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is opened."""
-        self._keep_width()
         self.initializeParameterNode()
         for section in self.made:
             section.enter()

@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 import shiboken6
+import vtk
 
 _all: list[tuple[Any, int]] = []
 
@@ -20,18 +21,20 @@ def observe_nothing_any_more() -> None:
 class Observing:
     """Mixed into a widget that follows MRML objects."""
 
-    def _observe(self, watched: Any, event: Any, method: str) -> None:
-        """Calls `self.<method>(caller, event)` at each event."""
+    def _observe(self, watched: Any, event: Any, method: str, with_object: bool = False) -> None:
+        """Calls `self.<method>(caller, event)` at each event, or with the object that the event is about as well."""
         this = weakref.ref(self)
         tags: list[int] = []
 
-        def forward(caller: Any, what: str) -> None:
+        def forward(caller: Any, what: str, *about: Any) -> None:
             widget = this()
             if widget is None or not shiboken6.isValid(widget):
                 watched.RemoveObserver(tags[0])
                 return
-            getattr(widget, method)(caller, what)
+            getattr(widget, method)(caller, what, *about)
 
+        if with_object:
+            forward.CallDataType = vtk.VTK_OBJECT
         tags.append(watched.AddObserver(event, forward))
         self.__dict__.setdefault("_observed", []).append((watched, tags[0]))
         _all.append((watched, tags[0]))

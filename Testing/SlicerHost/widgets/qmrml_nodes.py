@@ -17,7 +17,8 @@ _NEW, _RENAME, _DELETE = "new:", "rename:", "delete:"
 @with_setters
 class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
     """As in Slicer 5.12: where None is no choice, the first fitting node is taken when the scene is set, but none that
-    is added later; a node that does not fit, like a removed one, leaves the selector without a node."""
+    is added later; a node that does not fit leaves the selector without a node. Where the current
+    node is removed, `nodeAboutToBeRemoved` tells of it, and then the one before it in the list is chosen, or none."""
 
     currentNodeChanged = Signal(object)
     currentNodeIDChanged = Signal(str)
@@ -40,6 +41,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
         self._attributes: list[tuple[str, str, Any]] = []
         self._current = ""
         self._filling = False
+        self._removing: tuple[str, list[str]] = ("", [])
         self._box.currentIndexChanged.connect(self._chosen)
         self._box.activated.connect(self._activated)
 
@@ -49,6 +51,7 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
         self._observe_nothing()
         self._scene = check_scene(scene)
         if scene is not None:
+            self._observe(scene, scene.NodeAboutToBeRemovedEvent, "_on_removing", with_object=True)
             for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
                 self._observe(scene, event, "_fill")
         self._fill()
@@ -89,11 +92,28 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
         if self._scene is not None:
             self._add_actions()
         known = [n.GetID() for n in nodes]
-        keep = self._current if self._current in known else ""
+        keep = self._current if self._current in known else self._before_removed(known)
         if not keep and known and not self.noneEnabled and not event:
             keep = known[0]
         self._filling = False
         self._show(keep)
+
+    def _on_removing(self, _scene: Any, _event: Any, node: Any) -> None:
+        known = [n.GetID() for n in self._nodes()]
+        if node.GetID() not in known or self._scene.IsClosing():
+            return
+        self.nodeAboutToBeRemoved.emit(node)
+        self._removing = (node.GetID(), known[: known.index(node.GetID())])
+
+    def _before_removed(self, known: list[str]) -> str:
+        """The node before one that was current and is removed; none where that was the first."""
+        removed, before = self._removing
+        self._removing = ("", [])
+        if not removed or removed != self._current:
+            return ""
+        if not before and not self.noneEnabled:
+            return known[0] if known else ""
+        return before[-1] if before else ""
 
     def _add_actions(self) -> None:
         for type_ in self._types if self.addEnabled else ():
@@ -175,7 +195,6 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
     def removeCurrentNode(self) -> None:
         node = self.currentNode()
         if node is not None:
-            self.nodeAboutToBeRemoved.emit(node)
             self._scene.RemoveNode(node)
 
     def renameCurrentNode(self) -> None:
