@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
+    from LiverPlannerLib.resection.volumetry import Patient
 
 
 class SurfaceSpace(StrEnum):
@@ -114,7 +115,29 @@ class CutOptions:
         return None
 
 
-NO_CUT = CutOptions()
+@dataclass(frozen=True)
+class PatientOptions:
+    """Height and weight, for standard volumes."""
+
+    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None
+    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None
+
+    def patient(self) -> Patient | None:
+        """The patient; None without the two.
+
+        Raises:
+            InputError: one is missing, or they are not those of a patient.
+        """
+        from LiverPlannerLib.resection.volumetry import Patient
+
+        if self.height is None and self.weight is None:
+            return None
+        if self.height is None or self.weight is None:
+            raise InputError("Standard volumes need both height and weight", "Give --height in cm and --weight in kg")
+        return Patient(self.height, self.weight)
+
+
+NO_CUT, NO_PATIENT = CutOptions(), PatientOptions()
 LabelValues = Annotated[
     str | None,
     typer.Option(

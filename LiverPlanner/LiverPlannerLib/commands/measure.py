@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import NO_CUT, CutOptions, LabelValues, Overwrite, image_notes
+from LiverPlannerLib.commands.cutting import (
+    NO_CUT,
+    NO_PATIENT,
+    CutOptions,
+    LabelValues,
+    Overwrite,
+    PatientOptions,
+    image_notes,
+)
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Series, VolumeOfSeries
@@ -32,8 +40,7 @@ def measure(
     labels: Annotated[Path, typer.Argument(help="Its labels or segmentation.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
     manual: Annotated[Path | None, typer.Option(help="A manual mask to compare with.")] = None,
-    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
+    body: PatientOptions = NO_PATIENT,
     cut: CutOptions = NO_CUT,
     radiomics: Annotated[bool, typer.Option(help="Radiomics of every structure.")] = True,
     series: Series = None,
@@ -51,7 +58,7 @@ def measure(
     from LiverPlannerLib.commands.cutting import read
     from LiverPlannerLib.commands.margins import margins_of
     from LiverPlannerLib.commands.radiomics import features_of
-    from LiverPlannerLib.commands.volumetry import patient_of, volumes_of
+    from LiverPlannerLib.commands.volumetry import volumes_of
     from LiverPlannerLib.radiomics.features import settings_for
     from PreopReviewLib import images
     from PreopReviewLib.output import output_folder
@@ -60,7 +67,7 @@ def measure(
     picture = images.read_image(image, images.selection(series, volume))
     modality, file = images.guess_modality(picture), read(labels, values)
     other = read(manual, values) if manual is not None else None
-    patient, notes = patient_of(height, weight), image_notes(picture, image)
+    patient, notes = body.patient(), image_notes(picture, image)
     with output_folder(out, overwrite, "liver measure") as folder:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 

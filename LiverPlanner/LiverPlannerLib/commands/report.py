@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Overwrite
+from LiverPlannerLib.commands.cutting import (
+    NO_CUT,
+    NO_PATIENT,
+    AsJson,
+    CutOptions,
+    LabelValues,
+    Overwrite,
+    PatientOptions,
+)
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.options import Quiet, Series, VolumeOfSeries
@@ -30,8 +38,7 @@ def report(
         "report.html"
     ),
     manual: Annotated[Path | None, typer.Option(help="Another segmentation to compare with.")] = None,
-    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
+    body: PatientOptions = NO_PATIENT,
     cut: CutOptions = NO_CUT,
     title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
     identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
@@ -50,7 +57,6 @@ def report(
     The page opens without a network. It identifies nobody unless --identity is given. Not for clinical use.
     """
     from LiverPlannerLib.commands.cutting import read_named
-    from LiverPlannerLib.commands.volumetry import patient_of
     from LiverPlannerLib.labels import parse_mapping
     from LiverPlannerLib.report.page import MeasureOptions, build_page, measure_all
     from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
@@ -62,7 +68,7 @@ def report(
 
     chosen = images.selection(series, volume)
     check_path(out, overwrite)
-    patient = patient_of(height, weight)
+    patient = body.patient()
     with progress_bar(quiet) as progress:
         progress(0.0, "Reading")
         read = read_case(case, labels, chosen, parse_mapping(values) if values else None)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Out, Overwrite
+from LiverPlannerLib.commands.cutting import (
+    NO_CUT,
+    NO_PATIENT,
+    AsJson,
+    CutOptions,
+    LabelValues,
+    Out,
+    Overwrite,
+    PatientOptions,
+)
 from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.outcome import Outcome, deliver
@@ -37,8 +46,7 @@ def register(app: typer.Typer) -> None:
 def volumetry(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
     out: Out = None,
-    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None,
+    body: PatientOptions = NO_PATIENT,
     bsa: Annotated[Bsa, typer.Option(help="Body surface area, where a formula leaves the choice.")] = Bsa.mosteller,
     cut: CutOptions = NO_CUT,
     without: Annotated[
@@ -66,7 +74,7 @@ def volumetry(
     from LiverPlannerLib.commands.cutting import read
 
     excluded = exclusions(without, exclude_cysts)
-    patient = patient_of(height, weight)
+    patient = body.patient()
     file = read(labels, values)
     deliver(lambda: volumes_of(file, cut, patient, bsa, excluded, supply), "liver volumetry", out, overwrite, as_json)
 
@@ -160,17 +168,6 @@ def exclusions(without: list[str] | None, exclude_cysts: bool) -> tuple[str, ...
         raise InputError("--count-cysts and --without cyst contradict each other", "Leave one of them out")
     usual = NOT_FUNCTIONAL if exclude_cysts else tuple(key for key in NOT_FUNCTIONAL if key != "cyst")
     return (*usual, *(without or ()))
-
-
-def patient_of(height: float | None, weight: float | None) -> Patient | None:
-    from LiverPlannerLib.resection.volumetry import Patient
-    from PreopReviewLib.errors import InputError
-
-    if height is None and weight is None:
-        return None
-    if height is None or weight is None:
-        raise InputError("Standard volumes need both height and weight", "Give --height in cm and --weight in kg")
-    return Patient(height, weight)
 
 
 def _words(data: dict[str, Any]) -> Iterator[str | Table]:
