@@ -48,7 +48,7 @@ def counted_mask(labels: sitk.Image, key: str) -> sitk.Image:
     """The voxels (uint8, 0 or 1) that the volume of a structure counts: of the liver, `inside_liver`; else all."""
     if key != "liver":
         return mask_of(labels, key)
-    return images.image_like(inside_liver(labels).astype(np.uint8), labels)
+    return images.image_like(inside_liver(labels).view(np.uint8), labels)
 
 
 def _with_lesions(tissue: np.ndarray, solid: np.ndarray, spacing: np.ndarray) -> np.ndarray:

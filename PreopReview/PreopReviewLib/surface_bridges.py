@@ -22,10 +22,12 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
     """
     import cc3d
 
+    from PreopReviewLib.images.counting import label_counts
+
     parts, count = cc3d.connected_components(np.ascontiguousarray(pieces), connectivity=6, return_N=True)
-    parts = parts.astype(np.int64)
-    if count == np.count_nonzero(np.bincount(pieces.ravel())[1:]):
+    if count == np.count_nonzero(label_counts(pieces)[1:]):
         return pieces
+    parts = parts.astype(np.int64)
     made = pieces.copy()
     group = list(range(count + 1))
 

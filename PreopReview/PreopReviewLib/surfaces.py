@@ -48,7 +48,7 @@ def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
     # Two voxels of background all around close the surface also where the structure reaches the image's border.
     cropped = sitk.ConstantPad(images.crop(mask, images.bounding_box(mask)), [2] * 3, [2] * 3, 0)
     pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(cropped) > 0), connectivity=26)
-    sizes = np.bincount(pieces.ravel())
+    sizes = images.label_counts(pieces)[: int(pieces.max()) + 1]
     sizes[0] = 0
     ml = images.voxel_ml(mask)
     large = np.flatnonzero(sizes * ml > LARGE_ML)
@@ -70,7 +70,8 @@ def _surface(
     grid: sitk.Image, pieces: np.ndarray, sizes: np.ndarray, step: float, smoothing: float, whole: bool = False
 ) -> Any:
     """The surface of the pieces that have a size; None where it would not be one body, unless `whole` takes any."""
-    solid = bridged(np.where(sizes[pieces] > 0, pieces, 0))
+    wanted = sizes > 0
+    solid = bridged(pieces if wanted[1:].all() else np.where(images.looked_up(wanted, pieces), pieces, 0))
     raw = _contour(_field(solid > 0, grid, step))
     mesh = Mesh.of(raw)
     if not whole and mesh.outer_bodies() != 1:

@@ -57,11 +57,10 @@ def plan_liver(
     with output_folder(out, overwrite, "liver plan", [path, *others, *filter(None, [liver])]) as folder:
         progress(0.0, "Reading")
         image = images.read_image(path, series)
-        mask = _liver_mask(liver, image)
         plan = make_plan(
             image,
             options,
-            liver_mask=mask,
+            liver_mask=_liver_mask(liver, image),
             source=str(path),
             others=[images.resample_to(images.read_image(each), image) for each in others],
             progress=within(progress, 0.02, 0.85),

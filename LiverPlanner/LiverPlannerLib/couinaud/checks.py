@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from PreopReviewLib.images.counting import label_counts
 from PreopReviewLib.images.geometry import box_of
 
 LEAST_RIGHTWARD = 0.037
@@ -41,7 +42,7 @@ def doubts(
             "The bulk of this liver does not lie on the patient's right: situs inversus, a mirrored image, or a liver "
             "after resection? Its Couinaud segments are not to be relied on."
         )
-    counts = np.bincount(labels.ravel(), minlength=9)[1:9]
+    counts = label_counts(labels)[1:9]
     for number, share in enumerate(counts / counts.sum(), 1):
         if share == 0:
             found.append(f"Couinaud segment {number} was not found: is the liver whole, and not one after hepatectomy?")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from PreopReviewLib.images.counting import label_counts, looked_up
+
 _NEIGHBORS = [(axis, step) for axis in range(3) for step in (-1, 1)]
 
 
@@ -21,16 +23,17 @@ def whole_segments(labels: np.ndarray) -> np.ndarray:
     import cc3d
 
     pieces = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=6)
-    sizes = np.bincount(pieces.ravel())
+    sizes = label_counts(pieces)[: int(pieces.max()) + 1]
     sizes[0] = 0
     value = np.zeros(len(sizes), np.uint8)
-    value[pieces.ravel()] = labels.ravel()
+    for own, given in zip(pieces, labels, strict=True):
+        value[own] = given
     kept = np.zeros(len(sizes), bool)
     for segment in np.unique(value[1:]):
         members = np.flatnonzero(value == segment)
         kept[members[sizes[members].argmax()]] = True
     owner = np.where(kept, value, 0).astype(np.uint8)
-    loose = np.argwhere((labels > 0) & ~kept[pieces])
+    loose = np.argwhere((labels > 0) & ~looked_up(kept, pieces))
     if not len(loose):
         return labels.copy()
     contacts = _contacts(pieces, loose)

@@ -39,16 +39,28 @@ def parts_of(labels: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
     from LiverPlannerLib.liver_extent import counted_mask
     from LiverPlannerLib.structures import STRUCTURES
 
+    near, start = _cropped(labels)
     for s in STRUCTURES:
-        yield from _part(s, counted_mask(labels, s.key), surfaces)
+        yield from _part(s, counted_mask(near, s.key), start, surfaces)
 
 
 def segment_parts_of(couinaud: sitk.Image, surfaces: bool = True) -> Iterator[Part]:
     """The Couinaud segments, values 1 to 8, that have voxels."""
     from LiverPlannerLib.structures import SEGMENTS
 
+    near, start = _cropped(couinaud)
     for s in SEGMENTS:
-        yield from _part(s, couinaud == s.label, surfaces)
+        yield from _part(s, near == s.label, start, surfaces)
+
+
+def _cropped(labels: sitk.Image) -> tuple[sitk.Image, tuple[int, int, int]]:
+    """The box that holds all labels, and its first voxel (K, J, I); without any, the image as it is."""
+    from PreopReviewLib import images
+
+    if not images.array_of(labels).any():
+        return labels, (0, 0, 0)
+    box = images.bounding_box(labels)
+    return images.crop(labels, box), box.start
 
 
 def parts_of_plan(plan: LiverPlan) -> Iterator[Part]:
@@ -58,7 +70,7 @@ def parts_of_plan(plan: LiverPlan) -> Iterator[Part]:
         yield from segment_parts_of(plan.couinaud.labels)
 
 
-def _part(s: Structure, mask: sitk.Image, surfaces: bool) -> Iterator[Part]:
+def _part(s: Structure, mask: sitk.Image, start: tuple[int, int, int], surfaces: bool) -> Iterator[Part]:
     from PreopReviewLib import images
     from PreopReviewLib.surfaces import surface_of_mask
 
@@ -66,7 +78,8 @@ def _part(s: Structure, mask: sitk.Image, surfaces: bool) -> Iterator[Part]:
     if array.any():
         box = images.bounding_box(mask)
         surface = surface_of_mask(mask, s.smoothing) if surfaces else None
-        yield Part(s.key, box.start, np.ascontiguousarray(array[box.slices]), surface)
+        place = tuple(a + b for a, b in zip(box.start, start, strict=True))
+        yield Part(s.key, place, np.ascontiguousarray(array[box.slices]), surface)  # type: ignore[arg-type]
 
 
 def save_part(part: Part, folder: Path) -> dict[str, Any]:

@@ -26,12 +26,17 @@ from LiverPlannerLib.radiomics.names import plain_name
 from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.images.geometry import Slices, box_of
 from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import Progress, silent
 
 """Structures of which each region is described on its own."""
 LEAST_VOXELS = 10
 """Fewer voxels than this on the resampled grid have no texture worth a number."""
+BORDER = 6
+"""Resampled voxels around a region: more than the three that are given to MIRP with it."""
+SPLINE_VOXELS = 24
+"""A B-spline through voxels farther away changes a value by less than 1e-12 of theirs."""
 
 
 @dataclass(frozen=True)
@@ -172,44 +177,63 @@ def extract(
     if not keys:
         raise InputError("The labels contain no structure", "Check the label image and its values")
     library = require_library()
+    near = images.bounding_box(labels, margin_mm=2 * settings.spacing_mm)
+    labels, drawn = images.crop(labels, near), drawn.cropped(near) if drawn else None
     grid = _grid(image, settings.spacing_mm)
-    resampled = _resampled(_normalized(image, settings), grid, sitk.sitkBSpline)
+    grid = images.crop(grid, images.box_of_grid(labels, grid, border=BORDER))
+    resampled = _resampled(_normalized(image, near, settings), grid, sitk.sitkBSpline)
     regions, notes = _regions(labels, keys, together, drawn)
     found = []
-    for i, (key, lesion, region) in enumerate(regions):
-        made = StructureFeatures(key, 0, {}, lesion=lesion)
+    for i, region in enumerate(regions):
+        made = StructureFeatures(region.key, 0, {}, lesion=region.lesion)
         progress(i / len(regions), f"Features of {region_name(made.region)}")
-        mask = _resampled(region, grid, sitk.sitkNearestNeighbor)
-        made = _features_of(resampled, mask, key, settings, empty=key not in present)
-        found.append(replace(made, lesion=lesion))
+        made = _features_of(resampled, region.image(labels), region.key, settings, empty=region.key not in present)
+        found.append(replace(made, lesion=region.lesion))
     progress(1.0, "Features computed")
     return RadiomicsResult(found, settings, library, notes)
 
 
+@dataclass(frozen=True)
+class _Region:
+    """What is to be described: a structure, or one lesion (`lesion` > 0): its box (K, J, I) and a mask of the box."""
+
+    key: str
+    lesion: int
+    box: Slices
+    mask: np.ndarray
+
+    def image(self, labels: sitk.Image) -> sitk.Image:
+        """The mask with two voxels of background around it, on the lattice of the labels, as far as these go."""
+        start = [max(s.start - 2, 0) for s in self.box]
+        stop = [min(s.stop + 2, n) for s, n in zip(self.box, labels.GetSize()[::-1], strict=True)]
+        near = images.Box(tuple(start), tuple(stop))  # type: ignore[arg-type]
+        array = np.zeros(near.shape, np.uint8)
+        array[tuple(slice(s.start - a, s.stop - a) for s, a in zip(self.box, start, strict=True))] = self.mask
+        return images.image_like(array, images.crop(labels, near))
+
+
 def _regions(
     labels: sitk.Image, keys: Sequence[str], together: bool, drawn: DrawnLesions | None
-) -> tuple[list[tuple[str, int, sitk.Image]], tuple[str, ...]]:
-    """(key, number of the lesion or 0, mask) of everything to be described, and notes."""
-    found: list[tuple[str, int, sitk.Image]] = []
+) -> tuple[list[_Region], tuple[str, ...]]:
+    """Everything to be described, and notes."""
+    found: list[_Region] = []
     notes = []
     for key in keys:
-        mask = counted_mask(labels, key)
-        if key not in LESIONS or not images.array_of(mask).any():
-            found.append((key, 0, mask))
+        array = images.array_of(counted_mask(labels, key))
+        box = box_of(array > 0) or (slice(0, 1), slice(0, 1), slice(0, 1))
+        whole = _Region(key, 0, box, array[box])
+        if key not in LESIONS or not whole.mask.any():
+            found.append(whole)
             continue
         lesions = regions_of(labels, key, drawn)
         if together:
-            found.append((key, 0, mask))
+            found.append(whole)
             if len(lesions) > 1:
                 name = structure(key).name
                 words = f"{name}: {len(lesions)} lesions were taken as one region, so its shape is that of the group:"
                 notes.append(f"{words} the largest diameter is a distance between lesions.")
             continue
-        for number in range(1, len(lesions) + 1):
-            whole = np.zeros(lesions.shape, np.uint8)
-            box, own = lesions.mask(number)
-            whole[box] = own
-            found.append((key, number, images.image_like(whole, mask)))
+        found += [_Region(key, number, *lesions.mask(number)) for number in range(1, len(lesions) + 1)]
     return found, tuple(notes)
 
 
@@ -227,20 +251,29 @@ def require_library() -> str:
         return "MIRP"
 
 
-def _normalized(image: sitk.Image, settings: RadiomicsSettings) -> sitk.Image:
-    numbers = sitk.Cast(image, sitk.sitkFloat64)
-    array = images.array_of(numbers)
-    if not np.isfinite(array).all():
+def _normalized(image: sitk.Image, near: images.Box, settings: RadiomicsSettings) -> sitk.Image:
+    """The image around a box as 64-bit floats; the z-score is that of the whole image, summed slice by slice."""
+    array = images.array_of(image)
+    if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
         raise InputError("The image holds values that are not finite", "Repair the image")
-    if float(np.ptp(array)) == 0:
+    if array.min() == array.max():
         raise InputError("The image is constant, so it has no features", "Check the file")
-    return sitk.Normalize(numbers) * settings.scale + settings.shift if settings.normalize else numbers
+    reach = [SPLINE_VOXELS + math.ceil((BORDER + 1) * settings.spacing_mm / s) for s in images.spacing_kji(image)]
+    start = tuple(max(a - n, 0) for a, n in zip(near.start, reach, strict=True))
+    stop = tuple(min(b + n, size) for b, n, size in zip(near.stop, reach, array.shape, strict=True))
+    numbers = sitk.Cast(images.crop(image, images.Box(start, stop)), sitk.sitkFloat64)  # type: ignore[arg-type]
+    if not settings.normalize:
+        return numbers
+    mean = sum(float(plane.sum(dtype=np.float64)) for plane in array) / array.size
+    squares = sum(float(np.square(plane - mean, dtype=np.float64).sum()) for plane in array)
+    return (numbers - mean) * (settings.scale / math.sqrt(squares / (array.size - 1))) + settings.shift
 
 
 def _grid(image: sitk.Image, spacing: float) -> sitk.Image:
     """Cubic voxels over the image's field of view, centered on it; the same for every mask of one image."""
     old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
-    counts = np.maximum(np.ceil(size * old / spacing - 1e-6).astype(int), 1)
+    # NIfTI holds spacings in 32 bits: without some tolerance 128 voxels of 2 mm would become 129 beside the old ones.
+    counts = np.maximum(np.ceil(size * old / spacing - 1e-3).astype(int), 1)
     first = ((size - 1) - (counts - 1) * spacing / old) / 2
     grid = sitk.Image(counts.tolist(), sitk.sitkUInt8)
     grid.SetSpacing([spacing] * 3)
@@ -257,8 +290,12 @@ def _resampled(image: sitk.Image, grid: sitk.Image, interpolator: int) -> sitk.I
 
 
 def _features_of(
-    image: sitk.Image, mask: sitk.Image, key: str, settings: RadiomicsSettings, *, empty: bool
+    image: sitk.Image, region: sitk.Image, key: str, settings: RadiomicsSettings, *, empty: bool
 ) -> StructureFeatures:
+    """Features of a region, whose own grid is finer or coarser than that of the resampled image."""
+    near = images.box_of_grid(region, image, border=BORDER)
+    image = images.crop(image, near)
+    mask = _resampled(region, image, sitk.sitkNearestNeighbor)
     voxels = int(np.count_nonzero(images.array_of(mask)))
     if empty:
         return StructureFeatures(key, 0, {}, "n/a: no voxels")

@@ -5,7 +5,15 @@ given to people are in RAS, as in 3D Slicer.
 """
 
 from PreopReviewLib.images.checks import Finding, check_image, guess_modality, require_usable
-from PreopReviewLib.images.counting import among, centroid_of, label_counts, label_values, middle_voxel, value_boxes
+from PreopReviewLib.images.counting import (
+    among,
+    centroid_of,
+    label_counts,
+    label_values,
+    looked_up,
+    middle_voxel,
+    value_boxes,
+)
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, selection, series_of_files
 from PreopReviewLib.images.dicom_segmentation import (
     CodedMask,
@@ -63,6 +71,7 @@ __all__ = [
     "label_counts",
     "label_values",
     "list_series",
+    "looked_up",
     "middle_voxel",
     "name_nifti_values",
     "nifti_extensions",

@@ -32,14 +32,19 @@ def label_values(array: np.ndarray) -> list[int]:
 
 def among(array: np.ndarray, values: Iterable[int]) -> np.ndarray:
     """Bool (K, J, I): whether a voxel of a label array has one of the values."""
-    wanted = sorted(set(values))
-    table = np.zeros(max([*wanted, 255]) + 1, bool)
-    table[wanted] = True
-    found = np.empty(array.shape, bool)
+    wanted = [v for v in sorted(set(values)) if v <= np.iinfo(array.dtype).max]
+    found = np.zeros(array.shape, bool)
     for k, plane in enumerate(array):
-        found[k] = table[np.minimum(plane, len(table) - 1)] if array.dtype.itemsize > 1 else table[plane]
-    if array.dtype.itemsize > 1 and table[-1]:
-        found &= array <= len(table) - 1
+        for value in wanted:
+            found[k] |= plane == value
+    return found
+
+
+def looked_up(table: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """`table[array]` (K, J, I): the entry of each voxel's number."""
+    found = np.empty(array.shape, table.dtype)
+    for k, plane in enumerate(array):
+        found[k] = table[plane]
     return found
 
 
