@@ -112,3 +112,13 @@ def test_overlaps_are_said_where_one_corrects(host: Any, opened: Any) -> None:
     host.edit_segment(editor, spot, "add", "portal_vein")
     section.live.update()
     assert "share" in section.ui.stateLabel.text
+
+
+def test_structures_may_overlap_in_the_next_scene_as_well(host: Any, opened: Any) -> None:
+    """A scene that is closed keeps the editor's node, with Slicer's defaults."""
+    _plan, section, _editor = opened
+    node = section.editor_node
+    assert node.GetOverwriteMode() == node.OverwriteNone
+    host.close_scene()
+    host.process_events(0.1)
+    assert section.editor_node.GetOverwriteMode() == node.OverwriteNone

@@ -222,8 +222,10 @@ class CorrectSection(Section):
 
     def bind(self, node: Any | None) -> None:
         """Follows another parameter node; after a scene was closed the editor gets a node of the new one."""
-        if node is not None and self.editor is not None and self.editor_node.GetScene() is None:
-            self._give_node()
+        if node is not None and self.editor is not None:
+            if self.editor_node.GetScene() is None:
+                self._give_node()
+            _keep_others(self.editor_node)  # a scene that is closed keeps the node, with Slicer's defaults
         super().bind(node)
 
     # ---- what has changed ----
@@ -312,7 +314,11 @@ def _editor_node() -> Any:
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
         node.UnRegister(None)
         node.SetSingletonTag(EDITOR_TAG)
-        # Structures are nested: with Slicer's default an edit of the liver would take all that is inside it.
-        node.SetOverwriteMode(node.OverwriteNone)
+        _keep_others(node)
         node = slicer.mrmlScene.AddNode(node)
     return node
+
+
+def _keep_others(node: Any) -> None:
+    """Structures are nested: with Slicer's default an edit of the liver would take all that is inside it."""
+    node.SetOverwriteMode(node.OverwriteNone)

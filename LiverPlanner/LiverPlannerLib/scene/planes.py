@@ -17,7 +17,7 @@ from PreopReviewLib.errors import InputError
 
 PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
 REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
-HANDLE_AT, HANDLE_SCALE = 0.36, 1.5
+HANDLE_AT, HANDLE_SCALE = 0.45, 1.5
 """How far from the middle the handles of a plane are, by its size: below the liver, not over the right lobe. And how
 large they are, in Slicer's percent; its own 3 cover half a lobe."""
 RIGHT = (0.906, -0.423, 0.0)

@@ -1,0 +1,245 @@
+"""What a surgeon does with LiverPlanner in the Slicer application, by mouse events; run by `test_flows.py`.
+
+Slicer … --python-script flows.py RESULTS.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "LiverPlanner" / "Testing" / "Python")]
+
+import slicer  # noqa: E402
+from LiverPlannerSelfTest import add_drawn_plan, make_ct  # noqa: E402
+from mouse import RIGHT, SliceMouse, click, wait, work  # noqa: E402
+
+INSIDE = ("tumor", "hepatic_vein")
+"""Structures of the drawn plan that lie in its liver."""
+
+
+class Surgeon:
+    """The module with a drawn plan of a small CT."""
+
+    def __init__(self) -> None:
+        slicer.mrmlScene.Clear()
+        self.volume, labels = make_ct()
+        slicer.util.selectModule("LiverPlanner")
+        self.widget = slicer.modules.liverplanner.widgetRepresentation().self()
+        self.parameters = self.widget.context.parameters
+        self.plan = add_drawn_plan(self.volume, labels).segmentation
+        self.parameters.inputVolume, self.parameters.segmentation = self.volume, self.plan
+        slicer.util.setSliceViewerLayers(background=self.volume, fit=True)
+        self.red = SliceMouse("Red")
+        work(0.5)
+
+    def open(self, name: str) -> Any:
+        """Opens one section by its title, and closes the others."""
+        for made in self.widget.made:
+            made.button.collapsed = type(made).__name__ != name or made.button.collapsed
+        button = next(b for b in self.titles() if b.name == f"{name}Button")
+        if button.collapsed:
+            click(button, (40, 10))
+        work(0.5)
+        return next(s for s in self.widget.made if type(s).__name__ == name)
+
+    def titles(self) -> list[Any]:
+        """The buttons of the sections."""
+        return [c for c in self.widget.ui.sectionsLayoutWidget.children() if c.inherits("ctkCollapsibleButton")]
+
+    def tab(self, section: Any, index: int) -> None:
+        """Clicks a tab of the section Measure."""
+        place = section.tabs.tabRect(index).center()
+        click(section.tabs, (place.x(), place.y()))
+        work(0.3)
+
+    def ml(self, section: Any) -> dict[str, float]:
+        """Volumes of the plan, as the panel measures them."""
+        section.live.update()
+        plan = section.live.measures.plan
+        return {key: plan.mask(key).count * plan.grid.voxel_ml for key in ("liver", *INSIDE)}
+
+    def ras(self, i: float, j: float, k: float) -> list[float]:
+        """Where a voxel of the volume is."""
+        import vtk
+
+        matrix = vtk.vtkMatrix4x4()
+        self.volume.GetIJKToRASMatrix(matrix)
+        return list(matrix.MultiplyPoint((i, j, k, 1.0))[:3])
+
+    def effect(self, correct: Any, name: str) -> None:
+        """Chooses an effect, or none, by its button."""
+        click(next(b for b in correct.editor.findChildren("QToolButton") if b.name == name))
+
+
+def smoothing_the_liver_leaves_what_is_inside() -> None:
+    me = Surgeon()
+    correct = me.open("CorrectSection")
+    before = me.ml(correct)
+    correct.editor.setCurrentSegmentID("liver")
+    me.effect(correct, "Smoothing")
+    correct.editor.activeEffect().setParameter("KernelSizeMm", 11)  # the drawn liver is smooth already
+    work(0.2)
+    click(next(b for b in correct.editor.findChildren("QPushButton") if b.visible and b.text == "Apply"))
+    work(1.0)
+    after = me.ml(correct)
+    assert after["liver"] != before["liver"]
+    assert all(after[key] == before[key] for key in INSIDE), (before, after)
+    click(next(b for b in correct.editor.findChildren("QToolButton") if b.name == "UndoButton"))
+    work(1.0)
+    assert me.ml(correct) == before
+
+
+def painting_the_liver_across_a_vessel_leaves_the_vessel() -> None:
+    me = Surgeon()
+    correct = me.open("CorrectSection")
+    before = me.ml(correct)
+    me.red.look_at(me.ras(24, 30, 18))  # in the vessel; the liver ends beyond j = 40
+    correct.editor.setCurrentSegmentID("liver")
+    me.effect(correct, "Paint")
+    me.red.drag(me.ras(24, 30, 18), me.ras(24, 42, 18))
+    me.effect(correct, "NULL")
+    work(1.0)
+    after = me.ml(correct)
+    assert after["liver"] > before["liver"]
+    assert all(after[key] == before[key] for key in INSIDE), (before, after)
+
+
+def a_segment_made_with_add_is_no_copy_of_the_last_one() -> None:
+    me = Surgeon()
+    correct = me.open("CorrectSection")
+    before = me.ml(correct)
+    click(next(b for b in correct.editor.findChildren("QPushButton") if b.text == "Add"))
+    me.effect(correct, "Paint")
+    me.red.look_at(me.ras(30, 16, 18))
+    me.red.click(me.ras(30, 16, 18))
+    me.effect(correct, "NULL")
+    work(1.0)
+    assert me.ml(correct) == before
+    content = me.plan.GetSegmentation()
+    made = content.GetNthSegment(content.GetNumberOfSegments() - 1)
+    assert made.GetName() in correct.ui.stateLabel.text, "that it is not counted is said"
+    made.SetName("Metastasis")
+    work(1.0)
+    assert me.ml(correct)["tumor"] > before["tumor"]
+
+
+def a_curve_drawn_in_a_slice_cuts_and_follows_its_points() -> None:
+    me = Surgeon()
+    measure = me.open("MeasureSection")
+    me.tab(measure, 1)
+    click(measure.ui.surfaceRadio, (8, 8))
+    me.red.look_at(me.ras(24, 22, 18))
+    click(measure.ui.drawCurveButton)
+    for i, j in ((28, 2), (30, 22), (28, 42)):
+        me.red.click(me.ras(i, j, 18))
+    me.red.click(me.ras(38, 36, 18), RIGHT)
+    curve = me.parameters.cutSurface
+    assert curve.GetClassName() == "vtkMRMLMarkupsCurveNode"
+    assert curve.GetNumberOfDefinedControlPoints() == 3, curve.GetNumberOfControlPoints()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
+    assert "one slice" in measure.ui.curveLabel.text
+    click(measure.ui.cutButton)
+    wait(lambda: measure.remnant.cut is not None and not me.widget.context.busy)
+    cut, liver = measure.remnant.cut, me.ml(measure)["liver"]
+    assert abs(cut.resected_ml + cut.remnant_ml - liver) < 0.02 * liver
+    me.red.drag(me.ras(30, 22, 18), me.ras(36, 22, 18))
+    wait(lambda: measure.remnant.cut is not cut and not me.widget.context.busy)
+    assert measure.remnant.cut.resected_ml != cut.resected_ml
+
+
+def a_plane_shows_both_sides_and_steps_back_elsewhere() -> None:
+    me = Surgeon()
+    measure = me.open("MeasureSection")
+    me.tab(measure, 1)
+    click(measure.ui.addPlaneButton)
+    work(1.5)
+    (plane,) = me.parameters.cutPlanes
+    sides = me.parameters.sidesSegmentation.GetDisplayNode()
+    assert sides.GetVisibility()
+    assert sides.GetVisibility3D()
+    bounds = [0.0] * 6
+    me.plan.GetRASBounds(bounds)
+    handle = plane.GetOriginWorld()
+    assert handle[2] < bounds[4], "the handles are below the liver"
+    said = measure.ui.liveLabel.text
+    green = SliceMouse("Green")
+    green.look_at(handle)
+    green.drag(handle, [handle[0] + 6, handle[1], handle[2]])
+    work(1.5)
+    assert plane.GetOriginWorld()[0] > handle[0] + 3
+    assert measure.ui.liveLabel.text != said
+    me.tab(measure, 0)
+    assert not plane.GetDisplayNode().GetVisibility3D()
+    assert not sides.GetVisibility3D()
+    me.tab(measure, 1)
+    click(measure.ui.removePlaneButton)
+    assert not me.parameters.cutPlanes
+
+
+def numbers_go_and_come_with_their_plan_and_are_deleted_with_it() -> None:
+    me = Surgeon()
+    measure = me.open("MeasureSection")
+    me.tab(measure, 1)
+    click(measure.ui.addPlaneButton)
+    work(1.5)
+    said = measure.ui.liveLabel.text
+    other, _labels = make_ct()
+    other.SetOrigin(300, 0, 0)
+    me.parameters.inputVolume = other
+    work(0.5)
+    assert me.parameters.segmentation is None
+    assert measure.ui.liveLabel.text == ""
+    me.parameters.inputVolume = me.volume
+    work(1.5)
+    assert measure.ui.liveLabel.text == said
+    slicer.mrmlScene.RemoveNode(me.plan)
+    work(0.5)
+    assert me.parameters.segmentation is None
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode") == 0
+
+
+def all_sections_have_one_width() -> None:
+    me = Surgeon()
+    widths = set()
+    for title in me.titles():
+        me.open(title.name.removesuffix("Button"))
+        widths.add(me.widget.ui.sectionsLayoutWidget.width)
+    assert max(widths) - min(widths) <= 20, widths  # a scroll bar comes and goes
+
+
+FLOWS: tuple[Callable[[], None], ...] = (
+    smoothing_the_liver_leaves_what_is_inside,
+    painting_the_liver_across_a_vessel_leaves_the_vessel,
+    a_segment_made_with_add_is_no_copy_of_the_last_one,
+    a_curve_drawn_in_a_slice_cuts_and_follows_its_points,
+    a_plane_shows_both_sides_and_steps_back_elsewhere,
+    numbers_go_and_come_with_their_plan_and_are_deleted_with_it,
+    all_sections_have_one_width,
+)
+
+
+def main(results: Path) -> None:
+    """Plays all of them; what went wrong in each is written down."""
+    slicer.util.mainWindow().resize(1366, 768)
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    work(1.0)
+    said = {}
+    for flow in FLOWS:
+        try:
+            flow()
+            said[flow.__name__] = ""
+        except Exception:
+            said[flow.__name__] = traceback.format_exc()
+        results.write_text(json.dumps(said, indent=1))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[-1]))
+    slicer.util.exit(0)
