@@ -112,7 +112,8 @@ def _check_pictures(host, panel, tmp_path):
     from PIL import Image
 
     from RotatorCuffCAMLib.scene import answer as scene_answer
-    from RotatorCuffCAMLib.scene import classes, shoulder
+    from RotatorCuffCAMLib.scene import classes, shoulder, side_by_side
+    from RotatorCuffCAMLib.tears import KEYS
 
     shown = section(panel, "ActivationSection")
     activation = panel.context.parameters.activation
@@ -124,6 +125,8 @@ def _check_pictures(host, panel, tmp_path):
     views = [set(_view_ids(shoulder.rendering_of(n))) for n in classes.class_maps(activation)]
     assert all(len(v) == 1 for v in views)
     assert len(set.union(*views)) == 5
+    below = [host.app.layoutManager().sliceWidget(side_by_side.tag_of(key)) for key in KEYS]
+    assert all(widget.sliceController().isHidden() for widget in below)  # five with their bars exceed a screen
     shown.ui.thresholdSlider.value = 45
     host.process_events()
     assert {shoulder.look_of(n).threshold for n in classes.class_maps(activation)} == {45.0}

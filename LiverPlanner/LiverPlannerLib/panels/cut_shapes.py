@@ -80,9 +80,13 @@ class CutShapes:
         if node is None or not node.IsA("vtkMRMLMarkupsNode"):
             return ""
         try:
-            flat = is_flat(drawn(node)[1])
+            points = drawn(node)[1]
         except PreopError:
             return ""
+        try:
+            flat = is_flat(points)
+        except PreopError as error:  # they lie on one line
+            return str(error)
         if flat:
             return _("Drawn in one slice: cuts straight through the liver, perpendicular to that slice.")
         return _("Drawn in space: cuts along the smooth surface through its points.")

@@ -29,7 +29,8 @@ def fit_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     center = points.mean(axis=0)
     spread, axes = np.linalg.svd(points - center, full_matrices=False)[1:]
     if spread[1] < 1e-3 * spread[0] or spread[0] == 0:
-        raise InputError("The points of the cut lie on one line", "Draw a curve that bends around the part to take")
+        remedy = "Move one of them a little aside: a straight line does not say in which slice it was drawn"
+        raise InputError("The points of the cut lie on one line", remedy)
     return center, axes
 
 

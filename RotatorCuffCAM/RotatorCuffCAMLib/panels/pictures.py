@@ -57,7 +57,18 @@ def _show_classes(context: Context, activation_id: str, folder: Path, result: di
     record = scene_answer.record_of(activation)
     names = [f"{tear_class(key).name}: {record['probabilities'][key]:.2f}" for key in KEYS]
     side_by_side.show_side_by_side(activation, made, KEYS, names)
+    _make_narrow()
+    yield  # a view that is new gets its size now
+    side_by_side.look_at_middles(made, KEYS)
     context.notify("answer")
+
+
+def _make_narrow() -> None:
+    """Five slice views with their bars are wider than a screen; the names are above, in 3D."""
+    for key in KEYS:
+        widget = slicer.app.layoutManager().sliceWidget(side_by_side.tag_of(key))
+        if widget is not None:
+            widget.sliceController().setVisible(False)
 
 
 def leave_all_classes(activation: Any) -> None:

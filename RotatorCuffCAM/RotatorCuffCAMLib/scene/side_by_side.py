@@ -45,8 +45,6 @@ def show_side_by_side(activation: Any, maps: Sequence[Any], keys: Sequence[str],
         maps: of `classes.add_class_maps`.
         keys, names: of their classes.
     """
-    import slicer
-
     scene = activation.GetScene()
     layout = _layout_node(scene)
     text = layout_description(keys, names)
@@ -76,7 +74,15 @@ def show_side_by_side(activation: Any, maps: Sequence[Any], keys: Sequence[str],
             composite.SetBackgroundVolumeID(volume.GetID())
             composite.SetForegroundVolumeID(node.GetID())
             composite.SetForegroundOpacity(0.55)
-    middles = {tag: shoulder.view_of(node).cut_lps for node, tag in zip(maps, tags, strict=True)}
+    look_at_middles(maps, keys)
+    look_at(activation, again=True)
+
+
+def look_at_middles(maps: Sequence[Any], keys: Sequence[str]) -> None:
+    """Fits the slice of each class into its view, through the middle of its map; a view that is new has no size yet."""
+    import slicer
+
+    middles = {tag_of(key): shoulder.view_of(node).cut_lps for node, key in zip(maps, keys, strict=True)}
     logics = slicer.app.applicationLogic().GetSliceLogics()
     for logic in (logics.GetItemAsObject(i) for i in range(logics.GetNumberOfItems())):
         name = logic.GetSliceNode().GetLayoutName() if logic.GetSliceNode() is not None else ""
@@ -84,7 +90,6 @@ def show_side_by_side(activation: Any, maps: Sequence[Any], keys: Sequence[str],
             x, y, z = middles[name]
             logic.FitSliceToBackground()
             logic.GetSliceNode().JumpSliceByCentering(-x, -y, z)
-    look_at(activation, again=True)
 
 
 def side_by_side_shown(scene: Any) -> bool:
