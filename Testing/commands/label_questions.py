@@ -119,7 +119,9 @@ def measure(case: Case) -> Any:
 
 def _without_names(table: list[list[str]]) -> list[list[str]]:
     """Files call their lesions by different names, and some by none."""
-    return [[cell for cell in row if cell != "name" and not cell.startswith(matrix.LESIONS)] for row in table]
+    names = [n for n, cell in enumerate(table[0]) if cell == "name"] if table else []
+    left = [[cell for n, cell in enumerate(row) if n not in names] for row in table]
+    return [[cell for cell in row if not cell.startswith(matrix.LESIONS)] for row in left]
 
 
 def report(case: Case) -> Any:

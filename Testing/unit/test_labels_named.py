@@ -163,3 +163,21 @@ def test_contours_of_radiotherapy_are_named_as_what_they_are(tmp_path):
     contours.save_as(tmp_path / "rt.dcm", enforce_file_format=True)
     with pytest.raises(UnsupportedImage, match="radiotherapy contours"):
         read_labels(tmp_path / "rt.dcm")
+
+
+def test_the_liver_of_a_mask_is_what_its_volume_counts_in_every_form(tmp_path):
+    from LiverPlannerLib.liver_extent import inside_liver
+
+    array = np.zeros((24, 30, 40), np.uint8)
+    array[4:20, 4:26, 4:30], array[8:12, 8:12, 8:12], array[11:13, 14:16, 20:38] = 1, 2, 5
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((3, 3, 3))
+    images.write_image(image, tmp_path / "a.nii.gz")
+    for n, (name, value) in enumerate({"Liver": 1, "Tumor": 2, "Portal vein": 5}.items()):
+        for key, word in {"ID": name, "Name": name, "LabelValue": str(value), "Layer": "0"}.items():
+            image.SetMetaData(f"Segment{n}_{key}", word)
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    want = inside_liver(image)
+    assert 0 < np.count_nonzero((array == 5) & ~want) < np.count_nonzero(array == 5), "its trunk lies outside"
+    for name in ("a.nii.gz", "a.seg.nrrd"):
+        assert np.array_equal(images.array_of(read_mask(tmp_path / name, ("liver",))) > 0, want), name

@@ -83,19 +83,19 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
 
     Args:
         names: what the mask is called in a segmentation with several segments, lower case; a structure key among them
-            takes that structure of a file with several labels.
+            takes what the volume of that structure counts: of the liver also what its lesions and vessels leave of it.
 
     Raises:
         InputError: several segments or labels, and none has one of the names. What `read_labels` raises.
     """
-    from LiverPlannerLib.structures import mask_of
+    from LiverPlannerLib.liver_extent import counted_mask
 
-    path = label_file(path)
+    path, known = label_file(path), {s.key for s in STRUCTURES}
     named = segments_of(path) if mapping is None else None
     if named is not None:
         reference, parts, _how = named
         filled = [p for p in parts if p.mask.any()]
-        chosen = [p for p in filled if any(n in p.name.lower() for n in names)]
+        chosen = [p for p in filled if any(n in p.name.lower() for n in names if n not in known)]
         if len(filled) == 1:
             chosen = filled
         if len(chosen) == 1:
@@ -105,8 +105,8 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
         if mapping is None and (mask := single_mask(image)) is not None:
             return mask
     for key in names:
-        if key in {s.key for s in STRUCTURES}:
-            found = mask_of(read_labels(path, mapping).labels, key)
+        if key in known:
+            found = counted_mask(read_labels(path, mapping).labels, key)
             if images.array_of(found).any():
                 return found
     held = [p.name for p in parts] if named is not None else [f"{v:g}" for v in np.unique(images.array_of(image)) if v]

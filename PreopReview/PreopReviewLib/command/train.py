@@ -40,6 +40,7 @@ def train(
     """Train a recipe; stop at any moment and go on with --resume. Log and curve are in the run folder."""
     from PreopReviewLib.command.console import progress_bar
     from PreopReviewLib.training.fit import RunSettings, start_run
+    from PreopReviewLib.training.image_task import cache_folder
     from PreopReviewLib.training.recipe import load_recipe
 
     chosen = load_recipe(recipe).set_from_words(settings_ or ())
@@ -52,6 +53,8 @@ def train(
         result = start_run(chosen, output, settings, resume, progress)
     best = "not validated yet" if math.isnan(result.best_score) else f"best validation score {result.best_score:.3f}"
     say(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, {best}")
+    if data is not None and (prepared := cache_folder(Path(data), output)).is_dir():
+        say(f"Prepared cases are in {prepared}: later runs start at once with them, and they may be deleted.")
 
 
 def pack(
