@@ -128,6 +128,34 @@ def test_structures_window_and_lesions_change_what_is_drawn(anna: Reader):
     changes("document.querySelector('#lesions button').click()")
 
 
+def test_a_reader_who_comes_back_to_a_case_finds_the_corrections(anna: Reader, cohort):
+    open_case = "[...document.querySelectorAll('.case')].find(c => c.innerText.startsWith('%s')).click()"
+    chosen = "document.querySelector('.case.chosen').innerText.startsWith('%s')"
+    for case in "ba":  # opened anew, whatever was open before
+        anna.value(open_case % case)
+        anna.until(chosen % case)
+    anna.value(f"{TUMOR}.querySelector('[name=active]').click()")
+    anna.click("#paint")
+    anna.until("document.querySelector('#paint').className.includes('on')")
+    anna.browser.wait(1.0)
+    x, y, w, h = anna.view(3)
+    anna.browser.drag((x + w * 0.4, y + h * 0.4), (x + w * 0.6, y + h * 0.5))
+    anna.until(f"{TUMOR}.children[3].innerText.trim()")
+    anna.click("#paint")
+    left = anna.structures()["Liver tumor"]
+    anna.click("#accepted")
+    anna.until("document.querySelector('#said').innerText.includes('corrections are kept')")
+    anna.value(open_case % "b")
+    anna.until(chosen % "b")
+    anna.value(open_case % "a")
+    anna.until(chosen % "a")
+    anna.until(f"{TUMOR}.children[3].innerText.trim()")
+    assert anna.structures()["Liver tumor"] == left
+    mine = read_annotation(find_cases(cohort)[0], "Anna")
+    assert mine.edited
+    assert mine.volumes_ml["Liver tumor"] == pytest.approx(left[0], abs=0.06)
+
+
 def test_a_case_that_is_damaged_says_so_and_the_others_open(anna: Reader):
     anna.value("[...document.querySelectorAll('.case')].find(c => c.innerText.includes('damaged')).click()")
     assert "not a readable zip" in anna.until("(document.querySelector('#problem') || {}).innerText")

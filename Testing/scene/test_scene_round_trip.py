@@ -188,3 +188,21 @@ def test_the_scene_of_an_application_is_left_alone(monkeypatch):
     assert host.start() is other
     with host.fresh_scene() as same:
         assert same is other
+
+
+def test_segments_take_what_a_file_holds_of_them_and_one_that_it_has_emptied_is_empty(scene, image, labels, tmp_path):
+    corrected = images.array_of(labels).copy()
+    corrected[corrected == 2] = 1
+    corrected[12:15, 20:24, 20:24] = 3
+    theirs = build_scene(image, images.image_like(corrected, labels), {"modality": "CT"}, "Corrected").segmentation
+    if theirs.GetSegmentation().GetSegment("tumor") is None:
+        theirs.GetSegmentation().AddEmptySegment("tumor", "Liver tumor")
+    path = files.write_segmentation(theirs, tmp_path / "reader.seg.nrrd")
+    node = build_scene(image, labels, {"modality": "CT"}, "Result").segmentation
+    files.replace_segments(node, path)
+    found = {s.key: int(images.array_of(s.mask).sum()) for s in nodes.read_segments(node)}
+    assert found["cyst"] == (corrected == 3).sum()
+    assert found.get("tumor", 0) == 0
+    assert node.GetSegmentation().GetSegment("tumor") is not None
+    with pytest.raises(FileMissing):
+        files.replace_segments(node, tmp_path / "none.seg.nrrd")

@@ -24,6 +24,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.review.annotation import (
     Annotation,
     corrected_file,
+    fingerprint,
     read_annotation,
     read_annotations,
     write_annotation,
@@ -125,12 +126,13 @@ class ReviewSession(TrameApp):
         case = self.cases[index]
         self.state.update({"chosen": index, "problem": "", "said": "", "tool": ""})
         try:
+            mine = read_annotation(case, self.reader)
             self.view.show(case.scene)
             about = case.about
-            mine = read_annotation(case, self.reader)
         except PreopError as error:
             self.state.update({"problem": str(error), "structures": [], "lesions": [], "warnings": []})
             return
+        self._show_corrections(case, mine)
         self._undo.clear()
         self._dragged = None
         self.state.update(
@@ -149,6 +151,18 @@ class ReviewSession(TrameApp):
         self.state.window, self.state.level = self.view.window_level()
         self._refresh_structures()
         self.state.active = next((s["id"] for s in self.state.structures), "")
+
+    def _show_corrections(self, case: ReviewCase, mine: Annotation | None) -> None:
+        """The structures as the reader left them, if that was of this result."""
+        if mine is None or not mine.edited:
+            return
+        if mine.result_sha256 != fingerprint(case):
+            self.state.problem = "Your corrections were of another version of this result, and are not shown."
+            return
+        try:
+            self.view.correct(corrected_file(case, self.reader))
+        except PreopError as error:
+            self.state.problem = f"Your corrections are not shown. {error}"
 
     def _refresh_structures(self) -> None:
         self.state.structures = [

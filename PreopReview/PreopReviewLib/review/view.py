@@ -71,6 +71,16 @@ class SceneView:
             )
         self._dress()
 
+    def correct(self, path: Path) -> None:
+        """Shows the structures as a .seg.nrrd of a reader has them; changes are still counted from the scene's.
+
+        Raises:
+            FileMissing, UnreadableImage: the file is not there, or damaged; the scene's structures stay.
+        """
+        from PreopReviewLib.scene.files import replace_segments
+
+        replace_segments(self.segmentation, path)
+
     def keep(self, node: Any) -> None:
         """Lets a node that was added go with the case."""
         self._loaded.append(node)

@@ -99,6 +99,31 @@ def read_segmentation(scene: Any, path: str | Path, name: str | None = None) -> 
     return node
 
 
+def replace_segments(node: Any, path: str | Path) -> None:
+    """Gives the segments of a node what the segments of the same identity in a .seg.nrrd hold, and their surfaces.
+
+    Raises:
+        FileMissing, UnreadableImage: the file is not there, or is none.
+    """
+    import slicer
+
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    other = read_segmentation(node.GetScene(), path)
+    try:
+        known = set(node.GetSegmentation().GetSegmentIDs())
+        for key in other.GetSegmentation().GetSegmentIDs():
+            if key not in known:
+                continue
+            content = slicer.vtkOrientedImageData()
+            other.GetBinaryLabelmapRepresentation(key, content)
+            if content.IsEmpty():
+                logic.ClearSegment(node, key)
+            else:
+                logic.SetBinaryLabelmapToSegment(content, node, key, logic.MODE_REPLACE)
+    finally:
+        node.GetScene().RemoveNode(other)
+
+
 def write_surfaces(node: Any, folder: str | Path, formats: Sequence[Literal["stl", "obj"]] = ("stl",)) -> list[Path]:
     """One file per segment and format, named by the segment's key, in LPS mm as 3D Slicer writes and expects it.
 
