@@ -136,7 +136,7 @@ def a_curve_drawn_in_a_slice_cuts_and_follows_its_points() -> None:
     click(measure.ui.surfaceRadio, (8, 8))
     me.red.look_at(me.ras(24, 22, 18))
     click(measure.ui.drawCurveButton)
-    for i, j in ((28, 2), (30, 22), (28, 42)):
+    for i, j in ((28, 2), (28, 22), (28, 42)):  # a straight line
         me.red.click(me.ras(i, j, 18))
     me.red.click(me.ras(38, 36, 18), RIGHT)
     curve = me.parameters.cutSurface
@@ -148,7 +148,7 @@ def a_curve_drawn_in_a_slice_cuts_and_follows_its_points() -> None:
     wait(lambda: measure.remnant.cut is not None and not me.widget.context.busy)
     cut, liver = measure.remnant.cut, me.ml(measure)["liver"]
     assert abs(cut.resected_ml + cut.remnant_ml - liver) < 0.02 * liver
-    me.red.drag(me.ras(30, 22, 18), me.ras(36, 22, 18))
+    me.red.drag(me.ras(28, 22, 18), me.ras(34, 22, 18))
     wait(lambda: measure.remnant.cut is not cut and not me.widget.context.busy)
     assert measure.remnant.cut.resected_ml != cut.resected_ml
 

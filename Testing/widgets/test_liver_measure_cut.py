@@ -194,3 +194,27 @@ def test_a_portal_territory_is_cut(host: Any, opened: Any) -> None:
     assert section.remnant.cut.method == "portal territory"
     assert "Territories are a model" in section.ui.notesLabel.text
     assert len(parameters.territoryBranches) == 1
+
+
+def test_a_straight_line_cuts_perpendicular_to_the_slice_in_which_it_was_drawn(host: Any, opened: Any) -> None:
+    """Its points alone do not say which slice that was."""
+    import slicer
+    import vtk
+
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    section.ui.surfaceRadio.click()
+    host.click(section.ui.drawCurveButton)
+    curve = parameters.cutSurface
+    x, y, z = section.remnant.planes._live_cut().center_ras
+    for dy in (-30, 0, 30):
+        curve.AddControlPointWorld(vtk.vtkVector3d(x + 5, y + dy, z))
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    if crosshair is None:
+        crosshair = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCursorPositionXYZ([1.0, 1.0, 0.0], host.app.layoutManager().sliceWidget("Red").mrmlSliceNode())
+    host.click(section.ui.drawCurveButton)  # ends it, as a right click does
+    assert "perpendicular to that slice" in section.ui.curveLabel.text
+    run(host, section, section.ui.cutButton)
+    plane = resect_by_planes(make_labels(), [Plane((x + 5, y, z), (1.0, 0.0, 0.0))])
+    assert section.remnant.cut.resected_ml == pytest.approx(plane.resected_ml, rel=0.02)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.resection.curved_cut import is_flat
-from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn
+from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn, keep_slice
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels.section import enable
@@ -30,6 +30,7 @@ class CutShapes:
         self.page, self.ui = page, page.ui
         self._branches: list[int] = []
         self._watched: tuple[Any, int] | None = None
+        self._drawing: Any | None = None
         self._moved = qt.QTimer()
         self._moved.setSingleShot(True)
         self._moved.setInterval(QUIET_MS)
@@ -186,7 +187,7 @@ class CutShapes:
         node.GetDisplayNode().SetPropertiesLabelVisibility(False)
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         place_beside(slicer.mrmlScene, node, self.page.parameters.segmentation)
-        self.page.parameters.cutSurface = node
+        self.page.parameters.cutSurface = self._drawing = node
         # The logic's own StartPlaceMode asks for a point list, whatever list is active.
         selection = slicer.app.applicationLogic().GetSelectionNode()
         selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
@@ -197,6 +198,9 @@ class CutShapes:
 
     def _on_placing(self, *_args: Any) -> None:
         """Placing has begun, or ended by a right click: now the points can be counted."""
+        if not self._placing() and self._drawing is not None:
+            keep_slice(self._drawing, slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode"))
+            self._drawing = None
         if self.page.parameters is not None and self.page.parameters.remnantMode == "surface":
             self.page.section.refresh()
 

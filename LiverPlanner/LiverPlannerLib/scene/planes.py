@@ -20,6 +20,10 @@ REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
 HANDLE_AT, HANDLE_SCALE = 0.45, 1.5
 """How far from the middle the handles of a plane are, by its size: below the liver, not over the right lobe. And how
 large they are, in Slicer's percent; its own 3 cover half a lobe."""
+SLICE_NORMAL = "PreopReview.SliceNormal"
+"""Attribute of a curve: normal of the slice in which it was drawn, RAS, three numbers."""
+BEND = 0.002
+"""A straight line lies in many planes. Bent within its slice by so much of its length, far below a voxel, in one."""
 RIGHT = (0.906, -0.423, 0.0)
 """RAS: a new plane takes the patient's right side, turned from sagittal about as the line of Cantlie runs."""
 
@@ -139,6 +143,15 @@ def drawn(node: Any | None) -> tuple[str, np.ndarray, np.ndarray | None]:
     raise InputError(f"{node.GetName()!r} is neither a model nor a curve", "Choose a closed surface or a curve")
 
 
+def keep_slice(curve: Any, crosshair: Any | None) -> None:
+    """Notes in which slice a curve was drawn: the one below the mouse; in a 3D view there is none."""
+    view = crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0]) if crosshair is not None else None
+    if curve.GetScene() is None or view is None:
+        return
+    normal = [view.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+    curve.SetAttribute(SLICE_NORMAL, " ".join(f"{v:.6f}" for v in normal))
+
+
 def _surface_in_world(node: Any) -> Any:
     import vtk
 
@@ -163,10 +176,26 @@ def _points_of(node: Any) -> np.ndarray:
     points = np.zeros((count, 3))
     for n in range(count):
         node.GetNthControlPointPositionWorld(n, points[n])
-    if not node.IsA("vtkMRMLMarkupsCurveNode"):
+    if node.IsA("vtkMRMLMarkupsCurveNode"):
+        line = node.GetCurvePointsWorld()
+        points = np.array([line.GetPoint(n) for n in range(line.GetNumberOfPoints())])
+    normal = node.GetAttribute(SLICE_NORMAL)
+    return points if normal is None else _within_slice(points, np.array(normal.split(), float))
+
+
+def _within_slice(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """The points; those of a straight line bent a little, see `BEND`."""
+    along = points[-1] - points[0]
+    length = np.linalg.norm(along)
+    across = np.cross(normal, along)
+    if not length or np.linalg.norm(across) < 0.5 * length:  # not drawn in this slice
         return points
-    line = node.GetCurvePointsWorld()
-    return np.array([line.GetPoint(n) for n in range(line.GetNumberOfPoints())])
+    across /= np.linalg.norm(across)
+    beside = (points - points[0]) @ across
+    if np.abs(beside).max() > BEND * length:
+        return points
+    t = (points - points[0]) @ along / length**2
+    return points + np.outer(4 * BEND * length * t * (1 - t), across)
 
 
 def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resection) -> Any:
