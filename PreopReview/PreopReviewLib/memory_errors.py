@@ -15,6 +15,7 @@ _WORDS = (
     "bad_alloc",
     "bad allocation",
     "memory allocation",
+    "can't start new thread",  # of Python that found no memory for its stack
     "failed to map segment",  # of the loader of shared libraries
     "error return without exception set",  # of compiled code that found no memory to say more
 )

@@ -154,3 +154,22 @@ def test_no_option_takes_nan_or_infinity(preop, tmp_path, monkeypatch, command, 
     assert done.code in (2, 10), done.err
     assert option in done.err
     assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_the_stack_of_a_thread_is_a_lack_of_memory():
+    import threading
+
+    from PreopReviewLib.memory_errors import is_out_of_memory
+
+    resource = pytest.importorskip("resource")
+    before, size = resource.getrlimit(resource.RLIMIT_AS), threading.stack_size(1 << 30)
+    with open("/proc/self/statm") as stream:
+        used = int(stream.read().split()[0]) * resource.getpagesize()
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
+        with pytest.raises(RuntimeError) as lack:
+            threading.Thread(target=str).start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        threading.stack_size(size)
+    assert is_out_of_memory(lack.value)
