@@ -19,8 +19,8 @@ from RotatorCuffCAMLib.network.classifier import Answer  # noqa: E402
 from RotatorCuffCAMLib.network.hot_region import display_grid, hot_region, percent_map  # noqa: E402
 from RotatorCuffCAMLib.region import cut_cube  # noqa: E402
 from RotatorCuffCAMLib.rendering.looks import HEAT  # noqa: E402
+from RotatorCuffCAMLib.scene import boxes, shoulder  # noqa: E402
 from RotatorCuffCAMLib.scene import nodes as cuff_scene  # noqa: E402
-from RotatorCuffCAMLib.scene import shoulder  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["R", "L"])
@@ -73,7 +73,7 @@ def test_the_scene_holds_the_answer_and_comes_back_from_a_file(planted, scene, t
     )
     raw = cuff_scene.activation_image(built.activation)
     assert images.array_of(raw).max() == pytest.approx(7.5, rel=1e-6)
-    back = cuff_scene.box_of(built.box)
+    back = boxes.box_of(built.box)
     np.testing.assert_allclose(back.center_lps, box.center_lps, atol=1e-6)
     np.testing.assert_allclose(back.half_mm, box.half_mm, atol=1e-6)
     path = files.write_bundle(scene, tmp_path / "scene.mrb")

@@ -175,12 +175,12 @@ def _check_sliders(host, panel):
 
 def _check_box(host, panel, phantom):
     from RotatorCuffCAMLib.localization import DrawnBox
-    from RotatorCuffCAMLib.scene import nodes as cuff_scene
+    from RotatorCuffCAMLib.scene import boxes
 
     compare = section(panel, "CompareBoxSection")
     compare.button.collapsed = False
     drawn = DrawnBox.around(*phantom.tear_corners_lps, margin_mm=3)
-    panel.context.parameters.tearBox = cuff_scene.add_box(host.scene, drawn)
+    panel.context.parameters.tearBox = boxes.add_box(host.scene, drawn)
     host.process_events()
     table = compare.ui.boxTable
     assert table.rowCount == 5
@@ -251,7 +251,7 @@ def test_a_classification_after_find_is_the_same_as_one_without(host, panel):
 def test_two_clicks_draw_a_box_along_the_slices_of_an_oblique_series(host, panel, phantom):
     import numpy as np
 
-    from RotatorCuffCAMLib.scene.nodes import box_of
+    from RotatorCuffCAMLib.scene.boxes import box_of
 
     compare = section(panel, "CompareBoxSection")
     compare.button.collapsed = False

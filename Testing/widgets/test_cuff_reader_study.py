@@ -145,10 +145,10 @@ def test_the_second_look_shows_the_models_answer_after_the_first(host, cases, tm
 def test_nothing_of_the_scene_is_seen_while_reading_and_all_of_it_afterwards(host, cases, tmp_path):
     from PreopReviewLib.scene import nodes
     from RotatorCuffCAMLib.localization import DrawnBox
-    from RotatorCuffCAMLib.scene import nodes as cuff_scene
+    from RotatorCuffCAMLib.scene import boxes
 
     earlier = nodes.add_volume(host.scene, _image(), "Patient X")
-    box = cuff_scene.add_box(host.scene, DrawnBox((0, 0, 0), (5, 5, 5)))
+    box = boxes.add_box(host.scene, DrawnBox((0, 0, 0), (5, 5, 5)))
     model = host.scene.AddNewNodeByClass("vtkMRMLModelNode", "Tumor of Patient X")
     model.CreateDefaultDisplayNodes()
     composite = host.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()

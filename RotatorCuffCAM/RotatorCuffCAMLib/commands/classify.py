@@ -64,13 +64,8 @@ def classify(
     The folder holds report.html, scene.mrb, activation.png, probabilities.json, activation.nii.gz (on the MRI's
     grid), activation-raw.nrrd and cube.nrrd.
     """
-    from PreopReviewLib import images
-    from PreopReviewLib.command.console import emit, output_folder, progress_bar
     from PreopReviewLib.errors import InputError
-    from PreopReviewLib.progress import within
-    from RotatorCuffCAMLib.cuff import CuffOptions, examine, maps_of_all
-    from RotatorCuffCAMLib.network.classifier import load_network
-    from RotatorCuffCAMLib.scene.answer_files import Drawing, write_answer
+    from RotatorCuffCAMLib.cuff import CuffOptions
     from RotatorCuffCAMLib.tears import tear_class
 
     if side is not None and side.upper() not in ("R", "L"):
@@ -85,15 +80,41 @@ def classify(
         any_plane,
     )
     drawn, look = _box(box), _look(preset, tissue, threshold, cut)
-    loaded = images.read_image(image, images.selection(series, volume))
+    drawing = {"picture": pictures, "look": look, "movie": "activation.gif" if movie else ""}
+    _write(image, out, model, options, title, drawn, drawing, all_classes, (series, volume), overwrite, quiet, as_json)
+
+
+def _write(
+    image: Path,
+    out: Path,
+    model: str,
+    options: Any,
+    title: str,
+    drawn: DrawnBox | None,
+    drawing: dict[str, Any],
+    all_classes: bool,
+    chosen: tuple[str | None, int | None],
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Reads, classifies, writes and says what was found."""
+    from PreopReviewLib import images
+    from PreopReviewLib.command.console import emit, output_folder, progress_bar
+    from PreopReviewLib.progress import within
+    from RotatorCuffCAMLib.cuff import examine, maps_of_all
+    from RotatorCuffCAMLib.network.classifier import load_network
+    from RotatorCuffCAMLib.scene.answer_files import Drawing, write_answer
+
+    loaded = images.read_image(image, images.selection(*chosen))
     images.require_usable(loaded, str(image))
     with output_folder(out, overwrite, "cuff classify") as folder, progress_bar(quiet) as progress:
         network = load_network(model)
         result = examine(loaded, network, options, str(image), within(progress, 0.0, 0.3))
         maps = maps_of_all(network, result) if all_classes else ()
-        drawing = Drawing(pictures, look, "activation.gif" if movie else "", maps)
+        what = Drawing(**drawing, classes=maps)
         rest = within(progress, 0.3, 1.0)
-        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, drawing, rest)
+        summary = write_answer(loaded, result, folder, str(image), model, title, drawn, what, rest)
 
     emit(summary, as_json, lambda: _print(summary))
 

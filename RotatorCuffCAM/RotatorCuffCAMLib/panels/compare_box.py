@@ -12,6 +12,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib.localization import Localization, compare
+from RotatorCuffCAMLib.scene import boxes
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
 
@@ -53,7 +54,7 @@ class CompareBoxSection(Section):
         )
         box, activation = parameters.tearBox, parameters.activation
         if box is not None:
-            cuff_scene.thicken(box)
+            boxes.thicken(box)
         if box is None or activation is None or not min(box.GetSize()) > 0:
             missing = _("Draw or choose a box around the tear.") if activation is not None else _("Classify first.")
             self._show(None, missing)
@@ -62,7 +63,7 @@ class CompareBoxSection(Section):
         if key == self._shown:
             return
         try:
-            found = compare(cuff_scene.activation_image(activation), cuff_scene.box_of(box))
+            found = compare(cuff_scene.activation_image(activation), boxes.box_of(box))
         except PreopError as error:
             self._show(None, str(error))
             return
@@ -84,7 +85,7 @@ class CompareBoxSection(Section):
     def draw(self) -> None:
         """Lets the user place the box by two clicks in a slice view; one that is there is placed anew."""
         before = self.parameters.tearBox
-        node = cuff_scene.empty_box(self.parameters.inputVolume, _("Tear box"))
+        node = boxes.empty_box(self.parameters.inputVolume, _("Tear box"))
         self.parameters.tearBox = node
         if before is not None:
             slicer.mrmlScene.RemoveNode(before)

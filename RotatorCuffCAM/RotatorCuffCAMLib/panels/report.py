@@ -17,7 +17,7 @@ from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.worker_io import save_steps
 from RotatorCuffCAMLib.panels.classify import look_of_panel, request_of
 from RotatorCuffCAMLib.panels.input import disabled_reason
-from RotatorCuffCAMLib.scene import nodes as cuff_scene
+from RotatorCuffCAMLib.scene import boxes
 
 
 class ReportSection(Section):
@@ -76,7 +76,7 @@ class ReportSection(Section):
         if chosen is None:
             return
         parameters = self.parameters
-        box = cuff_scene.box_of(parameters.tearBox) if parameters.tearBox is not None else None
+        box = boxes.box_of(parameters.tearBox) if parameters.tearBox is not None else None
         dependencies.ensure()
         work = self.context.new_folder()
         request = request_of(parameters) | {

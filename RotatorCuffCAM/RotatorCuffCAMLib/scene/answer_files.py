@@ -135,6 +135,7 @@ def _scene_files(
 def _draw_more(made: Any, result: CuffResult, folder: Path, title: str, drawing: Drawing, progress: Progress) -> None:
     """The movie, and the classes side by side."""
     from RotatorCuffCAMLib.scene import classes, movie, pictures
+    from RotatorCuffCAMLib.scene.classes_picture import classes_picture
 
     if drawing.movie:
         frames = []
@@ -147,7 +148,7 @@ def _draw_more(made: Any, result: CuffResult, folder: Path, title: str, drawing:
         beside = classes.add_class_maps(made.activation, drawing.classes)
         try:
             heads = [class_head(result, one) for one in drawing.classes]
-            pictures.classes_picture(made, beside, folder / "classes.png", title, heads, FOOTNOTE)
+            classes_picture(made, beside, folder / "classes.png", title, heads, FOOTNOTE)
         finally:
             classes.remove_class_maps(made.activation)
 

@@ -6,8 +6,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from PreopReviewLib.scene import nodes
 from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.network.hot_region import hot_region
@@ -81,30 +79,6 @@ def remove_class_maps(activation: Any) -> None:
         shoulder.remove_shoulder(node)
         activation.GetScene().RemoveNode(node)
     activation.RemoveNodeReferenceIDs(SIDE_BY_SIDE)
-
-
-def class_pixels(made: Any, maps: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each map the shoulder in 3D, and the coronal slice through its own hot region."""
-    from RotatorCuffCAMLib.scene.pictures import slice_pixels, three_d_pixels
-
-    own = shoulder.rendering_of(made.activation)
-    shown, found = own.GetVisibility(), []
-    own.SetVisibility(False)
-    if made.hot is not None:
-        made.hot.SetDisplayVisibility(False)
-    try:
-        for node in maps:
-            middle = shoulder.view_of(node).cut_lps
-            one = replace(made, activation=node, hot=None, peak_ras=(-middle[0], -middle[1], middle[2]))
-            display = shoulder.rendering_of(node)
-            display.SetVisibility(True)
-            found.append((three_d_pixels(one, cell), slice_pixels(one, "Coronal", cell)))
-            display.SetVisibility(False)
-    finally:
-        own.SetVisibility(shown)
-        if made.hot is not None:
-            made.hot.SetDisplayVisibility(True)
-    return found
 
 
 def _middle(activation: Any) -> tuple[float, float, float] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from PreopReviewLib.errors import InputError, UnsupportedImage
 from PreopReviewLib.scene import inputs
 from RotatorCuffCAMLib.region import MIN_SLICES, require_coronal, series_plane, slice_axis
+from RotatorCuffCAMLib.scene.boxes import box_of, series_axes
 
 _FOUND = "RotatorCuffCAM.HeadFound"
 
@@ -47,22 +48,6 @@ def require_series(volume: Any, any_plane: bool) -> None:
             f"Choose a series of {MIN_SLICES} or more",
         )
     require_coronal(_empty(volume), volume.GetName(), any_plane)
-
-
-def series_axes(volume: Any, center_lps: Any = (0.0, 0.0, 0.0)) -> Any:
-    """vtkMatrix4x4 of a box whose sides run along the series' rows, columns and slices; right-handed, RAS."""
-    import vtk
-
-    turned = np.diag([-1.0, -1.0, 1.0])
-    axes = turned @ np.array(inputs.world_geometry(volume)["direction"]).reshape(3, 3)
-    if np.linalg.det(axes) < 0:
-        axes[:, 0] *= -1
-    matrix = vtk.vtkMatrix4x4()
-    for r in range(3):
-        for c in range(3):
-            matrix.SetElement(r, c, axes[r, c])
-        matrix.SetElement(r, 3, (turned @ np.array(center_lps))[r])
-    return matrix
 
 
 def keep_guess(roi: Any, radius_mm: float, confidence: float) -> None:
@@ -103,8 +88,6 @@ def cube_of(roi: Any) -> tuple[list[float], float]:
     Raises:
         InputError: it has no size.
     """
-    from RotatorCuffCAMLib.scene.nodes import box_of
-
     if not min(roi.GetSize()) > 0:
         raise InputError(f"The box {roi.GetName()} has no size", "Draw it around the humeral head")
     box = box_of(roi)

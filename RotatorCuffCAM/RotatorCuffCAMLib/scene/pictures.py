@@ -13,12 +13,13 @@ from PreopReviewLib.errors import OutputError
 from PreopReviewLib.scene.views import SliceView, ThreeDView
 from PreopReviewLib.shown import drawn
 from RotatorCuffCAMLib.rendering.looks import HEAT
+from RotatorCuffCAMLib.scene.boxes import BOX_COLOR
 from RotatorCuffCAMLib.scene.movie import FRAMES
-from RotatorCuffCAMLib.scene.nodes import BOX_COLOR, CuffScene, threshold_of
+from RotatorCuffCAMLib.scene.nodes import CuffScene, threshold_of
 from RotatorCuffCAMLib.scene.shoulder import view_of
 
-_INK, _GRAY, _PAPER = "#1f2933", "#66727f", "white"
-_DPI, _FONT = 100, "DejaVu Sans"
+INK, GRAY, _PAPER = "#1f2933", "#66727f", "white"
+_DPI, FONT = 100, "DejaVu Sans"
 OVERLAY = 0.55
 """Opacity of the map over the slices."""
 
@@ -48,23 +49,19 @@ def answer_picture(
     tall = height - head - foot
     small = (tall - 2 * gap) // 3
     wide = width - round(1.25 * small) - gap
-    figure = _canvas(size)
+    figure = canvas(size)
     pixels = three_d_pixels(made, (wide, tall))
-    _put(figure, pixels, 0, head, size)
+    put(figure, pixels, 0, head, size)
     for row, plane in enumerate(("Coronal", "Sagittal", "Axial")):
         panel = slice_pixels(made, plane, (width - wide - gap, small))
-        axes = _put(figure, panel, wide + gap, head + row * (small + gap), size)
-        _letters(axes, plane, (width - wide - gap, small))
-    figure.text(24 / width, 1 - 20 / height, drawn(title), size=20, weight="bold", color=_INK, va="top", family=_FONT)
+        axes = put(figure, panel, wide + gap, head + row * (small + gap), size)
+        letters(axes, plane, (width - wide - gap, small))
+    figure.text(24 / width, 1 - 20 / height, drawn(title), size=20, weight="bold", color=INK, va="top", family=FONT)
     words = "\n".join(lines)
-    figure.text(
-        24 / width, 1 - 62 / height, drawn(words), size=12.5, color=_INK, va="top", family=_FONT, linespacing=1.4
-    )
-    _color_bar(figure, size, threshold_of(made.activation), made.hot is not None, made.box is not None)
-    figure.text(
-        1 - 20 / width, 22 / height, drawn(footnote), size=10, color=_GRAY, ha="right", va="center", family=_FONT
-    )
-    return _save(figure, path)
+    figure.text(24 / width, 1 - 62 / height, drawn(words), size=12.5, color=INK, va="top", family=FONT, linespacing=1.4)
+    color_bar(figure, size, threshold_of(made.activation), made.hot is not None, made.box is not None)
+    figure.text(1 - 20 / width, 22 / height, drawn(footnote), size=10, color=GRAY, ha="right", va="center", family=FONT)
+    return save(figure, path)
 
 
 def three_d_pixels(made: CuffScene, size: tuple[int, int], turn: float = 0.0) -> np.ndarray:
@@ -89,34 +86,6 @@ def turning_pixels(made: CuffScene, size: tuple[int, int], frames: int = FRAMES)
             view.renderer.ResetCameraClippingRange()
 
 
-def classes_picture(
-    made: CuffScene, nodes: Sequence[Any], path: str | Path, title: str, heads: Sequence[str], footnote: str = ""
-) -> Path:
-    """The maps of several classes side by side, in 3D above and over the coronal slice below.
-
-    Args:
-        nodes: of `classes.add_class_maps`.
-        heads: over each column, of one or two lines.
-    """
-    from RotatorCuffCAMLib.scene.classes import class_pixels
-
-    cell, gap, head, foot = (420, 420), 10, 150, 74
-    size = (len(nodes) * cell[0] + (len(nodes) - 1) * gap, head + 2 * cell[1] + gap + foot)
-    figure = _canvas(size)
-    for n, (above, below) in enumerate(class_pixels(made, nodes, cell)):
-        left = n * (cell[0] + gap)
-        _put(figure, above, left, head, size)
-        _letters(_put(figure, below, left, head + cell[1] + gap, size), "Coronal", cell)
-        figure.text((left + 12) / size[0], 1 - 84 / size[1], drawn(heads[n]), size=12.5, color=_INK, va="top",
-                    family=_FONT, linespacing=1.4)  # fmt: skip
-    figure.text(24 / size[0], 1 - 20 / size[1], drawn(title), size=20, weight="bold", color=_INK, va="top",
-                family=_FONT)  # fmt: skip
-    _color_bar(figure, size, threshold_of(made.activation), False, False)
-    figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=_GRAY, ha="right", va="center",
-                family=_FONT)  # fmt: skip
-    return _save(figure, path)
-
-
 def view_picture(
     activation: Any, in_3d: np.ndarray, slices: Mapping[str, np.ndarray], path: str | Path, footnote: str = ""
 ) -> Path:
@@ -136,16 +105,16 @@ def view_picture(
     large = _scaled(in_3d, height)
     wide = max(p.shape[1] for _, p in shown) if shown else 0
     size = (large.shape[1] + gap + wide, head + height + foot)
-    figure, top = _canvas(size), head
-    _put(figure, large, 0, head, size)
+    figure, top = canvas(size), head
+    put(figure, large, 0, head, size)
     for name, pixels in shown:
-        axes = _put(figure, pixels, large.shape[1] + gap, top, size)
-        axes.text(12, 12, name, size=12, weight="bold", color="white", va="top", family=_FONT)
+        axes = put(figure, pixels, large.shape[1] + gap, top, size)
+        axes.text(12, 12, name, size=12, weight="bold", color="white", va="top", family=FONT)
         top += pixels.shape[0] + gap
-    _color_bar(figure, size, threshold_of(activation), False, False)
-    figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=_GRAY, ha="right", va="center",
-                family=_FONT)  # fmt: skip
-    return _save(figure, path)
+    color_bar(figure, size, threshold_of(activation), False, False)
+    figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=GRAY, ha="right", va="center",
+                family=FONT)  # fmt: skip
+    return save(figure, path)
 
 
 def _scaled(pixels: np.ndarray, height: int) -> np.ndarray:
@@ -215,7 +184,8 @@ def slice_pixels(made: CuffScene, plane: str, size: tuple[int, int], field_mm: f
             legend.SetVisibility(True)
 
 
-def _canvas(size: tuple[int, int]) -> Any:
+def canvas(size: tuple[int, int]) -> Any:
+    """An empty figure of so many pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -224,7 +194,8 @@ def _canvas(size: tuple[int, int]) -> Any:
     return figure
 
 
-def _put(figure: Any, pixels: np.ndarray, left: int, top: int, canvas: tuple[int, int]) -> Any:
+def put(figure: Any, pixels: np.ndarray, left: int, top: int, canvas: tuple[int, int]) -> Any:
+    """Puts pixels on a figure, their upper left corner at left and top; the axes count pixels."""
     height, width = pixels.shape[:2]
     axes = figure.add_axes((left / canvas[0], 1 - (top + height) / canvas[1], width / canvas[0], height / canvas[1]))
     axes.imshow(pixels, interpolation="nearest", extent=(0, width, height, 0), aspect="auto")
@@ -233,9 +204,10 @@ def _put(figure: Any, pixels: np.ndarray, left: int, top: int, canvas: tuple[int
     return axes
 
 
-def _letters(axes: Any, plane: str, size: tuple[int, int]) -> None:
+def letters(axes: Any, plane: str, size: tuple[int, int]) -> None:
+    """The plane and the patient's directions on a slice."""
     width, height = size
-    axes.text(12, 12, plane, size=12, weight="bold", color="white", va="top", family=_FONT)
+    axes.text(12, 12, plane, size=12, weight="bold", color="white", va="top", family=FONT)
     left, right, top, bottom = _SIDES[plane]
     for letter, x, y in (
         (left, 12, height / 2),
@@ -243,10 +215,10 @@ def _letters(axes: Any, plane: str, size: tuple[int, int]) -> None:
         (top, width / 2, 12),
         (bottom, width / 2, height - 12),
     ):
-        axes.text(x, y, letter, size=12, weight="bold", color="#ffd65c", ha="center", va="center", family=_FONT)
+        axes.text(x, y, letter, size=12, weight="bold", color="#ffd65c", ha="center", va="center", family=FONT)
 
 
-def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: bool, boxed: bool) -> None:
+def color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: bool, boxed: bool) -> None:
     """The colors in percent, the threshold, and what the white box is."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
@@ -258,9 +230,9 @@ def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: b
     axes.axvspan(0, threshold, color="white", alpha=0.75, linewidth=0)
     axes.set_yticks([])
     axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
-    axes.tick_params(labelsize=10, colors=_INK, length=3)
+    axes.tick_params(labelsize=10, colors=INK, length=3)
     words = f"Activation, percent of its maximum (shown from {threshold:.0f} %)"
-    figure.text(24 / width, 58 / height, words, size=10.5, color=_INK, family=_FONT)
+    figure.text(24 / width, 58 / height, words, size=10.5, color=INK, family=FONT)
     x = 490
     entries = [((0.95, 0.35, 0.10), "outline: activation ≥ 50 %")] if outlined else []
     entries += [(BOX_COLOR, "box: the tear, as it was drawn")] if boxed else []
@@ -268,11 +240,16 @@ def _color_bar(figure: Any, size: tuple[int, int], threshold: float, outlined: b
         frame = (x / width, 34 / height)
         style = {"fill": False, "edgecolor": color, "linewidth": 2.2, "transform": figure.transFigure}
         figure.add_artist(Rectangle(frame, 22 / width, 16 / height, **style))
-        figure.text((x + 32) / width, 42 / height, text, size=10.5, color=_INK, va="center", family=_FONT)
+        figure.text((x + 32) / width, 42 / height, text, size=10.5, color=INK, va="center", family=FONT)
         x += 300
 
 
-def _save(figure: Any, path: str | Path) -> Path:
+def save(figure: Any, path: str | Path) -> Path:
+    """Writes a figure as PNG.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     path = Path(path)
     try:
         figure.savefig(path, dpi=_DPI, facecolor=figure.get_facecolor(), format="png")

@@ -15,6 +15,7 @@ from RotatorCuffCAMLib.localization import DrawnBox, compare
 from RotatorCuffCAMLib.readers.log import read_log
 from RotatorCuffCAMLib.readers.session import answers_of
 from RotatorCuffCAMLib.readers.study import StudyCase, create_study
+from RotatorCuffCAMLib.scene import boxes
 from RotatorCuffCAMLib.scene import cube as scene_cube
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
@@ -72,8 +73,8 @@ class RotatorCuffCAMSelfTest(unittest.TestCase):
         image = sitk.GetImageFromArray(values)
         image.SetOrigin((-100, -20, 30))
         drawn = DrawnBox((-90.0, -10.0, 40.0), (3.0, 3.0, 3.0))
-        box = cuff_scene.add_box(slicer.mrmlScene, drawn)
-        assert compare(image, cuff_scene.box_of(box)).pointing
+        box = boxes.add_box(slicer.mrmlScene, drawn)
+        assert compare(image, boxes.box_of(box)).pointing
 
     def test_a_reading_session_writes_what_was_pressed(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
