@@ -55,7 +55,7 @@ def test_one_table_has_every_structure_as_the_library_compares_it(host: Any, ope
         assert rows[row.name][2] == f"{row.overlap.dsc:.3f}"
     assert rows["Liver cyst"][1] == "only here"
     assert rows["Liver cyst"][6] == "n/a"  # HD95
-    assert "max-of-two" in section.ui.notesLabel.text
+    assert "max-of-two" in section.ui.notesLabel.toolTip
     assert parameters.comparisonTable.GetNumberOfRows() == len(expected.rows)
 
 
@@ -86,7 +86,7 @@ def test_conventions_are_named_and_give_their_own_numbers(host: Any, opened: Any
     host.choose(section.ui.conventionComboBox, "both directions together (as medpy)")
     run(host, section)
     assert parameters.hd95Convention == "pooled"
-    assert "(pooled)" in section.ui.notesLabel.text
+    assert "(pooled)" in section.ui.notesLabel.toolTip
     expected = compare(make_labels(), manual_labels(), convention="pooled").row("hepatic_vein").distances.hd95
     row = next(r for r in section.rows if r["structure"] == "Hepatic vein")
     assert row["hd95_mm"] == pytest.approx(expected)
@@ -110,7 +110,7 @@ def test_another_grid_is_resampled_and_said(host: Any, opened: Any) -> None:
     add_reference(host, parameters, images.resample_spacing(manual_labels(), (3.0, 3.0, 4.0), "label"))
     run(host, section)
     assert not host.messages
-    assert "resampled to the grid of the reference" in section.ui.notesLabel.text
+    assert "resampled to the grid of the reference" in section.ui.notesLabel.toolTip
 
 
 def test_segmentations_that_do_not_overlap_are_refused(host: Any, opened: Any) -> None:
@@ -170,7 +170,7 @@ def test_renamed_segments_are_matched_by_their_codes_and_unknown_ones_named(host
     assert rows["Bile duct"]["state"] == "only here"
     shown = {row[0]: row[1] for row in cells(section.ui.comparisonTable)}
     assert (shown["Portal vein"], shown["Bile duct"]) == ("", "only here")  # beside the name, where it is seen
-    assert "Thing of Manual" in section.ui.notesLabel.text
+    assert "Thing of Manual" in section.ui.notesLabel.toolTip
 
 
 def test_the_reference_may_go_while_the_job_runs(host: Any, opened: Any) -> None:

@@ -41,10 +41,10 @@ def test_a_saved_scene_brings_planes_volumes_and_tables_back(host: Any, opened: 
     go_to(host, section, "branches")
     again = cells(section.ui.branchesTable)
     assert [row[2:] for row in again] == [row[2:] for row in branches]
-    assert "Find them again" in section.ui.notesLabel.text
+    assert "Find them again" in section.ui.notesLabel.toolTip
     go_to(host, section, "margins")
     assert cells(section.ui.marginsTable) == margins
-    assert "saved with the scene" in section.ui.notesLabel.text
+    assert "saved with the scene" in section.ui.notesLabel.toolTip
 
 
 def test_the_tables_of_one_plan_are_not_shown_for_another(host: Any, opened: Any) -> None:

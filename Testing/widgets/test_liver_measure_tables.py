@@ -48,10 +48,10 @@ def test_volumes_follow_edits_exclusions_and_the_patient(host: Any, opened: Any)
     parameters.heightCm = 1.72
     parameters.weightKg = 74
     host.process_events()
-    assert "cm, not m" in section.ui.notesLabel.text
+    assert "cm, not m" in section.ui.notesLabel.toolTip
     parameters.weightKg = 0
     host.process_events()
-    assert "both height and weight" in section.ui.notesLabel.text
+    assert "both height and weight" in section.ui.notesLabel.toolTip
 
 
 def test_without_a_plan_or_with_an_empty_one_a_sentence_says_so(host: Any, opened: Any) -> None:
@@ -111,10 +111,10 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     assert len(rows) == 2
     assert {row["fate"] for row in rows} <= {"resected", "in the remnant", "cut"}
     assert parameters.marginsTable.GetNumberOfRows() == 2
-    assert "edited since" not in section.ui.notesLabel.text
+    assert "edited since" not in section.ui.notesLabel.toolTip
     paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
     section.live.update()
-    assert "edited since" in section.ui.notesLabel.text
+    assert "edited since" in section.ui.notesLabel.toolTip
 
 
 def test_lesions_with_segments_of_their_own_stay_apart_where_they_touch(host: Any, opened: Any) -> None:

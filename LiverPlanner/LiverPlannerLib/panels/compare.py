@@ -9,10 +9,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.columns import Column
 from LiverPlannerLib.comparison.columns import COLUMNS, columns_of, shown_row
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import NO_PLAN
-from LiverPlannerLib.panels.tables import bullets, copy_table, fill_table, save_table
+from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, fill_table, save_table
 from LiverPlannerLib.scene.comparison import (
     EXTRA_COLOR,
     MISSED_COLOR,
@@ -31,6 +32,9 @@ from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.worker_io import save_steps, unsaved
 
 WITH = ("reference", "model")
+FEW = ("structure", "state", "dsc", "hd95_mm", "predicted_ml", "reference_ml")
+"""Columns that are shown at first."""
+
 NOTES = "PreopReview.Notes"
 """Attribute of the table node that keeps what must be read with it."""
 _CONVENTION_WORDS = {
@@ -83,6 +87,8 @@ class CompareSection(Section):
         ui.comparisonTable.connect("itemSelectionChanged()", self.show_chosen)
         for box in (ui.missedCheckBox, ui.extraCheckBox):
             box.connect("toggled(bool)", lambda *_args: self.show_chosen())
+        self._notes = FoldedNotes(ui.notesLabel)
+        ui.allColumnsCheckBox.connect("toggled(bool)", lambda *_args: self.refresh())
         ui.copyButton.connect("clicked(bool)", lambda *_args: copy_table(COLUMNS, self.rows))
         ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
         self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
@@ -130,18 +136,24 @@ class CompareSection(Section):
         parameters = self.parameters
         return parameters.modelOutput if parameters.comparedWith == "model" else parameters.referenceSegmentation
 
+    def _columns(self) -> list[Column]:
+        """The few that fit into the panel, or all."""
+        if self.ui.allColumnsCheckBox.checked:
+            return columns_of(self.rows)
+        return [c for c in columns_of(self.rows, brief=True) if c.key in FEW]
+
     def _show_rows(self) -> None:
         ui = self.ui
         fill_table(
             ui.comparisonTable,
-            columns_of(self.rows, brief=True),
+            self._columns(),
             self.rows,
             lambda row: _COLOR_OF.get(row["structure"]),
         )
         ui.summaryLabel.text = self._summary
         ui.summaryLabel.visible = bool(self._summary)
-        ui.notesLabel.text = bullets(self.notes)
-        ui.notesLabel.visible = bool(self.notes)
+        self._notes.show(self.notes)
+        ui.allColumnsCheckBox.visible = bool(self.rows)
         why = "" if self.rows else _("Compare first.")
         enable(ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
         enable(ui.saveButton, why, _("Saves the table, with its notes, to a file."))

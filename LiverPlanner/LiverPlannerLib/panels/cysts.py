@@ -43,7 +43,7 @@ class CystsSection(Section):
         ui = self.ui
         fill(ui.ruleComboBox, RULES, (_("Core median, may be undecided"), _("Fitted mean (Lin 2024)")))
         ui.ruleComboBox.connect("activated(int)", lambda i: self._set_rule(RULES[i]))
-        titles = (_("Cyst"), "#", "ml", "M", "σ", "R²", _("Decision"))
+        titles = (_("Cyst"), "#", _("Volume\n(ml)"), _("Mean\n(HU)"), _("SD\n(HU)"), "R²", _("Decision"))
         ui.regionTable.setColumnCount(len(titles))
         ui.regionTable.setHorizontalHeaderLabels(titles)
         ui.regionTable.verticalHeader().setVisible(False)
@@ -54,6 +54,7 @@ class CystsSection(Section):
         self.run_button = RunButton(self.context, ui.findButton, ui.cystProgressBar, ui.cystProgressLabel, self.find)
         ui.applyCystsButton.connect("clicked(bool)", lambda *_args: self._guarded(self.apply))
         ui.revertCystsButton.connect("clicked(bool)", lambda *_args: self._guarded(self.revert))
+        ui.contourButton.connect("clicked(bool)", lambda *_args: self._guarded(self.contour))
         ui.byRuleButton.connect("clicked(bool)", lambda *_args: self.by_rule())
         ui.plotCheckBox.connect("toggled(bool)", self._show_plot)
 
@@ -112,10 +113,20 @@ class CystsSection(Section):
         enable(ui.applyCystsButton, none, _("Move the regions ticked as cysts to the segment Liver cyst, the others to "
                                             "Liver tumor. Nothing is deleted."))  # fmt: skip
         enable(ui.revertCystsButton, moved, _("Put every region back into the segment it was found in."))
+        drawn = "" if self._has_tumors() else _("The segmentation has no tumor.")
+        words = _(
+            "Expansion and corrosion of Lin 2024: tumors closed by 2 mm and grown by 1 mm inside the liver, as clinicians "
+            "draw them. The paper gives no radii: these are ours."
+        )
+        enable(ui.contourButton, drawn, words)
         by_hand = none or ("" if scene_cysts.state_of(node).get("overrides") else _("No decision was set manually."))
         enable(ui.byRuleButton, by_hand, _("Discard manual decisions and classify all regions by the rule."))
         enable(ui.plotCheckBox, none, _("Show the histogram of the selected region, its fit and the threshold."))
         ui.regionTable.visible = ui.reasonLabel.visible = node is not None
+
+    def _has_tumors(self) -> bool:
+        plan = self.parameters.segmentation
+        return plan is not None and scene_cysts.has_lesions(plan, ("tumor",))
 
     def _fill_table(self, node: Any | None) -> None:
         text = node.GetAttribute(scene_cysts.STATE) if node is not None else ""
@@ -164,8 +175,10 @@ class CystsSection(Section):
         if node is None:
             return ""
         number = {d: sum(r.decision == d for r in regions) for d in ("cyst", "tumor", "undecided")}
-        words = _("{cysts} suspected cysts, {tumors} tumors, {undecided} undecided. Click a row to see the region.")
-        text = words.format(cysts=number["cyst"], tumors=number["tumor"], undecided=number["undecided"])
+        cysts = _("1 suspected cyst") if number["cyst"] == 1 else _("{n} suspected cysts").format(n=number["cyst"])
+        tumors = _("1 tumor") if number["tumor"] == 1 else _("{n} tumors").format(n=number["tumor"])
+        words = _("{cysts}, {tumors}, {undecided} undecided. Click a row to see the region.")
+        text = words.format(cysts=cysts, tumors=tumors, undecided=number["undecided"])
         return " ".join([text] + [f"{w}." for w in scene_cysts.state_of(node)["warnings"]])
 
     def _tell(self, region: Any) -> None:
@@ -259,6 +272,13 @@ class CystsSection(Section):
         """Moves the regions to the segments that they were decided to belong to."""
         cyst_segments.apply(self.table)
         self.context.notify("segmentation")
+
+    def contour(self) -> None:
+        """Draws the tumors a little larger, as clinicians do."""
+        changed = cyst_segments.contour_tumors(self.parameters.segmentation)
+        self.context.notify("segmentation")
+        words = _("Tumors grew from {before:.2f} to {after:.2f} ml.").format(before=changed[0], after=changed[1])
+        slicer.util.showStatusMessage(words, 8000)
 
     def revert(self) -> None:
         """Moves the regions back."""

@@ -111,7 +111,7 @@ class Several:
         folder = self.context.new_folder()
 
         def show(result: dict[str, Any]) -> None:
-            self.rows = [{**row, "structure": structure(row["structure"]).name} for row in result["rows"]]
+            self.rows = [disagreement_row(row) for row in result["rows"]]
             words = _("{first} and {second} differ in {ml:.2f} ml of {case}.")
             self.notes, self._of = [words.format(first=first, second=second, ml=result["ml"], case=case)], case
             nodes = self.section.open_case.nodes
@@ -168,6 +168,12 @@ class Several:
         self.context.run_job(
             f"LiverPlannerLib.ground_truth.tasks:{task}", request, folder, on_finished=show, title=_("Ground truth")
         )
+
+
+def disagreement_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table; where neither has drawn there is nothing to agree on."""
+    neither = row["state"] == "both empty"
+    return {**row, "structure": structure(row["structure"]).name} | ({"dsc": None, "hd95_mm": None} if neither else {})
 
 
 def _choices(box: Any, names: list[str], place: int) -> None:

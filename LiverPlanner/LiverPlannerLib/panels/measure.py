@@ -15,8 +15,8 @@ from LiverPlannerLib.panels.measure_page import NO_PLAN, Page
 from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
 from LiverPlannerLib.panels.measure_remnant import RemnantPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
-from LiverPlannerLib.panels.tables import bullets, copy_table, save_table
-from LiverPlannerLib.scene import plan_nodes
+from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
+from LiverPlannerLib.scene import lines, plan_nodes
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
@@ -43,6 +43,8 @@ class MeasureSection(Section):
         self.live.users.append(lambda: self.open)
         self.live.observers.append(lambda _keys: self.refresh())
         self.button.connect("contentsCollapsed(bool)", self._on_collapsed)
+        self._notes = FoldedNotes(self.ui.notesLabel)
+        self.ui.allColumnsCheckBox.connect("toggled(bool)", lambda *_args: self.refresh())
         self.ui.copyButton.connect("clicked(bool)", lambda *_args: self.copy())
         self.ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
         for page in self.pages:
@@ -78,6 +80,7 @@ class MeasureSection(Section):
         plan_nodes.step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
         plan_nodes.step_back(drawn, not cutting or parameters.remnantMode != "surface")
         self.remnant.step_back(not cutting)
+        plan_nodes.step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
         branches = self.open and self.page is self.branches
         plan_nodes.step_back([parameters.branchesSegmentation], not branches)
         self.branches.step_back(not branches)
@@ -124,11 +127,9 @@ class MeasureSection(Section):
     def show_export(self) -> None:
         """Notes and export of the tab that is shown."""
         page = self.page
-        notes = list(page.notes)
-        if page.stale:
-            notes.insert(0, _("The plan, or what it is cut by, was edited since: press the button again."))
-        self.ui.notesLabel.text = bullets(notes)
-        self.ui.notesLabel.visible = bool(notes)
+        stale = _("The plan, or what it is cut by, was edited since: press the button again.")
+        self._notes.show(page.notes, stale if page.stale else "")
+        self.ui.allColumnsCheckBox.visible = bool(page.rows) and any(not c.brief for c in page.columns)
         why = "" if page.rows else _("There is no table in this tab yet.")
         enable(self.ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
         enable(self.ui.saveButton, why, _("Saves the table, with its notes, to a file."))

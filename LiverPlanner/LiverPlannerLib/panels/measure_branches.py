@@ -96,6 +96,7 @@ class BranchesPage(Page):
             self.shown_rows,
             lambda row: (main_color if row["main"] else peripheral_color)(_KEY_OF[row["structure"]]),
             checkable="main" if self.trees else "",
+            all_columns=self.ui.allColumnsCheckBox.checked,
         )
 
     # ---- finding ----

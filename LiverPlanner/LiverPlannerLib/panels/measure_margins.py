@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.margins import NEIGHBORS
+from LiverPlannerLib.scene import lines
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import LESIONS, structure
 from PreopReviewLib.panels.run_button import RunButton
@@ -25,15 +27,21 @@ COLUMNS = (
         Column(f"to_{key}_mm", f"{structure(key).name} (mm)", "number", 1, "Shortest distance; 0 where they touch.")
         for key in NEIGHBORS
     ),
-    *(Column(f"contact_{key}_mm2", f"Contact {structure(key).name.lower()} (mm²)", "number", 0) for key in NEIGHBORS),
+    *(
+        Column(f"contact_{key}_mm2", f"Contact {structure(key).name.lower()} (mm²)", "number", 0, brief=False)
+        for key in NEIGHBORS
+    ),
     Column(
         "uncertainty_mm",
         "± (mm)",
         "number",
         1,
         "Half the diagonal of a voxel; twice that for a drawn cut.",
+        brief=False,
     ),
-    Column("centroid_ras", "Centroid (RAS mm)", "text"),
+    Column("centroid_ras", "Centroid (RAS mm)", "text", brief=False),
+    Column("nearest", "Nearest", "text", help="What lies nearest to the lesion; click the row to see the line to it."),
+    Column("line_ras", "Line (RAS mm)", "text", help="Nearest points of the lesion and of the other.", brief=False),
 )
 NAME = Column("name", "Name", "text", help="Of its segment: lesions with a segment each stay apart where they touch.")
 
@@ -63,7 +71,12 @@ class MarginsPage(Page):
             self.section.show_state(why)
         self.run.refresh(why)
         self.show_saved(COLUMNS)
-        fill_table(self.ui.marginsTable, self.columns if self.rows else COLUMNS, self.rows)
+        fill_table(
+            self.ui.marginsTable,
+            self.columns if self.rows else COLUMNS,
+            self.rows,
+            all_columns=self.ui.allColumnsCheckBox.checked,
+        )
 
     def measure(self) -> None:
         """Starts the job.
@@ -105,5 +118,18 @@ class MarginsPage(Page):
         self.section.refresh()
 
     def _jump(self, row: int) -> None:
-        if 0 <= row < len(self.rows):
-            jump_to([float(v) for v in self.rows[row]["centroid_ras"].split()])
+        if not 0 <= row < len(self.rows):
+            return
+        shown = self.rows[row]
+        line = [float(v) for v in (shown.get("line_ras") or "").split()]
+        if not line:
+            jump_to([float(v) for v in shown["centroid_ras"].split()])
+            return
+        words = _("Lesion {number} – {name}").format(number=int(shown["lesion"]), name=shown["nearest"].lower())
+        lines.show_line(self.parameters.segmentation, line[:3], line[3:], words)
+        jump_to(line[:3])
+
+    def forget(self) -> None:
+        """The plan is another one, or gone; so is the line."""
+        super().forget()
+        lines.remove_line(slicer.mrmlScene)

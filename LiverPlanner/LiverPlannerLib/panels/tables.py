@@ -25,6 +25,7 @@ def fill_table(
     rows: Sequence[Row],
     color_of: Callable[[Row], tuple[float, float, float] | None] | None = None,
     checkable: str = "",
+    all_columns: bool = True,
 ) -> None:
     """Shows rows; the chosen row stays chosen where it can.
 
@@ -32,6 +33,7 @@ def fill_table(
         widget: QTableWidget.
         color_of: color of the square before a row's first cell.
         checkable: key of the flag column that the user may tick; other flags are words.
+        all_columns: show also those that matter to few (not `Column.brief`).
     """
     chosen = widget.currentRow()
     blocked = widget.blockSignals(True)
@@ -49,9 +51,12 @@ def fill_table(
         if color_of is not None:
             for r, row in enumerate(rows):
                 _add_square(widget.item(r, 0), color_of(row))
+        for c, column in enumerate(columns):
+            widget.setColumnHidden(c, not (column.brief or all_columns))
         widget.horizontalHeader().setHighlightSections(False)  # bold words would need more room than they got
         widget.resizeColumnsToContents()
-        _stretch(widget, columns)
+        shown = [c for c in columns if all_columns or c.brief]
+        _stretch(widget, shown)
         widget.visible = bool(rows)
         _fit_height(widget, len(rows), 2 if any("\n" in in_two_lines(_(c.title)) for c in columns) else 1)
         if 0 <= chosen < len(rows):
@@ -126,6 +131,50 @@ def save_table(
         return None
     chosen = Path(path)
     return write_csv(chosen if chosen.suffix else chosen.with_suffix(".csv"), columns, rows, notes)
+
+
+class FoldedNotes:
+    """Sentences in one line with their number, unfolded by a click; a single one is shown as it is.
+
+    Args:
+        label: QLabel; all sentences are in its tooltip, folded or not.
+    """
+
+    def __init__(self, label: Any) -> None:
+        self._label, self._open = label, False
+        self._notes: tuple[str, ...] = ()
+        self._urgent = ""
+        label.setTextInteractionFlags(qt.Qt.TextBrowserInteraction)
+        label.connect("linkActivated(QString)", lambda _link: self._turn())
+
+    def show(self, notes: Sequence[str], urgent: str = "") -> None:
+        """Shows other sentences, folded if they are others than before.
+
+        Args:
+            urgent: a sentence that is never folded away.
+        """
+        if tuple(notes) != self._notes:
+            self._open = False
+        self._notes, self._urgent = tuple(notes), urgent
+        self._fill()
+
+    def _turn(self) -> None:
+        self._open = not self._open
+        self._fill()
+
+    def _fill(self) -> None:
+        from html import escape
+
+        notes, label = self._notes, self._label
+        lines = [f"<b>{escape(self._urgent)}</b>"] if self._urgent else []
+        if len(notes) == 1:
+            lines.append(escape(notes[0]))
+        elif notes:
+            words = _("{count} notes").format(count=len(notes))
+            lines.append(f"<a href='notes'>{'▾' if self._open else '▸'} {words}</a>")
+        label.text = "<br>".join(lines) + (bullets(notes) if self._open and len(notes) > 1 else "")
+        label.toolTip = bullets([*([self._urgent] if self._urgent else []), *notes])
+        label.visible = bool(lines)
 
 
 def bullets(notes: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ outline of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,9 @@ REFERENCE_LINES: tuple[tuple[float, str], ...] = (
 """Margins (mm) that the literature compares, with the source; for orientation, no advice."""
 
 
+Point = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class LesionMargins:
     """One lesion.
@@ -48,6 +51,7 @@ class LesionMargins:
         to_mm: distance to each neighbor by key; 0 where they touch; None where the neighbor is not in the labels.
         contact_mm2: area of the faces shared with each neighbor that is in the labels.
         name: what the file calls it, where it holds several lesions apart.
+        lines: by key of a neighbor, and ``cut``: the nearest points of the lesion and of the other, RAS mm.
     """
 
     number: int
@@ -60,6 +64,13 @@ class LesionMargins:
     to_mm: dict[str, float | None]
     contact_mm2: dict[str, float]
     name: str = ""
+    lines: dict[str, tuple[Point, Point]] = field(default_factory=dict)
+
+    @property
+    def nearest(self) -> str | None:
+        """What lies nearest, a key of `lines`; None where there is nothing to measure to."""
+        reach = {k: v for k, v in (("cut", self.to_cut_mm), *self.to_mm.items()) if v is not None and k in self.lines}
+        return min(reach, key=lambda k: reach[k]) if reach else None
 
 
 @dataclass(frozen=True)
@@ -94,9 +105,19 @@ class Margins:
                 **{f"to_{key}_mm": value for key, value in lesion.to_mm.items()},
                 **{f"contact_{key}_mm2": lesion.contact_mm2.get(key) for key in lesion.to_mm},
                 "uncertainty_mm": self.uncertainty_mm,
+                **_nearest_cells(lesion),
             }
             for lesion in self.lesions
         ]
+
+
+def _nearest_cells(lesion: LesionMargins) -> dict[str, str | None]:
+    """The name of what lies nearest, and the line to it: two points, RAS mm."""
+    key = lesion.nearest
+    if key is None:
+        return {"nearest": None, "line_ras": None}
+    name = "Cut" if key == "cut" else structure(key).name
+    return {"nearest": name, "line_ras": " ".join(f"{v:.2f}" for point in lesion.lines[key] for v in point)}
 
 
 def measure_margins(
@@ -193,15 +214,15 @@ class _Target:
         self.mask, self.sheet = mask, sheet
         self.tree = cKDTree(points) if len(points) else None
 
-    def nearest(self, points: np.ndarray) -> tuple[float, int] | None:
-        """The smallest distance from any of the points, and which one it is; None without a target."""
+    def nearest(self, points: np.ndarray) -> tuple[float, int, np.ndarray] | None:
+        """The smallest distance from any of the points, which one it is, and the target's point; None without one."""
         if self.tree is None:
             return None
         # Some of the points give a bound, beyond which the tree need not look for the others.
         bound = float(self.tree.query(points[::50])[0].min())
-        distance = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)[0]
+        distance, index = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)
         at = int(distance.argmin())
-        return float(distance[at]), at
+        return float(distance[at]), at, np.asarray(self.tree.data)[index[at]]
 
 
 def face_centers(mask: np.ndarray) -> np.ndarray:
@@ -238,17 +259,21 @@ def _measure(
     faces = face_centers(lesion) + corner
     fate: Fate | None = None
     to_cut = nearest_ras = None
+    lines: dict[str, tuple[Point, Point]] = {}
     if cut is not None:
         taken = int(np.count_nonzero(cut.mask[inside] & lesion))
         fate = "resected" if taken == len(voxels) else "cut" if taken else "in the remnant"
         found = cut.nearest(faces * mm)
+        if found is not None:
+            lines["cut"] = _line(faces[found[1]], found[2] / mm, labels)
         if cut.sheet is not None:
             distance = cut.sheet.distances(images.kji_to_ras(faces, labels), taken > 0)
-            found = float(distance.min()), int(distance.argmin())
+            found = float(distance.min()), int(distance.argmin()), faces[0]
         if found is not None:
             to_cut = 0.0 if fate == "cut" else found[0]
             nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
     reach = {key: target.nearest(faces * mm) for key, target in targets.items()}
+    lines |= {k: _line(faces[f[1]], f[2] / mm, labels) for k, f in reach.items() if f is not None}
     return LesionMargins(
         number=number,
         voxels=len(voxels),
@@ -260,7 +285,14 @@ def _measure(
         to_mm={key: None if found is None else found[0] for key, found in reach.items()},
         contact_mm2={key: _contact(lesion, t.mask[inside], mm) for key, t in targets.items() if t.tree is not None},
         name=name_of(drawn, region),
+        lines=lines,
     )
+
+
+def _line(start: np.ndarray, stop: np.ndarray, labels: sitk.Image) -> tuple[Point, Point]:
+    """Two points given in voxels, K-J-I, in RAS mm."""
+    a, b = images.kji_to_ras(np.stack([start, stop]), labels)
+    return tuple(map(float, a)), tuple(map(float, b))  # type: ignore[return-value]
 
 
 def _contact(lesion: np.ndarray, neighbor: np.ndarray, mm: np.ndarray) -> float:

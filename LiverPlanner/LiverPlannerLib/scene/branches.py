@@ -21,9 +21,17 @@ COLUMNS = (
     Column("radius_mm", "Radius (mm)", "number", 1),
     Column("length_mm", "Length (mm)", "number", 0),
     Column("ml", "Volume (ml)", "number", 2),
-    Column("parent", "Springs from", "number", 0, "The branch nearer to the root; –: a trunk, or disconnected.", "–"),
-    Column("overridden", "By hand", "flag"),
-    Column("reason", "Why", "text"),
+    Column(
+        "parent",
+        "Springs from",
+        "number",
+        0,
+        "The branch nearer to the root; –: a trunk, or disconnected.",
+        "–",
+        brief=False,
+    ),
+    Column("overridden", "By hand", "flag", brief=False),
+    Column("reason", "Why", "text", brief=False),
 )
 
 

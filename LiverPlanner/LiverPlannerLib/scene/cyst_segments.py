@@ -9,9 +9,12 @@ import numpy as np
 
 from LiverPlannerLib.scene.cysts import ORIGINS, REGIONS, SEGMENTATION, regions_of, state_of, write_state
 from LiverPlannerLib.scene.lattice import Start, painted, place
+from LiverPlannerLib.voxel_boxes import paint
 from PreopReviewLib.errors import InputError
 
 SURFACE = "Closed surface"
+CONTOUR_REACH_MM = 3.0
+"""How far an outline grows at most: 2 mm of closing and 1 mm of growth."""
 
 
 def apply(node: Any) -> list[str]:
@@ -161,3 +164,48 @@ def _set_surface(segmentation: Any, identifier: str, mask: Any) -> None:
     surface = surface_of_mask(mask, 0.5) if images.array_of(mask).any() else vtk.vtkPolyData()
     segmentation.GetSegmentation().GetSegment(identifier).AddRepresentation(SURFACE, surface)
     segmentation.GetSegmentation().Modified()
+
+
+def contour_tumors(segmentation: Any) -> tuple[float, float]:
+    """Closes and grows every tumor segment inside the liver, as clinicians draw them (`cysts.contour`).
+
+    What grows stays out of cysts, and out of the other tumors' segments.
+
+    Returns:
+        ml of all tumors before and after.
+
+    Raises:
+        NothingFound: there is no tumor.
+    """
+    from LiverPlannerLib.cysts.contour import clinical_contour
+    from LiverPlannerLib.scene.segments import SegmentVoxels
+    from LiverPlannerLib.voxel_boxes import boxed, union, without
+    from PreopReviewLib import images
+    from PreopReviewLib.errors import NothingFound
+
+    plan = SegmentVoxels(segmentation)
+    keys = [i for i, key in plan.structures.items() if key == "tumor" and plan.masks[i].count]
+    if not keys:
+        raise NothingFound("There is no tumor in the segmentation", "Draw one, or segment the liver first")
+    liver, taken, before, after = plan.mask("liver"), plan.mask("cyst"), 0, 0
+    spacing = np.linalg.norm(plan.grid.to_node[:3, :3], axis=0)[::-1]
+    pad = np.ceil(CONTOUR_REACH_MM / spacing).astype(int) + 1
+    for identifier in keys:
+        mask = plan.masks[identifier]
+        start = tuple(int(s - p) for s, p in zip(mask.start, pad, strict=True))
+        own = np.pad(mask.mask, [(p, p) for p in pad])
+        inside = np.zeros(own.shape, bool)
+        paint(inside, start, liver, True)
+        grown = clinical_contour(plan.grid.image(own.astype(np.uint8), start, world=False),
+                                 plan.grid.image(inside.astype(np.uint8), start, world=False))  # fmt: skip
+        others = union([taken, *(plan.masks[k] for k in keys if k != identifier)])
+        larger = without(boxed(images.array_of(grown) != 0, start), without(others, mask))
+        content = segmentation.GetSegmentation()
+        surfaces = content.ContainsRepresentation(SURFACE)
+        _set_mask(segmentation, identifier, larger.mask, larger.start, plan.grid)
+        if surfaces:
+            image = plan.grid.image(larger.mask.astype(np.uint8), larger.start, world=False)
+            _set_surface(segmentation, identifier, image)
+        before, after = before + mask.count, after + larger.count
+        taken = union([taken, larger])
+    return before * plan.grid.voxel_ml, after * plan.grid.voxel_ml

@@ -8,7 +8,7 @@ all of it comes back with the scene.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -247,14 +247,14 @@ def is_of(node: Any, segmentation: Any | None) -> bool:
     return segmentation is not None and node.GetNodeReferenceID(SEGMENTATION) == segmentation.GetID()
 
 
-def has_lesions(segmentation: Any) -> bool:
-    """Whether a segmentation has a segment of tumor or cyst, empty or not; reads no voxel."""
+def has_lesions(segmentation: Any, keys: Sequence[str] = ("tumor", "cyst")) -> bool:
+    """Whether a segmentation has a segment of tumor or cyst (or of `keys`), empty or not; reads no voxel."""
     from LiverPlannerLib.scene.segments import structure_of_segment
     from PreopReviewLib.scene.nodes import segment_keys
 
     content = segmentation.GetSegmentation()
     found = (structure_of_segment(content.GetSegment(key)) for key in segment_keys(segmentation))
-    return any(s is not None and s.key in ("tumor", "cyst") for s in found)
+    return any(s is not None and s.key in keys for s in found)
 
 
 def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:
