@@ -39,6 +39,28 @@ def test_the_margin_to_a_plane_is_exact_along_the_grid(array):
     assert any("± 1.2 mm" in note for note in result.notes)
 
 
+def test_the_line_to_what_lies_nearest_is_as_long_as_the_distance_and_ends_on_it(array):
+    from LiverPlannerLib.structures import structure
+
+    array[10:20, 10:20, 23:26] = structure("hepatic_vein").label  # 3 voxels from the tumor along I
+    array[28:30, 10:20, 10:20] = structure("portal_vein").label
+    result = measure_margins(labels_of(array, (1.5, 1.0, 1.0)))
+    lesion = result.lesions[0]
+    assert lesion.nearest == "hepatic_vein"
+    start, stop = np.array(lesion.lines["hepatic_vein"])
+    assert np.linalg.norm(stop - start) == pytest.approx(lesion.to_mm["hepatic_vein"]) == pytest.approx(4.5)
+    assert stop[0] == pytest.approx(-22.5 * 1.5)  # the vein's face, RAS
+    row = result.as_rows()[0]
+    assert row["nearest"] == "Hepatic vein"
+    np.testing.assert_allclose([float(v) for v in row["line_ras"].split()], [*start, *stop], atol=0.01)
+
+
+def test_without_anything_to_measure_to_there_is_no_line(array):
+    lesion = measure_margins(labels_of(array)).lesions[0]
+    assert lesion.nearest is None
+    assert measure_margins(labels_of(array)).as_rows()[0]["line_ras"] is None
+
+
 @pytest.mark.parametrize("normal", [(1, 1, 1), (0.3, -1, 0.5), (-2, 1, 0.1)])
 def test_an_oblique_margin_of_a_ball_is_right_within_the_stated_uncertainty(normal):
     k, j, i = np.ogrid[:60, :60, :60]

@@ -394,3 +394,13 @@ def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
     assert "list's own now" in ui.trainingLabel.text.replace("&#x27;", "'")
     assert "curve.png" in ui.trainingLabel.text
     assert ui.trainModelComboBox.itemText(0) == "This list's own"
+
+
+def test_what_nobody_has_drawn_is_no_agreement() -> None:
+    from LiverPlannerLib.panels.ground_truth_several import COLUMNS, disagreement_row
+
+    row = {"structure": "bile_duct", "state": "both empty", "dsc": 1.0, "hd95_mm": 0.0, "predicted_ml": 0.0}
+    shown = {c.key: c.shown(disagreement_row(row).get(c.key)) for c in COLUMNS}
+    assert shown["dsc"] == shown["hd95_mm"] == "n/a"
+    drawn = disagreement_row(row | {"state": "both"})
+    assert drawn["dsc"] == 1.0

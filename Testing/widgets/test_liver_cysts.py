@@ -166,3 +166,29 @@ def test_the_table_comes_back_with_a_saved_scene(host: Any, planned: Any, tmp_pa
     assert [[words(table, i, j) for j in range(1, 7)] for i in range(table.rowCount)] == shown
     host.click(section(planned).ui.applyCystsButton)
     assert host.messages == []
+
+
+def test_outlines_grow_as_clinicians_draw_them_inside_the_liver_and_not_into_cysts(host: Any, planned: Any) -> None:
+    from LiverPlannerLib.scene.segments import SegmentVoxels
+    from LiverPlannerLib.voxel_boxes import common, without
+
+    plan = planned.context.parameters.segmentation
+    before = SegmentVoxels(plan)
+    host.click(section(planned).ui.contourButton)
+    after = SegmentVoxels(plan)
+    assert not host.messages
+    assert after.mask("tumor").count > before.mask("tumor").count
+    assert without(before.mask("tumor"), after.mask("tumor")).count == 0
+    assert without(after.mask("tumor"), before.mask("liver")).count == 0
+    assert common(after.mask("tumor"), before.mask("cyst")) == common(before.mask("tumor"), before.mask("cyst"))
+
+
+def test_one_is_not_several(host: Any, planned: Any) -> None:
+    from types import SimpleNamespace
+
+    one = [SimpleNamespace(decision="cyst"), SimpleNamespace(decision="tumor")]
+    shown = section(planned)
+    found(host, planned)
+    words = shown._summary(shown.table, one)
+    assert words.startswith("1 suspected cyst, 1 tumor, 0 undecided.")
+    assert shown._summary(shown.table, one * 2).startswith("2 suspected cysts, 2 tumors, 0 undecided.")

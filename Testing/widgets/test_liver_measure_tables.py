@@ -117,6 +117,49 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     assert "edited since" in section.ui.notesLabel.toolTip
 
 
+def test_a_row_of_the_margins_shows_the_shortest_distance_as_a_line(host: Any, opened: Any) -> None:
+    from LiverPlannerLib.scene.lines import line_of
+
+    _parameters, section = opened
+    go_to(host, section, "margins")
+    run(host, section, section.ui.marginsButton)
+    table = section.ui.marginsTable
+    hidden = [table.isColumnHidden(c) for c in range(table.columnCount)]
+    assert sum(not h for h in hidden) < 9
+    table.cellClicked.emit(0, 0)
+    row, line = section.margins.rows[0], line_of(host.scene)
+    assert row["nearest"].lower() in line.GetName()
+    reach = min(v for k, v in row.items() if k.startswith("to_") and k.endswith("_mm") and v is not None)
+    assert line.GetMeasurement("length").GetValue() == pytest.approx(reach, abs=0.05)
+    table.cellClicked.emit(1, 0)
+    assert host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 1
+    go_to(host, section, "volumes")
+    assert not line_of(host.scene).GetDisplayNode().GetVisibility3D()
+    go_to(host, section, "margins")
+    host.click(section.ui.allColumnsCheckBox)
+    assert not any(table.isColumnHidden(c) for c in range(table.columnCount))
+
+
+def test_notes_are_one_line_with_their_number_until_they_are_clicked(host: Any) -> None:
+    import qt
+
+    from LiverPlannerLib.panels.tables import FoldedNotes
+
+    label = qt.QLabel()
+    notes = FoldedNotes(label)
+    notes.show(["Only one."])
+    assert label.text == "Only one."
+    notes.show(["First.", "Second.", "Third."], "Edited since.")
+    assert "3 notes" in label.text
+    assert "Edited since." in label.text
+    assert "Second." not in label.text
+    assert "Second." in label.toolTip
+    label.linkActivated.emit("notes")
+    assert "Second." in label.text
+    notes.show([])
+    assert label.text == ""
+
+
 def test_lesions_with_segments_of_their_own_stay_apart_where_they_touch(host: Any, opened: Any) -> None:
     import slicer
 

@@ -115,8 +115,8 @@ class CystsSection(Section):
         enable(ui.revertCystsButton, moved, _("Put every region back into the segment it was found in."))
         drawn = "" if self._has_tumors() else _("The segmentation has no tumor.")
         words = _(
-            "Expansion and corrosion of Lin 2024: tumors closed by 2 mm and grown by 1 mm inside the liver, as clinicians "
-            "draw them. The paper gives no radii: these are ours."
+            "Expansion and corrosion of Lin 2024: tumors closed by 2 mm and grown by 1 mm inside the liver, as "
+            "clinicians draw them. The paper gives no radii: these are ours."
         )
         enable(ui.contourButton, drawn, words)
         by_hand = none or ("" if scene_cysts.state_of(node).get("overrides") else _("No decision was set manually."))
