@@ -194,6 +194,32 @@ def test_margins_without_a_tumor_say_why_not(host: Any, opened: Any) -> None:
     assert not section.ui.stateLabel.text
 
 
+def test_territories_are_colored_and_give_branches_their_names_ml_and_percent(host: Any, opened: Any) -> None:
+    from LiverPlannerLib.scene.territories import territories_node
+
+    _parameters, section = opened
+    go_to(host, section, "branches")
+    run(host, section, section.ui.branchesButton)
+    assert territories_node(host.scene) is None
+    host.choose(section.ui.vesselComboBox, "Portal vein")
+    host.click(section.ui.territoriesCheckBox)
+    host.wait_until(lambda: not section.context.busy, 240.0)
+    node = territories_node(host.scene)
+    assert node is not None, host.messages
+    assert node.GetDisplayNode().GetVisibility()
+    content = node.GetSegmentation()
+    names = [content.GetNthSegment(n).GetName() for n in range(content.GetNumberOfSegments())]
+    assert names
+    assert all(name.endswith("%") for name in names)
+    trunks = [row for row in section.branches.shown_rows if row["parent"] is None and row["territory_percent"]]
+    assert sum(row["territory_percent"] for row in trunks) == pytest.approx(100, abs=0.5)
+    go_to(host, section, "volumes")
+    assert not node.GetDisplayNode().GetVisibility3D()
+    go_to(host, section, "branches")
+    host.click(section.ui.territoriesCheckBox)
+    assert not node.GetDisplayNode().GetVisibility()
+
+
 def test_a_branch_that_hangs_on_no_root_has_no_order_and_comes_last(host: Any) -> None:
     from types import SimpleNamespace
 

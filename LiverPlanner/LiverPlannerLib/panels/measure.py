@@ -17,6 +17,7 @@ from LiverPlannerLib.panels.measure_remnant import RemnantPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
 from LiverPlannerLib.scene import lines, plan_nodes
+from LiverPlannerLib.scene.territories import territories_node
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
@@ -82,7 +83,7 @@ class MeasureSection(Section):
         self.remnant.step_back(not cutting)
         plan_nodes.step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
         branches = self.open and self.page is self.branches
-        plan_nodes.step_back([parameters.branchesSegmentation], not branches)
+        plan_nodes.step_back([parameters.branchesSegmentation, territories_node(slicer.mrmlScene)], not branches)
         self.branches.step_back(not branches)
 
     def _on_tab(self) -> None:

@@ -13,6 +13,7 @@ from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_qui
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
 from LiverPlannerLib.scene.tables import place_beside, read_table
+from LiverPlannerLib.scene.territories import show_territories, territories_node
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels.branches import VesselTree, relabel
 from PreopReviewLib.panels.run_button import RunButton
@@ -38,11 +39,13 @@ class BranchesPage(Page):
         """Connects button, choice of vessel and table."""
         ui = self.ui
         self.trees: dict[str, VesselTree] = {}
+        self._shown_supply: Any | None = None
         self.run = RunButton(
             self.context, ui.branchesButton, ui.branchesProgressBar, ui.branchesProgressLabel, self.find
         )
-        ui.vesselComboBox.connect("activated(int)", lambda *_args: self._fill())
+        ui.vesselComboBox.connect("activated(int)", lambda *_args: self._on_vessel())
         ui.showBranchesCheckBox.connect("toggled(bool)", lambda *_args: self._show_segments())
+        ui.territoriesCheckBox.connect("toggled(bool)", lambda *_args: self._on_territories())
         ui.branchesTable.connect("itemChanged(QTableWidgetItem*)", self._on_ticked)
         ui.branchesTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
         self._timer = qt.QTimer()
@@ -66,12 +69,42 @@ class BranchesPage(Page):
             self.section.show_state(why)
         self.run.refresh(why)
         self.show_saved(COLUMNS, _("These branches were saved with the scene. Find them again to change or show them."))
+        if self.trees and self._supply() is not self._shown_supply:
+            self._show_rows()
+            self._on_territories()
         self._fill_vessels()
         self._fill()
         set_quietly(self.ui.showBranchesCheckBox, is_shown(self.parameters.branchesSegmentation))
         there = bool(self.trees) or self.parameters.branchesSegmentation is not None
         words = _("Main branches in the vessel's own color, peripheral ones in a paler one.")
         enable(self.ui.showBranchesCheckBox, "" if there else _("Find the branches first."), words)
+
+    def _supply(self) -> Any | None:
+        """Territories of the plan as it is now, where the blood supply was followed; else None."""
+        model = self.section.remnant.supply.model
+        return model.trees if model is not None else None
+
+    def _on_vessel(self) -> None:
+        self._fill()
+        self._on_territories()
+
+    def _on_territories(self) -> None:
+        """Shows what the chosen vein feeds or drains; follows the blood supply first, where that was not done."""
+        plan, box = self.parameters and self.parameters.segmentation, self.ui.territoriesCheckBox
+        if plan is None or self.live.measures is None:
+            return
+        supply, key = self._supply(), _KEY_OF.get(self.ui.vesselComboBox.currentText)
+        if box.checked and supply is None and not self.context.busy:
+            with slicer.util.tryWithErrorDisplay(_("The blood supply could not be followed.")):
+                self.section.remnant.supply.start()
+            return
+        node = territories_node(slicer.mrmlScene)
+        known = supply is not None and key in supply.territories
+        if box.checked and known:
+            grid = self.live.measures.plan.grid
+            node = show_territories(plan, grid, supply.territories[key], supply.named[key])
+        if node is not None:
+            node.GetDisplayNode().SetVisibility(box.checked and known)
 
     def _fill_vessels(self) -> None:
         names = list(dict.fromkeys(row["structure"] for row in self.rows))
@@ -82,7 +115,7 @@ class BranchesPage(Page):
             for name in names:
                 box.addItem(name, _KEY_OF[name])
             box.blockSignals(blocked)
-        box.visible = self.ui.showBranchesCheckBox.visible = bool(names)
+        box.visible = self.ui.showBranchesCheckBox.visible = self.ui.territoriesCheckBox.visible = bool(names)
 
     @property
     def shown_rows(self) -> list[Any]:
@@ -137,7 +170,8 @@ class BranchesPage(Page):
         self.section.refresh()
 
     def _show_rows(self) -> None:
-        self.columns, self.rows = COLUMNS, branch_rows(self.trees)
+        self._shown_supply = self._supply()
+        self.columns, self.rows = COLUMNS, branch_rows(self.trees, self._supply())
         self.write_node()
         self._fill_vessels()
         self._fill()

@@ -10,17 +10,22 @@ from LiverPlannerLib.scene.segments import Grid
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.terminology_files import terminology_entry
+from LiverPlannerLib.territories.liver import LiverTrees
+from LiverPlannerLib.territories.tables import branch_rows as territory_rows
 from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, VesselTree
 from PreopReviewLib import images
 
 COLUMNS = (
     Column("structure", "Vessel", "text"),
     Column("id", "Branch", "number", 0, "Numbered from the trunk outwards."),
+    Column("name", "Territory", "text", help="Of what it feeds or drains; known when the blood supply was followed."),
     Column("main", "Main", "flag", help="Main branches are reached from the root without a thin stretch."),
-    Column("generation", "Order", "number", 0, "0 is the trunk; – is disconnected from the root.", "–"),
+    Column("territory_ml", "Parenchyma (ml)", "number", 0, "Fed or drained by it with everything downstream.", "–"),
+    Column("territory_percent", "Liver (%)", "number", 1, "The same as a part of the liver.", "–"),
+    Column("generation", "Order", "number", 0, "0 is the trunk; – is disconnected from the root.", "–", brief=False),
     Column("radius_mm", "Radius (mm)", "number", 1),
-    Column("length_mm", "Length (mm)", "number", 0),
-    Column("ml", "Volume (ml)", "number", 2),
+    Column("length_mm", "Length (mm)", "number", 0, brief=False),
+    Column("ml", "Volume (ml)", "number", 2, brief=False),
     Column(
         "parent",
         "Springs from",
@@ -45,15 +50,30 @@ def peripheral_color(key: str) -> tuple[float, float, float]:
     return tuple(0.45 * v + 0.55 for v in structure(key).color)  # type: ignore[return-value]
 
 
-def branch_rows(trees: Mapping[str, VesselTree]) -> list[dict[str, Any]]:
-    """One row a branch of all trees, with the keys of `COLUMNS`."""
+def branch_rows(trees: Mapping[str, VesselTree], supply: LiverTrees | None = None) -> list[dict[str, Any]]:
+    """One row a branch of all trees, with the keys of `COLUMNS`.
+
+    Args:
+        supply: territories of the same trees, where they are known.
+    """
+    fed = _fed(supply) if supply is not None else {}
     found = []
     for key, tree in trees.items():
         for branch in sorted(tree.branches, key=lambda b: b.generation < 0):  # first what hangs on the root
             row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
             order = branch.generation if branch.generation >= 0 else None
-            found.append(row | {"structure": structure(key).name, "generation": order})
+            row |= {"structure": structure(key).name, "generation": order}
+            found.append(row | fed.get((key, branch.id), {}))
     return found
+
+
+def _fed(supply: LiverTrees) -> dict[tuple[str, int], dict[str, Any]]:
+    """Name, ml and percent of the territory of each branch, by structure and id."""
+    return {
+        (key, row["branch"]): {k: row[k] for k in ("name", "territory_ml", "territory_percent")}
+        for key, territories in supply.territories.items()
+        for row in territory_rows(territories, supply.named[key])
+    }
 
 
 def show_branches(scene: Any, node: Any | None, name: str, grid: Grid, trees: Mapping[str, VesselTree]) -> Any:
