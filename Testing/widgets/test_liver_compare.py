@@ -54,7 +54,7 @@ def test_one_table_has_every_structure_as_the_library_compares_it(host: Any, ope
     for row in expected.rows:
         assert rows[row.name][2] == f"{row.overlap.dsc:.3f}"
     assert rows["Liver cyst"][1] == "only here"
-    assert rows["Liver cyst"][6] == "n/a"  # HD95
+    assert rows["Liver cyst"][5] == "n/a"  # HD95
     assert "max-of-two" in section.ui.notesLabel.toolTip
     assert parameters.comparisonTable.GetNumberOfRows() == len(expected.rows)
 

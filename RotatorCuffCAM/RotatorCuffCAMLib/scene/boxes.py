@@ -57,6 +57,7 @@ def add_box(scene: Any, box: DrawnBox, name: str = "Tear (drawn box)") -> Any:
     display.SetColor(*BOX_COLOR)
     display.SetFillOpacity(0.0)
     display.SetHandlesInteractive(False)
+    display.SetGlyphScale(0.1)  # the middle is not what was drawn
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
     return node
