@@ -277,6 +277,11 @@ class CystsSection(Section):
         """Draws the tumors a little larger, as clinicians do."""
         changed = cyst_segments.contour_tumors(self.parameters.segmentation)
         self.context.notify("segmentation")
+        if changed[0] == changed[1]:
+            raise InputError(
+                _("No outline has changed: the voxels are larger than 2 mm, which is twice the growth"),
+                _("Use the image at its own resolution"),
+            )
         words = _("Tumors grew from {before:.2f} to {after:.2f} ml.").format(before=changed[0], after=changed[1])
         slicer.util.showStatusMessage(words, 8000)
 
