@@ -18,8 +18,8 @@ from PreopReviewLib import images
 COLUMNS = (
     Column("structure", "Vessel", "text"),
     Column("id", "Branch", "number", 0, "Numbered from the trunk outwards."),
-    Column("name", "Territory", "text", help="Of what it feeds or drains; known when the blood supply was followed."),
     Column("main", "Main", "flag", help="Main branches are reached from the root without a thin stretch."),
+    Column("name", "Territory", "text", help="Of what it feeds or drains; known when the blood supply was followed."),
     Column("territory_ml", "Parenchyma (ml)", "number", 0, "Fed or drained by it with everything downstream.", "–"),
     Column("territory_percent", "Liver (%)", "number", 1, "The same as a part of the liver.", "–"),
     Column("generation", "Order", "number", 0, "0 is the trunk; – is disconnected from the root.", "–", brief=False),
