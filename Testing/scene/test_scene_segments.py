@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.scene.measures import LiveMeasures
 from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs, structure_of_segment
-from LiverPlannerLib.structures import STRUCTURES, mask_of
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, mask_of
+from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.voxel_boxes import paint as paint_box
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -231,3 +232,19 @@ def test_the_edited_surface_alone_is_made_anew(plan):
     made = live.refresh_surfaces(live.update())
     assert made == ["cyst"]  # the liver is listed as changed, but its own segment has the same voxels
     assert enclosed_mm3(nodes.surface_of(plan, "cyst")) > 2 * before
+
+
+def test_couinaud_segments_without_a_liver_are_the_liver(scene, labels):
+    """As others draw them: their union can be compared with a plan."""
+    array = images.array_of(labels)
+    inside = array > 0
+    half = np.cumsum(inside).reshape(array.shape) <= inside.sum() // 2
+    drawn = images.image_like(np.where(inside, np.where(half, 2, 7), 0).astype(np.uint8), labels)
+    specs = [nodes.SegmentSpec(s.key, s.name, s.color, (s.label,), terminology_entry(s)) for s in SEGMENTS]
+    node = nodes.add_segmentation(scene, drawn, specs, "Couinaud")
+    voxels = SegmentVoxels(node)
+    assert set(voxels.structures.values()) == {"liver"}
+    assert voxels.mask("liver").count == inside.sum()
+    segment = node.GetSegmentation().GetSegment("segment_2")
+    segment.SetTag("PreopReview.Structure", "none")  # somebody has said so
+    assert SegmentVoxels(node).mask("liver").count == (inside & ~half).sum()

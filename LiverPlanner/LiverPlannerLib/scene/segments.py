@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.labels.names import match_terminology
-from LiverPlannerLib.structures import STRUCTURES, Structure, members, structure
+from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, Structure, members, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.voxel_boxes import EMPTY, BoxedMask, boxed, hull, paint, union
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -105,6 +105,22 @@ def structure_of_segment(segment: Any) -> Structure | None:
     if chosen:
         return None if chosen == NO_STRUCTURE else structure(chosen)
     return match_terminology(segment.GetTerminology() or "", segment.GetName() or "")
+
+
+def structures_of(segments: Sequence[Any]) -> list[Structure | None]:
+    """The structures of the vtkSegments of one node. Where none is the liver, Couinaud segments together are."""
+    found = [structure_of_segment(segment) for segment in segments]
+    if any(one is not None and one.key == "liver" for one in found):
+        return found
+    return [
+        structure("liver") if one is None and _is_couinaud(segment) else one
+        for one, segment in zip(found, segments, strict=True)
+    ]
+
+
+def _is_couinaud(segment: Any) -> bool:
+    entry = segment.GetTerminology() or ""
+    return not _tag(segment, MEANING) and any(f"^{s.type.value}^" in entry for s in SEGMENTS)
 
 
 def _tag(segment: Any, name: str) -> str:
@@ -200,9 +216,9 @@ class SegmentVoxels:
         segmentation = self.node.GetSegmentation()
         ids = nodes.segment_keys(self.node)
         self.structures, self.unknown = {}, []
-        for segment_id in ids:
+        known = structures_of([segmentation.GetSegment(segment_id) for segment_id in ids])
+        for segment_id, found in zip(ids, known, strict=True):
             segment = segmentation.GetSegment(segment_id)
-            found = structure_of_segment(segment)
             if found is None:
                 self.unknown.append(segment.GetName())
                 continue
