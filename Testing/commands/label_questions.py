@@ -119,7 +119,7 @@ def measure(case: Case) -> Any:
 
 def _without_names(table: list[list[str]]) -> list[list[str]]:
     """Files call their lesions by different names, and some by none."""
-    names = [n for n, cell in enumerate(table[0]) if cell == "name"] if table else []
+    names = [n for n, cell in enumerate(table[0]) if cell in ("name", "In the file")] if table else []
     left = [[cell for n, cell in enumerate(row) if n not in names] for row in table]
     return [[cell for cell in row if not cell.startswith(matrix.LESIONS)] for row in left]
 
