@@ -396,7 +396,7 @@ def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
     assert ui.trainModelComboBox.itemText(0) == "This list's own"
 
 
-def test_what_nobody_has_drawn_is_no_agreement() -> None:
+def test_what_nobody_has_drawn_is_no_agreement(host: Any) -> None:
     from LiverPlannerLib.panels.ground_truth_several import COLUMNS, disagreement_row
 
     row = {"structure": "bile_duct", "state": "both empty", "dsc": 1.0, "hd95_mm": 0.0, "predicted_ml": 0.0}
