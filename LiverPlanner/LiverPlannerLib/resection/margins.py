@@ -214,15 +214,32 @@ class _Target:
         self.mask, self.sheet = mask, sheet
         self.tree = cKDTree(points) if len(points) else None
 
-    def nearest(self, points: np.ndarray) -> tuple[float, int, np.ndarray] | None:
-        """The smallest distance from any of the points, which one it is, and the target's point; None without one."""
+    def nearest(self, points: np.ndarray, labels: sitk.Image) -> tuple[float, int, np.ndarray] | None:
+        """The smallest distance from any of the points, which one it is, and the target's point; None without one.
+
+        Of several pairs as near as each other the first by place in the patient, so that it does not depend on the
+        order in which a file stores its voxels.
+        """
         if self.tree is None:
             return None
         # Some of the points give a bound, beyond which the tree need not look for the others.
         bound = float(self.tree.query(points[::50])[0].min())
         distance, index = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)
-        at = int(distance.argmin())
-        return float(distance[at]), at, np.asarray(self.tree.data)[index[at]]
+        least, data = float(distance.min()), np.asarray(self.tree.data)
+        near = np.flatnonzero(distance <= least + TIE_MM)
+        at = int(near[_first_place(points[near], labels)])
+        ends = np.array(self.tree.query_ball_point(points[at], least + TIE_MM), int)
+        ends = ends if len(ends) else index[at : at + 1]
+        return least, at, data[ends[_first_place(data[ends], labels)]]
+
+
+TIE_MM = 1e-6
+
+
+def _first_place(points: np.ndarray, labels: sitk.Image) -> int:
+    """Which of the points (mm along K, J and I) comes first by R, then A, then S."""
+    places = images.kji_to_ras(points / images.spacing_kji(labels), labels).round(4)
+    return int(np.lexsort(places.T[::-1])[0])
 
 
 def face_centers(mask: np.ndarray) -> np.ndarray:
@@ -263,7 +280,7 @@ def _measure(
     if cut is not None:
         taken = int(np.count_nonzero(cut.mask[inside] & lesion))
         fate = "resected" if taken == len(voxels) else "cut" if taken else "in the remnant"
-        found = cut.nearest(faces * mm)
+        found = cut.nearest(faces * mm, labels)
         if found is not None:
             lines["cut"] = _line(faces[found[1]], found[2] / mm, labels)
         if cut.sheet is not None:
@@ -272,7 +289,7 @@ def _measure(
         if found is not None:
             to_cut = 0.0 if fate == "cut" else found[0]
             nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
-    reach = {key: target.nearest(faces * mm) for key, target in targets.items()}
+    reach = {key: target.nearest(faces * mm, labels) for key, target in targets.items()}
     lines |= {k: _line(faces[f[1]], f[2] / mm, labels) for k, f in reach.items() if f is not None}
     return LesionMargins(
         number=number,
