@@ -52,8 +52,8 @@ def test_one_table_has_every_structure_as_the_library_compares_it(host: Any, ope
     rows = {row[0]: row for row in cells(section.ui.comparisonTable)}
     assert set(rows) == {row.name for row in expected.rows}
     for row in expected.rows:
-        assert rows[row.name][2] == f"{row.overlap.dsc:.3f}"
-    assert rows["Liver cyst"][1] == "only here"
+        assert rows[row.name][2] == (f"{row.overlap.dsc:.3f}" if row.name != "Liver cyst" else "n/a")
+    assert rows["Liver cyst"][1] == "not drawn"
     assert rows["Liver cyst"][5] == "n/a"  # HD95
     assert "max-of-two" in section.ui.notesLabel.toolTip
     assert parameters.comparisonTable.GetNumberOfRows() == len(expected.rows)
@@ -167,9 +167,9 @@ def test_renamed_segments_are_matched_by_their_codes_and_unknown_ones_named(host
     run(host, section)
     rows = {row["structure"]: row for row in section.rows}
     assert rows["Portal vein"]["state"] == ""
-    assert rows["Bile duct"]["state"] == "only here"
+    assert rows["Bile duct"]["state"] == "not drawn"
     shown = {row[0]: row[1] for row in cells(section.ui.comparisonTable)}
-    assert (shown["Portal vein"], shown["Bile duct"]) == ("", "only here")  # beside the name, where it is seen
+    assert (shown["Portal vein"], shown["Bile duct"]) == ("", "not drawn")  # beside the name, where it is seen
     assert "Thing of Manual" in section.ui.notesLabel.toolTip
 
 
@@ -211,3 +211,18 @@ def test_a_closed_scene_leaves_no_table(host: Any, opened: Any) -> None:
     host.close_scene()
     assert section.ui.comparisonTable.rowCount == 0
     assert section.rows == []
+
+
+def test_what_nobody_drew_is_not_judged(host: Any, opened: Any) -> None:
+    """A reference with the liver alone: nothing is known of lesions and vessels."""
+    parameters, section = opened
+    liver = [spec for spec in segment_specs() if spec.key == "liver"]
+    parameters.referenceSegmentation = nodes.add_segmentation(host.scene, make_labels(), liver, "Liver alone")
+    run(host, section)
+    assert not host.messages
+    rows = {row["structure"]: row for row in section.rows}
+    assert rows["Liver"]["dsc"] == pytest.approx(1.0)
+    tumor = rows["Liver tumor"]
+    assert (tumor["state"], tumor["dsc"], tumor["hd95_mm"], tumor["reference_ml"]) == ("not drawn", None, None, None)
+    assert tumor["predicted_ml"] > 0
+    assert "false" not in section.ui.summaryLabel.text

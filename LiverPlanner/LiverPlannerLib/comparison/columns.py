@@ -12,6 +12,8 @@ from LiverPlannerLib.columns import Column
 from LiverPlannerLib.structures import structure
 
 STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
+NOT_DRAWN = "not drawn"
+"""State of a structure that the reference has no segment of: an empty segment says that there is none of it."""
 COLUMNS = (
     Column("structure", "Structure", "text"),
     Column("state", "State", "text", help="Whether both have the structure, or one of them."),
@@ -46,6 +48,13 @@ def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with the keys of `COLUMNS`, the structure's name in place of its key, and its state in words."""
     words = {"structure": structure(row["structure"]).name, "state": STATES[row["state"]]}
     return {c.key: row.get(c.key) for c in COLUMNS} | words
+
+
+def not_drawn_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a structure that nobody drew in the reference: its volume, and nothing that would judge it."""
+    shown = shown_row(row)
+    kept = {"structure", "predicted_ml", *CONVENTIONS}
+    return {key: value if key in kept else None for key, value in shown.items()} | {"state": NOT_DRAWN}
 
 
 def columns_of(rows: list[dict[str, Any]], brief: bool = False) -> list[Column]:

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.columns import Column
-from LiverPlannerLib.comparison.columns import COLUMNS, columns_of, shown_row
+from LiverPlannerLib.comparison.columns import COLUMNS, columns_of, not_drawn_row, shown_row
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import NO_PLAN
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, fill_table, save_table
@@ -207,10 +207,12 @@ class CompareSection(Section):
             raise InputError(
                 _("A segmentation was removed while it was being compared"), _("Choose it again, then press Compare")
             )
-        self.rows = [shown_row(row) for row in result["rows"]]
+        drawn = {row["structure"] for row in result["rows"]} if effort else set(pair.reference.keys)
+        self.rows = [(shown_row if row["structure"] in drawn else not_drawn_row)(row) for row in result["rows"]]
+        lesions = {key: counts for key, counts in result["lesions"].items() if key in drawn}
         self.notes = [*pair.notes(), *result["notes"]]
         self._of = (judged.GetID(), right.GetID())
-        self._summary = effort_words(result["rows"]) if effort else _lesion_words(result["lesions"])
+        self._summary = effort_words(result["rows"]) if effort else _lesion_words(lesions)
         name = f"{judged.GetName()} / {right.GetName()}"
         self._write_table(_("Comparison {pair}").format(pair=name))
         node = show_differences(

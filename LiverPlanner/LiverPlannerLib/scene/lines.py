@@ -38,7 +38,7 @@ def show_line(plan: Any, start_ras: Sequence[float], stop_ras: Sequence[float], 
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(True)
     display.SetGlyphScale(1.0)
-    display.SetTextScale(3.0)
+    display.SetTextScale(2.2)  # in a quarter of a small screen, the words fit
     display.SetOccludedVisibility(True)  # it lies inside the liver
     display.SetOccludedOpacity(0.7)
     place_beside(scene, node, plan)
