@@ -132,6 +132,9 @@ def test_an_idle_worker_ends_and_leaves_no_zombie(runner, folder):
     runner._idle = 0.3
     pid = runner.wait(runner.start("job_samples:echo", {}, folder), 30).result["pid"]
     assert is_gone(pid), "reaped although nobody polls"
+    end = time.monotonic() + 5  # whoever reaps it learns of it a moment later
+    while runner.worker_pid is not None and time.monotonic() < end:
+        time.sleep(0.01)
     assert runner.worker_pid is None
     again = runner.wait(runner.start("job_samples:echo", {}, folder), 30)
     assert again.state == "finished"

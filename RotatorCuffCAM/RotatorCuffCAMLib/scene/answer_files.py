@@ -9,7 +9,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from PreopReviewLib import __version__
+from PreopReviewLib import __version__, images
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.progress import Progress, silent, within
 from PreopReviewLib.reports import Facts, Page, Picture, Section, Table, View3D, Words
@@ -156,7 +156,7 @@ def _draw_more(made: Any, result: CuffResult, folder: Path, title: str, drawing:
 def class_head(result: CuffResult, one: ActivationMap) -> str:
     """Two lines over one class's map: its probability, and how strong the map is."""
     name = TEAR_CLASSES[one.class_index].name
-    top = float(sitk.GetArrayViewFromImage(one.image).max())
+    top = float(images.array_of(one.image).max())
     said = ", predicted" if one.class_index == result.answer.class_index else ""
     strength = "nothing speaks for it"
     if top > 0:

@@ -1,4 +1,4 @@
-"""Stand-ins for ctk's settings panels."""
+"""Stand-ins for ctk's message box, which `slicer.util` asks with, and settings panels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from typing import Any
 
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import QObject, Signal
+
+from .properties import stored, with_setters
+
+
+@with_setters
+class ctkMessageBox(QtWidgets.QMessageBox):
+    """A message box that can be told not to come again."""
+
+    dontShowAgainVisible = stored(bool, False)
+    dontShowAgain = stored(bool, False)
+    dontShowAgainSettingsKey = stored(str, "")
+
+    def addDontShowAgainButtonRole(self, role: Any) -> None:
+        """Buttons of this role are remembered; without effect while tests answer."""
 
 
 class ctkBooleanMapper(QObject):
