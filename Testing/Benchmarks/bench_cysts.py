@@ -23,6 +23,7 @@ import SimpleITK as sitk
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "PreopReview"), str(ROOT / "LiverPlanner")]
 
+from LiverPlannerLib.cysts import THRESHOLD_HU  # noqa: E402
 from LiverPlannerLib.cysts.filter import CystResult, filter_cysts  # noqa: E402
 from LiverPlannerLib.cysts.fit import HOUNSFIELD, histograms, smooth  # noqa: E402
 from LiverPlannerLib.cysts.regions import find_regions  # noqa: E402
@@ -71,7 +72,7 @@ def simulate(count: int, shape: tuple[int, int, int], liver: tuple[slice, ...], 
             continue
         cyst = rng.random() < 0.5
         level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
-        while (level < 45) != cyst:  # one in 450 tumors; no rule on HU can know it for what it is
+        while (level < THRESHOLD_HU) != cyst:  # one in 450 tumors; no rule on HU can know it for what it is
             level = rng.normal(12, 8) if cyst else rng.normal(85, 14)
         _paint(image[box], inside, level, rng.uniform(15, 28), rng)
         labels[box][inside] = 2
@@ -159,7 +160,7 @@ def bench_speed(rounds: int) -> dict:
         "ratio_lin2024": (best["straightforward_s"] / best["lin2024_s"]).tolist(),
         "ratio_robust": (best["straightforward_s"] / best["robust_s"]).tolist(),
         "max_mean_difference_hu": float(np.abs(our_means - scipy_means).max()),
-        "same_decision": int(((our_means < 45) == (scipy_means < 45)).sum()),
+        "same_decision": int(((our_means < THRESHOLD_HU) == (scipy_means < THRESHOLD_HU)).sum()),
     }
 
 

@@ -15,7 +15,9 @@ from PreopReviewLib import images
 
 SPACING = (2.0, 2.5, 3.0)
 SHAPE = (26, 36, 44)  # K, J, I
-OTHERS = {"liver": 5, "portal_vein": 64, "hepatic_vein": 7, "cyst": 2, "spleen": 1}
+NEIGHBOR = "heart"
+"""Beside the liver, and no structure of the table."""
+OTHERS = {"liver": 5, "portal_vein": 64, "hepatic_vein": 7, "cyst": 2, NEIGHBOR: 1}
 """Numbers of somebody else; values that our table has, but for other structures."""
 LESIONS = ("Tumor 1", "HCC S8", "Metastasis 3")
 
@@ -66,8 +68,8 @@ def phantom() -> dict[str, np.ndarray]:
     masks["cyst"] = ball(17, 12, 25, 7)
     masks["portal_vein"] = (abs(j - 18) <= 1) & (abs(k - 12) <= 1) & (i >= 18) & (i < 40)
     masks["hepatic_vein"] = (abs(j - 22) <= 1) & (abs(i - 17) <= 1) & (k >= 14) & (k <= 20) & masks["liver"]
-    masks["spleen"] = ((k - 13) / 5) ** 2 + ((j - 29) / 4) ** 2 + ((i - 38) / 4) ** 2 < 1
-    for name in ("spleen",):
+    masks[NEIGHBOR] = ((k - 13) / 5) ** 2 + ((j - 29) / 4) ** 2 + ((i - 38) / 4) ** 2 < 1
+    for name in (NEIGHBOR,):
         masks[name] &= ~masks["liver"] & ~masks["portal_vein"]
     return masks
 
@@ -75,7 +77,7 @@ def phantom() -> dict[str, np.ndarray]:
 def scan() -> np.ndarray:
     """A portal-venous CT of it (K, J, I), HU."""
     masks = phantom()
-    values = {"liver": 110, "spleen": 120, "portal_vein": 180, "hepatic_vein": 170, "cyst": 8}
+    values = {"liver": 110, NEIGHBOR: 120, "portal_vein": 180, "hepatic_vein": 170, "cyst": 8}
     values |= {"Tumor 1": 65, "HCC S8": 75, "Metastasis 3": 60}
     _, j, i = np.indices(SHAPE)
     array = np.where(((j - 18) / 17) ** 2 + ((i - 22) / 21) ** 2 < 1, 30.0, -1000.0)
@@ -141,7 +143,7 @@ def write(form: Form, folder: Path, series: Path, stem: str = "labels") -> Writt
         lines = [f"{v} {n.replace(' ', '_')} 255 0 0 255" for v, n in names.items()]
         (folder / f"{stem}_ColorTable.ctbl").write_text("\n".join(lines))
     if form.numbering == "option":
-        known = {v: n for v, n in names.items() if n != "spleen"}
+        known = {v: n for v, n in names.items() if n != NEIGHBOR}
         return Written(path, ("--labels", ",".join(f"{n}={v}" for v, n in known.items())))
     return Written(path)
 
@@ -158,7 +160,7 @@ def _numbered(form: Form) -> tuple[np.ndarray, dict[int, str]]:
         if not form.apart:
             names[11] = "liver_tumor"
     array = np.zeros(SHAPE, np.uint8)
-    for name in ("spleen", "liver", "hepatic_vein", "portal_vein", "cyst", *LESIONS):
+    for name in (NEIGHBOR, "liver", "hepatic_vein", "portal_vein", "cyst", *LESIONS):
         if name in numbers:
             array[masks[name]] = numbers[name]
     return array, names
@@ -235,7 +237,7 @@ def _dicom(form: Form, path: Path, series: Path) -> Path:
         key = name if name in ("liver", "portal_vein", "hepatic_vein", "cyst") else "tumor"
         s = structure(key)
         codes = [(c.scheme, c.value, c.meaning) for c in (s.category, s.type)]
-        if name == "spleen":
-            codes[1] = ("SCT", "78961009", "Spleen")
+        if name == NEIGHBOR:
+            codes[1] = ("SCT", "80891009", "Heart")
         masks.append(images.CodedMask(name, images.image_like(mask.astype(np.uint8), grid), *codes))
     return images.write_dicom_segmentation(masks, images.list_series(series)[0], path)

@@ -71,7 +71,7 @@ def test_bad_input_has_its_sentence_and_code(folder, preop, tmp_path):
     truth, here = ("liver", "truth"), tmp_path / "list"
     assert preop(*truth, "list", tmp_path).code == 11
     assert preop(*truth, "new", tmp_path / "nowhere", "-o", here).code == 11
-    assert preop(*truth, "new", folder, "-o", here, "--structure", "spleen").code == 10
+    assert preop(*truth, "new", folder, "-o", here, "--structure", "heart").code == 10
     assert not here.exists()
     assert preop(*truth, "new", folder, "-o", here).code == 0
     assert preop(*truth, "new", folder, "-o", here).code == 21

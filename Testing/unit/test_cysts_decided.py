@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from cyst_scans import CYST, TUMOR, ball, image_of, scan
 
+from LiverPlannerLib.cysts import THRESHOLD_HU
 from LiverPlannerLib.cysts.filter import clinical_contour, filter_cysts
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
@@ -16,7 +17,7 @@ def test_a_dark_ball_is_a_cyst_and_a_bright_one_a_tumor_with_reasons():
     result = filter_cysts(*scan(CYST, TUMOR))
     assert [r.decision for r in result.regions] == ["tumor", "cyst"]  # the largest first
     assert result.regions[1].reason.startswith("core median ")
-    assert "below 45 HU" in result.regions[1].reason
+    assert f"below {THRESHOLD_HU:g} HU" in result.regions[1].reason
     assert result.warnings == []
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from LiverPlannerLib.cysts import THRESHOLD_HU
 from LiverPlannerLib.cysts import report as cyst_report
 from LiverPlannerLib.cysts.filter import CystResult, filter_cysts
 from PreopReviewLib.errors import InputError
@@ -39,7 +40,7 @@ def test_the_result_as_plain_values_goes_through_json(result):
 def test_the_figure_of_a_region_has_histogram_smoothed_fit_median_and_threshold(result):
     figure = cyst_report.region_figure(result, 1)
     words = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
-    assert {"histogram", "smoothed", "threshold 45 HU"} <= set(words)
+    assert {"histogram", "smoothed", f"threshold {THRESHOLD_HU:g} HU"} <= set(words)
     assert any(w.startswith("Gaussian: M") for w in words)
     smoothed, fit = (line.get_ydata() for line in figure.axes[0].lines[:2])
     assert np.abs(smoothed - fit).max() < 0.15 * smoothed.max()
