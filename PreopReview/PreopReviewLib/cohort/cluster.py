@@ -121,6 +121,8 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 10,  # Dask blames a worker's death on all cases that it was given
     "distributed.scheduler.worker-saturation": 1.0,  # a case waits at the scheduler, not at a busy worker
     "distributed.scheduler.http.routes": [],
+    "distributed.worker.profile.enabled": False,  # sampling the stack of a case costs a tenth of its time
+    "distributed.nanny.pre-spawn-environ": {},  # Dask's own has memory given back so eagerly that arrays fault anew
     "distributed.worker.memory.target": False,  # cases keep their data in files: there is nothing to spill
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
