@@ -28,7 +28,7 @@ COLUMNS = (
     Column("ml", "Volume (ml)", "number", 2, brief=False),
     Column(
         "parent",
-        "Springs from",
+        "Parent branch",
         "number",
         0,
         "The branch nearer to the root; –: a trunk, or disconnected.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -119,18 +119,31 @@ def start(context: Context) -> None:
     Raises:
         PreopError: why it cannot be started.
     """
+    run_on_request(context, "classify", context.parameters.inputVolume.GetID(), _show, _("Tear classification"))
+
+
+def run_on_request(context: Context, task: str, node_id: str, show: Callable[..., Iterator[None]], title: str) -> None:
+    """Runs a task of the worker on what the panel asks for.
+
+    Args:
+        task: of `RotatorCuffCAMLib.tasks`.
+        node_id: of the node that the answer belongs to.
+        show: called with the context, that node, the folder and the answer; steps that show it.
+
+    Raises:
+        PreopError: why it cannot be started.
+    """
     from PreopReviewLib.panels import dependencies
 
     dependencies.ensure()
     request = request_of(context.parameters)
     folder = context.new_folder()
-    identifier = context.parameters.inputVolume.GetID()
     context.run_job(
-        "RotatorCuffCAMLib.tasks:classify",
+        f"RotatorCuffCAMLib.tasks:{task}",
         worker_io.save_steps(request, folder),
         folder,
-        on_finished=lambda result: _show(context, identifier, folder, result),
-        title=_("Tear classification"),
+        on_finished=lambda result: show(context, node_id, folder, result),
+        title=title,
     )
 
 

@@ -15,7 +15,7 @@ from PreopReviewLib import worker_io
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from RotatorCuffCAMLib.network.activation import ActivationMap
-from RotatorCuffCAMLib.panels.classify import request_of
+from RotatorCuffCAMLib.panels.classify import run_on_request
 from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.scene import classes, movie, side_by_side
 from RotatorCuffCAMLib.scene.grabbing import camera_of, pixels_of
@@ -28,19 +28,8 @@ def start_all_classes(context: Context) -> None:
     Raises:
         PreopError: why it cannot be started.
     """
-    from PreopReviewLib.panels import dependencies
-
-    dependencies.ensure()
-    request = request_of(context.parameters)
-    folder = context.new_folder()
-    identifier = context.parameters.activation.GetID()
-    context.run_job(
-        "RotatorCuffCAMLib.tasks:all_maps",
-        worker_io.save_steps(request, folder),
-        folder,
-        on_finished=lambda result: _show_classes(context, identifier, folder, result),
-        title=_("Maps of all classes"),
-    )
+    activation = context.parameters.activation
+    run_on_request(context, "all_maps", activation.GetID(), _show_classes, _("Maps of all classes"))
 
 
 def _show_classes(context: Context, activation_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
