@@ -143,7 +143,7 @@ def _words(result: Margins, vessels: list[dict[str, Any]], notes: list[str]) -> 
         yield (f"Smallest margin of a lesion that is taken: {result.smallest_mm:.1f} ± {result.uncertainty_mm:.1f} mm")
     nearest = [[row for row in vessels if row["lesion"] == lesion.number][:NEAREST] for lesion in result.lesions]
     if vessels:
-        rows = [(r["lesion"], r["vessel"], r["mm"], r["contact_mm"] or None) for near in nearest for r in near]
+        rows = [(r["lesion"], r["vessel"], r["mm"], r["contact_mm"]) for near in nearest for r in near]
         yield Table(f"The {NEAREST} nearest vessels of each lesion", ("lesion", "vessel", "mm", "contact mm"), rows)
     yield from notes
 

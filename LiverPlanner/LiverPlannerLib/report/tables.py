@@ -168,7 +168,7 @@ def vessel_margins(made: Measures, most: int = 5) -> Table | None:
     rows = []
     for lesion in dict.fromkeys(m.lesion for m in made.vessel_margins):
         near = [m for m in made.vessel_margins if m.lesion == lesion][:most]
-        rows += [(m.lesion, m.vessel.capitalize(), m.mm, m.contact_mm or None) for m in near]
+        rows += [(m.lesion, m.vessel.capitalize(), m.mm, m.contact_mm) for m in near]
     columns = ("Tumor", "Vessel", "Distance, mm", "Contact length, mm")
     notes = (f"Main branches and named vessels only, the {most} nearest of each tumor; twigs are left out.",)
     return Table("vessel_margins", "Nearest main and named vessels", columns, tuple(rows), notes) if rows else None
