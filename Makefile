@@ -1,7 +1,7 @@
 # make demo      a real CT, measured, in demo/            (CASE=/path/to/image for your own)
 # make test      the tests, but for those marked slow
 # make test-all  every test
-# make faults    hostile runs; their table in Docs/Robustness.md   (RUNS=500 for fewer)
+# make faults    hostile runs; their table in Docs/Robustness.md   (RUNS=500 for fewer, SEED=3 for others, LEDGER=folder to go on after a stop)
 # make test-review   the review in a browser, in an environment of its own (Docs/Review.md)
 # make bench     the figures of the README, as ratios in one run
 # make lint      ruff
@@ -14,6 +14,8 @@ CASE ?=
 OUT ?= demo
 RUNS ?= 5000
 JOBS ?= 2
+SEED ?= 1
+LEDGER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,7 +45,7 @@ test-all: install
 	$(PYTEST)
 
 faults: install
-	$(BIN)/python -m Testing.faults --runs $(RUNS) --jobs $(JOBS) --write Docs/Robustness.md
+	$(BIN)/python -m Testing.faults --runs $(RUNS) --seed $(SEED) --jobs $(JOBS) $(if $(LEDGER),--ledger $(LEDGER)) --write Docs/Robustness.md
 
 test-review: $(VENV)-review/.installed
 	$(VENV)-review/bin/python -m pytest Testing/review

@@ -11,8 +11,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from .campaign import Campaign, Wanted, run_campaign
+from .campaign import Wanted, run_campaign
 from .generators import KINDS
+from .ledger import Campaign
 
 BEGIN, END = "<!-- campaign -->", "<!-- end of campaign -->"
 
@@ -28,13 +29,15 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--keep", type=Path, help="folder in which the trials that fail are left")
     parser.add_argument("--write", type=Path, help="page of the documentation that gets the table")
+    parser.add_argument("--ledger", type=Path, help="folder of what came of each run; those in it are not run again")
     parser.add_argument("--json", type=Path, help="file for the failures")
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="preop-faults-", ignore_cleanup_errors=True) as temporary:
         place = (given.keep or Path(temporary)).absolute()
         place.mkdir(parents=True, exist_ok=True)
-        wanted = Wanted(given.runs, given.seed, given.kind, given.number, given.minutes, keep=given.keep is not None)
+        ledger = (given.ledger or Path(temporary) / "ledger").absolute()
+        wanted = Wanted(given.runs, ledger, given.seed, given.kind, given.number, given.minutes, given.keep is not None)
         found = run_campaign(place, wanted, given.jobs, lambda words: print(words, flush=True))
     print(found.table(), f"{time.monotonic() - began:.0f} s", sep="\n")
     if given.json:
@@ -47,7 +50,7 @@ def main() -> int:
 def write(page: Path, found: Campaign) -> None:
     """Puts the table between the two marks of a page."""
     text = page.read_text(encoding="utf-8")
-    words = f"{BEGIN}\n`make faults`: {found.tried} runs, seed {found.seed}.\n\n{found.table()}{END}"
+    words = f"{BEGIN}\n`make faults SEED={found.seed}`: {found.tried} runs.\n\n{found.table()}{END}"
     page.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: words, text, flags=re.DOTALL), encoding="utf-8")
 
 

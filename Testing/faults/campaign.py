@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,47 +25,9 @@ from .generators.packages import INSTALL
 from .generators.surfaces import volumetry
 from .generators.tables import COMMANDS, FEATURES
 from .generators.texts import DOCUMENTS
-from .judge import FAILURES, REFUSED, SUCCEEDED, Verdict, judge, snapshot
+from .judge import Verdict, judge, snapshot
+from .ledger import Campaign, Entry, read
 from .trial import Ran, Trial
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that failed: `kind` and `number` make it again."""
-
-    kind: str
-    number: int
-    what: str
-    verdict: Verdict
-    arguments: list[str]
-
-
-@dataclass
-class Campaign:
-    """What came of all runs.
-
-    Attributes:
-        counts: by kind, of outcomes.
-    """
-
-    seed: int
-    counts: dict[str, Counter[str]] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def tried(self) -> int:
-        """Runs in all."""
-        return sum(c.total() for c in self.counts.values())
-
-    def table(self) -> str:
-        """The counts in Markdown."""
-        head = ["kind", "tried", REFUSED, SUCCEEDED, "failed"]
-        rows = [[k, c.total(), c[REFUSED], c[SUCCEEDED], sum(c[f] for f in FAILURES)] for k, c in self.counts.items()]
-        rows.append(["all", *(sum(r[n] for r in rows) for n in range(1, 5))])
-        lines = ["| " + " | ".join(map(str, r)) + " |" for r in [head, ["---", *["---:"] * 4], *rows]]
-        found = Counter(f.verdict.outcome for f in self.failures)
-        words = ", ".join(f"{n} {found[n]}" for n in FAILURES if found[n]) or "none"
-        return "\n".join(lines) + f"\n\nFailures by what was seen: {words}.\n"
 
 
 @dataclass(frozen=True)
@@ -73,6 +35,7 @@ class Wanted:
     """Which trials to run.
 
     Attributes:
+        ledger: folder of what came of each; what it holds is not run again.
         kinds: of `KINDS`; all, if empty.
         number: only this trial of each kind.
         minutes: after which no other is begun.
@@ -80,6 +43,7 @@ class Wanted:
     """
 
     runs: int
+    ledger: Path
     seed: int = 1
     kinds: Sequence[str] = ()
     number: int | None = None
@@ -98,9 +62,32 @@ class Wanted:
             yield kind, turns[kind]
             turns[kind] += 1
 
+    def campaign(self) -> Campaign:
+        """What the ledger holds of these trials.
+
+        Raises:
+            ValueError: it is that of another seed.
+        """
+        found = read(sorted(self.ledger.glob("job-*.jsonl")))
+        if others := {e.seed for e in found} - {self.seed}:
+            raise ValueError(f"{self.ledger} holds runs of seed {min(others)}, not of {self.seed}: give another folder")
+        trials = set(self.trials())
+        return Campaign(self.seed, list(KINDS), list({e.key: e for e in found if e.key in trials}.values()))
+
+    def left(self) -> list[tuple[str, int]]:
+        """The trials that the ledger does not hold."""
+        done = {e.key for e in self.campaign().entries}
+        return [trial for trial in self.trials() if trial not in done]
+
 
 def run_campaign(place: Path, wanted: Wanted, jobs: int = 1, tell: Callable[[str], None] = print) -> Campaign:
-    """Runs trials in processes beside each other, each with sound inputs of its own in a folder of `place`."""
+    """Runs trials in processes beside each other, each with sound inputs of its own in a folder of `place`.
+
+    Raises:
+        ValueError: the ledger is that of another seed.
+    """
+    wanted.ledger.mkdir(parents=True, exist_ok=True)
+    left = wanted.left()
     forked.preload()
     children = []
     for job in range(jobs):
@@ -109,7 +96,7 @@ def run_campaign(place: Path, wanted: Wanted, jobs: int = 1, tell: Callable[[str
             continue
         code = 1
         try:
-            _run_share(place / str(job), wanted, job, jobs, tell)
+            _run_share(place / str(job), wanted, left[job::jobs], tell)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -119,39 +106,26 @@ def run_campaign(place: Path, wanted: Wanted, jobs: int = 1, tell: Callable[[str
     failed = [child for child in children if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
     if failed:
         raise RuntimeError("a part of the campaign broke off; see above")
-    return merged([place / str(job) / "found.json" for job in range(jobs)], wanted.seed)
+    return wanted.campaign()
 
 
-def merged(files: Sequence[Path], seed: int) -> Campaign:
-    """What several processes have found."""
-    found = Campaign(seed, {kind: Counter() for kind in KINDS})
-    for file in files:
-        counts, failures = json.loads(file.read_text())
-        for kind, each in counts.items():
-            found.counts[kind] += Counter(each)
-        found.failures += [Failure(**{**f, "verdict": Verdict(**f["verdict"])}) for f in failures]
-    found.counts = {kind: each for kind, each in found.counts.items() if each}
-    return found
-
-
-def _run_share(place: Path, wanted: Wanted, job: int, jobs: int, tell: Callable[[str], None]) -> None:
+def _run_share(place: Path, wanted: Wanted, trials: Sequence[tuple[str, int]], tell: Callable[[str], None]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    began, found, made = time.monotonic(), Campaign(wanted.seed), prepare(place)
-    for index, (kind, turn) in enumerate(wanted.trials()):
-        if index % jobs != job:
-            continue
+    shutil.rmtree(place / "material", ignore_errors=True)  # an interruption may have left half of it
+    file = wanted.ledger / f"job-{place.name}-{os.getpid()}.jsonl"
+    began, made = time.monotonic(), prepare(place)
+    for kind, turn in trials:
         if wanted.minutes is not None and time.monotonic() - began > 60 * wanted.minutes:
             break
         number = list(KINDS).index(kind)
         folder = place / "trials" / f"{number:02d}-{turn:05d}"
+        shutil.rmtree(folder, ignore_errors=True)
         trial, verdict = _one(kind, [wanted.seed, number, turn], folder, made)
-        found.counts.setdefault(kind, Counter())[verdict.outcome] += 1
+        Entry.of(wanted.seed, kind, turn, trial, verdict).write(file)
         if verdict.failed:
-            found.failures.append(Failure(kind, turn, trial.what, verdict, trial.arguments))
             tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
         if not (wanted.keep and verdict.failed):
             shutil.rmtree(folder)
-        (place / "found.json").write_text(json.dumps([found.counts, [asdict(f) for f in found.failures]]))
 
 
 def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) -> tuple[Trial, Verdict]:

@@ -6,50 +6,79 @@ import contextlib
 import gc
 import importlib
 import os
+import pkgutil
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .trial import Ran, Trial
 
 PRELOADED = (
-    "preopreview.cli",
     "SimpleITK",
     "pydicom",
+    "pydantic.fields",
+    "pydantic.types",
     "scipy.ndimage",
     "scipy.stats",
+    "scipy.spatial",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
+    "contourpy",
+    "PIL.Image",
     "yaml",
     "jinja2",
+    "rich.console",
+    "rich.markdown",
+    "platformdirs",
+    "cc3d",
+    "edt",
     "torch",
+    "torch._dynamo",
     "safetensors.torch",
     "monai.networks.nets",
-    "PreopReviewLib.images",
-    "PreopReviewLib.training.recipe",
-    "LiverPlannerLib.labels",
-    "RotatorCuffCAMLib.readers.evaluation",
+    "vtkmodules.all",
+    "vtkmodules.util.numpy_support",
 )
+LIBRARIES = ("PreopReviewLib", "LiverPlannerLib", "RotatorCuffCAMLib")
+_OF_THE_HOST = ("panels", "scene", "review", "__main__")
+"""Parts of the libraries that need the host or the server of the review."""
 CPU_SECONDS = 90
 _KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LD_LIBRARY_PATH")
 _WRITING = {"os.mkdir", "os.remove", "os.rmdir", "os.chmod"}
 
 
+_command: list[Callable[[], None]] = []
+"""The command line, built once: building it takes longer than what most trials do with it."""
+
+
 def preload() -> None:
-    """Imports what commands import, one thread only: threads do not outlive a fork."""
+    """Imports what commands import and builds the command line, with one thread: threads do not outlive a fork."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    for name in PRELOADED:
+    for name in (*PRELOADED, *_own_modules()):
         importlib.import_module(name)
     import SimpleITK as sitk
     import torch
+    import typer
 
+    from preopreview.cli import app
+
+    _command[:] = [typer.main.get_command(app)]
     gc.collect()
     gc.freeze()  # else every child's collection would copy all pages of what is imported here
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    if threads := len(os.listdir("/proc/self/task")) - 1:
+        raise RuntimeError(f"importing what commands import has started {threads} threads, which a fork would lose")
+
+
+def _own_modules() -> Iterator[str]:
+    for library in LIBRARIES:
+        for found in pkgutil.walk_packages(importlib.import_module(library).__path__, f"{library}."):
+            if not set(found.name.split(".")) & set(_OF_THE_HOST):
+                yield found.name
 
 
 def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: float | None = None) -> Ran:
@@ -68,9 +97,7 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
                 os.close(reading)
             _become(trial, folder, {name: writing for name, (_, writing) in pipes.items()})
             sys.argv = ["preop", *(arguments or trial.arguments)]
-            from preopreview.cli import main
-
-            main()
+            _main()
         except KeyboardInterrupt:  # before the command has begun
             _end(128 + signal.SIGINT)
         except SystemExit as stop:
@@ -101,6 +128,13 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
     hung = hung or code == -signal.SIGXCPU
     outside = tuple(dict.fromkeys(text["outside"].splitlines()))
     return Ran(code, text["out"], text["err"], time.monotonic() - began, hung, outside)
+
+
+def _main() -> None:
+    """What `preopreview.cli.main` does, with the command line that has been built."""
+    from PreopReviewLib.command.console import run as run_command
+
+    run_command(_command[0], sys.argv[1:])
 
 
 def _watched(

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .judge import judge, snapshot
+from .campaign import Wanted
+from .judge import REFUSED, SUCCEEDED, Verdict, judge, snapshot
+from .ledger import Entry
 from .trial import Ran, Trial
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks")
@@ -43,6 +45,22 @@ def test_a_selection_of_hostile_runs_leaves_nothing_to_say(tmp_path):
     ended = subprocess.run([*command, *kinds], cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert json.loads((tmp_path / "f.json").read_text()) == []
+
+
+def test_a_campaign_goes_on_where_it_was_stopped(tmp_path):
+    wanted = Wanted(3, tmp_path, seed=7, kinds=["tables"])
+    trial = Trial("a word", ["x"])
+    for number, verdict in enumerate((Verdict(SUCCEEDED), Verdict("hang", "after 120 s"))):
+        Entry.of(7, "tables", number, trial, verdict).write(tmp_path / "job-0-11.jsonl")
+    Entry.of(7, "tables", 0, trial, Verdict(REFUSED)).write(tmp_path / "job-1-12.jsonl")
+    with open(tmp_path / "job-1-12.jsonl", "a") as cut:
+        cut.write('{"seed": 7, "kind": "ta')  # as a kill in the middle of writing leaves it
+    assert wanted.left() == [("tables", 2)]
+    found = wanted.campaign()
+    assert "| tables | 2 | 1 | 0 | 1 |" in found.table()
+    assert [f.verdict.seen for f in found.failures] == ["after 120 s"]
+    with pytest.raises(ValueError, match=f"{tmp_path} holds runs of seed 7, not of 8"):
+        Wanted(3, tmp_path, seed=8).left()
 
 
 RUN = Trial("a run", ["x"], outputs=("out",))
