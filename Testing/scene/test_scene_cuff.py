@@ -141,6 +141,24 @@ def _heat_voxels(activation, threshold):
     return int((_colors(activation)[..., 3] > 0).sum())
 
 
+def test_a_small_hot_spot_reads_as_heat_in_3d(planted, scene):
+    """A ray through it meets mostly its rim, which must not color it cold."""
+    made, result = planted
+    built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)
+    shoulder.change_look(built.activation, opacity=0.0)
+    colors = _colors(built.activation).astype(float) / 255
+    grid = shoulder.field_of(built.activation).grid
+    i, j, _k = grid.TransformPhysicalPointToIndex([-built.peak_ras[0], -built.peak_ras[1], built.peak_ras[2]])
+    seen, left = np.zeros(3), 1.0
+    for *rgb, alpha in colors[:, j, i]:
+        through = 1 - (1 - alpha) ** (grid.GetSpacing()[2] / 2.0)  # the rendering's opacities are those of 2 mm
+        seen, left = seen + left * through * np.array(rgb), left * (1 - through)
+    red, green, blue = seen
+    assert left < 0.3
+    assert red > 1.5 * green
+    assert red > 3 * blue
+
+
 def test_cut_open_nothing_lies_between_the_map_and_the_viewer(planted, scene):
     made, result = planted
     built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)

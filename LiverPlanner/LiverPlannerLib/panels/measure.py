@@ -16,10 +16,11 @@ from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
 from LiverPlannerLib.panels.measure_remnant import RemnantPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
-from LiverPlannerLib.scene import lines, plan_nodes
+from LiverPlannerLib.scene import lines
 from LiverPlannerLib.scene.territories import territories_node
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene.finding import step_back
 
 
 class MeasureSection(Section):
@@ -77,13 +78,13 @@ class MeasureSection(Section):
         curve = parameters.cutSurface
         drawn = [curve] if curve is not None and curve.IsA("vtkMRMLMarkupsNode") else []
         cutting = self.open and self.page in (self.remnant, self.margins)
-        plan_nodes.step_back([parameters.sidesSegmentation], not cutting)
-        plan_nodes.step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
-        plan_nodes.step_back(drawn, not cutting or parameters.remnantMode != "surface")
+        step_back([parameters.sidesSegmentation], not cutting)
+        step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
+        step_back(drawn, not cutting or parameters.remnantMode != "surface")
         self.remnant.step_back(not cutting)
-        plan_nodes.step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
+        step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
         branches = self.open and self.page is self.branches
-        plan_nodes.step_back([parameters.branchesSegmentation, territories_node(slicer.mrmlScene)], not branches)
+        step_back([parameters.branchesSegmentation, territories_node(slicer.mrmlScene)], not branches)
         self.branches.step_back(not branches)
 
     def _on_tab(self) -> None:

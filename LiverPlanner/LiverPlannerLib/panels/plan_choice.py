@@ -16,7 +16,7 @@ import vtk
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.scene.plan_tables import KIND, PLAN, VOLUMES
-from PreopReviewLib.scene.finding import nodes_of_class
+from PreopReviewLib.scene.finding import nodes_of_class, step_back
 
 OWNED = (
     "volumesTable",
@@ -108,7 +108,7 @@ class PlanChoice:
         before = self._plan_before()
         if before is not None and before is not plan:
             owned = _of_plan(before)
-            plan_nodes.step_back([n for n in owned if _steps_back(n)], True)  # on or off stays as it was
+            step_back([n for n in owned if _steps_back(n)], True)  # on or off stays as it was
             plan_nodes.show([before, *(n for n in owned if not _steps_back(n))], False)
         parameters.segmentation = plan
         own = {node.GetAttribute(FIELD): node for node in _of_plan(plan)} if plan is not None else {}

@@ -158,15 +158,6 @@ def show(nodes: Sequence[Any], visible: bool) -> None:
             node.GetDisplayNode().SetVisibility(visible)
 
 
-def step_back(nodes: Sequence[Any | None], back: bool) -> None:
-    """Takes nodes out of all views, or brings them back, whether or not they are switched on: that stays as it is."""
-    for node in nodes:
-        display = node.GetDisplayNode() if node is not None and node.IsA("vtkMRMLDisplayableNode") else None
-        if display is not None and node.GetScene() is not None:
-            display.SetVisibility2D(not back)
-            display.SetVisibility3D(not back)
-
-
 def remove_steps(nodes: Sequence[Any | None]) -> Iterator[None]:
     """Takes segmentations out of the scene, a segment a step; if it is stopped before, the rest goes at once."""
     try:

@@ -1,7 +1,8 @@
-"""Nodes and segments of a scene; imports nothing that takes time."""
+"""Nodes and segments of a scene, found and stepped back; imports nothing that takes time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -16,3 +17,12 @@ def segment_keys(node: Any) -> list[str]:
     """The identifiers of a segmentation node's segments, in order."""
     segmentation = node.GetSegmentation()
     return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+
+
+def step_back(nodes: Sequence[Any | None], back: bool) -> None:
+    """Takes nodes out of all views, or brings them back, whether or not they are switched on: that stays as it is."""
+    for node in nodes:
+        display = node.GetDisplayNode() if node is not None and node.IsA("vtkMRMLDisplayableNode") else None
+        if display is not None and node.GetScene() is not None:
+            display.SetVisibility2D(not back)
+            display.SetVisibility3D(not back)

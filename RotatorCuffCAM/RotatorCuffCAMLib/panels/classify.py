@@ -18,6 +18,7 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
+from RotatorCuffCAMLib.panels.answer_choice import show_alone
 from RotatorCuffCAMLib.panels.input import disabled_reason, options_of
 from RotatorCuffCAMLib.rendering.fused import field_from
 from RotatorCuffCAMLib.scene import answer as scene_answer
@@ -177,8 +178,10 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
         volume, inputs.image_of(volume), found, result["summary"], field, look_of_panel(parameters)
     )
     with slicer.util.NodeModify(parameters):
+        parameters.inputVolume = volume  # another one may have been chosen meanwhile
         parameters.activation = made.activation
         parameters.hotRegion = made.hot
+    show_alone(volume)
     scene_answer.set_opacity(made.activation, parameters.opacity)
     context.notify("answer")
 

@@ -14,6 +14,7 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import save_steps
+from RotatorCuffCAMLib.panels.answer_choice import AnswerChoice
 from RotatorCuffCAMLib.region import LATERALITY
 from RotatorCuffCAMLib.scene import cube as scene_cube
 
@@ -32,6 +33,7 @@ class InputSection(Section):
         super().__init__(context)
         self._found = ""
         self._known: tuple[str, str] = ("", "")
+        self._answers = AnswerChoice(lambda: self.parameters)
 
     def connect(self) -> None:
         """Fills the combo box and connects the buttons."""
@@ -47,6 +49,7 @@ class InputSection(Section):
         if parameters is None:
             self.run.refresh(_("The scene is being closed."))
             return
+        self._answers.refresh()
         self.ui.sideComboBox.setCurrentIndex(SIDES.index(parameters.side))
         why = disabled_reason(parameters)
         self.run.refresh(why)
@@ -117,6 +120,8 @@ class InputSection(Section):
                 sure=sure
             )
         self._found, self._known = words, (volume_id, "")
+        self.parameters.inputVolume = volume  # another one may have been chosen meanwhile
+        self._answers.refresh()
         roi = scene_cube.place_cube(volume, self.parameters.cubeRoi, result["center_lps"], result["edge_mm"])
         scene_cube.keep_guess(roi, result["radius_mm"], sure)
         self.parameters.cubeRoi = roi
@@ -125,6 +130,7 @@ class InputSection(Section):
     def bind(self, node: Any | None) -> None:
         """Another scene: what was found before belongs to the last one."""
         self._found = ""
+        self._answers.forget()
         super().bind(node)
 
 

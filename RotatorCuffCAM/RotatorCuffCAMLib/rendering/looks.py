@@ -9,9 +9,10 @@ import numpy as np
 from RotatorCuffCAMLib.rendering.fused import BEFORE, BEHIND, EDGES, FACE, INTENSITIES, PERCENTS, PLACES, SKIN
 from RotatorCuffCAMLib.rendering.tissues import Levels
 
-HEAT = ((0.0, (0.10, 0.25, 0.95)), (45.0, (0.10, 0.85, 0.75)), (65.0, (0.20, 0.85, 0.20)),
-        (82.0, (0.98, 0.80, 0.10)), (100.0, (0.90, 0.08, 0.08)))  # fmt: skip
-"""Percent of the maximum and color: blue, green, red, as in the paper."""
+HEAT = ((0.0, (0.10, 0.25, 0.95)), (20.0, (0.10, 0.75, 0.80)), (35.0, (0.35, 0.85, 0.25)), (50.0, (1.00, 0.85, 0.10)),
+        (68.0, (1.00, 0.48, 0.05)), (85.0, (0.92, 0.10, 0.06)), (100.0, (0.72, 0.00, 0.04)))  # fmt: skip
+"""Percent of the maximum and color: blue, green, red, as in the paper. What reaches half the maximum, the hot region,
+is warm: of a region of a few voxels hardly anything comes near the maximum itself."""
 
 BONE, MUSCLE, FLUID = (0.96, 0.91, 0.78), (0.63, 0.36, 0.32), (0.80, 0.92, 1.00)
 VEIL, VEIL_OPACITY = (0.95, 0.87, 0.80), 0.04
@@ -118,5 +119,5 @@ def _heat(threshold: float) -> tuple[np.ndarray, np.ndarray]:
     places = [p for p, _ in HEAT]
     color = np.stack([np.interp(percent, places, [c[a] for _, c in HEAT]) for a in range(3)], 1)
     above = np.clip((percent - threshold) / max(100.0 - threshold, 1e-6), 0, 1)
-    strength = np.interp(above, [0.0, 0.35, 0.7, 1.0], [0.08, 0.22, 0.70, 0.98])
+    strength = np.interp(above, [0.0, 0.25, 0.5, 0.75, 1.0], [0.02, 0.10, 0.65, 0.95, 0.98])
     return color, np.where(percent >= threshold, strength, 0.0)

@@ -118,16 +118,21 @@ def show(made: Any, opacity: float = 0.55) -> None:
     """MRI and map in all slice views, linked, through the middle of the hot region."""
     import slicer
 
-    for composite in nodes_of_class(made.volume.GetScene(), "vtkMRMLSliceCompositeNode"):
-        composite.SetLinkedControl(True)
-        composite.SetBackgroundVolumeID(made.volume.GetID())
-        composite.SetForegroundVolumeID(made.activation.GetID())
-        composite.SetForegroundOpacity(opacity)
+    show_in_slices(made.volume, made.activation, opacity)
     for node in nodes_of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
         node.JumpSliceByCentering(*made.peak_ras)
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(made.activation)
     if legend is not None:
         legend.Modified()  # it was made before its map was in the views, and does not look again by itself
+
+
+def show_in_slices(volume: Any, activation: Any | None, opacity: float) -> None:
+    """MRI, and its map where it has one, in all slice views, linked."""
+    for composite in nodes_of_class(volume.GetScene(), "vtkMRMLSliceCompositeNode"):
+        composite.SetLinkedControl(True)
+        composite.SetBackgroundVolumeID(volume.GetID())
+        composite.SetForegroundVolumeID(activation.GetID() if activation is not None else None)
+        composite.SetForegroundOpacity(opacity if activation is not None else 0.0)
 
 
 def look_at(activation: Any, again: bool = False) -> None:
@@ -149,6 +154,8 @@ def look_at(activation: Any, again: bool = False) -> None:
         camera = logic.GetViewActiveCameraNode(node)
         if camera is None:
             continue
+        # The view's box was drawn around what was there before.
+        node.InvokeEvent(node.ResetFocalPointRequestedEvent)
         distance = 0.75 * FIELD_MM / np.tan(np.radians(camera.GetViewAngle() / 2))
         camera.SetFocalPoint(*middle)
         camera.SetPosition(*(middle + distance * towards))
