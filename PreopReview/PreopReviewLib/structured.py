@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from PreopReviewLib.errors import FileMissing, PreopError, UnreadableImage
 
+T = TypeVar("T")
 MAX_JSON_BYTES = 256 << 20
 MAX_YAML_BYTES = 1 << 20
 MAX_DEPTH = 100
@@ -142,6 +146,48 @@ def _deeper_than(content: Any, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+def record(kind: type[T], content: Any) -> T:
+    """A dataclass from a JSON object whose values are of the types that its fields are declared with.
+
+    Fields may be texts, numbers, truth values, literals, None, and lists and dictionaries of these; a whole number
+    passes for a float, NaN and infinity do not.
+
+    Raises:
+        TypeError: a value of another type, a field that is lacking or not known.
+    """
+    if not isinstance(content, dict):
+        raise TypeError(f"{_shortened(content)} is not an object with names")
+    hints = get_type_hints(kind)
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in content and not _is_of(content[field.name], hints[field.name]):
+            raise TypeError(f"{field.name} is {_shortened(content[field.name])}")
+    return kind(**content)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_is_of(value, choice) for choice in inner)
+    if origin is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in inner)
+    if origin in (dict, Mapping):
+        return isinstance(value, dict) and all(_is_of(k, inner[0]) and _is_of(v, inner[1]) for k, v in value.items())
+    if origin is list:
+        return isinstance(value, list) and all(_is_of(v, inner[0]) for v in value)
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+    if hint in (str, int, bool, type(None)):
+        return type(value) is hint
+    raise ValueError(f"{hint} cannot be told from other types in JSON")
+
+
+def _shortened(value: Any) -> str:
+    words = repr(value)
+    return words if len(words) <= 60 else f"{words[:60]}…"
 
 
 def _first_line(error: BaseException) -> str:

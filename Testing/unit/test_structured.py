@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Literal
+
 import pytest
 
 from PreopReviewLib.errors import ModelCorrupt, UnreadableImage
-from PreopReviewLib.structured import parse_json, parse_yaml, read_json
+from PreopReviewLib.structured import parse_json, parse_yaml, read_json, record
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
@@ -57,3 +60,54 @@ def test_what_is_written_as_json_every_reader_takes():
         "b": [None, [1.5, None]],
         "c": {"d": None},
     }
+
+
+@dataclass
+class Kept:
+    """A record with a field of each type."""
+
+    name: str
+    phase: Literal["done", "failed"] = "done"
+    series: str | None = None
+    seconds: float = 0.0
+    number: int = 0
+    offered: bool = False
+    gain: dict[str, list[float]] = field(default_factory=dict)
+
+
+def test_a_record_is_made_of_values_of_its_types():
+    given = {"name": "a", "phase": "failed", "series": None, "seconds": 2, "number": 3, "gain": {"liver": [0.5, 1]}}
+    assert record(Kept, given) == Kept("a", "failed", None, 2, 3, False, {"liver": [0.5, 1]})
+    assert record(Kept, {"name": "a"}) == Kept("a")
+
+
+@pytest.mark.parametrize(
+    ("field_name", "value"),
+    [
+        ("name", -1),
+        ("name", None),
+        ("name", ["a"]),
+        ("phase", "waiting"),
+        ("series", 5),
+        ("seconds", True),
+        ("seconds", float("nan")),
+        ("seconds", float("inf")),
+        ("seconds", 10**400),
+        ("seconds", "3"),
+        ("number", 3.0),
+        ("number", True),
+        ("offered", 1),
+        ("gain", {"liver": 0.5}),
+        ("gain", {"liver": ["0.5"]}),
+        ("gain", []),
+    ],
+)
+def test_a_value_of_another_type_in_a_record_is_named(field_name, value):
+    with pytest.raises(TypeError, match=f"^{field_name} is "):
+        record(Kept, {"name": "a", field_name: value})
+
+
+@pytest.mark.parametrize("content", [None, [], "a", {}, {"name": "a", "more": 1}])
+def test_a_record_needs_its_fields_and_no_others(content):
+    with pytest.raises(TypeError):
+        record(Kept, content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from LiverPlannerLib.ground_truth.work_list import (
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, OutputError, UnreadableImage
+from PreopReviewLib.structured import record
 
 Status = Literal["to do", "in progress", "done", "absent"]
 STATUSES: tuple[Status, ...] = ("to do", "in progress", "done", "absent")
@@ -245,8 +245,8 @@ def read_progress(work: WorkList, annotator: str) -> tuple[int, dict[str, CaseSt
     states = {}
     try:
         for case in work.cases:
-            state = CaseState(**content["cases"].get(case.name, {}))
-            _check_types(state)
+            state = record(CaseState, content["cases"].get(case.name, {}))
+            _check_values(state)
             state.status = {key: state.status.get(key, "to do") for key in work.structures}
             states[case.name] = state
         return int(content["revision"]), states
@@ -254,16 +254,12 @@ def read_progress(work: WorkList, annotator: str) -> tuple[int, dict[str, CaseSt
         raise UnreadableImage(f"{file} is damaged ({error})", "Restore it from a copy") from error
 
 
-def _check_types(state: CaseState) -> None:
-    """Raises TypeError or ValueError for values that no version of ours has written."""
-    for name in ("comment", "unusable", "changed"):
-        if not isinstance(getattr(state, name), str):
-            raise TypeError(f"{name} is not a text")
-    seconds = state.seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise TypeError(f"seconds are {seconds!r}")
-    if wrong := [s for s in state.status.values() if s not in STATUSES]:
-        raise ValueError(f"there is no status {wrong[0]!r}")
+def _check_values(state: CaseState) -> None:
+    """Raises ValueError for values that no version of ours has written."""
+    if state.seconds < 0:
+        raise ValueError(f"seconds are {state.seconds}")
+    if state.review not in ("", *VERDICTS):
+        raise ValueError(f"there is no verdict {state.review!r}")
 
 
 def is_finished(state: CaseState) -> bool:

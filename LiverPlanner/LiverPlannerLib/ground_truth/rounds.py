@@ -18,7 +18,7 @@ from LiverPlannerLib.ground_truth.work_list import WorkList
 from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
 from PreopReviewLib.output import whole_file
-from PreopReviewLib.structured import read_json
+from PreopReviewLib.structured import read_json, record
 
 FOLDER, HELD_BACK, CURVE, PICTURE = "training", "held_back.json", "curve.csv", "curve.png"
 REQUEST, STATE, ALIVE, CANCEL, LOG = "request.json", "state.json", "alive", "cancel", "log.txt"
@@ -79,7 +79,7 @@ def read_state(folder: Path) -> RoundState:
     """
     content = read_json(folder / STATE)
     try:
-        state = RoundState(**content)
+        state = record(RoundState, content)
     except TypeError as error:
         raise UnreadableImage(f"{folder / STATE} is damaged ({error})", "Start a new round") from error
     if state.phase in ("waiting", "running") and not is_alive(folder):

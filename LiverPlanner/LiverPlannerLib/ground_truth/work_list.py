@@ -29,6 +29,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists, UnreadableImage
 from PreopReviewLib.output import output_files, whole_file
 from PreopReviewLib.structured import read_json as read_json_file
+from PreopReviewLib.structured import record
 
 FORMAT, VERSION = "PreopReview ground truth", 1
 LIST, PROGRESS, CONSENSUS = "worklist.json", "progress.json", "consensus"
@@ -156,9 +157,9 @@ def open_list(folder: str | Path) -> WorkList:
         raise FileMissing(f"{folder} contains no list of cases", f"Choose the folder with {LIST}, or make a list")
     content = read_json(file)
     try:
-        cases = tuple(Case(c["name"], c["image"], c.get("series"), str(c.get("patient", ""))) for c in content["cases"])
+        cases = tuple(record(Case, case) for case in content["cases"])
         for case in cases:
-            if not isinstance(case.name, str) or not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
+            if not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
                 raise UnreadableImage(
                     f"{file} is damaged: a case is called {case.name!r}, which is not a valid file name",
                     "Restore it from a copy",

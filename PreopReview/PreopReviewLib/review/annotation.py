@@ -13,7 +13,7 @@ from pathlib import Path
 from PreopReviewLib.errors import InputError, OutputError, UnreadableImage
 from PreopReviewLib.output import whole_file
 from PreopReviewLib.review.cases import ReviewCase
-from PreopReviewLib.structured import read_json
+from PreopReviewLib.structured import read_json, record
 
 FORMAT = "PreopReview annotation"
 DECISIONS = ("undecided", "accepted", "rejected")
@@ -141,7 +141,7 @@ def _read(path: Path) -> Annotation:
         if found.pop("format") != FORMAT:
             raise KeyError("format")
         found.pop("version")
-        made = Annotation(**found)
+        made = record(Annotation, found)
         if made.decision not in DECISIONS:
             raise ValueError(made.decision)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

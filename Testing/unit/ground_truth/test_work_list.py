@@ -330,7 +330,8 @@ def test_a_program_killed_at_any_moment_loses_nothing(work):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"seconds": "=1+1"}, {"seconds": None}, {"seconds": -1}, {"comment": 3}, {"status": {"liver": "x"}}, {"x": 1}],
+    [{"seconds": "=1+1"}, {"seconds": None}, {"seconds": -1}, {"comment": 3}, {"status": {"liver": "x"}}, {"x": 1}]
+    + [{"review": -1}, {"review": "seen"}, {"reviewer": 10**30}, {"review_comment": None}, {"status": []}],
     ids=str,
 )
 def test_progress_with_values_of_another_kind_is_damaged(work, wrong):
