@@ -18,8 +18,8 @@ def classify_row(data: Data, _folder: Path) -> dict[str, CellValue]:
 
 def least_sure(row: Mapping[str, CellValue]) -> float:
     """The probability of the class that was chosen."""
-    found = [v for k, v in row.items() if k.startswith("probability_") and isinstance(v, int | float)]
-    return max(found) if found else float("nan")
+    probabilities = [v for k, v in row.items() if k.startswith("probability_") and isinstance(v, int | float)]
+    return max(probabilities) if probabilities else float("nan")
 
 
 offer_task(Task("classify", ("cuff", "classify"), classify_row, least_sure, ("activation.png",)))

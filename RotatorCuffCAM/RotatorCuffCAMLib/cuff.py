@@ -119,13 +119,13 @@ def maps_of_all(network: VRN, result: CuffResult, classes: Sequence[int] | None 
 def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
     """For JSON. Points in RAS, mm."""
     said, cube = result.answer, result.cube
-    found = TEAR_CLASSES[said.class_index]
+    tear = TEAR_CLASSES[said.class_index]
     return {
         "image": source,
         "model": model,
         "intended_use": "research only; not for diagnosis",
-        "class": found.key,
-        "class_name": found.name,
+        "class": tear.key,
+        "class_name": tear.name,
         "class_index": said.class_index,
         "tear_score": said.tear_score,
         "probabilities": {c.key: p for c, p in zip(TEAR_CLASSES, said.probabilities, strict=True)},

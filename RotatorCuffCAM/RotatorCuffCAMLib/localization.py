@@ -90,14 +90,14 @@ def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
     """
     table = Path(table)
     needed = ("case", "r", "a", "s", "size_r", "size_a", "size_s")
-    found: dict[str, DrawnBox] = {}
+    boxes: dict[str, DrawnBox] = {}
     held = read_table(table, needed)
     for row in held.rows:
         case, where = row.get("case"), held.where(row)
-        if not case or case in found:
+        if not case or case in boxes:
             raise InputError(f"{where}: the case {case!r} is {'there twice' if case else 'no name'}", "Name each once")
-        found[case] = box_of([held.number(row, c) for c in needed[1:]], where)
-    return found
+        boxes[case] = box_of([held.number(row, c) for c in needed[1:]], where)
+    return boxes
 
 
 def box_of(values: Sequence[float], where: str) -> DrawnBox:
@@ -122,13 +122,13 @@ def compare_folder(table: str | Path, maps: str | Path) -> dict[str, Localizatio
         FileMissing: no table, or no map of a case.
         InputError: as `read_boxes`.
     """
-    found = {}
+    localizations = {}
     for case, box in read_boxes(table).items():
         path = Path(maps) / case / "activation.nii.gz"
         if not path.is_file():
             raise FileMissing(f"There is no map {path}", "Run preop cuff classify on the case first")
-        found[case] = compare(images.read_image(path), box)
-    return found
+        localizations[case] = compare(images.read_image(path), box)
+    return localizations
 
 
 def voxel_centers(image: sitk.Image) -> np.ndarray:
@@ -146,12 +146,12 @@ def summarize(cases: Sequence[Localization]) -> dict[str, float | int | None]:
     """
     if not cases:
         raise InputError("There is no case with a box", "Draw boxes around the tears first")
-    found: dict[str, float | int | None] = {
+    summary: dict[str, float | int | None] = {
         "cases": len(cases),
         "pointing_game": float(np.mean([c.pointing for c in cases])),
     }
     for name in ("energy_inside", "iou", "centroid_mm", "peak_mm"):
         held = [v for c in cases if (v := getattr(c, name)) is not None]
         low, middle, high = np.percentile(held, [25, 50, 75]) if held else (None,) * 3
-        found |= {f"{name}_median": middle, f"{name}_q1": low, f"{name}_q3": high}
-    return found
+        summary |= {f"{name}_median": middle, f"{name}_q1": low, f"{name}_q3": high}
+    return summary

@@ -94,7 +94,7 @@ def all_maps(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     result = examine(image, network, options, parameters["source"], within(progress, 0.1, 0.6))
     cancel.raise_if_cancelled()
     progress(0.6, "Computing the maps of all classes")
-    made = maps_of_all(network, result)
+    maps = maps_of_all(network, result)
     return {
         "maps": [
             {
@@ -104,7 +104,7 @@ def all_maps(parameters: dict[str, Any], folder: Path, progress: Progress, cance
                 "bias": one.bias,
                 "voxel_mm": one.voxel_mm,
             }
-            for one in made
+            for one in maps
         ]
     }
 
@@ -146,13 +146,13 @@ def report(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     )
     cancel.raise_if_cancelled()
     box = DrawnBox(**{k: _tuples(v) for k, v in parameters["box"].items()}) if parameters["box"] else None
-    with output_folder(parameters["out"], parameters["overwrite"], "cuff classify") as made:
+    with output_folder(parameters["out"], parameters["overwrite"], "cuff classify") as out:
         write_answer(
-            image, result, made, parameters["source"], parameters["model"], parameters["title"], box,
+            image, result, out, parameters["source"], parameters["model"], parameters["title"], box,
             Drawing(look=Look(**parameters["look"])) if parameters.get("look") else None,
             progress=within(progress, 0.3, 1.0),
         )  # fmt: skip
-        names = sorted(p.name for p in made.iterdir())
+        names = sorted(p.name for p in out.iterdir())
     return {"files": names}
 
 
@@ -178,15 +178,15 @@ def evaluate_readers(
     data = gather(classes, read_study_readings(study), read_model(study.model) if study.model else None)
     cancel.raise_if_cancelled()
     progress(0.4, "Evaluating the readers")
-    found = evaluate_study(classes, data)
-    with output_folder(parameters["out"], False, "cuff evaluate") as made:
-        write_evaluation(found, made)
+    evaluation = evaluate_study(classes, data)
+    with output_folder(parameters["out"], False, "cuff evaluate") as out:
+        write_evaluation(evaluation, out)
     shown = reader_table(data)
     return {
         "columns": list(shown.columns),
         "rows": [[_plain(v) for v in row] for row in shown.rows],
-        "statements": list(found.statements),
-        "warnings": list(found.warnings),
+        "statements": list(evaluation.statements),
+        "warnings": list(evaluation.warnings),
     }
 
 

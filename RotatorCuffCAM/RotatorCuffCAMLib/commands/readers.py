@@ -35,8 +35,8 @@ def study(
     """Make a reader study of the cases in a table; it is read in the module RotatorCuffCAM."""
     from RotatorCuffCAMLib.readers.study import create_study, read_study_cases
 
-    made = create_study(out, read_study_cases(table), name, seed, second_look, model, idle)
-    say(f"{made.name}: {len(made.cases)} cases, study {made.identifier}, in {out}")
+    created = create_study(out, read_study_cases(table), name, seed, second_look, model, idle)
+    say(f"{created.name}: {len(created.cases)} cases, study {created.identifier}, in {out}")
 
 
 def evaluate(
@@ -61,17 +61,17 @@ def evaluate(
     answers = read_study_readings(load_study(study)) if study else []
     answers += read_readings_table(readers) if readers else []
     classes = read_truth(truth)
-    found = evaluate_study(classes, gather(classes, answers, read_model(model) if model else None))
+    evaluation = evaluate_study(classes, gather(classes, answers, read_model(model) if model else None))
     with output_folder(out, overwrite, "cuff evaluate") as folder:
-        write_evaluation(found, folder, figures)
+        write_evaluation(evaluation, folder, figures)
 
     def show() -> None:
-        for table in found.tables:
+        for table in evaluation.tables:
             print_table(table.title, table.columns, table.rows)
             say(*(f"  {note}" for note in table.notes), "", sep="\n")
-        say(*found.statements, *(f"warning: {w}." for w in found.warnings), f"Written to {out}.", sep="\n")
+        say(*evaluation.statements, *(f"warning: {w}." for w in evaluation.warnings), f"Written to {out}.", sep="\n")
 
-    emit(found.numbers | {"statements": found.statements, "warnings": found.warnings}, as_json, show)
+    emit(evaluation.numbers | {"statements": evaluation.statements, "warnings": evaluation.warnings}, as_json, show)
 
 
 def localize(
@@ -93,10 +93,10 @@ def localize(
 
     if out is not None:
         check_file(out, overwrite)
-    found = compare_folder(boxes, maps)
-    summary = summarize(list(found.values()))
-    columns = list(asdict(next(iter(found.values()))))
-    rows = [[case, *asdict(one).values()] for case, one in found.items()]
+    localizations = compare_folder(boxes, maps)
+    summary = summarize(list(localizations.values()))
+    columns = list(asdict(next(iter(localizations.values()))))
+    rows = [[case, *asdict(one).values()] for case, one in localizations.items()]
     if out is not None:
         with output_file(out, overwrite) as path:
             path.write_text(csv_text([["case", *columns], *rows]), encoding="utf-8", newline="")
@@ -105,4 +105,4 @@ def localize(
         print_table("Activation maps and boxes", ["case", *columns], rows)
         say(*(f"{k}: {'n/a' if v is None else round(v, 3)}" for k, v in summary.items()), sep="\n")
 
-    emit({"cases": {c: asdict(o) for c, o in found.items()}, "summary": summary}, as_json, show)
+    emit({"cases": {c: asdict(o) for c, o in localizations.items()}, "summary": summary}, as_json, show)

@@ -74,7 +74,7 @@ def activate(
     tensor = as_tensor(cube.image, network)
     if method in ("gradcam", "hirescam"):
         values, index = _by_gradient(network, tensor, class_index, method, layer)
-        return _made(values, cube, index, method, 0.0)
+        return _activation_map(values, cube, index, method, 0.0)
     from RotatorCuffCAMLib.network.activation_maps import against, exact_maps, folded_weights
 
     with torch.inference_mode():
@@ -84,10 +84,10 @@ def activate(
     index = _checked(class_index, logits)
     if method == "contrast":
         maps, biases = against(maps), biases - biases[0]
-    return _made(maps[0, index].cpu().numpy(), cube, index, method, float(biases[index]))
+    return _activation_map(maps[0, index].cpu().numpy(), cube, index, method, float(biases[index]))
 
 
-def _made(values: np.ndarray, cube: Cube, index: int, method: Method, bias: float) -> ActivationMap:
+def _activation_map(values: np.ndarray, cube: Cube, index: int, method: Method, bias: float) -> ActivationMap:
     image = map_image(values, cube.image)
     return ActivationMap(image, index, method, bias, float(image.GetSpacing()[0]))
 

@@ -45,50 +45,52 @@ class StudyEvaluation:
 
 def evaluate_study(truth: Truth, data: StudyData) -> StudyEvaluation:
     """Tables 1 to 3 of Shim 2020, every reader, ROC, agreement, calibration and warnings."""
-    found = StudyEvaluation()
-    found.tables.append(reader_tables.table1(truth))
-    found.numbers["cases"] = len(data.cases)
+    evaluation = StudyEvaluation()
+    evaluation.tables.append(reader_tables.table1(truth))
+    evaluation.numbers["cases"] = len(data.cases)
     if data.model is not None:
-        found.tables.append(reader_tables.table2(data))
-        _add_model(found, data)
+        evaluation.tables.append(reader_tables.table2(data))
+        _add_model(evaluation, data)
     if data.readings:
-        found.tables += [*reader_tables.table3(data), reader_tables.reader_table(data)]
-        found.numbers["readers"] = {r.reader: _finite(asdict(data.performance(r))) for r in data.readings}
-        _add_groups(found, data)
+        evaluation.tables += [*reader_tables.table3(data), reader_tables.reader_table(data)]
+        evaluation.numbers["readers"] = {r.reader: _finite(asdict(data.performance(r))) for r in data.readings}
+        _add_groups(evaluation, data)
         tables, numbers = reader_tables.agreement_tables(data)
-        found.tables += tables
-        found.numbers |= numbers
-        _tell_kappa(found)
-    found.warnings += _warnings(data)
-    return found
+        evaluation.tables += tables
+        evaluation.numbers |= numbers
+        _tell_kappa(evaluation)
+    evaluation.warnings += _warnings(data)
+    return evaluation
 
 
-def _add_model(found: StudyEvaluation, data: StudyData) -> None:
+def _add_model(evaluation: StudyEvaluation, data: StudyData) -> None:
     model = data.model
     assert model is not None
     said = performance(data.truth, model.mean.argmax(1), model.seconds)
-    found.numbers["model"] = _finite(asdict(said)) | {"repetitions": len(model.probabilities)}
+    evaluation.numbers["model"] = _finite(asdict(said)) | {"repetitions": len(model.probabilities)}
     torn = data.truth > 0
     area: Area | None = None
     try:
         area = area_under_curve(torn, 1 - model.mean[:, 0])
     except InputError as error:
-        found.warnings.append(f"no ROC curve: {error.problem}")
+        evaluation.warnings.append(f"no ROC curve: {error.problem}")
     if area is not None:
-        found.statements.append(f"{model.name}: {area}.")
-        found.numbers["auc"] = asdict(area)
+        evaluation.statements.append(f"{model.name}: {area}.")
+        evaluation.numbers["auc"] = asdict(area)
         points = {
             r.reader: (r.group, 1 - p.specificity, p.sensitivity)
             for r in data.readings
             if np.isfinite((p := data.performance(r)).specificity + p.sensitivity)
         }
-        found.figures["roc"] = partial(reader_figures.roc_figure, torn, 1 - model.mean[:, 0], area, points, model.name)
-        _tell_below(found, data)
+        evaluation.figures["roc"] = partial(
+            reader_figures.roc_figure, torn, 1 - model.mean[:, 0], area, points, model.name
+        )
+        _tell_below(evaluation, data)
     if len(data.cases) >= 20:
         fit = calibrate(np.log(np.clip(model.mean, 1e-9, 1)), data.truth)
-        found.numbers["calibration"] = asdict(fit)
-        found.statements.append(_calibration_words(fit))
-        found.figures["reliability"] = partial(reader_figures.reliability_figure, model.mean, data.truth, fit)
+        evaluation.numbers["calibration"] = asdict(fit)
+        evaluation.statements.append(_calibration_words(fit))
+        evaluation.figures["reliability"] = partial(reader_figures.reliability_figure, model.mean, data.truth, fit)
 
 
 def _calibration_words(fit: Calibration) -> str:
@@ -98,7 +100,7 @@ def _calibration_words(fit: Calibration) -> str:
     )
 
 
-def _tell_below(found: StudyEvaluation, data: StudyData) -> None:
+def _tell_below(evaluation: StudyEvaluation, data: StudyData) -> None:
     """How many readers lie below the model's ROC curve, as the paper says of all of theirs."""
     from PreopReviewLib.evaluation.roc import roc_curve
 
@@ -112,17 +114,17 @@ def _tell_below(found: StudyEvaluation, data: StudyData) -> None:
             height = np.interp(1 - p.specificity, curve.false_positive, curve.true_positive)
             below += bool(p.sensitivity < height)
     if total:
-        found.statements.append(f"{below} of {total} readers lie below the model's ROC curve.")
+        evaluation.statements.append(f"{below} of {total} readers lie below the model's ROC curve.")
 
 
-def _add_groups(found: StudyEvaluation, data: StudyData) -> None:
+def _add_groups(evaluation: StudyEvaluation, data: StudyData) -> None:
     numbers: dict[str, Any] = {}
     for measure, name in MEASURES.items():
         test = reader_tables.compare_groups(data, measure)
         values = {g: v for g, v in reader_tables.measure_values(data, measure).items() if len(v)}
         if test is None:
             continue
-        found.statements.append(f"{name}, between groups: {test.omnibus}.")
+        evaluation.statements.append(f"{name}, between groups: {test.omnibus}.")
         numbers[measure] = {
             "h": _number(test.omnibus.statistic),
             "p": _number(test.omnibus.p),
@@ -130,27 +132,27 @@ def _add_groups(found: StudyEvaluation, data: StudyData) -> None:
             "pairs": [asdict(p) | {"p": _number(p.p), "statistic": _number(p.statistic)} for p in test.pairs],
             "groups": {g: [float(q) for q in np.percentile(v, [25, 50, 75])] for g, v in values.items()},
         }
-    found.numbers["kruskal_wallis"] = numbers
+    evaluation.numbers["kruskal_wallis"] = numbers
     shown = {
         "Top-1 accuracy": reader_tables.measure_values(data, "top1"),
         "Binary accuracy": reader_tables.measure_values(data, "binary_accuracy"),
     }
     title, note = "Readers and model by group", "Points are readers; of the model, repetitions of one network."
-    found.figures["accuracy_by_group"] = partial(
+    evaluation.figures["accuracy_by_group"] = partial(
         reader_figures.distributions, shown, title, limits=dict.fromkeys(shown, (0, 1)), note=note
     )
     seconds = {g: v for g, v in reader_tables.measure_values(data, "seconds").items() if len(v)}
     if seconds:
-        found.figures["diagnostic_time"] = partial(
+        evaluation.figures["diagnostic_time"] = partial(
             reader_figures.distributions, {"Median time for a case (s)": seconds}, "Diagnostic time", note=note
         )
 
 
-def _tell_kappa(found: StudyEvaluation) -> None:
-    values = [k["value"] for k in found.numbers.get("kappa_between", {}).values() if k["value"] is not None]
+def _tell_kappa(evaluation: StudyEvaluation) -> None:
+    values = [k["value"] for k in evaluation.numbers.get("kappa_between", {}).values() if k["value"] is not None]
     if values:
         low, middle, high = np.percentile(values, [0, 50, 100])
-        found.statements.append(
+        evaluation.statements.append(
             f"Weighted kappa between readers (quadratic): median {middle:.2f}, {low:.2f} to {high:.2f} "
             f"over {len(values)} pairs."
         )
@@ -189,16 +191,16 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
     return {k: _number(v) if isinstance(v, float) else v for k, v in values.items()}
 
 
-def write_evaluation(found: StudyEvaluation, folder: Path, figures: bool = True) -> None:
+def write_evaluation(evaluation: StudyEvaluation, folder: Path, figures: bool = True) -> None:
     """Tables as CSV and Markdown, figures as PNG and SVG, summary.md and numbers.json."""
-    for table in found.tables:
+    for table in evaluation.tables:
         table.write(folder)
     if figures:
-        reader_figures.save_figures({name: draw() for name, draw in found.figures.items()}, folder)
-    lines = ["# Reader study", "", *(f"> **Warning:** {w}.\n" for w in found.warnings)]
-    lines += [t.as_markdown() for t in found.tables]
-    lines += ["**In words**", "", *(f"- {s}" for s in found.statements), ""]
-    lines += [f"![{name}]({name}.png)" for name in found.figures if figures]
+        reader_figures.save_figures({name: draw() for name, draw in evaluation.figures.items()}, folder)
+    lines = ["# Reader study", "", *(f"> **Warning:** {w}.\n" for w in evaluation.warnings)]
+    lines += [t.as_markdown() for t in evaluation.tables]
+    lines += ["**In words**", "", *(f"- {s}" for s in evaluation.statements), ""]
+    lines += [f"![{name}]({name}.png)" for name in evaluation.figures if figures]
     (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    numbers = json_text(found.numbers | {"warnings": found.warnings})
+    numbers = json_text(evaluation.numbers | {"warnings": evaluation.warnings})
     (folder / "numbers.json").write_text(numbers + "\n", encoding="utf-8")

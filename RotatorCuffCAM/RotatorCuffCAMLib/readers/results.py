@@ -54,13 +54,13 @@ def performance(truth: ArrayLike, said: ArrayLike, seconds: ArrayLike | None = N
     t, s = np.asarray(truth, int), np.asarray(said, int)
     if t.ndim != 1 or t.shape != s.shape or len(t) == 0:
         raise InputError(f"There are {s.size} answers for {t.size} cases", "Give one for each")
-    torn, found = t > 0, s > 0
-    hit, missed = int((torn & found).sum()), int((torn & ~found).sum())
-    alarm, quiet = int((~torn & found).sum()), int((~torn & ~found).sum())
+    torn, called = t > 0, s > 0
+    hit, missed = int((torn & called).sum()), int((torn & ~called).sum())
+    alarm, quiet = int((~torn & called).sum()), int((~torn & ~called).sum())
     times = np.asarray(seconds, float) if seconds is not None else np.array([])
     times = times[np.isfinite(times)]
     return Performance(
-        float((torn == found).mean()),
+        float((torn == called).mean()),
         float((t == s).mean()),
         float((abs(t - s) <= 1).mean()),
         _ratio(hit, hit + missed),
@@ -183,7 +183,7 @@ def read_study_readings(study: Study) -> list[Reading]:
     """
     if not study.logs():
         raise InputError(f"Nobody has read {study.name!r} yet", "Read it in the module RotatorCuffCAM")
-    found = []
+    readings = []
     for path in study.logs():
         events = read_log(path)
         if not events:
@@ -193,7 +193,7 @@ def read_study_readings(study: Study) -> list[Reading]:
         for look in (1, 2) if study.second_look else (1,):
             own = [a for a in answers if a.look == look]
             if own:
-                found.append(
+                readings.append(
                     Reading(
                         header["reader"],
                         header["group"] or "readers",
@@ -204,7 +204,7 @@ def read_study_readings(study: Study) -> list[Reading]:
                         {a.case: a.confidence for a in own if a.confidence is not None},
                     )
                 )
-    return found
+    return readings
 
 
 def read_readings_table(table: str | Path) -> list[Reading]:
@@ -263,11 +263,11 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
 
 
 def _model_folder(folder: Path, name: str) -> ModelAnswers:
-    found = {p.parent.name: _said(p) for p in sorted(folder.glob("*/probabilities.json"))}
-    if not found:
+    answers = {p.parent.name: _said(p) for p in sorted(folder.glob("*/probabilities.json"))}
+    if not answers:
         raise FileMissing(f"{folder} holds no result of preop cuff classify", "Classify the cases into it")
-    table = np.array([[values for values, _ in found.values()]], float)
-    return ModelAnswers(tuple(found), table, np.array([seconds for _, seconds in found.values()]), name)
+    table = np.array([[values for values, _ in answers.values()]], float)
+    return ModelAnswers(tuple(answers), table, np.array([seconds for _, seconds in answers.values()]), name)
 
 
 def _said(path: Path) -> tuple[list[float], float]:

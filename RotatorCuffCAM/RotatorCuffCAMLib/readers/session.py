@@ -42,10 +42,10 @@ class ReaderAnswer:
 
 def answers_of(events: Sequence[dict[str, Any]]) -> list[ReaderAnswer]:
     """The answers that stand, in the order given: what was undone is left out."""
-    found: list[ReaderAnswer] = []
+    answers: list[ReaderAnswer] = []
     for event in events:
         if event["event"] == "answer":
-            found.append(
+            answers.append(
                 ReaderAnswer(
                     event["case"],
                     int(event["look"]),
@@ -56,9 +56,9 @@ def answers_of(events: Sequence[dict[str, Any]]) -> list[ReaderAnswer]:
                     int(event.get("interruptions", 0)),
                 )
             )
-        elif event["event"] == "undo" and found:
-            found.pop()
-    return found
+        elif event["event"] == "undo" and answers:
+            answers.pop()
+    return answers
 
 
 def check_header(events: Sequence[dict[str, Any]], study: Study, path: Path) -> dict[str, Any]:
@@ -200,16 +200,16 @@ class Session:
         self._shown = self._last_input = self._last_tick = self._clock()
         self._note("show", case=self.current.case, look=self.look, number=self.done + 1)
 
-    def pause(self, why: str = "reader") -> None:
+    def pause(self, reason: str = "reader") -> None:
         """Stops the clock; the panel hides the images meanwhile."""
         if self._shown is None or self.paused:
             return
         now = self._clock()
         # Nobody looked after the last key or movement, so an idle pause begins there.
-        until = self._last_input if why == "idle" else now
+        until = self._last_input if reason == "idle" else now
         self._active += max(0.0, until - self._shown)
         self._paused = until
-        self._note("pause", why=why, seconds=round(self.seconds, 3))
+        self._note("pause", why=reason, seconds=round(self.seconds, 3))
 
     def resume(self) -> None:
         """Lets the clock go on."""

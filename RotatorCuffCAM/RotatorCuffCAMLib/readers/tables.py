@@ -63,10 +63,10 @@ class StudyData:
     @property
     def groups(self) -> dict[str, list[Reading]]:
         """Readings by group, in order of appearance."""
-        found: dict[str, list[Reading]] = {}
+        groups: dict[str, list[Reading]] = {}
         for reading in self.readings:
-            found.setdefault(reading.group, []).append(reading)
-        return found
+            groups.setdefault(reading.group, []).append(reading)
+        return groups
 
 
 def gather(truth: Truth, readings: Sequence[Reading], model: ModelAnswers | None = None) -> StudyData:
@@ -153,12 +153,12 @@ def table2(data: StudyData, resamples: int = 2000, seed: int = 0) -> Table:
 
 def measure_values(data: StudyData, measure: str) -> dict[str, NDArray[np.float64]]:
     """Group → one value for each reader; the model's repetitions are its group and come first."""
-    found = {}
+    values = {}
     if data.model is not None:
-        found[data.model.name] = np.array([getattr(p, measure) for p in model_performances(data)])
+        values[data.model.name] = np.array([getattr(p, measure) for p in model_performances(data)])
     for group, members in data.groups.items():
-        found[group] = np.array([getattr(data.performance(r), measure) for r in members])
-    return {g: v[np.isfinite(v)] for g, v in found.items()}
+        values[group] = np.array([getattr(data.performance(r), measure) for r in members])
+    return {g: v[np.isfinite(v)] for g, v in values.items()}
 
 
 def compare_groups(data: StudyData, measure: str) -> KruskalWallis | None:
@@ -209,11 +209,11 @@ def _median(values: NDArray[np.float64], measure: str) -> str:
 
 def _pairs_table(letter: str, name: str, groups: Sequence[str], test: KruskalWallis) -> Table:
     table = Table(f"shim2020_table3{letter}", f"{name}: pairs of groups, p", ["", *groups])
-    found = {frozenset((p.first, p.second)): p for p in test.pairs}
+    tests = {frozenset((p.first, p.second)): p for p in test.pairs}
     for one in groups:
         cells = []
         for two in groups:
-            pair = found.get(frozenset((one, two)))
+            pair = tests.get(frozenset((one, two)))
             mark = "*" if pair is not None and pair.significant else ""
             cells.append("" if pair is None else format_p(pair.p).removeprefix("= ") + mark)
         table.add(one, *cells)
@@ -253,15 +253,15 @@ def agreement_tables(data: StudyData) -> tuple[list[Table], dict[str, Any]]:
     names = [r.reader for r in data.readings]
     if len(names) > 1:
         between = Table("kappa_between_readers", "Agreement between readers (weighted κ)", ["", *names])
-        found = {
+        kappas = {
             (a.reader, b.reader): weighted_kappa(data.said(a), data.said(b), len(KEYS))
             for a, b in combinations(data.readings, 2)
         }
         for one in names:
-            between.add(one, *(_kappa_cell(found, one, two) for two in names))
+            between.add(one, *(_kappa_cell(kappas, one, two) for two in names))
         between.notes.append("Quadratic weights; 95% intervals by Fleiss, Cohen and Everitt are in numbers.json")
         tables.append(between)
-        numbers["kappa_between"] = {f"{a} / {b}": _kappa_numbers(k) for (a, b), k in found.items()}
+        numbers["kappa_between"] = {f"{a} / {b}": _kappa_numbers(k) for (a, b), k in kappas.items()}
     within = Table("kappa_within_readers", "Agreement of a reader's passes (weighted κ)", ["Reader", "Pass", "κ"])
     looks = Table(
         "second_look",
@@ -285,8 +285,8 @@ def agreement_tables(data: StudyData) -> tuple[list[Table], dict[str, Any]]:
     return tables + [t for t in (within, looks) if t.rows], numbers
 
 
-def _kappa_cell(found: Mapping[tuple[str, str], Any], one: str, two: str) -> float | str:
-    kappa = found.get((one, two)) or found.get((two, one))
+def _kappa_cell(kappas: Mapping[tuple[str, str], Any], one: str, two: str) -> float | str:
+    kappa = kappas.get((one, two)) or kappas.get((two, one))
     return "" if kappa is None else kappa.value
 
 

@@ -91,9 +91,9 @@ def table(
     total = mixed + (1 - mixed) * alpha
     share = np.divide(mixed, total, out=np.zeros_like(total), where=total > 0)[..., None]
     color[values < 0.5 * levels.air] = 1.0  # what is clear must not darken its neighbors
-    made = share * hot[None, None, :, None, :] + (1 - share) * color[:, None, None, :, :]
-    made = np.concatenate([made, total[..., None]], -1)
-    return np.ascontiguousarray((made * 255 + 0.5).astype(np.uint8)).reshape(-1, 4)
+    blended = share * hot[None, None, :, None, :] + (1 - share) * color[:, None, None, :, :]
+    blended = np.concatenate([blended, total[..., None]], -1)
+    return np.ascontiguousarray((blended * 255 + 0.5).astype(np.uint8)).reshape(-1, 4)
 
 
 def _face(levels: Levels, tissue: np.ndarray, values: np.ndarray) -> np.ndarray:

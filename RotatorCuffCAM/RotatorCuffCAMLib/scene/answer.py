@@ -38,8 +38,10 @@ def result_of(summary: dict[str, Any], activation: sitk.Image, cube: sitk.Image)
         spread,
         summary["repetitions"],
     )
-    made = summary["activation"]
-    shown = ActivationMap(activation, tear_class(made["class"]).index, made["method"], made["bias"], made["voxel_mm"])
+    recorded = summary["activation"]
+    shown = ActivationMap(
+        activation, tear_class(recorded["class"]).index, recorded["method"], recorded["bias"], recorded["voxel_mm"]
+    )
     r, a, s = summary["cube"]["center_ras"]
     center = (-r, -a, s)
     edge, inside = summary["cube"]["edge_mm"], summary["cube"]["inside"]
@@ -77,17 +79,17 @@ def add_answer_steps(
     """
     remove_answer(volume)
     yield
-    made = cuff_scene.build_scene(
+    cuff_nodes = cuff_scene.build_scene(
         image, result, volume.GetName(), volume=volume, scene=volume.GetScene(), on_cpu=None, field=field, look=look
     )
-    made.activation.SetAttribute(cuff_scene.RECORD, json.dumps(summary, ensure_ascii=False, allow_nan=False))
-    for node in (made.activation, made.hot):
+    cuff_nodes.activation.SetAttribute(cuff_scene.RECORD, json.dumps(summary, ensure_ascii=False, allow_nan=False))
+    for node in (cuff_nodes.activation, cuff_nodes.hot):
         if node is not None:
             node.SetNodeReferenceID(VOLUME, volume.GetID())
     yield
-    show(made)
-    look_at(made.activation)
-    return made
+    show(cuff_nodes)
+    look_at(cuff_nodes.activation)
+    return cuff_nodes
 
 
 def record_of(activation: Any | None) -> dict[str, Any]:
@@ -114,14 +116,14 @@ def remove_answer(volume: Any) -> None:
             scene.RemoveNode(node)
 
 
-def show(made: Any, opacity: float = 0.55) -> None:
+def show(cuff_nodes: Any, opacity: float = 0.55) -> None:
     """MRI and map in all slice views, linked, through the middle of the hot region."""
     import slicer
 
-    show_in_slices(made.volume, made.activation, opacity)
-    for node in nodes_of_class(made.volume.GetScene(), "vtkMRMLSliceNode"):
-        node.JumpSliceByCentering(*made.peak_ras)
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(made.activation)
+    show_in_slices(cuff_nodes.volume, cuff_nodes.activation, opacity)
+    for node in nodes_of_class(cuff_nodes.volume.GetScene(), "vtkMRMLSliceNode"):
+        node.JumpSliceByCentering(*cuff_nodes.peak_ras)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(cuff_nodes.activation)
     if legend is not None:
         legend.Modified()  # it was made before its map was in the views, and does not look again by itself
 

@@ -106,51 +106,55 @@ def _scene_files(
     from RotatorCuffCAMLib.scene.pictures import answer_picture
 
     with host.fresh_scene() as scene:
-        made = cuff_scene.build_scene(image, result, title, box=box, scene=scene, look=drawing.look)
+        cuff_nodes = cuff_scene.build_scene(image, result, title, box=box, scene=scene, look=drawing.look)
         measures = None
-        if made.region is not None:
+        if cuff_nodes.region is not None:
             measures = {
-                "share": made.region.share,
-                "ml": made.region.ml,
-                "extent_mm": list(made.region.extent_mm),
-                "center_ras": list(made.peak_ras),
-                "elsewhere_ml": made.region.elsewhere_ml,
+                "share": cuff_nodes.region.share,
+                "ml": cuff_nodes.region.ml,
+                "extent_mm": list(cuff_nodes.region.extent_mm),
+                "center_ras": list(cuff_nodes.peak_ras),
+                "elsewhere_ml": cuff_nodes.region.elsewhere_ml,
             }
         picture = None
         wanted = drawing.picture or drawing.movie or drawing.classes
         problem = views.rendering_problem() if wanted else ""
         if drawing.picture and not problem:
             progress(0.4, "Drawing the picture")
-            path = answer_picture(made, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE)
+            path = answer_picture(
+                cuff_nodes, folder / "activation.png", title, picture_lines(result, measures), FOOTNOTE
+            )
             words = "The activation map inside the shoulder in 3D, and over three slices through its middle"
             picture = Picture(path.read_bytes(), words, "Blue, green, red: percent of the map's maximum.")
         if not problem:
-            _draw_more(made, result, folder, title, drawing, within(progress, 0.6, 0.8))
+            _draw_more(cuff_nodes, result, folder, title, drawing, within(progress, 0.6, 0.8))
         progress(0.8, "Saving the scene")
         files.write_bundle(scene, folder / "scene.mrb", folder / "activation.png" if picture else None)
-        view = _view(image, result, made, picture)
+        view = _view(image, result, cuff_nodes, picture)
     return picture, measures, view, problem
 
 
-def _draw_more(made: Any, result: CuffResult, folder: Path, title: str, drawing: Drawing, progress: Progress) -> None:
+def _draw_more(
+    cuff_nodes: Any, result: CuffResult, folder: Path, title: str, drawing: Drawing, progress: Progress
+) -> None:
     """The movie, and the classes side by side."""
     from RotatorCuffCAMLib.scene import classes, movie, pictures
     from RotatorCuffCAMLib.scene.classes_picture import classes_picture
 
     if drawing.movie:
         frames = []
-        for picture in pictures.turning_pixels(made, MOVIE_SIZE):
+        for picture in pictures.turning_pixels(cuff_nodes, MOVIE_SIZE):
             frames.append(picture)
             progress(len(frames) / movie.FRAMES, "Drawing the movie")
         movie.write_movie(folder / drawing.movie, frames)
     if drawing.classes:
         progress(0.0, "Drawing the classes")
-        beside = classes.add_class_maps(made.activation, drawing.classes)
+        beside = classes.add_class_maps(cuff_nodes.activation, drawing.classes)
         try:
             heads = [class_head(result, one) for one in drawing.classes]
-            classes_picture(made, beside, folder / "classes.png", title, heads, FOOTNOTE)
+            classes_picture(cuff_nodes, beside, folder / "classes.png", title, heads, FOOTNOTE)
         finally:
-            classes.remove_class_maps(made.activation)
+            classes.remove_class_maps(cuff_nodes.activation)
 
 
 def class_head(result: CuffResult, one: ActivationMap) -> str:
@@ -183,7 +187,7 @@ def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[s
 _SKIN, _BONE = (0.86, 0.72, 0.62), (0.93, 0.90, 0.80)
 
 
-def _view(image: sitk.Image, result: CuffResult, made: Any, picture: Picture | None) -> View3D:
+def _view(image: sitk.Image, result: CuffResult, cuff_nodes: Any, picture: Picture | None) -> View3D:
     from PreopReviewLib.reports.meshes import Mesh, decimated
     from PreopReviewLib.scene import nodes
     from RotatorCuffCAMLib.scene.context import skin_surface, sphere_surface
@@ -192,9 +196,9 @@ def _view(image: sitk.Image, result: CuffResult, made: Any, picture: Picture | N
     if result.guess is not None:
         head = sphere_surface(result.guess.center_lps, result.guess.radius_mm)
         meshes.append(Mesh("humeral", "Humeral head (as found)", _BONE, *decimated(head, 20_000), 0.35))
-    if made.hot is not None:
-        points, triangles = decimated(nodes.surface_of(made.hot, "hot-region"), 20_000)
-        words = f"{made.region.ml:.1f} ml"
+    if cuff_nodes.hot is not None:
+        points, triangles = decimated(nodes.surface_of(cuff_nodes.hot, "hot-region"), 20_000)
+        words = f"{cuff_nodes.region.ml:.1f} ml"
         meshes.append(Mesh("hot", "Activation ≥ 50 %", (0.95, 0.35, 0.10), points, triangles, 1.0, words))
     presets = {"All": {m.key: m.opacity for m in meshes}, "Activation": {"hot": 1.0, "humeral": 0.35}}
     return View3D(tuple(meshes), presets, picture)

@@ -43,7 +43,7 @@ def add_class_maps_steps(
     remove_class_maps(activation)
     scene, view, look = activation.GetScene(), shoulder.view_of(activation), shoulder.look_of(activation)
     first = shoulder.field_of(activation)
-    made = []
+    map_nodes = []
     for one in maps:
         node, percent = cuff_scene.add_activation(scene, one)
         node.SetName(f"{node.GetName()}, beside")
@@ -56,17 +56,17 @@ def add_class_maps_steps(
         shoulder.rendering_of(node).SetVisibility(False)
         cuff_scene.set_threshold(node, look.threshold)
         activation.AddNodeReferenceID(SIDE_BY_SIDE, node.GetID())
-        made.append(node)
+        map_nodes.append(node)
         yield
-    return made
+    return map_nodes
 
 
 def class_maps(activation: Any | None) -> list[Any]:
     """The maps beside a map, in the order of the classes."""
     if activation is None:
         return []
-    found = (activation.GetNthNodeReference(SIDE_BY_SIDE, n) for n in range(_count(activation)))
-    return [node for node in found if node is not None]
+    references = (activation.GetNthNodeReference(SIDE_BY_SIDE, n) for n in range(_count(activation)))
+    return [node for node in references if node is not None]
 
 
 def _count(activation: Any) -> int:

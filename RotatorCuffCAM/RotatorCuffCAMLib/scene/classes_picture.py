@@ -27,7 +27,7 @@ from RotatorCuffCAMLib.scene.pictures import (
 
 
 def classes_picture(
-    made: CuffScene, nodes: Sequence[Any], path: str | Path, title: str, heads: Sequence[str], footnote: str = ""
+    cuff_nodes: CuffScene, nodes: Sequence[Any], path: str | Path, title: str, heads: Sequence[str], footnote: str = ""
 ) -> Path:
     """The maps of several classes side by side, in 3D above and over the coronal slice below.
 
@@ -38,7 +38,7 @@ def classes_picture(
     cell, gap, head, foot = (420, 420), 10, 150, 74
     size = (len(nodes) * cell[0] + (len(nodes) - 1) * gap, head + 2 * cell[1] + gap + foot)
     figure = canvas(size)
-    for n, (above, below) in enumerate(class_pixels(made, nodes, cell)):
+    for n, (above, below) in enumerate(class_pixels(cuff_nodes, nodes, cell)):
         left = n * (cell[0] + gap)
         put(figure, above, left, head, size)
         letters(put(figure, below, left, head + cell[1] + gap, size), "Coronal", cell)
@@ -46,29 +46,29 @@ def classes_picture(
                     family=FONT, linespacing=1.4)  # fmt: skip
     figure.text(24 / size[0], 1 - 20 / size[1], drawn(title), size=20, weight="bold", color=INK, va="top",
                 family=FONT)  # fmt: skip
-    color_bar(figure, size, threshold_of(made.activation), False, False)
+    color_bar(figure, size, threshold_of(cuff_nodes.activation), False, False)
     figure.text(1 - 20 / size[0], 22 / size[1], drawn(footnote), size=10, color=GRAY, ha="right", va="center",
                 family=FONT)  # fmt: skip
     return save(figure, path)
 
 
-def class_pixels(made: Any, maps: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+def class_pixels(cuff_nodes: Any, maps: Sequence[Any], cell: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each map the shoulder in 3D, and the coronal slice through its own hot region."""
-    own = shoulder.rendering_of(made.activation)
-    shown, found = own.GetVisibility(), []
+    own = shoulder.rendering_of(cuff_nodes.activation)
+    shown, pictures = own.GetVisibility(), []
     own.SetVisibility(False)
-    if made.hot is not None:
-        made.hot.SetDisplayVisibility(False)
+    if cuff_nodes.hot is not None:
+        cuff_nodes.hot.SetDisplayVisibility(False)
     try:
         for node in maps:
             middle = shoulder.view_of(node).cut_lps
-            one = replace(made, activation=node, hot=None, peak_ras=(-middle[0], -middle[1], middle[2]))
+            one = replace(cuff_nodes, activation=node, hot=None, peak_ras=(-middle[0], -middle[1], middle[2]))
             display = shoulder.rendering_of(node)
             display.SetVisibility(True)
-            found.append((three_d_pixels(one, cell), slice_pixels(one, "Coronal", cell)))
+            pictures.append((three_d_pixels(one, cell), slice_pixels(one, "Coronal", cell)))
             display.SetVisibility(False)
     finally:
         own.SetVisibility(shown)
-        if made.hot is not None:
-            made.hot.SetDisplayVisibility(True)
-    return found
+        if cuff_nodes.hot is not None:
+            cuff_nodes.hot.SetDisplayVisibility(True)
+    return pictures

@@ -96,10 +96,10 @@ def build_scene(
     activation.SetNodeReferenceID(shoulder.VOLUME, volume.GetID())
     view = viewpoint_of(image, result.cube, region)
     name = f"Shoulder with map: {TEAR_CLASSES[result.activation.class_index].name}"
-    made = field or make_field(image, percent, view)
+    rendered_field = field or make_field(image, percent, view)
     drawn = look or shoulder.Look(threshold=THRESHOLD)
     drawn = look_of_class(drawn, result.activation.class_index)
-    in_3d = shoulder.add_shoulder(activation, made, view, drawn, name, on_cpu)
+    in_3d = shoulder.add_shoulder(activation, rendered_field, view, drawn, name, on_cpu)
     roi = add_box(scene, box) if box else None
     add_legend(activation)
     set_threshold(activation, look.threshold if look else THRESHOLD)
@@ -121,9 +121,9 @@ def color_table(scene: Any) -> Any:
     """The table of our colors, 0 to 100; one for each scene."""
     import vtk
 
-    found = scene.GetFirstNodeByName("RotatorCuffCAM activation")
-    if found is not None:
-        return found
+    existing = scene.GetFirstNodeByName("RotatorCuffCAM activation")
+    if existing is not None:
+        return existing
     node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "RotatorCuffCAM activation")
     node.SetTypeToUser()
     node.SetNumberOfColors(256)

@@ -27,7 +27,7 @@ _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagit
 
 
 def answer_picture(
-    made: CuffScene,
+    cuff_nodes: CuffScene,
     path: str | Path,
     title: str,
     lines: Sequence[str] = (),
@@ -50,35 +50,35 @@ def answer_picture(
     small = (tall - 2 * gap) // 3
     wide = width - round(1.25 * small) - gap
     figure = canvas(size)
-    pixels = three_d_pixels(made, (wide, tall))
+    pixels = three_d_pixels(cuff_nodes, (wide, tall))
     put(figure, pixels, 0, head, size)
     for row, plane in enumerate(("Coronal", "Sagittal", "Axial")):
-        panel = slice_pixels(made, plane, (width - wide - gap, small))
+        panel = slice_pixels(cuff_nodes, plane, (width - wide - gap, small))
         axes = put(figure, panel, wide + gap, head + row * (small + gap), size)
         letters(axes, plane, (width - wide - gap, small))
     figure.text(24 / width, 1 - 20 / height, drawn(title), size=20, weight="bold", color=INK, va="top", family=FONT)
     words = "\n".join(lines)
     figure.text(24 / width, 1 - 62 / height, drawn(words), size=12.5, color=INK, va="top", family=FONT, linespacing=1.4)
-    color_bar(figure, size, threshold_of(made.activation), made.hot is not None, made.box is not None)
+    color_bar(figure, size, threshold_of(cuff_nodes.activation), cuff_nodes.hot is not None, cuff_nodes.box is not None)
     figure.text(1 - 20 / width, 22 / height, drawn(footnote), size=10, color=GRAY, ha="right", va="center", family=FONT)
     return save(figure, path)
 
 
-def three_d_pixels(made: CuffScene, size: tuple[int, int], turn: float = 0.0) -> np.ndarray:
+def three_d_pixels(cuff_nodes: CuffScene, size: tuple[int, int], turn: float = 0.0) -> np.ndarray:
     """(height, width, 3): the shoulder with the map in it, from the side where the map lies.
 
     Args:
         turn: degrees to go on around the patient from there.
     """
-    with shoulder_view(made, size) as view:
+    with shoulder_view(cuff_nodes, size) as view:
         view.camera_node.GetCamera().Azimuth(turn)
         view.renderer.ResetCameraClippingRange()
         return view.array()
 
 
-def turning_pixels(made: CuffScene, size: tuple[int, int], frames: int = FRAMES) -> Iterator[np.ndarray]:
+def turning_pixels(cuff_nodes: CuffScene, size: tuple[int, int], frames: int = FRAMES) -> Iterator[np.ndarray]:
     """Pictures of one full turn around the patient, from the side where the map lies and back."""
-    with shoulder_view(made, size) as view:
+    with shoulder_view(cuff_nodes, size) as view:
         camera = view.camera_node.GetCamera()
         for _ in range(frames):
             yield view.array()
@@ -126,17 +126,17 @@ def _scaled(pixels: np.ndarray, height: int) -> np.ndarray:
 
 
 @contextmanager
-def shoulder_view(made: CuffScene, size: tuple[int, int]) -> Iterator[ThreeDView]:
+def shoulder_view(cuff_nodes: CuffScene, size: tuple[int, int]) -> Iterator[ThreeDView]:
     """A 3D view of the shoulder that looks at the map; the color legend steps back meanwhile."""
-    legend = _legend(made.activation)
+    legend = _legend(cuff_nodes.activation)
     if legend is not None:
         legend.SetVisibility(False)
     try:
-        with ThreeDView(made.activation.GetScene(), size, 1, (0.97, 0.98, 0.99)) as view:
+        with ThreeDView(cuff_nodes.activation.GetScene(), size, 1, (0.97, 0.98, 0.99)) as view:
             # Peeling volumes as if they were surfaces would cast all rays once for each layer.
             view.renderer.SetUseDepthPeelingForVolumes(0)
             _light_from_the_eye(view.renderer)
-            seen = view_of(made.activation)
+            seen = view_of(cuff_nodes.activation)
             towards, middle = (np.array([-v[0], -v[1], v[2]]) for v in (seen.towards_lps, seen.head_lps))
             camera = view.camera_node.GetCamera()
             camera.SetFocalPoint(*middle)
@@ -167,17 +167,17 @@ def _legend(activation: Any) -> Any:
     return slicer.modules.colors.logic().GetColorLegendDisplayNode(activation)
 
 
-def slice_pixels(made: CuffScene, plane: str, size: tuple[int, int], field_mm: float = 105.0) -> np.ndarray:
+def slice_pixels(cuff_nodes: CuffScene, plane: str, size: tuple[int, int], field_mm: float = 105.0) -> np.ndarray:
     """(height, width, 3): the MRI with the map over it, through the middle of the hot region."""
-    legend = _legend(made.activation)
+    legend = _legend(cuff_nodes.activation)
     if legend is not None:
         legend.SetVisibility(False)
     try:
-        with SliceView(made.volume.GetScene(), plane, size) as view:  # type: ignore[arg-type]
+        with SliceView(cuff_nodes.volume.GetScene(), plane, size) as view:  # type: ignore[arg-type]
             composite = view.logic.GetSliceCompositeNode()
-            composite.SetForegroundVolumeID(made.activation.GetID())
+            composite.SetForegroundVolumeID(cuff_nodes.activation.GetID())
             composite.SetForegroundOpacity(OVERLAY)
-            view.show(made.volume, made.peak_ras, (field_mm * size[0] / size[1], field_mm))
+            view.show(cuff_nodes.volume, cuff_nodes.peak_ras, (field_mm * size[0] / size[1], field_mm))
             return view.array()
     finally:
         if legend is not None:

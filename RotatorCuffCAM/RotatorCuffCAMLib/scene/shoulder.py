@@ -166,12 +166,12 @@ def _voxels(data: Any) -> np.ndarray:
 def field_of(activation: Any) -> Field:
     """What the shoulder of a map is painted from; made from MRI and map where the scene comes from a file."""
     node = shoulder_of(activation)
-    found = _fields.get(node.GetID())
-    if found is None or found.packed.shape != tuple(node.GetImageData().GetDimensions()[::-1]):
+    cached = _fields.get(node.GetID())
+    if cached is None or cached.packed.shape != tuple(node.GetImageData().GetDimensions()[::-1]):
         volume, view = activation.GetNodeReference(VOLUME), view_of(activation)
-        found = make_field(inputs.image_of(volume), nodes.image_of_volume(activation), view)
-        _fields[node.GetID()] = found
-    return found
+        cached = make_field(inputs.image_of(volume), nodes.image_of_volume(activation), view)
+        _fields[node.GetID()] = cached
+    return cached
 
 
 def remove_shoulder(activation: Any) -> None:

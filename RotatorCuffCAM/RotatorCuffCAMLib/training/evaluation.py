@@ -56,16 +56,16 @@ def answer_held_out(network: VRN, count: int = 200, device: str = "cpu", batch: 
     classes = held_out_classes(count)
     rows: list[list[np.ndarray]] = []
     for start in range(0, count, batch):
-        made = render_cubes(HELD_OUT_SEED + start, classes[start : start + batch], device)
+        rendered = render_cubes(HELD_OUT_SEED + start, classes[start : start + batch], device)
         with torch.inference_mode():
-            features = network.features(made.cubes)
+            features = network.features(rendered.cubes)
             logits, maps = network.logits_of(features), exact_maps(network, features)
-        torn = made.torn.cpu().numpy()
+        torn = rendered.torn.cpu().numpy()
         boxes = [_extent(t) for t in torn]
         rows.append(
             [logits.cpu().numpy(), maps.cpu().numpy()]
             + [np.array(b) for b in zip(*boxes, strict=True)]
-            + [made.voxel_mm.cpu().numpy()]
+            + [rendered.voxel_mm.cpu().numpy()]
         )
     return HeldOut(classes, *(np.concatenate(column) for column in zip(*rows, strict=True)))
 
@@ -82,14 +82,14 @@ def _extent(torn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def class_figures(answers: HeldOut) -> dict[str, float]:
     """Binary accuracy, top-1 and top-1±1 accuracy, sensitivity and specificity."""
     true, said = answers.classes, answers.logits.argmax(1)
-    torn, found = true > 0, said > 0
+    torn, called = true > 0, said > 0
     return {
         "cases": len(true),
-        "binary_accuracy": float((torn == found).mean()),
+        "binary_accuracy": float((torn == called).mean()),
         "top1": float((true == said).mean()),
         "top1_within_1": float((abs(true - said) <= 1).mean()),
-        "sensitivity": float(found[torn].mean()),
-        "specificity": float((~found[~torn]).mean()),
+        "sensitivity": float(called[torn].mean()),
+        "specificity": float((~called[~torn]).mean()),
     }
 
 
@@ -130,9 +130,9 @@ def place_figures(answers: HeldOut, contrast: bool, margin_mm: float = 0.0) -> d
 
 def all_figures(answers: HeldOut) -> dict[str, dict[str, float]]:
     """Class figures, and place figures of the plain and the contrasted map, in a tight box and one 3 mm wider."""
-    found = {"classes": class_figures(answers)}
+    figures = {"classes": class_figures(answers)}
     for contrast in (False, True):
         for margin in (0.0, 3.0):
             key = f"{'contrast' if contrast else 'plain'}_map_box_plus_{margin:g}mm"
-            found[key] = place_figures(answers, contrast, margin)
-    return found
+            figures[key] = place_figures(answers, contrast, margin)
+    return figures

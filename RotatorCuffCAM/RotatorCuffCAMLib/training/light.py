@@ -210,11 +210,11 @@ def render_and_train(
 
     cubes, began, part = folder / "cubes", time.monotonic(), seconds / 3
     first = len(list(cubes.glob("*.npz")))
-    made = 0
-    while made < 2 or time.monotonic() - began < part:
-        progress(min((time.monotonic() - began) / seconds, 1 / 3), f"Drawing shoulders: {20 * (first + made)}")
-        render_shards(cubes, 100 + first + made, 1)
-        made += 1
+    rendered = 0
+    while rendered < 2 or time.monotonic() - began < part:
+        progress(min((time.monotonic() - began) / seconds, 1 / 3), f"Drawing shoulders: {20 * (first + rendered)}")
+        render_shards(cubes, 100 + first + rendered, 1)
+        rendered += 1
     chosen = replace(settings or LightTraining(), seconds=max(seconds - (time.monotonic() - began), 1.0))
     return train_light(chosen, cubes, folder, within(progress, 1 / 3, 1.0), resume=resume)
 
@@ -277,18 +277,18 @@ def with_window(network: VRN, settings: LightTraining) -> VRN:
     from RotatorCuffCAMLib.network.vrn import VRN
 
     window = [v for part in LOCAL for v in (part.start, part.stop)]
-    made = VRN(
+    windowed = VRN(
         settings.blocks, width=settings.width, stem_stride=settings.stem_stride, units=settings.units, window=window
     )
-    made.load_state_dict(network.state_dict())
+    windowed.load_state_dict(network.state_dict())
     # The mean is now one over all voxels, most of them 0: smaller by this factor.
     share = float(np.prod([p.stop - p.start for p in LOCAL])) / 16**3
-    norm = made.pooled_norm
+    norm = windowed.pooled_norm
     with torch.no_grad():
         norm.weight *= torch.sqrt((norm.running_var * share**2 + norm.eps) / (norm.running_var + norm.eps)) / share
         norm.running_mean *= share
         norm.running_var *= share**2
-    return made.eval()
+    return windowed.eval()
 
 
 class _State:

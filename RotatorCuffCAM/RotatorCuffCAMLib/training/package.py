@@ -95,8 +95,8 @@ def card(about: dict[str, str], figures: dict[str, Any]) -> str:
         ("plain_map_box_plus_3mm", "exact map, box 3 mm wider"),
         ("contrast_map_box_plus_3mm", "map less that of no tear, box 3 mm wider"),
     ):
-        found = figures[key]
-        rows.append((f"pointing game ({title})", f"{found['pointing_game']:.3f}"))
+        pointing = figures[key]
+        rows.append((f"pointing game ({title})", f"{pointing['pointing_game']:.3f}"))
     plain = figures["plain_map_box_plus_0mm"]
     rows.append(("median distance of centroids, mm", f"{plain['median_centroid_mm']:.1f}"))
     rows.append(("a voxel of the map, mm", f"{plain['map_voxel_mm']:.1f}"))
@@ -136,8 +136,8 @@ as many as a GPU draws in an hour:
 
 def main() -> None:
     """Two arguments: weights and folder."""
-    made = package(Path(sys.argv[1]), Path(sys.argv[2]))
-    print(made.card)
+    packed = package(Path(sys.argv[1]), Path(sys.argv[2]))
+    print(packed.card)
 
 
 if __name__ == "__main__":

@@ -66,13 +66,13 @@ def render_shards(folder: Path, seed: int, shards: int, size: int = 20) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, 22])
     for shard in range(shards):
-        made = render_cubes(seed * 10_000_000 + shard, draw_classes(rng, size))
+        rendered = render_cubes(seed * 10_000_000 + shard, draw_classes(rng, size))
         with whole_file(folder / f"{seed:03d}-{shard:05d}.npz") as file:
             np.savez(
                 file,
-                cubes=made.cubes[:, 0].round().byte().numpy(),
-                torn=to_map_grid(made.torn).numpy(),
-                classes=made.classes.numpy(),
+                cubes=rendered.cubes[:, 0].round().byte().numpy(),
+                torn=to_map_grid(rendered.torn).numpy(),
+                classes=rendered.classes.numpy(),
             )
 
 
@@ -104,8 +104,10 @@ class CubePool:
                     self._put(*(torch.from_numpy(held[k]).to(self.device) for k in ("cubes", "torn", "classes")))
             return
 
-        made = render_cubes(self.settings.seed * 10_000_000 + self.drawn, draw_classes(self.rng, count), self.device)
-        self._put(made.cubes[:, 0].round().to(torch.uint8), to_map_grid(made.torn), made.classes)
+        rendered = render_cubes(
+            self.settings.seed * 10_000_000 + self.drawn, draw_classes(self.rng, count), self.device
+        )
+        self._put(rendered.cubes[:, 0].round().to(torch.uint8), to_map_grid(rendered.torn), rendered.classes)
 
     def _put(self, cubes: torch.Tensor, torn: torch.Tensor, classes: torch.Tensor) -> None:
         import torch

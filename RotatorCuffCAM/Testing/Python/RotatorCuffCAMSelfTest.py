@@ -102,9 +102,9 @@ class RotatorCuffCAMSelfTest(unittest.TestCase):
     @unittest.skipUnless(TORCH, "torch is not installed; the first Classify installs it")
     def test_a_shoulder_is_classified_into_the_scene(self) -> None:
         volume = _coronal_volume()
-        made = slicer.util.getModuleLogic("RotatorCuffCAM").classify(volume)
-        assert made.activation.GetVoxelValueUnits().GetCodeValue() == "%"
-        assert cuff_scene.threshold_of(made.activation) is not None
+        cuff_nodes = slicer.util.getModuleLogic("RotatorCuffCAM").classify(volume)
+        assert cuff_nodes.activation.GetVoxelValueUnits().GetCodeValue() == "%"
+        assert cuff_scene.threshold_of(cuff_nodes.activation) is not None
 
 
 if __name__ == "__main__":
