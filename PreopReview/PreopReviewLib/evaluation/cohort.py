@@ -80,15 +80,15 @@ class Cohort:
         Raises:
             InputError: a column that is needed is not there; says which, and which columns there are.
         """
-        found = [self.column(*names) for names in alternatives]
-        lacking = [" or ".join(n) for n, c in zip(alternatives, found, strict=True) if c is None]
+        columns = [self.column(*names) for names in alternatives]
+        lacking = [" or ".join(n) for n, c in zip(alternatives, columns, strict=True) if c is None]
         if lacking:
             there = ", ".join(self.columns) or "none"
             raise InputError(
                 f"{self.source} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}",
                 f"Its columns are: {there}",
             )
-        return [c for c in found if c is not None]
+        return [c for c in columns if c is not None]
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """The column over the usable cases; NaN where a value is missing.

@@ -124,39 +124,39 @@ def detect(
     r, r_size, r_center = _in_box(references, inside), references.sizes, _centers(references)
     p, p_size, p_center = _in_box(predictions, inside), predictions.sizes, _centers(predictions)
     common = _intersections(r, p, len(r_size), len(p_size))
-    rows, found, missed, false = [], 0, 0, 0
+    rows, matched, missed, false = [], 0, 0, 0
     for refs, preds in _groups(common, r_size, p_size, minimum_share):
         dsc = 2.0 * int(common[np.ix_(refs, preds)].sum()) / int(r_size[refs].sum() + p_size[preds].sum())
         if refs and preds and dsc >= minimum_dsc:
             center = np.average(r_center[refs], axis=0, weights=r_size[refs])
             rows.append(_lesion(_kind(refs, preds), refs, preds, r_size, p_size, dsc, center))
-            found += len(refs)
+            matched += len(refs)
             continue
         missed, false = missed + len(refs), false + len(preds)
         rows += [_lesion("missed", [n], [], r_size, p_size, None, r_center[n]) for n in refs]
         rows += [_lesion("false", [], [n], r_size, p_size, None, p_center[n]) for n in preds]
     rows.sort(key=lambda row: (_RANK.get(row.outcome, 0), -row.reference_voxels, -row.prediction_voxels))
-    return Detection(tuple(rows), found, missed, false, minimum_share, minimum_dsc, box, r, p)
+    return Detection(tuple(rows), matched, missed, false, minimum_share, minimum_dsc, box, r, p)
 
 
 _RANK = {"missed": 1, "false": 2}
 
 
-def _centers(found: NumberedRegions) -> np.ndarray:
+def _centers(regions: NumberedRegions) -> np.ndarray:
     """Centers (K, J, I) of the regions in the whole image, with a row 0 for the background."""
-    at = np.nonzero(found.numbers)
-    which = found.numbers[at]
-    start = [s.start for s in found.box] if found.box else [0, 0, 0]
-    sums = [np.bincount(which, weights=axis, minlength=len(found) + 1) for axis in at]
-    return np.stack(sums, axis=1) / np.maximum(found.sizes, 1)[:, None] + start
+    at = np.nonzero(regions.numbers)
+    which = regions.numbers[at]
+    start = [s.start for s in regions.box] if regions.box else [0, 0, 0]
+    sums = [np.bincount(which, weights=axis, minlength=len(regions) + 1) for axis in at]
+    return np.stack(sums, axis=1) / np.maximum(regions.sizes, 1)[:, None] + start
 
 
-def _in_box(found: NumberedRegions, box: Slices) -> np.ndarray:
+def _in_box(regions: NumberedRegions, box: Slices) -> np.ndarray:
     """The numbers of the regions in a box that holds all of them."""
     array = np.zeros(tuple(s.stop - s.start for s in box), np.int32)
-    if found.box is not None:
-        array[tuple(slice(f.start - b.start, f.stop - b.start) for f, b in zip(found.box, box, strict=True))] = (
-            found.numbers
+    if regions.box is not None:
+        array[tuple(slice(f.start - b.start, f.stop - b.start) for f, b in zip(regions.box, box, strict=True))] = (
+            regions.numbers
         )
     return array
 
@@ -180,10 +180,10 @@ def _groups(
     n, m = len(r_size) - 1, len(p_size) - 1
     graph = coo_array((np.ones(len(i)), (i - 1, n + j - 1)), shape=(n + m, n + m))
     count, group = connected_components(graph, directed=False) if n + m else (0, np.zeros(0, int))
-    found: list[tuple[list[int], list[int]]] = [([], []) for _ in range(count)]
+    groups: list[tuple[list[int], list[int]]] = [([], []) for _ in range(count)]
     for node, g in enumerate(group):
-        found[g][0 if node < n else 1].append(node + 1 if node < n else node - n + 1)
-    return found
+        groups[g][0 if node < n else 1].append(node + 1 if node < n else node - n + 1)
+    return groups
 
 
 def _kind(references: list[int], predictions: list[int]) -> Outcome:

@@ -68,11 +68,11 @@ def number_regions(mask: np.ndarray, drawn: np.ndarray | None = None, minimum_vo
     if drawn is not None:
         own = np.where(own > 0, drawn[box].astype(np.uint32) + 1, 0).astype(np.uint32)
     pieces = cc3d.connected_components(own, connectivity=26)
-    found = cc3d.statistics(pieces)
-    sizes = found["voxel_counts"][1:].astype(np.int64)
+    statistics = cc3d.statistics(pieces)
+    sizes = statistics["voxel_counts"][1:].astype(np.int64)
     order = np.argsort(-sizes, kind="stable")
     order = order[sizes[order] >= minimum_voxels]
     number = np.zeros(len(sizes) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    boxes = tuple(moved(found["bounding_boxes"][n + 1], [-s.start for s in box]) for n in order)
+    boxes = tuple(moved(statistics["bounding_boxes"][n + 1], [-s.start for s in box]) for n in order)
     return NumberedRegions(box, number[pieces], np.concatenate([[0], sizes[order]]), boxes, mask.shape)

@@ -87,13 +87,13 @@ def check_image(image: sitk.Image, modality: str | None = None) -> list[Finding]
     Returns:
         Findings, errors first; empty if all is well.
     """
-    found = structural_findings(image)
-    if found:
-        return found
-    found = _geometry_findings(image) + _voxel_findings(image)
-    if modality and not any(f.severity == "error" for f in found):
-        found += _intensity_findings(image, modality)
-    return sorted(found, key=lambda f: f.severity != "error")
+    findings = structural_findings(image)
+    if findings:
+        return findings
+    findings = _geometry_findings(image) + _voxel_findings(image)
+    if modality and not any(f.severity == "error" for f in findings):
+        findings += _intensity_findings(image, modality)
+    return sorted(findings, key=lambda f: f.severity != "error")
 
 
 def require_usable(image: sitk.Image, source: str, modality: str | None = None) -> list[Finding]:
@@ -110,11 +110,11 @@ def require_usable(image: sitk.Image, source: str, modality: str | None = None) 
 
 
 def _geometry_findings(image: sitk.Image) -> list[Finding]:
-    found = []
+    findings = []
     spacing = np.array(image.GetSpacing())
     shown = " × ".join(f"{s:g}" for s in np.round(spacing, 4))
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
-        found.append(
+        findings.append(
             Finding(
                 "spacing",
                 "error",
@@ -123,7 +123,7 @@ def _geometry_findings(image: sitk.Image) -> list[Finding]:
             )
         )
     elif spacing.max() / spacing.min() > MAX_ANISOTROPY:
-        found.append(
+        findings.append(
             Finding(
                 "anisotropy",
                 "warning",
@@ -132,7 +132,7 @@ def _geometry_findings(image: sitk.Image) -> list[Finding]:
             )
         )
     if min(image.GetSize()) < MIN_SLICES:
-        found.append(
+        findings.append(
             Finding(
                 "few-slices",
                 "error",
@@ -140,7 +140,7 @@ def _geometry_findings(image: sitk.Image) -> list[Finding]:
                 f"Give a volume of at least {MIN_SLICES} slices",
             )
         )
-    return found
+    return findings
 
 
 def _voxel_findings(image: sitk.Image) -> list[Finding]:

@@ -18,10 +18,10 @@ def label_counts(array: np.ndarray, where: np.ndarray | None = None) -> np.ndarr
     """
     counts = np.zeros(256, np.int64)
     for k, plane in enumerate(array):
-        found = np.bincount(plane.ravel() if where is None else plane[where[k]])
-        if len(found) > len(counts):
-            counts = np.pad(counts, (0, len(found) - len(counts)))
-        counts[: len(found)] += found
+        in_plane = np.bincount(plane.ravel() if where is None else plane[where[k]])
+        if len(in_plane) > len(counts):
+            counts = np.pad(counts, (0, len(in_plane) - len(counts)))
+        counts[: len(in_plane)] += in_plane
     return counts
 
 
@@ -33,19 +33,19 @@ def label_values(array: np.ndarray) -> list[int]:
 def among(array: np.ndarray, values: Iterable[int]) -> np.ndarray:
     """Bool (K, J, I): whether a voxel of a label array has one of the values."""
     wanted = [v for v in sorted(set(values)) if v <= np.iinfo(array.dtype).max]
-    found = np.zeros(array.shape, bool)
+    mask = np.zeros(array.shape, bool)
     for k, plane in enumerate(array):
         for value in wanted:
-            found[k] |= plane == value
-    return found
+            mask[k] |= plane == value
+    return mask
 
 
 def looked_up(table: np.ndarray, array: np.ndarray) -> np.ndarray:
     """`table[array]` (K, J, I): the entry of each voxel's number."""
-    found = np.empty(array.shape, table.dtype)
+    mapped = np.empty(array.shape, table.dtype)
     for k, plane in enumerate(array):
-        found[k] = table[plane]
-    return found
+        mapped[k] = table[plane]
+    return mapped
 
 
 def value_boxes(array: np.ndarray) -> dict[int, Slices]:

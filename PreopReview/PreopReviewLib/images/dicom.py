@@ -109,11 +109,11 @@ def series_of_files(files: Iterable[Path]) -> list[Series]:
             others.append(path)
     if not headers and damaged:
         raise next(iter(damaged.values()))
-    found: list[Series] = []
+    series: list[Series] = []
     for n, members in enumerate(headers.values(), 1):
         broken = next((damaged[h.file.parent] for h in members if h.file.parent in damaged), None)
-        found += _volumes(members, members[0].uid or f"unnamed-{n}", broken, _left_out(members, others))
-    return sorted(found, key=lambda s: (s.number if s.number is not None else 1 << 30, s.uid, s.volume))
+        series += _volumes(members, members[0].uid or f"unnamed-{n}", broken, _left_out(members, others))
+    return sorted(series, key=lambda s: (s.number if s.number is not None else 1 << 30, s.uid, s.volume))
 
 
 def _group(header: Header) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def selection(series: str | None, volume: str | None) -> str | None:
     return series if volume is None else f"{series or ''}#{volume}"
 
 
-def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> Series:
+def choose_series(available: Sequence[Series], folder: Path, wanted: str | None) -> Series:
     """The volume to read.
 
     Args:
@@ -182,9 +182,9 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
         SeveralSeries: more than one volume, and none chosen; the message lists them.
     """
     uid, _, volume = (wanted or "").partition("#")
-    of_series = [s for s in found if s.uid == uid] if uid else list(found)
+    of_series = [s for s in available if s.uid == uid] if uid else list(available)
     if uid and not of_series:
-        known = "; ".join(str(s) for s in found) or "none"
+        known = "; ".join(str(s) for s in available) or "none"
         raise NoImage(f"{folder} holds no series {uid}", f"Available series: {known}")
     if not uid:
         of_series = likely(of_series)
@@ -198,10 +198,10 @@ def choose_series(found: Sequence[Series], folder: Path, wanted: str | None) -> 
         raise NoImage(f"{folder} holds no DICOM image", "Give a folder with one CT or MR series, or an image file")
     if len(chosen) > 1:
         raise _several(chosen, folder)
-    return _with_single_slices(chosen[0], found)
+    return _with_single_slices(chosen[0], available)
 
 
-def _with_single_slices(chosen: Series, found: Sequence[Series]) -> Series:
+def _with_single_slices(chosen: Series, available: Sequence[Series]) -> Series:
     """The series with a note on others of one slice that is like its own: its series may have been misnamed."""
     if chosen.slices < 2 or chosen.problem is not None:
         return chosen
@@ -209,7 +209,7 @@ def _with_single_slices(chosen: Series, found: Sequence[Series]) -> Series:
     def form(frame: Frame) -> tuple[Any, ...]:
         return (frame.file.parent, frame.rows, frame.columns, frame.spacing)
 
-    like = [s for s in found if s.slices == 1 and s is not chosen and form(s.frames[0]) == form(chosen.frames[0])]
+    like = [s for s in available if s.slices == 1 and s is not chosen and form(s.frames[0]) == form(chosen.frames[0])]
     if not like:
         return chosen
     names = ", ".join(s.frames[0].file.name for s in like[:3])
@@ -217,9 +217,9 @@ def _with_single_slices(chosen: Series, found: Sequence[Series]) -> Series:
     return replace(chosen, notes=(*chosen.notes, note))
 
 
-def likely(found: Sequence[Series]) -> list[Series]:
+def likely(available: Sequence[Series]) -> list[Series]:
     """Without localizers of one slice and other modalities, where something else is there."""
-    volumes = [s for s in found if s.slices > 1] or list(found)
+    volumes = [s for s in available if s.slices > 1] or list(available)
     return [s for s in volumes if s.modality in READABLE] or volumes
 
 
@@ -241,9 +241,9 @@ def _says(series: Series, wanted: str) -> bool:
 def _several(chosen: Sequence[Series], folder: Path) -> SeveralSeries:
     listed = "; ".join(str(s) for s in chosen)
     if len({s.uid for s in chosen}) == 1:
-        why = "; ".join(n for n in chosen[0].notes if n.startswith(SEVERAL))
+        reasons = "; ".join(n for n in chosen[0].notes if n.startswith(SEVERAL))
         return SeveralSeries(
-            f"{folder} holds one series with {len(chosen)} volumes" + (f" ({why})" if why else ""),
+            f"{folder} holds one series with {len(chosen)} volumes" + (f" ({reasons})" if reasons else ""),
             f"Choose one by its number or words: {listed}",
             "volume",
         )

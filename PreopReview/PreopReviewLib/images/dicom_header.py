@@ -127,14 +127,14 @@ def read_dataset(path: Path, tags: Sequence[str] | None = None, pixels: bool = F
         return None
     try:
         with quiet():
-            found = pydicom.dcmread(path, stop_before_pixels=not pixels, force=not marked, specific_tags=tags)
-            if not marked and "SOPClassUID" not in found and "BitsAllocated" not in found:
+            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=not marked, specific_tags=tags)
+            if not marked and "SOPClassUID" not in dataset and "BitsAllocated" not in dataset:
                 return None
     except Exception as error:  # pydicom raises whatever the damage leads to
         if not marked:
             return None
         raise UnreadableImage(f"The DICOM file {path} is damaged ({_words(error)})", _AGAIN) from error
-    return found
+    return dataset
 
 
 def object_without_voxels(path: Path) -> str:
@@ -252,29 +252,29 @@ class _Values:
             return None
         listed = list(value) if not isinstance(value, str | bytes) and hasattr(value, "__iter__") else [value]
         try:
-            found = tuple(float(v) for v in listed)
+            values = tuple(float(v) for v in listed)
         except (TypeError, ValueError) as error:
             raise UnreadableImage(
                 f"{self.path} has a value that is not a number in {field_name(keyword)} ({_words(error)})", _AGAIN
             ) from error
-        if len(found) != count:
+        if len(values) != count:
             raise UnreadableImage(
-                f"{self.path} has {len(found)} value{'s' * (len(found) != 1)} in {field_name(keyword)} "
+                f"{self.path} has {len(values)} value{'s' * (len(values) != 1)} in {field_name(keyword)} "
                 f"in place of {count}",
                 _AGAIN,
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(values).all():
             raise ImplausibleImage(f"{self.path} has NaN or infinity in {field_name(keyword)}", _AGAIN)
-        return found
+        return values
 
     def whole(self, keyword: str) -> int | None:
         """A whole number, or None. Raises as `numbers` does."""
-        found = self.numbers(keyword, 1)
-        if found is None:
+        values = self.numbers(keyword, 1)
+        if values is None:
             return None
-        if found[0] != int(found[0]):
-            raise UnreadableImage(f"{self.path} has {found[0]:g} as {field_name(keyword)}", _AGAIN)
-        return int(found[0])
+        if values[0] != int(values[0]):
+            raise UnreadableImage(f"{self.path} has {values[0]:g} as {field_name(keyword)}", _AGAIN)
+        return int(values[0])
 
 
 def _present(value: Any) -> Any:
@@ -321,10 +321,10 @@ def _frame(said: _Values, index: int, count: int) -> Frame:
 
 
 def _at_least_one(said: _Values, keyword: str) -> int:
-    found = said.whole(keyword)
-    if not found or found < 1:
+    number = said.whole(keyword)
+    if not number or number < 1:
         raise UnreadableImage(f"{said.path} has no usable {field_name(keyword)}", _AGAIN)
-    return found
+    return number
 
 
 def _required(value: Any, keyword: str, path: Path, remedy: str = "") -> Any:
@@ -348,14 +348,14 @@ def _axes(said: _Values) -> tuple[tuple[float, ...], ...]:
 
 def _spacing(said: _Values) -> tuple[float, float]:
     keyword = "PixelSpacing"
-    found = said.numbers(keyword, 2)
-    if found is None and said.raw("ImagerPixelSpacing") is not None:
+    spacing = said.numbers(keyword, 2)
+    if spacing is None and said.raw("ImagerPixelSpacing") is not None:
         raise UnsupportedImage(
             f"{said.path} gives only its {field_name('ImagerPixelSpacing')}, measured at the detector, "
             f"not its {field_name(keyword)}",
             "Give the CT or MR series that the scanner reconstructed",
         )
-    rows, columns = _required(found, keyword, said.path)
+    rows, columns = _required(spacing, keyword, said.path)
     if min(rows, columns) <= 0:
         raise ImplausibleImage(f"{said.path} has {rows:g} and {columns:g} mm as {field_name(keyword)}", _AGAIN)
     return rows, columns

@@ -51,7 +51,7 @@ def examinations(files: Iterable[Path]) -> list[Examination]:
     Damaged files without a sound one beside them make a study without files.
     """
     damaged: list[Path] = []
-    found: dict[tuple[str, str], Examination] = {}
+    by_study: dict[tuple[str, str], Examination] = {}
     people: dict[str, set[tuple[str, str, str]]] = {}
     for path in files:
         if path.name.startswith("._") or path.stat().st_size < 8:
@@ -71,13 +71,13 @@ def examinations(files: Iterable[Path]) -> list[Examination]:
         who = people.setdefault(patient, set())
         who.add((_plain(said["PatientName"]), said["PatientBirthDate"], said["PatientSex"].upper()))
         key = (patient, said["StudyInstanceUID"])
-        one = found.setdefault(key, Examination(*key, people=who))
+        one = by_study.setdefault(key, Examination(*key, people=who))
         (one.segmentations if said["Modality"] == "SEG" else one.files).append(path)
     for path in damaged:
-        near = [e for e in found.values() if any(f.parent == path.parent for f in e.files)]
-        for one in near or [found.setdefault(("", f"damaged in {path.parent}"), Examination("", ""))]:
+        near = [e for e in by_study.values() if any(f.parent == path.parent for f in e.files)]
+        for one in near or [by_study.setdefault(("", f"damaged in {path.parent}"), Examination("", ""))]:
             one.damaged.append(path)
-    return list(found.values())
+    return list(by_study.values())
 
 
 def _plain(name: str) -> str:

@@ -53,10 +53,10 @@ def sides_of(said: Values) -> str:
 
 def traits_of(said: Values) -> tuple[tuple[str, str], ...]:
     """The words and values of `TRAITS` for a frame, and of the further dimensions of a multi-frame object."""
-    found = []
+    traits = []
     for words, keywords in TRAITS:
         value = next((v for k in keywords if (v := said.text(k))), "")
-        found.append((words, value))
+        traits.append((words, value))
     indices = said.raw("DimensionIndexValues")
     pointers = said.raw("DimensionIndexSequence")
     if indices is not None and pointers is not None:
@@ -64,5 +64,5 @@ def traits_of(said: Values) -> tuple[tuple[str, str], ...]:
         for n, (pointer, value) in enumerate(zip(pointers, values, strict=False), 1):
             tag = pointer.get("DimensionIndexPointer")
             if tag is not None and int(tag) not in _STACK_TAGS:
-                found.append((f"dimension {n}", str(value)))
-    return tuple(found)
+                traits.append((f"dimension {n}", str(value)))
+    return tuple(traits)

@@ -73,10 +73,10 @@ def volumes_of(frames: Sequence[Frame], name: str) -> list[Stack]:
     if len(groups) > 1:
         large = [s for s in stacks if len(s.frames) >= MIN_FRAMES]
         if len(large) < 2:
-            why = UnsupportedImage(
+            error = UnsupportedImage(
                 f"{name} has slices of {len(groups)} orientations or sizes (a localizer?)", "Choose an axial series"
             )
-            return [Stack(tuple(kept), None, why)]
+            return [Stack(tuple(kept), None, error)]
         turned = len({_orientation(s) for s in large}) > 1
         sized = len({(s.frames[0].rows, s.frames[0].columns) for s in large}) > 1
         notes.append(SEVERAL + ("orientations" if turned else "sizes" if sized else "pixel spacings"))
@@ -109,11 +109,11 @@ def without_duplicates(frames: Sequence[Frame]) -> tuple[list[Frame], list[str],
         if not frame.instance or twin is frame:
             kept.append(frame)
         elif not _same_pixels(frame.file, twin.file):
-            why = UnreadableImage(
+            error = UnreadableImage(
                 f"{frame.file} and {twin.file.name} have one SOP Instance UID, but different pixels",
                 "Remove the one that does not belong to the series, or export it again",
             )
-            return list(frames), [], why
+            return list(frames), [], error
         else:
             dropped.add(frame.file)
     note = f"{_count(len(dropped), 'duplicate file')} {_were(len(dropped))} left out"
@@ -185,15 +185,15 @@ def _split(frames: list[Frame], name: str) -> list[Stack]:
         varying = [w for w in varying if w not in TIMES]
     elif len({f.file for f in frames}) < len(frames):
         varying.append("file")
-    found = _by_traits(frames, varying, name, most)
-    if not found and most > 1:
+    stacks = _by_traits(frames, varying, name, most)
+    if not stacks and most > 1:
         once = _without_copies(frames, places)
         if len(once) < len(frames):
             left = len(frames) - len(once)
             note = f"{_count(left, 'slice')} with the place and the voxels of another one {_were(left)} left out"
             return [replace(s, notes=(note, *s.notes)) for s in _split(once, name)]
-        found = _by_number(frames, places, name)
-    return found or [whole]
+        stacks = _by_number(frames, places, name)
+    return stacks or [whole]
 
 
 def _without_copies(frames: list[Frame], places: np.ndarray) -> list[Frame]:
@@ -302,21 +302,21 @@ def stack_of(frames: Sequence[Frame], name: str) -> Stack:
         return _gridded(ordered, np.zeros(1), 1.0)
     gaps = np.diff(offsets)
     if gaps.min() < SAME_PLACE_MM:
-        why = UnsupportedImage(
+        error = UnsupportedImage(
             f"{name} has several slices at one position (several phases or echoes in one series), and nothing in "
             "their headers tells them apart",
             "Split the series by phase and give the one to be segmented",
         )
-        return Stack(ordered, None, why)
+        return Stack(ordered, None, error)
     steps = np.arange(len(ordered)) - (len(ordered) - 1) / 2
     spacing = float(steps @ offsets / (steps @ steps))
     off = np.abs(offsets - offsets.mean() - spacing * steps)
     if off.max() > max(0.05 * spacing, min(0.35 * spacing, ROUNDED_MM)) or gaps.max() > 1.8 * spacing:
-        why = UnsupportedImage(
+        error = UnsupportedImage(
             f"{name} has gaps between slices from {gaps.min():.2f} to {gaps.max():.2f} mm (slices missing?)",
             "Export the series again with all its slices",
         )
-        return Stack(ordered, None, why)
+        return Stack(ordered, None, error)
     return _untilted(ordered, steps, spacing, offsets, float(off.max()), name)
 
 
@@ -327,16 +327,16 @@ def _untilted(
     in_plane = positions - np.outer(offsets, _normal(frames))
     shift = np.linalg.norm(in_plane - in_plane[0], axis=1).max()
     if shift > 1.0:
-        why = UnsupportedImage(
+        error = UnsupportedImage(
             f"{name} was taken with a tilted gantry: its slices shift by up to {shift:.1f} mm",
             "Straighten it first, in 3D Slicer by loading it with the acquisition transform and hardening that",
         )
-        return Stack(frames, None, why)
-    found = _gridded(frames, steps, spacing)
+        return Stack(frames, None, error)
+    stack = _gridded(frames, steps, spacing)
     if off > max(0.05, 0.01 * spacing):
         note = f"its slice positions are up to {off:.2f} mm off a regular spacing of {spacing:.4g} mm, which was used"
-        found = replace(found, notes=(note,))
-    return found
+        stack = replace(stack, notes=(note,))
+    return stack
 
 
 def _gridded(frames: tuple[Frame, ...], steps: np.ndarray, spacing: float) -> Stack:

@@ -79,15 +79,15 @@ def nifti_extensions(path: str | Path) -> list[str]:
             kind, at = ("q", 168) if size == 540 else ("f", 108)  # vox_offset
             end = int(struct.unpack_from(order + kind, header, at)[0])
             flag = file.read(4)
-            found, place = [], size + 4
+            texts, place = [], size + 4
             if len(flag) < 4 or not flag[0]:
                 return []
             while place + 8 <= end:
                 length, _code = struct.unpack(order + "ii", file.read(8))
                 if not 8 <= length <= _MAX_EXTENSION_BYTES or place + length > end:
                     break
-                found.append(file.read(length - 8).rstrip(b"\0").decode("utf-8", "replace"))
+                texts.append(file.read(length - 8).rstrip(b"\0").decode("utf-8", "replace"))
                 place += length
-            return found
+            return texts
     except (OSError, EOFError, struct.error, ValueError, OverflowError):
         return []  # a damaged header is refused where the image itself is read

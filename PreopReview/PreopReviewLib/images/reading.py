@@ -105,10 +105,10 @@ def dicom_source(path: str | Path, series: str | None = None) -> Series | None:
     """
     path = Path(path)
     if path.is_dir():
-        found = list_series(path)
-        if not found and series is None and image_files(path):
+        available = list_series(path)
+        if not available and series is None and image_files(path):
             return None
-        return choose_series(found, path, series)
+        return choose_series(available, path, series)
     return None if path.name.lower().endswith((*SUFFIXES, *_PAIRS)) else _series_of_file(path, series)
 
 
@@ -122,15 +122,15 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def _from_folder(folder: Path, series: str | None) -> sitk.Image:
-    found = list_series(folder)
-    if not found and series is None:
+    available = list_series(folder)
+    if not available and series is None:
         files = image_files(folder)
         if len(files) == 1:
             return _from_file(files[0], None)
         if files:
             names = ", ".join(f.name for f in files)
             raise NoImage(f"{folder} holds {len(files)} image files", f"Give one of them: {names}")
-    return read_series(choose_series(found, folder, series), folder)
+    return read_series(choose_series(available, folder, series), folder)
 
 
 def _from_file(path: Path, series: str | None) -> sitk.Image:

@@ -74,21 +74,21 @@ def _built_in_folder() -> Path | None:
 
 
 def _folders() -> dict[str, tuple[Path, State]]:
-    found: dict[str, tuple[Path, State]] = {}
+    folders: dict[str, tuple[Path, State]] = {}
     places: tuple[tuple[Path | None, State], ...] = ((_built_in_folder(), "built-in"), (models_folder(), "installed"))
     for place, state in places:
         if place is not None and place.is_dir():
             for folder in sorted(place.iterdir()):
                 if (folder / METADATA).is_file() and not folder.name.startswith("."):
-                    found[folder.name] = (folder, state)
-    return found
+                    folders[folder.name] = (folder, state)
+    return folders
 
 
 def list_models() -> list[Entry]:
     """Every model that is built in, installed or can be fetched, by name."""
-    found = _folders()
-    entries = [_entry(name, folder, state) for name, (folder, state) in found.items()]
-    entries += [Entry(n, "not installed", about) for n, about in DOWNLOADABLE.items() if n not in found]
+    folders = _folders()
+    entries = [_entry(name, folder, state) for name, (folder, state) in folders.items()]
+    entries += [Entry(n, "not installed", about) for n, about in DOWNLOADABLE.items() if n not in folders]
     return sorted([*entries, *_programs()], key=lambda e: e.name)
 
 
@@ -125,9 +125,9 @@ def find_package(name: str | Path) -> ModelPackage:
         ModelUnavailable: it is known but not installed.
         ModelError: it is unknown or broken.
     """
-    found = _folders().get(str(name))
-    if found:
-        return load_package(found[0])
+    package = _folders().get(str(name))
+    if package:
+        return load_package(package[0])
     if Path(name).expanduser().is_dir():
         return load_package(name)
     if str(name) in DOWNLOADABLE:
@@ -245,14 +245,14 @@ def remove(name: str) -> Path:
         ModelError: it is not installed, or comes with PreopReview.
         OutputError: it cannot be removed.
     """
-    found = _folders().get(name)
-    if found is None or found[1] != "installed":
-        why = "comes with PreopReview" if found else "is not installed"
-        raise ModelError(f"The model {name} {why}", "See: preop models list")
+    listed = _folders().get(name)
+    if listed is None or listed[1] != "installed":
+        reason = "comes with PreopReview" if listed else "is not installed"
+        raise ModelError(f"The model {name} {reason}", "See: preop models list")
     try:
-        gone = Path(tempfile.mkdtemp(prefix=room_prefix(), dir=found[0].parent))
-        found[0].rename(gone / name)
+        gone = Path(tempfile.mkdtemp(prefix=room_prefix(), dir=listed[0].parent))
+        listed[0].rename(gone / name)
         shutil.rmtree(gone)
     except OSError as error:
-        raise OutputError(f"{found[0]} cannot be removed ({error})", "Look for permissions") from error
-    return found[0]
+        raise OutputError(f"{listed[0]} cannot be removed ({error})", "Look for permissions") from error
+    return listed[0]

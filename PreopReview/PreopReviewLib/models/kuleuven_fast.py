@@ -87,13 +87,13 @@ def liver_probability(
     step(0.6)
     inner = tuple((a - margin, a - margin + n) for a, n in zip(start, image.shape, strict=True))
     decoder = _Decoder(layers, skip, x, margin)
-    found = decoder.survey(inner, lambda fraction: step(0.6 + 0.15 * fraction))
+    liver = decoder.survey(inner, lambda fraction: step(0.6 + 0.15 * fraction))
     out = torch.zeros(decoder.shape)
-    if found is not None:
-        first, last = found[0]
+    if liver is not None:
+        first, last = liver[0]
         for low in range(first, last, _CHUNK):
             part = (low, min(low + _CHUNK, last))
-            out[slice(*part), slice(*found[1]), slice(*found[2])] = decoder.probability((part, *found[1:]))
+            out[slice(*part), slice(*liver[1]), slice(*liver[2])] = decoder.probability((part, *liver[1:]))
             step(0.75 + 0.25 * (part[1] - first) / (last - first))
     return out[tuple(slice(*limits) for limits in inner)].permute(1, 2, 0).contiguous()
 
@@ -228,19 +228,19 @@ class _Decoder:
         outer = chosen[OUTER_STEP // 2 :: OUTER_STEP]
         whole = tuple((0, n) for n in self.shape[1:])
         near = self._grown(((low, high), *plane), (0, 1, 1))[0][1:]
-        found: list[_Slice] = []
+        surveyed: list[_Slice] = []
         for number, k in enumerate(sorted({*inside, *outer}), start=1):
             region = whole if k in outer else near
             x = self.after_first(((k, k + 1), *region))
-            found.append(_Slice(region, x, plane if k in inside else None, k in outer))
+            surveyed.append(_Slice(region, x, plane if k in inside else None, k in outer))
             step(number / len(chosen))
-        self.statistics.append(_estimated(found, share))
-        for one in found:
+        self.statistics.append(_estimated(surveyed, share))
+        for one in surveyed:
             target = whole if one.outer else plane
             padding = self._grown(((0, 1), *target), (0, 1, 1))[1]
             one.values, one.region = self.after_second(one.values, padding), target
-        self.statistics.append(_estimated(found, share))
-        seen = [self.logits(channels_last(one.part()))[0].numpy() > 0 for one in found if one.inner]
+        self.statistics.append(_estimated(surveyed, share))
+        seen = [self.logits(channels_last(one.part()))[0].numpy() > 0 for one in surveyed if one.inner]
         return _liver_region(np.stack(seen), (inside, *plane), self.shape)
 
     def _overlap(self, image: Region) -> tuple[int, int, tuple[tuple[int, int], ...], float]:
@@ -282,10 +282,10 @@ def _padded(x: Tensor, padding: list[int]) -> Tensor:
     return slices(F.pad(volume(x), padding)) if any(padding) else x
 
 
-def _estimated(found: list[_Slice], share: float) -> Moments:
+def _estimated(surveyed: list[_Slice], share: float) -> Moments:
     """Mean and SD in the whole output, of which the image is a share, from slices."""
-    inner = Sample.merged([Sample.of(one.part()) for one in found if one.inner])
-    around = [rows for rows in (one.around() for one in found if one.outer) if len(rows)]
+    inner = Sample.merged([Sample.of(one.part()) for one in surveyed if one.inner])
+    around = [rows for rows in (one.around() for one in surveyed if one.outer) if len(rows)]
     if not around:
         return Sample.pooled([(inner, 1.0)])
     return Sample.pooled([(inner, share), (Sample.merged([Sample.of_rows(rows) for rows in around]), 1 - share)])
@@ -300,6 +300,6 @@ def _liver_region(seen: np.ndarray, limits: tuple, shape: tuple[int, ...]) -> Re
     largest = np.bincount(parts.ravel())[1:].argmax() + 1
     box = ndimage.find_objects((parts == largest).astype(np.uint8))[0]
     chosen = limits[0]
-    found = [(chosen[box[0].start], chosen[box[0].stop - 1] + 1)]
-    found += [(a + s.start, a + s.stop) for (a, _), s in zip(limits[1:], box[1:], strict=True)]
-    return tuple((max(a - m, 0), min(b + m, n)) for (a, b), m, n in zip(found, LIVER_MARGIN, shape, strict=True))  # type: ignore[return-value]
+    ranges = [(chosen[box[0].start], chosen[box[0].stop - 1] + 1)]
+    ranges += [(a + s.start, a + s.stop) for (a, _), s in zip(limits[1:], box[1:], strict=True)]
+    return tuple((max(a - m, 0), min(b + m, n)) for (a, b), m, n in zip(ranges, LIVER_MARGIN, shape, strict=True))  # type: ignore[return-value]

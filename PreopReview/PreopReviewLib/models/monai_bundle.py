@@ -106,13 +106,13 @@ def _config(bundle: Path) -> dict[str, Any]:
 def _plain(config: Mapping[str, Any], value: Any, where: str, depth: int = 8) -> Any:
     """A value with the references in it followed; raises for an expression."""
     if isinstance(value, str) and value[:1] == "@" and depth:
-        found: Any = config
+        target: Any = config
         for part in value[1:].replace("::", "#").split("#"):
             try:
-                found = found[int(part)] if isinstance(found, list) else found[part]
+                target = target[int(part)] if isinstance(target, list) else target[part]
             except (KeyError, IndexError, ValueError, TypeError):
                 raise ModelError(f"{where} refers to {value}, which is not there", _PLAIN) from None
-        return _plain(config, found, where, depth - 1)
+        return _plain(config, target, where, depth - 1)
     if isinstance(value, str) and value[:1] in ("$", "@", "%"):
         raise ModelError(f"{where} is an expression ({value[:60]})", _PLAIN)
     if isinstance(value, Mapping):
@@ -146,10 +146,10 @@ def _classes(bundle: Path, source: Mapping[str, Any], wishes: Wishes) -> list[st
     foreground = {n: words for n, words in labels.items() if n}
     if not foreground or sorted(labels) != list(range(len(labels))):
         raise ModelError(f"{bundle} does not say what its output channels mean", "Name them, e.g. liver=1,tumor=2")
-    found = wishes.named(foreground)
-    if len(set(found.values())) < len(found):
+    keys = wishes.named(foreground)
+    if len(set(keys.values())) < len(keys):
         raise ModelError(f"{bundle} names two channels alike ({', '.join(foreground.values())})", "Name them yourself")
-    return ["background", *(found[n] for n in sorted(found))]
+    return ["background", *(keys[n] for n in sorted(keys))]
 
 
 def _transforms(config: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
@@ -159,8 +159,8 @@ def _transforms(config: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
         listed = _plain(config, listed, key)
     if not isinstance(listed, list):
         return []
-    found = [_follow(config, t) for t in listed]
-    return [t for t in found if isinstance(t, Mapping) and t.get("_disabled_") is not True]
+    transforms = [_follow(config, t) for t in listed]
+    return [t for t in transforms if isinstance(t, Mapping) and t.get("_disabled_") is not True]
 
 
 def _follow(config: Mapping[str, Any], value: Any) -> Any:

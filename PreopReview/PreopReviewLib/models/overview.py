@@ -92,16 +92,16 @@ def _folders() -> dict[str, tuple[Path, str]]:
         return dict(catalog._folders())
     except ModuleNotFoundError:  # without platformdirs there has been no place to install a model to
         built_in = catalog._built_in_folder()
-        found = sorted(built_in.iterdir()) if built_in else []
-        return {f.name: (f, "built-in") for f in found if (f / METADATA).is_file()}
+        folders = sorted(built_in.iterdir()) if built_in else []
+        return {f.name: (f, "built-in") for f in folders if (f / METADATA).is_file()}
 
 
 def _read(folder: Path) -> Mapping[str, Any]:
     try:
-        found = read_json(folder / METADATA)
+        metadata = read_json(folder / METADATA)
     except InputError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _network(metadata: Mapping[str, Any]) -> str:

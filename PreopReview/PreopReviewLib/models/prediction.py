@@ -66,14 +66,14 @@ def predict_images(
     """
     model = segmenter(list(models))
     channels = getattr(model, "channels", ())
-    found = image_groups(inputs, channels) if len(channels) > 1 else {n: [p] for n, p in image_files(inputs).items()}
+    files_of = image_groups(inputs, channels) if len(channels) > 1 else {n: [p] for n, p in image_files(inputs).items()}
     if model.needs_region and region is None:
         raise InputError(f"The model {model.name} works inside a given liver", "Give its mask")
     alone = [what for what, given in (("A region", region), ("A series", series)) if given is not None]
-    if alone and len(found) != 1:
-        raise InputError(f"{alone[0]} goes with one image, not with {len(found)}", "Give one image at a time")
+    if alone and len(files_of) != 1:
+        raise InputError(f"{alone[0]} goes with one image, not with {len(files_of)}", "Give one image at a time")
     mask = None if region is None else partial(read_region, region)
-    jobs = [_Job(name, files, mask, series) for name, files in found.items()]
+    jobs = [_Job(name, files, mask, series) for name, files in files_of.items()]
     with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:
         return _draw(model, jobs, work, device, progress)
 
@@ -122,13 +122,13 @@ def _draw(model: Segmenter, jobs: Sequence[_Job], work: Path, device: str, progr
         mask = None if job.region is None else images.onto_grid(job.region(), image, "region").labels
         part = within(progress, number / len(jobs), (number + 1) / len(jobs))
         shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
-        made = model.segment(shown, mask, device=device, progress=part)
-        images.write_image(with_names(made.labels, made.values), work / f"{job.name}.seg.nrrd")
+        result = model.segment(shown, mask, device=device, progress=part)
+        images.write_image(with_names(result.labels, result.values), work / f"{job.name}.seg.nrrd")
         said[f"{job.name}.seg.nrrd"] = {
             "image": path.name,
-            "notes": [*images.notes_of(image), *made.notes, *made.warnings],
+            "notes": [*images.notes_of(image), *result.notes, *result.warnings],
         }
-        values = dict(made.values)
+        values = dict(result.values)
     about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
     (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return list(said)
@@ -152,7 +152,7 @@ def image_groups(inputs: Sequence[Path], channels: Sequence[str]) -> dict[str, l
     Raises:
         FileMissing: as `image_files`, or a case lacks one; says which and what it shows.
     """
-    found: dict[str, list[Path]] = {}
+    groups: dict[str, list[Path]] = {}
     for given in inputs:
         for path in image_files([given]).values():
             parts = re.fullmatch(r"(.+)_(\d{4})(\..+)", path.name)
@@ -167,8 +167,8 @@ def image_groups(inputs: Sequence[Path], channels: Sequence[str]) -> dict[str, l
             missing = [f"{p.name} ({c})" for p, c in zip(group, channels, strict=True) if not p.exists()]
             if missing:
                 raise FileMissing(f"The model needs {', '.join(missing)} beside {path}", "Put them there")
-            found[parts[1]] = group
-    return found
+            groups[parts[1]] = group
+    return groups
 
 
 def image_files(inputs: Sequence[Path]) -> dict[str, Path]:
@@ -178,7 +178,7 @@ def image_files(inputs: Sequence[Path]) -> dict[str, Path]:
         FileMissing: a path that does not exist.
         InputError: two images of one name.
     """
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for given in inputs:
         if not given.exists():
             raise FileMissing(f"There is no file or folder {given}", "Check the path")
@@ -190,7 +190,7 @@ def image_files(inputs: Sequence[Path]) -> dict[str, Path]:
                     name = name[: -len(suffix)]
                     break
             name = name.removesuffix(CHANNEL_ENDING)
-            if name in found:
-                raise InputError(f"Two images are called {name}: {found[name]} and {path}", "Rename one")
-            found[name] = path
-    return found
+            if name in by_name:
+                raise InputError(f"Two images are called {name}: {by_name[name]} and {path}", "Rename one")
+            by_name[name] = path
+    return by_name

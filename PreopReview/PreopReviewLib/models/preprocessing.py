@@ -61,8 +61,8 @@ def normalize(values: np.ndarray, rule: Mapping[str, Any]) -> np.ndarray:
     if kind == "minmax":
         return _onto(values, float(values.min()), float(values.max()), rule["to"])
     if kind == "percentiles":
-        found = _onto(values, *(float(v) for v in np.percentile(values, rule["percent"])), rule["to"])
-        return np.clip(found, *rule["to"]) if rule.get("clip") else found
+        mapped = _onto(values, *(float(v) for v in np.percentile(values, rule["percent"])), rule["to"])
+        return np.clip(mapped, *rule["to"]) if rule.get("clip") else mapped
     if kind == "quartiles":
         low, high = np.percentile(values, [25, 75])
         return (values - low) / max(float(high - low), 1e-6) - 0.5
@@ -99,8 +99,8 @@ def body_box(values: np.ndarray, crop: str | None) -> images.Box:
     ends = []
     for axis in range(3):
         share = tissue.mean(axis=tuple(a for a in range(3) if a != axis))
-        found = np.flatnonzero(share > _LEAST_TISSUE)
-        if not len(found):
+        body = np.flatnonzero(share > _LEAST_TISSUE)
+        if not len(body):
             return whole
-        ends.append((int(found[0]), int(found[-1]) + 1))
+        ends.append((int(body[0]), int(body[-1]) + 1))
     return images.Box(*zip(*ends, strict=True))  # type: ignore[arg-type]

@@ -160,7 +160,7 @@ class TotalSegmentatorTask:
         token = cancel or CancelToken()
         where = choose_device(device)
         progress(0.0, f"TotalSegmentator, {self.task}")
-        found = self._run(image, where)
+        predicted = self._run(image, where)
         token.raise_if_cancelled()
         values = {name: number for number, name in enumerate(self.structures, 1)}
         table = np.zeros(256, np.uint8)
@@ -168,7 +168,7 @@ class TotalSegmentatorTask:
             ours = TASKS[self.task][1].get(theirs)
             if ours is not None:
                 table[number] = values[ours]
-        labels = sitk.GetImageFromArray(np.ascontiguousarray(table[found]))
+        labels = sitk.GetImageFromArray(np.ascontiguousarray(table[predicted]))
         labels.CopyInformation(image)
         if region is not None:
             labels = sitk.Mask(labels, sitk.Cast(region != 0, sitk.sitkUInt8))
@@ -190,7 +190,7 @@ class TotalSegmentatorTask:
             from totalsegmentator.python_api import totalsegmentator
 
             try:
-                made = totalsegmentator(
+                segmentation = totalsegmentator(
                     to_nibabel(image),
                     None,
                     ml=True,
@@ -205,7 +205,7 @@ class TotalSegmentatorTask:
                     f"The weights of TotalSegmentator's task {self.task} hold more than weights; nothing of it ran",
                     f"Remove them from {_weights_folder()} and fetch them again",
                 ) from error
-        return np.asanyarray(made.dataobj).astype(np.uint8).transpose(2, 1, 0)
+        return np.asanyarray(segmentation.dataobj).astype(np.uint8).transpose(2, 1, 0)
 
 
 def to_nibabel(image: sitk.Image) -> Nifti1Image:
@@ -216,9 +216,9 @@ def to_nibabel(image: sitk.Image) -> Nifti1Image:
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
     array = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
-    made = nibabel.Nifti1Image(array.astype(np.float32), np.diag([-1, -1, 1, 1]) @ affine)
-    made.header.set_xyzt_units("mm")
-    return made
+    converted = nibabel.Nifti1Image(array.astype(np.float32), np.diag([-1, -1, 1, 1]) @ affine)
+    converted.header.set_xyzt_units("mm")
+    return converted
 
 
 def missing_weights(task: str) -> list[str]:

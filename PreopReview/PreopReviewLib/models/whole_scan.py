@@ -91,8 +91,8 @@ class WholeScan:
         where = "cpu"
         for number, package in enumerate(self.packages):
             part = within(progress, 0.9 * number / len(self.packages), 0.9 * (number + 1) / len(self.packages))
-            found, where = self._probabilities(package, values, device, notes, part, token)
-            shares = found if shares is None else shares + found
+            probabilities, where = self._probabilities(package, values, device, notes, part, token)
+            shares = probabilities if shares is None else shares + probabilities
         assert shares is not None
         shares /= len(self.packages)
         shares = shares.transpose(0, 3, 2, 1) if reverse else shares
@@ -186,19 +186,19 @@ class WholeScan:
             return images.array_of(sitk.Resample(padded, grid, sitk.Transform(), sitk.sitkLinear, outside))
 
         regions = self.settings.get("regions")
-        found = np.zeros(grid.GetSize()[::-1], np.uint8)
+        labels = np.zeros(grid.GetSize()[::-1], np.uint8)
         if regions:
-            inner = np.ones(found.shape, bool)
+            inner = np.ones(labels.shape, bool)
             for channel, value in enumerate(nested_values(regions)):
                 inner &= on_grid(channel) > 0.5
-                found[inner] = value
-            return found
+                labels[inner] = value
+            return labels
         best = on_grid(0).copy()
         for channel in range(1, len(shares)):
             here = on_grid(channel)
             better = here > best
-            found[better], best[better] = channel, here[better]
-        return found
+            labels[better], best[better] = channel, here[better]
+        return labels
 
 
 def largest_component(labels: np.ndarray) -> np.ndarray:

@@ -31,8 +31,8 @@ def patch_dice(network: nn.Module, samples: Sequence[Sample], recipe: Recipe, de
     for image, target in samples:
         with torch.inference_mode():
             logits = network(torch.from_numpy(image)[None].to(device))
-        found = predicted_classes(logits[0].float().cpu(), recipe["loss.arguments"].get("regions"))
-        counts += _counts(found, target, len(counts))
+        predicted = predicted_classes(logits[0].float().cpu(), recipe["loss.arguments"].get("regions"))
+        counts += _counts(predicted, target, len(counts))
     return _dice(counts, recipe)
 
 
@@ -76,12 +76,12 @@ def mean_scores(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> 
     return {"dice": float(np.mean(known)) if known else float("nan"), **means}
 
 
-def _counts(found: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+def _counts(predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
     """For each class: voxels in both, found, and true, of those that are scored."""
     scored = target != UNSCORED
     counts = np.zeros((classes, 3))
     for index in range(classes):
-        a, b = (found == index + 1) & scored, (target == index + 1) & scored
+        a, b = (predicted == index + 1) & scored, (target == index + 1) & scored
         counts[index] = np.count_nonzero(a & b), np.count_nonzero(a), np.count_nonzero(b)
     return counts
 
@@ -99,9 +99,9 @@ def predicted_classes(logits: torch.Tensor, regions: Sequence[Sequence[int]] | N
 
     if regions is None:
         return logits.argmax(0).numpy().astype(np.uint8)
-    found = np.zeros(tuple(logits.shape[1:]), np.uint8)
-    inner = np.ones(found.shape, bool)
+    classes = np.zeros(tuple(logits.shape[1:]), np.uint8)
+    inner = np.ones(classes.shape, bool)
     for channel, value in enumerate(nested_values(regions)):
         inner &= logits[channel].numpy() > 0
-        found[inner] = value
-    return found
+        classes[inner] = value
+    return classes

@@ -102,8 +102,8 @@ class Preparation:
         rng = np.random.default_rng(0)
         places = []
         for index in range(len(self.recipe["data.classes"])):
-            found = np.flatnonzero(target == index)
-            places.append(np.sort(rng.choice(found, KEPT_PLACES, False)) if len(found) > KEPT_PLACES else found)
+            voxels = np.flatnonzero(target == index)
+            places.append(np.sort(rng.choice(voxels, KEPT_PLACES, False)) if len(voxels) > KEPT_PLACES else voxels)
         return {
             "image": shown.astype(np.float16),
             "target": target,

@@ -109,10 +109,10 @@ def read_figures(path: str | Path) -> dict[str, Any]:
         FileMissing, UnreadableImage: no such file, or no JSON.
         InputError: of another form; names the part.
     """
-    found = read_json(path, remedy="Make it again with preop evaluate-model")
-    if not isinstance(found, dict):
+    figures = read_json(path, remedy="Make it again with preop evaluate-model")
+    if not isinstance(figures, dict):
         raise InputError(f"{path} holds no figures", "Give the JSON file of preop evaluate-model")
-    for test, structures in found.items():
+    for test, structures in figures.items():
         for key, values in structures.items() if isinstance(structures, dict) else [("", None)]:
             if not isinstance(values, dict) or not all(
                 isinstance(values.get(k), int | float) and not isinstance(values.get(k), bool)
@@ -122,7 +122,7 @@ def read_figures(path: str | Path) -> dict[str, Any]:
                     f"{path}: {test!r} {key!r} lacks the numbers mean, sd and cases",
                     "Give the JSON file of preop evaluate-model",
                 )
-    return found
+    return figures
 
 
 def small_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

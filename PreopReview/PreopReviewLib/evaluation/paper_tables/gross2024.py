@@ -58,8 +58,8 @@ def _dice_table(cohort: Cohort, dice: str) -> Table:
         values = present(part.numbers(dice))
         interval = NOT_AVAILABLE
         if len(values) >= 2:
-            found = bootstrap_interval(values)
-            interval = f"{found.low:.3f} to {found.high:.3f}"
+            estimate = bootstrap_interval(values)
+            interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
         lowest = [text(float(f(values)), 3) if len(values) else None for f in (np.median, np.min)]
         rest = [mean_sd(part.numbers(c), 3) for c in extra]
         table.add(name or "all cases", len(values), mean_sd(values, 3), interval, *lowest, *rest)
@@ -146,7 +146,7 @@ def _add_agreement(
             ba_table.add(label, int(sized.sum()), "%", *[NOT_AVAILABLE] * 5)
         result.numbers["icc"][label] = {f: _icc_numbers(v) for f, v in forms.items()}
         result.numbers["bland_altman"][label] = [
-            _limits(found[label]) for found in (absolute, percent) if label in found
+            _limits(agreement[label]) for agreement in (absolute, percent) if label in agreement
         ]
         result.statements.append(f"{label}: {forms['ICC(2,1)']}, {forms['ICC(2,k)']}; {absolute[label]}.")
     icc_table.notes += [
@@ -169,14 +169,21 @@ def _icc_numbers(value: Icc) -> dict[str, float | None]:
     return {"value": _finite(value.value), "low": _finite(value.low), "high": _finite(value.high)}
 
 
-def _add_bland_altman_row(table: Table, label: str, found: BlandAltman) -> None:
-    cells = [f"{e.value:.1f} ({e.low:.1f} to {e.high:.1f})" for e in (found.bias, found.lower, found.upper)]
-    table.add(label, found.cases, found.unit, *cells, text(found.sd, 1), format_p(found.slope_p).removeprefix("= "))
+def _add_bland_altman_row(table: Table, label: str, agreement: BlandAltman) -> None:
+    cells = [f"{e.value:.1f} ({e.low:.1f} to {e.high:.1f})" for e in (agreement.bias, agreement.lower, agreement.upper)]
+    table.add(
+        label,
+        agreement.cases,
+        agreement.unit,
+        *cells,
+        text(agreement.sd, 1),
+        format_p(agreement.slope_p).removeprefix("= "),
+    )
 
 
-def _limits(found: BlandAltman) -> dict[str, Any]:
-    ends = {k: getattr(found, k).__dict__ for k in ("bias", "lower", "upper")}
-    return {"unit": found.unit, "n": found.cases, "sd": found.sd, **ends}
+def _limits(agreement: BlandAltman) -> dict[str, Any]:
+    ends = {k: getattr(agreement, k).__dict__ for k in ("bias", "lower", "upper")}
+    return {"unit": agreement.unit, "n": agreement.cases, "sd": agreement.sd, **ends}
 
 
 def _finite(value: float) -> float | None:

@@ -88,13 +88,13 @@ def _table2(cohort: Cohort, whole: dict[str, NDArray[np.float64]]) -> Table:
 
 
 def _parts_of(cohort: Cohort) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    found = {}
+    parts = {}
     for tree in TREES:
         main = cohort.column(f"{tree}_main", f"{tree}_main_dsc")
         peripheral = cohort.column(f"{tree}_peripheral", f"{tree}_peripheral_dsc")
         if main and peripheral:
-            found[tree] = (cohort.numbers(main), cohort.numbers(peripheral))
-    return found
+            parts[tree] = (cohort.numbers(main), cohort.numbers(peripheral))
+    return parts
 
 
 def _add_branches(result: PaperResult, cohort: Cohort, whole: dict[str, Any], parts: dict[str, Any]) -> None:
@@ -143,15 +143,15 @@ def _add_branches(result: PaperResult, cohort: Cohort, whole: dict[str, Any], pa
 
 def odd_cells(cohort: Cohort, whole: dict[str, Any], parts: dict[str, Any]) -> list[OddCell]:
     """Cells where the whole is not strictly between parts that differ."""
-    found = []
+    cells = []
     for tree, (main, peripheral) in parts.items():
         low, high = np.minimum(main, peripheral), np.maximum(main, peripheral)
         with np.errstate(invalid="ignore"):
             odd = (low < high) & ((whole[tree] <= low) | (whole[tree] >= high))
         for i in np.flatnonzero(odd):
             values = (float(whole[tree][i]), float(main[i]), float(peripheral[i]))
-            found.append(OddCell(cohort.usable[i].case, tree, *values))
-    return found
+            cells.append(OddCell(cohort.usable[i].case, tree, *values))
+    return cells
 
 
 def implied_main_share(whole: Any, main: Any, peripheral: Any) -> float | None:

@@ -27,7 +27,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
 
     try:
         with torch.serialization.safe_globals(allowed()):
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelCorrupt(
             f"{file} holds more than weights and numbers, or is damaged; nothing in it was run ({_named(error)})",
@@ -35,12 +35,12 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelCorrupt(f"{file} cannot be read ({str(error).splitlines()[0]})", "Copy it again") from error
-    if not isinstance(found, dict) or not all(isinstance(found.get(k), kind) for k, kind in _KEYS.items()):
+    if not isinstance(checkpoint, dict) or not all(isinstance(checkpoint.get(k), kind) for k, kind in _KEYS.items()):
         raise ModelError(f"{file} is no checkpoint of nnU-Net v2", "Give the folder that nnUNetv2_train has made")
-    weights = found["network_weights"]
+    weights = checkpoint["network_weights"]
     if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
         raise ModelCorrupt(f"{file} holds no network weights", "Copy it again")
-    return found
+    return checkpoint
 
 
 def plain_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -64,5 +64,5 @@ def allowed() -> list[Any]:
 def _named(error: Exception) -> str:
     import re
 
-    found = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)|global ([\w.]+)", str(error))
-    return next((g for g in found.groups() if g), "") if found else "its contents are not what they should be"
+    match = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)|global ([\w.]+)", str(error))
+    return next((g for g in match.groups() if g), "") if match else "its contents are not what they should be"

@@ -35,27 +35,27 @@ def import_nnunet(given: str | Path, folder: str | Path, wishes: Wishes, overwri
     from PreopReviewLib.models.nnunet.network import NnUNet, unshared
     from PreopReviewLib.models.package import write_package
 
-    found = find_result_folder(given, wishes.folds)
-    names = wishes.named(labels_of(found.dataset))
-    channels_of(found.dataset)
-    for configuration in found.plans.get("configurations") or ():
-        if found.folder.name.endswith(f"__{configuration}"):
-            checked_configuration(found.plans, configuration)  # before a file of weights is opened
-    arguments, mirror, weights = _read_folds(found)
-    checked_configuration(found.plans, arguments["configuration"])
+    results = find_result_folder(given, wishes.folds)
+    names = wishes.named(labels_of(results.dataset))
+    channels_of(results.dataset)
+    for configuration in results.plans.get("configurations") or ():
+        if results.folder.name.endswith(f"__{configuration}"):
+            checked_configuration(results.plans, configuration)  # before a file of weights is opened
+    arguments, mirror, weights = _read_folds(results)
+    checked_configuration(results.plans, arguments["configuration"])
     network = networks.build(NETWORK, arguments)
     assert isinstance(network, NnUNet)
     for number, state in enumerate(weights):
-        _load(network.folds[number], state, list(found.checkpoints.values())[number])
-    metadata = _metadata(found, arguments, mirror, names, wishes)
+        _load(network.folds[number], state, list(results.checkpoints.values())[number])
+    metadata = _metadata(results, arguments, mirror, names, wishes)
     return write_package(
-        folder, metadata, unshared(network), _card(metadata, found), _license_text(metadata), overwrite
+        folder, metadata, unshared(network), _card(metadata, results), _license_text(metadata), overwrite
     )
 
 
-def _read_folds(found: ResultFolder) -> tuple[dict[str, Any], list[int] | None, list[dict[str, Tensor]]]:
+def _read_folds(results: ResultFolder) -> tuple[dict[str, Any], list[int] | None, list[dict[str, Tensor]]]:
     weights, told, mirrored = [], [], []
-    for file in found.checkpoints.values():
+    for file in results.checkpoints.values():
         kept = read_checkpoint(file)
         told.append((kept["init_args"].get("configuration"), kept["trainer_name"]))
         axes = kept.get("inference_allowed_mirroring_axes")
@@ -63,15 +63,15 @@ def _read_folds(found: ResultFolder) -> tuple[dict[str, Any], list[int] | None, 
         weights.append(plain_weights(kept["network_weights"]))
     if any(each != told[0] for each in told):
         raise ModelError(
-            f"The folds of {found.folder} were trained by different trainers or configurations", "Name those of one"
+            f"The folds of {results.folder} were trained by different trainers or configurations", "Name those of one"
         )
     (configuration, trainer), mirror = told[0], mirrored[0]  # nnU-Net, too, goes by the first
     arguments = {
-        "plans": found.plans,
-        "dataset": found.dataset,
+        "plans": results.plans,
+        "dataset": results.dataset,
         "configuration": str(configuration),
         "trainer": trainer,
-        "folds": list(found.checkpoints),
+        "folds": list(results.checkpoints),
     }
     return arguments, mirror, weights
 
@@ -87,14 +87,14 @@ def _load(network: nn.Module, state: dict[str, Tensor], file: Path) -> None:
 
 
 def _metadata(
-    found: ResultFolder,
+    results: ResultFolder,
     arguments: Mapping[str, Any],
     mirror: list[int] | None,
     names: Mapping[int, str],
     wishes: Wishes,
 ) -> dict[str, Any]:
-    channels = channels_of(found.dataset)
-    plans_name = str(found.plans.get("dataset_name") or found.dataset.get("name") or found.folder.parent.name)
+    channels = channels_of(results.dataset)
+    plans_name = str(results.plans.get("dataset_name") or results.dataset.get("name") or results.folder.parent.name)
     return {
         "name": wishes.name or plans_name,
         "version": "imported",
@@ -111,21 +111,21 @@ def _metadata(
             "modalities": list(modalities_of(channels)),
         },
         "training": {
-            "data": f"{found.dataset.get('numTraining', 'an unknown number of')} images of {plans_name}; what they "
+            "data": f"{results.dataset.get('numTraining', 'an unknown number of')} images of {plans_name}; what they "
             "show is not stated"
         },
-        "notes": found.notes,
+        "notes": results.notes,
     }
 
 
-def _card(metadata: Mapping[str, Any], found: ResultFolder) -> str:
+def _card(metadata: Mapping[str, Any], results: ResultFolder) -> str:
     arguments, inference = metadata["network"]["arguments"], metadata["inference"]
-    own = labels_of(found.dataset)
+    own = labels_of(results.dataset)
     drawn = [f"{v}: {own[v]} → {inference['values'][str(v)]}" for v in own]
     lines = [
         f"# {metadata['name']} {metadata['version']}",
         "",
-        f"{metadata['description']}. Imported from `{found.folder.name}`, run by nnunetv2.",
+        f"{metadata['description']}. Imported from `{results.folder.name}`, run by nnunetv2.",
         "",
         "## Known",
         "",
@@ -133,8 +133,8 @@ def _card(metadata: Mapping[str, Any], found: ResultFolder) -> str:
         f"folds {', '.join(arguments['folds'])}.",
         f"- Images that go in: {', '.join(inference['channels'])}.",
         f"- Labels: {'; '.join(drawn)}.",
-        f"- Number of training images: {found.dataset.get('numTraining', 'not stated')}.",
-        *(f"- {note}" for note in found.notes),
+        f"- Number of training images: {results.dataset.get('numTraining', 'not stated')}.",
+        *(f"- {note}" for note in results.notes),
         "",
         "## Not known",
         "",

@@ -127,13 +127,13 @@ def stock_trainer(name: str) -> Any:
     files = sorted(root.rglob("*.py")) if name.isidentifier() else []
     file = next((f for f in files if heading.search(f.read_text(encoding="utf-8"))), None)
     parts = () if file is None else file.relative_to(root).with_suffix("").parts
-    found = getattr(import_module(".".join((trainers.__name__, *parts))), name) if parts else None
-    if not (isinstance(found, type) and hasattr(found, "build_network_architecture")):
+    trainer = getattr(import_module(".".join((trainers.__name__, *parts))), name) if parts else None
+    if not (isinstance(trainer, type) and hasattr(trainer, "build_network_architecture")):
         raise ModelError(
             f"This nnU-Net was trained by {name}, a trainer of its authors' own, which may have changed the network",
             "Train it with one of nnU-Net's trainers, or install the nnU-Net version that has this one",
         )
-    return found
+    return trainer
 
 
 def require_nnunet() -> None:

@@ -79,10 +79,10 @@ def find_result_folder(given: str | Path, folds: Sequence[str] = ()) -> ResultFo
 
 def _refuse_other_kinds(path: Path, start: Path) -> None:
     for place in (start, start.parent):
-        found = next((f for pattern in _V1 for f in sorted(place.glob(pattern)) if f.is_file()), None)
-        if found and not (place / PLANS).is_file():
+        old_plans = next((f for pattern in _V1 for f in sorted(place.glob(pattern)) if f.is_file()), None)
+        if old_plans and not (place / PLANS).is_file():
             raise ModelError(
-                f"{path} was made by nnU-Net v1 ({found.name}), whose files hold code and cannot be read safely",
+                f"{path} was made by nnU-Net v1 ({old_plans.name}), whose files hold code and cannot be read safely",
                 "Train the data with nnU-Net v2, or use labels predicted by v1 (preop liver measure)",
             )
     if path.is_file() and path.suffix.lower() == ".zip":
@@ -114,7 +114,7 @@ def _checkpoints(folder: Path, wanted: Sequence[str], notes: list[str]) -> dict[
     chosen = list(wanted) or [n for n in there if n != ALL] or list(there)
     if not wanted and ALL in there and ALL not in chosen:
         notes.append("fold_all was left out: it has seen the data of the other folds, so they are not averaged.")
-    found: dict[str, Path] = {}
+    checkpoints: dict[str, Path] = {}
     unfinished = []
     for name in chosen:
         files = [there[name] / f for f in (FINAL, BEST)]
@@ -122,21 +122,21 @@ def _checkpoints(folder: Path, wanted: Sequence[str], notes: list[str]) -> dict[
         if file is None:
             unfinished.append(name)
             continue
-        found[name] = file
+        checkpoints[name] = file
         if file.name == BEST:
             notes.append(f"Fold {name} has no {FINAL}; {BEST} is used.")
     for name in unfinished:
-        why = f"only {LATEST}: its training has not ended" if (there[name] / LATEST).is_file() else "no checkpoint"
-        if wanted or not found:
-            raise FileMissing(f"{there[name]} holds {why}", f"Train it to its end ({FINAL} or {BEST})")
-        notes.append(f"Fold {name} was left out; it holds {why}.")
-    if not found:
+        contents = f"only {LATEST}: its training has not ended" if (there[name] / LATEST).is_file() else "no checkpoint"
+        if wanted or not checkpoints:
+            raise FileMissing(f"{there[name]} holds {contents}", f"Train it to its end ({FINAL} or {BEST})")
+        notes.append(f"Fold {name} was left out; it holds {contents}.")
+    if not checkpoints:
         raise FileMissing(f"{folder} has no fold folder (fold_0, …, or fold_all)", _WHOLE)
-    numbers = [int(n) for n in found if re.fullmatch(r"\d+", n)]
+    numbers = [int(n) for n in checkpoints if re.fullmatch(r"\d+", n)]
     missing = sorted(set(range(max(5, *(n + 1 for n in numbers)))) - set(numbers)) if len(numbers) > 1 else []
     if missing and not wanted:
         notes.append(f"Missing: fold {', '.join(map(str, missing))}; the other {len(numbers)} are averaged.")
-    return found
+    return checkpoints
 
 
 def _are(names: list[str]) -> str:

@@ -71,13 +71,13 @@ class NnUNetSegmenter:
             )
         progress(0.0, "Preparing the image")
         turned = sitk.DICOMOrient(image, "RAS") if self._turns else image
-        found, where, notes = self._predict(turned, device, progress, token)
+        predicted, where, notes = self._predict(turned, device, progress, token)
         progress(0.95, "Naming the structures")
         values = {name: number for number, name in enumerate(self.structures, 1)}
         table = np.zeros(256, np.uint8)
         for value, name in self._structure_of.items():
             table[value] = values[name]
-        labels = sitk.GetImageFromArray(table[found])
+        labels = sitk.GetImageFromArray(table[predicted])
         labels.CopyInformation(turned)
         if self._turns:
             labels = images.resample_to(labels, image, "nearest", 0)
@@ -199,12 +199,12 @@ def _predictor(
             # Raising here would leave nnU-Net's own thread waiting for ever with the image in its hands.
             if token.cancelled:
                 return torch.zeros((x.shape[0], self.label_manager.num_segmentation_heads, *x.shape[2:]))
-            found = super()._internal_maybe_mirror_and_predict(x)
+            logits = super()._internal_maybe_mirror_and_predict(x)
             self.done += 1
             progress(0.1 + 0.8 * self.done / self.total, f"Window {self.done} of {self.total}")
-            return found
+            return logits
 
-    made = Watched(
+    predictor = Watched(
         use_mirroring=mirror is not None,
         perform_everything_on_device=device == "cuda",
         device=torch.device(device),
@@ -212,7 +212,7 @@ def _predictor(
     )
     weights = [fold.state_dict() for fold in network.folds]
     # The folds stay on the CPU as they are; one network of the same form takes the weights of each in turn.
-    made.manual_initialization(
+    predictor.manual_initialization(
         deepcopy(network.folds[0]),
         network.plans,
         network.configuration,
@@ -221,7 +221,7 @@ def _predictor(
         network.trainer,
         None if mirror is None else tuple(mirror),
     )
-    return made
+    return predictor
 
 
 class _UntilCancelled(list):
