@@ -13,6 +13,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, at most four: tests of panels and commands wait much for other processes."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real images, which is not part of the repository."""

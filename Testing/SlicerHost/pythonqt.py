@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from PySide6 import QtCore, QtGui, QtNetwork, QtWidgets
@@ -150,13 +151,19 @@ def _refuse_new_attributes(class_: type) -> None:
         class_.__setattr__ = _set_attribute
 
 
+@cache
+def _of_class(kind: type, name: str) -> Any:
+    """What a class has under a name; classes are complete before their objects are used."""
+    return inspect.getattr_static(kind, name, None)
+
+
 def _set_attribute(self: QObject, name: str, value: Any) -> None:
     """What Python does by default, except that C++ objects get no new attributes.
 
     PySide itself keeps the bound signals of an object among its attributes.
     """
     kind = type(self)
-    found = inspect.getattr_static(kind, name, None)
+    found = _of_class(kind, name)
     if isinstance(found, Property):
         if found.fset is None:
             raise AttributeError(f"Property '{name}' of {kind.__name__} is read-only")

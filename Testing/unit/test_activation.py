@@ -14,7 +14,8 @@ from RotatorCuffCAMLib.network.activation_maps import exact_maps, folded_weights
 from RotatorCuffCAMLib.network.vrn import VRN  # noqa: E402
 from RotatorCuffCAMLib.region import Cube, cube_grid  # noqa: E402
 
-WINDOWED = {"stem_stride": 4, "units": 1, "window": (3, 15, 0, 9, 1, 12)}
+LIGHT = {"stem_stride": 4, "units": 1}
+WINDOWED = {**LIGHT, "window": (3, 15, 0, 9, 1, 12)}
 
 
 def _network(**arguments) -> VRN:
@@ -65,7 +66,7 @@ def test_mean_of_the_exact_map_plus_bias_is_the_logit(arguments):
 
 
 def test_the_contrast_map_means_the_difference_to_no_tear():
-    network, cube = _network(), _cube()
+    network, cube = _network(**LIGHT), _cube()
     with torch.inference_mode():
         logits = network(torch.from_numpy(sitk.GetArrayFromImage(cube.image))[None, None])[0]
     found = activate(network, cube, 3, "contrast")
@@ -76,7 +77,7 @@ def test_the_contrast_map_means_the_difference_to_no_tear():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_a_map_on_the_cubes_frame(method):
     cube = _cube("L")
-    found = activate(_network(), cube, method=method)
+    found = activate(_network(**LIGHT), cube, method=method)
     assert found.image.GetSize() == (16, 16, 16)
     assert found.image.GetOrigin() == cube.image.GetOrigin()
     assert found.voxel_mm == pytest.approx(90 / 16)
@@ -84,7 +85,7 @@ def test_every_method_gives_a_map_on_the_cubes_frame(method):
 
 
 def test_hirescam_of_the_last_layer_is_the_positive_part_of_the_exact_map():
-    network, cube = _network(), _cube()
+    network, cube = _network(**LIGHT), _cube()
     exact = sitk.GetArrayFromImage(activate(network, cube, 2, "exact").image)
     hires = sitk.GetArrayFromImage(activate(network, cube, 2, "hirescam").image)
     np.testing.assert_allclose(hires * 16**3, np.clip(exact, 0, None), rtol=1e-4, atol=1e-5)
@@ -109,7 +110,7 @@ def test_an_earlier_layer_gives_a_finer_map():
 
 
 def test_gradients_leave_the_network_as_it_was():
-    network, cube = _network(), _cube()
+    network, cube = _network(**LIGHT), _cube()
     activate(network, cube, method="gradcam")
     assert all(not p.requires_grad and p.grad is None for p in network.parameters())
 
@@ -157,7 +158,7 @@ def test_normalized_maps_reach_from_zero_to_one_and_survive_having_no_positive_v
 
 
 def test_unknown_method_class_and_layer_are_refused():
-    network, cube = _network(), _cube()
+    network, cube = _network(**LIGHT), _cube()
     for arguments in ({"method": "other"}, {"class_index": 7}, {"method": "gradcam", "layer": "nowhere"}):
         with pytest.raises(InputError):
             activate(network, cube, **arguments)

@@ -29,22 +29,19 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"SKIPPED Testing/widgets: {_PROBLEM}", yellow=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def old_objects_are_left_alone() -> None:
-    """Every host collects garbage when it closes: what earlier tests have imported need not be searched each time."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
 def host() -> Iterator[Any]:
-    """A started Slicer host with an empty scene; an error in a slot or an observer fails the test."""
+    """A started Slicer host with an empty scene; an error in a slot or an observer fails the test.
+
+    A host collects garbage when it closes. What is left then (modules, caches) need not be searched by the next one.
+    """
+    import gc
+
     from SlicerHost import SlicerHost
 
     with SlicerHost() as opened:
         yield opened
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

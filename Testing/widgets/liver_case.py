@@ -44,6 +44,14 @@ def small_case() -> Case:
     return Case(images.image_like(values.astype(np.int16), image), images.image_like(kept, image))
 
 
+@cache
+def _parts() -> tuple[Any, ...]:
+    """The true structures, once for all tests: a scene copies what it takes of them."""
+    from LiverPlannerLib.plan.parts import parts_of
+
+    return tuple(parts_of(small_case().labels))
+
+
 def add_volume(name: str = "CT") -> Any:
     """The small CT as a volume node."""
     import slicer
@@ -69,7 +77,6 @@ def add_liver(volume: Any, name: str = "Drawn") -> Any:
 
 def add_plan(volume: Any) -> Any:
     """The true structures as a plan of the volume, without a run."""
-    from LiverPlannerLib.plan.parts import parts_of
     from LiverPlannerLib.scene import plan as scene_plan
 
     record = {
@@ -80,7 +87,7 @@ def add_plan(volume: Any) -> Any:
         "seconds": {"liver": 3.0},
         "device": "cpu",
     }
-    return scene_plan.add_plan(volume, list(parts_of(small_case().labels)), record)
+    return scene_plan.add_plan(volume, list(_parts()), record)
 
 
 def scene_content() -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,14 @@ def make_image(labels: sitk.Image) -> sitk.Image:
     return images.image_like((values + noise).astype(np.int16), labels)
 
 
+@cache
+def _parts() -> tuple[Any, ...]:
+    """The parts of `make_labels`, once for all tests: a scene copies what it takes of them."""
+    from LiverPlannerLib.plan.parts import parts_of
+
+    return tuple(parts_of(make_labels()))
+
+
 def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
     """LiverPlanner with a plan, and only the named sections open.
 
@@ -45,7 +54,6 @@ def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
         the module's widget, and its sections by class name.
     """
     from LiverPlannerLib.plan.measures import measure_volumes
-    from LiverPlannerLib.plan.parts import parts_of
     from LiverPlannerLib.scene import plan as scene_plan
     from PreopReviewLib.scene import nodes
 
@@ -53,7 +61,7 @@ def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
     labels = make_labels()
     volume = nodes.add_volume(host.scene, make_image(labels), "CT", (350, 60))
     record = {"modality": "CT", "volumes_ml": measure_volumes(labels), "warnings": [], "models": {}, "seconds": {}}
-    made = scene_plan.add_plan(volume, list(parts_of(labels)), {**record, "device": "CPU", "notes": []})
+    made = scene_plan.add_plan(volume, list(_parts()), {**record, "device": "CPU", "notes": []})
     found = {type(section).__name__: section for section in widget.sections}
     for name, section in found.items():
         section.button.collapsed = name not in sections

@@ -62,7 +62,10 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
     def _nodes(self) -> list[Any]:
         if self._scene is None:
             return []
-        nodes = (self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes()))
+        if len(self._types) == 1:
+            nodes: Any = self._scene.GetNodesByClass(self._types[0])
+        else:
+            nodes = (self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes()))
         return [n for n in nodes if self._fits(n)]
 
     def _fits(self, node: Any) -> bool:
@@ -164,7 +167,8 @@ class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
     def setCurrentNodeID(self, node_id: str | None) -> None:
         """A node that does not fit leaves the selector without one, as in Slicer."""
         node_id = node_id or ""
-        fits = node_id in [n.GetID() for n in self._nodes()]
+        node = self._scene.GetNodeByID(node_id) if self._scene is not None and node_id else None
+        fits = node is not None and self._fits(node)
         if fits and self._box.findData(node_id) < 0:
             self._fill(None)
         self._show(node_id if fits else "")
