@@ -43,18 +43,18 @@ def decided(labels: sitk.Image, accepted: Sequence[int] = (), dismissed: Sequenc
     Raises:
         InputError: a number that no candidate has, or that is both accepted and dismissed.
     """
-    found = numbered_regions(labels, CANDIDATE)
+    candidates = numbered_regions(labels, CANDIDATE)
     both = sorted(set(accepted) & set(dismissed))
     if both:
         raise InputError(f"Candidate {both[0]} is both accepted and dismissed", "Decide for one")
     for number in (*accepted, *dismissed):
-        if not 1 <= number <= len(found):
-            known = f"there are 1 to {len(found)}" if found else "there are none"
+        if not 1 <= number <= len(candidates):
+            known = f"there are 1 to {len(candidates)}" if candidates else "there are none"
             raise InputError(f"There is no candidate {number}: {known}", "List the candidates first")
     array = images.array_of(labels).copy()
     for numbers, key in ((accepted, "tumor"), (dismissed, "liver")):
         for number in numbers:
-            box, inside = found[number - 1]
+            box, inside = candidates[number - 1]
             array[box][inside] = structure(key).label
     return images.image_like(array, labels)
 
@@ -89,12 +89,12 @@ def with_sources(
 
 def warning(regions: Sequence[Region]) -> str | None:
     """What a reader must know of a plan's candidates, or None without any."""
-    found = [r for r in regions if r.structure == CANDIDATE]
-    if not found:
+    candidates = [r for r in regions if r.structure == CANDIDATE]
+    if not candidates:
         return None
-    who = "1 lesion candidate" if len(found) == 1 else f"{len(found)} lesion candidates"
+    who = "1 lesion candidate" if len(candidates) == 1 else f"{len(candidates)} lesion candidates"
     return (
-        f"{who} ({sum(r.ml for r in found):.1f} ml), seen only by the network trained on simulated images, which also "
-        "takes dark bands and uneven perfusion for tumor: counted as liver until accepted. Look at each, and accept or "
-        "dismiss it."
+        f"{who} ({sum(r.ml for r in candidates):.1f} ml), seen only by the network trained on simulated images, which "
+        "also takes dark bands and uneven perfusion for tumor: counted as liver until accepted. Look at each, and "
+        "accept or dismiss it."
     )

@@ -45,9 +45,9 @@ def couinaud_row(data: Data, _folder: Path | None = None) -> Cells:
 def compare_row(data: Data, _folder: Path) -> Cells:
     """DSC, distances and volumes by structure that either mask has; counts of lesions by outcome."""
     row: Cells = {}
-    for found in data.get("structures", ()):
-        if found["state"] != "both empty":
-            row |= {f"{found['structure']}_{new}": found.get(old) for old, new in _COMPARED.items()}
+    for compared in data.get("structures", ()):
+        if compared["state"] != "both empty":
+            row |= {f"{compared['structure']}_{new}": compared.get(old) for old, new in _COMPARED.items()}
     for lesion in data.get("lesions", ()):
         name = f"{lesion['structure']}_{lesion['outcome']}"
         row[name] = int(row.get(name) or 0) + 1
@@ -121,9 +121,9 @@ def measure_row(_data: Data, folder: Path) -> Cells:
     warnings = []
     for name, (file, of) in parts.items():
         if (folder / name / file).is_file():
-            found = of(read_json(folder / name / file), folder / name)
-            warnings.append(str(found.pop("warnings", "") or ""))
-            row |= found
+            cells = of(read_json(folder / name / file), folder / name)
+            warnings.append(str(cells.pop("warnings", "") or ""))
+            row |= cells
         elif name != "comparison":
             row[f"{name}_measured"] = "no"
     row["warnings"] = BETWEEN.join(filter(None, warnings))

@@ -54,8 +54,8 @@ def numbered_regions(
     labels: sitk.Image, key: str, drawn: DrawnLesions | None = None
 ) -> list[tuple[Slices, np.ndarray]]:
     """The lesions of a structure by falling size: box (K, J, I), and bool of the box."""
-    found = regions_of(labels, key, drawn)
-    return [found.mask(number) for number in range(1, len(found) + 1)]
+    regions = regions_of(labels, key, drawn)
+    return [regions.mask(number) for number in range(1, len(regions) + 1)]
 
 
 def name_of(drawn: DrawnLesions | None, region: tuple[Slices, np.ndarray]) -> str:

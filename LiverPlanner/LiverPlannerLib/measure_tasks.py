@@ -65,7 +65,7 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
 
     labels = load_image(folder, parameters["labels"])
     liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     absent, notes = [], []
     for n, key in enumerate(VESSELS):
         cancel.raise_if_cancelled()
@@ -82,9 +82,9 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
             notes.append(f"{name}: {error}")
             continue
         notes += [f"{name}: {warning}." for warning in tree.warnings]
-        found[key] = save_tree(tree, folder / f"{key}.npz").name
+        files[key] = save_tree(tree, folder / f"{key}.npz").name
     progress(1.0, "Branches found")
-    return {"trees": found, "absent": absent, "notes": notes}
+    return {"trees": files, "absent": absent, "notes": notes}
 
 
 def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -104,11 +104,11 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
     """
     labels = load_image(folder, parameters["labels"])
     progress(0.2, "Cutting")
-    made = _resection(labels, parameters, folder)
+    resection = _resection(labels, parameters, folder)
     cancel.raise_if_cancelled()
-    remnant = save_image(made.remnant, folder, "remnant")
+    remnant = save_image(resection.remnant, folder, "remnant")
     progress(1.0, "Cut")
-    return {"remnant": remnant, "method": made.method, "notes": list(made.notes)}
+    return {"remnant": remnant, "method": resection.method, "notes": list(resection.notes)}
 
 
 def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> Resection:
@@ -148,13 +148,13 @@ def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     progress(0.05, "Dividing the liver into segments")
     segments = divide(labels, cancel=cancel).labels
     cancel.raise_if_cancelled()
-    found = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel)
-    if not found.territories:
-        why = "; ".join(found.missing.values()) or "the plan has neither a portal nor a hepatic vein"
-        raise NothingFound(f"There is no blood supply to follow: {why}", "Segment the veins first")
-    record = save_trees(found, folder)
+    trees = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel)
+    if not trees.territories:
+        reason = "; ".join(trees.missing.values()) or "the plan has neither a portal nor a hepatic vein"
+        raise NothingFound(f"There is no blood supply to follow: {reason}", "Segment the veins first")
+    record = save_trees(trees, folder)
     progress(1.0, "Blood supply found")
-    return {"trees": record, "notes": found.warnings}
+    return {"trees": record, "notes": trees.warnings}
 
 
 def resections(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
     progress(0.05, "Dividing the liver into segments")
     segments = divide(labels, cancel=cancel).labels
     trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel)
-    made = {
+    made_resections = {
         name: resect_by_mask(
             labels,
             images.array_of(load_image(folder, parameters[f"resected_{n}"])) > 0,
@@ -190,9 +190,9 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
         for n, name in enumerate(parameters["names"])
     }
     patient = Patient(*parameters["patient"]) if parameters.get("patient") else None
-    found = compare_resections(
+    compared = compare_resections(
         labels,
-        made,
+        made_resections,
         trees,
         patient=patient,
         exclude=parameters["exclude"],
@@ -200,7 +200,7 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
         progress=within(progress, 0.5, 1.0),
         cancel=cancel,
     )
-    return {"rows": found.as_rows(), "notes": list(found.notes)}
+    return {"rows": compared.as_rows(), "notes": list(compared.notes)}
 
 
 def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -232,13 +232,13 @@ def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
         surface = tuple(np.load(folder / name, allow_pickle=False) for name in names) or None
         cut = replace(cut, planes=planes, surface=surface)  # type: ignore[arg-type]
     cancel.raise_if_cancelled()
-    found = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"), drawn=drawn)
+    measured = measure_margins(labels, cut, lesions=parameters.get("lesions", "tumor"), drawn=drawn)
     progress(1.0, "Margins measured")
     return {
-        "rows": found.as_rows(),
-        "notes": list(found.notes),
-        "smallest_mm": found.smallest_mm,
-        "uncertainty_mm": found.uncertainty_mm,
+        "rows": measured.as_rows(),
+        "notes": list(measured.notes),
+        "smallest_mm": measured.smallest_mm,
+        "uncertainty_mm": measured.uncertainty_mm,
     }
 
 
@@ -261,7 +261,7 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
 
     prediction, reference = (load_image(folder, parameters[name]) for name in ("prediction", "reference"))
     progress(0.05, "Comparing structures")
-    found = compare_labels(
+    comparison = compare_labels(
         prediction,
         reference,
         convention=parameters["convention"],
@@ -273,15 +273,15 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     cancel.raise_if_cancelled()
     progress(0.8, "Drawing differences")
     differences = {}
-    for row in found.rows:
-        image = _difference(found.difference(row.key))
+    for row in comparison.rows:
+        image = _difference(comparison.difference(row.key))
         if image is not None:
             differences[row.key] = save_image(image, folder, f"difference_{row.key}")
-    lesions = {k: {"found": d.found, "missed": d.missed, "false": d.false} for k, d in found.detection.items()}
+    lesions = {k: {"found": d.found, "missed": d.missed, "false": d.false} for k, d in comparison.detection.items()}
     progress(1.0, "Compared")
     return {
-        "rows": [row.as_row() for row in found.rows],
-        "notes": list(found.notes),
+        "rows": [row.as_row() for row in comparison.rows],
+        "notes": list(comparison.notes),
         "differences": differences,
         "lesions": lesions,
     }

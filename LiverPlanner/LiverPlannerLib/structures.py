@@ -350,14 +350,14 @@ def structure_of_label(value: int) -> Structure | None:
 def members(key: str) -> tuple[Structure, ...]:
     """The structure itself and all that is counted in it (the liver contains tumors, cysts, vessels, duct)."""
     top = structure(key)
-    found = [top]
+    below = [top]
     for candidate in STRUCTURES:
         parent = candidate.parent
         while parent is not None and parent != key:
             parent = _BY_KEY[parent].parent
         if parent == key:
-            found.append(candidate)
-    return tuple(found)
+            below.append(candidate)
+    return tuple(below)
 
 
 def mask_of(labels: sitk.Image, key: str) -> sitk.Image:

@@ -27,7 +27,7 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
     progress(0.0, "Reading the image")
     image = worker_io.load_image(folder, parameters["image"])
     liver = worker_io.load_image(folder, parameters["liver"]) if parameters.get("liver") else None
-    made = make_plan(
+    liver_plan = make_plan(
         image,
         PlanOptions(**parameters["options"]),
         liver_mask=liver,
@@ -36,11 +36,11 @@ def plan(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: C
         cancel=cancel,
     )
     records = []
-    for part in plan_parts.parts_of_plan(made):
+    for part in plan_parts.parts_of_plan(liver_plan):
         cancel.raise_if_cancelled()
         progress(0.9 + 0.012 * len(records), "Making surfaces")
         records.append(plan_parts.save_part(part, folder))
-    return {"parts": records, "plan": record_for_scene(made)}
+    return {"parts": records, "plan": record_for_scene(liver_plan)}
 
 
 def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

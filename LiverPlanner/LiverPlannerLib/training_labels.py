@@ -24,9 +24,9 @@ def read_for_training(path: Path, mapping: str | None) -> tuple[sitk.Image, list
     Raises:
         InputError: nothing says what the values are, or none of them is a structure of the liver.
     """
-    found = read_labels(path, parse_mapping(mapping) if mapping else None)
-    present = set(np.unique(images.array_of(found.labels)).tolist())
-    notes = [*found.notes]
-    if found.unknown:
-        notes.append(f"Left out, since they are no structures of the liver: {', '.join(found.unknown)}.")
-    return found.labels, [s.key for s in STRUCTURES if s.label in present], notes
+    labels = read_labels(path, parse_mapping(mapping) if mapping else None)
+    present = set(np.unique(images.array_of(labels.labels)).tolist())
+    notes = [*labels.notes]
+    if labels.unknown:
+        notes.append(f"Left out, since they are no structures of the liver: {', '.join(labels.unknown)}.")
+    return labels.labels, [s.key for s in STRUCTURES if s.label in present], notes

@@ -99,12 +99,12 @@ def output_files(
         yield room.new
         if stopping.asked():
             raise stopping.Stopped
-        made = sorted(os.listdir(room.new))
-        for name in made:
+        written = sorted(os.listdir(room.new))
+        for name in written:
             check_file(folder / name, overwrite, inputs)
             _open_up(room.new / name, folder / name)
-        room.put_in_place([(name, name) for name in made], overwrite, lambda old: _require_regular(old))
-    _record(*(folder / name for name in made))
+        room.put_in_place([(name, name) for name in written], overwrite, lambda old: _require_regular(old))
+    _record(*(folder / name for name in written))
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def output_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str 
         with private_folder() as place:
             work = place / f"file{path.suffix}"
             yield work
-            with _as_output_error(path, place), open(work, "rb") as made, open(path, "wb") as stream:
-                shutil.copyfileobj(made, stream)
+            with _as_output_error(path, place), open(work, "rb") as source, open(path, "wb") as stream:
+                shutil.copyfileobj(source, stream)
         return
     check_file(path, overwrite, inputs)
     target = _place(path)

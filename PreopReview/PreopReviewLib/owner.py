@@ -23,10 +23,10 @@ def is_dead(name: str) -> bool:
 
     Of another computer, or of a text that is no owner, nothing is known: False.
     """
-    found = _FORM.fullmatch(name)
-    if not found or found[1] != _computer():
+    match = _FORM.fullmatch(name)
+    if not match or match[1] != _computer():
         return False
-    return not runs(int(found[2]), int(found[3]) or None)
+    return not runs(int(match[2]), int(match[3]) or None)
 
 
 def runs(process: int, start: int | None = None) -> bool:

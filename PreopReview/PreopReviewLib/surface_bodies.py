@@ -65,23 +65,23 @@ class Mesh:
         """(N, 3): how the volume grows with each coordinate of each point."""
         a, b, c = (points[self.triangles[:, n]] for n in range(3))
         area = np.cross(b - a, c - a) / 6
-        found = np.zeros_like(points)
+        areas = np.zeros_like(points)
         for axis in range(3):
             for corner in range(3):
-                found[:, axis] += np.bincount(self.triangles[:, corner], area[:, axis], minlength=len(points))
-        return found
+                areas[:, axis] += np.bincount(self.triangles[:, corner], area[:, axis], minlength=len(points))
+        return areas
 
     def moved(self, points: np.ndarray, surface: Any) -> Any:
         """The vtkPolyData that the mesh was made of, with other points."""
         import vtk
         from vtkmodules.util.numpy_support import numpy_to_vtk
 
-        made = vtk.vtkPolyData()
+        moved = vtk.vtkPolyData()
         at = vtk.vtkPoints()
         at.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float32), deep=True))
-        made.SetPoints(at)
-        made.SetPolys(surface.GetPolys())
-        return made
+        moved.SetPoints(at)
+        moved.SetPolys(surface.GetPolys())
+        return moved
 
 
 def with_volumes(mesh: Mesh, points: np.ndarray, owner: np.ndarray, wanted: np.ndarray, limit: float) -> np.ndarray:

@@ -28,7 +28,7 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
     if count == np.count_nonzero(label_counts(pieces)[1:]):
         return pieces
     parts = parts.astype(np.int64)
-    made = pieces.copy()
+    joined = pieces.copy()
     group = list(range(count + 1))
 
     def root(n: int) -> int:
@@ -48,8 +48,8 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
                 continue
             group[a] = b
             start = np.array(np.unravel_index(at[n], here.shape)) + np.maximum(-move, 0)
-            _bridge(made, start, move)
-    return made
+            _bridge(joined, start, move)
+    return joined
 
 
 def _pair(parts: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,22 +59,22 @@ def _pair(parts: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return parts[first], parts[second]
 
 
-def _bridge(made: np.ndarray, start: np.ndarray, move: np.ndarray) -> None:
+def _bridge(pieces: np.ndarray, start: np.ndarray, move: np.ndarray) -> None:
     """Fills the way from a voxel to its neighbor that comes nearest to no other piece."""
-    own = made[tuple(start)]
+    own = pieces[tuple(start)]
     best, least = [], None
     for order in permutations(np.flatnonzero(move)):
         way, place = [], start.copy()
         for axis in order[:-1]:
             place[axis] += move[axis]
             way.append(tuple(int(v) for v in place))
-        foreign = sum(_foreign(made, voxel, own) for voxel in way)
+        foreign = sum(_foreign(pieces, voxel, own) for voxel in way)
         if least is None or foreign < least:
             best, least = way, foreign
     for voxel in best:
-        made[voxel] = own
+        pieces[voxel] = own
 
 
-def _foreign(made: np.ndarray, voxel: tuple[int, ...], own: int) -> int:
-    around = made[tuple(slice(max(v - 1, 0), v + 2) for v in voxel)]
+def _foreign(pieces: np.ndarray, voxel: tuple[int, ...], own: int) -> int:
+    around = pieces[tuple(slice(max(v - 1, 0), v + 2) for v in voxel)]
     return int(np.count_nonzero((around > 0) & (around != own)))

@@ -53,17 +53,17 @@ def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
     ml = images.voxel_ml(mask)
     large = np.flatnonzero(sizes * ml > LARGE_ML)
     finest = min(mask.GetSpacing())
-    found, fine = [], sizes > 0
+    parts, fine = [], sizes > 0
     for piece in large:
         alone = np.zeros_like(sizes)
         alone[piece] = sizes[piece]
         surface = _surface(cropped, pieces, alone, max(COARSE_MM, finest), smoothing)
         if surface is not None:
-            found.append(surface)
+            parts.append(surface)
             fine[piece] = False
     if fine.any():
-        found.append(_surface(cropped, pieces, np.where(fine, sizes, 0), finest, smoothing, whole=True))
-    return _with_normals(_together(found))
+        parts.append(_surface(cropped, pieces, np.where(fine, sizes, 0), finest, smoothing, whole=True))
+    return _with_normals(_together(parts))
 
 
 def _surface(
@@ -86,11 +86,11 @@ def _owners(mesh: Mesh, solid: np.ndarray, grid: sitk.Image) -> np.ndarray:
     """For each point the piece whose surface it lies on: one of the eight voxels around it."""
     first = mesh.first_points()
     low = np.floor(images.ras_to_kji(mesh.points[first], grid)).astype(int)
-    found = np.zeros(len(first), np.int64)
+    owners = np.zeros(len(first), np.int64)
     for corner in np.ndindex(2, 2, 2):
         at = np.clip(low + corner, 0, np.array(solid.shape) - 1)
-        found = np.maximum(found, solid[tuple(at.T)])
-    return found[mesh.body]
+        owners = np.maximum(owners, solid[tuple(at.T)])
+    return owners[mesh.body]
 
 
 def _as_smooth_as_they_bear(raw: Any, mesh: Mesh, smoothing: float) -> np.ndarray:

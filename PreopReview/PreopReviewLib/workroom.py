@@ -50,7 +50,7 @@ class Room:
     def __init__(self, parent: Path) -> None:
         self.parent = parent
         with undisturbed():
-            self._made = _make_parents(parent)
+            self._new_parents = _make_parents(parent)
             sweep(parent)
             try:
                 self.folder = Path(tempfile.mkdtemp(prefix=room_prefix(), dir=parent))
@@ -65,7 +65,7 @@ class Room:
         with undisturbed():
             if hasattr(self, "folder"):
                 shutil.rmtree(self.folder, ignore_errors=True)
-            for folder in self._made:
+            for folder in self._new_parents:
                 with contextlib.suppress(OSError):  # not empty: there are results in it
                     folder.rmdir()
 
@@ -133,8 +133,8 @@ def sweep(parent: Path) -> None:
     """Removes what killed processes of this computer have left in a folder, after undoing unfinished changes."""
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
-            found = _NAME.fullmatch(entry.name)
-            if not found or not is_dead(found[1]) or not entry.is_dir(follow_symlinks=False):
+            match = _NAME.fullmatch(entry.name)
+            if not match or not is_dead(match[1]) or not entry.is_dir(follow_symlinks=False):
                 continue
             room = Path(entry.path)
             if undo(room):

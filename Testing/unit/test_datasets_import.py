@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from patients import uid, write_segmentation, write_series
 
 from PreopReviewLib import images
-from PreopReviewLib.datasets.importing import Wishes, import_data
+from PreopReviewLib.datasets.importing import ImportOptions, import_data
 from PreopReviewLib.datasets.layout import find_data_set
 from PreopReviewLib.datasets.sources import Rule
 from PreopReviewLib.errors import FileMissing, InputError, NothingFound, OutputError
@@ -109,7 +109,7 @@ def test_files_without_patient_id_are_left_out_unless_folders_tell(tmp_path):
         write_segmentation(liver_of(image), files, tmp_path / "in" / f"case{number}" / "seg.dcm")
     with pytest.raises(NothingFound, match="no Patient ID"):
         import_data(tmp_path / "in", tmp_path / "out")
-    made = import_data(tmp_path / "in", tmp_path / "out", Wishes(Rule(by_folder=True)))
+    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(by_folder=True)))
     assert {r["patient"] for r in made.taken} == {"p001", "p002"}
 
 
@@ -125,7 +125,7 @@ def phases(folder: Path) -> None:
 def test_of_several_phases_the_rule_chooses(tmp_path, phase, taken):
     phases(tmp_path / "in")
     sitk.WriteImage(liver_of(scan(taken)), str(tmp_path / "in" / "labels.nii.gz"))
-    made = import_data(tmp_path / "in", tmp_path / "out", Wishes(Rule(phase)))
+    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(phase)))
     image = images.read_image(tmp_path / "out" / made.taken[0]["image"])
     assert np.array_equal(images.array_of(image), np.round(images.array_of(scan(taken))))
 
@@ -154,7 +154,7 @@ def test_mixed_modality_is_refused_or_chosen(tmp_path):
     with pytest.raises(InputError, match="1 CT and 1 MR"):
         import_data(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    made = import_data(tmp_path / "in", tmp_path / "out", Wishes(modality="CT"))
+    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(modality="CT"))
     assert [r["modality"] for r in made.taken] == ["CT"]
     assert "CT was asked for" in made.left_out[0][2]
 
@@ -174,7 +174,7 @@ def raw(folder: Path, values=(1, 2), names=None, count=3) -> Path:
 
 
 def test_labels_of_another_numbering_get_ours(tmp_path):
-    made = import_data(raw(tmp_path / "in", (7, 3)), tmp_path / "out", Wishes(keep_names=True))
+    made = import_data(raw(tmp_path / "in", (7, 3)), tmp_path / "out", ImportOptions(keep_names=True))
     assert [r["case"] for r in made.taken] == ["c0", "c1", "c2"]
     labels = images.read_labels(tmp_path / "out" / "labelsTr" / "c1.nii.gz")
     assert np.array_equal(images.array_of(labels), images.array_of(liver_of(scan(1))))
@@ -189,7 +189,7 @@ def test_labels_that_nothing_explains_are_left_out_and_a_mapping_helps(tmp_path)
         sitk.WriteImage(labels, str(source / f"case{number}" / "labels.nii.gz"))
     with pytest.raises(NothingFound, match="another label table"):
         import_data(source, tmp_path / "out")
-    made = import_data(source, tmp_path / "out", Wishes(labels="liver=131,tumor=144"))
+    made = import_data(source, tmp_path / "out", ImportOptions(labels="liver=131,tumor=144"))
     assert made.taken[0]["structures"] == "liver tumor"
 
 
@@ -199,7 +199,7 @@ def test_a_table_of_images_and_classes(tmp_path):
         sitk.WriteImage(scan(number), str(tmp_path / f"{number}.nii.gz"))
         rows.append(f"{number}.nii.gz,{name},{number},2,3")
     (tmp_path / "table.csv").write_text("\n".join(rows) + "\nnowhere.nii.gz,none,,,\n")
-    made = import_data(tmp_path / "table.csv", tmp_path / "out", Wishes(keep_names=True))
+    made = import_data(tmp_path / "table.csv", tmp_path / "out", ImportOptions(keep_names=True))
     data = find_data_set(tmp_path / "out")
     assert {c.name: c.label_class for c in data.cases} == {"0": "none", "1": "large", "2": "partial"}
     assert data.cases[1].center_ras == (1, 2, 3)

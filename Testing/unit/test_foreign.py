@@ -16,7 +16,7 @@ from PreopReviewLib.command.models import Foreign, import_
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
 from PreopReviewLib.models.foreign import VOLUMETRY_NET, import_volumetry_net, read_weights
-from PreopReviewLib.models.importing import Wishes, import_model
+from PreopReviewLib.models.importing import ImportOptions, import_model
 from PreopReviewLib.models.monai_bundle import import_bundle
 from PreopReviewLib.models.package import load_package
 from PreopReviewLib.models.segmenter import segmenter
@@ -258,8 +258,8 @@ SMALL = {"channels": [4, 8], "strides": [2]}
 def test_a_torchscript_file_runs_as_it_did(tmp_path, how):
     make = torch.jit.script if how == "script" else lambda n: torch.jit.trace(n, torch.zeros(1, 1, 16, 16, 16))
     network = scripted(tmp_path / "model.ts", make)
-    wishes = Wishes("mine", "MIT", {1: "Liver"}, settings=SETTINGS)
-    package = import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", wishes)
+    options = ImportOptions("mine", "MIT", {1: "Liver"}, settings=SETTINGS)
+    package = import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", options)
     image = torch.randn(1, 1, 16, 16, 16)
     with torch.inference_mode():
         assert torch.allclose(package.load_network()(image), network(image), atol=1e-6)
@@ -282,9 +282,9 @@ class Saves(torch.nn.Module):
 @pytest.mark.parametrize(("network", "said"), [(ReadsFiles, "torch.from_file"), (Saves, "torch.save")])
 def test_a_torchscript_file_whose_code_does_more_than_arithmetic_is_refused_unread(tmp_path, network, said):
     torch.jit.save(torch.jit.script(network()), str(tmp_path / "model.ts"))
-    wishes = Wishes(structures={1: "liver"}, settings=SETTINGS)
+    options = ImportOptions(structures={1: "liver"}, settings=SETTINGS)
     with pytest.raises(ModelError, match=said):
-        import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", wishes)
+        import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", options)
     assert not (tmp_path / "package").exists()
 
 
@@ -316,8 +316,8 @@ def test_a_package_whose_torchscript_was_changed_is_refused_when_it_is_loaded(tm
     from safetensors.torch import save_file
 
     scripted(tmp_path / "model.ts")
-    wishes = Wishes(structures={1: "liver"}, settings=SETTINGS)
-    package = import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", wishes)
+    options = ImportOptions(structures={1: "liver"}, settings=SETTINGS)
+    package = import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", options)
     torch.jit.save(torch.jit.script(ReadsFiles()), str(tmp_path / "other.ts"))
     content = torch.frombuffer(bytearray((tmp_path / "other.ts").read_bytes()), dtype=torch.uint8)
     save_file({"archive": content}, package.weights)
@@ -329,22 +329,22 @@ def test_a_package_whose_torchscript_was_changed_is_refused_when_it_is_loaded(tm
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("options", "said"),
     [
-        (Wishes(settings=SETTINGS), "what its output channels mean"),
-        (Wishes(structures={1: "liver"}), "does not say its spacing_mm, window, intensity"),
-        (Wishes(structures={2: "liver"}, settings=SETTINGS), "not numbered from 1"),
-        (Wishes(structures={1: "liver"}, settings={**SETTINGS, "window": [0, 1, 2]}), "window"),
-        (Wishes(structures={1: "liver"}, settings={**SETTINGS, "intensity": {"kind": "magic"}}), "magic"),
-        (Wishes(structures={1: "liver"}, settings={**SETTINGS, "orientation": "LLS"}), "orientation"),
-        (Wishes(structures={1: "liver"}, settings={**SETTINGS, "speed": 9}), "speed"),
+        (ImportOptions(settings=SETTINGS), "what its output channels mean"),
+        (ImportOptions(structures={1: "liver"}), "does not say its spacing_mm, window, intensity"),
+        (ImportOptions(structures={2: "liver"}, settings=SETTINGS), "not numbered from 1"),
+        (ImportOptions(structures={1: "liver"}, settings={**SETTINGS, "window": [0, 1, 2]}), "window"),
+        (ImportOptions(structures={1: "liver"}, settings={**SETTINGS, "intensity": {"kind": "magic"}}), "magic"),
+        (ImportOptions(structures={1: "liver"}, settings={**SETTINGS, "orientation": "LLS"}), "orientation"),
+        (ImportOptions(structures={1: "liver"}, settings={**SETTINGS, "speed": 9}), "speed"),
     ],
     ids=["channels", "nothing said", "numbers", "window", "intensity", "orientation", "unknown"],
 )
-def test_what_a_torchscript_file_does_not_say_must_be_said(tmp_path, wishes, said):
+def test_what_a_torchscript_file_does_not_say_must_be_said(tmp_path, options, said):
     scripted(tmp_path / "model.ts")
     with pytest.raises(ModelError, match=said):
-        import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", wishes)
+        import_model("torchscript", tmp_path / "model.ts", tmp_path / "package", options)
 
 
 def test_other_files_are_not_torchscript(tmp_path):

@@ -12,7 +12,7 @@ from nnunet_samples import LABELS, REGIONS, predicted, scan, train, untrained
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import Cancelled, InputError, ModelError
-from PreopReviewLib.models.importing import Wishes, import_model
+from PreopReviewLib.models.importing import ImportOptions, import_model
 from PreopReviewLib.models.segmenter import segmenter
 from PreopReviewLib.progress import CancelToken
 
@@ -162,7 +162,9 @@ def test_a_panel_offers_it_with_its_structures_and_card(package, tmp_path, monke
 
 
 def test_wishes_give_other_names(trained, tmp_path):
-    imported = import_model("nnunet", trained, tmp_path / "package", Wishes(structures={2: "cyst"}, name="cysts"))
+    imported = import_model(
+        "nnunet", trained, tmp_path / "package", ImportOptions(structures={2: "cyst"}, name="cysts")
+    )
     assert segmenter(imported).structures == ("liver", "cyst")
     assert imported.name == "cysts"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
-from PreopReviewLib.models.importing import Wishes, import_model
+from PreopReviewLib.models.importing import ImportOptions, import_model
 from PreopReviewLib.models.nnunet.checkpoint import read_checkpoint
 from PreopReviewLib.models.nnunet.plans import channels_of, checked_configuration, labels_of, modalities_of
 from PreopReviewLib.models.nnunet.result_folder import find_result_folder
@@ -242,14 +242,14 @@ def test_a_file_that_is_no_checkpoint_of_nnunet_is_called_so(tmp_path):
 
 def test_names_of_labels_are_those_of_the_table_and_a_user_may_say_others():
     labels = {1: "Liver", 2: "Portal Vein", 3: "hepatic_vessels", 4: "spleen"}
-    assert Wishes().named(labels) == {1: "liver", 2: "portal_vein", 3: "liver_vessel", 4: "spleen"}
-    assert Wishes(structures={4: "gallbladder"}).named(labels)[4] == "gallbladder"
+    assert ImportOptions().named(labels) == {1: "liver", 2: "portal_vein", 3: "liver_vessel", 4: "spleen"}
+    assert ImportOptions(structures={4: "gallbladder"}).named(labels)[4] == "gallbladder"
     with pytest.raises(ModelError, match=r"no label 7; it has 1 \(Liver\)"):
-        Wishes(structures={7: "liver"}).named(labels)
+        ImportOptions(structures={7: "liver"}).named(labels)
 
 
 def test_eight_segments_are_couinauds():
-    named = Wishes().named({n: f"liver_segment_{n}" for n in range(1, 9)})
+    named = ImportOptions().named({n: f"liver_segment_{n}" for n in range(1, 9)})
     assert named == {n: f"segment_{n}" for n in range(1, 9)}
 
 

@@ -133,7 +133,7 @@ def _trees(
 def _overrides(words: Sequence[str], keys: list[str]) -> dict[str, dict[int, str]]:
     from PreopReviewLib.errors import InputError
 
-    found: dict[str, dict[int, str]] = {}
+    overrides: dict[str, dict[int, str]] = {}
     for word in words:
         where, _, part = word.partition("=")
         key, _, branch = where.rpartition(":")
@@ -142,8 +142,8 @@ def _overrides(words: Sequence[str], keys: list[str]) -> dict[str, dict[int, str
             raise InputError(
                 f"The override {word!r} is not understood", "Write structure:branch=part, e.g. portal_vein:4=main"
             )
-        found.setdefault(key, {})[int(branch)] = part.strip()
-    return found
+        overrides.setdefault(key, {})[int(branch)] = part.strip()
+    return overrides
 
 
 def _write(tree: VesselTree, folder: Path) -> None:

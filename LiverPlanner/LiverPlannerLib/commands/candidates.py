@@ -42,12 +42,12 @@ def candidates(
     given = file.labels
     if (accept or dismiss) and out is None:
         raise InputError("Nothing says where to write the labels", "Give a file with --out")
-    made = decided(given, accept or (), dismiss or ())
+    result = decided(given, accept or (), dismiss or ())
     if out is not None:
         with output_files(out.parent, overwrite, [out.name], [labels]) as folder:
-            images.write_image(made, folder / out.name)
-    found = [asdict(r) for r in find_regions(given) if r.structure == CANDIDATE]
-    for row in found:
+            images.write_image(result, folder / out.name)
+    rows = [asdict(r) for r in find_regions(given) if r.structure == CANDIDATE]
+    for row in rows:
         row["decision"] = (
             "accepted"
             if row["number"] in (accept or ())
@@ -55,11 +55,11 @@ def candidates(
             if row["number"] in (dismiss or ())
             else "open"
         )
-    data = {"candidates": found, "written": str(out) if out else None, "notes": file.sentences}
-    emit(data, as_json, lambda: _print(found, file.sentences, out))
+    data = {"candidates": rows, "written": str(out) if out else None, "notes": file.sentences}
+    emit(data, as_json, lambda: _print(rows, file.sentences, out))
 
 
-def _print(found: list[dict], notes: list[str], out: Path | None) -> None:
+def _print(regions: list[dict], notes: list[str], out: Path | None) -> None:
     from PreopReviewLib.command.console import print_table
 
     rows = [
@@ -70,7 +70,7 @@ def _print(found: list[dict], notes: list[str], out: Path | None) -> None:
             *(f"{v:.0f}" for v in r["centroid_ras"]),
             r["decision"],
         )
-        for r in found
+        for r in regions
     ]
     if rows:
         print_table("Lesion candidates", ("number", "ml", "mm across", "R", "A", "S", "decision"), rows)

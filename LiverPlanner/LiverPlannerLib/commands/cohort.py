@@ -45,9 +45,9 @@ def cohort(
         raise FileMissing(f"There is no folder {folder}", "Check the path")
     check_file(out, overwrite)
     with progress_bar(quiet) as progress:
-        found = _read_folder(folder, progress)
+        table = _read_folder(folder, progress)
     with output_file(out, overwrite) as work:
-        write_cases_csv(found, work)
-    say(f"{found.source}: {found.summary()}.", *found.notes, f"Written to {out}.", sep="\n")
-    if not found.usable:
+        write_cases_csv(table, work)
+    say(f"{table.source}: {table.summary()}.", *table.notes, f"Written to {out}.", sep="\n")
+    if not table.usable:
         raise NothingFound("No case could be compared", "See the reasons above")

@@ -144,8 +144,8 @@ def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
             "dsc": lesion.dsc,
             "centroid_ras": " ".join(f"{v:.1f}" for v in images.kji_to_ras([lesion.centroid_kji], result.reference)[0]),
         }
-        for key, found in result.detection.items()
-        for lesion in found.lesions
+        for key, detection in result.detection.items()
+        for lesion in detection.lesions
     ]
 
 
@@ -153,8 +153,8 @@ def _words(result: Comparison, lesions: list[dict[str, Any]], notes: list[str]) 
     rows = [shown_row(row.as_row()) for row in result.rows]
     columns = columns_of(rows)
     yield Table("", [c.title for c in columns], [[c.number(row[c.key]) for c in columns] for row in rows])
-    for key, found in result.detection.items():
-        yield (f"{key}: {found.found} found, {found.missed} missed, {found.false} false")
+    for key, detection in result.detection.items():
+        yield (f"{key}: {detection.found} found, {detection.missed} missed, {detection.false} false")
     if lesions:
         yield Table("Lesions", [k.replace("_", " ") for k in lesions[0]], [list(row.values()) for row in lesions])
     yield from (f"  {note}" for note in notes)

@@ -54,28 +54,28 @@ def segments_of(file: Labels, progress: Progress = silent) -> Outcome:
     from LiverPlannerLib.plan.measures import find_regions
     from PreopReviewLib import images
 
-    found = divide(file.labels, progress, drawn=file.lesions)
+    division = divide(file.labels, progress, drawn=file.lesions)
     rows = [
         {"segment": n, "name": v.name, "ml": v.ml, "percent_of_liver": round(100 * v.share, 2), "voxels": v.voxels}
-        for n, v in enumerate(found.volumes, 1)
+        for n, v in enumerate(division.volumes, 1)
     ]
     lesions = [
-        {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": found.places[r.structure, r.number]}
+        {"lesion": f"{r.structure} {r.number}", "ml": r.ml, "segments": division.places[r.structure, r.number]}
         for r in find_regions(file.labels, file.lesions)
     ]
     data = {
         "labels": str(file.path),
-        "model": found.model,
+        "model": division.model,
         "liver_ml": round(sum(r["ml"] for r in rows), 3),
         "segments": rows,
         "lesions": lesions,
-        "warnings": found.warnings,
-        "notes": [*file.sentences, *found.notes],
-        "seconds": round(found.seconds, 2),
+        "warnings": division.warnings,
+        "notes": [*file.sentences, *division.notes],
+        "seconds": round(division.seconds, 2),
     }
 
     def write(folder: Path) -> None:
-        images.write_image(found.labels, folder / "segments.nii.gz")
+        images.write_image(division.labels, folder / "segments.nii.gz")
         write_csv(folder / "couinaud.csv", rows)
         write_json(folder / "couinaud.json", data)
 

@@ -90,18 +90,18 @@ class CutOptions:
             raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
         if self.surface is None and (self.surface_space, self.surface_unit) != ("auto", "auto"):
             raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
-        made = self._made(labels)
-        return None if made is None else ways.with_drawn_lesions(made, labels, drawn)
+        resection = self._cut(labels)
+        return None if resection is None else ways.with_drawn_lesions(resection, labels, drawn)
 
-    def _made(self, labels: sitk.Image) -> Resection | None:
+    def _cut(self, labels: sitk.Image) -> Resection | None:
         from LiverPlannerLib.labels import read_mask
         from LiverPlannerLib.resection import cutting as ways
 
         if self.plane:
             values = [numbers(text, 6, "plane") for text in self.plane]
-            made = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
+            planes = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
             points = [numbers(text, 3, "point") for text in self.seed or ()]
-            return ways.resect_by_planes(labels, made, points)  # type: ignore[arg-type]
+            return ways.resect_by_planes(labels, planes, points)  # type: ignore[arg-type]
         if self.surface is not None:
             from LiverPlannerLib.resection.surface_files import resect_by_surface_file
 

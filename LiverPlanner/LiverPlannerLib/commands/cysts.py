@@ -152,13 +152,13 @@ def _liver(path: Path | None, image: sitk.Image) -> tuple[sitk.Image | None, lis
 def _overrides(words: list[str]) -> dict[int, str]:
     from PreopReviewLib.errors import InputError
 
-    found = {}
+    decisions = {}
     for word in words:
         region, _, decision = word.partition("=")
         if not region.strip().isdigit() or not decision:
             raise InputError(f"The override {word!r} is not understood", "Write region=decision, e.g. 3=tumor")
-        found[int(region)] = {"tumor": "tumor"}.get(decision.strip(), decision.strip())
-    return found
+        decisions[int(region)] = {"tumor": "tumor"}.get(decision.strip(), decision.strip())
+    return decisions
 
 
 def _write(

@@ -34,7 +34,7 @@ def run_demo(
     if case is not None:
         return plan_liver(case, out, overwrite=overwrite, origin="your own image", progress=progress)
     sample = sample_ct()
-    made = plan_liver(
+    plan = plan_liver(
         sample.path,
         out,
         overwrite=overwrite,
@@ -43,7 +43,7 @@ def run_demo(
         progress=within(progress, 0.0, 0.85),
     )
     _simulated_mri(out / SIMULATED_MRI, within(progress, 0.85, 1.0))
-    return made
+    return plan
 
 
 def _simulated_mri(out: Path, progress: Progress) -> None:

@@ -76,10 +76,10 @@ def margins_of(
     from LiverPlannerLib.commands.cutting import as_dict, write_csv, write_json, write_masks
     from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
 
-    made = cut.resection(file.labels, file.lesions)
-    result = measure_margins(file.labels, made, lesions=lesions.value, drawn=file.lesions)
+    resection = cut.resection(file.labels, file.lesions)
+    result = measure_margins(file.labels, resection, lesions=lesions.value, drawn=file.lesions)
     notes = [*file.sentences, *result.notes]
-    if made:
+    if resection:
         notes += [f"Literature, not advice: {mm:g} mm: {words}." for mm, words in REFERENCE_LINES]
     data: dict[str, Any] = {
         "labels": str(file.path),
@@ -88,7 +88,7 @@ def margins_of(
         "smallest_margin_mm": result.smallest_mm,
         "uncertainty_mm": result.uncertainty_mm,
         "vessels": _vessels(file, lesions, vessels, notes),
-        "resection": as_dict(made) if made else None,
+        "resection": as_dict(resection) if resection else None,
         "notes": notes,
     }
 
@@ -97,8 +97,8 @@ def margins_of(
         if data["vessels"]:
             write_csv(folder / "vessel_margins.csv", data["vessels"])
         write_json(folder / "margins.json", data)
-        if made:
-            write_masks(folder, made)
+        if resection:
+            write_masks(folder, resection)
 
     return Outcome(data, list(_words(result, data["vessels"], notes)), write)
 
@@ -112,13 +112,13 @@ def _vessels(file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str])
 
     try:
         trees = find_trees(file.labels, divide(file.labels).labels)
-        found = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
+        distances = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
     except NothingFound as nothing:
         notes.append(f"Distances to vessels by name are n/a. {nothing.problem}.")
         return []
-    if not found:
+    if not distances:
         notes.append("Distances to vessels by name are n/a: the labels have no vessel tree.")
-    return margin_rows(found)
+    return margin_rows(distances)
 
 
 def _words(result: Margins, vessels: list[dict[str, Any]], notes: list[str]) -> Iterator[str | Table]:

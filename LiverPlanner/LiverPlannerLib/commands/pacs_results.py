@@ -99,12 +99,12 @@ def _segments(path: Path) -> dict[str, int]:
 
 
 def _findings(folder: Path, record: dict[str, Any], segments: dict[str, int]) -> list[Finding]:
-    found = []
+    findings = []
     for key, ml in record["volumes_ml"].items():
         known = structure(key)
         if known.name in segments:
             by = str(record["models"].get(key, ""))
-            found.append(_finding(known.name, key, segments, (Measure(VOLUME, round(ml, 3), ML),), by))
+            findings.append(_finding(known.name, key, segments, (Measure(VOLUME, round(ml, 3), ML),), by))
     distances = _distances(folder)
     for region in record["regions"]:
         key, number = region["structure"], region["number"]
@@ -113,8 +113,8 @@ def _findings(folder: Path, record: dict[str, Any], segments: dict[str, int]) ->
             continue
         measures = [Measure(VOLUME, round(region["ml"], 3), ML), Measure(DIAMETER, round(region["diameter_mm"], 1), MM)]
         measures += distances.get((key, number), ())
-        found.append(_finding(f"{known.name} {number}", key, segments, tuple(measures), ""))
-    return found
+        findings.append(_finding(f"{known.name} {number}", key, segments, tuple(measures), ""))
+    return findings
 
 
 def _finding(name: str, key: str, segments: dict[str, int], measures: tuple[Measure, ...], by: str) -> Finding:
@@ -134,15 +134,15 @@ def _distances(folder: Path) -> dict[tuple[str, int], list[Measure]]:
         rows = measure_margins(labels).as_rows()
     except NothingFound:
         return {}
-    found = {}
+    distances = {}
     for row in rows:
         named = ((n, row.get(f"to_{n}_mm")) for n in NEIGHBORS)
-        found["tumor", row["lesion"]] = [
+        distances["tumor", row["lesion"]] = [
             Measure((OWN_SCHEME, f"{n}_distance"[:16], f"Distance to {structure(n).name.lower()}"), round(mm, 1), MM)
             for n, mm in named
             if mm is not None
         ]
-    return found
+    return distances
 
 
 offer_results(read_results)

@@ -70,7 +70,7 @@ def plan(
 
     options = PlanOptions(modality.value, tuple(model or ()), lesions, structures, device.value, segments)
     with progress_bar(quiet) as progress:
-        made = plan_liver(
+        liver_plan = plan_liver(
             image,
             out,
             options,
@@ -81,4 +81,4 @@ def plan(
             title=title,
             progress=progress,
         )
-    emit(as_dict(made), as_json, lambda: say((out / "summary.txt").read_text(encoding="utf-8"), end=""))
+    emit(as_dict(liver_plan), as_json, lambda: say((out / "summary.txt").read_text(encoding="utf-8"), end=""))

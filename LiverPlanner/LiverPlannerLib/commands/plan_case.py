@@ -73,8 +73,8 @@ def plan_liver(
         (folder / "summary.txt").write_text(
             summary(plan, f"{path}, {origin}" if origin else str(path), total), encoding="utf-8"
         )
-        made = record(plan, path, origin)
-        (folder / RECORD).write_text(json_text(made) + "\n", encoding="utf-8")
+        plan_record = record(plan, path, origin)
+        (folder / RECORD).write_text(json_text(plan_record) + "\n", encoding="utf-8")
     progress(1.0, "Done")
     return plan
 

@@ -205,8 +205,8 @@ def _write_agreement(result: FeatureAgreement, out: Path) -> None:
         defined = value.value == value.value
         cells = [f"{v:.6f}" for v in (value.value, value.low, value.high)] if defined else ["", "", ""]
         rows.append([family_of(name), name, *cells, value.cases, "" if defined else "n/a: no variation"])
-    for name, why in result.left_out.items():
-        rows.append([family_of(name), name, "", "", "", result.cases, f"n/a: {why}"])
+    for name, reason in result.left_out.items():
+        rows.append([family_of(name), name, "", "", "", result.cases, f"n/a: {reason}"])
     out.write_text(csv_text(rows), encoding="utf-8", newline="")
 
 

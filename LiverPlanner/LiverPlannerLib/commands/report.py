@@ -76,12 +76,12 @@ def report(
         file = read.file.onto(read.image)
         resection = cut.resection(file.labels, file.lesions)
         options = MeasureOptions("auto", frozenset(read.models), patient, other, resection, drawn=file.lesions)
-        made = measure_all(read.image, file.labels, options, within(progress, 0.05, 0.5))
+        measures = measure_all(read.image, file.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
         info = _info(read, file, title, who, simulated)
-        page = build_page(made, info, within(progress, 0.5, 0.95))
+        page = build_page(measures, info, within(progress, 0.5, 0.95))
         files = [str(file) for file in write_report(page, out, overwrite)]
-    data = {"files": files, "volumes_ml": made.volumes_ml, "not_measured": made.missing}
+    data = {"files": files, "volumes_ml": measures.volumes_ml, "not_measured": measures.missing}
     emit(data, as_json, lambda: _print(data))
 
 

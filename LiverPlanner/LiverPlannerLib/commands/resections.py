@@ -75,24 +75,24 @@ class WaysToCut:
         from LiverPlannerLib.resections.plans import read_plans
         from LiverPlannerLib.resections.presets import preset_name
 
-        found = dict(read_plans(self.plans)) if self.plans else {}
-        found |= {preset_name(name).capitalize(): {"preset": name} for name in self.preset or []}
+        plans = dict(read_plans(self.plans)) if self.plans else {}
+        plans |= {preset_name(name).capitalize(): {"preset": name} for name in self.preset or []}
         for text in self.segments or []:
             words = text.replace(" ", "").replace(",", " and ") if text.count(",") == 1 else text
-            found[f"Segments {words}"] = {"segments": text}
-        found |= {f"Territory {text}": {"territories": text} for text in self.territory or []}
-        found |= {f"Plane {n}": {"planes": text} for n, text in enumerate(self.plane or [], 1)}
-        found |= {f"Curve {path.name.split('.')[0]}": {"curve": str(path)} for path in self.curve or []}
-        found |= {f"Surface {path.stem}": {"surface": str(path)} for path in self.surface or []}
+            plans[f"Segments {words}"] = {"segments": text}
+        plans |= {f"Territory {text}": {"territories": text} for text in self.territory or []}
+        plans |= {f"Plane {n}": {"planes": text} for n, text in enumerate(self.plane or [], 1)}
+        plans |= {f"Curve {path.name.split('.')[0]}": {"curve": str(path)} for path in self.curve or []}
+        plans |= {f"Surface {path.stem}": {"surface": str(path)} for path in self.surface or []}
         for text in self.sparing or []:
             margin, _, lesions = text.partition(":")
             around = {"lesions": lesions} if lesions else {}
-            found[f"Margin of {margin} mm" + (f" around {lesions}" if lesions else "")] = {"sparing": margin, **around}
-        if not found:
+            plans[f"Margin of {margin} mm" + (f" around {lesions}" if lesions else "")] = {"sparing": margin, **around}
+        if not plans:
             raise InputError(
                 "There is no resection to compare", "Give --plans, --preset, --segments or another way to cut"
             )
-        return found
+        return plans
 
 
 @dataclass(frozen=True)

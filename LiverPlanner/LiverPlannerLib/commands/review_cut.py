@@ -24,14 +24,14 @@ class CutTool:
         """Volumes on both sides; the side that the arrow points to is taken."""
         from LiverPlannerLib.scene.planes import plane_of
 
-        found = self._cut.cut([plane_of(self.node)])
-        share = found.remnant_share
+        volumes = self._cut.cut([plane_of(self.node)])
+        share = volumes.remnant_share
         return [
-            ("Remnant", f"{found.remnant_ml:.0f} ml"),
-            ("Functional remnant", f"{found.functional_remnant_ml:.0f} ml"),
+            ("Remnant", f"{volumes.remnant_ml:.0f} ml"),
+            ("Functional remnant", f"{volumes.functional_remnant_ml:.0f} ml"),
             ("of the functional liver", "n/a" if share is None else f"{100 * share:.1f} %"),
-            ("Taken", f"{found.resected_ml:.0f} ml"),
-            ("Tumor left", f"{found.tumor_remnant_ml:.1f} ml"),
+            ("Taken", f"{volumes.resected_ml:.0f} ml"),
+            ("Tumor left", f"{volumes.tumor_remnant_ml:.1f} ml"),
         ]
 
 

@@ -58,28 +58,28 @@ def territories_of(file: Labels, depth: int = 1, segments: bool = True) -> Outco
     from LiverPlannerLib.territories.tables import branch_rows, named_rows
     from PreopReviewLib.errors import NothingFound
 
-    found = find_trees(file.labels, divide(file.labels).labels if segments else None)
-    if not found.territories:
-        why = "; ".join(found.missing.values()) or "the labels have neither a portal nor a hepatic vein"
-        raise NothingFound(f"There are no territories in {file.path.name}: {why}", "Segment the veins first")
+    trees = find_trees(file.labels, divide(file.labels).labels if segments else None)
+    if not trees.territories:
+        reason = "; ".join(trees.missing.values()) or "the labels have neither a portal nor a hepatic vein"
+        raise NothingFound(f"There are no territories in {file.path.name}: {reason}", "Segment the veins first")
     data: dict[str, Any] = {
         "labels": str(file.path),
-        "territories": [row for key, t in found.territories.items() for row in named_rows(t, found.named[key])],
-        "branches": [row for key, t in found.territories.items() for row in branch_rows(t, found.named[key])],
-        "missing": found.missing,
-        "notes": [*file.sentences, *found.warnings, MODEL_NOTE],
+        "territories": [row for key, t in trees.territories.items() for row in named_rows(t, trees.named[key])],
+        "branches": [row for key, t in trees.territories.items() for row in branch_rows(t, trees.named[key])],
+        "missing": trees.missing,
+        "notes": [*file.sentences, *trees.warnings, MODEL_NOTE],
     }
-    return Outcome(data, list(_words(data)), lambda folder: _write(folder, found, data, depth))
+    return Outcome(data, list(_words(data)), lambda folder: _write(folder, trees, data, depth))
 
 
-def _write(folder: Path, found: LiverTrees, data: dict[str, Any], depth: int) -> None:
+def _write(folder: Path, trees: LiverTrees, data: dict[str, Any], depth: int) -> None:
     from LiverPlannerLib.commands.cutting import write_csv, write_json
     from LiverPlannerLib.territories.tables import named_image
     from PreopReviewLib import images
 
-    for key, made in found.territories.items():
-        images.write_image(named_image(made, found.named[key]), folder / f"{key}_named.nii.gz")
-        images.write_image(made.image_of(made.groups_at(depth)), folder / f"{key}_depth{depth}.nii.gz")
+    for key, of_tree in trees.territories.items():
+        images.write_image(named_image(of_tree, trees.named[key]), folder / f"{key}_named.nii.gz")
+        images.write_image(of_tree.image_of(of_tree.groups_at(depth)), folder / f"{key}_depth{depth}.nii.gz")
     write_csv(folder / "territories.csv", data["territories"])
     write_csv(folder / "branches.csv", data["branches"])
     write_json(folder / "territories.json", data)

@@ -310,20 +310,20 @@ def consensus(
     from PreopReviewLib.command.console import emit, print_table, progress_bar
 
     with progress_bar(quiet) as progress:
-        made = consensus_of_list(open_list(folder), method.value, annotator or None, progress, take_over=take_over)
+        outcome = consensus_of_list(open_list(folder), method.value, annotator or None, progress, take_over=take_over)
     rows = [
         (name, p.annotator, p.structure, p.sensitivity, p.specificity)
-        for name in made.made
-        for p in made.performance[name]
+        for name in outcome.made
+        for p in outcome.performance[name]
     ]
 
     def table() -> None:
-        say(f"Consensus of {len(made.made)} cases: {', '.join(made.made)}")
+        say(f"Consensus of {len(outcome.made)} cases: {', '.join(outcome.made)}")
         if rows:
             print_table("By STAPLE's estimate", ["case", "annotator", "structure", "sensitivity", "specificity"], rows)
-        _print_left_out(made.left_out)
+        _print_left_out(outcome.left_out)
 
-    emit(asdict(made), as_json, table)
+    emit(asdict(outcome), as_json, table)
 
 
 def export(
@@ -344,7 +344,7 @@ def export(
     from PreopReviewLib.command.console import emit, progress_bar
 
     with progress_bar(quiet) as progress:
-        made = export_list(
+        exported = export_list(
             open_list(folder),
             source,
             out,
@@ -353,18 +353,18 @@ def export(
             overwrite=overwrite,
             progress=progress,
         )
-    data = {"folder": str(made.folder), "cases": made.cases, "labels": made.labels}
+    data = {"folder": str(exported.folder), "cases": exported.cases, "labels": exported.labels}
 
     def words() -> None:
-        say(f"{len(made.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
-        say(f"Numbering: {', '.join(f'{value} {name}' for name, value in made.labels.items())}.")
-        for note in made.notes:
+        say(f"{len(exported.cases)} cases in {out}. Train with: preop train --recipe … --data {out}")
+        say(f"Numbering: {', '.join(f'{value} {name}' for name, value in exported.labels.items())}.")
+        for note in exported.notes:
             say(f"Note: {note}")
-        _print_left_out(made.left_out)
+        _print_left_out(exported.left_out)
 
-    emit({**data, "left_out": made.left_out, "notes": made.notes}, as_json, words)
+    emit({**data, "left_out": exported.left_out, "notes": exported.notes}, as_json, words)
 
 
 def _print_left_out(left_out: dict[str, str]) -> None:
-    for name, why in left_out.items():
-        say(f"Left out: {name}: {why}")
+    for name, reason in left_out.items():
+        say(f"Left out: {name}: {reason}")

@@ -95,21 +95,21 @@ def volumes_of(
     """
     from LiverPlannerLib.resection.volumetry import volumetry as measure
 
-    made = cut.resection(file.labels, file.lesions)
+    resection = cut.resection(file.labels, file.lesions)
     excluded = exclusions(None, True) if excluded is None else excluded
     result = measure(
         file.labels,
-        remnant=made.remnant if made else None,
+        remnant=resection.remnant if resection else None,
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
         exclude=excluded,
     )
-    notes = [*file.sentences, *result.notes, *(made.notes if made else ())]
+    notes = [*file.sentences, *result.notes, *(resection.notes if resection else ())]
     body = {"height_cm": patient and patient.height_cm, "weight_kg": patient and patient.weight_kg}
-    data = {"labels": str(file.path), **body, **_as_dict(result, made, notes)}
-    if made and supply:
-        _add_supply(data, file.labels, made, result, excluded)
-    return Outcome(data, list(_words(data)), lambda folder: _write(folder, data, made))
+    data = {"labels": str(file.path), **body, **_as_dict(result, resection, notes)}
+    if resection and supply:
+        _add_supply(data, file.labels, resection, result, excluded)
+    return Outcome(data, list(_words(data)), lambda folder: _write(folder, data, resection))
 
 
 def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict[str, Any]:
@@ -135,13 +135,13 @@ def _add_supply(
     from PreopReviewLib.errors import NothingFound
 
     try:
-        found = perfusion_of(find_trees(labels, divide(labels).labels), cut.resected, excluded)
+        perfusion = perfusion_of(find_trees(labels, divide(labels).labels), cut.resected, excluded)
     except NothingFound as nothing:
         data["notes"] = [*data["notes"], f"Inflow and outflow of the remnant are n/a. {nothing.problem}."]
         return
-    data["measures"] += perfusion_rows(found, result)
-    data["vessels_crossed"] = crossing_rows(found)
-    data["notes"] = list(dict.fromkeys([*data["notes"], *found.notes]))
+    data["measures"] += perfusion_rows(perfusion, result)
+    data["vessels_crossed"] = crossing_rows(perfusion)
+    data["notes"] = list(dict.fromkeys([*data["notes"], *perfusion.notes]))
 
 
 def _write(folder: Path, data: dict[str, Any], cut: Resection | None) -> None:

@@ -174,7 +174,7 @@ def _measured(predicted: Labels, manual: Labels, only: str | None = None) -> dic
         if row.overlap.state == "both empty":
             continue
         plain = row.as_row()
-        found = {
+        figures = {
             "dsc": plain["dsc"],
             "hd95_mm": plain["hd95_mm"],
             "assd_mm": plain["assd_mm"],
@@ -183,7 +183,7 @@ def _measured(predicted: Labels, manual: Labels, only: str | None = None) -> dic
             "main_dsc": row.main_dsc,
             "peripheral_dsc": row.peripheral_dsc,
         }
-        values |= {f"{row.key}_{name}": repr(float(v)) for name, v in found.items() if v is not None}
+        values |= {f"{row.key}_{name}": repr(float(v)) for name, v in figures.items() if v is not None}
     return values
 
 

@@ -35,8 +35,10 @@ def pairs_of(cases: Sequence[Case], predicted: Path) -> list[Pair]:
     for case in cases:
         if case.labels is None:
             raise InputError(f"{case.name} has a class, no labels", "Its predictions belong to shim2020")
-        found = [p for s in (".seg.nrrd", *images.SUFFIXES) if (p := predicted / f"{case.name}{s}").is_file()]
-        pairs.append(Pair(case.name, "", {"manual": case.labels, **({"predicted": found[0]} if found else {})}))
+        predictions = [p for s in (".seg.nrrd", *images.SUFFIXES) if (p := predicted / f"{case.name}{s}").is_file()]
+        pairs.append(
+            Pair(case.name, "", {"manual": case.labels, **({"predicted": predictions[0]} if predictions else {})})
+        )
     if not any("predicted" in p.files for p in pairs):
         raise FileMissing(f"{predicted} holds no prediction of {pairs[0].case}", "Predict the cases into it first")
     return pairs
@@ -49,7 +51,7 @@ def cohort_of(pairs: Sequence[Pair], source: str, progress: Progress = silent) -
 
 def figures_of(cohort: Cohort) -> dict[str, dict[str, float]]:
     """By structure, mean and SD of the Dice over the cases that have it, and how many these are: for a model's card."""
-    found = {}
+    figures = {}
     for s in STRUCTURES:
         column = f"{s.key}_dsc"
         if column not in cohort.columns:
@@ -58,8 +60,8 @@ def figures_of(cohort: Cohort) -> dict[str, dict[str, float]]:
         values = values[np.isfinite(values)]
         if len(values):
             sd = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-            found[s.key] = {"mean": float(values.mean()), "sd": sd, "cases": len(values)}
-    return found
+            figures[s.key] = {"mean": float(values.mean()), "sd": sd, "cases": len(values)}
+    return figures
 
 
 def labels_of(pair: Pair) -> dict[str, sitk.Image]:
@@ -94,7 +96,7 @@ def radiomics_table(pairs: Sequence[Pair], cases: Sequence[Case], progress: Prog
     from LiverPlannerLib.radiomics.agreement import feature_agreement
     from LiverPlannerLib.radiomics.features import extract, settings_for
 
-    found: dict[str, list[Mapping[str, float]]] = {"manual": [], "predicted": []}
+    features: dict[str, list[Mapping[str, float]]] = {"manual": [], "predicted": []}
     for number, (pair, case) in enumerate(zip(pairs, cases, strict=True)):
         if set(pair.files) < {"manual", "predicted"}:
             continue
@@ -104,8 +106,8 @@ def radiomics_table(pairs: Sequence[Pair], cases: Sequence[Case], progress: Prog
             progress(number / len(pairs), f"Features of case {pair.case}")
             mask = images.onto_grid(labels, image).labels
             liver = next(iter(extract(image, mask, settings, structures=["liver"]).structures))
-            found[role].append(liver.features)
-    agreement = feature_agreement(found["manual"], found["predicted"])
+            features[role].append(liver.features)
+    agreement = feature_agreement(features["manual"], features["predicted"])
     table = Table(
         "gross2024_radiomics",
         "Agreement of the liver's radiomic features, manual and automatic",

@@ -94,8 +94,8 @@ def _panel(axis: Axes, row: StructureComparison, difference: sitk.Image, back: n
 
 def _window(mask: np.ndarray, mm: np.ndarray) -> tuple[slice, slice]:
     """A square of the slice around the mask, at least 60 mm wide, as far as the image goes."""
-    found = np.argwhere(mask)
-    low, high = found.min(axis=0) * mm, (found.max(axis=0) + 1) * mm
+    voxels = np.argwhere(mask)
+    low, high = voxels.min(axis=0) * mm, (voxels.max(axis=0) + 1) * mm
     half = max(float((high - low).max()) / 2 + _MARGIN_MM, 30.0)
     start = np.maximum(((low + high) / 2 - half) / mm, 0).astype(int)
     stop = np.minimum(np.ceil(((low + high) / 2 + half) / mm).astype(int), mask.shape)

@@ -31,30 +31,32 @@ def doubts(
         image_shape, box: of the whole image, and where the box lies in it.
         usual: lowest and highest share of the liver of each segment among the livers learned from.
     """
-    found = []
+    problems = []
     if any(b.start == 0 or b.stop == n for b, n in zip(box, image_shape, strict=True)):
-        found.append(
+        problems.append(
             "The liver reaches the border of the image: of a liver that is cut off, the Couinaud segments are not to "
             "be relied on."
         )
     if rightward(shape) < LEAST_RIGHTWARD:
-        found.append(
+        problems.append(
             "The bulk of this liver does not lie on the patient's right: situs inversus, a mirrored image, or a liver "
             "after resection? Its Couinaud segments are not to be relied on."
         )
     counts = label_counts(labels)[1:9]
     for number, share in enumerate(counts / counts.sum(), 1):
         if share == 0:
-            found.append(f"Couinaud segment {number} was not found: is the liver whole, and not one after hepatectomy?")
+            problems.append(
+                f"Couinaud segment {number} was not found: is the liver whole, and not one after hepatectomy?"
+            )
         elif usual is not None:
             low, high = usual[number - 1]
             if not low / BEYOND <= share <= high * BEYOND:
-                found.append(
+                problems.append(
                     f"Couinaud segment {number} takes {share:.1%} of the liver, against {low:.1%} to {high:.1%} in the "
                     "livers that the network learned from: look at its borders. A liver after hepatectomy is divided "
                     "wrongly."
                 )
-    return found
+    return problems
 
 
 def rightward(shape: np.ndarray) -> float:

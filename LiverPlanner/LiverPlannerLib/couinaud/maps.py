@@ -117,7 +117,7 @@ def odd_maps(cases: Sequence[SegmentMap], limit: float = 5.0) -> dict[str, str]:
     tables = np.stack([shape_of_segments(case) for case in cases])
     middle = np.nanmedian(tables, 0)
     spread = np.maximum(1.4826 * np.nanmedian(np.abs(tables - middle), 0), 0.01)
-    found = {}
+    odd = {}
     for case, table in zip(cases, tables, strict=True):
         said = [f"no segment {v}" for v in SEGMENTS if not table[v - 1, 0] > 0]
         said += [f"segment {v} is {table[v - 1, 0]:.2%} of the liver" for v in SEGMENTS if 0 < table[v - 1, 0] < 0.003]
@@ -125,5 +125,5 @@ def odd_maps(cases: Sequence[SegmentMap], limit: float = 5.0) -> dict[str, str]:
         for v, axis in zip(*np.nonzero(away[:, 1:] > limit), strict=True):
             said.append(f"segment {v + 1} lies {away[v, axis + 1]:.1f} SD off along {'zyx'[axis]}")
         if said:
-            found[case.name] = "; ".join(said)
-    return found
+            odd[case.name] = "; ".join(said)
+    return odd

@@ -82,11 +82,11 @@ def measure(
     dice, border, seconds = [], [], []
     for count, case in enumerate(cases):
         progress(count / len(cases), f"Measuring {case.name}")
-        found = find_segments(image_of((case.labels > 0).astype(np.uint8)), package=package)
-        labels = sitk.GetArrayFromImage(found.labels)[(slice(MARGIN, -MARGIN),) * 3]
+        predicted = find_segments(image_of((case.labels > 0).astype(np.uint8)), package=package)
+        labels = sitk.GetArrayFromImage(predicted.labels)[(slice(MARGIN, -MARGIN),) * 3]
         dice.append(segment_dice(labels, case.labels))
         border.append(border_distance(labels, case.labels))
-        seconds.append(found.seconds)
+        seconds.append(predicted.seconds)
     return Figures(what, remark, tuple(c.name for c in cases), np.array(dice), np.array(border), np.array(seconds))
 
 
@@ -124,11 +124,11 @@ def border_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def _borders(labels: np.ndarray) -> np.ndarray:
     """Voxels with a face neighbor of another segment."""
-    found = np.zeros(labels.shape, bool)
+    borders = np.zeros(labels.shape, bool)
     for axis in range(3):
         low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
         high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
         differ = (labels[low] != labels[high]) & (labels[low] > 0) & (labels[high] > 0)
-        found[low] |= differ
-        found[high] |= differ
-    return found
+        borders[low] |= differ
+        borders[high] |= differ
+    return borders

@@ -104,7 +104,7 @@ def card_of(metadata: Mapping[str, Any]) -> str:
         "  vessels of the MSD maps were given to the nearest segment.",
         "- The maps are divided by planes, so what it has learned, and is measured by, is a division by planes.",
         "- Left out of training, and of the figures where said:",
-        *[f"  - {name}: {why}" for name, why in training["left_out"].items()],
+        *[f"  - {name}: {reason}" for name, reason in training["left_out"].items()],
         "- Command:",
         "",
         "```",

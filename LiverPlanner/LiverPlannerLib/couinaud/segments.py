@@ -114,10 +114,10 @@ def find_segments(
     labels = fill_unreached(labels, inside, images.spacing_kji(crop))
     out = np.zeros(whole.shape, np.uint8)
     out[box.slices] = labels
-    made = images.image_like(out, liver_mask)
+    segments = images.image_like(out, liver_mask)
     progress(1.0, "Segments found")
     warnings = doubts(shape, labels, whole.shape, box.slices, settings.get("usual_shares"))
-    return CouinaudSegments(made, model, [SHAPE_ALONE], warnings, time.perf_counter() - started)
+    return CouinaudSegments(segments, model, [SHAPE_ALONE], warnings, time.perf_counter() - started)
 
 
 def shipped_package() -> ModelPackage:
@@ -197,8 +197,8 @@ def _shares(network, shape: np.ndarray, divisor: int) -> np.ndarray:
         pad = [(0, 0), *((shift, -(n + shift) % divisor) for n in size)]
         tensor = torch.from_numpy(np.pad(shown, pad, mode="edge"))[None]
         with torch.inference_mode():
-            found = network(tensor)[0].softmax(0).numpy()
-        total += found[(slice(None), *(slice(shift, shift + n) for n in size))]
+            probabilities = network(tensor)[0].softmax(0).numpy()
+        total += probabilities[(slice(None), *(slice(shift, shift + n) for n in size))]
     total /= len(SHIFTS)
     everywhere = np.zeros((8, *shape.shape), np.float32)
     everywhere[(slice(None), *box)] = total
@@ -216,7 +216,7 @@ def _labels_on(shares: np.ndarray, frame: sitk.Image, crop: sitk.Image, inside: 
     matrix, offset = matrix * (2 / (size - 1))[:, None], offset * 2 / (size - 1) - 1
     volume = torch.from_numpy(np.ascontiguousarray(shares))[None]
     places = np.flatnonzero(inside.ravel())
-    found = np.empty(len(places), np.uint8)
+    values = np.empty(len(places), np.uint8)
     for first in range(0, len(places), AT_ONCE):
         some = places[first : first + AT_ONCE]
         kji = np.stack(np.unravel_index(some, inside.shape)).astype(np.float32)
@@ -226,9 +226,9 @@ def _labels_on(shares: np.ndarray, frame: sitk.Image, crop: sitk.Image, inside: 
                 volume, torch.from_numpy(np.ascontiguousarray(grid))[None, None, None], align_corners=True,
                 padding_mode="border",
             )  # fmt: skip
-            found[first : first + AT_ONCE] = there[0, :, 0, 0].argmax(0).numpy() + 1
+            values[first : first + AT_ONCE] = there[0, :, 0, 0].argmax(0).numpy() + 1
     labels = np.zeros(inside.size, np.uint8)
-    labels[places] = found
+    labels[places] = values
     return labels.reshape(inside.shape)
 
 

@@ -56,10 +56,10 @@ class Samples:
         Raises:
             TrainingError: the samples cannot be made.
         """
-        made = self.ready.get()
-        if isinstance(made, Exception):
-            raise TrainingError(f"A training sample could not be made ({made})", "Check the label maps") from made
-        return made
+        sample = self.ready.get()
+        if isinstance(sample, Exception):
+            raise TrainingError(f"A training sample could not be made ({sample})", "Check the label maps") from sample
+        return sample
 
     def close(self) -> None:
         """Ends the thread."""
@@ -84,10 +84,10 @@ class Samples:
         except Exception as error:  # told to the trainer, which raises it
             self._put(error)
 
-    def _put(self, made: Any) -> None:
+    def _put(self, sample: Any) -> None:
         while not self.stop.is_set():
             try:
-                self.ready.put(made, timeout=0.5)
+                self.ready.put(sample, timeout=0.5)
                 return
             except queue.Full:
                 continue
@@ -250,8 +250,8 @@ def main() -> None:
     if given.fold != "all" and not given.fold.isdigit():
         raise InputError(f"{given.fold!r} is not a fold", f"Give 0 to {given.folds - 1}, or all")
     cases = read_maps(given.data, show)
-    for name, why in odd_maps(cases).items():
-        print(f"left out: {name}: {why}", flush=True)
+    for name, reason in odd_maps(cases).items():
+        print(f"left out: {name}: {reason}", flush=True)
     wanted = range(given.folds) if given.fold == "all" else [int(given.fold)]
     figures = [run_fold(cases, given.folds, fold, settings, words) for fold in wanted]
     joined = figures[0] if len(figures) == 1 else together(figures)

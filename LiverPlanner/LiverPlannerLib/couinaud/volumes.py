@@ -68,10 +68,12 @@ def divide(
     """
     from LiverPlannerLib.couinaud.segments import find_segments
 
-    found = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
-    places = segments_of_lesions(labels, found.labels, drawn)
-    volumes = segment_volumes(found.labels)
-    return Division(found.labels, found.model, volumes, places, found.notes, found.warnings, found.seconds)
+    couinaud = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
+    places = segments_of_lesions(labels, couinaud.labels, drawn)
+    volumes = segment_volumes(couinaud.labels)
+    return Division(
+        couinaud.labels, couinaud.model, volumes, places, couinaud.notes, couinaud.warnings, couinaud.seconds
+    )
 
 
 def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
@@ -157,10 +159,10 @@ def segments_of_lesions(
     if not images.same_grid(labels, segments):
         raise GeometryError("The segments are not on the grid of the labels", "Resample them to the labels")
     values = images.array_of(segments)
-    found = {}
+    by_lesion = {}
     for key in LESIONS_AND_CANDIDATES:
         for number, (box, inside) in enumerate(numbered_regions(labels, key, drawn), start=1):
             counts = np.bincount(values[box][inside], minlength=9)
             named = [n for n in range(1, 9) if counts[n] >= LEAST_SHARE * counts.sum() and counts[n]]
-            found[key, number] = "/".join(f"S{n}" for n in named) or "outside"
-    return found
+            by_lesion[key, number] = "/".join(f"S{n}" for n in named) or "outside"
+    return by_lesion

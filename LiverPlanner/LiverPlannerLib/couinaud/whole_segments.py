@@ -60,8 +60,8 @@ def _contacts(pieces: np.ndarray, loose: np.ndarray) -> np.ndarray:
         theirs = pieces[tuple(other[valid].T)]
         differ = (theirs > 0) & (theirs != mine[valid])
         pairs.append(np.stack([mine[valid][differ], theirs[differ]], 1).astype(np.int64))
-    found, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
-    return np.column_stack([found, counts]) if len(found) else np.zeros((0, 3), np.int64)
+    pairs_in_contact, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
+    return np.column_stack([pairs_in_contact, counts]) if len(pairs_in_contact) else np.zeros((0, 3), np.int64)
 
 
 def fill_unreached(labels: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:

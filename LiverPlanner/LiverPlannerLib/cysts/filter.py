@@ -49,7 +49,7 @@ class CystResult:
     settings: Settings
     counts: np.ndarray
     core_counts: np.ndarray
-    _found: Regions = field(repr=False)
+    _components: Regions = field(repr=False)
     _source: sitk.Image = field(repr=False)
     _is_labels: bool = field(repr=False)
 
@@ -100,7 +100,7 @@ class CystResult:
         if not self._is_labels:
             return suspected
         known = images.array_of(self._source) == structure("cyst").label
-        known.reshape(-1)[self._found.index] = False
+        known.reshape(-1)[self._components.index] = False
         return sitk.Or(suspected, images.image_like(known, self._source))
 
     @cached_property
@@ -110,10 +110,10 @@ class CystResult:
         return self._painted(np.array(values, np.uint8), keep=self._is_labels)
 
     def _painted(self, value_of_region: np.ndarray, keep: bool = False) -> sitk.Image:
-        shape = self._found.shape
+        shape = self._components.shape
         array = sitk.GetArrayFromImage(self._source) if keep else np.zeros(shape, value_of_region.dtype)
         if len(value_of_region):
-            array.reshape(-1)[self._found.index] = value_of_region[self._found.ids]
+            array.reshape(-1)[self._components.index] = value_of_region[self._components.ids]
         return images.image_like(array, self._source)
 
 
@@ -164,17 +164,17 @@ def filter_cysts(
     wanted = (structure("tumor").label,) if is_labels else (1,)
     if is_labels and reconsider_cysts:
         wanted += (structure("cyst").label,)
-    found = find_regions(labels, wanted, box, None if drawn is None else drawn.array)
-    checks.require_lesions(len(found.index), labels.size)
+    components = find_regions(labels, wanted, box, None if drawn is None else drawn.array)
+    checks.require_lesions(len(components.index), labels.size)
     settings, warnings = _settings(array, labels, is_labels, liver_mask, rule, modality, threshold, relative_threshold)
-    ml = len(found.index) * images.voxel_ml(lesions)
+    ml = len(components.index) * images.voxel_ml(lesions)
     if lesions_are == "auto" and not is_labels and ml > MASK_ML:
         warnings.append(f"The image of 0 and 1 was taken for a lesion mask of {ml:.0f} ml; is it a liver?")
-    values = array.reshape(-1)[found.index]
+    values = array.reshape(-1)[components.index]
     checks.require_finite(values)
     if settings.relative:
         values = (values - settings.liver.median) / settings.liver.mad
-    measured = measure(found, values, settings, lesions, split_touching and rule == "robust", array)
+    measured = measure(components, values, settings, lesions, split_touching and rule == "robust", array)
     result = _filtered(measured, settings, lesions, is_labels, warnings)
     return result.with_overrides(overrides) if overrides else result
 
@@ -182,7 +182,7 @@ def filter_cysts(
 def _filtered(
     measured: Measured, settings: Settings, lesions: sitk.Image, is_labels: bool, warnings: list[str]
 ) -> CystResult:
-    if measured.found.count == 0:
+    if measured.components.count == 0:
         warnings.append("There is no lesion in the mask, so nothing was filtered")
     if measured.origin:
         pairs = ", ".join(f"{parent + 1} and {part + 1}" for part, parent in measured.origin.items())
@@ -192,7 +192,7 @@ def _filtered(
         )
     decided = [cyst_rules.decided(r, settings) for r in measured.regions]
     counts, core_counts = measured.counts, measured.core_counts
-    return CystResult(decided, warnings, settings, counts, core_counts, measured.found, lesions, is_labels)
+    return CystResult(decided, warnings, settings, counts, core_counts, measured.components, lesions, is_labels)
 
 
 def _settings(

@@ -91,8 +91,8 @@ def histograms(
     width = len(scale.centers)
     cell = ids * width
     cell += bins
-    found = (np.bincount(c, minlength=count * width).reshape(count, width) for c in (cell, cell[core]))
-    return tuple(found)  # type: ignore[return-value]
+    counts = (np.bincount(c, minlength=count * width).reshape(count, width) for c in (cell, cell[core]))
+    return tuple(counts)  # type: ignore[return-value]
 
 
 def quantile(counts: np.ndarray, scale: Scale, share: float) -> np.ndarray:

@@ -26,52 +26,52 @@ class Measured:
     """Regions with their measures (no decisions yet) and histograms; `origin`: part to region, from 0."""
 
     regions: list[CystRegion]
-    found: Regions
+    components: Regions
     counts: np.ndarray
     core_counts: np.ndarray
     origin: dict[int, int]
 
 
 def measure(
-    found: Regions, values: np.ndarray, settings: Settings, source: sitk.Image, split: bool, image: np.ndarray
+    components: Regions, values: np.ndarray, settings: Settings, source: sitk.Image, split: bool, image: np.ndarray
 ) -> Measured:
     """Histograms, statistics and fits of all regions; touching tumor and cyst are split if asked.
 
     Args:
-        found: the regions.
+        components: the regions.
         values: (n,) intensity of each of their voxels, in the unit of the settings.
         settings: threshold and scale.
         source: the lesion image, for its geometry.
         image: the whole image, K-J-I, for what surrounds small regions.
     """
-    scale, bins, core = settings.scale, settings.scale.bin_of(values), core_voxels(found)
-    counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
+    scale, bins, core = settings.scale, settings.scale.bin_of(values), core_voxels(components)
+    counts, core_counts = cyst_fit.histograms(bins, components.ids, core, components.count, scale)
     gains, origin, around = {}, {}, {}
-    if settings.rule == "robust" and not settings.relative and found.count:
+    if settings.rule == "robust" and not settings.relative and components.count:
         small = counts.sum(1) < MIN_VOXELS
-        share = dark_surroundings(found, image, small, settings.threshold)
+        share = dark_surroundings(components, image, small, settings.threshold)
         around = {n: float(share[n]) for n in np.flatnonzero(small) if np.isfinite(share[n])}
-    if split and found.count:
+    if split and components.count:
         gains, cuts = _touching(core_counts, settings)
-        found, core, origin = _split(found, values, core, cuts, _searched(core_counts, cuts, settings))
+        components, core, origin = _split(components, values, core, cuts, _searched(core_counts, cuts, settings))
         if origin:
-            counts, core_counts = cyst_fit.histograms(bins, found.ids, core, found.count, scale)
-    regions = _regions(found, values, counts, core_counts, scale, source)
+            counts, core_counts = cyst_fit.histograms(bins, components.ids, core, components.count, scale)
+    regions = _regions(components, values, counts, core_counts, scale, source)
     for n in set(gains) | set(origin) | set(around):
         parent = origin[n] + 1 if n in origin else None
         regions[n] = replace(
             regions[n], bic_gain=gains.get(origin.get(n, n)), split_from=parent, dark_around=around.get(n)
         )
     if not settings.relative:
-        regions = [_with_composition(r, found, values, core, settings) for r in regions]
-    return Measured(regions, found, counts, core_counts, origin)
+        regions = [_with_composition(r, components, values, core, settings) for r in regions]
+    return Measured(regions, components, counts, core_counts, origin)
 
 
 def _with_composition(
-    region: CystRegion, found: Regions, values: np.ndarray, core: np.ndarray, settings: Settings
+    region: CystRegion, components: Regions, values: np.ndarray, core: np.ndarray, settings: Settings
 ) -> CystRegion:
     """The region with what else it holds; its statistics from its own voxels where the histogram's axis ends."""
-    chosen = np.flatnonzero(found.ids == region.id - 1)
+    chosen = np.flatnonzero(components.ids == region.id - 1)
     own, inner = values[chosen].astype(float), core[chosen]
     changes: dict[str, float | None] = {
         "gas_share": float(np.mean(own[inner] < GAS)),
@@ -87,7 +87,7 @@ def _with_composition(
             changes |= {"fit_mean": float(own.mean()), "fit_sd": float(own.std()), "r2": 0.0}
             changes["fit_sd_corrected"] = float(own.std())
     if settings.is_cyst(region.core_median):
-        changes["rim"] = rim_level(found, chosen, values, core, settings.threshold + settings.margin)
+        changes["rim"] = rim_level(components, chosen, values, core, settings.threshold + settings.margin)
     return replace(region, **changes)  # type: ignore[arg-type]
 
 
@@ -124,50 +124,50 @@ def _searched(
 
 
 def _split(
-    found: Regions,
+    components: Regions,
     values: np.ndarray,
     core: np.ndarray,
     cuts: dict[int, float],
     searched: tuple[np.ndarray, np.ndarray, float] | None,
 ) -> tuple[Regions, np.ndarray, dict[int, int]]:
     """The regions with each part split off as a region of its own, and where each came from."""
-    ids, core, origin = found.ids.copy(), core.copy(), {}
-    count = found.count
+    ids, core, origin = components.ids.copy(), core.copy(), {}
+    count = components.count
     for region, cut in cuts.items():
-        parts = split_region(found, region, values, core, cut)
+        parts = split_region(components, region, values, core, cut)
         if parts is None:
             continue
-        chosen = np.flatnonzero(found.ids == region)
+        chosen = np.flatnonzero(components.ids == region)
         inner = chosen[core[chosen]]
-        if outside_share(found, inner, values[inner] < cut) < ON_SURFACE:
+        if outside_share(components, inner, values[inner] < cut) < ON_SURFACE:
             continue  # necrosis: a dark center is part of its tumor
         dark, core[chosen] = parts
         smaller = dark if 2 * np.count_nonzero(dark) <= len(dark) else ~dark
         ids[chosen[smaller]] = count
         origin[count] = region
         count += 1
-    for region, chosen, inner in find_pockets(found, values, core, *searched) if searched else []:
+    for region, chosen, inner in find_pockets(components, values, core, *searched) if searched else []:
         ids[chosen], core[chosen] = count, inner
         origin[count] = region
         count += 1
     if not origin:
-        return found, core, {}
-    places = np.unravel_index(found.index, found.shape)
+        return components, core, {}
+    places = np.unravel_index(components.index, components.shape)
     sizes = np.bincount(ids, minlength=count)
     centroids = np.stack([np.bincount(ids, weights=p, minlength=count) / sizes for p in places], 1)
-    return replace(found, ids=ids, count=count, centroids=centroids), core, origin
+    return replace(components, ids=ids, count=count, centroids=centroids), core, origin
 
 
-def _sums(found: Regions, values: np.ndarray, counts: np.ndarray, scale: Scale) -> np.ndarray:
+def _sums(components: Regions, values: np.ndarray, counts: np.ndarray, scale: Scale) -> np.ndarray:
     """Sum of the values of each region; from the histogram where that is exact."""
     whole = np.issubdtype(values.dtype, np.integer) and scale.width == 1
     if whole and not counts[:, [0, -1]].any():
         return counts @ scale.centers
-    return np.bincount(found.ids, weights=values, minlength=found.count)
+    return np.bincount(components.ids, weights=values, minlength=components.count)
 
 
 def _regions(
-    found: Regions,
+    components: Regions,
     values: np.ndarray,
     counts: np.ndarray,
     core_counts: np.ndarray,
@@ -175,7 +175,7 @@ def _regions(
     source: sitk.Image,
 ) -> list[CystRegion]:
     """The measures of every region, without decisions."""
-    if found.count == 0:
+    if components.count == 0:
         return []
     fits = cyst_fit.fit_gaussians(cyst_fit.smooth(counts, scale), scale)
     median, core_median = (cyst_fit.quantile(c, scale, 0.5) for c in (counts, core_counts))
@@ -183,7 +183,7 @@ def _regions(
     columns = {
         "voxels": sizes,
         "ml": sizes * images.voxel_ml(source),
-        "mean": _sums(found, values, counts, scale) / sizes,
+        "mean": _sums(components, values, counts, scale) / sizes,
         "median": median,
         "mad": cyst_fit.median_deviation(counts, scale, median),
         "area": fits.area,
@@ -196,7 +196,7 @@ def _regions(
         "core_median": core_median,
         "core_mad": cyst_fit.median_deviation(core_counts, scale, core_median),
     }
-    centroids = images.kji_to_ras(found.centroids, source).tolist()
+    centroids = images.kji_to_ras(components.centroids, source).tolist()
     rows = zip(*(c.tolist() for c in columns.values()), strict=True)
     return [
         CystRegion(id=n + 1, centroid_ras=tuple(centroids[n]), unit=scale.unit, **dict(zip(columns, row, strict=True)))

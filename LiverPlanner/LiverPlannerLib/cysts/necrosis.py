@@ -41,8 +41,8 @@ def rim_level(regions: Regions, chosen: np.ndarray, values: np.ndarray, core: np
     layer = level[inner & ~deep]
     if np.count_nonzero(deep) < MIN_CORE or len(layer) < MIN_CORE:
         return None
-    found = float(np.median(layer))
-    return found if found > least > float(np.median(level[deep])) else None
+    rim = float(np.median(layer))
+    return rim if rim > least > float(np.median(level[deep])) else None
 
 
 def _places(regions: Regions, chosen: np.ndarray) -> tuple[np.ndarray, ...]:

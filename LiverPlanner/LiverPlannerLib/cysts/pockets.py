@@ -43,12 +43,12 @@ def find_pockets(
     unlikely = pdtrc(possible - 1, expected[:, None]) < CHANCE
     unlikely[:, -1] = True  # more than a block holds
     seeds = np.bincount(block, minlength=1)[block] >= possible[unlikely.argmax(1)][owner]
-    found = []
+    in_regions = []
     for region in np.unique(owner[seeds]):
         mine = place[:, seeds & (owner == region)]
         pockets = _pockets(regions, int(region), values, core, mine, float(level[region]), dark)
-        found += [(int(region), *pocket) for pocket in pockets]
-    return found
+        in_regions += [(int(region), *pocket) for pocket in pockets]
+    return in_regions
 
 
 def _pockets(
@@ -79,7 +79,7 @@ def _pockets(
     parts, count = ndi.label(inner & (smoothed < (level + dark) / 2))
     nearest = ndi.distance_transform_edt(~inner, return_distances=False, return_indices=True)
     of_voxel = np.where(whole, parts[tuple(nearest)], 0)
-    found = []
+    kept = []
     for part in range(1, count + 1):
         pocket, heart = of_voxel == part, parts == part
         if np.count_nonzero(pocket) < MIN_PART_VOXELS or np.count_nonzero(heart) < MIN_CORE:
@@ -89,5 +89,5 @@ def _pockets(
         around = ndi.binary_dilation(pocket) & ~pocket
         outside = np.count_nonzero(around & ~whole) / np.count_nonzero(around)
         if np.median(values[number[own]]) <= dark and outside >= ON_SURFACE:
-            found.append((number[pocket], own[pocket]))
-    return found
+            kept.append((number[pocket], own[pocket]))
+    return kept

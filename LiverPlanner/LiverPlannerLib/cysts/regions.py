@@ -74,14 +74,14 @@ def find_regions(
     alike = mask if drawn is None else np.where(mask, np.pad(drawn[box].astype(np.uint32) + 1, 1), 0).astype(np.uint32)
     labels = cc3d.connected_components(alike, connectivity=26)
     local = np.flatnonzero(mask)
-    found, first, of_voxel, sizes = np.unique(
+    numbers, first, of_voxel, sizes = np.unique(
         labels.reshape(-1)[local], return_index=True, return_inverse=True, return_counts=True
     )
-    rank = np.empty(len(found), np.int64)
-    rank[np.lexsort((first, -sizes))] = np.arange(len(found))
+    rank = np.empty(len(numbers), np.int64)
+    rank[np.lexsort((first, -sizes))] = np.arange(len(numbers))
     ids = rank[of_voxel]
     places = np.stack(np.unravel_index(local, mask.shape)) + start[:, None]
-    centroids = np.stack([np.bincount(ids, weights=axis, minlength=len(found)) for axis in places], 1)
+    centroids = np.stack([np.bincount(ids, weights=axis, minlength=len(numbers)) for axis in places], 1)
     return Regions(
         shape=array.shape,
         mask=mask,
@@ -89,8 +89,8 @@ def find_regions(
         local=local,
         index=np.ravel_multi_index(tuple(places), array.shape),
         ids=ids,
-        count=len(found),
-        centroids=centroids / np.bincount(ids, minlength=len(found))[:, None],
+        count=len(numbers),
+        centroids=centroids / np.bincount(ids, minlength=len(numbers))[:, None],
         touching=drawn is not None,
     )
 

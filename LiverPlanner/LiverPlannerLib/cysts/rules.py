@@ -216,9 +216,9 @@ def _no_fluid(region: CystRegion, settings: Settings) -> str:
     if value > CALCIUM:
         return f", but undecided: brighter than tissue ({CALCIUM:g} HU), so it is calcified (or holds contrast agent)"
     least = max(FOREIGN_SHARE, 3 / max(region.voxels, 1))
-    found = [n for n, s in (("gas", region.gas_share), ("calcium", region.calcium_share)) if s >= least]
-    if found and settings.is_cyst(value):
-        return f", but undecided: it holds {' and '.join(found)}"
+    contents = [n for n, s in (("gas", region.gas_share), ("calcium", region.calcium_share)) if s >= least]
+    if contents and settings.is_cyst(value):
+        return f", but undecided: it holds {' and '.join(contents)}"
     return ""
 
 

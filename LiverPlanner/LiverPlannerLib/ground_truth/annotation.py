@@ -124,9 +124,9 @@ class Annotation:
             self.state(name).comment = comment
             self._save(name)
 
-    def set_unusable(self, name: str, why: str) -> None:
+    def set_unusable(self, name: str, reason: str) -> None:
         """Says why an image cannot be used, or with an empty reason that it can."""
-        self.state(name).unusable = why
+        self.state(name).unusable = reason
         self._save(name)
 
     def review(self, name: str, reviewer: str, verdict: str, comment: str = "") -> None:

@@ -79,19 +79,19 @@ def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
             )
         whose = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
         by_patient.setdefault(whose, []).extend(exam.files)
-    found = [
+    cases = [
         Case(f"P{number:03d}_{case.name}", case.image, case.series, f"P{number:03d}")
         for number, whose in enumerate(sorted(by_patient), 1)
         for case in cases_of_series(series_of_files(by_patient[whose]), list_folder)
     ]
     owners: dict[tuple[str, str | None], str] = {}
-    for case in found:
+    for case in cases:
         if owners.setdefault((case.image, case.series), case.patient) != case.patient:
             raise InputError(
                 f"Files of two patients in {case.image} have one series UID, so that reading would mix them",
                 "Put each patient's files into a folder of their own",
             )
-    return found
+    return cases
 
 
 def cases_of_series(series: Iterable[Series], list_folder: str | Path) -> list[Case]:
@@ -124,10 +124,12 @@ def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
             continue
         if not image:
             raise InputError(f"Line {line} of {path} names no image", "Write one path a line")
-        found = path.parent / image
-        if not os.path.exists(found):
+        image_path = path.parent / image
+        if not os.path.exists(image_path):
             raise FileMissing(f"Line {line} of {path.name} names {image}, which is not there", "Correct the list")
-        cases.append(Case(safe_name(name or _stem(found.name)), _relative(found, list_folder), series or None))
+        cases.append(
+            Case(safe_name(name or _stem(image_path.name)), _relative(image_path, list_folder), series or None)
+        )
     if not cases:
         raise InputError(f"{path} names no image", "Write one path a line")
     return _with_own_names(cases)
@@ -161,15 +163,15 @@ def _relative(path: Path, list_folder: str | Path) -> str:
 def _with_own_names(cases: Sequence[Case]) -> list[Case]:
     """The cases, with a number behind names that occur twice."""
     taken: set[str] = set()
-    found = []
+    renamed = []
     for case in cases:
         name, number = case.name, 1
         while name.lower() in taken:
             number += 1
             name = f"{case.name}_{number}"
         taken.add(name.lower())
-        found.append(Case(name, case.image, case.series, case.patient))
-    return found
+        renamed.append(Case(name, case.image, case.series, case.patient))
+    return renamed
 
 
 def on_whole_grid(labels: sitk.Image, grid: dict[str, Any]) -> sitk.Image:

@@ -115,7 +115,7 @@ def _common(voters: Sequence[sitk.Image], method: Method) -> np.ndarray:
 def _performance(
     names: Sequence[str], voters: Sequence[sitk.Image], structures: Sequence[str]
 ) -> tuple[Performance, ...]:
-    found = []
+    performances = []
     for key in structures:
         masks = [mask_of(v, key) for v in voters]
         if not any(images.array_of(m).any() for m in masks):
@@ -124,8 +124,8 @@ def _performance(
         staple.SetForegroundValue(1)
         staple.Execute(masks)
         for name, p, q in zip(names, staple.GetSensitivity(), staple.GetSpecificity(), strict=True):
-            found.append(Performance(name, key, round(float(p), 4), round(float(q), 4)))
-    return tuple(found)
+            performances.append(Performance(name, key, round(float(p), 4), round(float(q), 4)))
+    return tuple(performances)
 
 
 def _notes(annotators: int, method: Method, undecided_ml: float) -> tuple[str, ...]:
@@ -183,12 +183,12 @@ class Outcome:
 
 def finished_by(work: WorkList, name: str, annotators: Sequence[str] | None = None) -> list[str]:
     """The annotators that have finished a case and have drawn something."""
-    found = []
+    annotators_done = []
     for annotator in annotators if annotators is not None else work.annotators:
         state = read_progress(work, annotator)[1][work.case(name).name]
         if is_finished(state) and not state.unusable and work.label_path(name, annotator).is_file():
-            found.append(annotator)
-    return found
+            annotators_done.append(annotator)
+    return annotators_done
 
 
 def consensus_of_list(
@@ -238,15 +238,15 @@ def _one_case(
     if len(finished) < 2:
         outcome.left_out[name] = f"finished by {finished[0]} only" if finished else "finished by nobody"
         return
-    made = make_consensus({a: work.labels(name, a) for a in finished}, work.structures, method)
-    consensus.save_labels(name, made.labels)
-    images.write_image(made.undecided, undecided_path(work, name))
+    agreed = make_consensus({a: work.labels(name, a) for a in finished}, work.structures, method)
+    consensus.save_labels(name, agreed.labels)
+    images.write_image(agreed.undecided, undecided_path(work, name))
     for key in work.structures:
-        drawn = images.array_of(mask_of(made.labels, key)).any()
+        drawn = images.array_of(mask_of(agreed.labels, key)).any()
         consensus.set_status(name, key, "done" if drawn else "absent")
-    consensus.set_comment(name, f"{' '.join(made.notes)} {', '.join(finished)}.")
+    consensus.set_comment(name, f"{' '.join(agreed.notes)} {', '.join(finished)}.")
     outcome.made.append(name)
-    outcome.performance[name] = made.performance
+    outcome.performance[name] = agreed.performance
 
 
 def undecided_path(work: WorkList, name: str) -> Path:

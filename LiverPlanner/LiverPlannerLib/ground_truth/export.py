@@ -66,10 +66,10 @@ def training_labels(labels: sitk.Image, values: dict[str, int], undecided: sitk.
     table = np.zeros(256, np.uint8)
     for s in STRUCTURES:
         table[s.label] = values.get(s.key, values.get("liver", 0) if s.key in nested else 0)
-    found = table[images.array_of(labels)]
+    values_on_grid = table[images.array_of(labels)]
     if undecided is not None:
-        found = np.where(images.array_of(undecided) > 0, values[IGNORE], found)
-    return images.image_like(found.astype(np.uint8), labels)
+        values_on_grid = np.where(images.array_of(undecided) > 0, values[IGNORE], values_on_grid)
+    return images.image_like(values_on_grid.astype(np.uint8), labels)
 
 
 def export_list(
@@ -103,7 +103,7 @@ def export_list(
         raise InputError(f"There is no annotator {source!r}", f"There are {known}; and consensus, once it is made")
     cancel = cancel or CancelToken()
     ignore = ignore_undecided and source == CONSENSUS
-    made = Export(Path(out).absolute(), labels=label_values(work.structures, ignore))
+    exported = Export(Path(out).absolute(), labels=label_values(work.structures, ignore))
     modalities: set[str] = set()
     with output_folder(out, overwrite, "liver truth export") as folder:
         images_folder, labels_folder = _folders(folder, form)
@@ -111,22 +111,22 @@ def export_list(
             cancel.raise_if_cancelled()
             progress(number / len(work.cases), case.name)
             try:
-                image, labels = _case(work, case.name, source, made.labels, ignore)
+                image, labels = _case(work, case.name, source, exported.labels, ignore)
             except InputError as problem:
-                made.left_out[case.name] = str(problem)
+                exported.left_out[case.name] = str(problem)
                 continue
             modalities.add(images.guess_modality(image))
             ending = "_0000.nii.gz" if form == "nnunet" else ".nii.gz"
             images.write_image(plain(image), images_folder / f"{case.name}{ending}")
             file = images.write_image(plain(labels), labels_folder / f"{case.name}.nii.gz")
-            images.name_nifti_values(file, {value: name for name, value in made.labels.items() if value})
-            made.cases.append(case.name)
-        if not made.cases:
-            reasons = "; ".join(f"{name}: {why}" for name, why in list(made.left_out.items())[:3])
+            images.name_nifti_values(file, {value: name for name, value in exported.labels.items() if value})
+            exported.cases.append(case.name)
+        if not exported.cases:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(exported.left_out.items())[:3])
             raise NothingFound(f"No case of {source} can be exported", reasons or "The list is empty")
-        _describe(made, form, folder, modalities)
+        _describe(exported, form, folder, modalities)
     progress(1.0, "Done")
-    return made
+    return exported
 
 
 def _folders(folder: Path, form: Form) -> tuple[Path, Path]:
@@ -172,18 +172,18 @@ def plain(image: sitk.Image) -> sitk.Image:
     return bare
 
 
-def _describe(made: Export, form: Form, folder: Path, modalities: set[str]) -> None:
+def _describe(exported: Export, form: Form, folder: Path, modalities: set[str]) -> None:
     channel = "CT" if modalities == {"CT"} else "MRI"
     if len(modalities) > 1:
-        made.notes.append(
+        exported.notes.append(
             "The list holds CT and MRI: the channel is called MRI, so that each image is scaled by itself."
         )
-    if len(made.cases) < 2:
-        made.notes.append("Training needs at least two cases.")
-    about = {"labels": made.labels, "description": "Drawn with PreopReview; the labels exclude each other."}
+    if len(exported.cases) < 2:
+        exported.notes.append("Training needs at least two cases.")
+    about = {"labels": exported.labels, "description": "Drawn with PreopReview; the labels exclude each other."}
     if form == "nnunet":
-        about |= {"channel_names": {"0": channel}, "numTraining": len(made.cases), "file_ending": ".nii.gz"}
+        about |= {"channel_names": {"0": channel}, "numTraining": len(exported.cases), "file_ending": ".nii.gz"}
     else:
-        pairs = [{"image": f"images/{n}.nii.gz", "label": f"labels/{n}.nii.gz"} for n in made.cases]
-        about |= {"modality": {"0": channel}, "numTraining": len(made.cases), "training": pairs}
+        pairs = [{"image": f"images/{n}.nii.gz", "label": f"labels/{n}.nii.gz"} for n in exported.cases]
+        about |= {"modality": {"0": channel}, "numTraining": len(exported.cases), "training": pairs}
     (folder / "dataset.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

@@ -50,9 +50,9 @@ class Lock:
             "token": secrets.token_hex(8),
             "since": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        found = self._raw()
-        if found is not None and (take_over or self._is_stale()):
-            self._take_away(found, mine["token"])
+        existing = self._raw()
+        if existing is not None and (take_over or self._is_stale()):
+            self._take_away(existing, mine["token"])
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
@@ -71,7 +71,7 @@ class Lock:
             return self.path.read_bytes()
         return None
 
-    def _take_away(self, found: bytes, token: str) -> None:
+    def _take_away(self, expected: bytes, token: str) -> None:
         """Removes the lock that was found, and no other that somebody has put there since."""
         aside = self.path.with_name(f"{self.path.name}-{token}")
         try:
@@ -79,7 +79,7 @@ class Lock:
         except FileNotFoundError:
             return  # somebody else was quicker
         try:
-            if aside.read_bytes() != found:
+            if aside.read_bytes() != expected:
                 with contextlib.suppress(OSError):
                     os.link(aside, self.path)
                 raise self._in_use()
@@ -94,28 +94,28 @@ class Lock:
 
     def _read(self) -> dict:
         with contextlib.suppress(PreopError):  # gone meanwhile, or just being written
-            found = read_json(self.path)
-            if isinstance(found, dict):
-                return found
+            content = read_json(self.path)
+            if isinstance(content, dict):
+                return content
         return {}
 
     def _is_stale(self) -> bool:
         """Whether a process of this computer left it that runs no more."""
-        found = self._read()
-        if not found:  # empty or damaged: somebody is writing it at this moment, or died while doing so
+        holder = self._read()
+        if not holder:  # empty or damaged: somebody is writing it at this moment, or died while doing so
             with contextlib.suppress(OSError):
                 return time.time() - self.path.stat().st_mtime > WRITING_SECONDS
             return False
-        if found.get("computer") != socket.gethostname() or not isinstance(found.get("process"), int):
+        if holder.get("computer") != socket.gethostname() or not isinstance(holder.get("process"), int):
             return False
-        start = found.get("start")
-        return not runs(found["process"], start if isinstance(start, int) else None)
+        start = holder.get("start")
+        return not runs(holder["process"], start if isinstance(start, int) else None)
 
     def _in_use(self) -> InUse:
-        found = self._read()
-        where = f" on {found['computer']}" if found.get("computer") else ""
-        since = f" since {found['since'].replace('T', ' ')[:16]}" if isinstance(found.get("since"), str) else ""
+        holder = self._read()
+        where = f" on {holder['computer']}" if holder.get("computer") else ""
+        since = f" since {holder['since'].replace('T', ' ')[:16]}" if isinstance(holder.get("since"), str) else ""
         return InUse(
-            f"The work of {found.get('who', 'this annotator')} is already open{where}{since}",
+            f"The work of {holder.get('who', 'this annotator')} is already open{where}{since}",
             "Close it there first; or, if nobody is working on it, take it over",
         )

@@ -59,10 +59,10 @@ def last_round(work: WorkList) -> Path:
     Raises:
         FileMissing: there has been none.
     """
-    found = rounds(work)
-    if not found:
+    folders = rounds(work)
+    if not folders:
         raise FileMissing(f"{work.folder} has no round of training yet", "Finish cases, then train on them")
-    return found[-1]
+    return folders[-1]
 
 
 def new_round(work: WorkList) -> Path:

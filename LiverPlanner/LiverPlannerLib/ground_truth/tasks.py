@@ -112,7 +112,7 @@ def export(parameters: dict[str, Any], _folder: Path, progress: Progress, cancel
     from LiverPlannerLib.ground_truth.work_list import open_list
 
     work = open_list(parameters["list"])
-    made = export_list(
+    exported = export_list(
         work, parameters["source"], parameters["out"], parameters["form"], progress=progress, cancel=cancel
     )
-    return {"cases": made.cases, "left_out": made.left_out, "notes": made.notes}
+    return {"cases": exported.cases, "left_out": exported.left_out, "notes": exported.notes}

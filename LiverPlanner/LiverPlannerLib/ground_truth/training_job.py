@@ -111,8 +111,8 @@ def _run(folder: Path, state: rounds.RoundState, progress: Progress, token: Canc
         command = f"training on {len(request['cases'])} cases of a ground truth list"
         name = f"{Path(work.folder).name}-{folder.name}"
         pack_run(folder / "run", folder / rounds.MODEL, name, checkpoint="last", command=command)
-    made = segmenter(folder / rounds.MODEL)
-    after = measure(work, source, held, made, within(progress, 0.85, 0.9), token)
+    trained = segmenter(folder / rounds.MODEL)
+    after = measure(work, source, held, trained, within(progress, 0.85, 0.9), token)
     state.gain = {key: [before.get(key, 0.0), value] for key, value in after.items()}
     if not state.gain:
         raise TrainingError("The cases held back hold none of the model's structures", "Finish cases that do")
@@ -121,7 +121,7 @@ def _run(folder: Path, state: rounds.RoundState, progress: Progress, token: Canc
     rounds.write_state(folder, state)
     rounds.write_curve(work)
     if state.offered:
-        rank(work, source, made, folder, within(progress, 0.9, 1.0), token)
+        rank(work, source, trained, folder, within(progress, 0.9, 1.0), token)
     progress(1.0, "Done")
 
 
@@ -205,7 +205,7 @@ def measure(
     work: WorkList, source: str, cases: Sequence[str], model: Segmenter, progress: Progress, token: CancelToken
 ) -> dict[str, float]:
     """Mean Dice by structure over cases in which it was drawn; the liver counts with all that is in it."""
-    found: dict[str, list[float]] = {}
+    by_structure: dict[str, list[float]] = {}
     keys = [k for k in work.structures if k in model.structures or (k == "liver" and not model.needs_region)]
     for number, name in enumerate(cases):
         token.raise_if_cancelled()
@@ -213,14 +213,14 @@ def measure(
         truth = images.onto_grid(work.labels(name, source), image).labels
         region = mask_of(truth, "liver")
         part = within(progress, number / len(cases), (number + 1) / len(cases))
-        made = model.segment(image, region if model.needs_region else None, progress=part, cancel=token)
+        result = model.segment(image, region if model.needs_region else None, progress=part, cancel=token)
         for key in keys:
-            drawn = images.array_of(made.mask(*(s.key for s in members(key)))) > 0
+            drawn = images.array_of(result.mask(*(s.key for s in members(key)))) > 0
             true = images.array_of(mask_of(truth, key)) > 0
             if true.any():
                 dice = 2 * np.count_nonzero(drawn & true) / (np.count_nonzero(drawn) + np.count_nonzero(true))
-                found.setdefault(key, []).append(float(dice))
-    return {key: round(float(np.mean(values)), 4) for key, values in found.items()}
+                by_structure.setdefault(key, []).append(float(dice))
+    return {key: round(float(np.mean(values)), 4) for key, values in by_structure.items()}
 
 
 def rank(work: WorkList, source: str, model: Segmenter, folder: Path, progress: Progress, token: CancelToken) -> None:
@@ -239,11 +239,11 @@ def rank(work: WorkList, source: str, model: Segmenter, folder: Path, progress: 
     place.mkdir(exist_ok=True)
     for number, row in enumerate(chosen):
         part = within(progress, 0.6 + 0.4 * number / len(chosen), 0.6 + 0.4 * (number + 1) / len(chosen))
-        made = model.segment(work.image(row["case"]), progress=part, cancel=token)
+        result = model.segment(work.image(row["case"]), progress=part, cancel=token)
         table = np.zeros(256, np.uint8)
-        for key, value in made.values.items():
+        for key, value in result.values.items():
             table[value] = structure(key).label
-        drawn = images.image_like(table[images.array_of(made.labels)], made.labels)
+        drawn = images.image_like(table[images.array_of(result.labels)], result.labels)
         images.write_image(drawn, place / f"{row['case']}.nii.gz")
     with whole_file(folder / rounds.RANKING) as file:
         file.write_text(csv_of_dicts(rows, ["case", "uncertainty"]), encoding="utf-8", newline="")

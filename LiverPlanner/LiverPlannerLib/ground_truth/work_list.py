@@ -111,8 +111,8 @@ class WorkList:
     @property
     def annotators(self) -> list[str]:
         """Who has begun, in alphabetical order; without the consensus."""
-        found = (p.parent.name for p in self.folder.glob(f"*/{PROGRESS}"))
-        return sorted(name for name in found if name != CONSENSUS)
+        names = (p.parent.name for p in self.folder.glob(f"*/{PROGRESS}"))
+        return sorted(name for name in names if name != CONSENSUS)
 
 
 def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[str] = DEFAULT_STRUCTURES) -> WorkList:
@@ -134,11 +134,11 @@ def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[
         raise InputError("There is no structure to be drawn", "Choose at least one")
     if (folder / LIST).exists():
         raise OutputExists(f"{folder} already holds a list", "Open it, or choose another folder")
-    made = WorkList(folder, keys, tuple(cases))
+    work_list = WorkList(folder, keys, tuple(cases))
     content = {"format": FORMAT, "version": VERSION, "structures": list(keys), "cases": [asdict(c) for c in cases]}
     with output_files(folder, names=[LIST]) as work:
         (work / LIST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return made
+    return work_list
 
 
 def open_list(folder: str | Path) -> WorkList:

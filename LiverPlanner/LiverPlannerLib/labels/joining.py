@@ -160,26 +160,26 @@ def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> La
     known = [p for p in parts if p.structure is not None]
     for part in sorted(known, key=_order):
         array[part.box][part.mask] = part.structure.label  # type: ignore[union-attr]
-    made = Labels(images.image_like(array, reference), how)
+    labels = Labels(images.image_like(array, reference), how)
     for part in known:
-        made.source.setdefault(part.structure.key, []).append(part.name)  # type: ignore[union-attr]
-    made.unknown = [f"{p.name} ({p.count * ml:.1f} ml)" for p in parts if p.structure is None]
+        labels.source.setdefault(part.structure.key, []).append(part.name)  # type: ignore[union-attr]
+    labels.unknown = [f"{p.name} ({p.count * ml:.1f} ml)" for p in parts if p.structure is None]
     if not known or not array.any():
-        if made.unknown:
+        if labels.unknown:
             raise InputError(
-                f"{path} contains none of the liver structures, only {shortened(', '.join(made.unknown))}",
+                f"{path} contains none of the liver structures, only {shortened(', '.join(labels.unknown))}",
                 f"Known: {_LIVER_STRUCTURES}",
             )
-        return made
-    made.notes += _overlaps(known, array, ml)
-    made.lesions, shared = _drawn_lesions(known, made.labels)
-    made.notes += shared
+        return labels
+    labels.notes += _overlaps(known, array, ml)
+    labels.lesions, shared = _drawn_lesions(known, labels.labels)
+    labels.notes += shared
     table = {s.label: s.key for s in STRUCTURES}
-    made.notes += [
+    labels.notes += [
         f"{path.name} has {doubt}: check that its labels are what their names say."
-        for doubt in doubts(made.labels, table, measure_shapes(made.labels))
+        for doubt in doubts(labels.labels, table, measure_shapes(labels.labels))
     ]
-    return made
+    return labels
 
 
 def shortened(text: str, limit: int = 300) -> str:
@@ -263,9 +263,9 @@ def _of_one_lesion(lesions: list[Part]) -> list[list[int]]:
         words = plain(re.sub(r" \(\d+\)$", "", part.name)).split()
         whole = " ".join(w for w in words if w not in PART_WORDS)
         groups.setdefault((part.structure.key, whole), []).append(index)  # type: ignore[union-attr]
-    found = []
+    clusters = []
     for (_, whole), members in groups.items():
         names = [plain(re.sub(r" \(\d+\)$", "", lesions[m].name)) for m in members]
         one = sum(name == whole for name in names) <= 1 < len(set(names)) == len(names)
-        found += [members] if one else [[m] for m in members]
-    return sorted(found)
+        clusters += [members] if one else [[m] for m in members]
+    return sorted(clusters)

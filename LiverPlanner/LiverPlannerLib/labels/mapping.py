@@ -23,10 +23,10 @@ def parse_mapping(text: str) -> dict[int, str]:
     path = Path(text)
     if not path.is_file():
         raise FileMissing(f"There is no mapping file {path}", _HELP)
-    found = names_in_file(path, any_table=True)
-    if not found:
+    names = names_in_file(path, any_table=True)
+    if not names:
         raise InputError(f"{path} holds no label names", _HELP)
-    return found
+    return names
 
 
 def names_in_file(path: Path, any_table: bool = False) -> dict[int, str]:
@@ -98,23 +98,23 @@ def _from_data(text: str, path: Path, any_table: bool) -> dict[int, str]:
     return _with_regions({v: n for v, n in _checked(pairs, str(path)).items() if v}, data)
 
 
-def _with_regions(found: dict[int, str], data: dict) -> dict[int, str]:
+def _with_regions(names: dict[int, str], data: dict) -> dict[int, str]:
     """Names also from nnU-Net's regions, {"whole liver": [1, 2], "tumor": 2}: a value has the name of the smallest."""
     regions = [(str(k), v) for k, v in data.items() if isinstance(v, list) and all(type(n) is int for n in v)]
     for name, values in sorted(regions, key=lambda region: len(region[1])):
         for value in values:
             if value:
-                found.setdefault(value, name)
-    return found
+                names.setdefault(value, name)
+    return names
 
 
 def _checked(pairs: list[tuple[str, str]], where: str) -> dict[int, str]:
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for name, value in pairs:
         if not name.strip() or not re.fullmatch(r"\d{1,5}", value.strip()):
             raise InputError(f"The mapping {where!r} is not understood at {name.strip()}={value.strip()}", _HELP)
         number = int(value)
-        if found.get(number, name.strip()) != name.strip():
+        if names.get(number, name.strip()) != name.strip():
             raise InputError(f"The mapping {where!r} gives the value {number} two names", _HELP)
-        found[number] = name.strip()
-    return found
+        names[number] = name.strip()
+    return names

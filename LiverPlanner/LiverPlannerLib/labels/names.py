@@ -113,27 +113,27 @@ def meant_by(name: str, code: Coded | None, regions: Sequence[Coded] = ()) -> St
     """
     inside = [r for r in regions if _snomed(r) in _LIVER_REGIONS]
     region = (inside or list(regions) or [None])[0]
-    found = match_code(code, region and _snomed(region)) if code is not None else None
-    if found is None and code is not None and regions and match_code(code) is not None:
+    meaning = match_code(code, region and _snomed(region)) if code is not None else None
+    if meaning is None and code is not None and regions and match_code(code) is not None:
         return None
     named = match_name(name)
-    if found is None or (found.key == "candidate" and named == structure("tumor")):  # both may be coded as a lesion
-        found = named or (match_name(code[2]) if code is not None else None)
-    if found is not None and found.kind == "lesion":
+    if meaning is None or (meaning.key == "candidate" and named == structure("tumor")):  # both may be coded as a lesion
+        meaning = named or (match_name(code[2]) if code is not None else None)
+    if meaning is not None and meaning.kind == "lesion":
         elsewhere = regions and not inside
         if elsewhere or (not regions and _OTHER_ORGANS & set(plain(name).split())):
             return None
-    return found
+    return meaning
 
 
 def match_segment(name: str) -> int | None:
     """The number of the Couinaud segment that a name means, or None; 4a and 4b are segment 4."""
     words = re.sub(r"\b(liver|hepatic|couinaud)\b", "", plain(name)).strip()
-    found = re.fullmatch(r"(?:segment|seg|s)? ?([1-8]|i{1,3}|iv|vi{0,3})[ab]?(?: caudate lobe)?", words)
-    if not found or found[1] == words:
+    match = re.fullmatch(r"(?:segment|seg|s)? ?([1-8]|i{1,3}|iv|vi{0,3})[ab]?(?: caudate lobe)?", words)
+    if not match or match[1] == words:
         return None
     roman = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
-    return roman.get(found[1]) or int(found[1])
+    return roman.get(match[1]) or int(match[1])
 
 
 def couinaud_names(names: Iterable[str]) -> set[str]:
@@ -142,24 +142,24 @@ def couinaud_names(names: Iterable[str]) -> set[str]:
     "Segment_1" is also what Slicer calls a segment that nobody has named, so names that do not say "liver" or
     "Couinaud" count only where a file has six of them.
     """
-    found = {name: number for name in names if (number := match_segment(name))}
-    if len(set(found.values())) >= 6:
-        return set(found)
-    return {name for name in found if re.search(r"\b(liver|hepatic|couinaud)\b", plain(name))}
+    numbers = {name: number for name in names if (number := match_segment(name))}
+    if len(set(numbers.values())) >= 6:
+        return set(numbers)
+    return {name for name in numbers if re.search(r"\b(liver|hepatic|couinaud)\b", plain(name))}
 
 
 def structures_named(names: Mapping[int, str]) -> dict[int, str]:
     """What a model's labels draw, by value: keys of structures, ``segment_1`` to ``segment_8`` for Couinaud segments,
     and for what is neither the name itself, in lower case with underscores."""
     segments = couinaud_names(names.values())
-    found = {}
+    keys = {}
     for value, name in names.items():
         known = match_name(name)
         if name in segments:
-            found[value] = f"segment_{match_segment(name)}"
+            keys[value] = f"segment_{match_segment(name)}"
         else:
-            found[value] = known.key if known else plain(name).replace(" ", "_").replace("/", "_")
-    return found
+            keys[value] = known.key if known else plain(name).replace(" ", "_").replace("/", "_")
+    return keys
 
 
 def match_terminology(entry: str, name: str = "") -> Structure | None:
@@ -196,18 +196,18 @@ def match_code(code: Coded, region: str | None = None) -> Structure | None:
         region: code value of the anatomic region; a lesion in another organ than the liver is none of ours.
     """
     value = _snomed(code)
-    found = next((s for s in STRUCTURES if s.type.value == value), None)
-    if found is None and value in _TUMOR_CODES:
-        found = structure("tumor")
+    match = next((s for s in STRUCTURES if s.type.value == value), None)
+    if match is None and value in _TUMOR_CODES:
+        match = structure("tumor")
     if value in _BRANCH_CODES:
-        found = structure(_BRANCH_CODES[value])
-    if found is None:
+        match = structure(_BRANCH_CODES[value])
+    if match is None:
         return None
-    if region is not None and found.region is not None and region not in _LIVER_REGIONS:
+    if region is not None and match.region is not None and region not in _LIVER_REGIONS:
         return None
-    if found.key == "liver_vessel" and region is None:
+    if match.key == "liver_vessel" and region is None:
         return None  # a blood vessel of anywhere
-    return found
+    return match
 
 
 def structures_in_liver() -> tuple[str, ...]:

@@ -48,11 +48,11 @@ def read_labels(path: str | Path, mapping: Mapping[int, str] | None = None) -> L
     path = label_file(path)
     segments = segments_of(path)
     if segments is None or (mapping is not None and _is_plain(segments[1])):
-        made = _from_values(path, mapping)
+        labels = _from_values(path, mapping)
     else:
-        made = joined(path, *segments) if mapping is None else joined(path, *_renamed(path, segments, mapping))
-        made.notes += [f"{path.name}: {note}." for note in images.notes_of(segments[0])]
-    return replace(made, path=path)
+        labels = joined(path, *segments) if mapping is None else joined(path, *_renamed(path, segments, mapping))
+        labels.notes += [f"{path.name}: {note}." for note in images.notes_of(segments[0])]
+    return replace(labels, path=path)
 
 
 def _is_plain(parts: list[Part]) -> bool:
@@ -106,9 +106,9 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
             return mask
     for key in names:
         if key in known:
-            found = counted_mask(read_labels(path, mapping).labels, key)
-            if images.array_of(found).any():
-                return found
+            counted = counted_mask(read_labels(path, mapping).labels, key)
+            if images.array_of(counted).any():
+                return counted
     held = [p.name for p in parts] if named is not None else [f"{v:g}" for v in np.unique(images.array_of(image)) if v]
     raise InputError(
         f"{path} holds several segments or labels ({', '.join(held[:8])}), and none of them is called "
@@ -119,9 +119,9 @@ def read_mask(path: str | Path, names: tuple[str, ...], mapping: Mapping[int, st
 
 def _from_values(path: Path, mapping: Mapping[int, str] | None) -> Labels:
     image = images.read_labels(path)
-    made = _named(path, image, mapping)
-    made.notes += [f"{path.name}: {note}." for note in images.notes_of(image)]
-    return made
+    labels = _named(path, image, mapping)
+    labels.notes += [f"{path.name}: {note}." for note in images.notes_of(image)]
+    return labels
 
 
 def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> Labels:
@@ -133,11 +133,11 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
         parts, segments = [], couinaud_names(names.values())
         for value in present:
             name = names.get(value, str(value))
-            found = match_name(name) if value in names else None
-            if found is None and name in segments:
-                found = structure("liver")
+            meaning = match_name(name) if value in names else None
+            if meaning is None and name in segments:
+                meaning = structure("liver")
             called = f"{name} ({value})" if value in names else str(value)
-            parts.append(Part.of_value(called, array, value, boxes, found, False))
+            parts.append(Part.of_value(called, array, value, boxes, meaning, False))
         if not any(p.structure for p in parts):
             raise InputError(
                 f"{path} contains none of the liver structures, only {', '.join(p.name for p in parts[:12])}",
@@ -160,12 +160,12 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
     if table_name == OURS and not unknown:
         return _plain(image, present)
     meant = {v: structure(table[v]) if v in table else None for v in present}
-    parts = [Part.of_value(str(v), array, v, boxes, found, False) for v, found in meant.items()]
+    parts = [Part.of_value(str(v), array, v, boxes, meaning, False) for v, meaning in meant.items()]
     words = f"by its values and shapes, which match {table_name}"
-    made = joined(path, image, parts, words)
+    labels = joined(path, image, parts, words)
     if table_name != OURS:
-        made.notes.insert(0, f"{path.name} does not name its labels; its values were read as those of {table_name}.")
-    return made
+        labels.notes.insert(0, f"{path.name} does not name its labels; its values were read as those of {table_name}.")
+    return labels
 
 
 def _plain(image: sitk.Image, present: list[int]) -> Labels:
@@ -186,17 +186,17 @@ def _names_for(path: Path, mapping: Mapping[int, str] | None) -> tuple[dict[int,
                 )
         listed = ",".join(f"{name}={value}" for value, name in mapping.items())
         return dict(mapping), f"by the mapping given: {listed}"
-    if path.name.lower().endswith((".nii", ".nii.gz")) and (found := nifti_names(path)):
-        return found, "by the names in its header"
+    if path.name.lower().endswith((".nii", ".nii.gz")) and (in_file := nifti_names(path)):
+        return in_file, "by the names in its header"
     stem = re.sub(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd|seg\.nrrd)$", "", path.name, flags=re.IGNORECASE)
     for beside in (f"{stem}.ctbl", f"{stem}_ColorTable.ctbl", f"{stem}.label", f"{stem}.txt", f"{stem}_labels.txt"):
         file = path.parent / beside
-        if file.is_file() and (found := names_in_file(file)):
-            return found, f"by the names in {beside}"
+        if file.is_file() and (in_file := names_in_file(file)):
+            return in_file, f"by the names in {beside}"
     for folder in (path.parent, path.parent.parent):
         file = folder / "dataset.json"
-        if file.is_file() and (found := names_in_file(file)):
-            return found, f"by the names in {file.name} of its data set"
+        if file.is_file() and (in_file := names_in_file(file)):
+            return in_file, f"by the names in {file.name} of its data set"
     return None, ""
 
 
@@ -204,7 +204,7 @@ def nifti_names(path: Path) -> dict[int, str]:
     """Label names in a NIfTI header extension (the XML of CIFTI's label tables, as TotalSegmentator writes it)."""
     import xml.etree.ElementTree as ElementTree
 
-    found: dict[int, str] = {}
+    values: dict[int, str] = {}
     for text in images.nifti_extensions(path):
         start = text.find("<CaretExtension")
         end = text.rfind("</CaretExtension>")
@@ -217,5 +217,5 @@ def nifti_names(path: Path) -> dict[int, str]:
         for label in root.iter("Label"):
             key = label.get("Key", "")
             if key.isdigit() and int(key) and (label.text or "").strip():
-                found[int(key)] = (label.text or "").strip()
-    return found
+                values[int(key)] = (label.text or "").strip()
+    return values

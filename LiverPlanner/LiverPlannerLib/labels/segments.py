@@ -30,11 +30,11 @@ def label_file(path: str | Path) -> Path:
         raise FileMissing(f"There is no file {path}", "Check the path")
     if not path.is_dir():
         return path
-    found = [p for p in sorted(path.rglob("*")) if p.is_file() and images.is_dicom_segmentation(p)]
-    if len(found) > 1:
-        listed = ", ".join(str(p.relative_to(path)) for p in found[:6])
-        raise InputError(f"{path} holds {len(found)} DICOM segmentations", f"Give one of them: {listed}")
-    return found[0] if found else path
+    segmentations = [p for p in sorted(path.rglob("*")) if p.is_file() and images.is_dicom_segmentation(p)]
+    if len(segmentations) > 1:
+        listed = ", ".join(str(p.relative_to(path)) for p in segmentations[:6])
+        raise InputError(f"{path} holds {len(segmentations)} DICOM segmentations", f"Give one of them: {listed}")
+    return segmentations[0] if segmentations else path
 
 
 def segments_of(path: Path) -> Segments | None:
@@ -50,8 +50,8 @@ def _dicom_parts(path: Path) -> Segments:
     masks = images.read_dicom_segmentation(path)
     parts = []
     for mask in masks:
-        found = meant_by(mask.name, mask.type, mask.regions)
-        parts.append(Part.of(mask.name, images.array_of(mask.mask) > 0, found, len(parts) + 1))
+        known = meant_by(mask.name, mask.type, mask.regions)
+        parts.append(Part.of(mask.name, images.array_of(mask.mask) > 0, known, len(parts) + 1))
     return masks[0].mask, with_couinaud_segments(parts), BY_CODES
 
 
@@ -69,15 +69,15 @@ def _slicer_parts(path: Path) -> Segments | None:
     if not path.is_file() or not path.name.lower().endswith((".nrrd", ".nhdr")):
         return None
     image = images.read_nrrd_layers(path)
-    found = sorted({int(m[1]) for key in image.GetMetaDataKeys() if (m := re.match(r"Segment(\d+)_", key))})
-    if not found:
+    indices = sorted({int(m[1]) for key in image.GetMetaDataKeys() if (m := re.match(r"Segment(\d+)_", key))})
+    if not indices:
         return None
     count = image.GetNumberOfComponentsPerPixel()
     layers = sitk.GetArrayFromImage(image)
     layers = layers[..., None] if count == 1 else layers
     boxes = [images.value_boxes(layers[..., n]) for n in range(count)]
     parts = []
-    for order, index in enumerate(found):
+    for order, index in enumerate(indices):
         name = _meta(image, index, "Name")
         tags = re.search(r"TerminologyEntry:([^|]*)", _meta(image, index, "Tags"))
         entry = tags[1] if tags else ""

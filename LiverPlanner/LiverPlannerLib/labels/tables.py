@@ -85,21 +85,21 @@ def doubts(labels: sitk.Image, table: dict[int, str], shapes: Shapes) -> list[st
     ml: dict[str, float] = {}
     for value, key in of.items():
         ml[key] = ml.get(key, 0.0) + shapes.ml[value]
-    found = []
+    problems = []
     parts = {k: v for k, v in ml.items() if k in (*LESIONS, *TUBES)}
     liver = ml.get("liver", 0.0)
     for key in TUBES:
         if key in ml and liver and ml[key] > 0.5 * (liver + sum(parts.values())):
-            found.append(f"{_word(key)} of {ml[key]:.0f} ml beside a liver of {liver:.0f} ml")
+            problems.append(f"{_word(key)} of {ml[key]:.0f} ml beside a liver of {liver:.0f} ml")
     for value, key in of.items():
         if key in TUBES and shapes.radius[value] > MAX_TUBE_RADIUS_MM:
-            found.append(f"{_word(key)} {2 * shapes.radius[value]:.0f} mm thick")
+            problems.append(f"{_word(key)} {2 * shapes.radius[value]:.0f} mm thick")
     if liver:
         if ml.get("tumor", 0.0) + ml.get("cyst", 0.0) > 2 * liver + 1e-6 and "liver" in ml and liver > 50:
-            found.append(f"lesions of {ml.get('tumor', 0) + ml.get('cyst', 0):.0f} ml in a liver of {liver:.0f} ml")
-        found += _far_lesions(labels, of)
-    found += _organ_doubts(ml, of, shapes)
-    return found
+            problems.append(f"lesions of {ml.get('tumor', 0) + ml.get('cyst', 0):.0f} ml in a liver of {liver:.0f} ml")
+        problems += _far_lesions(labels, of)
+    problems += _organ_doubts(ml, of, shapes)
+    return problems
 
 
 def _word(key: str) -> str:
@@ -108,7 +108,7 @@ def _word(key: str) -> str:
 
 def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
     """Lesions whose surface hardly touches the liver."""
-    array, found = images.array_of(labels), []
+    array, far = images.array_of(labels), []
     boxes = images.value_boxes(array)
     inside = np.zeros(max(of, default=0) + 1, bool)
     inside[[v for v, key in of.items() if key == "liver" or (key in TUBES)]] = True
@@ -120,8 +120,8 @@ def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
         shell = near[_shell(near == value)]
         share = inside[np.minimum(shell, len(inside) - 1)][shell < len(inside)].sum() / max(len(shell), 1)
         if len(shell) and share < MIN_CONTACT:
-            found.append(f"a {key} of which {share:.0%} of the surface lies against the liver")
-    return found
+            far.append(f"a {key} of which {share:.0%} of the surface lies against the liver")
+    return far
 
 
 def _shell(mask: np.ndarray) -> np.ndarray:
@@ -143,19 +143,19 @@ def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> l
     """
     organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "right_adrenal", "left_adrenal",
               "esophagus", "duodenum")  # fmt: skip
-    found = [
+    problems = [
         f"a {o.replace('_', ' ')} larger than the liver"
         for o in organs
         if o in ml and "liver" in ml and ml[o] > ml["liver"]
     ]
     at = {key: shapes.centroid[v] for v, key in of.items()}
     if "liver" in at and "spleen" in at and at["spleen"][0] > at["liver"][0]:
-        found.append("a spleen on the right of the liver")
+        problems.append("a spleen on the right of the liver")
     for pair in ("kidney", "adrenal"):
         right, left = at.get(f"right_{pair}"), at.get(f"left_{pair}")
         if right is not None and left is not None and right[0] < left[0]:
-            found.append(f"{pair}s on each other's side")
-    return found
+            problems.append(f"{pair}s on each other's side")
+    return problems
 
 
 def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | None:
@@ -185,8 +185,8 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
             answers.setdefault(agreed, {})[name] = set(kept.items())
     if len(answers) != 1:
         return None
-    found = next(iter(answers.values()))  # an organ beside the liver that they do not agree on is left out
-    return " or ".join(found), dict(set.intersection(*found.values())), []
+    fitting = next(iter(answers.values()))  # an organ beside the liver that they do not agree on is left out
+    return " or ".join(fitting), dict(set.intersection(*fitting.values())), []
 
 
 def _is_tree(values: set[int], shapes: Shapes) -> bool:

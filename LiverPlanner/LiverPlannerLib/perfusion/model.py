@@ -144,7 +144,7 @@ class PerfusionModel:
         return codes
 
     def _crossings(self, cuts: dict[str, np.ndarray]) -> list[Crossing]:
-        found = []
+        crossings = []
         for key, cut in cuts.items():
             flow, territories = self._trees[key].flow, self.trees.territories.get(key)
             for point, diameter in flow.crossings(cut):
@@ -154,8 +154,8 @@ class PerfusionModel:
                 at = flow.tree.points[[point, flow.parent[point]]].mean(0)
                 ml = float(territories.ml[branch]) if territories is not None else None
                 name = self._names.of(key, branch, at)
-                found.append(Crossing(key, branch, name, diameter, tuple(at.tolist()), ml))  # type: ignore[arg-type]
-        return sorted(found, key=lambda c: -c.diameter_mm)
+                crossings.append(Crossing(key, branch, name, diameter, tuple(at.tolist()), ml))  # type: ignore[arg-type]
+        return sorted(crossings, key=lambda c: -c.diameter_mm)
 
     def _notes(self, has_in: bool, has_out: bool) -> list[str]:
         half = float(images.spacing_kji(self.grid).max())
@@ -181,6 +181,6 @@ def _numbers_at(number: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(N,) the number of the liver voxel at each place (K, J, I), -1 where there is none."""
     at = np.rint(places).astype(int)
     inside = ((at >= 0) & (at < number.shape)).all(axis=1)
-    found = np.full(len(at), -1, np.int32)
-    found[inside] = number[tuple(at[inside].T)]
-    return found
+    numbers = np.full(len(at), -1, np.int32)
+    numbers[inside] = number[tuple(at[inside].T)]
+    return numbers

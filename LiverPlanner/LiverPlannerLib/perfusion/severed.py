@@ -100,10 +100,10 @@ class Flow:
 def _doubled(parent: np.ndarray) -> list[np.ndarray]:
     """The ancestors of every point 1, 2, 4, 8, … steps up; roots are their own."""
     step = np.where(parent < 0, np.arange(len(parent)), parent)
-    found = []
+    steps = []
     while True:
-        found.append(step)
+        steps.append(step)
         further = step[step]
         if np.array_equal(further, step):
-            return found
+            return steps
         step = further

@@ -43,10 +43,10 @@ class ChosenModels:
 def drawn_by(structures: Sequence[str]) -> list[str]:
     """What of a plan a model draws: structures of the table, and ``segments``, which together are a liver."""
     keys = {s.key for s in STRUCTURES}
-    found = [k for k in structures if k in keys]
+    drawn = [k for k in structures if k in keys]
     if any(s.key in structures for s in SEGMENTS):
-        found += [COUINAUD] if "liver" in found else ["liver", COUINAUD]
-    return found
+        drawn += [COUINAUD] if "liver" in drawn else ["liver", COUINAUD]
+    return drawn
 
 
 def choose(words: Sequence[str]) -> ChosenModels:

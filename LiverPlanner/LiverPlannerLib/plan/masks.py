@@ -62,13 +62,13 @@ def lesions_inside(
     """
     import cc3d
 
-    found = images.array_of(lesions) > 0
-    if not found.any():
-        return images.image_like(found, lesions)
+    inside = images.array_of(lesions) > 0
+    if not inside.any():
+        return images.image_like(inside, lesions)
     near = sitk.SignedMaurerDistanceMap(liver > 0, squaredDistance=False, useImageSpacing=True) <= margin_mm
-    found = np.ascontiguousarray(found & (images.array_of(near) > 0))
+    inside = np.ascontiguousarray(inside & (images.array_of(near) > 0))
     threshold = int(np.ceil(min_ml / images.voxel_ml(lesions)))
-    return images.image_like(cc3d.dust(found, threshold=threshold, connectivity=26), lesions)
+    return images.image_like(cc3d.dust(inside, threshold=threshold, connectivity=26), lesions)
 
 
 def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> sitk.Image:
@@ -80,16 +80,16 @@ def without_tiny_lesions(labels: sitk.Image, min_ml: float = MIN_LESION_ML) -> s
 
     array = images.array_of(labels)
     threshold = int(np.ceil(min_ml / images.voxel_ml(labels)))
-    made = array
+    edited = array
     for key in LESIONS:
         mask = array == structure(key).label
         if (box := box_of(mask)) is None:
             continue
         near = np.ascontiguousarray(mask[box])
         kept = cc3d.dust(near, threshold=threshold, connectivity=26).astype(bool)
-        made = made.copy() if made is array else made
-        made[box][near & ~kept] = structure("liver").label
-    return labels if made is array else images.image_like(made, labels)
+        edited = edited.copy() if edited is array else edited
+        edited[box][near & ~kept] = structure("liver").label
+    return labels if edited is array else images.image_like(edited, labels)
 
 
 def labels_from_mask(mask: sitk.Image) -> sitk.Image:

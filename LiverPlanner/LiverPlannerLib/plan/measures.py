@@ -64,10 +64,10 @@ def find_regions(labels: sitk.Image, drawn: DrawnLesions | None = None) -> list[
     Args:
         drawn: which of them the file holds apart.
     """
-    found: list[Region] = []
+    regions: list[Region] = []
     for key in LESIONS_AND_CANDIDATES:
-        found += _regions_of(labels, key, drawn)
-    return found
+        regions += _regions_of(labels, key, drawn)
+    return regions
 
 
 def _regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None) -> list[Region]:
@@ -97,14 +97,14 @@ def unconfirmed_tumors(labels: sitk.Image, confirmed: np.ndarray | None) -> str 
     Args:
         confirmed: K-J-I mask of what the network trained on patients calls lesion; None where it was not asked.
     """
-    found = regions_of(labels, "tumor")
+    tumors = regions_of(labels, "tumor")
     known: set[int] = set()
-    if confirmed is not None and found.box is not None:
-        known = set(np.unique(found.numbers[confirmed[found.box]]).tolist())
-    alone = [n for n in range(1, len(found) + 1) if n not in known]
+    if confirmed is not None and tumors.box is not None:
+        known = set(np.unique(tumors.numbers[confirmed[tumors.box]]).tolist())
+    alone = [n for n in range(1, len(tumors) + 1) if n not in known]
     if not alone:
         return None
-    ml = float(found.sizes[alone].sum()) * images.voxel_ml(labels)
+    ml = float(tumors.sizes[alone].sum()) * images.voxel_ml(labels)
     who = "1 region" if len(alone) == 1 else f"{len(alone)} regions"
     return (
         f"{who} of tumor ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "

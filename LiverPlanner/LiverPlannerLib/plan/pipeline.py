@@ -219,10 +219,10 @@ class _Run:
 
     def find_liver(self) -> sitk.Image:
         model = self.chosen.by_structure.get("liver") or self.chosen.default("kuleuven-liver", self._progress["liver"])
-        found = self._run(model, None, self._progress["liver"])
-        self.models["liver"], self.device = found.model, found.device
-        liver = plausible_liver(found.mask(*(s.key for s in (*members("liver"), *SEGMENTS))))
-        self.warnings += found.warnings
+        result = self._run(model, None, self._progress["liver"])
+        self.models["liver"], self.device = result.model, result.device
+        liver = plausible_liver(result.mask(*(s.key for s in (*members("liver"), *SEGMENTS))))
+        self.warnings += result.warnings
         self.lap("liver")
         return liver
 
@@ -232,7 +232,7 @@ class _Run:
             if asked is model:
                 return known
         channels = len(getattr(model, "channels", ()))
-        found = model.segment(
+        result = model.segment(
             self.image if channels < 2 else together([self.image, *self._others[: channels - 1]]),
             region if model.needs_region else None,
             modality=self.modality,
@@ -240,9 +240,9 @@ class _Run:
             progress=progress,
             cancel=self.cancel,
         )
-        self.notes += found.notes
-        self._asked.append((model, found))
-        return found
+        self.notes += result.notes
+        self._asked.append((model, result))
+        return result
 
     def add_chosen(self, liver: sitk.Image) -> None:
         """Structures by the models that were chosen for them, in place of the default ones'."""
@@ -250,14 +250,14 @@ class _Run:
             model = self.chosen.by_structure.get(key)
             if model is None:
                 continue
-            found = self._run(model, liver, self._progress["structures"])
-            mask = images.array_of(drawn_part(found.mask(key), key, liver)) > 0
-            if key == "liver_vessel" and self._name_vessels(mask, found.model):
+            result = self._run(model, liver, self._progress["structures"])
+            mask = images.array_of(drawn_part(result.mask(key), key, liver)) > 0
+            if key == "liver_vessel" and self._name_vessels(mask, result.model):
                 continue
             self._put(np.full(mask.shape, structure(key).label, np.uint8), mask)
             before = self.models.get(key) if self.chosen.adds(key) else None
-            self.models[key] = " and ".join(filter(None, (found.model, before)))
-            self.warnings += [w for w in found.warnings if w not in self.warnings]
+            self.models[key] = " and ".join(filter(None, (result.model, before)))
+            self.warnings += [w for w in result.warnings if w not in self.warnings]
             self.lap("chosen models")
 
     def _name_vessels(self, vessel: np.ndarray, model: str) -> bool:
@@ -287,8 +287,8 @@ class _Run:
     def add_structures(self, liver: sitk.Image) -> None:
         """Vessels, duct, tumors and cysts from the network that works inside a given liver."""
         model = self.chosen.default("five-structures-synthetic", self._progress["structures"])
-        found = self._run(model, liver, self._progress["structures"])
-        inner = images.array_of(found.labels)
+        result = self._run(model, liver, self._progress["structures"])
+        inner = images.array_of(result.labels)
         keys = self.chosen.rest()
         inner = np.where(
             np.isin(inner, [structure(k).label for k in self.chosen.by_structure if k != "liver"]), 0, inner
@@ -300,11 +300,11 @@ class _Run:
             inner = np.where(np.isin(inner, [structure(k).label for k in LESIONS]), 0, inner)
             keys = [k for k in keys if k not in LESIONS]
         else:
-            self.warnings += found.warnings
+            self.warnings += result.warnings
         self._put(inner, inner > structure("liver").label)
-        self.tumors[found.model] = inner == structure("tumor").label
+        self.tumors[result.model] = inner == structure("tumor").label
         for key in keys:
-            self.models[key] = found.model
+            self.models[key] = result.model
         self.lap("structures")
 
     def phase_warning(self, liver: sitk.Image) -> str | None:
@@ -323,12 +323,12 @@ class _Run:
     def add_lesions(self, liver: sitk.Image) -> None:
         """Lesions of the real network; it adds to what the network trained on simulated images calls tumor."""
         model = self.chosen.default("kuleuven-lesion", self._progress["lesions"])
-        found = self._run(model, liver, self._progress["lesions"])
-        kept = images.array_of(lesions_inside(found.mask("tumor"), liver)) > 0
-        self.confirmed = self.tumors[found.model] = kept
-        self.lesion_probability = found.probability.get("tumor")
+        result = self._run(model, liver, self._progress["lesions"])
+        kept = images.array_of(lesions_inside(result.mask("tumor"), liver)) > 0
+        self.confirmed = self.tumors[result.model] = kept
+        self.lesion_probability = result.probability.get("tumor")
         self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
-        self.models["tumor"] = " and ".join(filter(None, (found.model, self.models.get("tumor"))))
+        self.models["tumor"] = " and ".join(filter(None, (result.model, self.models.get("tumor"))))
         self.lap("lesions")
 
     def tidy_lesions(self) -> None:
@@ -349,16 +349,16 @@ class _Run:
         try:
             if model is not None:
                 drawn = self._run(model, self.liver, self._progress["segments"])
-                found = drawn_division(self.labels, drawn)
+                division = drawn_division(self.labels, drawn)
             else:
-                found = divide(self.labels, self._progress["segments"], self.cancel)
+                division = divide(self.labels, self._progress["segments"], self.cancel)
         except (ModelError, NothingFound) as problem:
             self.warnings.append(f"Couinaud segments could not be computed: {problem}")
             return None
-        self.warnings += found.warnings
-        self.notes += found.notes
+        self.warnings += division.warnings
+        self.notes += division.notes
         self.lap("segments")
-        return found
+        return division
 
     def all_warnings(self, findings: Sequence[images.Finding], liver_ml: float) -> list[str]:
         """Of the image, of the models, and of what was found."""

@@ -183,14 +183,14 @@ def extract(
     grid = images.crop(grid, images.box_of_grid(labels, grid, border=BORDER))
     resampled = _resampled(_normalized(image, near, settings), grid, sitk.sitkBSpline)
     regions, notes = _regions(labels, keys, together, drawn)
-    found = []
+    features = []
     for i, region in enumerate(regions):
-        made = StructureFeatures(region.key, 0, {}, lesion=region.lesion)
-        progress(i / len(regions), f"Features of {region_name(made.region)}")
-        made = _features_of(resampled, region.image(labels), region.key, settings, empty=region.key not in present)
-        found.append(replace(made, lesion=region.lesion))
+        computed = StructureFeatures(region.key, 0, {}, lesion=region.lesion)
+        progress(i / len(regions), f"Features of {region_name(computed.region)}")
+        computed = _features_of(resampled, region.image(labels), region.key, settings, empty=region.key not in present)
+        features.append(replace(computed, lesion=region.lesion))
     progress(1.0, "Features computed")
-    return RadiomicsResult(found, settings, library, notes)
+    return RadiomicsResult(features, settings, library, notes)
 
 
 @dataclass(frozen=True)
@@ -216,25 +216,25 @@ def _regions(
     labels: sitk.Image, keys: Sequence[str], together: bool, drawn: DrawnLesions | None
 ) -> tuple[list[_Region], tuple[str, ...]]:
     """Everything to be described, and notes."""
-    found: list[_Region] = []
+    regions: list[_Region] = []
     notes = []
     for key in keys:
         array = images.array_of(counted_mask(labels, key))
         box = box_of(array > 0) or (slice(0, 1), slice(0, 1), slice(0, 1))
         whole = _Region(key, 0, box, array[box])
         if key not in LESIONS or not whole.mask.any():
-            found.append(whole)
+            regions.append(whole)
             continue
         lesions = regions_of(labels, key, drawn)
         if together:
-            found.append(whole)
+            regions.append(whole)
             if len(lesions) > 1:
                 name = structure(key).name
                 words = f"{name}: {len(lesions)} lesions were taken as one region, so its shape is that of the group:"
                 notes.append(f"{words} the largest diameter is a distance between lesions.")
             continue
-        found += [_Region(key, number, *lesions.mask(number)) for number in range(1, len(lesions) + 1)]
-    return found, tuple(notes)
+        regions += [_Region(key, number, *lesions.mask(number)) for number in range(1, len(lesions) + 1)]
+    return regions, tuple(notes)
 
 
 def require_library() -> str:

@@ -113,8 +113,8 @@ def measure_all(
     if not present & {s.key for s in STRUCTURES if s.key == "liver" or s.parent == "liver"}:
         raise NothingFound("There is no liver in the segmentation", "Segment the liver first")
     volumes = measure_volumes(labels, present | (options.looked_for or frozenset()))
-    made = Measures(image, labels, modality, volumes, find_regions(labels, options.drawn), notes=notes)
-    made.warnings += liver_warnings(labels, volumes["liver"])
+    measures = Measures(image, labels, modality, volumes, find_regions(labels, options.drawn), notes=notes)
+    measures.warnings += liver_warnings(labels, volumes["liver"])
     steps = (
         (0.05, "Measuring volumes and remnant", _volumetry),
         (0.10, "Dividing the liver into segments", _segments),
@@ -127,9 +127,9 @@ def measure_all(
     for fraction, words, step in steps:
         cancel.raise_if_cancelled()
         progress(fraction, words)
-        step(made, options)
+        step(measures, options)
     progress(1.0, "Measured")
-    return made
+    return measures
 
 
 def on_image_grid(labels: sitk.Image, image: sitk.Image) -> tuple[sitk.Image, list[str]]:
@@ -147,101 +147,110 @@ def _present(labels: sitk.Image) -> frozenset[str]:
     return frozenset(s.key for s in STRUCTURES if s.label in values)
 
 
-def _tried(made: Measures, topic: str, run: Callable[[], Made]) -> Made | None:
+def _tried(measures: Measures, topic: str, run: Callable[[], Made]) -> Made | None:
     """What `run` gives; a foreseen reason against it is kept for the reader."""
     try:
         return run()
     except Cancelled:
         raise
     except PreopError as problem:
-        made.missing[topic] = str(problem)
+        measures.missing[topic] = str(problem)
         return None
 
 
-def _volumetry(made: Measures, options: MeasureOptions) -> None:
+def _volumetry(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.resection.volumetry import volumetry
 
-    made.resection = options.resection
-    remnant = made.resection.remnant if made.resection else None
-    made.volumetry = _tried(made, "Volumetry", lambda: volumetry(made.labels, remnant=remnant, patient=options.patient))
+    measures.resection = options.resection
+    remnant = measures.resection.remnant if measures.resection else None
+    measures.volumetry = _tried(
+        measures, "Volumetry", lambda: volumetry(measures.labels, remnant=remnant, patient=options.patient)
+    )
 
 
-def _segments(made: Measures, options: MeasureOptions) -> None:
+def _segments(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.couinaud.volumes import divide
 
     if options.segments:
-        made.couinaud = _tried(made, "Couinaud segments", lambda: divide(made.labels, drawn=options.drawn))
+        measures.couinaud = _tried(measures, "Couinaud segments", lambda: divide(measures.labels, drawn=options.drawn))
 
 
-def _margins(made: Measures, options: MeasureOptions) -> None:
+def _margins(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.resection.margins import measure_margins
 
-    if any(r.structure == "tumor" for r in made.regions):
-        made.margins = _tried(
-            made, "Margins", lambda: measure_margins(made.labels, made.resection, drawn=options.drawn)
+    if any(r.structure == "tumor" for r in measures.regions):
+        measures.margins = _tried(
+            measures, "Margins", lambda: measure_margins(measures.labels, measures.resection, drawn=options.drawn)
         )
 
 
-def _branches(made: Measures, _options: MeasureOptions) -> None:
+def _branches(measures: Measures, _options: MeasureOptions) -> None:
     from LiverPlannerLib.vessels.branches import split_branches
 
-    present = _present(made.labels)
-    liver = mask_of(made.labels, "liver")
-    vena_cava = mask_of(made.labels, "inferior_vena_cava") if "inferior_vena_cava" in present else None
+    present = _present(measures.labels)
+    liver = mask_of(measures.labels, "liver")
+    vena_cava = mask_of(measures.labels, "inferior_vena_cava") if "inferior_vena_cava" in present else None
     for s in STRUCTURES:
         if not s.vascular or s.key not in present:
             continue
         name = f"Branches of the {s.name.lower()}"
-        tree = _tried(made, name, lambda key=s.key: split_branches(mask_of(made.labels, key), key, liver, vena_cava))
+        tree = _tried(
+            measures, name, lambda key=s.key: split_branches(mask_of(measures.labels, key), key, liver, vena_cava)
+        )
         if tree is not None:
-            made.trees.append(tree)
+            measures.trees.append(tree)
 
 
-def _territories(made: Measures, options: MeasureOptions) -> None:
+def _territories(measures: Measures, options: MeasureOptions) -> None:
     """Territories of the trees, and what the resection does to the supply of the remnant."""
     from LiverPlannerLib.perfusion.model import perfusion_of
     from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
     from LiverPlannerLib.territories.liver import find_trees
 
-    segments = made.couinaud.labels if made.couinaud else None
-    known = {tree.structure: tree for tree in made.trees}
+    segments = measures.couinaud.labels if measures.couinaud else None
+    known = {tree.structure: tree for tree in measures.trees}
     if not {"portal_vein", "hepatic_vein"} & set(known):
         return
-    found = _tried(made, "Territories", lambda: find_trees(made.labels, segments, known))
-    if found is None:
+    trees = _tried(measures, "Territories", lambda: find_trees(measures.labels, segments, known))
+    if trees is None:
         return
-    made.territories = found
-    made.missing |= {f"Territories of the {structure_name(key)}": why for key, why in found.missing.items()}
-    if made.margins is not None:
+    measures.territories = trees
+    measures.missing |= {f"Territories of the {structure_name(key)}": reason for key, reason in trees.missing.items()}
+    if measures.margins is not None:
         from LiverPlannerLib.resection.vessel_margins import vessel_margins
 
         topic = "Margins to vessels by name"
-        made.vessel_margins = _tried(made, topic, lambda: vessel_margins(found, drawn=options.drawn)) or []
-    resection = made.resection
-    if resection is not None and found.territories:
-        excluded = made.volumetry.volumes.excluded if made.volumetry else NOT_FUNCTIONAL
+        measures.vessel_margins = _tried(measures, topic, lambda: vessel_margins(trees, drawn=options.drawn)) or []
+    resection = measures.resection
+    if resection is not None and trees.territories:
+        excluded = measures.volumetry.volumes.excluded if measures.volumetry else NOT_FUNCTIONAL
         topic = "Inflow and outflow of the remnant"
-        made.perfusion = _tried(made, topic, lambda: perfusion_of(found, resection.resected, excluded))
+        measures.perfusion = _tried(measures, topic, lambda: perfusion_of(trees, resection.resected, excluded))
 
 
-def _cysts(made: Measures, options: MeasureOptions) -> None:
+def _cysts(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.cysts.filter import filter_cysts
 
-    if not made.regions:
+    if not measures.regions:
         return
-    arguments = {"lesions_are": "labels", "reconsider_cysts": True, "modality": made.modality, "drawn": options.drawn}
+    arguments = {
+        "lesions_are": "labels",
+        "reconsider_cysts": True,
+        "modality": measures.modality,
+        "drawn": options.drawn,
+    }
     arguments |= options.cyst_options
-    made.cysts = _tried(made, "Cyst filter", lambda: filter_cysts(made.image, made.labels, **arguments))
+    measures.cysts = _tried(measures, "Cyst filter", lambda: filter_cysts(measures.image, measures.labels, **arguments))
 
 
-def _comparison(made: Measures, options: MeasureOptions) -> None:
+def _comparison(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.comparison.pair import compare
 
     manual = options.manual
     if manual is None:
         return
     drawn = {"drawn_prediction": options.drawn, "drawn_reference": manual.lesions}
-    made.comparison = _tried(made, "Comparison", lambda: compare(made.labels, manual.labels, **drawn))
+    measures.comparison = _tried(measures, "Comparison", lambda: compare(measures.labels, manual.labels, **drawn))
 
 
 def structure_name(key: str) -> str:

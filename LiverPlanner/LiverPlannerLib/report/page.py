@@ -52,43 +52,49 @@ class ReportInfo:
     made: datetime.datetime | None = None
 
 
-def build_page(made: Measures, info: ReportInfo, progress: Progress = silent) -> Page:
+def build_page(measures: Measures, info: ReportInfo, progress: Progress = silent) -> Page:
     """The page of one case; pictures and meshes are made here."""
     when = (info.made or datetime.datetime.now()).astimezone().strftime("%Y-%m-%d %H:%M %Z")
     progress(0.0, "Making surfaces")
-    three_d = _three_d(made, info)
+    three_d = _three_d(measures, info)
     progress(0.4, "Drawing slices")
-    planes, stack, series = pictures.slices(made)
+    planes, stack, series = pictures.slices(measures)
     progress(0.6, "Drawing figures")
     sections = [
         three_d,
         Section("Slices", (planes, stack, series)),
         Section(
             "Volumes",
-            _given(tables.volumes(made, info.models, info.corrected), tables.lesions(made) if made.regions else None),
+            _given(
+                tables.volumes(measures, info.models, info.corrected),
+                tables.lesions(measures) if measures.regions else None,
+            ),
         ),
-        Section("Segments", _given(tables.segments(made))),
-        Section("Remnant", _given(tables.volumetry(made), *tables.resection(made), *tables.perfusion(made))),
-        Section("Territories", tuple(tables.territories(made)), columns=2),
-        Section("Margins", _given(tables.margins(made), tables.vessel_margins(made))),
-        Section("Vessels and bile duct", _given(tables.trees(made), *pictures.trees(made))),
-        Section("Every branch", _given(tables.branches(made)), folded=True),
-        Section("Cysts", _given(tables.cysts(made), *pictures.cyst_overview(made))),
-        Section("Each lesion's histogram", tuple(pictures.cyst_regions(made)), folded=True, columns=2),
-        Section("Comparison", _given(tables.comparison(made), *pictures.comparison(made))),
+        Section("Segments", _given(tables.segments(measures))),
+        Section(
+            "Remnant", _given(tables.volumetry(measures), *tables.resection(measures), *tables.perfusion(measures))
+        ),
+        Section("Territories", tuple(tables.territories(measures)), columns=2),
+        Section("Margins", _given(tables.margins(measures), tables.vessel_margins(measures))),
+        Section("Vessels and bile duct", _given(tables.trees(measures), *pictures.trees(measures))),
+        Section("Every branch", _given(tables.branches(measures)), folded=True),
+        Section("Cysts", _given(tables.cysts(measures), *pictures.cyst_overview(measures))),
+        Section("Each lesion's histogram", tuple(pictures.cyst_regions(measures)), folded=True, columns=2),
+        Section("Comparison", _given(tables.comparison(measures), *pictures.comparison(measures))),
         Section("Models", tuple(_model_facts(name) for name in model_names(info.models)), columns=2),
-        Section("How this was made", _given(_how(made, info, when))),
+        Section("How this was made", _given(_how(measures, info, when))),
     ]
-    if made.missing:
-        reasons = tuple(f"{topic}: {reason}" for topic, reason in made.missing.items())
+    if measures.missing:
+        reasons = tuple(f"{topic}: {reason}" for topic, reason in measures.missing.items())
         sections.append(Section("What could not be measured", (Words(reasons),)))
-    warnings = dict.fromkeys([*info.warnings, *made.warnings])
+    warnings = dict.fromkeys([*info.warnings, *measures.warnings])
+    modality = "MRI" if measures.modality == "MR" else measures.modality
     progress(1.0, "Writing")
     return Page(
         title=info.title,
         banner=NOT_FOR_CLINICAL_USE,
         sections=without_empty(sections),
-        subtitle=f"{'MRI' if made.modality == 'MR' else made.modality}, made {when} with PreopReview {__version__}",
+        subtitle=f"{modality}, made {when} with PreopReview {__version__}",
         marks=(SIMULATED,) if info.simulated else (),
         identity=info.identity,
         warnings=tuple(warnings),
@@ -102,21 +108,23 @@ def _given(*blocks: Any) -> tuple[Any, ...]:
     return tuple(b for b in blocks if b is not None)
 
 
-def _three_d(made: Measures, info: ReportInfo) -> Section:
+def _three_d(measures: Measures, info: ReportInfo) -> Section:
     title = "In three dimensions"
     try:
-        view = pictures.view3d(made, info.still)
+        view = pictures.view3d(measures, info.still)
     except ImportError:
-        made.missing[title] = "Surfaces are made with VTK, which is not installed: pip install 'preopreview[scene]'."
+        measures.missing[title] = (
+            "Surfaces are made with VTK, which is not installed: pip install 'preopreview[scene]'."
+        )
         return Section(title, _given(info.still))
     return Section(title, (view,))
 
 
-def _how(made: Measures, info: ReportInfo, when: str) -> Facts:
+def _how(measures: Measures, info: ReportInfo, when: str) -> Facts:
     rows = [
-        ("Image", f"{made.modality}, {pictures.geometry_words(made.image)}"),
+        ("Image", f"{measures.modality}, {pictures.geometry_words(measures.image)}"),
         ("Made", when),
-        *((f"Note {n}", words) for n, words in enumerate(dict.fromkeys([*info.notes, *made.notes]), 1)),
+        *((f"Note {n}", words) for n, words in enumerate(dict.fromkeys([*info.notes, *measures.notes]), 1)),
         ("Volumes", "Counted in voxels on the image's own grid; the surfaces of the 3D view are for looking at."),
         ("Software", f"PreopReview {__version__}, {_versions()}"),
     ]
@@ -124,13 +132,13 @@ def _how(made: Measures, info: ReportInfo, when: str) -> Facts:
 
 
 def _versions() -> str:
-    found = [f"Python {platform.python_version()}"]
+    versions = [f"Python {platform.python_version()}"]
     for name in ("torch", "monai", "SimpleITK", "numpy", "slicer-core"):
         try:
-            found.append(f"{name} {version(name)}")
+            versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue  # not needed for what was done here
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
 # ---- models ----
@@ -171,7 +179,7 @@ def _accuracy(figures: Any) -> list[tuple[str, str]]:
     if not isinstance(figures, Mapping):
         return []
     return [
-        (cases, ", ".join(f"{key.replace('_', ' ')} {value['mean']:.2f}" for key, value in found.items()))
-        for cases, found in figures.items()
-        if isinstance(found, Mapping) and all(isinstance(v, Mapping) and "mean" in v for v in found.values())
+        (cases, ", ".join(f"{key.replace('_', ' ')} {value['mean']:.2f}" for key, value in dice.items()))
+        for cases, dice in figures.items()
+        if isinstance(dice, Mapping) and all(isinstance(v, Mapping) and "mean" in v for v in dice.values())
     ]

@@ -20,27 +20,27 @@ MAX_REGION_FIGURES = 12
 _TRIANGLES = {"liver": 40_000, "tumor": 12_000, "cyst": 12_000}
 
 
-def view3d(made: Measures, fallback: Picture | None = None) -> View3D:
+def view3d(measures: Measures, fallback: Picture | None = None) -> View3D:
     """Every structure that occurs, and the side of a resection that is taken.
 
     Raises:
         ImportError: VTK is not installed.
     """
-    meshes = [_mesh(made, s.key) for s in STRUCTURES if made.volumes_ml.get(s.key, 0) > 0]
-    if made.resection is not None and made.resection.resected_ml > 0:
-        value = f"{made.resection.resected_ml:.0f} ml"
+    meshes = [_mesh(measures, s.key) for s in STRUCTURES if measures.volumes_ml.get(s.key, 0) > 0]
+    if measures.resection is not None and measures.resection.resected_ml > 0:
+        value = f"{measures.resection.resected_ml:.0f} ml"
         meshes.append(
-            mesh_of_mask(made.resection.resected, "resected", "Resected part", RESECTED, opacity=0.35, value=value)
+            mesh_of_mask(measures.resection.resected, "resected", "Resected part", RESECTED, opacity=0.35, value=value)
         )
     keys = [m.key for m in meshes]
     return View3D(tuple(meshes), _presets(keys), fallback)
 
 
-def _mesh(made: Measures, key: str) -> Mesh:
+def _mesh(measures: Measures, key: str) -> Mesh:
     s = structure(key)
-    ml = made.volumes_ml[key]
+    ml = measures.volumes_ml[key]
     return mesh_of_mask(
-        mask_of(made.labels, key),
+        mask_of(measures.labels, key),
         key,
         s.name,
         s.color,
@@ -57,79 +57,83 @@ def _presets(keys: list[str]) -> dict[str, dict[str, float]]:
     vessels = [k for k in keys if kinds.get(k) in ("vessel", "duct")]
     lesions = [k for k in keys if kinds.get(k) in ("lesion", "candidate")]
     whole = [k for k in keys if k != "resected"]
-    found = {"Liver as glass": {k: GLASS if k == "liver" else 1.0 for k in whole}}
+    presets = {"Liver as glass": {k: GLASS if k == "liver" else 1.0 for k in whole}}
     if vessels:
-        found["Vessels and ducts"] = dict.fromkeys(vessels, 1.0)
+        presets["Vessels and ducts"] = dict.fromkeys(vessels, 1.0)
     if lesions:
-        found["Lesions"] = {"liver": 0.10, **dict.fromkeys(vessels, 0.25), **dict.fromkeys(lesions, 1.0)}
-    found["Solid"] = dict.fromkeys(whole, 1.0)
+        presets["Lesions"] = {"liver": 0.10, **dict.fromkeys(vessels, 0.25), **dict.fromkeys(lesions, 1.0)}
+    presets["Solid"] = dict.fromkeys(whole, 1.0)
     if "resected" in keys:
-        found["Resection"] = {**found["Liver as glass"], "resected": 0.35}
-    return found
+        presets["Resection"] = {**presets["Liver as glass"], "resected": 0.35}
+    return presets
 
 
-def slices(made: Measures) -> tuple[Picture, SliceStack, Picture]:
+def slices(measures: Measures) -> tuple[Picture, SliceStack, Picture]:
     """Three planes through the largest lesion (else the liver), slices to scroll through, and a series for print."""
-    outlines = [Outline(mask_of(made.labels, s.key), s.color) for s in STRUCTURES if made.volumes_ml.get(s.key, 0) > 0]
-    window = gray_window(made.image, made.modality)
-    center = center_of_interest(made.labels)
-    names = ", ".join(s.name.lower() for s in STRUCTURES if made.volumes_ml.get(s.key, 0) > 0)
-    where = "the largest lesion" if made.regions else "the middle of the liver"
+    outlines = [
+        Outline(mask_of(measures.labels, s.key), s.color) for s in STRUCTURES if measures.volumes_ml.get(s.key, 0) > 0
+    ]
+    window = gray_window(measures.image, measures.modality)
+    center = center_of_interest(measures.labels)
+    names = ", ".join(s.name.lower() for s in STRUCTURES if measures.volumes_ml.get(s.key, 0) > 0)
+    where = "the largest lesion" if measures.regions else "the middle of the liver"
     planes = picture(
-        three_planes(made.image, outlines, center, window),
+        three_planes(measures.image, outlines, center, window),
         f"Axial, coronal and sagittal slice with outlines of {names}",
         f"Through {where}. Radiological convention: the patient's right is on the left.",
         photo=True,
     )
     series = picture(
-        axial_series(made.image, outlines, window),
+        axial_series(measures.image, outlines, window),
         f"Axial slices from top to bottom with outlines of {names}",
         "Axial slices at equal distances, from superior to inferior.",
         dpi=90,
         photo=True,
     )
-    return planes, axial_stack(made.image, outlines, window, center), series
+    return planes, axial_stack(measures.image, outlines, window, center), series
 
 
-def trees(made: Measures) -> list[Picture]:
+def trees(measures: Measures) -> list[Picture]:
     """The centerlines of each tree."""
     from LiverPlannerLib.vessels.report import tree_figure
 
     return [
         picture(tree_figure(tree), f"Centerlines of the {structure(tree.structure).name.lower()}", dpi=80)
-        for tree in made.trees
+        for tree in measures.trees
     ]
 
 
-def cyst_overview(made: Measures) -> list[Picture]:
+def cyst_overview(measures: Measures) -> list[Picture]:
     """All regions of the cyst filter in one figure."""
     from LiverPlannerLib.cysts.report import overview_figure
 
-    if made.cysts is None or not made.cysts.regions:
+    if measures.cysts is None or not measures.cysts.regions:
         return []
-    return [picture(overview_figure(made.cysts), "Fitted Gaussians and core medians of all lesions", dpi=85)]
+    return [picture(overview_figure(measures.cysts), "Fitted Gaussians and core medians of all lesions", dpi=85)]
 
 
-def cyst_regions(made: Measures) -> list[Picture]:
+def cyst_regions(measures: Measures) -> list[Picture]:
     """Histogram and fit of each region, the largest first."""
     from LiverPlannerLib.cysts.report import region_figure
 
-    if made.cysts is None:
+    if measures.cysts is None:
         return []
-    largest = sorted(made.cysts.regions, key=lambda r: -r.voxels)[:MAX_REGION_FIGURES]
+    largest = sorted(measures.cysts.regions, key=lambda r: -r.voxels)[:MAX_REGION_FIGURES]
     return [
-        picture(region_figure(made.cysts, r.id), f"Histogram and fit of region {r.id}: {r.decision}", dpi=70)
+        picture(region_figure(measures.cysts, r.id), f"Histogram and fit of region {r.id}: {r.decision}", dpi=70)
         for r in largest
     ]
 
 
-def comparison(made: Measures) -> list[Picture]:
+def comparison(measures: Measures) -> list[Picture]:
     """Where the two segmentations agree and differ."""
     from LiverPlannerLib.comparison.figure import comparison_figure
 
-    if made.comparison is None or all(r.overlap.state == "both empty" for r in made.comparison.rows):
+    if measures.comparison is None or all(r.overlap.state == "both empty" for r in measures.comparison.rows):
         return []
-    figure = comparison_figure(made.comparison, made.image, "This segmentation (automatic) against the other (manual)")
+    figure = comparison_figure(
+        measures.comparison, measures.image, "This segmentation (automatic) against the other (manual)"
+    )
     return [picture(figure, "Slices with agreement and differences of both segmentations", dpi=90, photo=True)]
 
 

@@ -83,35 +83,37 @@ def _table(compared: Compared) -> Table:
         if any(v is not None for v in values):
             rows.append((name, unit, *values))
 
-    found = compared.resections
-    remnants = [m.volumetry.remnant for m in found]
-    row("Takes", "", [m.resection.method for m in found])
-    row("Resected", "ml", [m.resection.resected_ml for m in found])
-    row("Resected", "% of the liver", [100 * m.resection.resected_share for m in found])
+    resections = compared.resections
+    remnants = [m.volumetry.remnant for m in resections]
+    row("Takes", "", [m.resection.method for m in resections])
+    row("Resected", "ml", [m.resection.resected_ml for m in resections])
+    row("Resected", "% of the liver", [100 * m.resection.resected_share for m in resections])
     row("Future liver remnant (FLR)", "ml", [r and r.ml for r in remnants])
     row("FLR", "% of the functional liver", [_percent(r and r.to_functional) for r in remnants])
-    for n, e in enumerate(found[0].volumetry.estimates if found else ()):
+    for n, e in enumerate(resections[0].volumetry.estimates if resections else ()):
         row(f"sFLR, {e.label}", "%", [_percent(r and r.standardized[n]) for r in remnants])
     row("FLR / body weight", "%", [_percent(r and r.to_weight) for r in remnants])
-    supplies = [m.perfusion for m in found]
+    supplies = [m.perfusion for m in resections]
     row("Remnant without portal inflow (model)", "ml", [p and p.no_inflow_ml for p in supplies])
     row("Remnant congested, without outflow (model)", "ml", [p and p.no_outflow_ml for p in supplies])
     row("Remnant without both (model)", "ml", [p and p.neither_ml for p in supplies])
-    last = [m.counts[-1] if len(m.counts) > 1 else None for m in found]
+    last = [m.counts[-1] if len(m.counts) > 1 else None for m in resections]
     row("Functional remnant (model)", "ml", [c and c.ml for c in last])
     row("Functional remnant (model)", "% of the functional liver", [_percent(c and c.to_functional) for c in last])
-    for n, e in enumerate(found[0].volumetry.estimates[:1] if found else ()):
+    for n, e in enumerate(resections[0].volumetry.estimates[:1] if resections else ()):
         row(f"Functional remnant (model), sFLR, {e.label}", "%", [_percent(c and c.standardized[n]) for c in last])
-    row("Tumors", "", [fate_words(m) if m.margins else None for m in found])
-    row("Smallest margin of a tumor that is taken", "mm", [m.margins and m.margins.smallest_mm for m in found])
-    for n, band in enumerate(found[0].bands if found else ()):
+    row("Tumors", "", [fate_words(m) if m.margins else None for m in resections])
+    row("Smallest margin of a tumor that is taken", "mm", [m.margins and m.margins.smallest_mm for m in resections])
+    for n, band in enumerate(resections[0].bands if resections else ()):
         words = band.name.replace("_", " ")
-        row(f"Cut surface {words} from a tumor", "%", [100 * m.bands[n].share for m in found])
+        row(f"Cut surface {words} from a tumor", "%", [100 * m.bands[n].share for m in resections])
     row("Vessels and ducts crossed", "", [p and str(len(p.crossings)) for p in supplies])
     row("The widest", "", [p and (crossing_words(p, 3) or "none") for p in supplies])
-    row("Graft", "ml", [m.graft and m.graft.ml for m in found])
-    row("Graft to recipient weight (GRWR)", "%", [m.graft and m.graft.grwr_percent for m in found])
-    return Table("resections", "Resections side by side", ("Measure", "Unit", *(m.name for m in found)), tuple(rows))
+    row("Graft", "ml", [m.graft and m.graft.ml for m in resections])
+    row("Graft to recipient weight (GRWR)", "%", [m.graft and m.graft.grwr_percent for m in resections])
+    return Table(
+        "resections", "Resections side by side", ("Measure", "Unit", *(m.name for m in resections)), tuple(rows)
+    )
 
 
 def _percent(share: float | None) -> float | None:

@@ -132,11 +132,11 @@ def _add_record(case: ReportCase, file: Path) -> Path:
         InputError: the file is not what `preop liver plan` writes.
     """
     try:
-        made = read_json(file, InputError, "Make the plan again")
-        case.models = {str(key): str(name) for key, name in made["models"].items()}
-        case.warnings, case.notes = [str(w) for w in made["warnings"]], case.notes + [str(n) for n in made["notes"]]
-        case.simulated = bool(made["image"]["simulated"])
-        return Path(made["image"]["path"])
+        record = read_json(file, InputError, "Make the plan again")
+        case.models = {str(key): str(name) for key, name in record["models"].items()}
+        case.warnings, case.notes = [str(w) for w in record["warnings"]], case.notes + [str(n) for n in record["notes"]]
+        case.simulated = bool(record["image"]["simulated"])
+        return Path(record["image"]["path"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file} is damaged ({error})", "Make the plan again") from error
 
@@ -162,12 +162,12 @@ def identity_of(path: str | Path, series: str | None = None) -> tuple[tuple[str,
     path = Path(path)
     try:
         one = images.dicom_source(path, series)
-        found = [] if one is None else [one]
+        series_read = [] if one is None else [one]
     except SeveralSeries:
-        found = images.list_series(path)  # whichever it is, the patient may be the same
-    if not found:
+        series_read = images.list_series(path)  # whichever it is, the patient may be the same
+    if not series_read:
         return (("File", path.name),)
-    headers = [pydicom.dcmread(s.files[0], stop_before_pixels=True, force=True) for s in found]
+    headers = [pydicom.dcmread(s.files[0], stop_before_pixels=True, force=True) for s in series_read]
     if len({(str(h.get("PatientName", "")), str(h.get("PatientID", ""))) for h in headers}) > 1:
         raise InputError(f"{path} holds series of several patients", "Choose one of its series", "series")
     header = headers[0]

@@ -11,11 +11,11 @@ from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, structure
 from PreopReviewLib.reports import Table
 
 
-def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str] = ()) -> Table:
+def volumes(measures: Measures, models: Mapping[str, str], corrected: Collection[str] = ()) -> Table:
     """Volume of every structure, its share of the liver, and what found it; `corrected`: what a person changed."""
-    liver = made.volumes_ml["liver"]
+    liver = measures.volumes_ml["liver"]
     rows, colors = [], []
-    for key, ml in made.volumes_ml.items():
+    for key, ml in measures.volumes_ml.items():
         inside = key == "liver" or structure(key).parent == "liver"
         share = 100 * ml / liver if inside and liver else None
         name = structure(key).name + (" (with all that it contains)" if key == "liver" else "")
@@ -26,21 +26,21 @@ def volumes(made: Measures, models: Mapping[str, str], corrected: Collection[str
     return Table("volumes", "Volumes, by voxel counting", columns, tuple(rows), colors=tuple(colors))
 
 
-def segments(made: Measures) -> Table | None:
+def segments(measures: Measures) -> Table | None:
     """Volume of each Couinaud segment, and its share of the liver."""
-    found = made.couinaud
-    if found is None:
+    division = measures.couinaud
+    if division is None:
         return None
-    rows = tuple((v.name, v.ml, 100 * v.share) for v in found.volumes)
-    notes = (f"Found by {found.model}.", *found.notes, *found.warnings)
+    rows = tuple((v.name, v.ml, 100 * v.share) for v in division.volumes)
+    notes = (f"Found by {division.model}.", *division.notes, *division.warnings)
     colors = tuple(s.color for s in SEGMENTS)
     return Table("segments", "Couinaud segments", ("Segment", "ml", "% of the liver"), rows, notes, colors=colors)
 
 
-def lesions(made: Measures) -> Table:
+def lesions(measures: Measures) -> Table:
     """Each region of tumor, cyst and lesion candidate, with the Couinaud segments that hold it where they are known."""
-    places = made.couinaud.places if made.couinaud else {}
-    named = any(r.name for r in made.regions)
+    places = measures.couinaud.places if measures.couinaud else {}
+    named = any(r.name for r in measures.regions)
     rows = tuple(
         (
             f"{structure(r.structure).name} {r.number}",
@@ -50,7 +50,7 @@ def lesions(made: Measures) -> Table:
             r.diameter_mm,
             *(round(v, 1) for v in r.centroid_ras),
         )
-        for r in made.regions
+        for r in measures.regions
     )
     columns = (
         "Lesion",
@@ -66,29 +66,29 @@ def lesions(made: Measures) -> Table:
     words = f"Regions that touch by a face, edge or corner of a voxel are one{apart}."
     notes = (f"{words} R, A, S: its center in the scanner's space.",)
     return Table(
-        "lesions", "Lesions", columns, rows, notes, colors=tuple(structure(r.structure).color for r in made.regions)
+        "lesions", "Lesions", columns, rows, notes, colors=tuple(structure(r.structure).color for r in measures.regions)
     )
 
 
-def volumetry(made: Measures) -> Table | None:
+def volumetry(measures: Measures) -> Table | None:
     """Total, functional and remnant volumes, with standard volumes for the body."""
-    if made.volumetry is None:
+    if measures.volumetry is None:
         return None
-    keep = [r for r in made.volumetry.as_rows() if r["measure"] not in _STRUCTURE_NAMES]
+    keep = [r for r in measures.volumetry.as_rows() if r["measure"] not in _STRUCTURE_NAMES]
     rows = tuple((r["measure"], r["value"], r["unit"], r["how"]) for r in keep)
     return Table(
-        "volumetry", "Liver and remnant", ("Measure", "Value", "Unit", "How"), rows, tuple(made.volumetry.notes)
+        "volumetry", "Liver and remnant", ("Measure", "Value", "Unit", "How"), rows, tuple(measures.volumetry.notes)
     )
 
 
 _STRUCTURE_NAMES = {s.name for s in STRUCTURES if s.key != "liver"}
 
 
-def resection(made: Measures) -> list[Table]:
+def resection(measures: Measures) -> list[Table]:
     """The cut, what becomes of each tumor, and what the literature asks of a remnant."""
     from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE
 
-    cut = made.resection
+    cut = measures.resection
     if cut is None:
         return []
     rows: list[tuple[Any, ...]] = [
@@ -107,35 +107,35 @@ def resection(made: Measures) -> list[Table]:
     return tables
 
 
-def territories(made: Measures) -> list[Table]:
+def territories(measures: Measures) -> list[Table]:
     """Portal territories and hepatic-vein drainage areas, each 100 % of the liver."""
     from LiverPlannerLib.territories.areas import MODEL_NOTE
 
-    found = made.territories
-    if found is None:
+    liver_trees = measures.territories
+    if liver_trees is None:
         return []
     titles = {"portal_vein": "Portal territories", "hepatic_vein": "Drainage of the hepatic veins"}
     tables = []
-    for key, named in found.named.items():
+    for key, named in liver_trees.named.items():
         rows = tuple((n.name.capitalize(), n.ml, 100 * n.share, n.fit and 100 * n.fit) for n in named)
-        rows += (("Together", found.territories[key].liver_ml, 100.0, None),)
+        rows += (("Together", liver_trees.territories[key].liver_ml, 100.0, None),)
         columns = ("Territory", "ml", "% of the liver", "% in segments of the name")
-        notes = (MODEL_NOTE, *(f"{w}." for w in found.territories[key].warnings))
+        notes = (MODEL_NOTE, *(f"{w}." for w in liver_trees.territories[key].warnings))
         tables.append(Table(f"territories_{key}", titles[key], columns, rows, notes))
     return tables
 
 
-def perfusion(made: Measures) -> list[Table]:
+def perfusion(measures: Measures) -> list[Table]:
     """What of the remnant loses its supply, and what the cut crosses."""
     from LiverPlannerLib.perfusion.ratios import crossing_rows, perfusion_rows
 
-    found = made.perfusion
-    if found is None or made.volumetry is None:
+    supply = measures.perfusion
+    if supply is None or measures.volumetry is None:
         return []
-    rows = tuple((r["measure"], r["value"], r["unit"], r["how"]) for r in perfusion_rows(found, made.volumetry))
+    rows = tuple((r["measure"], r["value"], r["unit"], r["how"]) for r in perfusion_rows(supply, measures.volumetry))
     columns = ("Measure", "Value", "Unit", "How")
-    tables = [Table("supply", "Supply of the remnant, by a model", columns, rows, found.notes)]
-    crossed = crossing_rows(found)
+    tables = [Table("supply", "Supply of the remnant, by a model", columns, rows, supply.notes)]
+    crossed = crossing_rows(supply)
     if crossed:
         columns = ("Vessel or duct", "Diameter, mm", "Territory, ml", "R A S, mm")
         cells = tuple((r["vessel"].capitalize(), r["diameter_mm"], r["territory_ml"], r["at_ras"]) for r in crossed)
@@ -143,15 +143,15 @@ def perfusion(made: Measures) -> list[Table]:
     return tables
 
 
-def margins(made: Measures) -> Table | None:
+def margins(measures: Measures) -> Table | None:
     """Each tumor's distance to the cut, to vessels and ducts."""
     from LiverPlannerLib.resection.margins import REFERENCE_LINES
 
-    result = made.margins
+    result = measures.margins
     if result is None:
         return None
     keys = list(result.lesions[0].to_mm)
-    cut = made.resection is not None
+    cut = measures.resection is not None
     columns = ("Tumor", "ml") + (("Fate", "Margin to the cut, mm") if cut else ())
     columns += tuple(f"To the {structure_name(k)}, mm" for k in keys)
     rows = tuple(
@@ -163,23 +163,23 @@ def margins(made: Measures) -> Table | None:
     return Table("margins", "Distances of each tumor", columns, rows, tuple(dict.fromkeys(notes)))
 
 
-def vessel_margins(made: Measures, most: int = 5) -> Table | None:
+def vessel_margins(measures: Measures, most: int = 5) -> Table | None:
     """The main or named vessels that are nearest to each tumor, with the length of contact."""
     rows = []
-    for lesion in dict.fromkeys(m.lesion for m in made.vessel_margins):
-        near = [m for m in made.vessel_margins if m.lesion == lesion][:most]
+    for lesion in dict.fromkeys(m.lesion for m in measures.vessel_margins):
+        near = [m for m in measures.vessel_margins if m.lesion == lesion][:most]
         rows += [(m.lesion, m.vessel.capitalize(), m.mm, m.contact_mm) for m in near]
     columns = ("Tumor", "Vessel", "Distance, mm", "Contact length, mm")
     notes = (f"Main branches and named vessels only, the {most} nearest of each tumor; twigs are left out.",)
     return Table("vessel_margins", "Nearest main and named vessels", columns, tuple(rows), notes) if rows else None
 
 
-def trees(made: Measures) -> Table | None:
+def trees(measures: Measures) -> Table | None:
     """Main and peripheral branches of each tree."""
-    if not made.trees:
+    if not measures.trees:
         return None
     rows, colors, notes = [], [], []
-    for tree in made.trees:
+    for tree in measures.trees:
         main = sum(b.ml for b in tree.branches if b.main)
         whole = sum(b.ml for b in tree.branches)
         count = sum(b.main for b in tree.branches)
@@ -191,17 +191,21 @@ def trees(made: Measures) -> Table | None:
     return Table("trees", "Main and peripheral branches", columns, tuple(rows), tuple(notes), tuple(colors))
 
 
-def branches(made: Measures) -> Table | None:
+def branches(measures: Measures) -> Table | None:
     """Every branch of every tree."""
-    found = made.territories.territories if made.territories else {}
+    of_structure = measures.territories.territories if measures.territories else {}
 
     def territory(key: str, branch: int) -> tuple[float | None, float | None]:
-        return (float(found[key].ml[branch]), 100 * found[key].share(branch)) if key in found else (None, None)
+        return (
+            (float(of_structure[key].ml[branch]), 100 * of_structure[key].share(branch))
+            if key in of_structure
+            else (None, None)
+        )
 
     rows = [
         (structure(t.structure).name, b.id, b.parent, b.generation, "main" if b.main else "peripheral")
         + (b.radius_mm, b.length_mm, b.ml, *territory(t.structure, b.id), b.reason)
-        for t in made.trees
+        for t in measures.trees
         for b in t.branches
     ]
     columns = ("Tree", "Branch", "Parent branch", "Generation", "Part", "Radius, mm", "Length, mm", "ml")
@@ -209,9 +213,9 @@ def branches(made: Measures) -> Table | None:
     return Table("branches", "Every branch", columns, tuple(rows)) if rows else None
 
 
-def cysts(made: Measures) -> Table | None:
+def cysts(measures: Measures) -> Table | None:
     """What the cyst filter says of each lesion."""
-    result = made.cysts
+    result = measures.cysts
     if result is None or not result.regions:
         return None
     unit = result.settings.scale.unit
@@ -239,13 +243,13 @@ def cysts(made: Measures) -> Table | None:
     return Table("cysts", title, columns, rows, tuple(notes))
 
 
-def comparison(made: Measures) -> Table | None:
+def comparison(measures: Measures) -> Table | None:
     """The segmentation against another one, structure by structure."""
-    if made.comparison is None:
+    if measures.comparison is None:
         return None
-    rows = [shown_row(row.as_row()) for row in made.comparison.rows]
+    rows = [shown_row(row.as_row()) for row in measures.comparison.rows]
     columns = columns_of(rows)
     cells = tuple(tuple(row[c.key] for c in columns) for row in rows)
-    colors = tuple(structure(row.key).color for row in made.comparison.rows)
+    colors = tuple(structure(row.key).color for row in measures.comparison.rows)
     title = "This segmentation against the other one"
-    return Table("comparison", title, tuple(c.title for c in columns), cells, tuple(made.comparison.notes), colors)
+    return Table("comparison", title, tuple(c.title for c in columns), cells, tuple(measures.comparison.notes), colors)

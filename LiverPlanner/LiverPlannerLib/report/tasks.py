@@ -48,7 +48,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         resection_of(labels, parameters["cut"], folder) if parameters.get("cut") else None,
         parameters.get("cysts", {}),
     )
-    made = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
+    measures = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
     info = ReportInfo(
         parameters.get("title") or "Liver plan",
         tuple((name, value) for name, value in parameters.get("identity", [])),
@@ -59,12 +59,12 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         corrected=_corrected(labels, parameters, folder, image),
     )
     cancel.raise_if_cancelled()
-    page = build_page(made, info, within(progress, 0.5, 0.95))
+    page = build_page(measures, info, within(progress, 0.5, 0.95))
     cancel.raise_if_cancelled()
     files = write_report(page, parameters["out"], overwrite=True)
     progress(1.0, "Written")
     size = files[0].stat().st_size / 1e6
-    return {"files": [str(f) for f in files], "missing": made.missing, "megabytes": round(size, 1)}
+    return {"files": [str(f) for f in files], "missing": measures.missing, "megabytes": round(size, 1)}
 
 
 def _on(image: sitk.Image, labels: sitk.Image, what: str) -> sitk.Image:

@@ -77,8 +77,8 @@ def resect_by_curve(labels: sitk.Image, points_ras: np.ndarray, flipped: bool = 
     taken = ~smaller if flipped else smaller
     remnant = np.zeros(liver.shape, np.uint8)
     remnant[tuple(voxels[~taken].T)] = 1
-    made = resect_by_remnant(labels, images.image_like(remnant, labels))
-    return Resection(**{**vars(made), "method": method, "notes": made.notes})
+    resection = resect_by_remnant(labels, images.image_like(remnant, labels))
+    return Resection(**{**vars(resection), "method": method, "notes": resection.notes})
 
 
 def _beside(line: np.ndarray, places: np.ndarray) -> np.ndarray:

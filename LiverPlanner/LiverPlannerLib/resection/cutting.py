@@ -147,8 +147,8 @@ def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
     origin = [s.start for s in box]
     taken = inside_surface(images.ras_to_kji(points, labels) - origin, triangles, liver.shape) & liver
     remedy = "Check that the surface belongs to this image, reaches into the liver, and is in RAS mm"
-    made = _finish(labels, taken, liver, box, "a closed surface", remedy)
-    return replace(made, surface=(points, triangles))
+    resection = _finish(labels, taken, liver, box, "a closed surface", remedy)
+    return replace(resection, surface=(points, triangles))
 
 
 def resect_by_remnant(labels: sitk.Image, remnant: sitk.Image) -> Resection:
@@ -273,11 +273,11 @@ def _fates(
     regions: NumberedRegions, taken: np.ndarray, labels: sitk.Image, drawn: DrawnLesions | None = None
 ) -> tuple[tuple[LesionFate, ...], tuple[str, ...]]:
     """What becomes of each tumor, and a note on those that are cut."""
-    found, ml = [], images.voxel_ml(labels)
+    fates, ml = [], images.voxel_ml(labels)
     for number in range(1, len(regions) + 1):
         box, mask = region = regions.mask(number)
         share = float(np.count_nonzero(taken[box][mask]) / np.count_nonzero(mask))
         fate: Fate = "resected" if share == 1 else "in the remnant" if share == 0 else "cut"
-        found.append(LesionFate(number, float(regions.sizes[number] * ml), share, fate, name_of(drawn, region)))
-    cut = ", ".join(str(x.number) for x in found if x.fate == "cut")
-    return tuple(found), (f"{_CUTS_THROUGH}{cut}.",) if cut else ()
+        fates.append(LesionFate(number, float(regions.sizes[number] * ml), share, fate, name_of(drawn, region)))
+    cut = ", ".join(str(x.number) for x in fates if x.fate == "cut")
+    return tuple(fates), (f"{_CUTS_THROUGH}{cut}.",) if cut else ()

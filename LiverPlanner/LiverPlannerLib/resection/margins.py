@@ -148,13 +148,13 @@ def measure_margins(
     masks = {key: images.array_of(mask_of(near, key)).view(bool) for key in neighbors}
     targets = {key: _Target(face_centers(m) * mm, m) for key, m in masks.items()}
     cut = _Target(_between(*sides) * mm, sides[0], _sheet(near, sides, resection)) if sides and resection else None
-    found = tuple(
+    measured = tuple(
         _measure(number, regions.mask(number, margin=1), near, cut, targets, drawn)
         for number in range(1, len(regions) + 1)
     )
     outlines = 1 if cut is not None and cut.sheet is not None else 2
     uncertainty = outlines * float(np.linalg.norm(mm) / 2)
-    return Margins(lesions, found, uncertainty, _smallest(found), tuple(_notes(found, targets, mm, cut)))
+    return Margins(lesions, measured, uncertainty, _smallest(measured), tuple(_notes(measured, targets, mm, cut)))
 
 
 def _sheet(labels: sitk.Image, sides: tuple[np.ndarray, ...], resection: Resection) -> Sheet | None:
@@ -249,7 +249,7 @@ def face_centers(mask: np.ndarray) -> np.ndarray:
 
 def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Centers (N, 3) of the faces that have `a` on one side and `b` on the other, in voxels, K-J-I."""
-    found = []
+    centers = []
     for axis in range(3):
         low: list[slice] = [slice(None)] * 3
         high: list[slice] = [slice(None)] * 3
@@ -257,8 +257,8 @@ def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         lo, hi = tuple(low), tuple(high)
         faces = (a[lo] & b[hi]) | (b[lo] & a[hi])
         where = np.unravel_index(np.flatnonzero(faces), faces.shape)
-        found.append(np.stack(where, axis=1) + 0.5 * np.eye(3)[axis])
-    return np.concatenate(found)
+        centers.append(np.stack(where, axis=1) + 0.5 * np.eye(3)[axis])
+    return np.concatenate(centers)
 
 
 def _measure(
@@ -280,15 +280,15 @@ def _measure(
     if cut is not None:
         taken = int(np.count_nonzero(cut.mask[inside] & lesion))
         fate = "resected" if taken == len(voxels) else "cut" if taken else "in the remnant"
-        found = cut.nearest(faces * mm, labels)
-        if found is not None:
-            lines["cut"] = _line(faces[found[1]], found[2] / mm, labels)
+        closest = cut.nearest(faces * mm, labels)
+        if closest is not None:
+            lines["cut"] = _line(faces[closest[1]], closest[2] / mm, labels)
         if cut.sheet is not None:
             distance = cut.sheet.distances(images.kji_to_ras(faces, labels), taken > 0)
-            found = float(distance.min()), int(distance.argmin()), faces[0]
-        if found is not None:
-            to_cut = 0.0 if fate == "cut" else found[0]
-            nearest_ras = tuple(images.kji_to_ras(faces[found[1]], labels)[0].tolist())
+            closest = float(distance.min()), int(distance.argmin()), faces[0]
+        if closest is not None:
+            to_cut = 0.0 if fate == "cut" else closest[0]
+            nearest_ras = tuple(images.kji_to_ras(faces[closest[1]], labels)[0].tolist())
     reach = {key: target.nearest(faces * mm, labels) for key, target in targets.items()}
     lines |= {k: _line(faces[f[1]], f[2] / mm, labels) for k, f in reach.items() if f is not None}
     return LesionMargins(
@@ -299,7 +299,7 @@ def _measure(
         fate=fate,
         to_cut_mm=to_cut,
         nearest_ras=nearest_ras,  # type: ignore[arg-type]
-        to_mm={key: None if found is None else found[0] for key, found in reach.items()},
+        to_mm={key: None if closest is None else closest[0] for key, closest in reach.items()},
         contact_mm2={key: _contact(lesion, t.mask[inside], mm) for key, t in targets.items() if t.tree is not None},
         name=name_of(drawn, region),
         lines=lines,

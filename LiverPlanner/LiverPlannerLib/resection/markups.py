@@ -44,12 +44,12 @@ def read_curve(path: str | Path) -> np.ndarray:
 
 def _numbers(points: list, path: Path) -> np.ndarray:
     try:
-        found = np.array(points, float).reshape(-1, 3)
+        points_read = np.array(points, float).reshape(-1, 3)
     except (TypeError, ValueError) as problem:
         raise UnreadableImage(f"{path} has a point that is not three numbers", _HELP) from problem
-    if not np.isfinite(found).all():
+    if not np.isfinite(points_read).all():
         raise UnreadableImage(f"{path} has a point that is not three numbers", _HELP)
-    return found
+    return points_read
 
 
 def _enough(points: np.ndarray, path: Path) -> np.ndarray:

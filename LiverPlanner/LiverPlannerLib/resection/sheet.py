@@ -82,9 +82,9 @@ def sheet_of_planes(faces: np.ndarray, planes: Sequence[Plane], labels: sitk.Ima
     first = taken[tuple(np.round(low).astype(int).T)]
     towards = np.where(first[:, None], a - b, b - a)
     normals *= np.where((normals * towards).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-    found = np.isfinite(best)
+    kept = np.isfinite(best)
     reach = float(np.linalg.norm(images.spacing_kji(labels)))
-    return Sheet(at[found], normals[found], reach) if found.any() else None
+    return Sheet(at[kept], normals[kept], reach) if kept.any() else None
 
 
 def sheet_of_mesh(points: np.ndarray, triangles: np.ndarray, labels: sitk.Image, liver: np.ndarray) -> Sheet | None:

@@ -64,7 +64,7 @@ def vessel_margins(
     mm = images.spacing_kji(trees.labels)
     walls = [(key, name, ids, face_centers_of(key, trees, ids) * mm) for key, name, ids in _groups(trees, which)]
     searches = [(key, name, ids, cKDTree(wall)) for key, name, ids, wall in walls if len(wall)]
-    found = []
+    margins = []
     for number, (box, inside) in enumerate(regions, start=1):
         faces = (face_centers(inside) + [s.start for s in box]) * mm
         own = []
@@ -74,8 +74,8 @@ def vessel_margins(
             touching = faces[distance < 1e-6] / mm
             contact = _length(trees, key, ids, touching) if len(touching) else 0.0
             own.append(VesselMargin(number, name, key, nearest, contact))
-        found += sorted(own, key=lambda m: m.mm)
-    return found
+        margins += sorted(own, key=lambda m: m.mm)
+    return margins
 
 
 def face_centers_of(key: str, trees: LiverTrees, ids: list[int]) -> np.ndarray:

@@ -100,13 +100,13 @@ _FORMULAS: tuple[tuple[str, BsaFormula | None, float, float, str], ...] = (
 
 def estimated_volumes(patient: Patient, bsa: BsaFormula = "mosteller") -> tuple[Estimate, ...]:
     """Standard liver volumes by every formula; Vauthey and Urata with the chosen BSA, the Korean ones with theirs."""
-    found = []
+    estimates = []
     for name, own, slope, offset, source in _FORMULAS:
         used = own or bsa
         ml = slope * body_surface_area(patient, used) + offset
         equation = f"{slope:g} × BSA {'+' if offset > 0 else '−'} {abs(offset):g}"
-        found.append(Estimate(name, ml if ml > 0 else None, used, equation, source))
-    return tuple(found)
+        estimates.append(Estimate(name, ml if ml > 0 else None, used, equation, source))
+    return tuple(estimates)
 
 
 @dataclass(frozen=True)
@@ -255,15 +255,15 @@ def measure_volumes(
             )
     ml = images.voxel_ml(labels)
     counts = images.label_counts(images.array_of(labels)).tolist()
-    found = {s.key: counts[s.label] * ml for s in STRUCTURES if counts[s.label]}
+    present = {s.key: counts[s.label] * ml for s in STRUCTURES if counts[s.label]}
     inside = inside_liver(labels) if inside is None else inside
     tlv = float(np.count_nonzero(inside)) * ml
     if tlv == 0:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")
     excluded = tuple(dict.fromkeys(exclude))
     outside = outside_ml(labels, inside)
-    functional = tlv - sum(found.get(key, 0.0) - outside.get(key, 0.0) for key in excluded)
-    by_structure = {"liver": tlv, **{k: v for k, v in found.items() if k != "liver"}}
+    functional = tlv - sum(present.get(key, 0.0) - outside.get(key, 0.0) for key in excluded)
+    by_structure = {"liver": tlv, **{k: v for k, v in present.items() if k != "liver"}}
     return Volumes(by_structure, tlv, functional, excluded, outside)
 
 

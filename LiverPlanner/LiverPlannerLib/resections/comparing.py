@@ -104,26 +104,26 @@ def compare_resections(
         model = PerfusionModel(trees, exclude)
     except NothingFound as nothing:
         notes.append(f"Inflow and outflow are n/a. {nothing.problem}.")
-    found = []
-    for n, (name, made) in enumerate(resections.items()):
+    compared = []
+    for n, (name, resection) in enumerate(resections.items()):
         cancel.raise_if_cancelled()
         progress(n / len(resections), f"Measuring {name}")
-        made = with_drawn_lesions(made, labels, drawn)
-        volumes = volumetry(labels, remnant=made.remnant, patient=patient, exclude=exclude)
-        found.append(
+        resection = with_drawn_lesions(resection, labels, drawn)
+        volumes = volumetry(labels, remnant=resection.remnant, patient=patient, exclude=exclude)
+        compared.append(
             Measured(
                 name,
-                made,
+                resection,
                 volumes,
-                measure_margins(labels, made, drawn=drawn) if has_tumor else None,
-                model.measure(model.taken(made.resected)) if model else None,
-                safety_bands(labels, made, limits_mm) if has_tumor else (),
-                graft_of(made, labels, volumes, recipient_kg) if recipient_kg is not None else None,
+                measure_margins(labels, resection, drawn=drawn) if has_tumor else None,
+                model.measure(model.taken(resection.resected)) if model else None,
+                safety_bands(labels, resection, limits_mm) if has_tumor else (),
+                graft_of(resection, labels, volumes, recipient_kg) if recipient_kg is not None else None,
             )
         )
     progress(1.0, "Compared")
-    every = [note for m in found for note in (m.perfusion.notes if m.perfusion else ())]
-    return Compared(tuple(found), tuple(dict.fromkeys([*notes, *every])))
+    every = [note for m in compared for note in (m.perfusion.notes if m.perfusion else ())]
+    return Compared(tuple(compared), tuple(dict.fromkeys([*notes, *every])))
 
 
 def _row(m: Measured) -> dict[str, Any]:

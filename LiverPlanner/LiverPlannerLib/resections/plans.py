@@ -82,13 +82,13 @@ def read_plans(path: str | Path) -> dict[str, dict[str, Any]]:
         raise InputError(f"{path} describes no resections", "Write resections: NAME: {preset: right hepatectomy}")
     if len(plans) > _MOST:
         raise InputError(f"{path} describes {len(plans)} resections", f"Use up to {_MOST}")
-    found = {}
+    by_name = {}
     for name, plan in plans.items():
         kind = check_plan(str(name), plan)
         if kind in ("curve", "surface", "remnant"):
             plan = {**plan, kind: str((path.parent / str(plan[kind])).resolve())}
-        found[str(name)] = dict(plan)
-    return found
+        by_name[str(name)] = dict(plan)
+    return by_name
 
 
 def check_plan(name: str, plan: Any) -> str:
@@ -117,21 +117,21 @@ def make_resections(liver: Liver, plans: Mapping[str, Mapping[str, Any]]) -> dic
         InputError: a description that cannot be understood, a union of what is not there; the name is in the message.
         PreopError: what the ways to cut raise, with the name before it.
     """
-    made: dict[str, Resection] = {}
+    resections: dict[str, Resection] = {}
     for name in plans:
-        _make(liver, name, plans, made, ())
-    return {name: made[name] for name in plans}
+        _make(liver, name, plans, resections, ())
+    return {name: resections[name] for name in plans}
 
 
 def _make(
     liver: Liver,
     name: str,
     plans: Mapping[str, Mapping[str, Any]],
-    made: dict[str, Resection],
+    resections: dict[str, Resection],
     waiting: Sequence[str],
 ) -> Resection:
-    if name in made:
-        return made[name]
+    if name in resections:
+        return resections[name]
     if name in waiting:
         raise InputError(f"The resection {name!r} is a union with itself", "Remove it from its own parts")
     plan = plans[name]
@@ -141,11 +141,11 @@ def _make(
         missing = [part for part in parts if part not in plans]
         if missing:
             raise InputError(f"The resection {name!r} unites {missing[0]!r}, which is not there", "Describe it as well")
-        pieces = [_make(liver, part, plans, made, (*waiting, name)) for part in parts]
-        made[name] = _named(name, lambda: unite(liver.labels, pieces))
+        pieces = [_make(liver, part, plans, resections, (*waiting, name)) for part in parts]
+        resections[name] = _named(name, lambda: unite(liver.labels, pieces))
     else:
-        made[name] = _named(name, lambda: _WAYS[kind](liver, name, plan))
-    return made[name]
+        resections[name] = _named(name, lambda: _WAYS[kind](liver, name, plan))
+    return resections[name]
 
 
 def _named(name: str, run: Callable[[], Resection]) -> Resection:
@@ -167,12 +167,12 @@ def _listed(name: str, value: Any) -> list[Any]:
 
 def _numbers(name: str, value: Any, count: int) -> list[float]:
     try:
-        found = [float(v) for v in _listed(name, value)]
+        numbers = [float(v) for v in _listed(name, value)]
     except (TypeError, ValueError):
-        found = []
-    if len(found) != count:
+        numbers = []
+    if len(numbers) != count:
         raise InputError(f"The resection {name!r} has {value!r} where {count} numbers belong", "Give RAS mm")
-    return found
+    return numbers
 
 
 def _whole(name: str, value: Any) -> list[int]:

@@ -126,16 +126,16 @@ def resect_sparing(
     """
     if not 0 <= margin_mm <= 100:
         raise InputError(f"A margin of {margin_mm:g} mm is not possible", "Give 0 to 100 mm")
-    found = numbered_regions(labels, structure, drawn)
-    if not found:
+    regions = numbered_regions(labels, structure, drawn)
+    if not regions:
         raise NothingFound("There is no lesion to resect", "Segment the lesions first")
-    wanted = sorted(set(lesions)) or list(range(1, len(found) + 1))
-    unknown = [n for n in wanted if not 1 <= n <= len(found)]
+    wanted = sorted(set(lesions)) or list(range(1, len(regions) + 1))
+    unknown = [n for n in wanted if not 1 <= n <= len(regions)]
     if unknown:
-        raise InputError(f"There is no lesion {unknown[0]}", f"Lesions are numbered 1 to {len(found)}")
+        raise InputError(f"There is no lesion {unknown[0]}", f"Lesions are numbered 1 to {len(regions)}")
     mask = np.zeros(labels.GetSize()[::-1], bool)
     for number in wanted:
-        box, inside = found[number - 1]
+        box, inside = regions[number - 1]
         mask[box] |= inside
     liver = inside_liver(labels)
     spacing = images.spacing_kji(labels)
@@ -144,7 +144,7 @@ def resect_sparing(
     taken = np.zeros_like(mask)
     # Distances go from center to center; half a diagonal more makes the margin hold from face to face.
     taken[near] = closed(away <= margin_mm + float(np.linalg.norm(spacing)) / 2, SMOOTHING_MM, spacing)
-    which = "all lesions" if len(wanted) == len(found) else "lesion " + ", ".join(map(str, wanted))
+    which = "all lesions" if len(wanted) == len(regions) else "lesion " + ", ".join(map(str, wanted))
     how = f"{which} with a margin of {margin_mm:g} mm"
     return resect_by_mask(labels, taken & liver, how, "Choose a smaller margin")
 
@@ -165,14 +165,14 @@ def unite(labels: sitk.Image, resections: Sequence[Resection]) -> Resection:
     """
     if len(resections) < 2:
         raise InputError("A union needs two resections at least", "Name more of them")
-    for made in resections:
-        if not images.same_grid(made.resected, labels):
+    for resection in resections:
+        if not images.same_grid(resection.resected, labels):
             raise GeometryError("The resections lie on different grids", "Make all of them on these labels")
-    taken = np.logical_or.reduce([images.array_of(made.resected) > 0 for made in resections])
-    how = " and ".join(made.method for made in resections)
+    taken = np.logical_or.reduce([images.array_of(resection.resected) > 0 for resection in resections])
+    how = " and ".join(resection.method for resection in resections)
     united = resect_by_mask(labels, taken, how, "Leave one of them out")
-    notes = dict.fromkeys(note for made in resections for note in made.notes)
-    overlap = sum(made.resected_ml for made in resections) - united.resected_ml
+    notes = dict.fromkeys(note for resection in resections for note in resection.notes)
+    overlap = sum(resection.resected_ml for resection in resections) - united.resected_ml
     if overlap > 0.01 * united.resected_ml:
         notes[f"The resections that were united overlap by {overlap:.0f} ml, which counts once."] = None
     return replace(united, notes=tuple(dict.fromkeys([*united.notes, *notes])))

@@ -57,14 +57,14 @@ def branch_rows(trees: Mapping[str, VesselTree], supply: LiverTrees | None = Non
         supply: territories of the same trees, where they are known.
     """
     fed = _fed(supply) if supply is not None else {}
-    found = []
+    rows = []
     for key, tree in trees.items():
         for branch in sorted(tree.branches, key=lambda b: b.generation < 0):  # first what hangs on the root
             row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
             order = branch.generation if branch.generation >= 0 else None
             row |= {"structure": structure(key).name, "generation": order}
-            found.append(row | fed.get((key, branch.id), {}))
-    return found
+            rows.append(row | fed.get((key, branch.id), {}))
+    return rows
 
 
 def _fed(supply: LiverTrees) -> dict[tuple[str, int], dict[str, Any]]:

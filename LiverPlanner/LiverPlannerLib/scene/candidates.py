@@ -32,14 +32,14 @@ class SceneCandidate:
 def candidates_of(segmentation: Any) -> list[SceneCandidate]:
     """The candidates of a segmentation node, the largest first."""
     voxels, start, regions = _regions(segmentation)
-    found = []
+    candidates = []
     for number in range(1, int(regions.max(initial=0)) + 1):
         points = np.argwhere(regions == number)
         index = (points.mean(0) + start)[::-1]
         center = (voxels.grid.to_ras @ [*index, 1.0])[:3]
         ml = len(points) * abs(float(np.linalg.det(voxels.grid.to_ras[:3, :3]))) / 1000
-        found.append(SceneCandidate(number, ml, tuple(round(float(v), 2) for v in center)))  # type: ignore[arg-type]
-    return found
+        candidates.append(SceneCandidate(number, ml, tuple(round(float(v), 2) for v in center)))  # type: ignore[arg-type]
+    return candidates
 
 
 def decide(segmentation: Any, number: int, accepted: bool) -> None:
@@ -78,8 +78,8 @@ def _regions(segmentation: Any) -> tuple[Any, Start, np.ndarray]:
     low, high = hull(masks)
     shape = tuple(int(n) for n in np.subtract(high, low))
     candidate = np.logical_or.reduce([painted(m, low, shape) for m in voxels.of(KEY)])
-    found = number_regions(candidate)
+    numbered = number_regions(candidate)
     regions = np.zeros(shape, np.int32)
-    if found.box is not None:
-        regions[found.box] = found.numbers
+    if numbered.box is not None:
+        regions[numbered.box] = numbered.numbers
     return voxels, low, regions

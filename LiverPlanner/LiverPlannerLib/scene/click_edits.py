@@ -137,6 +137,6 @@ def _tubes(points_ras: np.ndarray, radii: np.ndarray, links: np.ndarray) -> Any:
     tube.SetNumberOfSides(8)
     tube.CappingOn()
     tube.Update()
-    made = tube.GetOutput()
-    made.GetPointData().SetScalars(None)
-    return made
+    tubes = tube.GetOutput()
+    tubes.GetPointData().SetScalars(None)
+    return tubes

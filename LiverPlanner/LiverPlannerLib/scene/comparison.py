@@ -61,15 +61,15 @@ class Pair:
 
     def notes(self) -> list[str]:
         """What is left out, and what overlaps, in sentences."""
-        found = []
+        notes = []
         for one in (self.prediction, self.reference):
             if one.unknown:
-                found.append(
+                notes.append(
                     f"Not compared, because they are not known structures: {', '.join(one.unknown)} of "
                     f"{one.node.GetName()}."
                 )
-            found += one.overlaps()
-        return found
+            notes += one.overlaps()
+        return notes
 
 
 def show_differences(
@@ -83,9 +83,9 @@ def show_differences(
     parts: list[Part] = []
     for key, record in records.items():
         parts += difference_parts(key, load_image(folder, dict(record)))
-    made = show_parts(scene, node, name, grid, parts)
-    show_only(made, [])
-    return made
+    shown = show_parts(scene, node, name, grid, parts)
+    show_only(shown, [])
+    return shown
 
 
 def difference_parts(key: str, image: sitk.Image) -> Sequence[Part]:

@@ -192,12 +192,12 @@ def regions_of(node: Any | None) -> list[CystRegion]:
         return []
     liver = LiverLevel(**state["liver"]) if state["liver"] else None
     settings = Settings(state["rule"], state["threshold"], HOUNSFIELD, liver)
-    found = []
+    regions = []
     for plain in state["regions"]:
         region = cyst_rules.decided(_region(plain), settings)
         by_hand = state["overrides"].get(str(region.id))
-        found.append(cyst_rules.overridden(region, by_hand) if by_hand else region)
-    return found
+        regions.append(cyst_rules.overridden(region, by_hand) if by_hand else region)
+    return regions
 
 
 def _region(plain: Mapping[str, Any]) -> CystRegion:
@@ -253,8 +253,8 @@ def has_lesions(segmentation: Any, keys: Sequence[str] = ("tumor", "cyst")) -> b
     from PreopReviewLib.scene.nodes import segment_keys
 
     content = segmentation.GetSegmentation()
-    found = (structure_of_segment(content.GetSegment(key)) for key in segment_keys(segmentation))
-    return any(s is not None and s.key in keys for s in found)
+    structures = (structure_of_segment(content.GetSegment(key)) for key in segment_keys(segmentation))
+    return any(s is not None and s.key in keys for s in structures)
 
 
 def place_of(node: Any, region: CystRegion) -> tuple[float, float, float]:

@@ -46,7 +46,7 @@ def taken_by_edit(before: Mapping[str, BoxedMask], now: SegmentVoxels) -> list[T
     """
     segmentation = now.node.GetSegmentation()
     changed = [i for i, mask in now.masks.items() if before.get(i) is not mask]
-    found = []
+    taken = []
     for loser in changed:
         lost = without(before[loser], now.masks[loser]) if loser in before else None
         if lost is None or not lost.count:
@@ -59,8 +59,8 @@ def taken_by_edit(before: Mapping[str, BoxedMask], now: SegmentVoxels) -> list[T
         winner = max(shares, key=shares.get, default=None)
         if winner is not None and shares[winner]:
             names = (segmentation.GetSegment(i).GetName() for i in (winner, loser))
-            found.append(Taken(*names, shares[winner] * now.grid.voxel_ml, not now.masks[loser].count))
-    return found
+            taken.append(Taken(*names, shares[winner] * now.grid.voxel_ml, not now.masks[loser].count))
+    return taken
 
 
 def forget_copied_code(segmentation: Any, segment_id: str) -> bool:
@@ -90,9 +90,9 @@ def code_by_name(node: Any) -> list[str]:
     coded = []
     for segment_id in segment_keys(node):
         segment = node.GetSegmentation().GetSegment(segment_id)
-        found = match_name(segment.GetName() or "")
-        if found is not None and (segment.GetTerminology() or NO_MEANING) == NO_MEANING:
-            segment.SetTerminology(terminology_entry(found))
-            segment.SetColor(*found.color)
+        meaning = match_name(segment.GetName() or "")
+        if meaning is not None and (segment.GetTerminology() or NO_MEANING) == NO_MEANING:
+            segment.SetTerminology(terminology_entry(meaning))
+            segment.SetColor(*meaning.color)
             coded.append(segment.GetName())
     return coded

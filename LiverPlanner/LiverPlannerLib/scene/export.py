@@ -62,16 +62,16 @@ def surfaces_of(segmentation: Any, keys: Sequence[str] | None) -> list[tuple[str
     content = segmentation.GetSegmentation()
     if content.GetNumberOfSegments() and not content.ContainsRepresentation("Closed surface"):
         make_surfaces(segmentation)  # those of our own, not Slicer's
-    found = []
+    surfaces = []
     for key in keys if keys is not None else segment_keys(segmentation):
         surface = vtk.vtkPolyData()
         logic = slicer.vtkSlicerSegmentationsModuleLogic
         logic.GetSegmentClosedSurfaceRepresentation(segmentation, key, surface, True)
         if surface.GetNumberOfCells():
-            found.append((content.GetSegment(key).GetName(), content.GetSegment(key), surface))
-    if not found:
+            surfaces.append((content.GetSegment(key).GetName(), content.GetSegment(key), surface))
+    if not surfaces:
         raise NothingFound(f"The segmentation {segmentation.GetName()} has no surface", "Segment the liver first")
-    return found
+    return surfaces
 
 
 def _file_name(words: str) -> str:
@@ -159,9 +159,9 @@ def _write_gltf(surfaces: Sequence[tuple[str, Sequence[float], Any]], path: Path
     exporter.SetRenderWindow(window)
     exporter.Write()
     _require_whole(path)
-    made = json.loads(path.read_text(encoding="utf-8"))
-    made.setdefault("asset", {})["extras"] = {"unit": "m", "axes": GLTF_WORDS}
-    path.write_text(json.dumps(made), encoding="utf-8")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document.setdefault("asset", {})["extras"] = {"unit": "m", "axes": GLTF_WORDS}
+    path.write_text(json.dumps(document), encoding="utf-8")
     return path
 
 

@@ -161,14 +161,14 @@ def dicom_files() -> list[list[Path]]:
     database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:
         return []
-    found = []
+    series = []
     for patient in database.patients():
         for study in database.studiesForPatient(patient):
             for uid in database.seriesForStudy(study):
                 files = [Path(f) for f in database.filesForSeries(uid)]
                 if files and database.fileValue(str(files[0]), "0008,0060") in ("CT", "MR"):
-                    found.append(files)
-    return found
+                    series.append(files)
+    return series
 
 
 def dicom_series() -> list[Series]:

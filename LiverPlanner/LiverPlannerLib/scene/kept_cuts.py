@@ -90,10 +90,10 @@ class KeptCuts:
         return self.node
 
     def _free(self, name: str) -> str:
-        taken, n, found = set(self.names), 2, name
-        while found in taken:
-            found, n = f"{name} {n}", n + 1
-        return found
+        taken, n, free = set(self.names), 2, name
+        while free in taken:
+            free, n = f"{name} {n}", n + 1
+        return free
 
     def rename(self, row: int, name: str) -> None:
         """Another name; an empty one, or one that another has, changes nothing or gets a number."""
@@ -133,12 +133,12 @@ class KeptCuts:
         Raises:
             GeometryError: a kept resection does not overlap the plan.
         """
-        found = []
+        masks = []
         voxels = {s.key: s.mask for s in nodes.read_segments(self.node)}
         for segment_id in self._ids:
             moved = images.onto_grid(sitk.Cast(voxels[segment_id] > 0, sitk.sitkUInt8), labels, "resection", "plan")
-            found.append(moved.labels)
-        return found
+            masks.append(moved.labels)
+        return masks
 
     def compared(self, table: Any | None) -> list[dict[str, Any]]:
         """Rows of the comparison that are still in the list, in its order."""

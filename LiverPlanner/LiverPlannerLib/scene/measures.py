@@ -129,7 +129,7 @@ class LiveMeasures:
         if not segmentation.ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
             return []  # without edt, which Apply installs, Slicer's own surface stays
         wanted = set(keys)
-        made = []
+        updated = []
         for segment_id, key in self.plan.structures.items():
             mask = self.plan.masks[segment_id]
             if key not in wanted or self._surface_of.get(segment_id) is mask:
@@ -137,14 +137,14 @@ class LiveMeasures:
             self._surface_of[segment_id] = mask
             if not mask.count:
                 _put_surface(segmentation, segment_id, _no_surface())
-                made.append(segment_id)
+                updated.append(segment_id)
                 continue
             # In the node's own coordinates: a transform on it moves its surfaces by itself.
             image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
             surface = surface_of_mask(image, structure(key).smoothing)
             _put_surface(segmentation, segment_id, surface)
-            made.append(segment_id)
-        return made
+            updated.append(segment_id)
+        return updated
 
 
 def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:

@@ -74,17 +74,17 @@ def plan_volume(
 
     image = inputs.image_of(volume)
     mask = liver_mask(liver, volume) if liver is not None else None
-    made = make_plan(image, options, liver_mask=mask, source=volume.GetName(), progress=progress or silent)
-    return add_plan(volume, list(parts_of_plan(made)), record_for_scene(made))
+    plan = make_plan(image, options, liver_mask=mask, source=volume.GetName(), progress=progress or silent)
+    return add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
 
 
 def add_plan(
     volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
 ) -> PlanNodes:
     """Adds a plan to the scene at once, and removes the one it replaces; see `add_plan_steps`."""
-    made = _finish(add_plan_steps(volume, parts, record, previous))
-    plan_nodes.remove(made.replaced)
-    return replace(made, replaced=())
+    nodes = _finish(add_plan_steps(volume, parts, record, previous))
+    plan_nodes.remove(nodes.replaced)
+    return replace(nodes, replaced=())
 
 
 def add_plan_steps(
@@ -181,12 +181,12 @@ def plans_of(volume: Any) -> list[Any]:
 
     A plan whose volume was deleted is one of a volume with voxels at the same places: it was loaded again.
     """
-    found = [
+    plans = [
         node
         for node in nodes_of_class(volume.GetScene(), "vtkMRMLSegmentationNode")
         if node.GetAttribute(RECORD) and not node.GetAttribute(plan_nodes.READ_ONLY) and _is_of(node, volume)
     ]
-    return sorted(found, key=lambda n: not (n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()))
+    return sorted(plans, key=lambda n: not (n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()))
 
 
 def _take_the_place_of(previous: PlanNodes | None, added: list[Any]) -> tuple[Any, ...]:
@@ -195,12 +195,12 @@ def _take_the_place_of(previous: PlanNodes | None, added: list[Any]) -> tuple[An
         return ()
     olds = (previous.segmentation, previous.model_output, previous.couinaud)
     pairs = zip_longest(olds, added)
-    found = [(old, new) for old, new in pairs if old is not None and old.GetScene() is not None]
-    for old, new in found:
+    replaced = [(old, new) for old, new in pairs if old is not None and old.GetScene() is not None]
+    for old, new in replaced:
         if new is not None:
             new.SetName(old.GetName())
         plan_nodes.show([old], False)
-    return tuple(old for old, _new in found)
+    return tuple(old for old, _new in replaced)
 
 
 def _to_be_kept_steps(previous: PlanNodes | None) -> Generator[None, None, bool]:
@@ -238,10 +238,10 @@ def plan_record(segmentation: Any | None) -> dict[str, Any]:
     """
     text = segmentation.GetAttribute(RECORD) if segmentation is not None else None
     try:
-        found = json.loads(text) if text else {}
+        record = json.loads(text) if text else {}
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def place_to_look(segmentation: Any) -> tuple[float, float, float]:

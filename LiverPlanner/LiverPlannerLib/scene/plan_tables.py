@@ -24,12 +24,12 @@ VOLUME_COLUMNS = (
 def put_table(plan: Any, node: Any | None, kind: str, columns: Sequence[Column], rows: Sequence[Row]) -> Any:
     """Puts rows into a table node of a plan, which is made beside it if there is none, and returns it."""
     scene = plan.GetScene()
-    made = write_table(scene, node, f"{plan.GetName()}: {kind}", columns, rows)
-    made.SetAttribute(KIND, kind)
-    made.SetNodeReferenceID(PLAN, plan.GetID())
-    if made is not node:
-        place_beside(scene, made, plan)
-    return made
+    table = write_table(scene, node, f"{plan.GetName()}: {kind}", columns, rows)
+    table.SetAttribute(KIND, kind)
+    table.SetNodeReferenceID(PLAN, plan.GetID())
+    if table is not node:
+        place_beside(scene, table, plan)
+    return table
 
 
 def add_volumes(plan: Any, rows: Sequence[Row], node: Any | None = None) -> Any | None:

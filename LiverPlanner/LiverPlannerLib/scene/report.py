@@ -42,8 +42,8 @@ def has_cut(parameters: Any) -> bool:
 
 def cut_planes(parameters: Any) -> list[Any]:
     """The planes that cut: in the scene, and shown."""
-    found = [node for node in parameters.cutPlanes if node is not None]
-    return [n for n in found if n.GetDisplayNode() is None or n.GetDisplayNode().GetVisibility()]
+    planes = [node for node in parameters.cutPlanes if node is not None]
+    return [n for n in planes if n.GetDisplayNode() is None or n.GetDisplayNode().GetVisibility()]
 
 
 def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
@@ -122,14 +122,14 @@ def identity_of(volume: Any) -> list[list[str]]:
     """What the subject hierarchy knows of the patient and the study of a volume; else the volume's name."""
     hierarchy = volume.GetScene().GetSubjectHierarchyNode()
     item = hierarchy.GetItemByDataNode(volume)
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     while item and item != hierarchy.GetSceneItemID():
         for tag in _IDENTITY:
             value = hierarchy.GetItemAttribute(item, f"DICOM.{tag}")
-            if value and tag not in found:
-                found[tag] = value
+            if value and tag not in values:
+                values[tag] = value
         item = hierarchy.GetItemParent(item)
-    rows = [[words, _plain(found[tag])] for tag, words in _IDENTITY.items() if tag in found]
+    rows = [[words, _plain(values[tag])] for tag, words in _IDENTITY.items() if tag in values]
     return rows or [["Volume", volume.GetName()]]
 
 

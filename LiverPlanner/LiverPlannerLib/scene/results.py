@@ -90,11 +90,11 @@ def build_scene(
     volume = nodes.add_volume(scene, image, title, window)
     nodes.put_in_study(scene, [volume], title, "Liver plan")
     parts = [*parts_of(labels), *(segment_parts_of(couinaud) if couinaud is not None else ())]
-    made = add_plan(volume, parts, dict(record))
-    present = [structure(key) for key in nodes.segment_keys(made.segmentation)]
+    plan_nodes = add_plan(volume, parts, dict(record))
+    present = [structure(key) for key in nodes.segment_keys(plan_nodes.segmentation)]
     volumes_ml = record.get("volumes_ml", {})
     legend = tuple(pictures.LegendEntry(s.name, s.color, _ml(volumes_ml, s)) for s in present)
-    return SceneHandle(scene, made, legend, center, title)
+    return SceneHandle(scene, plan_nodes, legend, center, title)
 
 
 def _ml(volumes_ml: Mapping[str, float], s: Structure) -> str:

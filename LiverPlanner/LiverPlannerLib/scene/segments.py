@@ -109,12 +109,12 @@ def structure_of_segment(segment: Any) -> Structure | None:
 
 def structures_of(segments: Sequence[Any]) -> list[Structure | None]:
     """The structures of the vtkSegments of one node. Where none is the liver, Couinaud segments together are."""
-    found = [structure_of_segment(segment) for segment in segments]
-    if any(one is not None and one.key == "liver" for one in found):
-        return found
+    structures = [structure_of_segment(segment) for segment in segments]
+    if any(one is not None and one.key == "liver" for one in structures):
+        return structures
     return [
         structure("liver") if one is None and _is_couinaud(segment) else one
-        for one, segment in zip(found, segments, strict=True)
+        for one, segment in zip(structures, segments, strict=True)
     ]
 
 
@@ -217,12 +217,12 @@ class SegmentVoxels:
         ids = nodes.segment_keys(self.node)
         self.structures, self.unknown = {}, []
         known = structures_of([segmentation.GetSegment(segment_id) for segment_id in ids])
-        for segment_id, found in zip(ids, known, strict=True):
+        for segment_id, meaning in zip(ids, known, strict=True):
             segment = segmentation.GetSegment(segment_id)
-            if found is None:
+            if meaning is None:
                 self.unknown.append(segment.GetName())
                 continue
-            self.structures[segment_id] = found.key
+            self.structures[segment_id] = meaning.key
             source = _source(self.node, segment_id)
             if self._sources.get(segment_id) != source:
                 self._sources[segment_id] = source
@@ -343,14 +343,14 @@ class SegmentVoxels:
         from LiverPlannerLib.voxel_boxes import common
 
         inside = [key for key in PAINTED if structure(key).parent == "liver" and self.mask(key).count]
-        found = []
+        notes = []
         for n, winner in enumerate(inside):
             for loser in inside[:n]:
                 shared = common(self.mask(winner), self.mask(loser)) * self.grid.voxel_ml
                 if shared:
                     words = f"{structure(winner).name} and {structure(loser).name.lower()}"
-                    found.append(f"{words} share {shared:.2g} ml, which counts as {structure(winner).name.lower()}.")
-        return found
+                    notes.append(f"{words} share {shared:.2g} ml, which counts as {structure(winner).name.lower()}.")
+        return notes
 
 
 def _source(node: Any, segment_id: str) -> tuple[Any, int, int]:
@@ -389,5 +389,5 @@ def _read_mask(labelmap: Any, value: int, grid: Grid, node: Any) -> BoxedMask:
 
 def keys_in(voxels: Iterable[SegmentVoxels]) -> list[str]:
     """Structures that any of several segmentations has, in the order of the table."""
-    found = {key for one in voxels for key in one.keys}
-    return [s.key for s in STRUCTURES if s.key in found]
+    present = {key for one in voxels for key in one.keys}
+    return [s.key for s in STRUCTURES if s.key in present]

@@ -56,7 +56,7 @@ def _array(column: Column, rows: Sequence[Row]) -> Any:
 def read_table(node: Any, columns: Sequence[Column]) -> list[dict[str, Any]]:
     """The rows of a table node; a column that it lacks gives None."""
     table = node.GetTable()
-    found = []
+    rows = []
     for n in range(table.GetNumberOfRows()):
         row: dict[str, Any] = {}
         for column in columns:
@@ -67,8 +67,8 @@ def read_table(node: Any, columns: Sequence[Column]) -> list[dict[str, Any]]:
             elif column.kind == "flag" and value is not None:
                 value = bool(int(value))
             row[column.key] = value
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def _number(value: Any) -> float | None:

@@ -27,9 +27,9 @@ def apply_preset(segmentation: Any, name: str) -> None:
     display = segmentation.GetDisplayNode()
     blocked = display.StartModify()
     for key in segment_keys(segmentation):
-        found = structure_of_segment(segmentation.GetSegmentation().GetSegment(key))
+        known = structure_of_segment(segmentation.GetSegmentation().GetSegment(key))
         looks = PRESETS[name]
-        opacity = looks.get(found.key, looks.get(found.kind, 1.0)) if found else 1.0
+        opacity = looks.get(known.key, looks.get(known.kind, 1.0)) if known else 1.0
         display.SetSegmentVisibility3D(key, opacity > HIDDEN)
         if opacity > HIDDEN:
             display.SetSegmentOpacity3D(key, opacity)
@@ -101,8 +101,8 @@ class SideBySide:
 
 def same_camera(source: Any, target: Any) -> None:
     """Lets one 3D view look from where another one does."""
-    found = {c.GetLayoutName(): c for c in nodes_of_class(source.GetScene(), "vtkMRMLCameraNode")}
-    cameras = [found.get(view.GetLayoutName()) for view in (source, target)]
+    by_layout = {c.GetLayoutName(): c for c in nodes_of_class(source.GetScene(), "vtkMRMLCameraNode")}
+    cameras = [by_layout.get(view.GetLayoutName()) for view in (source, target)]
     if None in cameras:
         return
     cameras[1].SetPosition(cameras[0].GetPosition())

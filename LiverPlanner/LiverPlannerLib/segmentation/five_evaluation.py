@@ -85,23 +85,23 @@ def case_scores(
         real_anatomy: the truth counts the vena cava as hepatic vein, so the prediction does too; and it ends with
             the liver, so the prediction is judged inside it.
     """
-    found = images.array_of(segment_structures(image, mask, package).labels)
+    predicted = images.array_of(segment_structures(image, mask, package).labels)
     if real_anatomy:
-        found = np.where(images.array_of(mask) > 0, found, 0)
-        cava = found == structure("inferior_vena_cava").label
-        found = np.where(cava, structure("hepatic_vein").label, found)
+        predicted = np.where(images.array_of(mask) > 0, predicted, 0)
+        cava = predicted == structure("inferior_vena_cava").label
+        predicted = np.where(cava, structure("hepatic_vein").label, predicted)
     real = images.array_of(truth)
-    scores = {key: _dice(found == structure(key).label, real == structure(key).label) for key in KEYS}
+    scores = {key: _dice(predicted == structure(key).label, real == structure(key).label) for key in KEYS}
     trees = [structure(key).label for key in ("portal_vein", "hepatic_vein")]
-    scores["portal or hepatic vein"] = _dice(np.isin(found, trees), np.isin(real, trees))
+    scores["portal or hepatic vein"] = _dice(np.isin(predicted, trees), np.isin(real, trees))
     if order is not None:
         main = images.array_of(order) == 1
         for key in TREES:
-            scores[f"{key}, main"] = _main_dice(found, real, main, structure(key).label)
+            scores[f"{key}, main"] = _main_dice(predicted, real, main, structure(key).label)
     return scores
 
 
-def _main_dice(found: np.ndarray, real: np.ndarray, main: np.ndarray, label: int) -> float:
+def _main_dice(predicted: np.ndarray, real: np.ndarray, main: np.ndarray, label: int) -> float:
     """Dice of main branches with one partition: predicted voxels take the order of the nearest true voxel."""
     from scipy import ndimage
 
@@ -109,7 +109,7 @@ def _main_dice(found: np.ndarray, real: np.ndarray, main: np.ndarray, label: int
     if not (truth & main).any():
         return float("nan")
     index = ndimage.distance_transform_edt(~truth, return_distances=False, return_indices=True)
-    return _dice((found == label) & main[tuple(index)], truth & main)
+    return _dice((predicted == label) & main[tuple(index)], truth & main)
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -179,7 +179,7 @@ def package_of(path: Path) -> Iterator[ModelPackage]:
         yield pack_run(path, folder / "package", checkpoint="last")
 
 
-def _dice(found: np.ndarray, truth: np.ndarray) -> float:
+def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
     if not truth.any():
         return float("nan")
-    return float(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
+    return float(2 * np.count_nonzero(predicted & truth) / (np.count_nonzero(predicted) + np.count_nonzero(truth)))

@@ -23,10 +23,10 @@ def widened(
     """
     own, now = (images.array_of(images.resample_to(m != 0, frame, "label")) > 0 for m in (given, mask))
     spacing = frame.GetSpacing()[0]
-    found = left_out_lesions(shares, classes, own, spacing, now & ~own)
-    if np.count_nonzero(found & ~now) * spacing**3 < 1000 * LEAST_ML:
+    extended = left_out_lesions(shares, classes, own, spacing, now & ~own)
+    if np.count_nonzero(extended & ~now) * spacing**3 < 1000 * LEAST_ML:
         return None
-    added = images.resample_to(images.image_like(found.astype(np.uint8), frame), mask, "label")
+    added = images.resample_to(images.image_like(extended.astype(np.uint8), frame), mask, "label")
     return sitk.Cast(mask != 0, sitk.sitkUInt8) | sitk.Cast(added != 0, sitk.sitkUInt8)
 
 

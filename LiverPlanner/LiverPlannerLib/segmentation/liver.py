@@ -200,9 +200,9 @@ def load_predictor(
         raise InputError(f"The modality {modality!r} is not known to this network", "Give CT or MR")
     if not isinstance(package, models.ModelPackage):
         package = models.require_package(package, within(progress, 0.0, 0.08))
-    found = package.metadata["network"]["name"]
-    if found != network:
-        raise ModelError(f"The model {package.name} has the network {found}, not {network}", "Choose another model")
+    actual = package.metadata["network"]["name"]
+    if actual != network:
+        raise ModelError(f"The model {package.name} has the network {actual}, not {network}", "Choose another model")
     progress(0.08, "Loading the network")
     return Predictor.of(package, device), f"{package.name} {package.version}"
 
@@ -260,8 +260,8 @@ def _predict(predictor: Predictor, prepared: Prepared, progress: Progress, cance
         tensor = torch.from_numpy(values).to(placement.device, placement.dtype)
         return liver_probability(network, tensor, canvas, step)  # type: ignore[arg-type]
 
-    found = predictor.run(compute).numpy()
-    return found[:, :, before : before + prepared.values.shape[2]]
+    probability = predictor.run(compute).numpy()
+    return probability[:, :, before : before + prepared.values.shape[2]]
 
 
 def fill_height(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int], int]:

@@ -54,12 +54,12 @@ def refined_mask(
     small = images.crop(grid, images.Box(tuple(s.start for s in near[::-1]), tuple(s.stop for s in near[::-1])))
     maps = [_image(m, small) for m in _maps(core[near], probability[near], threshold, values[near], grid)]
     box = images.box_of_grid(small, image)
-    found = np.zeros(image.GetSize()[::-1], np.uint8)
+    refined = np.zeros(image.GetSize()[::-1], np.uint8)
     start, stop = box.start[0], box.stop[0]
     for low in range(start, stop, _SLICES):
         high = min(low + _SLICES, stop)
-        found[low:high, box.slices[1], box.slices[2]] = _slab(image, box, (low, high), maps, intensity)
-    return images.image_like(found, image)
+        refined[low:high, box.slices[1], box.slices[2]] = _slab(image, box, (low, high), maps, intensity)
+    return images.image_like(refined, image)
 
 
 def _box(core: np.ndarray) -> tuple[slice, ...]:

@@ -46,8 +46,8 @@ class KuLeuvenLiver(_OfPackage):
         from LiverPlannerLib.segmentation.liver import segment_liver
 
         modality = modality or images.guess_modality(image)
-        found = segment_liver(image, modality, self.package, device, progress=progress, cancel=cancel)
-        return SegmenterResult(found.mask, {"liver": 1}, found.model, found.notes, found.warnings, found.device)
+        liver = segment_liver(image, modality, self.package, device, progress=progress, cancel=cancel)
+        return SegmenterResult(liver.mask, {"liver": 1}, liver.model, liver.notes, liver.warnings, liver.device)
 
 
 class KuLeuvenLesions(_OfPackage):
@@ -71,9 +71,9 @@ class KuLeuvenLesions(_OfPackage):
         from LiverPlannerLib.segmentation.lesions import segment_lesions
 
         modality, liver = modality or images.guess_modality(image), self._region(region)
-        found = segment_lesions(image, liver, modality, self.package, device, progress=progress, cancel=cancel)
-        shares = {"tumor": found.probability} if found.probability is not None else {}
-        return SegmenterResult(found.mask, {"tumor": 1}, found.model, found.notes, [], found.device, shares)
+        lesions = segment_lesions(image, liver, modality, self.package, device, progress=progress, cancel=cancel)
+        shares = {"tumor": lesions.probability} if lesions.probability is not None else {}
+        return SegmenterResult(lesions.mask, {"tumor": 1}, lesions.model, lesions.notes, [], lesions.device, shares)
 
 
 class InsideLiver(_OfPackage):
@@ -110,6 +110,8 @@ class InsideLiver(_OfPackage):
         from LiverPlannerLib.segmentation.five_structures import segment_structures
 
         liver = self._region(region)
-        found = segment_structures(image, liver, self.package, device, progress=progress, cancel=cancel)
+        structures = segment_structures(image, liver, self.package, device, progress=progress, cancel=cancel)
         values = {name: structure(name).label for name in ("liver", *self.structures)}
-        return SegmenterResult(found.labels, values, found.model, found.notes, found.warnings, device)
+        return SegmenterResult(
+            structures.labels, values, structures.model, structures.notes, structures.warnings, device
+        )

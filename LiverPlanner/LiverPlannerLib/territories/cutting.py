@@ -35,7 +35,7 @@ def resect_by_branches(
     """
     if not images.same_grid(tree.branch_image, labels):
         raise GeometryError("The branches and the labels lie on different grids", "Find the branches in these labels")
-    ids = sorted({found for branch in branches for found in tree.downstream(branch)})
+    ids = sorted({branch_id for branch in branches for branch_id in tree.downstream(branch)})
     if not ids:
         raise InputError("No branch was chosen", "Choose a branch downstream of the trunk")
     territories = territories or find_territories(labels, tree)
@@ -43,9 +43,9 @@ def resect_by_branches(
     of_branch = images.array_of(tree.branch_image)
     taken = np.where(of_branch > 0, np.isin(of_branch, ids), taken)  # a branch goes whole, and its stem stays
     notes = (MODEL_NOTE, *(f"{w}." for w in (*tree.warnings, *territories.warnings)))
-    made = resect_by_mask(labels, taken, "portal territory" if tree.structure != "hepatic_vein" else "drainage area",
-                          "Choose another branch")  # fmt: skip
-    return replace(made, notes=(*made.notes, *notes))
+    words = "portal territory" if tree.structure != "hepatic_vein" else "drainage area"
+    resection = resect_by_mask(labels, taken, words, "Choose another branch")
+    return replace(resection, notes=(*resection.notes, *notes))
 
 
 def resect_by_territories(labels: sitk.Image, wanted: Sequence[str], segments: sitk.Image | None = None) -> Resection:
@@ -69,8 +69,8 @@ def resect_by_territories(labels: sitk.Image, wanted: Sequence[str], segments: s
     branches = [int(w) for w in words if w.isdigit()]
     if len(branches) < len(words):
         branches += _by_name(territories, [w for w in words if not w.isdigit()], labels, segments)
-    made = resect_by_branches(labels, tree, branches, territories)
-    return replace(made, method=f"portal territory ({', '.join(words)})")
+    resection = resect_by_branches(labels, tree, branches, territories)
+    return replace(resection, method=f"portal territory ({', '.join(words)})")
 
 
 def _by_name(territories: Territories, names: list[str], labels: sitk.Image, segments: sitk.Image | None) -> list[int]:

@@ -27,11 +27,11 @@ def save_trees(trees: LiverTrees, folder: str | Path) -> dict[str, Any]:
     record: dict[str, Any] = {"trees": {}, "territories": {}, "named": {}, "missing": trees.missing}
     for key, tree in trees.trees.items():
         record["trees"][key] = save_tree(tree, folder / f"tree_{key}.npz").name
-    for key, made in trees.territories.items():
+    for key, territories in trees.territories.items():
         path = folder / f"territories_{key}.npz"
-        box = np.array([(s.start, s.stop) for s in made.box])
-        np.savez(path, box=box, liver=np.packbits(made.liver), point=made.point, last=made.last)
-        record["territories"][key] = {"file": path.name, "warnings": made.warnings}
+        box = np.array([(s.start, s.stop) for s in territories.box])
+        np.savez(path, box=box, liver=np.packbits(territories.liver), point=territories.point, last=territories.last)
+        record["territories"][key] = {"file": path.name, "warnings": territories.warnings}
         record["named"][key] = [asdict(n) for n in trees.named[key]]
     return record
 
@@ -43,9 +43,9 @@ def load_trees(record: dict[str, Any], folder: str | Path, labels: sitk.Image) -
         GeometryError: labels of another size.
     """
     folder = Path(folder)
-    found = LiverTrees(labels, missing=dict(record["missing"]))
+    loaded = LiverTrees(labels, missing=dict(record["missing"]))
     for key, name in record["trees"].items():
-        found.trees[key] = load_tree(folder / name, mask_of(labels, key))
+        loaded.trees[key] = load_tree(folder / name, mask_of(labels, key))
     for key, saved in record["territories"].items():
         with np.load(folder / saved["file"], allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("box", "liver", "point", "last")}
@@ -54,8 +54,8 @@ def load_trees(record: dict[str, Any], folder: str | Path, labels: sitk.Image) -
         liver = np.unpackbits(arrays["liver"], count=int(np.prod(shape))).reshape(shape).astype(bool)
         if int(np.count_nonzero(liver)) != len(arrays["point"]):
             raise GeometryError("The territories belong to another liver", "Find them again")
-        found.territories[key] = Territories(
-            found.trees[key],
+        loaded.territories[key] = Territories(
+            loaded.trees[key],
             labels,
             box,
             liver,
@@ -63,5 +63,5 @@ def load_trees(record: dict[str, Any], folder: str | Path, labels: sitk.Image) -
             arrays["last"],
             list(saved["warnings"]),  # type: ignore[arg-type]
         )
-        found.named[key] = [NamedTerritory(**{**n, "branches": tuple(n["branches"])}) for n in record["named"][key]]
-    return found
+        loaded.named[key] = [NamedTerritory(**{**n, "branches": tuple(n["branches"])}) for n in record["named"][key]]
+    return loaded

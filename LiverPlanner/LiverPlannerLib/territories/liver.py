@@ -41,8 +41,8 @@ class LiverTrees:
     def warnings(self) -> list[str]:
         """Sentences on trees that are not in one piece."""
         names = {s.key: s.name for s in STRUCTURES}
-        found = [f"{names[key]}: {w}." for key, tree in self.trees.items() for w in tree.warnings]
-        return found + [f"{names[key]}: {w}." for key, t in self.territories.items() for w in t.warnings]
+        warnings = [f"{names[key]}: {w}." for key, tree in self.trees.items() for w in tree.warnings]
+        return warnings + [f"{names[key]}: {w}." for key, t in self.territories.items() for w in t.warnings]
 
 
 def find_trees(
@@ -66,7 +66,7 @@ def find_trees(
     """
     cancel = cancel or CancelToken()
     inside = inside_liver(labels) if inside is None else inside
-    made = LiverTrees(labels)
+    liver_trees = LiverTrees(labels)
     keys = [s.key for s in STRUCTURES if s.vascular]
     liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
     has_cava = bool(images.array_of(cava).any())
@@ -77,14 +77,14 @@ def find_trees(
             tree = (trees or {}).get(key) or _tree(labels, key, liver, cava if has_cava else None)
             if tree is None:
                 continue
-            made.trees[key] = tree
+            liver_trees.trees[key] = tree
             if key in WITH_TERRITORIES:
-                made.territories[key] = find_territories(labels, tree, inside)
-                made.named[key] = named_territories(made.territories[key], segments)
+                liver_trees.territories[key] = find_territories(labels, tree, inside)
+                liver_trees.named[key] = named_territories(liver_trees.territories[key], segments)
         except PreopError as problem:  # one vessel that is no tree must not cost the others
-            made.missing[key] = str(problem)
+            liver_trees.missing[key] = str(problem)
     progress(1.0, "Territories found")
-    return made
+    return liver_trees
 
 
 def _tree(labels: sitk.Image, key: str, liver: sitk.Image, cava: sitk.Image | None) -> VesselTree | None:

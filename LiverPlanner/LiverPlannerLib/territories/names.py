@@ -116,7 +116,7 @@ def _divided(
             whole[b.id] = cost[b.id] <= parts
             cost[b.id] = min(cost[b.id], parts)
     stack = [b.id for b in tree.branches if b.parent is None]
-    found = []
+    groups = []
     while stack:
         branch = stack.pop()
         if not whole[branch]:
@@ -124,8 +124,8 @@ def _divided(
         elif territories.ml[branch] > 0:
             best = int(as_one[branch].argmin())
             fit = 1 - float(as_one[branch, best]) / float(territories.ml[branch])
-            found.append((branch, list(names)[best], fit))
-    return sorted(found)
+            groups.append((branch, list(names)[best], fit))
+    return sorted(groups)
 
 
 def _merged(
@@ -138,13 +138,13 @@ def _merged(
     for branch, name, fit in divided:
         by_name.setdefault(name if fit >= LEAST_FIT else f"branch {branch}", []).append((branch, fit))
     order = [*names, INFERIOR]
-    found = []
+    merged = []
     for name in sorted(by_name, key=lambda n: (order.index(n) if n in order else len(order), by_name[n][0])):
         ids = tuple(branch for branch, _fit in by_name[name])
         ml = float(territories.ml[list(ids)].sum())
         fit = sum(f * float(territories.ml[b]) for b, f in by_name[name]) / ml
-        found.append(NamedTerritory(name, ids, ml, ml / territories.liver_ml, fit if name in order else None))
-    return found
+        merged.append(NamedTerritory(name, ids, ml, ml / territories.liver_ml, fit if name in order else None))
+    return merged
 
 
 def _with_inferior(territories: Territories, divided: list[tuple[int, str, float]]) -> list[tuple[int, str, float]]:

@@ -111,11 +111,11 @@ class VesselTree:
 
     def downstream(self, branch_id: int) -> list[int]:
         """Ids of the branch and of everything that springs from it."""
-        found = {self.branch(branch_id).id}
+        ids = {self.branch(branch_id).id}
         for branch in self.branches:  # parents come first
-            if branch.parent in found:
-                found.add(branch.id)
-        return sorted(found)
+            if branch.parent in ids:
+                ids.add(branch.id)
+        return sorted(ids)
 
     def centerline(self, branch_id: int) -> np.ndarray:
         """(n, 3) RAS points of one branch."""
@@ -338,10 +338,10 @@ def _tree(
     )
     node_points, node_of = np.unique(ends, return_inverse=True)
     node_of = node_of.reshape(ends.shape)
-    made = []
+    tree_branches = []
     for n in range(len(branches.radius)):
         main, reason = _decide(branches, n, bool(rooted[branches.tree[n]]), alpha, rule)
-        made.append(
+        tree_branches.append(
             Branch(
                 id=n + 1,
                 parent=int(branches.parent[n]) + 1 if branches.parent[n] >= 0 else None,
@@ -359,14 +359,14 @@ def _tree(
     trunks = [float(branches.trunk[branches.tree == t][0]) for t in range(len(rooted))]
     return VesselTree(
         structure,
-        made,
+        tree_branches,
         points[node_points],
         points,
         skeleton.radius,
         branches.of_point + 1,
         forest.parent,
         trunks,
-        _warnings(made, rooted),
+        _warnings(tree_branches, rooted),
         mask,
         index,
         of_voxel,

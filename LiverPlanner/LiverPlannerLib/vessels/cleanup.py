@@ -174,15 +174,15 @@ def find_branches(mask: np.ndarray) -> Branches:
 
 def _links(parts: np.ndarray, knots: np.ndarray, count: int) -> np.ndarray:
     names = np.where(parts > 0, parts, 0) + np.where(knots > 0, knots + count, 0)
-    found = []
+    links = []
     inner = tuple(slice(1, -1) for _ in range(3))
     padded = np.pad(names, 1)
     center = padded[inner]
     for shift in np.ndindex(3, 3, 3):
         moved = padded[tuple(slice(s, s + n) for s, n in zip(shift, names.shape, strict=True))]
         meet = (center > 0) & (moved > center)
-        found.append(np.stack([center[meet], moved[meet]], 1))
-    return np.unique(np.concatenate(found), axis=0) - 1
+        links.append(np.stack([center[meet], moved[meet]], 1))
+    return np.unique(np.concatenate(links), axis=0) - 1
 
 
 def separate_trees(

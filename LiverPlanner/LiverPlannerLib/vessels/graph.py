@@ -171,9 +171,9 @@ def _bridges(skeleton: Skeleton) -> np.ndarray:
         return none
     ends = np.flatnonzero(np.bincount(np.concatenate([a, b]), minlength=count) <= 1)
     reach = BRIDGE_MM + skeleton.radius[ends] + skeleton.radius.max()
-    found = cKDTree(skeleton.points).query_ball_point(skeleton.points[ends], reach)
-    source = np.repeat(ends, [len(f) for f in found])
-    target = np.concatenate([np.asarray(f, int) for f in found]) if len(ends) else source
+    neighbors = cKDTree(skeleton.points).query_ball_point(skeleton.points[ends], reach)
+    source = np.repeat(ends, [len(f) for f in neighbors])
+    target = np.concatenate([np.asarray(f, int) for f in neighbors]) if len(ends) else source
     gap = np.linalg.norm(skeleton.points[source] - skeleton.points[target], axis=1)
     gap -= skeleton.radius[source] + skeleton.radius[target]
     near = (piece[source] != piece[target]) & (gap < BRIDGE_MM)

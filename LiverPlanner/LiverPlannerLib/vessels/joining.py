@@ -60,19 +60,19 @@ def find_joints(skeleton: Skeleton, forest: Forest, rooted: np.ndarray) -> list[
     trees = len(rooted)
     if trees == 1:
         return []
-    found = _candidates(skeleton, forest, _look_around(skeleton, forest))
-    if not found:
+    candidates = _candidates(skeleton, forest, _look_around(skeleton, forest))
+    if not candidates:
         return []
     depth = _way_to_root(skeleton, forest)
     size = np.bincount(forest.tree, weights=skeleton.radius**2, minlength=trees)
     joined = np.zeros(trees, bool)
     joined[np.flatnonzero(rooted)[size[rooted].argmax()]] = True
-    keeps_root = rooted & ~_continues(found, forest, rooted, depth)
+    keeps_root = rooted & ~_continues(candidates, forest, rooted, depth)
     joined |= keeps_root
     joints: list[Joint] = []
-    found.sort(key=lambda j: j.cost)
+    candidates.sort(key=lambda j: j.cost)
     while True:  # as a minimum spanning tree grows: a piece may hang on a piece that hangs on the tree
-        for joint in found:
+        for joint in candidates:
             if not joined[forest.tree[joint.end]] and joined[forest.tree[joint.target]]:
                 break
         else:
@@ -81,10 +81,10 @@ def find_joints(skeleton: Skeleton, forest: Forest, rooted: np.ndarray) -> list[
         joints.append(joint)
 
 
-def _continues(found: list[Joint], forest: Forest, rooted: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _continues(candidates: list[Joint], forest: Forest, rooted: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Which rooted trees are rather the outer part of another one."""
     continues = np.zeros(len(rooted), bool)
-    for joint in found:
+    for joint in candidates:
         if joint.cost <= OWN_ROOT_COST and depth[joint.target] > OWN_ROOT_MM:
             continues[forest.tree[joint.end]] = True
     return continues

@@ -31,8 +31,8 @@ _PERIPHERAL = "#9a9a9a"
 
 def rows(tree: VesselTree) -> list[dict[str, Any]]:
     """One row for each branch, with the keys of `COLUMNS`."""
-    found = [{c: getattr(b, c) for c in COLUMNS} for b in tree.branches]
-    return [{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in found]
+    values = [{c: getattr(b, c) for c in COLUMNS} for b in tree.branches]
+    return [{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in values]
 
 
 def tree_figure(tree: VesselTree) -> Figure:

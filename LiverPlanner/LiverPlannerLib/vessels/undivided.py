@@ -36,9 +36,9 @@ def portal_part(
         away = edt.edt(np.ascontiguousarray(~named[box]).view(np.uint8), anisotropy=tuple(spacing), parallel=1)
         return 1 / (1 + away)
 
-    found = np.zeros(vessel.shape, bool)
+    portal_vein = np.zeros(vessel.shape, bool)
     trees = np.ascontiguousarray(vessel[box])
-    found[box] = separate_trees(
+    portal_vein[box] = separate_trees(
         trees, nearness(portal), nearness(hepatic), spacing, None if cava is None else np.ascontiguousarray(cava[box])
     )
-    return found
+    return portal_vein

@@ -33,21 +33,21 @@ class LiverPlannerSelfTest(ScriptedLoadableModuleTest):
         """A drawn plan: cysts, looks and export, without any network."""
         volume, labels = make_ct()
         widget = self.opened()
-        made = add_drawn_plan(volume, labels)
+        nodes = add_drawn_plan(volume, labels)
         parameters = widget.context.parameters
-        parameters.inputVolume, parameters.segmentation = volume, made.segmentation
-        parameters.modelOutput = made.model_output
+        parameters.inputVolume, parameters.segmentation = volume, nodes.segmentation
+        parameters.modelOutput = nodes.model_output
         cysts = widget.open_section("CystsSection")
         assert cysts.disabled_reason() == ""
         cysts.ui.findButton.click()
         self.wait(widget)
         assert cysts.ui.regionTable.rowCount >= 2
         cysts.ui.applyCystsButton.click()
-        assert made.segmentation.GetSegmentation().GetSegment("cyst") is not None
+        assert nodes.segmentation.GetSegmentation().GetSegment("cyst") is not None
         cysts.ui.revertCystsButton.click()
         three_d = widget.open_section("ThreeDSection")
         three_d.ui.vesselsButton.click()
-        opacity = made.segmentation.GetDisplayNode().GetSegmentOpacity3D("liver")
+        opacity = nodes.segmentation.GetDisplayNode().GetSegmentOpacity3D("liver")
         assert abs(opacity - 0.12) < 1e-3
         three_d.ui.modelsButton.click()
         assert slicer.mrmlScene.GetFirstNodeByName("Liver") is not None

@@ -71,7 +71,7 @@ def parameters(task: Task) -> dict[str, Parameter]:
     for word in task.command:
         command = command.commands[word]
     hints = typing.get_type_hints(inspect.unwrap(command.callback))
-    found = {}
+    by_name = {}
     for declared in command.params:
         name = declared.name
         if name in _OURS:
@@ -80,8 +80,8 @@ def parameters(task: Task) -> dict[str, Parameter]:
         others = [alias for alias, target in task.aliases if target == name]
         words = frozenset(plain_name(w) for w in (name, *options, *others) if not w.startswith("--no-"))
         hint = hints.get(name)
-        found[name] = Parameter(name, words, "Path" in str(hint), declared, _choices(hint))
-    return found
+        by_name[name] = Parameter(name, words, "Path" in str(hint), declared, _choices(hint))
+    return by_name
 
 
 def _choices(hint: Any) -> tuple[str, ...]:

@@ -122,10 +122,10 @@ def _of_table(table: Table, task: Task, settings: Mapping[str, str]) -> list[Coh
 
 def _of_folder(folder: Path, task: Task, settings: Mapping[str, str]) -> list[CohortCase]:
     needed = [p for p in parameters(task).values() if p.required and p.is_path and p.name not in settings]
-    found: dict[str, dict[str, str]] = {}
+    by_case: dict[str, dict[str, str]] = {}
 
     def add(case: str, parameter: Parameter, path: Path) -> None:
-        values = found.setdefault(case, dict(settings))
+        values = by_case.setdefault(case, dict(settings))
         if parameter.name in values and parameter.name not in settings:
             names = f"{values[parameter.name]} and {path}"
             raise InputError(f"The case {case} has two files for {parameter.name}, {names}", "Keep one of them")
@@ -146,10 +146,10 @@ def _of_folder(folder: Path, task: Task, settings: Mapping[str, str]) -> list[Co
                     add(entry.name, of, path)
         elif len(needed) == 1 and (inner or _is_image(entry)):
             add(_stem(entry), needed[0], entry)
-    if not found:
+    if not by_case:
         names = " and ".join(f"CASE/{p.name}.nii.gz" for p in needed)
         raise InputError(f"{folder} holds no case of the task {task.name}", f"Lay them out as {names}, or give a table")
-    return [CohortCase(name, values) for name, values in sorted(found.items())]
+    return [CohortCase(name, values) for name, values in sorted(by_case.items())]
 
 
 def _role(word: str, task: Task) -> Parameter | None:

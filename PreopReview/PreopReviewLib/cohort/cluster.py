@@ -172,10 +172,10 @@ def _require_workers(client: Client, address: str) -> None:
     if not there["workers"]:
         raise InputError(f"The scheduler at {address} has no worker", "Start workers that join it")
     try:
-        found = client.run(versions, on_error="return")
+        replies = client.run(versions, on_error="return")
     except Exception as error:  # whatever a remote side cannot unpack
         raise InputError(f"The workers at {address} do not answer ({_first_line(error)})", "Restart them") from error
-    for worker, theirs in found.items():
+    for worker, theirs in replies.items():
         if isinstance(theirs, BaseException):
             raise InputError(
                 f"The worker {worker} cannot run PreopReview ({_first_line(theirs)})",
@@ -188,8 +188,8 @@ def _require_workers(client: Client, address: str) -> None:
             )
 
 
-def _listed(found: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in found.items())
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _first_line(error: BaseException) -> str:

@@ -93,13 +93,14 @@ class CohortFolder:
     def _require_same(self, about: Mapping[str, Any], resume: bool) -> None:
         if not (self.path / RECORD).is_file():
             raise OutputExists(f"{self.path} is there already and is not the folder of a cohort", "Give a new folder")
-        found = read_json(self.path / RECORD)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        existing = read_json(self.path / RECORD)
+        if not isinstance(existing, dict) or existing.get("format") != FORMAT:
             raise InputError(f"{self.path / RECORD} was not written by a cohort", "Give a new folder")
         for what in ("task", "settings"):
-            if found.get(what) != about[what]:
+            if existing.get(what) != about[what]:
                 raise InputError(
-                    f"{self.path} is a cohort with the {what} {found.get(what)}, not {about[what]}", "Give a new folder"
+                    f"{self.path} is a cohort with the {what} {existing.get(what)}, not {about[what]}",
+                    "Give a new folder",
                 )
         if not resume:
             raise OutputExists(f"The cohort {self.path} has been begun already", "Resume it, or give a new folder")
@@ -113,8 +114,8 @@ class CohortFolder:
         path = self.case_folder(case.name)
         if not path.exists():
             return False
-        found = self._record_of(path / CASE_RECORD)
-        if found.get("values") != dict(case.values):
+        record = self._record_of(path / CASE_RECORD)
+        if record.get("values") != dict(case.values):
             raise InputError(
                 f"{path} was made from other inputs than the case {case.name} has now",
                 "Remove that folder to have it made again, or give a new folder for the cohort",
@@ -122,11 +123,11 @@ class CohortFolder:
         return True
 
     def _record_of(self, path: Path) -> dict[str, Any]:
-        found = read_json(path)
-        good = isinstance(found, dict) and isinstance(found.get("values"), dict)
-        if not good or not isinstance(found.get("row") or {}, dict) or not _is_seconds(found.get("seconds")):
+        record = read_json(path)
+        good = isinstance(record, dict) and isinstance(record.get("values"), dict)
+        if not good or not isinstance(record.get("row") or {}, dict) or not _is_seconds(record.get("seconds")):
             raise UnreadableImage(f"{path} is not the record of a case", "Remove its folder to have it made again")
-        return found
+        return record
 
     def keep_failure(self, case: CohortCase, outcome: Mapping[str, Any]) -> None:
         """Writes why a case failed."""
@@ -141,16 +142,16 @@ class CohortFolder:
         """The case's row, read from its record, or why it has none."""
         record = self.case_folder(case.name) / CASE_RECORD
         if record.is_file():
-            found = self._record_of(record)
-            return Row(case, found.get("row") or {}, seconds=float(found.get("seconds") or math.nan))
+            outcome = self._record_of(record)
+            return Row(case, outcome.get("row") or {}, seconds=float(outcome.get("seconds") or math.nan))
         failure = self.failure_file(case.name)
         if not failure.is_file():
             return Row(case, {}, "not run yet")
-        found = read_json(failure)
-        if not isinstance(found, dict) or not _is_seconds(found.get("seconds")):
+        outcome = read_json(failure)
+        if not isinstance(outcome, dict) or not _is_seconds(outcome.get("seconds")):
             raise UnreadableImage(f"{failure} does not say why a case failed", "Remove it to have the case made again")
-        words = " ".join(f"{found[k]}." for k in ("problem", "remedy") if found.get(k))
-        return Row(case, {}, words or "failed", float(found.get("seconds") or math.nan))
+        words = " ".join(f"{outcome[k]}." for k in ("problem", "remedy") if outcome.get(k))
+        return Row(case, {}, words or "failed", float(outcome.get("seconds") or math.nan))
 
     def write_table(self, cases: Iterable[CohortCase]) -> Path:
         """One row for each case, as `PreopReviewLib.evaluation.cohort.read_cases_csv` reads it; row by row."""

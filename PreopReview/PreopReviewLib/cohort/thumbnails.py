@@ -27,14 +27,14 @@ def write_thumbnail(task: Task, values: Mapping[str, str], folder: Path) -> None
         values: of the parameters of the task, by name.
         folder: holds what the task has made.
     """
-    found = next((p for name in task.pictures for p in sorted(folder.glob(name))), None)
-    if found is not None:
-        with Image.open(found) as picture:
+    picture_file = next((p for name in task.pictures for p in sorted(folder.glob(name))), None)
+    if picture_file is not None:
+        with Image.open(picture_file) as picture:
             _save(picture, folder)
         return
     image = next((values[n] for n in ("image", "inputs") if values.get(n)), "")
-    made = next((str(p) for name in ("*.seg.nrrd", "labels.nii.gz") for p in sorted(folder.glob(name))), "")
-    labels = made or values.get("labels") or values.get("auto") or ""
+    result = next((str(p) for name in ("*.seg.nrrd", "labels.nii.gz") for p in sorted(folder.glob(name))), "")
+    labels = result or values.get("labels") or values.get("auto") or ""
     if not labels:
         return
     try:

@@ -104,17 +104,19 @@ def _exit_code(command: Callable[[], None]) -> int | str | None:
 def _of_the_system(error: OSError) -> int:
     """What the file system says of a file is said to the user; what tells of a wrong step of ours is a bug."""
     if "usable temporary directory" in str(error):  # of tempfile
-        found = OutputError("No temporary folder can be written to", "Make room there, or set TMPDIR to another folder")
-        say(f"preop: {found}", err=True)
-        return found.exit_code
+        problem = OutputError(
+            "No temporary folder can be written to", "Make room there, or set TMPDIR to another folder"
+        )
+        say(f"preop: {problem}", err=True)
+        return problem.exit_code
     said_of_the_file = {getattr(errno, n, None) for n in _FILE_SYSTEM}
     if error.errno not in said_of_the_file or not isinstance(error.filename, str | bytes):
         return _unforeseen(error)
     name = shown(os.fsdecode(error.filename))
     name = name if len(name) <= 200 else f"{name[:100]}…{name[-90:]}"
-    found = OutputError(f"{name}: {error.strerror}", "Check the name, the permissions and the space")
-    say(f"preop: {found}", err=True)
-    return found.exit_code
+    problem = OutputError(f"{name}: {error.strerror}", "Check the name, the permissions and the space")
+    say(f"preop: {problem}", err=True)
+    return problem.exit_code
 
 
 def _unforeseen(error: Exception) -> int:

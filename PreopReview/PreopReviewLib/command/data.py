@@ -61,31 +61,33 @@ def import_(
 ) -> None:
     """Make a data folder of labeled images: pseudonyms, one numbering, and a reason for each study that is left out."""
     from PreopReviewLib.command.console import emit, progress_bar
-    from PreopReviewLib.datasets.importing import Wishes, import_data
+    from PreopReviewLib.datasets.importing import ImportOptions, import_data
     from PreopReviewLib.datasets.sources import Rule
     from PreopReviewLib.errors import InputError
 
     if modality.upper() not in ("", "CT", "MR"):
         raise InputError(f"There is no modality {modality!r}", "Use ct or mr")
     kept = tuple(s.strip() for s in structures.split(",")) if structures else ()
-    wishes = Wishes(Rule(phase, label_files, by_folder), labels, kept, modality.upper(), keep_names, simulated)
+    options = ImportOptions(Rule(phase, label_files, by_folder), labels, kept, modality.upper(), keep_names, simulated)
     with progress_bar(quiet) as progress:
-        made = import_data(source, output, wishes, classes=classes, key=key, overwrite=overwrite, progress=progress)
+        imported = import_data(
+            source, output, options, classes=classes, key=key, overwrite=overwrite, progress=progress
+        )
 
-    data = {"folder": str(made.folder), "taken": made.taken, "labels": made.values, "notes": made.notes}
-    data["left_out"] = [dict(zip(("patient", "source", "why"), row, strict=True)) for row in made.left_out]
-    emit(data, as_json, lambda: _show_imported(made, output))
+    data = {"folder": str(imported.folder), "taken": imported.taken, "labels": imported.values, "notes": imported.notes}
+    data["left_out"] = [dict(zip(("patient", "source", "why"), row, strict=True)) for row in imported.left_out]
+    emit(data, as_json, lambda: _show_imported(imported, output))
 
 
-def _show_imported(made: Import, output: Path) -> None:
+def _show_imported(imported: Import, output: Path) -> None:
     from PreopReviewLib.command.console import print_table
 
-    rows = [(r["case"], r["patient"], r["class"] or r.get("structures", ""), made.sources[r["case"]][1])
-            for r in made.taken]  # fmt: skip
+    rows = [(r["case"], r["patient"], r["class"] or r.get("structures", ""), imported.sources[r["case"]][1])
+            for r in imported.taken]  # fmt: skip
     print_table(f"Taken over: {len(rows)}", ["case", "patient", "holds", "source"], rows)
-    if made.left_out:
-        print_table(f"Left out: {len(made.left_out)}", ["patient", "source", "why"], made.left_out)
-    for note in made.notes:
+    if imported.left_out:
+        print_table(f"Left out: {len(imported.left_out)}", ["patient", "source", "why"], imported.left_out)
+    for note in imported.notes:
         say(note)
     say(f"Written to {output}. Next: preop data split {output}")
 
@@ -114,27 +116,27 @@ def split(
         raise InputError("Several ways to split were given", "Choose one of folds, counts, a paper and a list")
     held = find_data_set(data)
     if folds:
-        made = splitting.split_in_folds(held, folds, test, seed)
+        division = splitting.split_in_folds(held, folds, test, seed)
     elif chosen:
-        made = splitting.split_by_list(held, chosen)
+        division = splitting.split_by_list(held, chosen)
     elif paper:
         if paper not in splitting.PAPERS:
             raise InputError(f"There is no paper {paper!r}", f"Choose from {', '.join(splitting.PAPERS)}")
-        made = splitting.split_by_counts(held, splitting.PAPERS[paper], seed, f"as {paper}")
+        division = splitting.split_by_counts(held, splitting.PAPERS[paper], seed, f"as {paper}")
     else:
-        made = splitting.split_by_counts(
+        division = splitting.split_by_counts(
             held, _counts(counts, len({c.patient for c in held.cases}), validation, test), seed
         )
-    path = splitting.write_split(made, data if data.is_dir() else data.parent, overwrite)
+    path = splitting.write_split(division, data if data.is_dir() else data.parent, overwrite)
 
     def table() -> None:
-        rows = [(n, len(f["training"]), len(f["validation"]), len(made.test)) for n, f in enumerate(made.folds)]
-        print_table(made.how, ["fold", "training", "validation", "test"], rows)
-        for note in made.notes:
+        rows = [(n, len(f["training"]), len(f["validation"]), len(division.test)) for n, f in enumerate(division.folds)]
+        print_table(division.how, ["fold", "training", "validation", "test"], rows)
+        for note in division.notes:
             say(note)
         say(f"Written to {path}")
 
-    emit({"how": made.how, "notes": made.notes, "test": made.test, "folds": made.folds}, as_json, table)
+    emit({"how": division.how, "notes": division.notes, "test": division.test, "folds": division.folds}, as_json, table)
 
 
 def _counts(text: str | None, patients: int, validation: float, test: float) -> list[int]:

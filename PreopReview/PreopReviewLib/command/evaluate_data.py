@@ -79,17 +79,17 @@ def evaluate_shoulders(options: DataOptions, out: Path, overwrite: bool, as_json
 
     data, cases = part_of(options.data, options.part, options.fold)
     split = None if options.part == ALL else read_split(options.data)
-    found, figures = import_module(_SHOULDERS).evaluate_predictions(data.cases, cases, split, options.predicted)
+    evaluation, figures = import_module(_SHOULDERS).evaluate_predictions(data.cases, cases, split, options.predicted)
     with output_folder(out, overwrite, "evaluate", [options.data, options.predicted]) as folder:
-        import_module("RotatorCuffCAMLib.readers.evaluation").write_evaluation(found, folder, options.figures)
+        import_module("RotatorCuffCAMLib.readers.evaluation").write_evaluation(evaluation, folder, options.figures)
         write_card_figures({options.title: figures}, folder)
 
     def show() -> None:
-        for table in found.tables:
+        for table in evaluation.tables:
             print_table(table.title, table.columns, table.rows)
-        _say_lines([*found.statements, *(f"warning: {w}." for w in found.warnings), f"Written to {out}."])
+        _say_lines([*evaluation.statements, *(f"warning: {w}." for w in evaluation.warnings), f"Written to {out}."])
 
-    emit(found.numbers | {"statements": found.statements, "warnings": found.warnings}, as_json, show)
+    emit(evaluation.numbers | {"statements": evaluation.statements, "warnings": evaluation.warnings}, as_json, show)
 
 
 def write_card_figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]], folder: Path) -> None:

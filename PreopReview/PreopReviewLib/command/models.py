@@ -100,12 +100,14 @@ def import_(
 ) -> None:
     """Make a model that others trained usable here. Only weights and plain values are read; no code in it is run."""
     from PreopReviewLib.errors import ModelError
-    from PreopReviewLib.models.importing import Wishes, import_model
+    from PreopReviewLib.models.importing import ImportOptions, import_model
 
-    wishes = Wishes(name, license_, _meant(structures), tuple(folds.split(",")) if folds else (), _settings(settings))
+    options = ImportOptions(
+        name, license_, _meant(structures), tuple(folds.split(",")) if folds else (), _settings(settings)
+    )
     if output is None and not name:
         raise ModelError("The model has no name to be installed by", "Name it, or name a folder for the package")
-    package = import_model(kind.value, file, output, wishes, overwrite)
+    package = import_model(kind.value, file, output, options, overwrite)
     for note in package.metadata.get("notes", ()):
         say(note)
     drawn = ", ".join(package.metadata["inference"]["classes"][1:])
@@ -119,10 +121,10 @@ def _settings(file: Path | None) -> dict[str, object]:
 
     if file is None:
         return {}
-    found = read_yaml(file)  # JSON is YAML
-    if not isinstance(found, dict):
+    settings = read_yaml(file)  # JSON is YAML
+    if not isinstance(settings, dict):
         raise InputError(f"{file} holds no settings by name", "Write for example spacing_mm: 2.0")
-    return found
+    return settings
 
 
 def _meant(structures: str | None) -> dict[int, str] | None:

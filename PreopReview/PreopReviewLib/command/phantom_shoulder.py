@@ -51,10 +51,10 @@ def shoulder(
 
     with output_folder(output, overwrite, "phantom shoulder") as folder:
         if count == 1:
-            made = make(0)
-            images.write_image(made.image, folder / "image.nii.gz")
-            images.write_image(made.labels, folder / "labels.nii.gz")
-            text = json.dumps(planted(made), indent=2)
+            phantom = make(0)
+            images.write_image(phantom.image, folder / "image.nii.gz")
+            images.write_image(phantom.labels, folder / "labels.nii.gz")
+            text = json.dumps(planted(phantom), indent=2)
             (folder / "planted.json").write_text(text + "\n", encoding="utf-8")
         else:
             _write_cases(folder, [("case", "image", "class", "r", "a", "s")], count, make)
@@ -67,17 +67,17 @@ def _write_cases(folder: Path, rows: list[tuple], count: int, make: Any) -> None
 
     boxes: list[tuple] = [("case", "r", "a", "s", "size_r", "size_a", "size_s")]
     for number in range(count):
-        made, name = make(number), f"S{number + 1:03d}"
-        images.write_image(made.image, folder / f"{name}.nii.gz")
-        facts = planted(made)
-        rows.append((name, f"{name}.nii.gz", TEAR_CLASSES[made.tear_class], *facts["head_ras"]))
+        phantom, name = make(number), f"S{number + 1:03d}"
+        images.write_image(phantom.image, folder / f"{name}.nii.gz")
+        facts = planted(phantom)
+        rows.append((name, f"{name}.nii.gz", TEAR_CLASSES[phantom.tear_class], *facts["head_ras"]))
         if facts["tear_box"]:
             boxes.append((name, *facts["tear_box"]["center_ras"], *facts["tear_box"]["size_mm"]))
     for name, table in (("cases.csv", rows), ("boxes.csv", boxes)):
         (folder / name).write_text(csv_text(table), encoding="utf-8", newline="")
 
 
-def planted(made: ShoulderPhantom) -> dict[str, Any]:
+def planted(phantom: ShoulderPhantom) -> dict[str, Any]:
     """What is known of a phantom, RAS mm."""
     from PreopReviewLib.phantoms.shoulder_tears import TEAR_CLASSES
 
@@ -85,17 +85,17 @@ def planted(made: ShoulderPhantom) -> dict[str, Any]:
         return None if lps is None else [round(float(v), 3) for v in (-lps[0], -lps[1], lps[2])]
 
     box = None
-    if made.tear_corners_lps is not None:
-        low, high = made.tear_corners_lps
+    if phantom.tear_corners_lps is not None:
+        low, high = phantom.tear_corners_lps
         center = tuple((a + b) / 2 for a, b in zip(low, high, strict=True))
         box = {"center_ras": ras(center), "size_mm": [round(b - a, 3) for a, b in zip(low, high, strict=True)]}
-    drawn = made.tear
+    drawn = phantom.tear
     return {
         "simulated": True,
-        "class": TEAR_CLASSES[made.tear_class],
-        "side": made.side,
-        "head_ras": ras(made.head_center_lps),
-        "tear_center_ras": ras(made.tear_center_lps),
+        "class": TEAR_CLASSES[phantom.tear_class],
+        "side": phantom.side,
+        "head_ras": ras(phantom.head_center_lps),
+        "tear_center_ras": ras(phantom.tear_center_lps),
         "tear_box": box,
         "tear": None
         if drawn is None

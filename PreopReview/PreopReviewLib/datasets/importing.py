@@ -51,7 +51,7 @@ class Import:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What to take over, and how.
 
     Attributes:
@@ -73,7 +73,7 @@ class Wishes:
 def import_data(
     source: Path,
     out: Path,
-    wishes: Wishes | None = None,
+    options: ImportOptions | None = None,
     *,
     classes: Path | None = None,
     key: Path | None = None,
@@ -93,45 +93,45 @@ def import_data(
         InputError: CT and MRI together, classes and labels together, unknown structures.
         OutputError, OutputExists; FileMissing and NoImage of the source.
     """
-    wishes, cancel = wishes or Wishes(), cancel or CancelToken()
+    options, cancel = options or ImportOptions(), cancel or CancelToken()
     if key is not None:
         check_file(key, overwrite)
-    studies = find_studies(source, wishes.rule, classes)
+    studies = find_studies(source, options.rule, classes)
     with output_folder(out, overwrite, KIND, [source], known=("split.json",)) as work:
-        made = _Making(work, wishes, Import(Path(out).absolute())).run(studies, progress, cancel)
+        imported = _Importing(work, options, Import(Path(out).absolute())).run(studies, progress, cancel)
     if key is not None:
-        rows = [["case", "patient", "source"], *([c, *s] for c, s in made.sources.items())]
+        rows = [["case", "patient", "source"], *([c, *s] for c, s in imported.sources.items())]
         with output_file(key, overwrite) as file:
             file.write_text(csv_text(rows), encoding="utf-8", newline="")
-    return made
+    return imported
 
 
-class _Making:
+class _Importing:
     """The steps of an import, case by case, into a folder that is not yet in its place."""
 
-    def __init__(self, folder: Path, wishes: Wishes, made: Import) -> None:
-        self.folder, self.wishes, self.made = folder, wishes, made
+    def __init__(self, folder: Path, options: ImportOptions, imported: Import) -> None:
+        self.folder, self.options, self.imported = folder, options, imported
         self.seen: dict[str, str] = {}
         self.held: dict[str, list[str]] = {}
 
     def run(self, studies: Sequence[Study], progress: Progress, cancel: CancelToken) -> Import:
         (self.folder / "imagesTr").mkdir()
-        names = _pseudonyms(studies, self.wishes.keep_names)
+        names = _pseudonyms(studies, self.options.keep_names)
         for number, (study, (patient, name)) in enumerate(zip(studies, names, strict=True)):
             cancel.raise_if_cancelled()
             progress(number / len(studies), f"Case {number + 1} of {len(studies)}")
             try:
                 self._take(study, patient, name)
             except InputError as problem:
-                self.made.left_out.append((patient, study.source, _unnamed(str(problem), study)))
-        made = self.made
-        if not made.taken:
-            reasons = "; ".join(f"{where}: {why}" for _, where, why in made.left_out[:3])
+                self.imported.left_out.append((patient, study.source, _unnamed(str(problem), study)))
+        imported = self.imported
+        if not imported.taken:
+            reasons = "; ".join(f"{where}: {reason}" for _, where, reason in imported.left_out[:3])
             raise NothingFound("No case could be taken over", reasons.rstrip("."))
         self._require_one_kind()
         self._finish()
         progress(1.0, "Done")
-        return made
+        return imported
 
     def _take(self, study: Study, patient: str, name: str) -> None:
         if study.problem:
@@ -140,8 +140,8 @@ class _Making:
             raise InputError("It has neither labels nor a class")
         image = study.read()
         modality = images.guess_modality(image)
-        if self.wishes.modality and modality != self.wishes.modality:
-            raise InputError(f"It is {modality}, and {self.wishes.modality} was asked for")
+        if self.options.modality and modality != self.options.modality:
+            raise InputError(f"It is {modality}, and {self.options.modality} was asked for")
         images.require_usable(image, "The image", modality)
         bare = _without_metadata(image)
         digest = hashlib.sha256(images.array_of(bare).tobytes()).hexdigest()
@@ -161,51 +161,53 @@ class _Making:
         spacing = " ".join(f"{s:.3g}" for s in bare.GetSpacing())
         row |= dict(zip("ras", point, strict=True))
         row |= {"modality": modality, "size": " ".join(map(str, bare.GetSize())), "spacing_mm": spacing}
-        self.made.taken.append(row)
-        self.made.sources[name] = (study.patient, f"{study.source} {study.what}".strip())
+        self.imported.taken.append(row)
+        self.imported.sources[name] = (study.patient, f"{study.source} {study.what}".strip())
 
     def _write_labels(self, path: Path, image: sitk.Image, name: str) -> list[str]:
         """Writes the labels, with the values of the table of structures; the keys of what they hold."""
-        labels, structures, notes = _attribute(_LABELS, "read_for_training")(path, self.wishes.labels)
+        labels, structures, notes = _attribute(_LABELS, "read_for_training")(path, self.options.labels)
         moved = images.onto_grid(labels, image)
-        structures = [s for s in structures if not self.wishes.structures or s in self.wishes.structures]
+        structures = [s for s in structures if not self.options.structures or s in self.options.structures]
         if not structures:
             raise InputError("Its labels hold none of the structures that were asked for")
         (self.folder / "labelsTr").mkdir(exist_ok=True)
         images.write_image(_without_metadata(moved.labels), self.folder / "labelsTr" / f"{name}.nii.gz")
-        self.made.notes += [f"{name}: {note.replace(path.name, 'the label file')}" for note in [*notes, *moved.notes]]
+        self.imported.notes += [
+            f"{name}: {note.replace(path.name, 'the label file')}" for note in [*notes, *moved.notes]
+        ]
         return structures
 
     def _require_one_kind(self) -> None:
-        counts = {m: sum(r["modality"] == m for r in self.made.taken) for m in ("CT", "MR")}
+        counts = {m: sum(r["modality"] == m for r in self.imported.taken) for m in ("CT", "MR")}
         if all(counts.values()):
             raise InputError(
                 f"The source holds {counts['CT']} CT and {counts['MR']} MR images", "Choose one modality of the two"
             )
-        if any(r["class"] for r in self.made.taken) and any(r["labels"] for r in self.made.taken):
+        if any(r["class"] for r in self.imported.taken) and any(r["labels"] for r in self.imported.taken):
             raise InputError("Some cases have labels and some a class", "Take them over in two data sets")
 
     def _finish(self) -> None:
         """One numbering for all label files, and the tables."""
-        made = self.made
-        about: dict[str, Any] = {"channel_names": {"0": "CT" if made.taken[0]["modality"] == "CT" else "MRI"}}
-        if made.taken[0]["class"]:
+        imported = self.imported
+        about: dict[str, Any] = {"channel_names": {"0": "CT" if imported.taken[0]["modality"] == "CT" else "MRI"}}
+        if imported.taken[0]["class"]:
             about["classes"] = list(_attribute(_CLASSES, "KEYS"))
         else:
-            found = sorted({s for held in self.held.values() for s in held})
-            made.values = _attribute(_LABELS, "label_values")(found)
+            structures = sorted({s for held in self.held.values() for s in held})
+            imported.values = _attribute(_LABELS, "label_values")(structures)
             renumber = _attribute(_LABELS, "training_labels")
-            for row in made.taken:
+            for row in imported.taken:
                 path = self.folder / row["labels"]
-                images.write_image(renumber(images.read_labels(path), made.values), path)
+                images.write_image(renumber(images.read_labels(path), imported.values), path)
                 row["structures"] = " ".join(self.held[row["case"]])
-            about["labels"] = made.values
-        about |= {"numTraining": len(made.taken), "file_ending": ".nii.gz", "simulated": self.wishes.simulated}
+            about["labels"] = imported.values
+        about |= {"numTraining": len(imported.taken), "file_ending": ".nii.gz", "simulated": self.options.simulated}
         (self.folder / LIST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        columns = list(dict.fromkeys(k for row in made.taken for k in row))
-        rows = [columns, *([row.get(c, "") for c in columns] for row in made.taken)]
+        columns = list(dict.fromkeys(k for row in imported.taken for k in row))
+        rows = [columns, *([row.get(c, "") for c in columns] for row in imported.taken)]
         (self.folder / CASES).write_text(csv_text(rows), encoding="utf-8", newline="")
-        left = [["patient", "reason"], *([who, why] for who, _, why in made.left_out)]
+        left = [["patient", "reason"], *([who, reason] for who, _, reason in imported.left_out)]
         (self.folder / LEFT_OUT).write_text(csv_text(left), encoding="utf-8", newline="")
 
 

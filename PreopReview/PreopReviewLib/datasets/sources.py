@@ -108,27 +108,27 @@ def find_studies(source: Path, rule: Rule, classes: Path | None = None) -> list[
     volumes = [p for p in files if p.name.lower().endswith(images.SUFFIXES)]
     scanned = examinations(p for p in files if p not in set(volumes))
     if scanned:
-        found = list(_of_dicom(source, _Found(scanned, volumes), rule))
+        studies = list(_of_dicom(source, _Found(scanned, volumes), rule))
     else:
-        found = list(_of_volumes(source, volumes, rule))
-    if not found:
+        studies = list(_of_volumes(source, volumes, rule))
+    if not studies:
         raise NoImage(f"{source} holds no image", "Give a folder of DICOM or NIfTI files, or a table of images")
-    return _with_classes(found, classes) if classes else found
+    return _with_classes(studies, classes) if classes else studies
 
 
 # ---- DICOM --------------------------------------------------------------------------------------------------
 
 
-def _of_dicom(source: Path, found: _Found, rule: Rule) -> Iterator[Study]:
-    labels: dict[int, list[Path]] = {n: list(e.segmentations) for n, e in enumerate(found.studies)}
-    for path in found.label_files:
+def _of_dicom(source: Path, contents: _Found, rule: Rule) -> Iterator[Study]:
+    labels: dict[int, list[Path]] = {n: list(e.segmentations) for n, e in enumerate(contents.studies)}
+    for path in contents.label_files:
         if not rule.label_files or fnmatch.fnmatch(path.name, rule.label_files):
-            owner = _owner(path, source, found.studies)
+            owner = _owner(path, source, contents.studies)
             if owner is None:
                 yield Study(str(path), problem="a label file that lies beside the files of no single study")
             else:
                 labels[owner].append(path)
-    for number, exam in enumerate(found.studies):
+    for number, exam in enumerate(contents.studies):
         if not exam.files:
             if exam.damaged:
                 yield Study(str(exam.damaged[0].parent), problem="its DICOM files are damaged")
@@ -225,7 +225,7 @@ def _listed(series: Sequence[Series]) -> str:
     return "; ".join(", ".join(w for w in (s.description or "no description", s.words) if w) for s in series[:8])
 
 
-def _with_classes(found: list[Study], table: Path) -> list[Study]:
+def _with_classes(studies: list[Study], table: Path) -> list[Study]:
     """DICOM studies with the class that a table gives their patient; the others are left out."""
     held = read_table(table, ("patient", "class"))
     by_patient: dict[str, tuple[Row, Table]] = {}
@@ -233,7 +233,7 @@ def _with_classes(found: list[Study], table: Path) -> list[Study]:
         if by_patient.setdefault(row.get("patient"), (row, held))[0] is not row:
             raise InputError(f"{held.where(row)}: the patient is there twice", "Keep one line for each patient")
     with_class = []
-    for study in found:
+    for study in studies:
         row = by_patient.get(study.patient, (None, held))[0]
         if study.problem or row is None:
             with_class.append(replace(study, problem=study.problem or "the table of classes does not name its patient"))

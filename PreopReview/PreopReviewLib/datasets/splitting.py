@@ -93,14 +93,14 @@ def split_by_counts(data: DataSet, counts: Sequence[int], seed: int = 0, how: st
     rest = [g for g in groups if g not in first]
     dealt = _deal(rest, [sizes[0] - len(first), *sizes[1:]], rng)
     training, validation, test = (_names(part) for part in ([*first, *dealt[0]], *dealt[1:]))
-    found = Split([{"training": training, "validation": validation}], test, seed)
+    split = Split([{"training": training, "validation": validation}], test, seed)
     shown = "/".join(map(str, sizes))
-    found.how = f"{how or 'at random'}, {shown} patients for training/validation/test, seed {seed}"
+    split.how = f"{how or 'at random'}, {shown} patients for training/validation/test, seed {seed}"
     if sizes != wanted:
-        found.notes.append(
+        split.notes.append(
             f"{len(groups)} patients are not {'/'.join(map(str, wanted))}: divided in these proportions, {shown}."
         )
-    return _checked(found, data)
+    return _checked(split, data)
 
 
 def split_in_folds(data: DataSet, folds: int, test: float = 0.0, seed: int = 0) -> Split:
@@ -122,7 +122,7 @@ def split_in_folds(data: DataSet, folds: int, test: float = 0.0, seed: int = 0) 
     rest, tested = _deal(groups, [len(groups) - held, held], rng)
     sizes = [len(part) for part in np.array_split(np.arange(len(rest)), folds)]
     parts = _deal(rest, sizes, rng)
-    made = [
+    fold_names = [
         {
             "training": _names([g for m, part in enumerate(parts) if m != n for g in part]),
             "validation": _names(parts[n]),
@@ -130,7 +130,7 @@ def split_in_folds(data: DataSet, folds: int, test: float = 0.0, seed: int = 0) 
         for n in range(folds)
     ]
     how = f"{folds} folds of {len(rest)} patients and {held} for test, seed {seed}"
-    return _checked(Split(made, _names(tested), seed, how), data)
+    return _checked(Split(fold_names, _names(tested), seed, how), data)
 
 
 def split_by_list(data: DataSet, table: Path) -> Split:
@@ -164,11 +164,11 @@ def split_by_list(data: DataSet, table: Path) -> Split:
                 )
             parts[part].append(case)
     fold = {"training": parts["training"], "validation": parts["validation"]}
-    found = Split([fold], parts["test"], 0, f"as the list {table.name} says")
+    split = Split([fold], parts["test"], 0, f"as the list {table.name} says")
     left = len(data.cases) - sum(len(p) for p in parts.values())
     if left:
-        found.notes.append(f"{left} cases are not in the list and are used for nothing.")
-    return _checked(found, data)
+        split.notes.append(f"{left} cases are not in the list and are used for nothing.")
+    return _checked(split, data)
 
 
 def write_split(split: Split, folder: Path, overwrite: bool = False) -> Path:

@@ -102,7 +102,7 @@ def measure(network: nn.Module, clock: Callable[[], float] = time.perf_counter) 
     wide = [m for m in network.modules() if isinstance(m, nn.Conv3d) and max(m.kernel_size) > 1]
     layer = max(wide, key=lambda m: m.in_channels * m.out_channels, default=None)
     inputs, outputs = (layer.in_channels, layer.out_channels) if layer else (32, 32)
-    found = {}
+    seconds = {}
     with torch.inference_mode():
         for name in ("float32", "bfloat16") if _cpu_has_bfloat16() else ("float32",):
             dtype = getattr(torch, name)
@@ -115,8 +115,8 @@ def measure(network: nn.Module, clock: Callable[[], float] = time.perf_counter) 
                 start = clock()
                 F.conv3d(x, weight)
                 best = min(best, clock() - start)
-            found[name] = round(best, 5)
-    return found
+            seconds[name] = round(best, 5)
+    return seconds
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -39,14 +39,14 @@ def predictor(package: ModelPackage, device: str, load: Callable[[], Predictor])
         return load()
     weights = package.weights.stat()
     key = (str(package.folder), device, package.version, weights.st_mtime_ns, weights.st_size)
-    found = _kept.pop(key, None)
-    if found is None:
-        found = load()
+    kept = _kept.pop(key, None)
+    if kept is None:
+        kept = load()
     else:
-        found.notes = []
-    _kept[key] = found
+        kept.notes = []
+    _kept[key] = kept
     keep(_limit)
-    return found
+    return kept
 
 
 def forget(used: Loaded) -> None:

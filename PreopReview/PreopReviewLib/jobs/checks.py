@@ -25,17 +25,17 @@ def surroundings(
     Returns:
         ``python`` (version), ``executable``, ``torch`` (version, or None if it is not installed), ``devices``.
     """
-    found: dict[str, Any] = {"python": platform.python_version(), "executable": sys.executable, "torch": None}
-    found["devices"] = ["cpu"]
+    facts: dict[str, Any] = {"python": platform.python_version(), "executable": sys.executable, "torch": None}
+    facts["devices"] = ["cpu"]
     try:
-        found["torch"] = metadata.version("torch")
+        facts["torch"] = metadata.version("torch")
     except metadata.PackageNotFoundError:
-        return found
+        return facts
     progress(0.2, "Loading torch")
     import torch
 
     if torch.cuda.is_available():
-        found["devices"].append("cuda")
+        facts["devices"].append("cuda")
     if torch.backends.mps.is_available():
-        found["devices"].append("mps")
-    return found
+        facts["devices"].append("mps")
+    return facts

@@ -62,13 +62,13 @@ def ended_early(code: int, log: Path | None) -> JobError:
             kind="OutOfMemory",
             log=log,
         )
-    why = f"with exit code {code}"
+    cause = f"with exit code {code}"
     if code < 0:
-        why = f"by {_signal_name(-code)}"
+        cause = f"by {_signal_name(-code)}"
     elif (code & 0xFFFFFFFF) in _CRASHES:
-        why = f"by {_CRASHES[code & 0xFFFFFFFF]}"
+        cause = f"by {_CRASHES[code & 0xFFFFFFFF]}"
     return JobError(
-        f"The computation ended unexpectedly, {why}; nothing was changed",
+        f"The computation ended unexpectedly, {cause}; nothing was changed",
         see_log("Try again, or on the device cpu", log),
         kind="Crash",
         log=log,
@@ -82,10 +82,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def not_started(why: str, python: str, log: Path | None) -> JobError:
+def not_started(cause: str, python: str, log: Path | None) -> JobError:
     """The worker process never became ready."""
     return JobError(
-        f"The background process could not be started with {python} ({why})",
+        f"The background process could not be started with {python} ({cause})",
         see_log("Install PreopReview and its Python packages again", log),
         kind="NotStarted",
         log=log,

@@ -26,8 +26,8 @@ def find_python() -> str:
     executable = Path(sys.executable or "")
     if "python" in executable.name.lower():
         return str(executable)
-    if found := shutil.which("PythonSlicer"):
-        return found
+    if path := shutil.which("PythonSlicer"):
+        return path
     name = "PythonSlicer.exe" if os.name == "nt" else "PythonSlicer"
     homes = [executable.parent, executable.parent / "bin"]
     if home := os.environ.get("SLICER_HOME"):

@@ -254,8 +254,8 @@ class JobRunner:
         elif not self._accepted and (not self._fresh or code == 0) and self._tries < TRIES:
             self._submit(job)  # it had just gone idle: the job never reached it
         elif not worker.ready and code != -9:
-            why = worker.last_words() or f"exit code {code}"
-            self._fail(job, failure.not_started(why, worker.command[0], worker.log))
+            cause = worker.last_words() or f"exit code {code}"
+            self._fail(job, failure.not_started(cause, worker.command[0], worker.log))
         else:
             self._fail(job, failure.ended_early(code, worker.log))
 
@@ -271,8 +271,8 @@ class JobRunner:
             self._deadline = None
             worker.kill()
             self._worker = None
-            why = f"no answer within {self.startup_seconds:.0f} s"
-            self._fail(job, failure.not_started(why, worker.command[0], worker.log))
+            cause = f"no answer within {self.startup_seconds:.0f} s"
+            self._fail(job, failure.not_started(cause, worker.command[0], worker.log))
 
     def _cancel(self, job: Job) -> None:
         if self._job is job and not self._cancelling:

@@ -20,7 +20,7 @@ from PreopReviewLib.models.package import ModelPackage, write_package
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from PreopReviewLib.models.importing import Wishes
+    from PreopReviewLib.models.importing import ImportOptions
 
 VOLUMETRY_NET = {
     "spatial_dims": 3,
@@ -35,7 +35,7 @@ VOLUMETRY_NET = {
 
 
 def import_volumetry_net(
-    checkpoint: Path, folder: Path, wishes: Wishes | None = None, overwrite: bool = False
+    checkpoint: Path, folder: Path, options: ImportOptions | None = None, overwrite: bool = False
 ) -> ModelPackage:
     """Convert a Lightning checkpoint of Volumetry-Net (MONAI 0.3 names) to a package.
 
@@ -55,7 +55,7 @@ def import_volumetry_net(
             "Give the published last.ckpt",
         ) from error
     metadata = {
-        "name": (wishes.name if wishes else None) or "volumetry-net",
+        "name": (options.name if options else None) or "volumetry-net",
         "version": "imported",
         "task": "liver",
         "description": "Whole liver in portal-venous MRI (Gross et al. 2024), imported from a Lightning checkpoint",

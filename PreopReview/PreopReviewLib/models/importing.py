@@ -18,11 +18,11 @@ IMPORTERS = {
     "torchscript": ("PreopReviewLib.models.torchscript", "import_torchscript"),
     "volumetrynet": ("PreopReviewLib.models.foreign", "import_volumetry_net"),
 }
-"""Module and function by kind; each takes the file or folder, the package to make, and wishes."""
+"""Module and function by kind; each takes the file or folder, the package to make, and options."""
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What a user says of a model beside what its file says.
 
     Attributes:
@@ -53,7 +53,11 @@ class Wishes:
 
 
 def import_model(
-    kind: str, given: str | Path, folder: str | Path | None, wishes: Wishes | None = None, overwrite: bool = False
+    kind: str,
+    given: str | Path,
+    folder: str | Path | None,
+    options: ImportOptions | None = None,
+    overwrite: bool = False,
 ) -> ModelPackage:
     """Makes a package of a model that others trained.
 
@@ -67,8 +71,8 @@ def import_model(
     """
     from PreopReviewLib.models.catalog import installation_folder
 
-    wishes = wishes or Wishes()
-    target = Path(folder) if folder is not None else installation_folder(wishes.name or "")
+    options = options or ImportOptions()
+    target = Path(folder) if folder is not None else installation_folder(options.name or "")
     module, function = IMPORTERS[kind]
     run: Callable[..., ModelPackage] = getattr(import_module(module), function)
-    return run(given, target, wishes, overwrite)
+    return run(given, target, options, overwrite)

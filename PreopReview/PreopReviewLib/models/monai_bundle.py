@@ -18,7 +18,7 @@ from PreopReviewLib.models.package import ModelPackage, write_package
 from PreopReviewLib.structured import read_json, read_yaml
 
 if TYPE_CHECKING:
-    from PreopReviewLib.models.importing import Wishes
+    from PreopReviewLib.models.importing import ImportOptions
 
 _AGAIN = "Download the whole bundle again"
 _PLAIN = "Only plain values are accepted"
@@ -34,36 +34,36 @@ _NAMES = {
 
 
 def import_bundle(
-    bundle: str | Path, folder: str | Path, wishes: Wishes | None = None, overwrite: bool = False
+    bundle: str | Path, folder: str | Path, options: ImportOptions | None = None, overwrite: bool = False
 ) -> ModelPackage:
     """Convert a MONAI bundle to a package.
 
     Args:
-        wishes: `importing.Wishes`; structures where the bundle's names do not say them, and settings (``window`` and
-            the like) that win over the bundle's.
+        options: structures where the bundle's names do not say them, and settings (``window`` and the like) that
+            override the bundle's.
 
     Raises:
         FileMissing: files of a bundle are missing.
         ModelError: a network or transform that is not listed, or a value that is an expression; named.
         ModelCorrupt: weights that cannot be read or do not fit.
     """
-    from PreopReviewLib.models.importing import Wishes
+    from PreopReviewLib.models.importing import ImportOptions
 
-    wishes = wishes or Wishes()
+    options = options or ImportOptions()
     bundle = Path(bundle).expanduser()
     source = _object(bundle / "configs" / "metadata.json")
     config = _config(bundle)
     name, arguments = _network(bundle, config)
     networks.check(name, arguments)
-    classes = _classes(bundle, source, wishes)
-    preparation = _preparation(bundle, config, name, arguments) | dict(wishes.settings)
+    classes = _classes(bundle, source, options)
+    preparation = _preparation(bundle, config, name, arguments) | dict(options.settings)
     prepared = checked_preparation(preparation, str(bundle))
     metadata = {
-        "name": wishes.name or str(source.get("name", bundle.name)),
+        "name": options.name or str(source.get("name", bundle.name)),
         "version": str(source.get("version", "imported")),
         "task": "segmentation",
         "description": str(source.get("description", "MONAI bundle")).rstrip("."),
-        "license": wishes.license_words or str(source.get("license") or source.get("copyright") or "not stated"),
+        "license": options.license_words or str(source.get("license") or source.get("copyright") or "not stated"),
         "intended_use": str(
             source.get("intended_use", "What the bundle's authors say of it holds; not validated here")
         ),
@@ -136,17 +136,17 @@ def _name(definition: Mapping[str, Any]) -> str:
     return _NAMES.get(name, name)
 
 
-def _classes(bundle: Path, source: Mapping[str, Any], wishes: Wishes) -> list[str]:
+def _classes(bundle: Path, source: Mapping[str, Any], options: ImportOptions) -> list[str]:
     try:
         named = source["network_data_format"]["outputs"]["pred"]["channel_def"]
         labels = {int(k): str(v) for k, v in named.items()}
     except (KeyError, TypeError, ValueError, AttributeError):
         labels = {}
-    labels = labels or {0: "background", **(wishes.structures or {})}
+    labels = labels or {0: "background", **(options.structures or {})}
     foreground = {n: words for n, words in labels.items() if n}
     if not foreground or sorted(labels) != list(range(len(labels))):
         raise ModelError(f"{bundle} does not say what its output channels mean", "Name them, e.g. liver=1,tumor=2")
-    keys = wishes.named(foreground)
+    keys = options.named(foreground)
     if len(set(keys.values())) < len(keys):
         raise ModelError(f"{bundle} names two channels alike ({', '.join(foreground.values())})", "Name them yourself")
     return ["background", *(keys[n] for n in sorted(keys))]

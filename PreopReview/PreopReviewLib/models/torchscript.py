@@ -47,14 +47,14 @@ _MODULES = ("torch", "ops")
 _PRIMITIVES = frozenset(["RaiseException", "NumToTensor", "data", "device", "dtype", "is_cuda", "layout", "min", "max"])
 
 
-def import_torchscript(given: str | Path, folder: str | Path, wishes: Any, overwrite: bool = False) -> Any:
+def import_torchscript(given: str | Path, folder: str | Path, options: Any, overwrite: bool = False) -> Any:
     """Writes a package of a TorchScript file.
 
     Args:
         given: the file.
-        wishes: `importing.Wishes`; its settings say what the file does not: ``spacing_mm``, ``window``, ``intensity``,
-            ``divisor``, and ``orientation`` and ``array_order`` where they are not LPS and KJI; its structures name
-            the output channels from 1 on.
+        options: `importing.ImportOptions`; its settings say what the file does not: ``spacing_mm``, ``window``,
+            ``intensity``, ``divisor``, and ``orientation`` and ``array_order`` where they are not LPS and KJI; its
+            structures name the output channels from 1 on.
 
     Raises:
         FileMissing, ModelCorrupt, ModelError: it cannot be used; the message says why.
@@ -64,27 +64,27 @@ def import_torchscript(given: str | Path, folder: str | Path, wishes: Any, overw
 
     file = Path(given).expanduser()
     content = read_checked(file)
-    if not wishes.structures:
+    if not options.structures:
         raise ModelError(
             f"{file} does not say what its output channels mean", "Name them, e.g. liver=1,tumor=2 (0 is background)"
         )
-    labels = wishes.named(dict(wishes.structures))
+    labels = options.named(dict(options.structures))
     if sorted(labels) != list(range(1, len(labels) + 1)):
         raise ModelError("The output channels are not numbered from 1 on", "Name every channel but the background, 0")
     network = build(len(content))
     state = {KEY: _as_tensor(content)}
     network.load_state_dict(state)
     metadata = {
-        "name": wishes.name or file.stem,
+        "name": options.name or file.stem,
         "version": "imported",
         "task": "segmentation",
         "description": f"TorchScript network from {file.name}",
-        "license": wishes.license_words or "not stated",
+        "license": options.license_words or "not stated",
         "intended_use": "Not stated by the model; not validated here",
         "network": {"name": "TorchScript", "arguments": {"size": len(content)}},
         "inference": {
             "classes": ["background", *(labels[n] for n in sorted(labels))],
-            **checked_preparation(wishes.settings, str(file)),
+            **checked_preparation(options.settings, str(file)),
         },
         "training": {"data": "not stated"},
     }

@@ -110,10 +110,10 @@ def read_connections(path: Path | None = None) -> dict[str, Connection]:
     path = path or default_file()
     if not path.is_file():
         raise FileMissing(f"There is no file of connections {path}", "Write it as Docs/PACS.md says")
-    found = read_yaml(path, InputError)
-    if not isinstance(found, dict) or not found or not all(isinstance(v, dict) for v in found.values()):
+    entries = read_yaml(path, InputError)
+    if not isinstance(entries, dict) or not entries or not all(isinstance(v, dict) for v in entries.values()):
         raise InputError(f"{path} holds no connections", "Write NAME: and its settings below, as Docs/PACS.md says")
-    return {str(name): _checked(str(name), settings, path) for name, settings in found.items()}
+    return {str(name): _checked(str(name), settings, path) for name, settings in entries.items()}
 
 
 def _checked(name: str, settings: Mapping[str, Any], path: Path) -> Connection:
@@ -144,7 +144,7 @@ def find_connection(name: str, path: Path | None = None) -> Connection:
     Raises:
         InputError: there is none; says which there are. Else as `read_connections`.
     """
-    found = read_connections(path)
-    if name not in found:
-        raise InputError(f"There is no connection {name!r}", f"The connections are {', '.join(found)}")
-    return found[name]
+    connections = read_connections(path)
+    if name not in connections:
+        raise InputError(f"There is no connection {name!r}", f"The connections are {', '.join(connections)}")
+    return connections[name]

@@ -34,12 +34,12 @@ class DicomWeb:
         Raises:
             ServerError: it cannot be asked.
         """
-        found: list[dict] = []
+        entries: list[dict] = []
         while True:
-            page = self._ask(partial(self._page, dict(filters), len(found)))
-            found += page
+            page = self._ask(partial(self._page, dict(filters), len(entries)))
+            entries += page
             if len(page) < PAGE:
-                return [remote_series(self._dataset(entry)) for entry in found]
+                return [remote_series(self._dataset(entry)) for entry in entries]
 
     def _page(self, filters: dict[str, str], offset: int) -> list[dict]:
         return self._client.search_for_series(
@@ -79,13 +79,13 @@ class DicomWeb:
         Raises:
             ServerError: it cannot be asked.
         """
-        found = self._ask(
+        matches = self._ask(
             lambda: self._client.search_for_instances(
                 study_instance_uid=str(dataset.StudyInstanceUID),
                 search_filters={"SOPInstanceUID": str(dataset.SOPInstanceUID)},
             )
         )
-        uids = {str(self._dataset(entry).get("SOPInstanceUID")) for entry in found}
+        uids = {str(self._dataset(entry).get("SOPInstanceUID")) for entry in matches}
         return str(dataset.SOPInstanceUID) in uids
 
     @staticmethod
@@ -163,7 +163,7 @@ def open_dicomweb(connection: Connection) -> Iterator[DicomWeb]:
         headers = {"Authorization": f"Bearer {token}"} if token else None
 
         def client(chunk: int) -> DICOMwebClient:
-            made = DICOMwebClient(
+            web_client = DICOMwebClient(
                 str(connection.get("url")).rstrip("/"),
                 session=session,
                 headers=headers,
@@ -171,8 +171,8 @@ def open_dicomweb(connection: Connection) -> Iterator[DicomWeb]:
                 permissive_uid=True,
                 timeout=connection.timeout_s,
             )
-            made.set_http_retry_params(retry=False)
-            return made
+            web_client.set_http_retry_params(retry=False)
+            return web_client
 
         yield DicomWeb(connection, client(READ_BYTES), client(sys.maxsize))
 

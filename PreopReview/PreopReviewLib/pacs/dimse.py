@@ -48,7 +48,7 @@ class Dimse:
             if "Modality" in filters:
                 at_study["ModalitiesInStudy"] = filters["Modality"]
             studies = self._query(association, "STUDY", dict.fromkeys(_STUDY_LEVEL, "") | at_study)
-            found = []
+            remote = []
             for study in studies:
                 wanted = {k: "" for k in SERIES_FIELDS if k not in _STUDY_LEVEL}
                 wanted |= {k: v for k, v in filters.items() if k not in _STUDY_LEVEL}
@@ -57,8 +57,8 @@ class Dimse:
                     for keyword in _STUDY_LEVEL:
                         if study.get(keyword):
                             setattr(series, keyword, study.get(keyword))
-                    found.append(remote_series(series))
-            return found
+                    remote.append(remote_series(series))
+            return remote
 
     def retrieve(self, series: RemoteSeries) -> Iterator[Dataset]:
         """As `server.Server.retrieve`, by C-GET or C-MOVE.
@@ -113,8 +113,8 @@ class Dimse:
         """
         keys = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         with self._association([_STUDY_ROOT_FIND]) as association:
-            found = self._query(association, "IMAGE", {k: str(dataset.get(k)) for k in keys})
-        return any(str(f.get("SOPInstanceUID")) == str(dataset.SOPInstanceUID) for f in found)
+            matches = self._query(association, "IMAGE", {k: str(dataset.get(k)) for k in keys})
+        return any(str(f.get("SOPInstanceUID")) == str(dataset.SOPInstanceUID) for f in matches)
 
     def _query(self, association: Any, level: str, wanted: Mapping[str, str]) -> list[Dataset]:
         from pydicom import Dataset
@@ -123,16 +123,16 @@ class Dimse:
         query.QueryRetrieveLevel = level
         for keyword, value in wanted.items():
             setattr(query, keyword, value)
-        found = []
+        identifiers = []
         for status, identifier in association.send_c_find(query, _STUDY_ROOT_FIND):
             code = status.get("Status")
             if code is None:
                 raise ServerError(f"{self._connection.name} broke off during the query", "Try later")
             if code in _PENDING and identifier is not None:
-                found.append(identifier)
+                identifiers.append(identifier)
             elif code not in (0, *_PENDING):
                 raise ServerError(f"{self._connection.name} refused the query (status {code:04X}H)", "")
-        return found
+        return identifiers
 
     def _get(self, series: RemoteSeries, came: queue.SimpleQueue) -> None:
         from pynetdicom import build_role, evt

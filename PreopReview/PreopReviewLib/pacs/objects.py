@@ -108,18 +108,18 @@ def objects_of(
             f"{given} holds no DICOM segmentation: its image was not a DICOM series",
             "Make the plan of the DICOM series",
         )
-    made = []
+    documents = []
     try:
         with quiet():
             if report and results.findings:
-                made.append(_save(structured_report(results), place / "report.dcm"))
+                documents.append(_save(structured_report(results), place / "report.dcm"))
             if page == "pdf":
-                made.append(_save(encapsulated_pdf(results), place / "page.dcm"))
+                documents.append(_save(encapsulated_pdf(results), place / "page.dcm"))
             elif page == "capture":
-                made += [_save(o, place / f"page-{n}.dcm") for n, o in enumerate(secondary_captures(results), 1)]
+                documents += [_save(o, place / f"page-{n}.dcm") for n, o in enumerate(secondary_captures(results), 1)]
     except (AttributeError, ValueError, TypeError, KeyError) as error:
         raise OutputError(f"No report can be made of {given} ({error})", "Store the segmentation alone") from error
-    return [*results.segmentations, *made]
+    return [*results.segmentations, *documents]
 
 
 def _save(dataset: Any, path: Path) -> Path:
@@ -181,14 +181,14 @@ def _images_of(segmentation: Any) -> list[Any]:
     """The images that a segmentation was drawn on, as far as a report names them: by their UIDs."""
     import pydicom
 
-    found = []
+    sources = []
     for series in segmentation.ReferencedSeriesSequence:
         for reference in series.ReferencedInstanceSequence:
             one = pydicom.Dataset()
             one.StudyInstanceUID, one.SeriesInstanceUID = segmentation.StudyInstanceUID, series.SeriesInstanceUID
             one.SOPClassUID, one.SOPInstanceUID = reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID
-            found.append(one)
-    return found
+            sources.append(one)
+    return sources
 
 
 def _concept(code: Code) -> Any:
@@ -206,13 +206,13 @@ def encapsulated_pdf(results: Results) -> Any:
     source = pydicom.dcmread(results.segmentations[0], stop_before_pixels=True)
     pdf = _pdf(results)
     uid = _uid("pdf", source.SOPInstanceUID, hashlib.sha256(_content(results)).hexdigest())
-    made = _of_study(source, EncapsulatedPDFStorage, uid, "DOC", 902)
-    made.ConversionType, made.BurnedInAnnotation, made.DocumentTitle = "WSD", "YES", "Liver plan"
-    made.ConceptNameCodeSequence, made.MIMETypeOfEncapsulatedDocument = [], "application/pdf"
-    made.EncapsulatedDocumentLength = len(pdf)
-    made.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    made.InstanceNumber, made.AcquisitionDateTime = 1, ""
-    return made
+    document = _of_study(source, EncapsulatedPDFStorage, uid, "DOC", 902)
+    document.ConversionType, document.BurnedInAnnotation, document.DocumentTitle = "WSD", "YES", "Liver plan"
+    document.ConceptNameCodeSequence, document.MIMETypeOfEncapsulatedDocument = [], "application/pdf"
+    document.EncapsulatedDocumentLength = len(pdf)
+    document.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
+    document.InstanceNumber, document.AcquisitionDateTime = 1, ""
+    return document
 
 
 def secondary_captures(results: Results) -> list[Any]:
@@ -223,7 +223,7 @@ def secondary_captures(results: Results) -> list[Any]:
 
     source = pydicom.dcmread(results.segmentations[0], stop_before_pixels=True)
     series = _uid("captures", source.SOPInstanceUID, hashlib.sha256(_content(results)).hexdigest())
-    made = []
+    captures = []
     for number, picture in enumerate(results.pictures, 1):
         with Image.open(picture) as opened:
             pixels = opened.convert("RGB")
@@ -235,8 +235,8 @@ def secondary_captures(results: Results) -> list[Any]:
         one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 8, 8, 7, 0
         data = pixels.tobytes()
         one.PixelData = data + b"\0" * (len(data) % 2)
-        made.append(one)
-    return made
+        captures.append(one)
+    return captures
 
 
 def _of_study(source: Any, kind: str, uid: str, modality: str, number: int) -> Any:
@@ -247,23 +247,23 @@ def _of_study(source: Any, kind: str, uid: str, modality: str, number: int) -> A
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
-    made = pydicom.Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = kind, uid
-    made.SOPClassUID, made.SOPInstanceUID, made.Modality = kind, uid, modality
-    made.SpecificCharacterSet = "ISO_IR 192"
+    dataset = pydicom.Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID = kind, uid
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = kind, uid, modality
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     copied = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDate",
               "StudyTime", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
     for keyword in copied:
-        setattr(made, keyword, source.get(keyword, ""))
+        setattr(dataset, keyword, source.get(keyword, ""))
     now = datetime.datetime.now()
-    made.ContentDate, made.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    made.SeriesInstanceUID, made.SeriesNumber = _uid("series", uid), number
-    made.SeriesDescription = "Plan, not for clinical use"
-    made.Manufacturer = made.ManufacturerModelName = "PreopReview"
-    made.SoftwareVersions = __version__
-    return made
+    dataset.ContentDate, dataset.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    dataset.SeriesInstanceUID, dataset.SeriesNumber = _uid("series", uid), number
+    dataset.SeriesDescription = "Plan, not for clinical use"
+    dataset.Manufacturer = dataset.ManufacturerModelName = "PreopReview"
+    dataset.SoftwareVersions = __version__
+    return dataset
 
 
 def _content(results: Results) -> bytes:

@@ -59,9 +59,9 @@ class Choice:
     reason: str = ""
 
 
-def choose(found: Sequence[RemoteSeries], rules: Rules) -> list[Choice]:
+def choose(available: Sequence[RemoteSeries], rules: Rules) -> list[Choice]:
     """Each series with the decision, in the order given."""
-    decided = [Choice(s, _against(s, rules)) for s in found]
+    decided = [Choice(s, _against(s, rules)) for s in available]
     if not rules.one:
         return decided
     best: dict[str, RemoteSeries] = {}

@@ -65,11 +65,11 @@ class Server(Protocol):
         """Whether the server lists an object."""
 
 
-def remote_series(found: Dataset) -> RemoteSeries:
+def remote_series(answer: Dataset) -> RemoteSeries:
     """From one answer to a query."""
 
     def text(keyword: str) -> str:
-        value = found.get(keyword)
+        value = answer.get(keyword)
         return "" if value is None else str(value).strip()
 
     count = text("NumberOfSeriesRelatedInstances")

@@ -46,13 +46,13 @@ def text() -> str:
 
 def versions() -> list[str]:
     """Slicer, Python and the packages that results depend on, e.g. "torch 2.13.0"."""
-    found = [f"Slicer {slicer.app.applicationVersion}", f"Python {installation.python_version()}"]
+    lines = [f"Slicer {slicer.app.applicationVersion}", f"Python {installation.python_version()}"]
     for name in PACKAGES:
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            lines.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            found.append(_("{package} not installed").format(package=name))
-    return found
+            lines.append(_("{package} not installed").format(package=name))
+    return lines
 
 
 def _model(note: ModelNote) -> str:

@@ -62,8 +62,8 @@ def liver_shapes(sources: Sequence[str]) -> tuple[tuple[np.ndarray, float], ...]
         if "*" not in name:
             named.append(source)
             continue
-        found = sorted(Path(name).parent.glob(Path(name).name))
-        if not found:
+        paths = sorted(Path(name).parent.glob(Path(name).name))
+        if not paths:
             raise InputError(f"No file is called {name}", "Check the pattern")
-        named += [f"{path}:{label}" for path in found]
+        named += [f"{path}:{label}" for path in paths]
     return tuple(liver_shape(source) for source in named)

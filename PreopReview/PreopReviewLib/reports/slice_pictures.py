@@ -144,8 +144,8 @@ class _Stack:
         self.low, self.high = window[1] - window[0] / 2, window[1] + window[0] / 2
 
     def voxel(self, ras: Sequence[float]) -> np.ndarray:
-        found = images.ras_to_kji(np.array([ras], float), self.image)[0].round().astype(int)
-        return np.clip(found, 0, np.array(self.array.shape) - 1)
+        voxel = images.ras_to_kji(np.array([ras], float), self.image)[0].round().astype(int)
+        return np.clip(voxel, 0, np.array(self.array.shape) - 1)
 
     def marked(self) -> tuple[int, int]:
         """First and last slice with a mask; of none, those of the image."""

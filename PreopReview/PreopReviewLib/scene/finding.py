@@ -8,9 +8,9 @@ from typing import Any
 
 def nodes_of_class(scene: Any, kind: str) -> list[Any]:
     """The nodes of a class and its subclasses, in the order of the scene."""
-    found = scene.GetNodesByClass(kind)
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+    collection = scene.GetNodesByClass(kind)
+    collection.UnRegister(None)
+    return [collection.GetItemAsObject(i) for i in range(collection.GetNumberOfItems())]
 
 
 def segment_keys(node: Any) -> list[str]:

@@ -178,21 +178,21 @@ def dicom_modality(volume: Any) -> str:
     scene = volume.GetScene()
     hierarchy = scene.GetSubjectHierarchyNode() if scene is not None else None
     item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
-    found = volume.GetAttribute("DICOM.Modality") or (
+    modality = volume.GetAttribute("DICOM.Modality") or (
         hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
     )
-    return (found or "").upper()
+    return (modality or "").upper()
 
 
 def dicom_words(volume: Any) -> dict[str, str]:
     """What DICOM says of the volume's series, as `worker_io.SAID` names it: modality and side of the body."""
-    found = {"0008|0060": dicom_modality(volume)}
+    values = {"0008|0060": dicom_modality(volume)}
     database = _dicom_database()
     first = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()[:1]
     if database is not None and first:
         file = database.fileForInstance(first[0])
-        found |= {key: database.fileValue(file, key.replace("|", ",")) for key in ("0020|0060", "0020|0062")}
-    return {key: words.strip() for key, words in found.items() if words and words.strip()}
+        values |= {key: database.fileValue(file, key.replace("|", ",")) for key in ("0020|0060", "0020|0062")}
+    return {key: words.strip() for key, words in values.items() if words and words.strip()}
 
 
 def _dicom_database() -> Any | None:

@@ -220,7 +220,7 @@ class ThreeDView(View):
         """Points (N, 3) on what is shown: of the surfaces some, of anything else the corners of its box."""
         from vtk.util.numpy_support import vtk_to_numpy
 
-        found = [np.empty((0, 3))]
+        points_shown = [np.empty((0, 3))]
         props = self.renderer.GetViewProps()
         for prop in (props.GetItemAsObject(i) for i in range(props.GetNumberOfItems())):
             if not prop.GetVisibility() or not prop.GetUseBounds() or prop.GetBounds() is None:
@@ -229,11 +229,11 @@ class ThreeDView(View):
             data = mapper.GetDataSetInput() if mapper is not None else None
             if data is not None and data.IsA("vtkPointSet") and data.GetNumberOfPoints():
                 points = vtk_to_numpy(data.GetPoints().GetData())
-                found.append(points[:: max(len(points) // 4000, 1)])
+                points_shown.append(points[:: max(len(points) // 4000, 1)])
             elif prop.GetBounds()[0] <= prop.GetBounds()[1]:
                 bounds = np.array(prop.GetBounds()).reshape(3, 2)
-                found.append(np.array([[bounds[i, c] for i, c in enumerate(k)] for k in np.ndindex(2, 2, 2)]))
-        return np.concatenate(found)
+                points_shown.append(np.array([[bounds[i, c] for i, c in enumerate(k)] for k in np.ndindex(2, 2, 2)]))
+        return np.concatenate(points_shown)
 
     @staticmethod
     def _project(camera: Any, points: np.ndarray, aspect: float) -> np.ndarray:

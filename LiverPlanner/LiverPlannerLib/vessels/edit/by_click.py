@@ -230,13 +230,13 @@ def vessel_under(network: VesselNetwork, point_ras: np.ndarray) -> str | None:
         voxel = nearest_labeled(point_ras, network.grid, set(VESSEL_VALUES), network.array)
     except InputError:
         return None
-    found = structure_of_label(int(network.array[tuple(voxel)]))
-    return found.key if found else None
+    known = structure_of_label(int(network.array[tuple(voxel)]))
+    return known.key if known else None
 
 
 def _name(value: int) -> str:
-    found = structure_of_label(value)
-    return found.name.lower() if found else f"label {value}"
+    known = structure_of_label(value)
+    return known.name.lower() if known else f"label {value}"
 
 
 def _ml(network: VesselNetwork, index: np.ndarray) -> float:
@@ -301,5 +301,5 @@ def _tube(network: VesselNetwork, path: np.ndarray, radii: np.ndarray) -> np.nda
     places = places[inside]
     free = np.isin(network.array[tuple(places.T)], (0, 1))
     line = np.isin(network.array[tuple(path.T)], (0, 1))
-    found = np.concatenate([places[free], path[line]])
-    return np.unique(np.ravel_multi_index(tuple(found.T), network.array.shape)) if len(found) else np.zeros(0, int)
+    voxels = np.concatenate([places[free], path[line]])
+    return np.unique(np.ravel_multi_index(tuple(voxels.T), network.array.shape)) if len(voxels) else np.zeros(0, int)

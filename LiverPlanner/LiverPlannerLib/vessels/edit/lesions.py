@@ -132,5 +132,5 @@ def merge(labels: sitk.Image, one_ras: np.ndarray, other_ras: np.ndarray) -> Edi
 
 
 def _name(value: int) -> str:
-    found = structure_of_label(value)
-    return found.name.lower() if found else f"label {value}"
+    known = structure_of_label(value)
+    return known.name.lower() if known else f"label {value}"

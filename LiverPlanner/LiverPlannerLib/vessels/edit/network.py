@@ -98,8 +98,8 @@ class VesselNetwork:
         self.value = np.concatenate(value) if value else np.zeros(0, int)
         self.index = np.concatenate(index) if index else np.zeros(0, int)
         self.owner = np.concatenate(owner) if owner else np.zeros(0, int)
-        found = [*links, self._touching()] if links else [np.zeros((0, 2), int)]
-        self.links = np.concatenate(found)
+        all_links = [*links, self._touching()] if links else [np.zeros((0, 2), int)]
+        self.links = np.concatenate(all_links)
         order = np.argsort(self.index)
         self.index, self.owner = self.index[order], self.owner[order]
         self._trees.clear()
@@ -125,11 +125,11 @@ class VesselNetwork:
             a, b = a[meet], b[meet]
             other = self.value[a] != self.value[b]
             pairs.append(np.stack([a[other], b[other]], 1))
-        found = np.unique(np.concatenate(pairs), axis=0) if pairs else np.zeros((0, 2), int)
-        if not len(found):
+        touching = np.unique(np.concatenate(pairs), axis=0) if pairs else np.zeros((0, 2), int)
+        if not len(touching):
             return np.zeros((0, 2), int)
-        near = np.linalg.norm((self.points[found[:, 0]] - self.points[found[:, 1]]) * self.mm, axis=1)
-        return found[near <= self.radius[found].sum(1) + TOUCH_VOXELS * self.mm.max()].astype(int)
+        near = np.linalg.norm((self.points[touching[:, 0]] - self.points[touching[:, 1]]) * self.mm, axis=1)
+        return touching[near <= self.radius[touching].sum(1) + TOUCH_VOXELS * self.mm.max()].astype(int)
 
     # ---- what a click points at ----
 

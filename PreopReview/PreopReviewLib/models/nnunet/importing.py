@@ -14,18 +14,20 @@ from PreopReviewLib.models.nnunet.result_folder import ResultFolder, find_result
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from PreopReviewLib.models.importing import Wishes
+    from PreopReviewLib.models.importing import ImportOptions
     from PreopReviewLib.models.package import ModelPackage
 
 NETWORK = "NnUNet"
 
 
-def import_nnunet(given: str | Path, folder: str | Path, wishes: Wishes, overwrite: bool = False) -> ModelPackage:
+def import_nnunet(
+    given: str | Path, folder: str | Path, options: ImportOptions, overwrite: bool = False
+) -> ModelPackage:
     """Writes a package with the weights of the folds as safetensors; the checkpoints are not needed any more.
 
     Args:
         given: the result folder, or what `find_result_folder` understands.
-        wishes: the name is by default the data set's; the folder does not say its license.
+        options: the name is by default the data set's; the folder does not say its license.
 
     Raises:
         FileMissing, ModelCorrupt, ModelError: it cannot be used; the message says why.
@@ -35,8 +37,8 @@ def import_nnunet(given: str | Path, folder: str | Path, wishes: Wishes, overwri
     from PreopReviewLib.models.nnunet.network import NnUNet, unshared
     from PreopReviewLib.models.package import write_package
 
-    results = find_result_folder(given, wishes.folds)
-    names = wishes.named(labels_of(results.dataset))
+    results = find_result_folder(given, options.folds)
+    names = options.named(labels_of(results.dataset))
     channels_of(results.dataset)
     for configuration in results.plans.get("configurations") or ():
         if results.folder.name.endswith(f"__{configuration}"):
@@ -47,7 +49,7 @@ def import_nnunet(given: str | Path, folder: str | Path, wishes: Wishes, overwri
     assert isinstance(network, NnUNet)
     for number, state in enumerate(weights):
         _load(network.folds[number], state, list(results.checkpoints.values())[number])
-    metadata = _metadata(results, arguments, mirror, names, wishes)
+    metadata = _metadata(results, arguments, mirror, names, options)
     return write_package(
         folder, metadata, unshared(network), _card(metadata, results), _license_text(metadata), overwrite
     )
@@ -91,16 +93,16 @@ def _metadata(
     arguments: Mapping[str, Any],
     mirror: list[int] | None,
     names: Mapping[int, str],
-    wishes: Wishes,
+    options: ImportOptions,
 ) -> dict[str, Any]:
     channels = channels_of(results.dataset)
     plans_name = str(results.plans.get("dataset_name") or results.dataset.get("name") or results.folder.parent.name)
     return {
-        "name": wishes.name or plans_name,
+        "name": options.name or plans_name,
         "version": "imported",
         "task": "segmentation",
         "description": f"nnU-Net {arguments['configuration']} of {plans_name}, trained elsewhere",
-        "license": wishes.license_words or "not stated",
+        "license": options.license_words or "not stated",
         "intended_use": "Not stated by the model; not validated here",
         "network": {"name": NETWORK, "arguments": dict(arguments)},
         "inference": {
