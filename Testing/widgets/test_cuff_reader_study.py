@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from PreopReviewLib.scene.finding import nodes_of_class
 from RotatorCuffCAMLib.readers.log import read_log
 from RotatorCuffCAMLib.readers.session import answers_of
 from RotatorCuffCAMLib.readers.study import StudyCase, create_study
@@ -168,6 +169,49 @@ def test_nothing_of_the_scene_is_seen_while_reading_and_all_of_it_afterwards(hos
     assert composite.GetBackgroundVolumeID() == earlier.GetID()
 
 
+def test_the_views_are_as_they_were_when_the_reading_ends(host, cases, tmp_path):
+    from PreopReviewLib.scene import nodes
+
+    earlier = nodes.add_volume(host.scene, _image(), "Patient X")
+    widget = host.app.layoutManager().sliceWidget("Red")
+    composite, node = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
+    composite.SetBackgroundVolumeID(earlier.GetID())
+    composite.SetForegroundOpacity(0.4)
+    node.SetOrientation("Sagittal")
+    node.JumpSliceByCentering(3.0, 4.0, 5.0)
+    node.SetFieldOfView(77.0, 77.0, 1.0)
+    before = node.GetSliceToRAS().__class__()
+    before.DeepCopy(node.GetSliceToRAS())
+    section = opened(host, create_study(tmp_path / "study", cases))
+    press(host, section, "2")
+    host.click(section.ui.stopButton)
+    assert node.GetFieldOfView()[0] == 77.0
+    assert composite.GetForegroundOpacity() == pytest.approx(0.4)
+    assert all(
+        node.GetSliceToRAS().GetElement(r, c) == pytest.approx(before.GetElement(r, c))
+        for r in range(4)
+        for c in range(4)
+    )
+
+
+def test_a_case_leaves_the_views_before_it_leaves_the_scene(host, cases, tmp_path):
+    """Slicer's slice views put another volume in the place of one that is removed: another patient, for a moment."""
+    from PreopReviewLib.scene import nodes
+
+    nodes.add_volume(host.scene, _image(), "Patient X")
+    section = opened(host, create_study(tmp_path / "study", cases))
+    composites = nodes_of_class(host.scene, "vtkMRMLSliceCompositeNode")
+    seen = []
+    host.scene.AddObserver(
+        host.scene.NodeAboutToBeRemovedEvent,
+        lambda *_: seen.append({c.GetBackgroundVolumeID() for c in composites}),
+    )
+    press(host, section, "2")
+    host.click(section.ui.stopButton)
+    assert seen
+    assert all(ids == {None} for ids in seen), seen
+
+
 @pytest.mark.parametrize("plane", ["coronal", "axial", "sagittal"])
 @pytest.mark.parametrize("side", ["R", "L"])
 def test_the_coronal_view_is_in_the_same_pane_for_every_series(host, plane, side):
@@ -221,3 +265,4 @@ def test_a_study_is_made_continued_and_evaluated_from_the_panel(host, cases, tmp
     host.wait_until(lambda: not widget.context.busy, 240.0)
     assert (tmp_path / "evaluation" / "summary.md").is_file(), host.messages
     assert "Lee" in section.ui.evaluationLabel.text
+    assert section.ui.evaluationLabel.minimumSizeHint().width() <= 480  # a panel is no wider

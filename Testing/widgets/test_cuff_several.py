@@ -78,6 +78,7 @@ def test_the_slices_show_the_chosen_mri_with_its_own_map(host: Any, two: Any) ->
 
 def test_cube_and_box_of_one_shoulder_are_not_used_for_another(host: Any, two: Any) -> None:
     widget, first, second = two
+    widget.open_section("CompareBoxSection")
     parameters = choose(host, widget, first.volume)
     cube = place_cube(first.volume, None, (0.0, 0.0, 0.0), 90.0)
     box = boxes.empty_box(first.volume, "Tear box")
@@ -91,6 +92,48 @@ def test_cube_and_box_of_one_shoulder_are_not_used_for_another(host: Any, two: A
     assert parameters.cubeRoi is cube
     assert parameters.tearBox is box
     assert cube.GetDisplayNode().GetVisibility3D()
+
+
+def test_boxes_are_seen_where_they_are_worked_on(host: Any, two: Any) -> None:
+    widget, first, _second = two
+    parameters = choose(host, widget, first.volume)
+    parameters.tearBox = boxes.empty_box(first.volume, "Tear box")
+    parameters.cubeRoi = place_cube(first.volume, None, (0.0, 0.0, 0.0), 90.0)
+    for field, name in (("tearBox", "CompareBoxSection"), ("cubeRoi", "InputSection")):
+        display = getattr(parameters, field).GetDisplayNode()
+        button = next(s for s in widget.sections if type(s).__name__ == name).button
+        for collapsed in (True, False, True):
+            button.collapsed = collapsed
+            host.process_events()
+            assert bool(display.GetVisibility3D()) is not collapsed
+            assert bool(display.GetVisibility2D()) is not collapsed
+
+
+def test_a_movie_shows_the_shoulder_without_what_is_there_to_work_with(
+    host: Any, two: Any, tmp_path: Any, monkeypatch: Any, pictures_possible: None
+) -> None:
+    from RotatorCuffCAMLib.scene import movie
+
+    monkeypatch.setattr(movie, "FRAMES", 3)
+    widget, first, _second = two
+    widget.open_section("CompareBoxSection")
+    parameters = choose(host, widget, first.volume)
+    parameters.tearBox = boxes.empty_box(first.volume, "Tear box")
+    host.process_events()
+    view, box = (
+        host.app.layoutManager().threeDWidget(0).threeDView().mrmlViewNode(),
+        parameters.tearBox.GetDisplayNode(),
+    )
+    view.SetBoxVisible(True)
+    host.app.layoutManager().threeDWidget(0).threeDView().cameraNode()
+    shown = next(s for s in widget.sections if type(s).__name__ == "ActivationSection")
+    shown.save_movie(str(tmp_path / "turn.webp"))
+    assert not view.GetBoxVisible()
+    assert not box.GetVisibility3D()
+    host.wait_until(lambda: not shown.movie.running, 60.0)
+    assert (tmp_path / "turn.webp").stat().st_size > 1000
+    assert view.GetBoxVisible()
+    assert box.GetVisibility3D()
 
 
 def test_a_scene_goes_on_with_the_mri_that_was_chosen(host: Any, two: Any, tmp_path: Any) -> None:

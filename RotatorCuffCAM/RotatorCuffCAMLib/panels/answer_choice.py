@@ -48,7 +48,7 @@ class AnswerChoice:
         if self._shown is None and (volume is None or any(getattr(parameters, f) is not None for f in FIELDS)):
             self._shown = chosen  # a scene goes on where it was saved
         if chosen != self._shown:
-            began, self._shown = self._shown is None, chosen
+            began, self._shown = not self._shown, chosen  # the first one is in the views already
             self._take(parameters, volume, began)
         self._mark(parameters, volume)
 

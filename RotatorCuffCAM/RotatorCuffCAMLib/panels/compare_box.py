@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene.finding import step_back
 from RotatorCuffCAMLib.localization import Localization, compare
 from RotatorCuffCAMLib.scene import boxes
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
@@ -35,12 +36,14 @@ class CompareBoxSection(Section):
         table.verticalHeader().hide()
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         self.ui.drawButton.connect("clicked(bool)", lambda *_args: self.draw())
-        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+        self.button.connect("contentsCollapsed(bool)", lambda _collapsed: self.refresh())
 
     def refresh(self) -> None:
         """Compares, where there is a box and a map and the section is open."""
         parameters = self.parameters
         self._watch(parameters.tearBox if parameters is not None else None)
+        if parameters is not None:
+            step_back([parameters.tearBox], self.button.collapsed)
         if parameters is None or self.button.collapsed:
             return
         why = "" if parameters.inputVolume is not None else _("Choose an MRI first.")

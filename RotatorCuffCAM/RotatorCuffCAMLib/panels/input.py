@@ -13,6 +13,7 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.scene.finding import step_back
 from PreopReviewLib.worker_io import save_steps
 from RotatorCuffCAMLib.panels.answer_choice import AnswerChoice
 from RotatorCuffCAMLib.region import LATERALITY
@@ -41,6 +42,7 @@ class InputSection(Section):
         for side, words in zip(SIDES, (_("Automatic"), _("Right"), _("Left")), strict=True):
             ui.sideComboBox.addItem(words, side)
         ui.sideComboBox.connect("activated(int)", lambda i: self.parameters.setValue("side", SIDES[i]))
+        self.button.connect("contentsCollapsed(bool)", lambda _collapsed: self.refresh())
         self.run = RunButton(self.context, ui.headButton, ui.headProgressBar, ui.headProgressLabel, self.find_head)
 
     def refresh(self) -> None:
@@ -50,6 +52,7 @@ class InputSection(Section):
             self.run.refresh(_("The scene is being closed."))
             return
         self._answers.refresh()
+        step_back([parameters.cubeRoi], self.button.collapsed)
         self.ui.sideComboBox.setCurrentIndex(SIDES.index(parameters.side))
         why = disabled_reason(parameters)
         self.run.refresh(why)

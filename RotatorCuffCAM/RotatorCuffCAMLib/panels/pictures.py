@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from PreopReviewLib import worker_io
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.scene.finding import nodes_of_class
 from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.panels.classify import run_on_request
 from RotatorCuffCAMLib.scene import answer as scene_answer
@@ -83,6 +84,29 @@ def save_picture(activation: Any, path: str | Path) -> Path:
     return view_picture(activation, pixels_of(manager.threeDWidget(0).threeDView()), slices, path)
 
 
+class Bare:
+    """A 3D view without what is there to work with: its box, its letters, and the handles of boxes, which lie before
+    the map."""
+
+    def __init__(self, view: Any) -> None:
+        letters = bool(view.GetBoxVisible()), bool(view.GetAxisLabelsVisible())
+        view.SetBoxVisible(False)
+        view.SetAxisLabelsVisible(False)
+        displays = nodes_of_class(slicer.mrmlScene, "vtkMRMLMarkupsROIDisplayNode")
+        seen = [d for d in displays if d.GetVisibility3D()]
+        for display in seen:
+            display.SetVisibility3D(False)
+        self._kept = (view, letters, seen)
+
+    def undo(self) -> None:
+        """As it was."""
+        view, (box, letters), seen = self._kept
+        view.SetBoxVisible(box)
+        view.SetAxisLabelsVisible(letters)
+        for display in seen:
+            display.SetVisibility3D(True)
+
+
 class MovieMaker:
     """Turns the camera of the first 3D view once around, a picture at each step; the event loop goes on meanwhile.
 
@@ -95,6 +119,7 @@ class MovieMaker:
         self._frames: list[np.ndarray] = []
         self._path: Path | None = None
         self._before: tuple[Any, ...] = ()
+        self._bare: Bare | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._next)
@@ -114,6 +139,7 @@ class MovieMaker:
         self._path, self._frames = Path(path), []
         camera = camera_of(self._view())
         self._before = (camera.GetPosition(), camera.GetViewUp())
+        self._bare = Bare(self._view().mrmlViewNode())
         self._timer.start()
 
     def stop(self) -> None:
@@ -124,6 +150,7 @@ class MovieMaker:
         camera = camera_of(self._view())
         camera.SetPosition(*self._before[0])
         camera.SetViewUp(*self._before[1])
+        self._bare.undo()
         self._path, self._frames = None, []
         self._shown(None)
 

@@ -47,10 +47,12 @@ def make_study(parent: Any, second_look: bool) -> Study | None:
     cases = read_study_cases(table)
     model = None
     if second_look:
-        model = qt.QFileDialog.getExistingDirectory(parent, _("The model's answers, a folder for each case"), "")
+        model = qt.QFileDialog.getExistingDirectory(
+            parent, _("The model's answers, a folder for each case"), str(Path(table).parent)
+        )
         if not model:
             return None
-    place = qt.QFileDialog.getExistingDirectory(parent, _("Make the study in a new folder of"), "")
+    place = qt.QFileDialog.getExistingDirectory(parent, _("Make the study in a new folder of"), str(Path(table).parent))
     if not place:
         return None
     name = Path(table).stem
@@ -85,12 +87,18 @@ def start_evaluation(context: Context, parent: Any, folder: str, on_done: Any) -
     )
 
 
+SHOWN = ("Reader", "Binary", "Top-1", "Top-1 ± 1", "Time (s)", "κ with truth")
+"""What of the readers' table fits into a panel; all of it is in the folder."""
+
+
 def evaluation_html(result: dict[str, Any]) -> str:
-    """The readers' table and what is to be said of it."""
+    """The readers' figures that matter first, and what is to be said of them."""
+    places = [result["columns"].index(name) for name in SHOWN]
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(v))}&nbsp;&nbsp;</td>" for v in row) + "</tr>" for row in result["rows"]
+        "<tr>" + "".join(f"<td>{escape(str(row[n]))}&nbsp;&nbsp;</td>" for n in places) + "</tr>"
+        for row in result["rows"]
     )
-    head = "".join(f"<th align='left'>{escape(c)}&nbsp;&nbsp;</th>" for c in result["columns"])
+    head = "".join(f"<th align='left'>{escape(name)}&nbsp;&nbsp;</th>" for name in SHOWN)
     words = "".join(f"<p style='margin: 2px;'>{escape(w)}</p>" for w in result["statements"])
     beware = "".join(f"<li>{escape(w[0].upper() + w[1:])}.</li>" for w in result["warnings"])
     beware = _("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{beware}</ul>" if beware else ""

@@ -21,6 +21,9 @@ from RotatorCuffCAMLib.tears import TEAR_CLASSES, tear_class
 PANES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 """Slicer's panes and what each shows of every case."""
 
+LAYERS = ("Background", "Foreground", "Label")
+"""Of a slice view."""
+
 READING = "RotatorCuffCAM.Reading"
 """Attribute of the nodes that a reading session made."""
 
@@ -136,12 +139,22 @@ def _answer_folder(study: Study, case: StudyCase) -> Path:
 
 
 def remove_reading() -> None:
-    """Takes everything that a session put into the scene out of it again."""
+    """Takes everything that a session put into the scene out of it again.
+
+    Out of the views first: Slicer's slice views take another volume in the place of one that is removed, and would
+    show it until the next case is there.
+    """
     import slicer
 
-    for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode"):
-        if node.GetAttribute(READING):
-            slicer.mrmlScene.RemoveNode(node)
+    scene = slicer.mrmlScene
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
+        if not node.GetAttribute(READING):
+            continue
+        for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+            for layer in LAYERS:
+                if getattr(composite, f"Get{layer}VolumeID")() == node.GetID():
+                    getattr(composite, f"Set{layer}VolumeID")(None)
+        scene.RemoveNode(node)
 
 
 class Curtain:
@@ -152,7 +165,8 @@ class Curtain:
 
     def __init__(self) -> None:
         self._hidden: list[str] = []
-        self._layers: dict[str, tuple[str | None, str | None, str | None]] = {}
+        self._layers: dict[str, _Layers] = {}
+        self._places: dict[str, _Place] = {}
 
     def close(self) -> None:
         """Hides what is shown."""
@@ -165,24 +179,56 @@ class Curtain:
             if node.GetVisibility():
                 self._hidden.append(node.GetID())
                 node.SetVisibility(False)
-        for node in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
-            layers = (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID(), node.GetLabelVolumeID())
-            self._layers[node.GetID()] = layers
+        self._layers = {n.GetID(): _Layers(n) for n in nodes_of_class(scene, "vtkMRMLSliceCompositeNode")}
+        self._places = {n.GetID(): _Place(n) for n in nodes_of_class(scene, "vtkMRMLSliceNode")}
 
     def open(self) -> None:
         """Shows it again, where it is still there."""
         import slicer
 
         scene = slicer.mrmlScene
+        for identifier, kept in (*self._layers.items(), *self._places.items()):
+            node = scene.GetNodeByID(identifier)
+            if node is not None:
+                kept.bring_back(node)
+        # After the layers: a color legend is drawn where its map is in a view when it is switched on.
         for identifier in self._hidden:
             node = scene.GetNodeByID(identifier)
             if node is not None:
                 node.SetVisibility(True)
-        for identifier, layers in self._layers.items():
-            node = scene.GetNodeByID(identifier)
-            if node is not None:
-                kept = [i if i and scene.GetNodeByID(i) is not None else None for i in layers]
-                node.SetBackgroundVolumeID(kept[0])
-                node.SetForegroundVolumeID(kept[1])
-                node.SetLabelVolumeID(kept[2])
-        self._hidden, self._layers = [], {}
+        self._hidden, self._layers, self._places = [], {}, {}
+
+
+class _Layers:
+    """What a slice view showed."""
+
+    def __init__(self, composite: Any) -> None:
+        self._volumes = {layer: getattr(composite, f"Get{layer}VolumeID")() for layer in LAYERS}
+        self._opacity, self._linked = composite.GetForegroundOpacity(), composite.GetLinkedControl()
+
+    def bring_back(self, composite: Any) -> None:
+        """As far as it is still there."""
+        scene = composite.GetScene()
+        for layer, identifier in self._volumes.items():
+            there = identifier and scene.GetNodeByID(identifier) is not None
+            getattr(composite, f"Set{layer}VolumeID")(identifier if there else None)
+        composite.SetForegroundOpacity(self._opacity)
+        composite.SetLinkedControl(self._linked)
+
+
+class _Place:
+    """Where a slice view looked."""
+
+    def __init__(self, node: Any) -> None:
+        import vtk
+
+        self._to_ras = vtk.vtkMatrix4x4()
+        self._to_ras.DeepCopy(node.GetSliceToRAS())
+        self._field, self._origin = node.GetFieldOfView(), node.GetXYZOrigin()
+
+    def bring_back(self, node: Any) -> None:
+        """There again."""
+        node.GetSliceToRAS().DeepCopy(self._to_ras)
+        node.SetFieldOfView(*self._field)
+        node.SetXYZOrigin(*self._origin)
+        node.UpdateMatrices()
