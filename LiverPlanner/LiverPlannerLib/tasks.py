@@ -47,8 +47,9 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     """Tells cysts from tumors; see `cysts.filter_cysts`.
 
     Args:
-        parameters: ``image`` and ``labels`` (records of `worker_io`; the labels may be a part of the image) and
-            ``options`` (rule, threshold, modality, reconsider_cysts).
+        parameters: ``image`` and ``labels`` (records of `worker_io`; the labels may be a part of the image),
+            ``options`` (rule, threshold, modality, reconsider_cysts) and, where the segmentation holds lesions
+            apart, what `lesions.drawn_request` gives.
 
     Returns:
         ``regions`` (plain values of `cyst_rules.CystRegion`), ``region_labels`` (a record, on the grid of the
@@ -59,12 +60,14 @@ def cysts(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
 
     from LiverPlannerLib.cysts import fit as cyst_fit
     from LiverPlannerLib.cysts.filter import filter_cysts
+    from LiverPlannerLib.lesions import requested_lesions
     from PreopReviewLib import worker_io
 
     progress(0.1, "Measuring the lesions")
     labels = worker_io.load_image(folder, parameters["labels"])
     image = worker_io.on_grid(worker_io.load_image(folder, parameters["image"]), labels)
-    result = filter_cysts(image, labels, lesions_are="labels", **parameters["options"])
+    drawn = requested_lesions(parameters, folder)
+    result = filter_cysts(image, labels, lesions_are="labels", drawn=drawn, **parameters["options"])
     cancel.raise_if_cancelled()
     progress(0.9, "Writing the table")
     settings = result.settings

@@ -198,3 +198,20 @@ def test_no_lesion_and_a_vanished_segmentation_are_said(scene: Any, plan: scene_
     scene.RemoveNode(plan.segmentation)
     with pytest.raises(InputError, match="gone"):
         scene_cyst_segments.move(node)
+
+
+def test_lesions_with_segments_of_their_own_are_decided_one_by_one(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:
+    import slicer
+
+    tumor = voxels(plan, "tumor")
+    left = tumor.copy()
+    left[..., 14:] = False  # half of the dark lesion
+    segments = plan.segmentation.GetSegmentation()
+    second = slicer.vtkSegment()
+    second.DeepCopy(segments.GetSegment("tumor"))
+    second.SetName("HCC S4")
+    segments.AddSegment(second, "second")
+    for key, mask in (("tumor", tumor & ~left), ("second", left)):
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), plan.segmentation, key, plan.volume)
+    regions = scene_cysts.regions_of(find(plan, tmp_path))
+    assert sorted(r.decision for r in regions) == ["cyst", "cyst", "tumor", "tumor"]

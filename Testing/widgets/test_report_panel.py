@@ -129,6 +129,7 @@ def test_the_cut_of_the_planes_is_in_the_report(host, widget, report, planned, t
 
     assert not report.ui.remnantCheckBox.enabled
     assert "section Measure" in report.ui.remnantCheckBox.toolTip
+    _halve_the_tumor(planned.segmentation)
     middle = images.kji_to_ras(np.array([[11, 16, 16]]), gray())[0]
     widget.context.parameters.cutPlanes = [add_plane(slicer.mrmlScene, middle, 100)]
     host.process_events(0.1)
@@ -137,6 +138,20 @@ def test_the_cut_of_the_planes_is_in_the_report(host, widget, report, planned, t
     assert "Future liver remnant" in text
     assert "Resected part" in text
     assert (tmp_path / "case_resection.csv").is_file()
+    assert "HCC S4" in text  # a segment of its own stays a lesion of its own, though the two touch
+    assert len((tmp_path / "case_margins.csv").read_text().splitlines()) == 3
+
+
+def _halve_the_tumor(segmentation: Any) -> None:
+    import slicer
+    from measured_case import paint
+
+    second = slicer.vtkSegment()
+    second.DeepCopy(segmentation.GetSegmentation().GetSegment("tumor"))
+    second.SetName("HCC S4")
+    segmentation.GetSegmentation().AddSegment(second, "second")
+    paint(segmentation, "tumor", (slice(8, 10), slice(12, 16), slice(8, 12)), 0)
+    paint(segmentation, "second", (slice(10, 12), slice(12, 16), slice(8, 12)), 0)
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ from PreopReviewLib.progress import CancelToken, Progress, within
 from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
 
 
@@ -28,7 +30,6 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     Raises:
         PreopError: nothing is written then.
     """
-    from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
     from LiverPlannerLib.resection.volumetry import Patient
@@ -38,15 +39,17 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     check_path(parameters["out"], overwrite=True)
     progress(0.0, "Reading the plan")
     image = load_image(folder, parameters["image"])
-    labels = _on(image, load_image(folder, parameters["labels"]), "segmentation")
+    plan = _labels(parameters, folder, "labels").onto(image, "segmentation", "volume")
+    labels = sitk.Cast(plan.labels, sitk.sitkUInt8)
     record = {key: value or {} for key, value in parameters["record"].items()}
     options = MeasureOptions(
         parameters["modality"],
         frozenset(record.get("volumes_ml", {})),
         Patient(*parameters["patient"]) if parameters.get("patient") else None,
-        Labels(load_image(folder, parameters["manual"])) if parameters.get("manual") else None,
-        resection_of(labels, parameters["cut"], folder) if parameters.get("cut") else None,
+        _labels(parameters, folder, "manual") if parameters.get("manual") else None,
+        resection_of(labels, parameters["cut"], folder, plan.lesions) if parameters.get("cut") else None,
         parameters.get("cysts", {}),
+        drawn=plan.lesions,
     )
     measures = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
     info = ReportInfo(
@@ -65,6 +68,15 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     progress(1.0, "Written")
     size = files[0].stat().st_size / 1e6
     return {"files": [str(f) for f in files], "missing": measures.missing, "megabytes": round(size, 1)}
+
+
+def _labels(parameters: dict[str, Any], folder: Path, name: str) -> Labels:
+    """What `scene.report.request` gives under a name, with the lesions that are held apart."""
+    from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.lesions import requested_lesions
+
+    lesions = requested_lesions(parameters, folder, f"{name}_drawn")
+    return Labels(load_image(folder, parameters[name]), lesions=lesions)
 
 
 def _on(image: sitk.Image, labels: sitk.Image, what: str) -> sitk.Image:
@@ -94,12 +106,20 @@ def _unknown(names: list[str]) -> list[str]:
     return [f"Segments that are not liver structures were left out: {', '.join(names)}."] if names else []
 
 
-def resection_of(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:
-    """The resection that `scene.report.request` asks for.
+def resection_of(
+    labels: sitk.Image, asked: dict[str, Any], folder: Path, drawn: DrawnLesions | None = None
+) -> Resection:
+    """The resection that `scene.report.request` asks for, with the fates of lesions held apart.
 
     Raises:
         InputError, NothingFound: the cut takes nothing or everything, or there is nothing to cut.
     """
+    from LiverPlannerLib.resection.cutting import with_drawn_lesions
+
+    return with_drawn_lesions(_cut(labels, asked, folder), labels, drawn)
+
+
+def _cut(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
     from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_surface
     from LiverPlannerLib.territories.cutting import resect_by_territories

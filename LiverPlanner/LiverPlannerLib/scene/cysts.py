@@ -53,6 +53,7 @@ def request(segmentation: Any, volume: Any, rule: str, threshold: float) -> dict
     Raises:
         InputError, NothingFound, GeometryError: the volume or the segmentation cannot be used, or has no lesion.
     """
+    from LiverPlannerLib.lesions import drawn_request
     from LiverPlannerLib.scene.segments import SegmentVoxels
     from PreopReviewLib import worker_io
 
@@ -61,9 +62,11 @@ def request(segmentation: Any, volume: Any, rule: str, threshold: float) -> dict
         raise NothingFound(
             f"The segmentation {segmentation.GetName()} has no lesion", "Segment lesions, or draw them, first"
         )
+    labels = voxels.labels()
     return {
         "image": inputs.unsaved(volume),
-        "labels": worker_io.unsaved(voxels.labels(), "labels"),
+        "labels": worker_io.unsaved(labels, "labels"),
+        **drawn_request(voxels.lesions_on(labels)),
         "options": {"rule": rule, "threshold": threshold, "modality": "CT", "reconsider_cysts": True},
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
-from PreopReviewLib.worker_io import Unsaved, unsaved
+from PreopReviewLib.worker_io import unsaved
 
 SIMULATED = "PreopReview.Simulated"
 """Attribute of a volume node that was made by a program; its value is "1"."""
@@ -60,12 +61,11 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     volume, plan = parameters.inputVolume, parameters.segmentation
     if plan is None:
         raise InputError("There is no segmentation to report on", "Press Apply in the section Segment first")
-    voxels = SegmentVoxels(plan)
-    voxels.require()
+    voxels = _voxels(plan)
     record = scene_plan.plan_record(plan)
     asked: dict[str, Any] = {
         "image": inputs.unsaved(volume),
-        "labels": unsaved(voxels.labels(), "labels"),
+        **_labels(voxels, "labels"),
         "modality": modality,
         "record": {key: record.get(key) for key in ("models", "warnings", "notes", "volumes_ml")},
         "unknown": voxels.unknown,
@@ -76,9 +76,9 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
         "cysts": {"threshold": parameters.cystThreshold, "rule": _rule(parameters.cystRule)},
     }
     if parameters.modelOutput is not None:
-        asked["model_output"] = _labels(parameters.modelOutput, "model_output")
+        asked |= _labels(_voxels(parameters.modelOutput), "model_output")
     if parameters.reportComparison and parameters.referenceSegmentation is not None:
-        asked["manual"] = _labels(parameters.referenceSegmentation, "manual")
+        asked |= _labels(_voxels(parameters.referenceSegmentation), "manual")
     if parameters.reportRemnant and has_cut(parameters):
         asked["cut"] = _cut(parameters, folder)
     return asked
@@ -88,10 +88,16 @@ def _rule(chosen: str) -> str:
     return "robust" if chosen == "default" else chosen
 
 
-def _labels(node: Any, name: str) -> Unsaved:
+def _voxels(node: Any) -> SegmentVoxels:
     voxels = SegmentVoxels(node)
     voxels.require()
-    return unsaved(voxels.labels(), name)
+    return voxels
+
+
+def _labels(voxels: SegmentVoxels, name: str) -> dict[str, Any]:
+    """The labels under a name, and which lesions the segmentation holds apart; see `lesions.drawn_request`."""
+    labels = voxels.labels()
+    return {name: unsaved(labels, name), **drawn_request(voxels.lesions_on(labels), f"{name}_drawn")}
 
 
 def _cut(parameters: Any, folder: Path) -> dict[str, Any]:
