@@ -40,13 +40,13 @@ class Surgeon:
 
     def open(self, name: str) -> Any:
         """Opens one section by its title, and closes the others."""
-        for made in self.widget.made:
-            made.button.collapsed = type(made).__name__ != name or made.button.collapsed
+        for section in self.widget.built:
+            section.button.collapsed = type(section).__name__ != name or section.button.collapsed
         button = next(b for b in self.titles() if b.name == f"{name}Button")
         if button.collapsed:
             click(button, (40, 10))
         work(0.5)
-        return next(s for s in self.widget.made if type(s).__name__ == name)
+        return next(s for s in self.widget.built if type(s).__name__ == name)
 
     def titles(self) -> list[Any]:
         """The buttons of the sections."""

@@ -161,14 +161,14 @@ def test_a_volume_that_left_the_scene_is_said_and_nothing_is_added(scene: Any, v
 
 
 def test_unusable_volumes_are_refused_in_words(scene: Any, volume: Any, labels: sitk.Image) -> None:
-    assert inputs.why_unusable(volume) == ""
-    assert "No volume is chosen" in inputs.why_unusable(None)
+    assert inputs.volume_problem(volume) == ""
+    assert "No volume is chosen" in inputs.volume_problem(None)
     label_map = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn")
-    assert "label map" in inputs.why_unusable(label_map)
+    assert "label map" in inputs.volume_problem(label_map)
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
-    assert "holds no image" in inputs.why_unusable(empty)
+    assert "holds no image" in inputs.volume_problem(empty)
     thin = nodes.add_volume(scene, labels[:, :, :2], "Thin")
-    assert "only" in inputs.why_unusable(thin)
+    assert "only" in inputs.volume_problem(thin)
     with pytest.raises(UnsupportedImage):
         inputs.require_volume(thin)
 
@@ -179,7 +179,7 @@ def test_a_color_volume_is_refused(scene: Any, volume: Any) -> None:
     data.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
     color = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
     color.SetAndObserveImageData(data)
-    assert "color" in inputs.why_unusable(color)
+    assert "color" in inputs.volume_problem(color)
 
 
 def test_a_sequence_is_refused(scene: Any, volume: Any) -> None:
@@ -189,7 +189,7 @@ def test_a_sequence_is_refused(scene: Any, volume: Any) -> None:
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     browser.AddProxyNode(volume, sequence, False)
-    assert "4D sequence" in inputs.why_unusable(volume)
+    assert "4D sequence" in inputs.volume_problem(volume)
 
 
 def test_a_non_linear_or_shearing_transform_is_refused_with_a_reason(scene: Any, volume: Any) -> None:
@@ -197,7 +197,7 @@ def test_a_non_linear_or_shearing_transform_is_refused_with_a_reason(scene: Any,
     spline = vtk.vtkThinPlateSplineTransform()
     bent.SetAndObserveTransformToParent(spline)
     volume.SetAndObserveTransformNodeID(bent.GetID())
-    assert "non-linear transform Bent" in inputs.why_unusable(volume)
+    assert "non-linear transform Bent" in inputs.volume_problem(volume)
     shear = vtk.vtkMatrix4x4()
     shear.SetElement(0, 1, 0.2)
     linear = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Shear")

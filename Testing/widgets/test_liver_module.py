@@ -50,7 +50,7 @@ def test_opening_imports_nothing_heavy_and_takes_little(host: Any) -> None:
 
 def test_the_sections_are_in_the_order_of_a_plan_and_all_but_the_first_closed(host: Any) -> None:
     widget = host.open_module("LiverPlanner")
-    assert len(widget.made) == 1
+    assert len(widget.built) == 1
     assert [s.title for s in widget.sections] == ORDER
     assert [s.button.text for s in widget.sections] == ORDER
     assert [s.button.collapsed for s in widget.sections] == [False] + [True] * 9

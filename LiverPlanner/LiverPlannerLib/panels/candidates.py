@@ -22,7 +22,7 @@ class CandidatesSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._found: list[scene_candidates.SceneCandidate] = []
+        self._candidates: list[scene_candidates.SceneCandidate] = []
         self._filling = False
         self._problem = ""
 
@@ -42,10 +42,10 @@ class CandidatesSection(Section):
     def refresh(self) -> None:
         """Lists the candidates of the present segmentation."""
         segmentation = self.parameters.segmentation if self.parameters is not None else None
-        self._found, self._problem = [], ""
+        self._candidates, self._problem = [], ""
         if segmentation is not None:
             try:
-                self._found = scene_candidates.candidates_of(segmentation)
+                self._candidates = scene_candidates.candidates_of(segmentation)
             except PreopError as error:
                 self._problem = str(error)
         self._fill()
@@ -54,24 +54,24 @@ class CandidatesSection(Section):
     def _fill(self) -> None:
         table, row = self.ui.candidateTable, self.ui.candidateTable.currentRow()
         self._filling = True
-        table.setRowCount(len(self._found))
-        for i, one in enumerate(self._found):
+        table.setRowCount(len(self._candidates))
+        for i, one in enumerate(self._candidates):
             shown = (str(one.number), f"{one.ml:.2f}", *(f"{v:.0f}" for v in one.center_ras))
             for j, words in enumerate(shown):
                 item = qt.QTableWidgetItem(words)
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
                 table.setItem(i, j, item)
-        if not 0 <= row < len(self._found):
+        if not 0 <= row < len(self._candidates):
             table.clearSelection()
         table.resizeColumnsToContents()
         self._filling = False
-        table.visible = bool(self._found)
+        table.visible = bool(self._candidates)
         self.ui.candidatesLabel.text = (
             _(
                 "Seen only by the network trained on simulated images, which also takes dark bands and uneven "
                 "perfusion for tumor. They count as liver until accepted."
             )
-            if self._found
+            if self._candidates
             else self._problem or _("There are no lesion candidates.")
         )
 
@@ -83,7 +83,7 @@ class CandidatesSection(Section):
     def selected(self) -> scene_candidates.SceneCandidate | None:
         """The candidate of the current row, or None."""
         row = self.ui.candidateTable.currentRow()
-        return self._found[row] if 0 <= row < len(self._found) else None
+        return self._candidates[row] if 0 <= row < len(self._candidates) else None
 
     def _on_row(self) -> None:
         one = self.selected()

@@ -154,13 +154,13 @@ class CompareSection(Section):
         ui.summaryLabel.visible = bool(self._summary)
         self._notes.show(self.notes)
         ui.allColumnsCheckBox.visible = bool(self.rows)
-        why = "" if self.rows else _("Compare first.")
-        enable(ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
-        enable(ui.saveButton, why, _("Saves the table, with its notes, to a file."))
+        reason = "" if self.rows else _("Compare first.")
+        enable(ui.copyButton, reason, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
+        enable(ui.saveButton, reason, _("Saves the table, with its notes, to a file."))
         node = self.parameters.differencesSegmentation
-        why = "" if node is not None else _("Compare first.")
-        enable(ui.missedCheckBox, why, _("What only the other segmentation contains, in red."))
-        enable(ui.extraCheckBox, why, _("What only the plan contains, in lime."))
+        reason = "" if node is not None else _("Compare first.")
+        enable(ui.missedCheckBox, reason, _("What only the other segmentation contains, in red."))
+        enable(ui.extraCheckBox, reason, _("What only the plan contains, in lime."))
 
     def _forget(self) -> None:
         self.rows, self.notes, self._of, self._summary = [], [], None, ""

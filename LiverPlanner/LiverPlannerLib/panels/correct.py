@@ -88,8 +88,8 @@ class CorrectSection(Section):
             self._edit(parameters.segmentation)
         self.show_changes()
         output = parameters.modelOutput
-        why = "" if output is not None else _("There is no model output beside this plan.")
-        enable(self.ui.outlineCheckBox, why, _("Shows the model's original output in the slices, as outlines."))
+        reason = "" if output is not None else _("There is no model output beside this plan.")
+        enable(self.ui.outlineCheckBox, reason, _("Shows the model's original output in the slices, as outlines."))
 
     def _show_state(self) -> None:
         parameters = self.parameters
@@ -274,16 +274,16 @@ class CorrectSection(Section):
     def _show_restore(self) -> None:
         change = self._chosen()
         if self.parameters is None or self.parameters.modelOutput is None:
-            why = _("There is no model output to restore from.")
+            reason = _("There is no model output to restore from.")
         elif change is None:
-            why = _("Choose a structure in the table above first.")
+            reason = _("Choose a structure in the table above first.")
         elif change.dsc == 1:
-            why = _("{name} is unchanged from the model's output.").format(name=structure(change.key).name)
+            reason = _("{name} is unchanged from the model's output.").format(name=structure(change.key).name)
         else:
-            why = ""
+            reason = ""
         words = _("Restores {name} to the model's output. Can be undone.")
         name = structure(change.key).name if change is not None else ""
-        enable(self.ui.restoreButton, why, words.format(name=name.lower()))
+        enable(self.ui.restoreButton, reason, words.format(name=name.lower()))
 
     def restore(self) -> None:
         """Puts the chosen structure back to what the model had drawn."""

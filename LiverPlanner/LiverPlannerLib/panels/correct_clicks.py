@@ -112,8 +112,8 @@ class ClickTools:
     def refresh(self) -> None:
         """Shows whether there is something to click on."""
         parameters = self.section.parameters
-        why = "" if parameters is not None and parameters.segmentation is not None else _("There is no plan yet.")
-        enable(self.ui.clickButton, why or self.section.live.disabled_reason(), self.tool.tip)
+        reason = "" if parameters is not None and parameters.segmentation is not None else _("There is no plan yet.")
+        enable(self.ui.clickButton, reason or self.section.live.disabled_reason(), self.tool.tip)
         self.ui.clickButton.checked = self.active
 
     def _on_tool(self) -> None:
@@ -254,11 +254,11 @@ class ClickTools:
             return
         places, self._clicked = self._clicked, []
         try:
-            made = self._edit(places)
+            change = self._edit(places)
         except PreopError as error:
             self._say(str(error))
             return
-        self._apply(made)
+        self._apply(change)
 
     def _edit(self, places: list[np.ndarray]) -> Edit:
         from LiverPlannerLib.vessels import edit
@@ -292,7 +292,7 @@ class ClickTools:
         from PreopReviewLib.scene import inputs
 
         volume = scene_plan.volume_of(self.section.parameters.segmentation) or self.section.parameters.inputVolume
-        if volume is None or inputs.why_unusable(volume):
+        if volume is None or inputs.volume_problem(volume):
             return None
         whole = inputs.image_of(volume)
         return sitk.Resample(whole, network.grid, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
@@ -311,18 +311,18 @@ class ClickTools:
             self._network, self._revision = VesselNetwork(self._labels), live.revision
         return self._network
 
-    def _apply(self, made: Edit) -> None:
+    def _apply(self, change: Edit) -> None:
         from LiverPlannerLib.vessels import edit
 
         live, network = self.section.live, self._network
         self.section.editor.saveStateForUndo()
         with slicer.util.tryWithErrorDisplay(_("The edit failed."), waitCursor=True):
-            apply_edit(live.measures.plan, made, self._labels)
-            edit.apply(network, made)
+            apply_edit(live.measures.plan, change, self._labels)
+            edit.apply(network, change)
             live.update()
             self._revision = live.revision  # this change is known already
         self._unlight()
-        self._say(_("{what}. Undo takes it back.").format(what=made.words[:1].upper() + made.words[1:]))
+        self._say(_("{what}. Undo takes it back.").format(what=change.words[:1].upper() + change.words[1:]))
 
     def _say(self, text: str) -> None:
         self.ui.clickLabel.text = text

@@ -60,13 +60,13 @@ class CutPlanes:
 
     # ---- state ----
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the list; measures in a moment where something is out of date."""
         nodes = self.nodes
         self._watch(nodes if self.page.parameters.remnantMode == "planes" else [])
         self._fill(nodes)
-        self._show_buttons(why)
-        if why or self.page.parameters.remnantMode != "planes":
+        self._show_buttons(reason)
+        if reason or self.page.parameters.remnantMode != "planes":
             return
         if not self.active:
             self.page.no_cut(_("Add a plane, then drag and turn it in the 3D view."))
@@ -95,9 +95,9 @@ class CutPlanes:
         view.setFixedHeight(22 * min(max(len(nodes), 1), 5) + 6)
         view.blockSignals(blocked)
 
-    def _show_buttons(self, why: str) -> None:
-        enable(self.ui.addPlaneButton, why, _("Adds a cutting plane through the middle of the liver."))
-        none = why or ("" if self._chosen() is not None else _("Choose a plane in the list below first."))
+    def _show_buttons(self, reason: str) -> None:
+        enable(self.ui.addPlaneButton, reason, _("Adds a cutting plane through the middle of the liver."))
+        none = reason or ("" if self._chosen() is not None else _("Choose a plane in the list below first."))
         enable(
             self.ui.flipPlaneButton, none, _("Flips the chosen plane: the arrow points to the side that is resected.")
         )
@@ -179,16 +179,16 @@ class CutPlanes:
             return
         try:
             planes = [plane_of(node) for node in self.active]
-            found, supply = self._live_cut().cut(planes), self.page.supply
+            volumes, supply = self._live_cut().cut(planes), self.page.supply
             costs = supply.words(self._live_cut().taken(planes)) if supply.model is not None else ""
             patient = self.page.section.volumes.patient()
         except PreopError as error:
             self.page.say(str(error))
             return
         weight = patient.weight_kg if patient is not None else 0.0
-        to_weight = found.functional_remnant_ml / (1000 * weight) if weight else None
-        figures = (found.functional_remnant_ml, found.remnant_share, to_weight)
-        words = live_words(*figures, found.resected_ml, found.tumor_remnant_ml)
+        to_weight = volumes.functional_remnant_ml / (1000 * weight) if weight else None
+        figures = (volumes.functional_remnant_ml, volumes.remnant_share, to_weight)
+        words = live_words(*figures, volumes.resected_ml, volumes.tumor_remnant_ml)
         self.page.say(f"{words}<br>{costs}" if costs else words)
 
     def measure_now(self) -> None:

@@ -56,7 +56,7 @@ class CutShapes:
 
     # ---- state ----
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the chosen node and the portal branches."""
         parameters = self.page.parameters
         blocked = self.ui.surfaceSelector.blockSignals(True)
@@ -64,7 +64,7 @@ class CutShapes:
         self.ui.surfaceSelector.blockSignals(blocked)
         self.ui.drawCurveButton.checked = self._placing()
         enable(
-            self.ui.drawCurveButton, why,
+            self.ui.drawCurveButton, reason,
             _("Click a line across the liver in one slice, or points on its surface in 3D; right click ends."),
         )  # fmt: skip
         self._follow(parameters.cutSurface)

@@ -94,7 +94,7 @@ class CystsSection(Section):
         parameters = self.parameters
         if parameters.segmentation is None:
             return _("There is no segmentation yet: segment the liver first.")
-        if parameters.inputVolume is None or inputs.why_unusable(parameters.inputVolume):
+        if parameters.inputVolume is None or inputs.volume_problem(parameters.inputVolume):
             return _("Choose the volume above first.")
         kind = parameters.modality if parameters.modality != "auto" else modality.known(parameters.inputVolume)
         if kind == "MR":

@@ -101,15 +101,15 @@ class GroundTruthSection(Section):
         ui.listLabel.text = self.work.folder.name if self.work is not None else _("none")
         ui.listLabel.toolTip = str(self.work.folder) if self.work is not None else ""
         self._fill_cases()
-        why = self.disabled_reason()
+        reason = self.disabled_reason()
         enable(ui.openListButton, self._busy(), _("Opens a folder that holds a list, and goes on where it was left."))
         none = "" if ui.structuresComboBox.checkedIndexes() else _("Tick a structure to draw first.")
         self.new_button.refresh(none)
         no_dicom = "" if in_scene.dicom_files() else _("Slicer's DICOM database holds no CT or MRI.")
         enable(ui.dicomListButton, none or no_dicom, _("Makes a list of every CT and MRI in Slicer's DICOM database."))
-        self.open_button.refresh(why or ("" if self.chosen() else _("Choose a case in the table first.")))
+        self.open_button.refresh(reason or ("" if self.chosen() else _("Choose a case in the table first.")))
         finished = _("Every case is finished.") if self.mine is not None and self.mine.next_case() is None else ""
-        self.next_button.refresh(why or finished)
+        self.next_button.refresh(reason or finished)
         self.open_case.refresh()
         self.several.refresh()
         self.training.refresh()
@@ -247,10 +247,10 @@ class GroundTruthSection(Section):
 
     def open_next(self) -> None:
         """Saves the case that is open, and opens the next that is not finished: the one a model is least sure of."""
-        found = self.mine.next_case(self.open_case.name or None, [name for name, _doubt in ranking(self.work)])
-        if found is None:
+        case = self.mine.next_case(self.open_case.name or None, [name for name, _doubt in ranking(self.work)])
+        if case is None:
             raise InputError(_("Every case is finished"), _("Export the list, or choose a case in the table"))
-        self.open_case.open(found.name)
+        self.open_case.open(case.name)
 
     def _on_double_click(self) -> None:
         if self.ui.openCaseButton.enabled:

@@ -57,7 +57,7 @@ class OpenCase:
         self.section, self.ui, self.context = section, section.ui, section.context
         self.name = ""
         self.dirty = False
-        self._made: in_scene.CaseNodes | None = None
+        self._nodes: in_scene.CaseNodes | None = None
         self._boxes: dict[str, Any] = {}
         self._observed: list[tuple[Any, int]] = []
         self._active_until = self._counted_to = 0.0
@@ -76,11 +76,11 @@ class OpenCase:
     @property
     def nodes(self) -> in_scene.CaseNodes | None:
         """The nodes of the case; None if none is open, or somebody has removed one."""
-        made = self._made
-        if not self.name or made is None:
+        nodes = self._nodes
+        if not self.name or nodes is None:
             return None
-        there = all(slicer.mrmlScene.IsNodePresent(node) for node in (made.volume, made.segmentation))
-        return made if there else None
+        there = all(slicer.mrmlScene.IsNodePresent(node) for node in (nodes.volume, nodes.segmentation))
+        return nodes if there else None
 
     @property
     def unsaved_seconds(self) -> float:
@@ -248,24 +248,24 @@ class OpenCase:
         parameters = self.section.parameters
         if parameters is None:
             raise InputError(_("The scene was closed while the case was read"), _("Open the case again"))
-        made = in_scene.add_case(name, image, labels, self.section.work.structures, modality)
+        nodes = in_scene.add_case(name, image, labels, self.section.work.structures, modality)
         self._forget()
         with slicer.util.NodeModify(parameters):
-            parameters.inputVolume, parameters.segmentation = made.volume, made.segmentation
+            parameters.inputVolume, parameters.segmentation = nodes.volume, nodes.segmentation
             parameters.modelOutput = None
             parameters.modality = modality
         for node in (n for kind in ("Segmentation", "ScalarVolume") for n in _nodes(kind)):
-            mine = node in (made.volume, made.segmentation)
+            mine = node in (nodes.volume, nodes.segmentation)
             if in_scene.case_of(node) and not mine:
                 slicer.mrmlScene.RemoveNode(node)
-        self.name, self._made = name, made
-        self._follow(made)
-        slicer.util.setSliceViewerLayers(background=made.volume, fit=True)
+        self.name, self._nodes = name, nodes
+        self._follow(nodes)
+        slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
         self.enter()
         self.context.notify("segmentation")
 
-    def _follow(self, made: in_scene.CaseNodes) -> None:
-        content = made.segmentation.GetSegmentation()
+    def _follow(self, nodes: in_scene.CaseNodes) -> None:
+        content = nodes.segmentation.GetSegmentation()
         for event in _EVENTS:
             tag = content.AddObserver(getattr(slicer.vtkSegmentation, event), self._on_edited)
             self._observed.append((content, tag))
@@ -278,7 +278,7 @@ class OpenCase:
         self._observed.clear()
         self._clock.stop()
         self._save_timer.stop()
-        self.name, self.dirty, self._seconds, self._made = "", False, 0.0, None
+        self.name, self.dirty, self._seconds, self._nodes = "", False, 0.0, None
 
     def _on_edited(self, *_args: Any) -> None:
         self._mark_active()

@@ -70,10 +70,10 @@ class Several:
         people = work.annotators
         _choices(ui.firstComboBox, people, 0)
         _choices(ui.secondComboBox, people, 1)
-        made = (work.folder / CONSENSUS / PROGRESS).exists()
-        _choices(ui.sourceComboBox, [*([CONSENSUS] if made else []), *people], 0)
+        has_consensus = (work.folder / CONSENSUS / PROGRESS).exists()
+        _choices(ui.sourceComboBox, [*([CONSENSUS] if has_consensus else []), *people], 0)
         case = self.section.open_case.name
-        self.differ.refresh(self._why_no_disagreement(case, people))
+        self.differ.refresh(self._disagreement_problem(case, people))
         alone = _("At least two annotators must have finished a case.")
         self.agree.refresh("" if len(people) > 1 else alone)
         self.out.refresh("" if people else _("No one has drawn anything yet."))
@@ -83,7 +83,7 @@ class Several:
         ui.severalNotesLabel.text = bullets(self.notes)
         ui.severalNotesLabel.visible = bool(self.notes)
 
-    def _why_no_disagreement(self, case: str, people: list[str]) -> str:
+    def _disagreement_problem(self, case: str, people: list[str]) -> str:
         work = self.section.work
         if len(people) < 2:
             return _("Only one annotator has begun this list.")
@@ -190,5 +190,5 @@ def _choices(box: Any, names: list[str], place: int) -> None:
 
 
 def _left_out(reasons: dict[str, str]) -> list[str]:
-    words = _("Left out: {name}: {why}")
-    return [words.format(name=name, why=why) for name, why in reasons.items()]
+    words = _("Left out: {name}: {reason}")
+    return [words.format(name=name, reason=reason) for name, reason in reasons.items()]

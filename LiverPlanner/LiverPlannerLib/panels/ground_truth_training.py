@@ -61,10 +61,10 @@ class TrainOnThese:
         if work is None:
             return
         self._fill_models()
-        why = "" if running else self._why_not()
+        reason = "" if running else self._problem()
         ui.trainButton.text = _("Cancel training") if running else self._idle_text
-        ui.trainButton.enabled = not why
-        ui.trainButton.toolTip = why or (_("Stop the training.") if running else self._idle_tooltip)
+        ui.trainButton.enabled = not reason
+        ui.trainButton.toolTip = reason or (_("Stop the training.") if running else self._idle_tooltip)
         ui.trainModelComboBox.enabled = not running
         ui.trainingProgressBar.visible = running
         if state is not None:
@@ -74,8 +74,8 @@ class TrainOnThese:
         ui.trainingLabel.visible = bool(text)
 
     def _round(self) -> Path | None:
-        found = rounds.rounds(self.section.work) if self.section.work is not None else []
-        return found[-1] if found else None
+        folders = rounds.rounds(self.section.work) if self.section.work is not None else []
+        return folders[-1] if folders else None
 
     def _state(self, folder: Path | None) -> rounds.RoundState | None:
         try:
@@ -96,7 +96,7 @@ class TrainOnThese:
             box.addItem(value or _("This list's own"), value)
         box.setCurrentIndex(values.index(chosen) if chosen in values else 0)
 
-    def _why_not(self) -> str:
+    def _problem(self) -> str:
         source = self.ui.sourceComboBox.currentText
         if not source:
             return _("No one has drawn anything yet.")

@@ -22,10 +22,10 @@ _EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved", "Se
 
 def live_plan_of(context: Context) -> LivePlan:
     """The one of a module: made when a section asks first."""
-    found = getattr(context, "live_plan", None)
-    if found is None:
-        found = context.live_plan = LivePlan(context)
-    return found
+    live = getattr(context, "live_plan", None)
+    if live is None:
+        live = context.live_plan = LivePlan(context)
+    return live
 
 
 class LivePlan:

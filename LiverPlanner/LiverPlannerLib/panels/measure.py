@@ -115,16 +115,16 @@ class MeasureSection(Section):
         self.live.refresh()
         if parameters.segmentation is not self._plan:
             self._forget(parameters.segmentation)
-        why = NO_PLAN if parameters.segmentation is None else self.live.disabled_reason()
-        self.show_state(why)
-        self.page.refresh(why)
+        reason = NO_PLAN if parameters.segmentation is None else self.live.disabled_reason()
+        self.show_state(reason)
+        self.page.refresh(reason)
         self.show_export()
         self.show_overlays()
 
-    def show_state(self, why: str) -> None:
+    def show_state(self, reason: str) -> None:
         """Why nothing can be measured in the tab that is shown, a sentence; empty if it can."""
-        self.ui.stateLabel.text = why
-        self.ui.stateLabel.visible = bool(why)
+        self.ui.stateLabel.text = reason
+        self.ui.stateLabel.visible = bool(reason)
 
     def show_export(self) -> None:
         """Notes and export of the tab that is shown."""
@@ -132,9 +132,9 @@ class MeasureSection(Section):
         stale = _("The plan, or what it is cut by, was edited since: press the button again.")
         self._notes.show(page.notes, stale if page.stale else "")
         self.ui.allColumnsCheckBox.visible = bool(page.rows) and any(not c.brief for c in page.columns)
-        why = "" if page.rows else _("There is no table in this tab yet.")
-        enable(self.ui.copyButton, why, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
-        enable(self.ui.saveButton, why, _("Saves the table, with its notes, to a file."))
+        reason = "" if page.rows else _("There is no table in this tab yet.")
+        enable(self.ui.copyButton, reason, _("Copies the table to the clipboard, for a spreadsheet or a letter."))
+        enable(self.ui.saveButton, reason, _("Saves the table, with its notes, to a file."))
 
     def _forget(self, plan: Any | None) -> None:
         self._plan = plan

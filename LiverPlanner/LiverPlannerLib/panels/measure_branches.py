@@ -61,13 +61,13 @@ class BranchesPage(Page):
 
     # ---- state ----
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the branches of the chosen vessel, also those of a loaded scene."""
         plan = self.live.measures.plan if self.live.measures is not None else None
-        if not why and not any(plan.mask(s.key).count for s in STRUCTURES if s.vascular):
-            why = _("There are no vessels and no bile duct in the plan.")
-            self.section.show_state(why)
-        self.run.refresh(why)
+        if not reason and not any(plan.mask(s.key).count for s in STRUCTURES if s.vascular):
+            reason = _("There are no vessels and no bile duct in the plan.")
+            self.section.show_state(reason)
+        self.run.refresh(reason)
         self.show_saved(COLUMNS, _("These branches were saved with the scene. Find them again to change or show them."))
         if self.trees and self._supply() is not self._shown_supply:
             self._show_rows()
@@ -214,11 +214,11 @@ class BranchesPage(Page):
         node = parameters.branchesSegmentation
         if shown and self.trees:
             name = _("{plan}: branches").format(plan=parameters.segmentation.GetName())
-            made = show_branches(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.trees)
+            branch_segments = show_branches(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.trees)
             if node is None:
-                place_beside(slicer.mrmlScene, made, parameters.segmentation)
-                parameters.branchesSegmentation = made
-            node = made
+                place_beside(slicer.mrmlScene, branch_segments, parameters.segmentation)
+                parameters.branchesSegmentation = branch_segments
+            node = branch_segments
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
             self._show_vessels(not shown, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})

@@ -63,13 +63,13 @@ class MarginsPage(Page):
         ui.lesionComboBox.connect("activated(int)", lambda *_args: self.section.refresh())
         ui.marginsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Says why the margins cannot be measured."""
         key = self.ui.lesionComboBox.currentData
-        if not why and not self.live.measures.plan.mask(key).count:
-            why = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
-            self.section.show_state(why)
-        self.run.refresh(why)
+        if not reason and not self.live.measures.plan.mask(key).count:
+            reason = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
+            self.section.show_state(reason)
+        self.run.refresh(reason)
         self.show_saved(COLUMNS)
         fill_table(
             self.ui.marginsTable,

@@ -31,7 +31,7 @@ class Tabs(Protocol):
     def refresh(self) -> None:
         """Measures what is out of date in the tab that is shown."""
 
-    def show_state(self, why: str) -> None:
+    def show_state(self, reason: str) -> None:
         """Says why nothing can be measured; empty if it can."""
 
     def show_export(self) -> None:
@@ -73,11 +73,11 @@ class Page:
     def connect(self) -> None:
         """Connects the signals; called once."""
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the state.
 
         Args:
-            why: why nothing can be measured, a sentence; empty if it can.
+            reason: why nothing can be measured, a sentence; empty if it can.
         """
 
     def forget(self) -> None:
@@ -157,7 +157,7 @@ class CutPage(Protocol):
     def say(self, text: str) -> None:
         """Shows a line below the ways to cut."""
 
-    def no_cut(self, why: str) -> None:
+    def no_cut(self, reason: str) -> None:
         """Nothing is cut, with the reason."""
 
     def show_cut(self, cut: Resection, revision: int) -> None:

@@ -37,13 +37,13 @@ class RadiomicsPage(Page):
             self.context, ui.radiomicsButton, ui.radiomicsProgressBar, ui.radiomicsProgressLabel, self.measure
         )
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Says why features cannot be computed."""
-        if not why and self._volume() is None:
-            why = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
-        if not why and not self._keys():
-            why = _("There is no tumor and no cyst in the plan. Choose all structures.")
-        self.run.refresh(why)
+        if not reason and self._volume() is None:
+            reason = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
+        if not reason and not self._keys():
+            reason = _("There is no tumor and no cyst in the plan. Choose all structures.")
+        self.run.refresh(reason)
         node = self.saved_table()
         if node is not None:
             table = node.GetTable()
@@ -56,10 +56,10 @@ class RadiomicsPage(Page):
 
     def _keys(self) -> list[str]:
         plan = self.live.measures.plan
-        found = [key for key in plan.keys if plan.mask(key).count]
+        present = [key for key in plan.keys if plan.mask(key).count]
         if self.ui.radiomicsComboBox.currentData == "all":
-            return found
-        return [key for key in found if key in LESIONS]
+            return present
+        return [key for key in present if key in LESIONS]
 
     def measure(self) -> None:
         """Starts the job; asks first to install the optional package where it is missing.
@@ -102,10 +102,10 @@ class RadiomicsPage(Page):
         return {"labels": unsaved(moved.labels, "labels"), **drawn_request(moved.lesions)}
 
     def _show(self, result: dict[str, Any], revision: int) -> None:
-        found = {s["region"]: s["features"] for s in result["structures"] if s["features"]}
-        names = list(dict.fromkeys(name for features in found.values() for name in features))
-        self.columns = columns_of(list(found))
-        self.rows = [{"feature": name} | {key: found[key].get(name) for key in found} for name in names]
+        by_region = {s["region"]: s["features"] for s in result["structures"] if s["features"]}
+        names = list(dict.fromkeys(name for features in by_region.values() for name in features))
+        self.columns = columns_of(list(by_region))
+        self.rows = [{"feature": name} | {key: by_region[key].get(name) for key in by_region} for name in names]
         settings = ", ".join(f"{k} {v}" for k, v in result["settings"].items())
         self.notes = [f"{result['library']}: {settings}."]
         self.notes += [f"{region_name(s['region'])}: {s['note']}." for s in result["structures"] if s["note"]]

@@ -71,7 +71,7 @@ class RemnantPage(Page):
 
     # ---- state ----
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the chosen way, and measures planes that are out of date."""
         mode = self.parameters.remnantMode
         for name, radio in self._radios.items():
@@ -81,28 +81,28 @@ class RemnantPage(Page):
         ui.surfaceWidget.visible = mode == "surface"
         ui.territoryWidget.visible = mode == "territory"
         ui.cutButton.visible = mode != "planes"
-        self.planes.refresh(why)
-        self.shapes.refresh(why)
+        self.planes.refresh(reason)
+        self.shapes.refresh(reason)
         if mode != "planes":
-            self.run.refresh(why or self.shapes.disabled_reason())
+            self.run.refresh(reason or self.shapes.disabled_reason())
             if not self.rows:
                 self.say("")
-        if why and not self.rows:
+        if reason and not self.rows:
             self.say("")  # what is said was of another plan
         if self.cut is None:
             self.show_sides()  # those of an earlier cut, if there are any, go
-        self._refresh_rows(why)
-        self.supply.refresh(why)
-        self.kept.refresh(why)
+        self._refresh_rows(reason)
+        self.supply.refresh(reason)
+        self.kept.refresh(reason)
 
     def current_cut_quietly(self) -> Resection | None:
         """The cut that is shown, if nothing has changed since; measures nothing."""
         return None if self.stale else self.cut
 
-    def _refresh_rows(self, why: str) -> None:
+    def _refresh_rows(self, reason: str) -> None:
         """New numbers where height, weight or what is functional were changed."""
         inputs = self.section.volumes.inputs()
-        if not why and self.cut is not None and not self.stale and inputs != self._inputs:
+        if not reason and self.cut is not None and not self.stale and inputs != self._inputs:
             self.show_cut(self.cut, self.revision)
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.ui.sidesCheckBox.enabled = self.cut is not None
@@ -138,14 +138,14 @@ class RemnantPage(Page):
         signature = self.shapes.signature()
 
         def show(result: dict[str, Any]) -> None:
-            made = resect_by_remnant(labels, load_image(folder, result["remnant"]))
-            notes = tuple(dict.fromkeys((*result["notes"], *made.notes)))
+            resection = resect_by_remnant(labels, load_image(folder, result["remnant"]))
+            notes = tuple(dict.fromkeys((*result["notes"], *resection.notes)))
             self._cut_by = signature
             surface = None
             if request["kind"] == "surface":
                 parts = (np.load(folder / request[name], allow_pickle=False) for name in ("points", "triangles"))
                 surface = tuple(parts)
-            self.show_cut(replace(made, method=result["method"], notes=notes, surface=surface), revision)
+            self.show_cut(replace(resection, method=result["method"], notes=notes, surface=surface), revision)
             self.section.refresh()
 
         self.start("cut", request, folder, show, _("Cutting the liver"))
@@ -171,10 +171,10 @@ class RemnantPage(Page):
         self.show_sides()
         self.section.show_export()
 
-    def no_cut(self, why: str) -> None:
+    def no_cut(self, reason: str) -> None:
         """There is no cut, or not yet."""
         self.forget_cut()
-        self.say(why)
+        self.say(reason)
         self.show_sides()
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], [])
 
@@ -196,11 +196,11 @@ class RemnantPage(Page):
         node = parameters.sidesSegmentation
         if shown:
             name = _("{plan}: remnant").format(plan=parameters.segmentation.GetName())
-            made = show_sides(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.cut)
+            sides = show_sides(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.cut)
             if node is None:
-                place_beside(slicer.mrmlScene, made, parameters.segmentation)
-                parameters.sidesSegmentation = made
-            node = made
+                place_beside(slicer.mrmlScene, sides, parameters.segmentation)
+                parameters.sidesSegmentation = sides
+            node = sides
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
         self._show_liver(not shown)

@@ -45,9 +45,9 @@ class Supply:
         """The plan is another one, or gone."""
         self._model, self._revision, self.notes = None, -1, []
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows whether the supply can be found, or is known."""
-        self.run.refresh(why)
+        self.run.refresh(reason)
         self.ui.supplyButton.visible = self.model is None
 
     @property
@@ -98,14 +98,14 @@ class Supply:
         except PreopError:
             return None
 
-    def rows(self, found: Perfusion, result: Any) -> list[dict[str, Any]]:
+    def rows(self, perfusion: Perfusion, result: Any) -> list[dict[str, Any]]:
         """Rows for the table of the remnant."""
-        crossed = crossing_words(found)
-        rows = perfusion_rows(found, result)
+        crossed = crossing_words(perfusion)
+        rows = perfusion_rows(perfusion, result)
         rows.append(
             {
                 "measure": _("Vessels and ducts crossed"),
-                "value": float(len(found.crossings)),
+                "value": float(len(perfusion.crossings)),
                 "unit": "",
                 "how": crossed or _("none"),
             }
@@ -113,15 +113,15 @@ class Supply:
         return rows
 
 
-def supply_words(found: Perfusion) -> str:
+def supply_words(perfusion: Perfusion) -> str:
     """What loses its supply, as rich text."""
     parts = []
-    if found.no_inflow_ml is not None:
-        parts.append(_("{ml:.0f} ml without inflow").format(ml=found.no_inflow_ml))
-    if found.no_outflow_ml is not None:
-        parts.append(_("{ml:.0f} ml congested").format(ml=found.no_outflow_ml))
-    if found.functional_ml is not None and len(parts) == 2:
-        parts.append(_("<b>{ml:.0f} ml keep both</b>").format(ml=found.functional_ml))
+    if perfusion.no_inflow_ml is not None:
+        parts.append(_("{ml:.0f} ml without inflow").format(ml=perfusion.no_inflow_ml))
+    if perfusion.no_outflow_ml is not None:
+        parts.append(_("{ml:.0f} ml congested").format(ml=perfusion.no_outflow_ml))
+    if perfusion.functional_ml is not None and len(parts) == 2:
+        parts.append(_("<b>{ml:.0f} ml keep both</b>").format(ml=perfusion.functional_ml))
     return _("Model: {parts}").format(parts=" · ".join(parts)) if parts else ""
 
 
@@ -144,20 +144,20 @@ class KeptPage:
             self.page.context, ui.compareCutsButton, ui.compareCutsProgressBar, ui.compareCutsProgressLabel, self.start
         )
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Shows the list and what can be done with it."""
         parameters, ui = self.page.parameters, self.ui
         plan = parameters.segmentation
         self.kept = KeptCuts(plan, parameters.resectionsSegmentation) if plan is not None else None
         self._fill()
-        none = why or ("" if self.page.current_cut_quietly() is not None else _("Cut the liver first."))
+        none = reason or ("" if self.page.current_cut_quietly() is not None else _("Cut the liver first."))
         enable(ui.keepButton, none, _("Keeps the resection in the list below, and with the scene."))
         chosen = "" if self._chosen() is not None else _("Choose a resection in the list below first.")
         enable(ui.dropButton, chosen, _("Takes the chosen resection from the list."))
         gone = "" if self.kept is not None and self.kept.can_bring_back else _("No resection was removed.")
         enable(ui.undropButton, gone, _("Brings back the resection that was removed last."))
         names = self.kept.names if self.kept is not None else []
-        self.run.refresh(why or ("" if names else _("Keep a resection first.")))
+        self.run.refresh(reason or ("" if names else _("Keep a resection first.")))
         ui.keptList.visible = bool(names)
         table = parameters.resectionsTable
         rows = self.kept.compared(table) if self.kept is not None else []
@@ -236,9 +236,9 @@ class KeptPage:
 
         def show(result: dict[str, Any]) -> None:
             before = parameters.resectionsTable
-            made = put_table(parameters.segmentation, before, "resections", COMPARED_COLUMNS, result["rows"])
-            if made is not before:
-                parameters.resectionsTable = made
+            table = put_table(parameters.segmentation, before, "resections", COMPARED_COLUMNS, result["rows"])
+            if table is not before:
+                parameters.resectionsTable = table
             page.notes = list(dict.fromkeys([*page.notes, *result["notes"]]))
             page.section.refresh()
 

@@ -35,10 +35,10 @@ class VolumesPage(Page):
         super().forget()
         self._shown = ()
 
-    def refresh(self, why: str) -> None:
+    def refresh(self, reason: str) -> None:
         """Measures what is out of date."""
         self.ui.bsaComboBox.setCurrentIndex([key for key, _word in BSA].index(self.parameters.bsaFormula))
-        if why:
+        if reason:
             self.forget()
             fill_table(self.ui.volumesTable, VOLUME_COLUMNS[:3], [])
             return

@@ -25,10 +25,10 @@ def guess(volume: Any) -> str:
     Raises:
         InputError: the volume cannot be used.
     """
-    found = known(volume)
-    if not found:
-        found = _guesses[_key(volume)] = inputs.guess_modality(volume)
-    return found
+    modality = known(volume)
+    if not modality:
+        modality = _guesses[_key(volume)] = inputs.guess_modality(volume)
+    return modality
 
 
 def chosen(parameters: Any) -> str:

@@ -99,7 +99,7 @@ class PlanChoice:
         if volume is None:
             return None
         last = slicer.mrmlScene.GetNodeByID(self._last.get(_id(volume), ""))
-        if last is not None and not scene_plan.why_not_of(last, volume):
+        if last is not None and not scene_plan.mismatch_problem(last, volume):
             return last
         return next(iter(scene_plan.plans_of(volume)), None)
 
@@ -153,8 +153,8 @@ class PlanChoice:
             return
         gone = [n for n in _of_plan(node) if n is not node]
         if node.GetAttribute(scene_plan.RECORD) and not node.GetAttribute(plan_nodes.READ_ONLY):
-            found = scene_plan.nodes_of(node)
-            gone += [n for n in (found.model_output, found.couinaud) if n is not None]
+            nodes = scene_plan.nodes_of(node)
+            gone += [n for n in (nodes.model_output, nodes.couinaud) if n is not None]
         identifiers = [n.GetID() for n in gone]
         if identifiers:
             qt.QTimer.singleShot(0, lambda: _remove(identifiers))
@@ -169,13 +169,13 @@ def _remove(identifiers: list[str]) -> None:
 
 def _of_plan(plan: Any) -> list[Any]:
     """The nodes in the scene that belong to a plan."""
-    found = []
+    results = []
     for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLNode"):
         if node.GetNodeReferenceID(PLAN) == plan.GetID() and node is not plan:
             if not node.GetAttribute(FIELD) and node.GetAttribute(KIND) == VOLUMES:  # of the command
                 node.SetAttribute(FIELD, "volumesTable")
-            found.append(node)
-    return found
+            results.append(node)
+    return results
 
 
 def _steps_back(node: Any) -> bool:

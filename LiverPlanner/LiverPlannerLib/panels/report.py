@@ -57,10 +57,10 @@ class ReportSection(Section):
             self.run.refresh(_("The scene is being closed."))
             return
         ui, parameters = self.ui, self.parameters
-        why = "" if scene_report.has_cut(parameters) else _("Cut the liver first, in the section Measure.")
-        enable(ui.remnantCheckBox, why, _("The cut of the section Measure: remnant, margins, and both sides in 3D."))
-        why = "" if parameters.referenceSegmentation is not None else _("Choose one first, in the section Compare.")
-        enable(ui.comparisonCheckBox, why, _("The plan against the second segmentation of the section Compare."))
+        reason = "" if scene_report.has_cut(parameters) else _("Cut the liver first, in the section Measure.")
+        enable(ui.remnantCheckBox, reason, _("The cut of the section Measure: remnant, margins, and both sides in 3D."))
+        reason = "" if parameters.referenceSegmentation is not None else _("Choose one first, in the section Compare.")
+        enable(ui.comparisonCheckBox, reason, _("The plan against the second segmentation of the section Compare."))
         simulated = scene_report.is_simulated(parameters.inputVolume)
         blocked = ui.simulatedCheckBox.blockSignals(True)
         ui.simulatedCheckBox.checked = simulated or parameters.reportSimulated
@@ -81,9 +81,9 @@ class ReportSection(Section):
         if self.parameters.segmentation is None:
             return _("There is no plan yet: press Apply in the section Segment first.")
         parameters = self.parameters
-        unusable = inputs.why_unusable(parameters.inputVolume)
+        unusable = inputs.volume_problem(parameters.inputVolume)
         # The page names the patient of the volume: it must not show the liver of another one.
-        return unusable or scene_plan.why_not_of(parameters.segmentation, parameters.inputVolume)
+        return unusable or scene_plan.mismatch_problem(parameters.segmentation, parameters.inputVolume)
 
     # ---- writing ----
 
@@ -118,10 +118,10 @@ class ReportSection(Section):
         last = str(settings.value(FOLDER) or "")
         folder = Path(last) if last and Path(last).is_dir() else Path.home()
         name = str(folder / "liver_report.html")
-        found = qt.QFileDialog.getSaveFileName(self.widget, _("Write the report"), name, _("Web pages (*.html)"))
-        if not found:
+        path = qt.QFileDialog.getSaveFileName(self.widget, _("Write the report"), name, _("Web pages (*.html)"))
+        if not path:
             return None
-        chosen = Path(found)
+        chosen = Path(path)
         chosen = chosen if chosen.suffix.lower() in (".html", ".htm") else chosen.with_name(f"{chosen.name}.html")
         settings.setValue(FOLDER, str(chosen.parent))
         return chosen

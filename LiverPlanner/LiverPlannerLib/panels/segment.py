@@ -123,7 +123,7 @@ class SegmentSection(Section):
         if chosen is not None and chosen.channels:
             words = _("{name} needs {count} images of the scan ({channels}): use it with preop liver plan.")
             return words.format(name=chosen.name, count=len(chosen.channels), channels=", ".join(chosen.channels))
-        return inputs.why_unusable(volume)
+        return inputs.volume_problem(volume)
 
     def enter(self) -> None:
         """The module is opened: settings may have been changed, and models installed, meanwhile."""
@@ -149,7 +149,7 @@ class SegmentSection(Section):
         box = self.ui.modalityComboBox
         box.setCurrentIndex(MODALITIES.index(self.parameters.modality))
         words = _("Automatic")
-        if volume is not None and not inputs.why_unusable(volume):
+        if volume is not None and not inputs.volume_problem(volume):
             guess = modality.known(volume)
             if guess:
                 words = _("Automatic: {modality}").format(modality={"CT": "CT", "MR": "MRI"}[guess])
@@ -159,7 +159,7 @@ class SegmentSection(Section):
 
     def _guess_later(self) -> None:
         volume = self.parameters.inputVolume if self.parameters is not None else None
-        if volume is not None and not inputs.why_unusable(volume):
+        if volume is not None and not inputs.volume_problem(volume):
             modality.guess(volume)
             self.context.notify("modality")
 
@@ -306,15 +306,15 @@ class SegmentSection(Section):
 
     def _other_plans(self) -> bool:
         """Whether the scene holds plans of other volumes."""
-        found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        return any(node.GetAttribute(scene_plan.RECORD) for node in found)
+        nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return any(node.GetAttribute(scene_plan.RECORD) for node in nodes)
 
     def _of_another(self) -> str:
         """That the plan is none of the chosen volume, as rich text; empty where it is."""
         if self.parameters.inputVolume is None:
             return ""
-        why = scene_plan.why_not_of(self.parameters.segmentation, self.parameters.inputVolume)
-        return f"<p style='margin: 2px;'><b>{escape(why)}</b></p>" if why else ""
+        problem = scene_plan.mismatch_problem(self.parameters.segmentation, self.parameters.inputVolume)
+        return f"<p style='margin: 2px;'><b>{escape(problem)}</b></p>" if problem else ""
 
     def _set(self, name: str, value: Any) -> None:
         if self.parameters is not None:
@@ -341,9 +341,9 @@ def summary_html(record: dict[str, Any]) -> str:
     from LiverPlannerLib.structures import structure
 
     volumes = record.get("volumes_ml", {})
-    found = ", ".join(f"{escape(structure(k).name.lower())} {_ml(v)}" for k, v in volumes.items() if v > 0)
+    listed = ", ".join(f"{escape(structure(k).name.lower())} {_ml(v)}" for k, v in volumes.items() if v > 0)
     missing = ", ".join(escape(structure(k).name.lower()) for k, v in volumes.items() if v == 0)
-    lines = [_("<b>Found:</b> {structures}.").format(structures=found)]
+    lines = [_("<b>Found:</b> {structures}.").format(structures=listed)]
     if missing:
         lines.append(_("<b>Not found:</b> {structures}.").format(structures=missing))
     if record.get("warnings"):

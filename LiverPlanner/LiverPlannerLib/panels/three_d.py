@@ -68,7 +68,7 @@ class ThreeDSection(Section):
             enable(button, none, self._tooltips[name])
             button.checked = not none and parameters.opacityPreset == name
         self.segments_table.visible = not none
-        enable(ui.besideButton, none or self._why_not_beside(), _("Show both in 3D with linked cameras; off puts the "
+        enable(ui.besideButton, none or self._beside_problem(), _("Show both in 3D with linked cameras; off puts the "
                                                                   "views back."))  # fmt: skip
         formats = "" if self.formats() else _("Tick a file format.")
         enable(ui.exportButton, none or formats, _("Write the surfaces of all structures."))
@@ -92,7 +92,7 @@ class ThreeDSection(Section):
 
     # ---- side by side ----
 
-    def _why_not_beside(self) -> str:
+    def _beside_problem(self) -> str:
         other = self.parameters.besideSegmentation
         if self._side_by_side is not None:
             return ""

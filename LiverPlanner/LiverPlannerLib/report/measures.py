@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.territories.liver import LiverTrees
     from LiverPlannerLib.vessels.branches import VesselTree
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -147,7 +147,7 @@ def _present(labels: sitk.Image) -> frozenset[str]:
     return frozenset(s.key for s in STRUCTURES if s.label in values)
 
 
-def _tried(measures: Measures, topic: str, run: Callable[[], Made]) -> Made | None:
+def _tried(measures: Measures, topic: str, run: Callable[[], Result]) -> Result | None:
     """What `run` gives; a foreseen reason against it is kept for the reader."""
     try:
         return run()

@@ -38,7 +38,7 @@ class ReportInfo:
         warnings, notes: of the run that made the segmentation.
         still: a picture of the 3D view, for print and browsers without 3D.
         corrected: structures that a person has changed since.
-        made: when; now by default.
+        made_at: when; now by default.
     """
 
     title: str = "Liver plan"
@@ -49,12 +49,12 @@ class ReportInfo:
     notes: tuple[str, ...] = ()
     still: Picture | None = None
     corrected: frozenset[str] = frozenset()
-    made: datetime.datetime | None = None
+    made_at: datetime.datetime | None = None
 
 
 def build_page(measures: Measures, info: ReportInfo, progress: Progress = silent) -> Page:
     """The page of one case; pictures and meshes are made here."""
-    when = (info.made or datetime.datetime.now()).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    when = (info.made_at or datetime.datetime.now()).astimezone().strftime("%Y-%m-%d %H:%M %Z")
     progress(0.0, "Making surfaces")
     three_d = _three_d(measures, info)
     progress(0.4, "Drawing slices")

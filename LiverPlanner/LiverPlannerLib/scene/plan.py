@@ -166,7 +166,7 @@ def _is_of(plan: Any, volume: Any) -> bool:
     made_on = volume_of(plan)
     if made_on is not None and made_on.GetScene() is not None:
         return made_on.GetID() == volume.GetID()
-    return not why_not_of(plan, volume)
+    return not mismatch_problem(plan, volume)
 
 
 def nodes_of(segmentation: Any) -> PlanNodes:
@@ -270,7 +270,7 @@ def volume_of(segmentation: Any) -> Any | None:
     return segmentation.GetNodeReference(role)
 
 
-def why_not_of(segmentation: Any, volume: Any) -> str:
+def mismatch_problem(segmentation: Any, volume: Any) -> str:
     """Why a segmentation is none of a volume, in two sentences; empty if it is, or does not say what it was made on.
 
     What was made on other voxels at the same places, e.g. on a volume that was deleted and loaded again, is taken
@@ -282,7 +282,7 @@ def why_not_of(segmentation: Any, volume: Any) -> str:
     made_on, name = volume_of(segmentation), segmentation.GetName()
     if made_on is not None and made_on.GetScene() is None:  # it is being deleted
         made_on = None
-    if (made_on is None and not plan_record(segmentation)) or inputs.why_unusable(volume):
+    if (made_on is None and not plan_record(segmentation)) or inputs.volume_problem(volume):
         return ""
     try:
         if (made_on is not None and made_on.GetID() == volume.GetID()) or grid_of(segmentation).is_of(volume):

@@ -44,7 +44,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     Attributes:
         shell: name of the .ui file with `sectionsLayoutWidget`.
         context: what the sections share.
-        made: the sections that have been made so far, in that order.
+        built: the sections that have been built so far, in that order.
     """
 
     shell = ""
@@ -54,7 +54,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic: Any = None
         self.context: Any = None
-        self.made: list[Any] = []
+        self.built: list[Any] = []
         self._later: dict[str, tuple[Any, LaterSection]] = {}  # by name of the button; the button, and its section
         self._observed: tuple[Any, int] | None = None
         self._refreshing = False
@@ -118,7 +118,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         button.layout().addWidget(section.widget)
         section.button = button
         section.connect()
-        self.made.append(section)
+        self.built.append(section)
         return section
 
     def _make_later(self, name: str) -> None:
@@ -135,19 +135,19 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in list(self._later):
             self._make_later(name)
         box = self.ui.sectionsLayoutWidget.layout()
-        return sorted(self.made, key=lambda section: box.indexOf(section.button))
+        return sorted(self.built, key=lambda section: box.indexOf(section.button))
 
     def open_section(self, name: str) -> Any:
         """Opens a section by the name of its class, as a click on its title does, and returns it."""
-        buttons = [button for button, _later in self._later.values()] + [section.button for section in self.made]
+        buttons = [button for button, _later in self._later.values()] + [section.button for section in self.built]
         next(b for b in buttons if b.name == f"{name}Button").collapsed = False
-        return next(s for s in self.made if type(s).__name__ == name)
+        return next(s for s in self.built if type(s).__name__ == name)
 
     def cleanup(self) -> None:
         """Lets go of everything; called when the module is unloaded or reloaded."""
         self.removeObservers()
         self.setParameterNode(None)
-        for section in self.made:
+        for section in self.built:
             section.cleanup()
         if self.context is not None:
             self.context.close()
@@ -155,12 +155,12 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """The module is opened."""
         self.initializeParameterNode()
-        for section in self.made:
+        for section in self.built:
             section.enter()
 
     def exit(self) -> None:
         """The module is left; a running job goes on."""
-        for section in self.made:
+        for section in self.built:
             section.exit()
 
     def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
@@ -208,7 +208,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.context.parameters = node
         self._refreshing = True  # binding writes into widgets; one refresh at the end is enough
         try:
-            for section in self.made:
+            for section in self.built:
                 section.bind(node)
         finally:
             self._refreshing = False
@@ -222,7 +222,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._refreshing = True
         try:
-            for section in self.made:
+            for section in self.built:
                 section.refresh()
         finally:
             self._refreshing = False

@@ -15,7 +15,7 @@ SHEAR_LIMIT = 1e-3
 MIN_SLICES = 4
 
 
-def why_unusable(volume: Any | None) -> str:
+def volume_problem(volume: Any | None) -> str:
     """Why a node cannot be planned on, as one or two sentences; empty if it can. Looks at no voxel."""
     try:
         require_volume(volume)

@@ -70,20 +70,20 @@ class ActivationSection(Section):
         ui.classComboBox.setCurrentIndex(CLASSES.index(parameters.mapClass))
         ui.methodComboBox.setCurrentIndex(METHODS.index(parameters.method))
         activation, hot = parameters.activation, parameters.hotRegion
-        why = "" if activation is not None else NO_MAP
-        self.run.refresh(why or disabled_reason(parameters))
+        reason = "" if activation is not None else NO_MAP
+        self.run.refresh(reason or disabled_reason(parameters))
         for slider in (ui.thresholdSlider, ui.opacitySlider, ui.tissueSlider, ui.presetComboBox, ui.cutCheckBox):
-            slider.enabled = not why
+            slider.enabled = not reason
         ui.presetComboBox.setCurrentIndex(list(PRESETS).index(parameters.preset))
-        enable(ui.renderingCheckBox, why, _("The MRI with the map inside it as a volume rendering."))
+        enable(ui.renderingCheckBox, reason, _("The MRI with the map inside it as a volume rendering."))
         beside = bool(classes.class_maps(activation))
-        self.classes.refresh("" if beside else why or disabled_reason(parameters))
+        self.classes.refresh("" if beside else reason or disabled_reason(parameters))
         if not self.context.busy:
             ui.classesButton.text = _("One map") if beside else _("All classes")
-        enable(ui.pictureButton, why, _("The 3D view beside the slice views with the legend, as PNG."))
-        enable(ui.movieButton, why, _("A full turn of the 3D view as an animation: GIF, WebP or animated PNG."))
-        enable(ui.lookButton, why, _("Turns the camera to the side where the map lies."))
-        no_outline = why or ("" if hot is not None else _("The map of the class None has no location to outline."))
+        enable(ui.pictureButton, reason, _("The 3D view beside the slice views with the legend, as PNG."))
+        enable(ui.movieButton, reason, _("A full turn of the 3D view as an animation: GIF, WebP or animated PNG."))
+        enable(ui.lookButton, reason, _("Turns the camera to the side where the map lies."))
+        no_outline = reason or ("" if hot is not None else _("The map of the class None has no location to outline."))
         enable(ui.hotCheckBox, no_outline, _("Outline of the region above half the map's maximum."))
         self._check(ui.renderingCheckBox, self._rendering_shown(activation))
         self._check(ui.hotCheckBox, hot is not None and bool(hot.GetDisplayVisibility()))
@@ -106,10 +106,10 @@ class ActivationSection(Section):
         record = scene_answer.record_of(activation)
         if not record:
             return ""
-        made = record["activation"]
+        recorded = record["activation"]
         lines = [
             _("Map of <b>{name}</b>; a voxel of the map is {mm:.1f} mm wide: nothing finer can be seen in it.").format(
-                name=escape(tear_class(made["class"]).name), mm=made["voxel_mm"]
+                name=escape(tear_class(recorded["class"]).name), mm=recorded["voxel_mm"]
             )
         ]
         if hot is not None and hot.GetSegmentation().GetNumberOfSegments():

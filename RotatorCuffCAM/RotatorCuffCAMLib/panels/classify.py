@@ -54,8 +54,8 @@ class ClassifySection(Section):
         self.refresh()
 
     def _fill_models(self) -> None:
-        found = models_with_network("VRN")
-        self._models = dict(sorted(found.items(), key=lambda item: item[0] != "tear-synthetic"))
+        packages = models_with_network("VRN")
+        self._models = dict(sorted(packages.items(), key=lambda item: item[0] != "tear-synthetic"))
         self.ui.modelComboBox.clear()
         for name in self._models:
             self.ui.modelComboBox.addItem(name)
@@ -170,19 +170,19 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
         raise InputError(_("The MRI was removed while it was being classified"), _("Load it again"))
     activation = worker_io.load_image(folder, result["activation"])
     cube = worker_io.load_image(folder, result["cube"])
-    found = scene_answer.result_of(result["summary"], activation, cube)
+    answer = scene_answer.result_of(result["summary"], activation, cube)
     field = field_from(worker_io.load_image(folder, result["field"]), result["levels"])
     yield
     parameters = context.parameters
-    made = yield from scene_answer.add_answer_steps(
-        volume, inputs.image_of(volume), found, result["summary"], field, look_of_panel(parameters)
+    cuff_nodes = yield from scene_answer.add_answer_steps(
+        volume, inputs.image_of(volume), answer, result["summary"], field, look_of_panel(parameters)
     )
     with slicer.util.NodeModify(parameters):
         parameters.inputVolume = volume  # another one may have been chosen meanwhile
-        parameters.activation = made.activation
-        parameters.hotRegion = made.hot
+        parameters.activation = cuff_nodes.activation
+        parameters.hotRegion = cuff_nodes.hot
     show_alone(volume)
-    scene_answer.set_opacity(made.activation, parameters.opacity)
+    scene_answer.set_opacity(cuff_nodes.activation, parameters.opacity)
     context.notify("answer")
 
 

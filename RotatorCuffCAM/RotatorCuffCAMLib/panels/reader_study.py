@@ -92,8 +92,10 @@ class ReaderStudySection(Section):
         on = session is not None
         running = on and session.current is not None
         ready = running and not session.paused and self.volume is not None
-        why = "" if self._complete() else _("Choose the study's folder and say who reads.")
-        enable(ui.startButton, _("A session is open: stop it first.") if on else why, _("Goes on where you stopped."))
+        reason = "" if self._complete() else _("Choose the study's folder and say who reads.")
+        enable(
+            ui.startButton, _("A session is open: stop it first.") if on else reason, _("Goes on where you stopped.")
+        )
         for widget in (ui.studyPathLineEdit, ui.readerLineEdit, ui.groupLineEdit, ui.passSpinBox, ui.newStudyButton):
             widget.enabled = not on
         self._show_owner(on)
@@ -132,11 +134,13 @@ class ReaderStudySection(Section):
         Raises:
             PreopError: why there is none.
         """
-        made = study_owner.make_study(self.widget, bool(self.ui.secondLookCheckBox.checked))
-        if made is not None:
-            self.parameters.studyFolder = str(made.folder)
+        study = study_owner.make_study(self.widget, bool(self.ui.secondLookCheckBox.checked))
+        if study is not None:
+            self.parameters.studyFolder = str(study.folder)
             words = _("{name}: {count} cases, in {folder}")
-            slicer.util.showStatusMessage(words.format(name=made.name, count=len(made.cases), folder=made.folder), 8000)
+            slicer.util.showStatusMessage(
+                words.format(name=study.name, count=len(study.cases), folder=study.folder), 8000
+            )
 
     def evaluate(self) -> None:
         """All readers against the diagnoses, in the worker.

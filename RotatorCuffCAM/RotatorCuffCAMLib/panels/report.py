@@ -50,8 +50,8 @@ class ReportSection(Section):
         if self.parameters is None:
             self.run.refresh(_("The scene is being closed."))
             return
-        why = "" if self.parameters.activation is not None else _("Classify a shoulder first.")
-        self.run.refresh(why or disabled_reason(self.parameters))
+        reason = "" if self.parameters.activation is not None else _("Classify a shoulder first.")
+        self.run.refresh(reason or disabled_reason(self.parameters))
         enable(
             self.ui.openButton,
             "" if self.written is not None else _("Write a report first."),
