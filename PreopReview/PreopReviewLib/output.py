@@ -266,6 +266,8 @@ def _check_content(folder: Path, target: Path, kind: str, known: Sequence[str]) 
 
 @contextmanager
 def _room(target: Path) -> Iterator[Room]:
+    if os.path.lexists(target.parent) and not target.parent.is_dir():
+        raise OutputError(f"{target.parent} is {_what(target.parent)}, not a folder", "Give the name of a folder")
     try:
         room = Room(target.parent)
     except OSError as error:

@@ -108,3 +108,23 @@ def test_a_missing_data_file_and_a_missing_spacing_are_said(tmp_path):
     start = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 4 5 6\nencoding: raw\nendian: little\n\n"
     (tmp_path / "a.nrrd").write_bytes(start + raw)
     assert "1 mm was assumed" in images.notes_of(images.read_image(tmp_path / "a.nrrd"))[0]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-30, 348.0, 352.5, float("nan")])
+def test_voxels_do_not_begin_in_the_header(tmp_path, offset):
+    with pytest.raises(errors.UnreadableImage, match="vox_offset"):
+        images.read_image(with_fields(tmp_path / "a.nii", ("<f", 108, (offset,))))
+
+
+def test_a_voxel_size_that_contradicts_the_type_is_refused_unless_the_length_of_the_file_decides(tmp_path):
+    with pytest.raises(errors.UnreadableImage, match="datatype means 8 bits a voxel, its bitpix says 16"):
+        images.read_image(with_fields(tmp_path / "a.nii", ("<h", 70, (2,))))
+    read = images.read_image(with_fields(tmp_path / "b.nii", ("<h", 72, (32,))))
+    assert "its bitpix says 32; the datatype was used" in images.notes_of(read)[0]
+    assert sitk.GetArrayFromImage(read).ravel().tolist() == list(range(120))
+
+
+def test_an_unknown_unit_of_length_is_said(tmp_path):
+    read = images.read_image(with_fields(tmp_path / "a.nii", ("<B", 123, (7,))))
+    assert read.GetSpacing() == pytest.approx((1.5, 2, 3))
+    assert "unit of length is not known (code 7); mm was taken" in images.notes_of(read)[0]

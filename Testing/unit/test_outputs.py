@@ -71,6 +71,14 @@ def test_pipes_devices_and_links_are_no_targets(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
 
 
+def test_a_file_is_no_folder_for_outputs(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    for writing in (output_files(tmp_path / "notes", names=["a"]), output_folder(tmp_path / "notes" / "a")):
+        with pytest.raises(OutputError, match="notes is a file, not a folder"), writing:
+            raise AssertionError("the work must not begin")
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 def test_several_files_are_all_new_or_all_old(tmp_path):
     (tmp_path / "a").write_text("old")
     (tmp_path / "z").mkdir()

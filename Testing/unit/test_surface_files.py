@@ -99,6 +99,61 @@ def test_counts_that_cannot_be_true_are_refused_before_vtk_reads_them(tmp_path, 
         read_surface(tmp_path / name)
 
 
+def legacy(path, binary: bool, version: int):
+    """The box as a legacy VTK file of version 4 or 5."""
+    written(path)
+    reader, writer = vtk.vtkPolyDataReader(), vtk.vtkPolyDataWriter()
+    reader.SetFileName(str(path))
+    writer.SetInputConnection(reader.GetOutputPort())
+    writer.SetFileVersion(42 if version == 4 else 51)
+    if binary:
+        writer.SetFileTypeToBinary()
+    writer.SetFileName(str(path.with_name("s.vtk")))
+    assert writer.Write()
+    return path.with_name("s.vtk")
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_a_legacy_file_that_lacks_bytes_is_damaged(tmp_path, binary, version):
+    whole = legacy(tmp_path / "box.vtk", binary, version)
+    assert len(read_surface(whole)[1]) == 12
+    raw = whole.read_bytes()
+    end = min(raw.index(mark) for mark in (b"POINT_DATA", b"CELL_DATA") if mark in raw)
+    for stop in range(raw.index(b"POINTS") + 20, end - 4, 37):  # the last number, cut in two, is another number
+        whole.write_bytes(raw[:stop])
+        with pytest.raises((UnreadableImage, InputError), match=r"is damaged|contains no surface"):
+            read_surface(whole)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"\n1 0 0\n", b"\n 0 0\n", "fewer points"),
+        (b"\n1 0 0\n", b"\n1 0 0 0\n", "more points"),
+        (b"\n1 0 0\n", b"\n1 nan 0\n", "not a finite number"),
+        (b"\n1 0 0\n", b"\n1 x 0\n", "fewer points"),
+        (b"\n3 0 1 3\n", b"\n2 0 1 3\n", "do not have the points"),
+        (b"\n3 0 1 3\n", b"\n0 0 1 3\n", "do not have the points"),
+        (b"\n3 0 1 3\n", b"\n3 0 1 9\n", "does not exist"),
+        (b"\n3 0 1 3\n", b"\n3 0 1\n", "fewer points of faces"),
+        (b"POLYGONS 4 16", b"POLYGONS 4 15", "more points of faces"),
+        (b"POLYGONS 4 16", b"POLYGONS 3 16", "do not have the points"),
+        (b"POINTS 4 float", b"POINTS 4 floot", "unknown type"),
+        (b"4 16\n3 0 2 1\n", b"4 15\n2 0 1\n", "has 2 points"),
+    ],
+)
+def test_a_legacy_file_that_contradicts_itself_is_damaged(tmp_path, old, new, words):
+    text = b"# vtk DataFile Version 3.0\nx\nASCII\nDATASET POLYDATA\nPOINTS 4 float\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
+    text += b"POLYGONS 4 16\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"
+    (tmp_path / "s.vtk").write_bytes(text)
+    assert len(read_surface(tmp_path / "s.vtk")[1]) == 4
+    assert text.count(old) == 1
+    (tmp_path / "s.vtk").write_bytes(text.replace(old, new))
+    with pytest.raises(UnreadableImage, match=words):
+        read_surface(tmp_path / "s.vtk")
+
+
 @pytest.fixture
 def liver() -> sitk.Image:
     """A block of liver about (60, 80, 100) LPS mm, voxels of 2 mm."""

@@ -144,6 +144,16 @@ def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(tmp_pa
     assert (tmp_path / "whole" / "curve.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"in_channels": 3, "out_channels": 7}, {"in_channels": 2, "out_channels": 5}], ids=str
+)
+def test_a_network_that_does_not_fit_the_data_is_said_and_leaves_no_checkpoint(tmp_path, arguments):
+    recipe = tiny_recipe(4).changed(network__arguments={"widths": [4, 8], "block": 2, **arguments})
+    with pytest.raises(TrainingError, match=r"cannot be trained on patches of \[16, 16, 16\] voxels"):
+        start_run(recipe, tmp_path / "run", settings())
+    assert not list(tmp_path.rglob("*.pt"))
+
+
 def test_a_killed_run_is_taken_up_where_its_checkpoint_was(tmp_path):
     recipe = tmp_path / "tiny.yaml"
     import yaml

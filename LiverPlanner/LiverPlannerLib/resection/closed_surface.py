@@ -56,6 +56,8 @@ def _from_polydata(surface: object) -> tuple[np.ndarray, np.ndarray]:
     made = cut.GetOutput()
     if made.GetNumberOfPolys() == 0:
         raise InputError("The surface has no triangles", "Give a closed surface of triangles")
+    if made.GetPolys().GetNumberOfConnectivityIds() != 3 * made.GetNumberOfPolys():
+        raise InputError("The surface has faces of fewer than three points", "Give a closed surface of triangles")
     points = vtk_to_numpy(made.GetPoints().GetData()).astype(float)
     return points, vtk_to_numpy(made.GetPolys().GetConnectivityArray()).reshape(-1, 3)
 

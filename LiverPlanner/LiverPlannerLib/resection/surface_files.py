@@ -132,11 +132,15 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
         reader = getattr(import_module(module), name)()
     except ImportError as error:
         raise InputError("Surface files are read with VTK, which is not installed", "pip install vtk") from error
+    problems: list[str] = []
+    reader.AddObserver("ErrorEvent", lambda _caller, _event: problems.append("VTK's reader reports an error"))
     reader.SetFileName(str(path))
     reader.Update()
     surface = reader.GetOutput()
     if surface is None or surface.GetNumberOfCells() == 0:
         raise UnreadableImage(f"{path} contains no surface", "Export it again")
+    if problems:
+        raise UnreadableImage(f"{path} is damaged: {problems[0]}", "Export it again")
     try:
         points, triangles = triangles_of(surface)
     except InputError as error:

@@ -6,6 +6,7 @@ import re
 import struct
 from pathlib import Path
 
+from LiverPlannerLib.resection.legacy_vtk import check_legacy_vtk
 from PreopReviewLib.errors import UnreadableImage
 
 _PLY_BYTES = {
@@ -33,6 +34,8 @@ def check_counts(path: Path) -> None:
             counts = [int(g) for g in found.groups() if g is not None]
             if any(not 0 <= c <= size * (1000 if packed else 1) for c in counts):
                 raise _damaged(path, f"it names {max(counts, key=abs)} values, more than fit into {size} bytes")
+    if suffix == ".vtk":
+        check_legacy_vtk(path)
 
 
 def _damaged(path: Path, why: str) -> UnreadableImage:

@@ -37,16 +37,22 @@ class NiftiHeader:
     order: str
     dim: tuple[int, ...]
     datatype: int
+    bitpix: int
     pixdim: tuple[float, ...]
     vox_offset: int
     slope: float
     intercept: float
-    unit: float
+    unit_code: int
     qform: int
     sform: int
     quaternion: tuple[float, ...]
     offset: tuple[float, ...]
     srow: np.ndarray
+
+    @property
+    def unit(self) -> float:
+        """Millimeters in its unit of length."""
+        return _MM.get(self.unit_code, 1.0)
 
 
 def read_nifti(path: Path) -> sitk.Image:
@@ -62,10 +68,12 @@ def read_nifti(path: Path) -> sitk.Image:
             header = _header(stream.read(540), path)
         shape = _shape(path, header)
         with _opened(voxel_file) as stream:
-            array = _voxels(path, header, shape, stream)
+            array, notes = _voxels(path, header, shape, stream)
     except (EOFError, OSError, zlib.error) as error:
         raise UnreadableImage(f"{path} is truncated or corrupted ({error})", _AGAIN) from error
-    return _image(path, header, array)
+    if header.unit_code not in _MM:
+        notes.append(f"its unit of length is not known (code {header.unit_code}); mm was taken")
+    return add_notes(_image(path, header, array), notes)
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
@@ -115,8 +123,9 @@ def _nifti1(block: bytes, order: str, path: Path) -> NiftiHeader:
         return struct.unpack_from(order + kind, block, at)
 
     return NiftiHeader(
-        order, get("8h", 40), get("h", 70)[0], get("8f", 76), _offset(get("f", 108)[0], path),
-        *get("2f", 112), _MM.get(block[123] & 7, 1.0), *get("2h", 252), get("3f", 256), get("3f", 268),
+        order, get("8h", 40), *get("2h", 70), get("8f", 76),
+        _offset(get("f", 108)[0], 352 if magic == b"n+1\0" else 0, path),
+        *get("2f", 112), block[123] & 7, *get("2h", 252), get("3f", 256), get("3f", 268),
         np.reshape(get("12f", 280), (3, 4)),
     )  # fmt: skip
 
@@ -129,20 +138,26 @@ def _nifti2(block: bytes, order: str, path: Path) -> NiftiHeader:
         return struct.unpack_from(order + kind, block, at)
 
     return NiftiHeader(
-        order, get("8q", 16), get("h", 12)[0], get("8d", 104), _offset(get("q", 168)[0], path),
-        *get("2d", 176), _MM.get(get("i", 500)[0] & 7, 1.0), *get("2i", 344), get("3d", 352), get("3d", 376),
+        order, get("8q", 16), *get("2h", 12), get("8d", 104),
+        _offset(get("q", 168)[0], 544 if block[4:7] == b"n+2" else 0, path),
+        *get("2d", 176), get("i", 500)[0] & 7, *get("2i", 344), get("3d", 352), get("3d", 376),
         np.reshape(get("12d", 400), (3, 4)),
     )  # fmt: skip
 
 
-def _offset(value: float, path: Path) -> int:
-    if not np.isfinite(value) or not 0 <= value < 1 << 40:
-        raise UnreadableImage(f"{path} has {value:g} as vox_offset", _AGAIN)
+def _offset(value: float, least: int, path: Path) -> int:
+    """Where the voxels begin; in one file with the header, not before its end."""
+    if not np.isfinite(value) or not least <= value < 1 << 40 or value != int(value):
+        raise UnreadableImage(f"{path} has {value:g} as vox_offset, where the voxels would begin", _AGAIN)
     return int(value)
 
 
-def _voxels(path: Path, header: NiftiHeader, shape: tuple[int, ...], stream: IO[bytes]) -> np.ndarray:
-    """The stored values, K-J-I, read piece by piece; the file is read to its end, where a packed one is checked."""
+def _voxels(path: Path, header: NiftiHeader, shape: tuple[int, ...], stream: IO[bytes]) -> tuple[np.ndarray, list[str]]:
+    """The stored values, K-J-I, read piece by piece, and notes.
+
+    The file is read to its end, where a packed one is checked. If the header contradicts itself about the size of a
+    voxel, a file that ends where its datatype says is taken by that.
+    """
     kind = np.dtype(header.order + _TYPES[header.datatype])
     size = int(np.prod(shape)) * kind.itemsize
     held = bytearray()
@@ -151,8 +166,13 @@ def _voxels(path: Path, header: NiftiHeader, shape: tuple[int, ...], stream: IO[
         held += block  # grows with what the file holds, not with what a damaged header says
     if skipped < header.vox_offset or len(held) < size:
         raise UnreadableImage(f"{path} is truncated: {len(held)} of {size} bytes of voxels", _AGAIN)
-    _skip(stream, None)
-    return np.frombuffer(held, kind).reshape(shape[::-1])
+    left, notes = _skip(stream, None), []
+    if header.bitpix not in (0, 8 * kind.itemsize):
+        words = f"its datatype means {8 * kind.itemsize} bits a voxel, its bitpix says {header.bitpix}"
+        if left:
+            raise UnreadableImage(f"{path} contradicts itself: {words}", _AGAIN)
+        notes.append(f"{words}; the datatype was used")
+    return np.frombuffer(held, kind).reshape(shape[::-1]), notes
 
 
 def _skip(stream: IO[bytes], count: int | None) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from PreopReviewLib.errors import Cancelled, OutputError, TrainingError
+from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import batches
@@ -88,6 +89,7 @@ class Trainer:
             self._take_up(kept)
         self.parallel: nn.Module = self.group.wrap(self.network)
         self._stop: list[int] = []
+        self._proved = False
 
     # ---- state ------------------------------------------------------------------------------------------
 
@@ -204,9 +206,7 @@ class Trainer:
         images = images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last_3d)
         target = target.to(self.device, non_blocking=True)
         self.optimizer.zero_grad(set_to_none=True)
-        with self._precision():
-            output = self.parallel(images)
-        loss = self.task.loss(self.network, output, target)
+        loss = self._loss(images, target)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss is not finite at iteration {state.iteration}",
@@ -221,6 +221,23 @@ class Trainer:
         value = float(loss.detach())
         state.loss = value if math.isnan(state.loss) else 0.98 * state.loss + 0.02 * value
         self._update_average()
+
+    def _loss(self, images: Tensor, target: Tensor) -> Tensor:
+        """Of a batch; where not even the first can be computed, the recipe does not fit together."""
+        try:
+            with self._precision():
+                output = self.parallel(images)
+            loss = self.task.loss(self.network, output, target)
+        except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, ArithmeticError) as error:
+            if self._proved or is_out_of_memory(error):
+                raise
+            words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise TrainingError(
+                f"The recipe's network cannot be trained on patches of {list(images.shape[2:])} voxels ({words})",
+                "Check network.arguments, data.patch, data.classes and loss.arguments of the recipe",
+            ) from error
+        self._proved = True
+        return loss
 
     def _precision(self) -> Any:
         import torch
@@ -297,7 +314,8 @@ def start_run(
     stopped while its cases were being prepared, before any checkpoint, begins anew with the cases that are ready.
 
     Raises:
-        TrainingError: a run is there already and `resume` is false, or it is of another recipe.
+        TrainingError: a run is there already and `resume` is false, it is of another recipe, or not even the first
+            iteration can be computed; no checkpoint is left then.
         InputError, OutputError: as `task.open_task`.
     """
     kept = None
@@ -321,5 +339,12 @@ def start_run(
         raise
     try:
         return trainer.fit(progress, cancel)
+    except TrainingError:
+        if kept is None and not trainer.state.iteration:  # there is nothing to go on from but the cases that are ready
+            for name in (LAST, BEST):
+                (run / name).unlink(missing_ok=True)
+            if not any(run.iterdir()):
+                run.rmdir()
+        raise
     finally:
         trainer.group.leave()
