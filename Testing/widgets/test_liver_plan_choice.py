@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from liver_case import add_plan, add_volume, small_case
 from segment_section import open_module, section
 
 from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
+from LiverPlannerLib.structures import SEGMENTS
+from LiverPlannerLib.terminology_files import terminology_entry
 from PreopReviewLib.scene import nodes
 
 
@@ -170,3 +173,20 @@ def test_the_meaning_of_a_segment_can_be_changed(host: Any, opened: Any) -> None
     host.process_events()
     assert SegmentVoxels(foreign).unknown == ["Segment_1"]
     assert np.isfinite(SegmentVoxels(foreign).volume_ml("liver"))
+
+
+@pytest.mark.parametrize("with_liver", [False, True])
+def test_couinaud_segments_are_never_said_not_to_count(host: Any, opened: Any, with_liver: bool) -> None:
+    """Without a liver they are the liver; beside one they are its parts, in a layer of their own."""
+    liver = next(s for s in segment_specs() if s.key == "liver")
+    specs = [liver] if with_liver else []
+    specs += [replace(liver, key=s.key, name=s.name, terminology=terminology_entry(s)) for s in SEGMENTS]
+    volume = opened.context.parameters.inputVolume
+    section(opened).ui.planSelector.setCurrentNode(
+        nodes.add_segmentation(host.scene, small_case().labels, specs, "Segments", volume)
+    )
+    host.process_events()
+    ui = section(opened).ui
+    assert "not counted" not in ui.meaningButton.text
+    words = {ui.meaningTable.cellWidget(row, 1).currentText for row in range(ui.meaningTable.rowCount)}
+    assert words == ({"Liver", "Couinaud segment"} if with_liver else {"Liver"})

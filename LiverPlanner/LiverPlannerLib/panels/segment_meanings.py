@@ -11,6 +11,10 @@ from LiverPlannerLib.structures import STRUCTURES
 from PreopReviewLib.panels.context import Context
 
 NOT_COUNTED = _("not counted")
+COUINAUD = "couinaud"
+"""Stands for a Couinaud segment beside a liver: a part of it, in a layer of its own. Without a liver all of them
+together are the liver, and are shown as such."""
+
 ROW, MOST_ROWS = 26, 8
 """Height of a row in pixels; a table of more rows scrolls."""
 
@@ -31,13 +35,14 @@ class SegmentMeanings:
         """Shows the segments of a plan, and returns the names of those that are not counted."""
         rows = []
         if plan is not None:
-            from LiverPlannerLib.scene.segments import structure_of_segment
+            from LiverPlannerLib.scene.segments import is_couinaud, structures_of
             from PreopReviewLib.scene.finding import segment_keys
 
-            for segment_id in segment_keys(plan):
-                segment = plan.GetSegmentation().GetSegment(segment_id)
-                known = structure_of_segment(segment)
-                rows.append((segment_id, segment.GetName(), known.key if known else ""))
+            keys = segment_keys(plan)
+            segments = [plan.GetSegmentation().GetSegment(key) for key in keys]
+            for segment_id, segment, known in zip(keys, segments, structures_of(segments), strict=True):
+                key = known.key if known else COUINAUD if is_couinaud(segment) else ""
+                rows.append((segment_id, segment.GetName(), key))
         signature = (plan.GetID() if plan is not None else "", *rows)
         if signature != self._shown:
             self._shown = signature
@@ -52,6 +57,8 @@ class SegmentMeanings:
             item.setToolTip(name)
             self.table.setItem(row, 0, item)
             box = qt.QComboBox()
+            if key == COUINAUD:
+                box.addItem(_("Couinaud segment"), COUINAUD)
             box.addItem(NOT_COUNTED, "")
             for s in STRUCTURES:
                 box.addItem(s.name, s.key)
@@ -64,6 +71,6 @@ class SegmentMeanings:
         from LiverPlannerLib.scene.segments import set_structure
 
         segment = plan.GetSegmentation().GetSegment(segment_id)
-        if segment is not None:
+        if segment is not None and key != COUINAUD:
             set_structure(segment, key or None)
             self.context.notify("segmentation")

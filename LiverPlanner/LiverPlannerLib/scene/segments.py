@@ -113,12 +113,13 @@ def structures_of(segments: Sequence[Any]) -> list[Structure | None]:
     if any(one is not None and one.key == "liver" for one in structures):
         return structures
     return [
-        structure("liver") if one is None and _is_couinaud(segment) else one
+        structure("liver") if one is None and is_couinaud(segment) else one
         for one, segment in zip(structures, segments, strict=True)
     ]
 
 
-def _is_couinaud(segment: Any) -> bool:
+def is_couinaud(segment: Any) -> bool:
+    """Whether the terminology of a vtkSegment names a Couinaud segment, and nobody has chosen something else."""
     entry = segment.GetTerminology() or ""
     return not _tag(segment, MEANING) and any(f"^{s.type.value}^" in entry for s in SEGMENTS)
 

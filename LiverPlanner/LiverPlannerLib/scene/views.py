@@ -55,7 +55,7 @@ class SideBySide:
     left: Any
     right: Any
     _before: dict[str, _Before] = field(default_factory=dict)
-    _linked: dict[str, int] = field(default_factory=dict)
+    _views: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def begin(self, views: tuple[Any, Any]) -> None:
         """Shows each in its view.
@@ -75,9 +75,10 @@ class SideBySide:
             display.SetVisibility(True)
             if not node.GetSegmentation().ContainsRepresentation("Closed surface"):
                 node.CreateClosedSurfaceRepresentation()
-        for view in views:
-            self._linked[view.GetID()] = view.GetLinkedControl()
+        for node, view in zip((self.left, self.right), views, strict=True):
+            self._views[view.GetID()] = (view.GetLinkedControl(), view.GetLayoutLabel())
             view.SetLinkedControl(1)
+            view.SetLayoutLabel(node.GetName())  # in the bar above the view
         same_camera(*views)
 
     def end(self) -> None:
@@ -92,11 +93,12 @@ class SideBySide:
                 display.AddViewNodeID(identifier)
             display.SetVisibility(before.visible)
         scene = self.left.GetScene() or self.right.GetScene()
-        for identifier, linked in self._linked.items():
+        for identifier, (linked, label) in self._views.items():
             view = scene.GetNodeByID(identifier) if scene is not None else None
             if view is not None:
                 view.SetLinkedControl(linked)
-        self._linked.clear()
+                view.SetLayoutLabel(label)
+        self._views.clear()
 
 
 def same_camera(source: Any, target: Any) -> None:
