@@ -56,6 +56,7 @@ class _View(QtWidgets.QWidget):
         super().__init__()
         self._logic, self._node, self._kind = logic, node, drawn
         self._drawn: Any = None
+        self._mouse: Any = None
         self._pauses = 0
 
     def _window(self, size: tuple[int, int] = (500, 400)) -> Any:
@@ -78,7 +79,12 @@ class _View(QtWidgets.QWidget):
         return (self._drawn or self._window()).window
 
     def interactor(self) -> Any:
-        return (self._drawn or self._window()).interactor
+        """The view's mouse; it is there before a window is drawn, and stays."""
+        if self._mouse is None:
+            import vtk
+
+            self._mouse = vtk.vtkGenericRenderWindowInteractor()
+        return self._mouse
 
     def scheduleRender(self) -> None:
         """Pictures are drawn when they are asked for."""

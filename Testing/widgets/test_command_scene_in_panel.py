@@ -108,6 +108,19 @@ def test_the_commands_scene_is_what_apply_leaves(host: Any, plan: LiverPlan, tmp
     assert after_loading["volumes"][1]
 
 
+def test_the_views_show_the_commands_scene(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
+    widget = loaded(host, plan, tmp_path)
+    parameters = widget.context.parameters
+    place = scene_plan.place_to_look(parameters.segmentation)
+    for name in ("Red", "Green", "Yellow"):
+        view = host.app.layoutManager().sliceWidget(name)
+        assert view.mrmlSliceCompositeNode().GetBackgroundVolumeID() == parameters.inputVolume.GetID()
+        offset = view.mrmlSliceNode().GetSliceToRAS()
+        normal = [offset.GetElement(r, 2) for r in range(3)]
+        at = sum(n * p for n, p in zip(normal, place, strict=True))
+        assert view.mrmlSliceNode().GetSliceOffset() == pytest.approx(at, abs=1e-3)
+
+
 def test_numbers_go_on_from_the_commands_scene(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
     widget = loaded(host, plan, tmp_path)
     before = widget.context.parameters.volumesTable

@@ -9,6 +9,7 @@ import pytest
 from measured_case import make_labels, open_plan
 
 from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 
 
@@ -135,3 +136,59 @@ def test_a_structure_without_a_segment_gets_one(host: Any, opened: Any) -> None:
     moved = volume(parameters, "hepatic_artery")
     assert moved > 0
     assert volume(parameters, "portal_vein") == pytest.approx(portal - moved)
+
+
+def point_in_3d(host: Any, place: np.ndarray) -> Any:
+    """Moves the mouse of the 3D view over a place (RAS), seen from the front; its interactor."""
+    view = host.app.layoutManager().threeDWidget(0).threeDView()
+    view.rotateToViewAxis(3)
+    renderer = view.renderWindow().GetRenderers().GetFirstRenderer()
+    renderer.SetWorldPoint(*place, 1.0)
+    renderer.WorldToDisplay()
+    mouse = view.interactor()
+    mouse.SetEventInformation(*[round(v) for v in renderer.GetDisplayPoint()[:2]], 0, 0, "\0", 0, None)
+    mouse.InvokeEvent("MouseMoveEvent")
+    host.process_events()
+    return mouse
+
+
+def on_the_skin(place: np.ndarray) -> np.ndarray:
+    """Where Slicer places a point that is clicked in 3D: on the foremost surface."""
+    return place + [0.0, 60.0, 0.0]
+
+
+def test_a_branch_in_3d_lights_up_through_the_liver_and_takes_the_click(
+    host: Any, opened: Any, pictures_possible: None
+) -> None:
+    parameters, section = opened
+    portal = volume(parameters, "portal_vein")
+    place = ras(12.5, 28, 16)
+    choose(host, section, "remove:piece")
+    point_in_3d(host, place)
+    assert section.clicks._light.GetDisplayNode().GetVisibility()
+    click(host, section, on_the_skin(place))
+    assert "removed" in section.ui.clickLabel.text.lower(), section.ui.clickLabel.text
+    assert volume(parameters, "portal_vein") < portal
+
+
+def test_a_click_in_3d_that_meets_no_vessel_changes_nothing(host: Any, opened: Any, pictures_possible: None) -> None:
+    parameters, section = opened
+    before = {key: volume(parameters, key) for key in ("portal_vein", "hepatic_vein", "tumor")}
+    choose(host, section, "remove:piece")
+    point_in_3d(host, ras(12.5, 28, 16) + [0.0, 0.0, 70.0])
+    click(host, section, ras(12.5, 28, 16))  # a vessel is near, but not under the mouse
+    assert "nothing that this tool takes" in section.ui.clickLabel.text
+    assert {key: volume(parameters, key) for key in before} == before
+
+
+def test_a_lesion_is_taken_in_3d_behind_the_surface_of_the_liver(
+    host: Any, opened: Any, pictures_possible: None
+) -> None:
+    parameters, section = opened
+    before, labels = volume(parameters, "tumor"), images.array_of(make_labels())
+    voxels = np.argwhere(labels == structure("tumor").label)
+    place = ras(*voxels[len(voxels) // 2])
+    choose(host, section, "none")
+    point_in_3d(host, place)
+    click(host, section, on_the_skin(place))
+    assert volume(parameters, "tumor") < before

@@ -13,6 +13,7 @@ from LiverPlannerLib.resection.volumetry import Patient, volumetry
 from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
 from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.tables import read_table
+from LiverPlannerLib.structures import structure
 from PreopReviewLib.scene import nodes
 
 
@@ -218,6 +219,41 @@ def test_territories_are_colored_and_give_branches_their_names_ml_and_percent(ho
     go_to(host, section, "branches")
     host.click(section.ui.territoriesCheckBox)
     assert not node.GetDisplayNode().GetVisibility()
+
+
+def test_a_branch_is_lit_and_chosen_in_3d_and_slices(host: Any, opened: Any, pictures_possible: None) -> None:
+    _parameters, section = opened
+    go_to(host, section, "branches")
+    run(host, section, section.ui.branchesButton)
+    page, view = section.branches, host.app.layoutManager().threeDWidget(0).threeDView()
+    view.rotateToViewAxis(3)
+    key, wanted = "hepatic_vein", 1
+    line = page.trees[key].centerline(wanted)
+    place = line[len(line) // 2]
+    renderer, mouse = view.renderWindow().GetRenderers().GetFirstRenderer(), view.interactor()
+    renderer.SetWorldPoint(*place, 1.0)
+    renderer.WorldToDisplay()
+    mouse.SetEventInformation(*[round(v) for v in renderer.GetDisplayPoint()[:2]], 0, 0, "\0", 0, None)
+    mouse.InvokeEvent("MouseMoveEvent")
+    assert page.picking._light.GetDisplayNode().GetVisibility()
+    found = page.picking._lit
+    for event in ("LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+        mouse.InvokeEvent(event)
+    host.process_events()
+    row = page.shown_rows[section.ui.branchesTable.currentRow()]
+    assert (row["structure"], row["id"]) == (structure(found[0]).name, found[1])
+    cross = host.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    cross.SetCursorPositionXYZ([0.0, 0.0, 0.0], host.app.layoutManager().sliceWidget("Red").mrmlSliceNode())
+    cross.SetCursorPositionRAS(place.tolist())
+    assert page.picking._lit == (key, wanted)
+    slice_mouse = host.app.layoutManager().sliceWidget("Red").sliceView().interactor()
+    for event in ("LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+        slice_mouse.InvokeEvent(event)
+    host.process_events()
+    row = page.shown_rows[section.ui.branchesTable.currentRow()]
+    assert (row["structure"], row["id"]) == (structure(key).name, wanted)
+    go_to(host, section, "volumes")
+    assert not page.picking._light.GetDisplayNode().GetVisibility()
 
 
 def test_a_branch_that_hangs_on_no_root_has_no_order_and_comes_last(host: Any) -> None:

@@ -15,8 +15,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.aiming import Aiming
 from LiverPlannerLib.scene.click_edits import apply_edit, show_line
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import STRUCTURES, structure
+from LiverPlannerLib.vessels.aim import Sight
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.section import Section, enable
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 POINTS = "PreopReview.Clicks"
 """Singleton tag of the point list that the tools place."""
+
+
+LESION_TOOLS = ("split", "merge", "none", "cyst", "tumor")
+"""Keys of the tools that take lesions."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class ClickTools:
         self._light: Any | None = None
         self._lit: tuple[int, int] = (0, -1)
         self._shortcuts: list[tuple[Any, Callable[[], None]]] = []
+        self._aiming = Aiming(self._on_mouse)
 
     def connect(self) -> None:
         """Fills the list and connects list and button."""
@@ -147,7 +154,7 @@ class ClickTools:
             self._tags = [
                 (self._points, self._points.AddObserver(self._points.PointPositionDefinedEvent, self._placed))
             ]
-            self._watch_mouse()
+            self._aiming.start()
             logic = slicer.modules.markups.logic()
             logic.SetActiveList(self._points)
             logic.StartPlaceMode(1)
@@ -162,6 +169,7 @@ class ClickTools:
             return
         for observed, tag in self._tags:
             observed.RemoveObserver(tag)
+        self._aiming.stop()
         points, self._points, self._tags = self._points, None, []
         self._unlight()
         interaction = slicer.app.applicationLogic().GetInteractionNode()
@@ -196,20 +204,39 @@ class ClickTools:
         last = points.GetNumberOfControlPoints() - 1
         place = np.array(points.GetNthControlPointPositionWorld(last), float)
         points.RemoveAllControlPoints()
+        sight = self._aiming.sight
+        if sight is not None:
+            # In 3D Slicer places points on the foremost surface: what is meant lies behind it.
+            meant = self._aimed_at(sight)
+            if meant is None:
+                self._say(_("There is nothing that this tool takes: click on it in 3D, or in a slice."))
+                return
+            place = meant
         self.click(place)
+
+    def _aimed_at(self, sight: Sight) -> np.ndarray | None:
+        """The place (RAS) of the vessel or lesion that a line of sight meets first; None where the tool takes none."""
+        from PreopReviewLib import images
+
+        network = self._network
+        if network is None:
+            return None
+        if self.tool.key in LESION_TOOLS:
+            return sight.first_voxel(network.labels, [s.label for s in STRUCTURES if s.kind in ("lesion", "candidate")])
+        if not self.tool.lights and self.tool.key != "join":
+            return None  # what is to be drawn is seen in the image alone
+        points = images.kji_to_ras(network.points, network.grid)
+        met = sight.first(points, network.radius) if len(points) else None
+        return points[met] if met is not None else None
 
     # ---- under the mouse ----
 
-    def _watch_mouse(self) -> None:
-        cross = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-        if cross is not None:
-            moved = cross.CursorPositionModifiedEvent
-            self._tags.append((cross, cross.AddObserver(moved, self._on_mouse)))
-
-    def _on_mouse(self, cross: Any, *_args: Any) -> None:
-        place = [0.0, 0.0, 0.0]
-        if cross.GetCursorPositionRAS(place):
-            self.light(np.array(place))
+    def _on_mouse(self, aimed: np.ndarray | Sight) -> None:
+        place = self._aimed_at(aimed) if isinstance(aimed, Sight) else aimed
+        if place is None or self.tool.key in LESION_TOOLS:
+            self._unlight()
+        else:
+            self.light(place)
 
     def light(self, place: np.ndarray) -> bool:
         """Lights up the branch at a place (RAS, mm) and what lies downstream of it, as the tool would take it."""
@@ -264,7 +291,7 @@ class ClickTools:
         from LiverPlannerLib.vessels import edit
 
         network, (kind, _colon, what) = self._network_now(), self.tool.key.partition(":")
-        if kind in ("split", "merge", "none", "cyst", "tumor"):
+        if kind in LESION_TOOLS:
             labels = network.labels
             lesion: dict[str, Callable[[], Edit]] = {
                 "split": lambda: edit.split(labels, places[0]),

@@ -161,8 +161,13 @@ class MeasureSection(Section):
         """The module is opened: curves and planes may have been edited elsewhere."""
         self.refresh()
 
+    def exit(self) -> None:
+        """The module is left: the mouse is everybody's again."""
+        self.branches.picking.watch(False)
+
     def cleanup(self) -> None:
         """Lets go of planes and timers."""
+        self.branches.picking.watch(False)
         self.remnant.shapes.cleanup()
         for page in self.pages:
             page.forget()

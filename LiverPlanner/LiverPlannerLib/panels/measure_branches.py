@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.branch_picking import BranchPicking, Found
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
@@ -40,6 +41,7 @@ class BranchesPage(Page):
         ui = self.ui
         self.trees: dict[str, VesselTree] = {}
         self._shown_supply: Any | None = None
+        self.picking = BranchPicking(lambda: self.trees, self._say, self.choose)
         self.run = RunButton(
             self.context, ui.branchesButton, ui.branchesProgressBar, ui.branchesProgressLabel, self.find
         )
@@ -56,6 +58,7 @@ class BranchesPage(Page):
     def forget(self) -> None:
         super().forget()
         self.trees = {}
+        self.picking.watch(False)
         self._timer.stop()
         set_quietly(self.ui.showBranchesCheckBox, is_shown(self.parameters and self.parameters.branchesSegmentation))
 
@@ -165,6 +168,7 @@ class BranchesPage(Page):
         self.notes = list(result["notes"]) + ([_("Not in the plan: {names}.").format(names=absent)] if absent else [])
         self.revision = revision
         self._show_rows()
+        self.picking.watch(self.section.open and self.section.page is self)
         self.ui.showBranchesCheckBox.checked = True
         self._show_segments()
         self.section.refresh()
@@ -226,6 +230,7 @@ class BranchesPage(Page):
     def step_back(self, back: bool) -> None:
         """The vessels of the plan take the place of their branches while those are not shown."""
         node = self.parameters.branchesSegmentation
+        self.picking.watch(bool(self.trees) and not back)
         if self.live.measures is not None and is_shown(node):
             self._show_vessels(back, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
 
@@ -234,6 +239,38 @@ class BranchesPage(Page):
         for segment_id, key in self.live.measures.plan.structures.items():
             if key in keys:
                 display.SetSegmentVisibility(segment_id, shown)
+
+    # ---- picked in the views ----
+
+    def _say(self, found: Found | None) -> None:
+        """What the branch under the mouse is, in the status bar."""
+        row = self._row_of(found) if found is not None else None
+        words = ""
+        if row is not None:
+            words = _("{vessel}, branch {id}").format(vessel=row["structure"], id=int(row["id"]))
+            words += f": {row['name']}" if row["name"] else ""
+            if row["territory_ml"] is not None:
+                words += _(", {ml:.0f} ml, {percent:.1f} % of the liver").format(
+                    ml=row["territory_ml"], percent=row["territory_percent"]
+                )
+        slicer.util.showStatusMessage(words)
+
+    def _row_of(self, found: Found) -> Any | None:
+        key, branch = found
+        return next((r for r in self.rows if _KEY_OF[r["structure"]] == key and int(r["id"]) == branch), None)
+
+    def choose(self, found: Found, in_3d: bool) -> None:
+        """Chooses a branch in the table; one that was clicked in 3D is looked up in the slices, too."""
+        row, ui = self._row_of(found), self.ui
+        if row is None:
+            return
+        ui.vesselComboBox.setCurrentIndex(ui.vesselComboBox.findText(row["structure"]))
+        self._on_vessel()
+        place = self.shown_rows.index(row)
+        ui.branchesTable.selectRow(place)
+        ui.branchesTable.scrollToItem(ui.branchesTable.item(place, 0))
+        if in_3d:
+            self._jump(place)
 
     def _jump(self, row: int) -> None:
         rows = self.shown_rows

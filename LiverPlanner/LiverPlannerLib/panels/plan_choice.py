@@ -64,11 +64,16 @@ class PlanChoice:
         scene, tag = self._observer
         scene.RemoveObserver(tag)
 
-    def refresh(self) -> None:
-        """Takes the plan of a volume that was chosen, or the volume and the results of a plan that was."""
+    def refresh(self) -> bool:
+        """Takes the plan of a volume that was chosen, or the volume and the results of a plan that was.
+
+        Returns:
+            Whether another plan is shown now.
+        """
         parameters = self._parameters()
         if parameters is None or self._following:
-            return
+            return False
+        before = self._shown
         volume, plan = _id(parameters.inputVolume), _id(parameters.segmentation)
         self._following = True
         try:
@@ -84,6 +89,7 @@ class PlanChoice:
             self._shown = (_id(parameters.inputVolume), _id(parameters.segmentation))
             if all(self._shown):
                 self._last[self._shown[0]] = self._shown[1]
+            return bool(self._shown[1]) and (before is None or before[1] != self._shown[1])
         finally:
             self._following = False
 

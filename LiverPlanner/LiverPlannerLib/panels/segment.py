@@ -100,7 +100,8 @@ class SegmentSection(Section):
         if parameters is None:
             self.run_button.refresh(_("The scene is being closed."))
             return
-        self.choice.refresh()
+        if self.choice.refresh() and not self.context.busy:  # a job shows its result itself
+            self._look_at_plan()
         volume = parameters.inputVolume
         self._watch(volume)
         self._show_modality(volume)
@@ -262,12 +263,18 @@ class SegmentSection(Section):
             return None
         return replace(scene_plan.nodes_of(plan), model_output=output)
 
+    def _look_at_plan(self) -> None:
+        """Turns the views to a plan of another volume than they show: a command's scene says nothing of views."""
+        plan = self.parameters.segmentation
+        volume = scene_plan.volume_of(plan)
+        if volume is not None and scene_plan.plan_record(plan) and _in_slices() != volume.GetID():
+            for _step in self._look_at(scene_plan.nodes_of(plan)):
+                pass
+
     def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
         """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
         yield
-        red = slicer.app.applicationLogic().GetSliceLogics().GetItemAsObject(0)
-        shown = red.GetSliceCompositeNode().GetBackgroundVolumeID() if red is not None else None
-        if shown != nodes.volume.GetID():
+        if _in_slices() != nodes.volume.GetID():
             slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
             yield
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *scene_plan.place_to_look(nodes.segmentation))
@@ -368,3 +375,9 @@ def _ml(value: float) -> str:
 
 def _same(a: Any | None, b: Any | None) -> bool:
     return a is not None and b is not None and a.GetID() == b.GetID()
+
+
+def _in_slices() -> str | None:
+    """Identifier of the volume in the background of the first slice view."""
+    red = slicer.app.applicationLogic().GetSliceLogics().GetItemAsObject(0)
+    return red.GetSliceCompositeNode().GetBackgroundVolumeID() if red is not None else None

@@ -17,6 +17,8 @@ from PreopReviewLib import images
 from PreopReviewLib.scene import nodes
 
 LIGHT = (1.0, 0.95, 0.2)
+WIDER, WIDER_MM = 1.4, 0.8
+"""A vessel is no tube, and its radius that of the ball inside it: light of that size would lie below its surface."""
 
 
 def apply_edit(plan: SegmentVoxels, edit: Edit, labels: sitk.Image) -> list[str]:
@@ -128,7 +130,7 @@ def _tubes(points_ras: np.ndarray, radii: np.ndarray, links: np.ndarray) -> Any:
     data.SetLines(lines)
     if not len(links):
         return data
-    size = numpy_to_vtk(np.ascontiguousarray(radii, dtype=float) * 1.15, deep=True)
+    size = numpy_to_vtk(WIDER * np.ascontiguousarray(radii, dtype=float) + WIDER_MM, deep=True)
     size.SetName("radius")
     data.GetPointData().SetScalars(size)
     tube = vtk.vtkTubeFilter()
