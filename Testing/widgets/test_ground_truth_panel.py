@@ -208,6 +208,23 @@ def test_leaving_the_module_saves_and_coming_back_goes_on(host, widget, listed, 
     assert not listed.ui.caseWidget.isHidden()
 
 
+def test_a_case_is_ticked_where_it_is_drawn(host, widget, listed, tmp_path):
+    host.click(listed.ui.nextCaseButton)
+    done(host, widget)
+    correct = next(s for s in widget.sections if type(s).__name__ == "CorrectSection")
+    assert not correct.button.collapsed
+    assert listed.ui.caseWidget.parent() is correct.widget
+    assert not listed.ui.caseWidget.isHidden()
+    box = listed.open_case._boxes["liver"]
+    box.setCurrentIndex(2)
+    box.activated.emit(2)
+    host.process_events()
+    assert saved(tmp_path)["one"]["status"]["liver"] == "done"
+    host.click(listed.ui.nextHereButton)
+    done(host, widget)
+    assert listed.open_case.name == "two"
+
+
 def finish(listed: Any, annotator: str, shift: int) -> None:
     from LiverPlannerLib.ground_truth.annotation import Annotation
 

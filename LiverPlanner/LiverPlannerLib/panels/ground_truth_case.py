@@ -72,6 +72,7 @@ class OpenCase:
         ui.commentEdit.connect("editingFinished()", lambda: self._change(self._comment))
         ui.unusableCheckBox.connect("toggled(bool)", lambda on: self._change(lambda: self._unusable(on)))
         ui.saveButton.connect("clicked(bool)", lambda *_args: self._change(self.save))
+        ui.nextHereButton.connect("clicked(bool)", lambda *_args: ui.nextCaseButton.click())
 
     @property
     def nodes(self) -> in_scene.CaseNodes | None:
@@ -107,6 +108,7 @@ class OpenCase:
         blocked = ui.unusableCheckBox.blockSignals(True)
         ui.unusableCheckBox.checked = bool(state.unusable)
         ui.unusableCheckBox.blockSignals(blocked)
+        ui.nextHereButton.enabled, ui.nextHereButton.toolTip = ui.nextCaseButton.enabled, ui.nextCaseButton.toolTip
         ui.saveButton.enabled = self.dirty
         ui.saveButton.toolTip = (
             _("Saves now what was drawn; it is saved by itself, too.") if self.dirty else _("Everything is saved.")
@@ -119,17 +121,19 @@ class OpenCase:
         if tuple(self._boxes) == tuple(keys):
             return
         form = self.ui.statusWidget.layout()
-        while form.rowCount():
-            form.removeRow(0)
+        while form.count():
+            form.takeAt(0).widget().deleteLater()
         self._boxes = {}
         words = (_("to do"), _("in progress"), _("done"), _("not in the image"))
-        for key in keys:
+        for number, key in enumerate(keys):
             box = qt.QComboBox()
             for word, status in zip(words, STATUSES, strict=True):
                 box.addItem(word, status)
             box.toolTip = _("Done, or found not to be in the image: then it is finished.")
             box.connect("activated(int)", lambda i, key=key: self._change(lambda: self._status(key, STATUSES[i])))
-            form.addRow(f"{structure(key).name}:", box)
+            row, column = divmod(number, 2)
+            form.addWidget(qt.QLabel(f"{structure(key).name}:"), row, 2 * column)
+            form.addWidget(box, row, 2 * column + 1)
             self._boxes[key] = box
 
     def _show_time(self) -> None:
@@ -262,7 +266,14 @@ class OpenCase:
         self._follow(nodes)
         slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
         self.enter()
+        self._stand_by_the_editor()
         self.context.notify("segmentation")
+
+    def _stand_by_the_editor(self) -> None:
+        """The case is ticked where it is drawn: above the editor."""
+        correct = self.context.open_section("CorrectSection")
+        if self.ui.caseWidget.parent() is not correct.widget:
+            correct.widget.layout().insertWidget(0, self.ui.caseWidget)
 
     def _follow(self, nodes: in_scene.CaseNodes) -> None:
         content = nodes.segmentation.GetSegmentation()

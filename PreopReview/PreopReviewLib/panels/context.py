@@ -23,6 +23,7 @@ class Context:
         parameters: the parameter node wrapper, or None while the scene closes.
         job: the job that runs, or None. There is never more than one.
         observers: called with the topic by `notify`, e.g. ``"segmentation"``.
+        open_section: opens a section by the name of its class and returns it; set by the module's widget.
         progress_shown: called with (fraction, words) while a job runs and with None when it has ended.
     """
 
@@ -31,6 +32,7 @@ class Context:
         self.parameters: Any | None = None
         self.job: Any | None = None
         self.observers: list[Callable[[str], None]] = []
+        self.open_section: Callable[[str], Any] | None = None
         self.progress_shown: list[Callable[[tuple[float, str] | None], None]] = []
         self._runner: Any | None = None
         self._folders: set[Path] = set()

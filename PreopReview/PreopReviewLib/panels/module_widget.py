@@ -80,6 +80,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._keep_width()
         self.logic = self.make_logic()
         self.context = Context(self.resourcePath)
+        self.context.open_section = self.open_section
         self.context.observers.append(lambda _topic: self.refresh())
         about = LaterSection(_("About and limits"), "PreopReviewLib.panels.about", "AboutSection")
         for kind in (*self.section_classes(), about):
