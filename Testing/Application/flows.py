@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "LiverPlanner" / "Testing" / "Python")]
+sys.path[:0] = [str(ROOT / "RotatorCuffCAM" / "Testing" / "Python")]
 
 import slicer  # noqa: E402
+from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
 from LiverPlannerSelfTest import add_drawn_plan, make_ct  # noqa: E402
-from mouse import RIGHT, SliceMouse, click, wait, work  # noqa: E402
+from mouse import RIGHT, SliceMouse, ThreeDMouse, click, wait, work  # noqa: E402
 
 INSIDE = ("tumor", "hepatic_vein")
 """Structures of the drawn plan that lie in its liver."""
@@ -214,6 +217,51 @@ def all_sections_have_one_width() -> None:
     assert max(widths) - min(widths) <= 20, widths  # a scroll bar comes and goes
 
 
+def a_branch_is_lit_and_chosen_through_the_liver() -> None:
+    me = Surgeon()
+    measure = me.open("MeasureSection")
+    me.tab(measure, 3)
+    click(measure.ui.branchesButton)
+    wait(lambda: measure.branches.trees and not me.widget.context.busy)
+    work(0.5)
+    (line,) = [tree.points for key, tree in measure.branches.trees.items() if key == "hepatic_vein"]
+    mouse = ThreeDMouse()
+    mouse.look_from_the_front()
+    mouse.click(line[len(line) // 2].tolist())
+    assert measure.branches.picking._light.GetDisplayNode().GetVisibility()
+    assert measure.ui.vesselComboBox.currentText == "Hepatic vein"
+    assert measure.ui.branchesTable.currentRow() >= 0
+    me.tab(measure, 0)
+    assert not measure.branches.picking._light.GetDisplayNode().GetVisibility()
+
+
+def truth_is_drawn_blind_and_ticked_where_it_is_drawn() -> None:
+    from LiverPlannerLib.ground_truth.cases import find_cases
+    from LiverPlannerLib.ground_truth.work_list import create_list
+
+    me = Surgeon()
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "images"
+        images.mkdir()
+        slicer.util.saveNode(me.volume, str(images / "one.nrrd"))
+        create_list(Path(folder) / "list", find_cases(images, Path(folder) / "list"), ("liver", "tumor"))
+        truth = me.open("GroundTruthSection")
+        truth.ui.annotatorEdit.text = "ab"
+        truth.open(Path(folder) / "list")
+        click(truth.ui.nextCaseButton)
+        wait(lambda: truth.open_case.name == "one" and not me.widget.context.busy)
+        work(0.5)
+        assert not me.plan.GetDisplayNode().GetVisibility()
+        assert truth.ui.caseWidget.visible
+        assert truth.ui.caseWidget.parent().name == "Correct"
+        box = truth.open_case._boxes["liver"]
+        box.setFocus()
+        box.activated(2)
+        work(0.3)
+        assert truth.mine.state("one").status["liver"] == "done"
+        truth.close_list()
+
+
 FLOWS: tuple[Callable[[], None], ...] = (
     smoothing_the_liver_leaves_what_is_inside,
     painting_the_liver_across_a_vessel_leaves_the_vessel,
@@ -222,6 +270,9 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_plane_shows_both_sides_and_steps_back_elsewhere,
     numbers_go_and_come_with_their_plan_and_are_deleted_with_it,
     all_sections_have_one_width,
+    a_branch_is_lit_and_chosen_through_the_liver,
+    truth_is_drawn_blind_and_ticked_where_it_is_drawn,
+    *CUFF_FLOWS,
 )
 
 

@@ -113,3 +113,38 @@ class SliceMouse:
     def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
         """From one place to another, RAS mm."""
         drag(self._view, self._place(start), self._place(end))
+
+
+class ThreeDMouse:
+    """A mouse in the first 3D view, at places of the patient."""
+
+    def __init__(self) -> None:
+        self._view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+        self._widget = self._view.VTKWidget()
+
+    def look_from_the_front(self) -> None:
+        """Fits everything into the view."""
+        self._view.rotateToViewAxis(3)
+        self._view.resetFocalPoint()
+        work(0.3)
+
+    def _place(self, ras: Sequence[float]) -> tuple[float, float]:
+        renderer = self._view.renderWindow().GetRenderers().GetFirstRenderer()
+        renderer.SetWorldPoint(*ras, 1.0)
+        renderer.WorldToDisplay()
+        x, y, _depth = renderer.GetDisplayPoint()
+        ratio = self._widget.devicePixelRatioF()
+        return x / ratio, self._widget.height - y / ratio
+
+    def move(self, ras: Sequence[float]) -> None:
+        """Over a place, RAS mm."""
+        _send(self._widget, qt.QEvent.MouseMove, *self._place(ras), qt.Qt.NoButton, qt.Qt.NoButton)
+        work(0.2)
+
+    def click(self, ras: Sequence[float]) -> None:
+        """On a place, RAS mm."""
+        self.move(ras)
+        x, y = self._place(ras)
+        _send(self._widget, qt.QEvent.MouseButtonPress, x, y, LEFT, LEFT)
+        _send(self._widget, qt.QEvent.MouseButtonRelease, x, y, LEFT, qt.Qt.NoButton)
+        work(0.2)

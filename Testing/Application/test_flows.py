@@ -18,7 +18,11 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SECONDS = 600
-NAMES = re.findall(r"^def (\w+)\(\) -> None:", (HERE / "flows.py").read_text(), re.MULTILINE)
+NAMES = [
+    name
+    for file in ("flows.py", "flows_cuff.py")
+    for name in re.findall(r"^def (\w+)\(\) -> None:", (HERE / file).read_text(), re.MULTILINE)
+]
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,20 @@ def test_the_views_show_the_commands_scene(host: Any, plan: LiverPlan, tmp_path:
         assert view.mrmlSliceNode().GetSliceOffset() == pytest.approx(at, abs=1e-3)
 
 
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_ct_is_shown_in_the_grays_of_the_abdomen_unless_others_were_chosen(
+    host: Any, plan: LiverPlan, chosen: bool
+) -> None:
+    widget = host.open_module("LiverPlanner")
+    volume = nodes.add_volume(host.scene, plan.image, "CT", (1500.0, -500.0))
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(not chosen)
+    made = scene_plan.add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
+    widget.context.parameters.segmentation = made.segmentation
+    host.process_events(0.1)
+    assert (display.GetWindow(), display.GetLevel()) == ((1500.0, -500.0) if chosen else (400.0, 40.0))
+
+
 def test_numbers_go_on_from_the_commands_scene(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
     widget = loaded(host, plan, tmp_path)
     before = widget.context.parameters.volumesTable

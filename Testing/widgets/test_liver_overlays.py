@@ -97,6 +97,16 @@ def corners(plane: Any) -> np.ndarray:
     return np.array([np.array(plane.GetOriginWorld()) + a * x + b * y for a in (x0, x1) for b in (y0, y1)])
 
 
+def test_handles_grow_under_the_mouse(host: Any, opened: Any) -> None:
+    parameters, _section = opened
+    display = parameters.cutPlanes[0].GetDisplayNode()
+    small = display.GetInteractionHandleScale()
+    display.SetActiveComponent(display.ComponentTranslationHandle, 0)  # as Slicer does under the mouse
+    assert display.GetInteractionHandleScale() > small
+    display.SetActiveComponent(display.ComponentNone, -1)
+    assert display.GetInteractionHandleScale() == small
+
+
 def test_buttons_act_on_the_plane_that_was_added_last(host: Any, opened: Any) -> None:
     parameters, section = opened
     host.click(section.ui.addPlaneButton)

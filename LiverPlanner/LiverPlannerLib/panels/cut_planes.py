@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.resection.live_cut import LiveCut
-from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of
+from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of, size_handles
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.section import enable
@@ -154,11 +154,16 @@ class CutPlanes:
     # ---- following ----
 
     def _watch(self, nodes: list[Any]) -> None:
-        if [node for node, _tag in self._observed] == nodes:
+        if [node for node, _tag in self._observed if not node.IsA("vtkMRMLDisplayNode")] == nodes:
             return
         for node, tag in self._observed:
             node.RemoveObserver(tag)
         self._observed = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_moved)) for node in nodes]
+        displays = [node.GetDisplayNode() for node in nodes if node.GetDisplayNode() is not None]
+        self._observed += [
+            (display, display.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, _event: size_handles(caller)))
+            for display in displays
+        ]
 
     def _on_moved(self, *_args: Any) -> None:
         if self._signature() == self._measured:

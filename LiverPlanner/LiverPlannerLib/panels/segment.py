@@ -274,6 +274,7 @@ class SegmentSection(Section):
     def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
         """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
         yield
+        _abdominal_window(nodes.volume, scene_plan.plan_record(nodes.segmentation).get("modality", ""))
         if _in_slices() != nodes.volume.GetID():
             slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
             yield
@@ -381,3 +382,13 @@ def _in_slices() -> str | None:
     """Identifier of the volume in the background of the first slice view."""
     red = slicer.app.applicationLogic().GetSliceLogics().GetItemAsObject(0)
     return red.GetSliceCompositeNode().GetBackgroundVolumeID() if red is not None else None
+
+
+def _abdominal_window(volume: Any, kind: str) -> None:
+    """Grays in which a liver is read, where nobody has chosen any: Slicer's own of a CT reach from air to bone."""
+    from PreopReviewLib.images.windows import CT_WINDOW
+
+    display = volume.GetDisplayNode()
+    if kind == "CT" and display is not None and display.GetAutoWindowLevel():
+        display.AutoWindowLevelOff()
+        display.SetWindowLevel(*CT_WINDOW)

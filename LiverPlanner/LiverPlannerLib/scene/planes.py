@@ -17,9 +17,9 @@ from PreopReviewLib.errors import InputError
 
 PLANE_COLORS = ((0.95, 0.75, 0.20), (0.35, 0.75, 0.90), (0.90, 0.45, 0.65), (0.55, 0.80, 0.40))
 REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
-HANDLE_AT, HANDLE_SCALE = 0.45, 1.5
+HANDLE_AT, HANDLE_SCALE, HOVER_SCALE = 0.45, 1.5, 2.6
 """How far from the middle the handles of a plane are, by its size: below the liver, not over the right lobe. And how
-large they are, in Slicer's percent; its own 3 cover half a lobe."""
+large they are, in Slicer's percent, left alone and under the mouse; its own 3 cover half a lobe."""
 SLICE_NORMAL = "PreopReview.SliceNormal"
 """Attribute of a curve: normal of the slice in which it was drawn, RAS, three numbers."""
 BEND = 0.002
@@ -61,6 +61,14 @@ def add_plane(
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
     return node
+
+
+def size_handles(display: Any) -> None:
+    """Handles under the mouse are larger: they are hit more easily, and seen to be what a drag takes."""
+    handles = (display.ComponentTranslationHandle, display.ComponentRotationHandle)
+    scale = HOVER_SCALE if display.GetActiveComponentType() in handles else HANDLE_SCALE
+    if display.GetInteractionHandleScale() != scale:
+        display.SetInteractionHandleScale(scale)
 
 
 def _place(node: Any, center: np.ndarray, normal: np.ndarray, size_mm: float) -> None:
