@@ -78,7 +78,7 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
         try:
             has_cava = bool(images.array_of(cava).any())
             tree = split_branches(mask, key, liver, cava if has_cava else None)
-        except InputError as error:  # one vessel that is no tree must not cost the others
+        except InputError as error:  # one vessel that is not a tree must not cost the others
             notes.append(f"{name}: {error}")
             continue
         notes += [f"{name}: {warning}." for warning in tree.warnings]

@@ -51,7 +51,7 @@ def _term(code: Code) -> Term:
 def terminology_json() -> str:
     """The list in the form of dcmqi's segment context schema, version of Slicer 5.
 
-    Types with modifiers list them; an entry's region is no part of this form (Slicer takes regions from a
+    Types with modifiers list them; an entry's region is not part of this form (Slicer takes regions from a
     second list), so a category with regions says ``showAnatomy``.
     """
     categories: dict[Code, dict[Code, dict]] = {}

@@ -28,5 +28,5 @@ def read_for_training(path: Path, mapping: str | None) -> tuple[sitk.Image, list
     present = set(np.unique(images.array_of(labels.labels)).tolist())
     notes = [*labels.notes]
     if labels.unknown:
-        notes.append(f"Left out, since they are no structures of the liver: {', '.join(labels.unknown)}.")
+        notes.append(f"Left out, because they are not structures of the liver: {', '.join(labels.unknown)}.")
     return labels.labels, [s.key for s in STRUCTURES if s.label in present], notes

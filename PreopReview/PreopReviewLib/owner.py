@@ -21,7 +21,7 @@ def owner() -> str:
 def is_dead(name: str) -> bool:
     """Whether the process that `owner` named ran on this computer and does not run any more.
 
-    Of another computer, or of a text that is no owner, nothing is known: False.
+    False for another computer, or for text that does not name an owner.
     """
     match = _FORM.fullmatch(name)
     if not match or match[1] != _computer():

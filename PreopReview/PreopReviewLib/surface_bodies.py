@@ -54,7 +54,7 @@ class Mesh:
         return np.bincount(owner[self.triangles[:, 0]], six, minlength=count or self.bodies) / 6
 
     def outer_bodies(self) -> int:
-        """Bodies that are no holes in others."""
+        """Bodies that are not holes in others."""
         return int(np.count_nonzero(self.volumes(self.points, self.body) > 0))
 
     def first_points(self) -> np.ndarray:

@@ -239,7 +239,7 @@ def _with_points(lines: list[tuple[int, list[str]]], path: Path) -> list[tuple[i
             raise InputError(
                 f"{path}, line {max(commas[0][0], points[0][0])}: column {column + 1} has numbers with decimal points "
                 "and with decimal commas",
-                "Write all of them in one way",
+                "Write all of them the same way",
             )
         if commas and len(commas) + sum(bool(_WHOLE.fullmatch(h[2])) for h in filled) == len(filled):
             for _, row, cell in commas:

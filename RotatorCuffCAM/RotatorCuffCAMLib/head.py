@@ -51,7 +51,7 @@ def find_head(image: sitk.Image) -> HeadGuess:
     strong = strength > np.percentile(strength, 88)
     where = np.argwhere(strong)
     if len(where) == 0 or strength.max() <= 0:
-        raise NothingFound("No humeral head was found in the image", "Give its middle as a point")
+        raise NothingFound("No humeral head was found in the image", "Give its center as a point")
     units = (gradients[:, strong] / strength[strong]).T
     direction = np.array(coarse.GetDirection()).reshape(3, 3)
     upward = units[:, ::-1] @ direction[2]

@@ -24,7 +24,7 @@ class DrawnBox:
 
     def __post_init__(self) -> None:
         if not np.isfinite([*self.center_lps, *self.half_mm]).all():
-            raise InputError("The box has a value that is not finite", "Give middle and sizes in mm")
+            raise InputError("The box has a value that is not finite", "Give center and sizes in mm")
         if not all(h > 0 for h in self.half_mm):
             raise InputError("The box has no size", "Draw it around the tear")
 
@@ -86,7 +86,7 @@ def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
 
     Raises:
         FileMissing: no such table.
-        InputError: a column is missing, a value is no number, a case twice, no box.
+        InputError: a column is missing, a value is not a number, a case twice, no box.
     """
     table = Path(table)
     needed = ("case", "r", "a", "s", "size_r", "size_a", "size_s")
@@ -95,7 +95,7 @@ def read_boxes(table: str | Path) -> dict[str, DrawnBox]:
     for row in held.rows:
         case, where = row.get("case"), held.where(row)
         if not case or case in boxes:
-            raise InputError(f"{where}: the case {case!r} is {'there twice' if case else 'no name'}", "Name each once")
+            raise InputError(f"{where}: the case {case!r} is {'listed twice' if case else 'no name'}", "Name each once")
         boxes[case] = box_of([held.number(row, c) for c in needed[1:]], where)
     return boxes
 

@@ -78,5 +78,5 @@ def class_of_size(size_cm: float) -> TearClass:
         InputError: a size that is not positive.
     """
     if not size_cm > 0:
-        raise InputError(f"A tear of {size_cm} cm is not possible", "Give a size above 0, or the class none")
+        raise InputError(f"tear size must be positive, got {size_cm} cm", "Give a size above 0, or the class none")
     return TEAR_CLASSES[2] if size_cm < 1 else TEAR_CLASSES[3] if size_cm <= 3 else TEAR_CLASSES[4]

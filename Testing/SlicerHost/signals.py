@@ -70,7 +70,7 @@ def _arguments(signal: str) -> int:
 def _bound(sender: QObject, signal: str) -> Any:
     match = _SIGNATURE.match(signal)
     if match is None:
-        raise AttributeError(f"{signal!r} is no signature of a signal")
+        raise AttributeError(f"{signal!r} is not a signature of a signal")
     name, types = match.groups()
     found = getattr(sender, name, None)
     if found is None or not hasattr(found, "emit"):

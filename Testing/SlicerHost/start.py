@@ -61,7 +61,7 @@ def start() -> Any:
 
 
 def _log_qt(kind: Any, _context: Any, text: str) -> None:
-    """What Qt complains of goes to the log; what a platform without screen lacks is no complaint."""
+    """What Qt complains of goes to the log; what a platform without a screen lacks does not count."""
     if "This plugin does not support" not in text:
         level = logging.ERROR if "Critical" in str(kind) or "Fatal" in str(kind) else logging.WARNING
         logging.getLogger("SlicerHost.qt").log(level, text)

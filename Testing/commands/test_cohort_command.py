@@ -86,7 +86,7 @@ def test_resuming_leaves_what_is_done_and_makes_what_failed(joined, tmp_path):
     assert "no file" in rows(tmp_path / "out")["b"]["failed"]
     again = joined("volumetry", tmp_path / "cases.csv", "-o", tmp_path / "out")
     assert again.code == 21
-    assert "begun already" in again.err
+    assert "already been started" in again.err
     block(tmp_path / "in" / "b.nii.gz", 4)
     resumed = joined("volumetry", tmp_path / "cases.csv", "-o", tmp_path / "out", "--resume")
     assert "2 of 2 cases done (1 of them before), 0 failed" in resumed.out

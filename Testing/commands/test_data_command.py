@@ -30,7 +30,7 @@ def test_a_table_becomes_a_split_data_folder(preop, tmp_path):
         "data", "import", table, "-o", tmp_path / "data", "--labels", "liver=131", "--key", tmp_path / "key.csv", "-q"
     )
     assert done.code == 0, done.err
-    assert "Taken over: 6" in done.out
+    assert "Imported: 6" in done.out
     assert "Doe 3" in (tmp_path / "key.csv").read_text()
     assert "Doe" not in (tmp_path / "data" / "cases.csv").read_text()
     done = preop("data", "split", tmp_path / "data", "--folds", 2, "--test", 0.3, "--json")
@@ -65,7 +65,7 @@ def test_a_split_takes_one_way(preop, tmp_path):
     preop("data", "import", table, "-o", tmp_path / "data", "--labels", "liver=131", "-q")
     assert "Several ways" in preop("data", "split", tmp_path / "data", "--folds", 2, "--paper", "oh2023").err
     assert "no paper 'oh2032'" in preop("data", "split", tmp_path / "data", "--paper", "oh2032").err
-    assert "is no split" in preop("data", "split", tmp_path / "data", "--counts", "4-1").err
+    assert "is not a split" in preop("data", "split", tmp_path / "data", "--counts", "4-1").err
     done = preop("data", "split", tmp_path / "data", "--paper", "gross2024", "--json")
     assert "in these proportions, 4/1/1" in json.loads(done.out)["notes"][0]
 

@@ -196,7 +196,7 @@ def test_objects_hold_what_their_standard_asks_for(plan, tmp_path):
         ("away-dimse", "cannot be reached"),
         ("stranger", "refuses our user (401)"),
         ("misnamed", "rejected us (called ae title not recognised)"),
-        ("tls", "wants TLS"),
+        ("tls", "requires TLS"),
         ("nothing", "no connection 'nothing'"),
     ],
 )
@@ -262,7 +262,7 @@ class KeepsNothing(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("refuses", "words"), [(False, "not there when asked afterwards"), (True, "refused the request (507")]
+    ("refuses", "words"), [(False, "not there when checked afterwards"), (True, "refused the request (507")]
 )
 def test_a_store_counts_only_when_the_server_has_it(preop, plan, tmp_path, monkeypatch, refuses, words):
     monkeypatch.setattr(KeepsNothing, "refuses", refuses)

@@ -230,7 +230,7 @@ def test_margins_without_vessels_say_that_there_are_none_to_name(liver, tmp_path
 BAD = {
     "one value of two": (("volumetry", "--height", 170), 10, "both height and weight"),
     "meters": (("volumetry", "--height", 1.7, "--weight", 70), 10, "cm, not m"),
-    "exchanged": (("volumetry", "--height", 70, "--weight", 170), 10, "exchanged"),
+    "swapped": (("volumetry", "--height", 70, "--weight", 170), 10, "swapped"),
     "no plane": (("volumetry", "--plane", "1,2,3"), 10, "6 numbers"),
     "words": (("volumetry", "--plane", "a,b,c,d,e,f"), 10, "6 numbers"),
     "no normal": (("volumetry", "--plane", "0,0,0,0,0,0"), 10, "normal"),

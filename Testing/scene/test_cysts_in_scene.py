@@ -196,7 +196,7 @@ def test_no_lesion_and_a_vanished_segmentation_are_said(scene: Any, plan: scene_
     with pytest.raises(NothingFound, match="no lesion"):
         scene_cysts.request(plan.segmentation, plan.volume, "robust", 45.0)
     scene.RemoveNode(plan.segmentation)
-    with pytest.raises(InputError, match="gone"):
+    with pytest.raises(InputError, match="no longer exists"):
         scene_cyst_segments.move(node)
 
 

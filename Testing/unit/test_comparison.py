@@ -177,7 +177,7 @@ def test_whole_numbers_as_floats_are_labels_and_fractions_are_not():
 
 def test_images_of_several_components_or_two_dimensions_are_refused():
     vector = sitk.Compose(labels_of(case()), labels_of(case()))
-    with pytest.raises(InputError, match="2 values a voxel"):
+    with pytest.raises(InputError, match="2 values per voxel"):
         compare(vector, labels_of(case()))
     with pytest.raises(InputError, match="2 dimensions"):
         compare(labels_of(case()), labels_of(case())[:, :, 3])

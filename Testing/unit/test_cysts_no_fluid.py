@@ -1,4 +1,4 @@
-"""What is no cyst though it is dark: fat, gas, calcium in fluid, necrosis inside a wall."""
+"""What is dark but not a cyst: fat, gas, calcium in fluid, necrosis inside a wall."""
 
 from __future__ import annotations
 

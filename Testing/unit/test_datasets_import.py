@@ -156,7 +156,7 @@ def test_mixed_modality_is_refused_or_chosen(tmp_path):
     assert not (tmp_path / "out").exists()
     made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(modality="CT"))
     assert [r["modality"] for r in made.taken] == ["CT"]
-    assert "CT was asked for" in made.left_out[0][2]
+    assert "CT was requested" in made.left_out[0][2]
 
 
 def raw(folder: Path, values=(1, 2), names=None, count=3) -> Path:

@@ -98,7 +98,8 @@ def test_one_patient_cannot_be_split(count):
 
 
 @pytest.mark.parametrize(
-    ("folds", "test", "words"), [(1, 0.0, "no split"), (7, 0.0, "cannot make 7 folds"), (3, 1.0, "no split")]
+    ("folds", "test", "words"),
+    [(1, 0.0, "not a valid split"), (7, 0.0, "cannot make 7 folds"), (3, 1.0, "not a valid split")],
 )
 def test_folds_that_cannot_be(folds, test, words):
     with pytest.raises(InputError, match=words):

@@ -169,7 +169,7 @@ def test_the_real_anatomy_is_painted_with_its_own_truth(shared_data):
     portal = labels == structure("portal_vein").label
     whole = images.array_of(sitk.DICOMOrient(images.read_labels(path), "LPS")) == 4
     assert whole.sum() * images.voxel_ml(truth) == pytest.approx(27.4, abs=0.5)
-    assert 0.4 < portal.sum() / whole.sum() < 0.9, "the trunk outside the liver is no part of the truth"
+    assert 0.4 < portal.sum() / whole.sum() < 0.9, "the trunk outside the liver is not part of the truth"
     assert np.median(values[whole]) == pytest.approx(np.median(values[portal]), rel=0.05)
     assert np.median(values[portal]) > np.median(values[labels == 1])
     assert images.array_of(mask)[portal].all()

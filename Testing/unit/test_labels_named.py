@@ -124,7 +124,7 @@ def test_a_folder_with_a_mask_for_each_structure_is_one_label_file(tmp_path):
     assert images.array_of(read_mask(folder, ("liver",))).sum() == BOTH["liver"] + BOTH["tumor"]
     other = sitk.Image(9, 9, 9, sitk.sitkUInt8)
     images.write_image(other, folder / "gallbladder.nii.gz")
-    with pytest.raises(InputError, match=r"gallbladder\.nii\.gz has another grid|another grid than gallbladder"):
+    with pytest.raises(InputError, match=r"gallbladder\.nii\.gz is not on the grid|not on the grid of gallbladder"):
         read_labels(folder)
 
 

@@ -1,4 +1,4 @@
-"""What reaches beyond the liver is no liver volume: worked out on blocks whose volumes are known."""
+"""What reaches beyond the liver is not liver volume: worked out on blocks whose volumes are known."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_a_plan_made_in_the_worker_is_all_the_panel_needs(runner, folder, parame
     found = job.result["plan"]
     expected = phantom.anatomy.liver.sum() * images.voxel_ml(phantom.image)
     assert found["modality"] == "CT"
-    # The portal trunk beyond the surface is no liver.
+    # The portal trunk beyond the surface is not liver.
     assert expected * 0.999 < found["volumes_ml"]["liver"] < expected + 5
     assert {"hepatic_vein", "portal_vein", "bile_duct"} <= set(found["volumes_ml"])
     assert found["models"]["liver"] == "given"

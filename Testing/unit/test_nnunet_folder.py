@@ -233,7 +233,7 @@ def test_a_checkpoint_with_code_is_refused_and_nothing_in_it_runs(tmp_path):
 
 def test_a_file_that_is_no_checkpoint_of_nnunet_is_called_so(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "a.pth")
-    with pytest.raises(ModelError, match="no checkpoint of nnU-Net v2"):
+    with pytest.raises(ModelError, match="not a checkpoint of nnU-Net v2"):
         read_checkpoint(tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(ModelCorrupt):

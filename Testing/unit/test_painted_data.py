@@ -77,7 +77,7 @@ def test_a_labeled_ct_is_read_by_its_values_and_a_value_that_is_not_there_is_nam
         labeled_scan(f"{tmp_path}/ct.nii.gz:{tmp_path}/labels.nii.gz:9", 4.0)
     with pytest.raises(InputError, match="IMAGE:LABELS:VALUES"):
         labeled_scan("ct.nii.gz", 4.0)
-    with pytest.raises(InputError, match="no label value"):
+    with pytest.raises(InputError, match="not a label value"):
         value_range("liver")
     shapes = liver_shapes([f"{tmp_path}/lab*.nii.gz:4-5"])
     assert len(shapes) == 1

@@ -148,7 +148,7 @@ def test_ct_keeps_hounsfield_units_and_mr_follows_gross():
 
 @pytest.mark.parametrize("change", [{"bin_width": 0}, {"spacing_mm": -1}, {"scale": math.nan}])
 def test_settings_that_cannot_be_are_an_error(change):
-    with pytest.raises(InputError, match="not possible"):
+    with pytest.raises(InputError, match="must be positive"):
         RadiomicsSettings(**change)
 
 

@@ -296,7 +296,7 @@ def test_tables_of_readers_model_and_classes_are_read(tmp_path):
         (
             read_model,
             f"case,{','.join(KEYS)},repetition\nA,1,0,0,0,0,1\nB,1,0,0,0,0,2\n",
-            "other cases",
+            "different cases",
         ),
     ],
 )

@@ -107,7 +107,7 @@ def test_lesions_are_chosen_by_number_and_what_is_not_there_is_refused(liver):
     assert [f.fate for f in resect_sparing(two, 3).lesions] == ["resected", "resected"]
     with pytest.raises(InputError, match="no lesion 3"):
         resect_sparing(two, 3, [3])
-    with pytest.raises(InputError, match="margin of -1 mm"):
+    with pytest.raises(InputError, match="0 and 100 mm, got -1"):
         resect_sparing(two, -1)
     with pytest.raises(NothingFound, match="no lesion"):
         resect_sparing(block(), 10)

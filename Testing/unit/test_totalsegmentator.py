@@ -139,7 +139,7 @@ def test_an_undivided_vessel_stays_so_where_nothing_names_it(in_place):
     options = PlanOptions("CT", ("totalsegmentator-liver_vessels",), lesions=False, structures=False, segments=False)
     plan = make_plan(image, options, liver_mask=truth > 0)
     assert plan.volumes_ml["liver_vessel"] > 0
-    assert any("nothing told portal from hepatic" in note for note in plan.notes)
+    assert any("nothing here told portal from hepatic" in note for note in plan.notes)
 
 
 def test_weights_that_hold_code_are_refused_and_nothing_runs(in_place, tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_tumor_in_the_remnant_is_said_and_not_counted(liver):
     whole = liver > 0
     result = volumetry(liver, remnant=whole)
     assert result.remnant.ml == pytest.approx(880)
-    assert result.remnant.whole_ml == pytest.approx(1000)  # the gallbladder in the mask is no liver
+    assert result.remnant.whole_ml == pytest.approx(1000)  # the gallbladder in the mask is not liver
     assert result.remnant.tumor_ml == pytest.approx(100)
     assert any("100.0 ml of tumor" in note for note in result.notes)
 
@@ -139,7 +139,7 @@ def test_a_small_child_gets_no_volume_from_formulas_of_adults():
     assert [e.name for e in estimates if e.ml is None] == ["Vauthey", "Korean", "Korean"]
     labels = labels_of(np.ones((4, 4, 4)))
     notes = volumetry(labels, patient=Patient(55, 4.5)).notes
-    assert any("made on adults" in note for note in notes)
+    assert any("derived from adults" in note for note in notes)
     assert any("a negative volume" in note for note in notes)
 
 
@@ -151,7 +151,7 @@ def test_a_small_child_gets_no_volume_from_formulas_of_adults():
         (170, 0, "weight"),
         (170, -70, "weight"),
         (170, 7000, "weight"),
-        (70, 170, "exchanged"),
+        (70, 170, "swapped"),
         (float("nan"), 70, "height"),
         (170, float("nan"), "weight"),
     ],

@@ -408,7 +408,7 @@ def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
     rounds.write_curve(listed.work)
     host.wait_until(lambda: ui.trainButton.text == "Train on these", 10)
     assert "liver 0.50 → 0.75" in ui.trainingLabel.text
-    assert "list's own now" in ui.trainingLabel.text.replace("&#x27;", "'")
+    assert "now this list's own" in ui.trainingLabel.text.replace("&#x27;", "'")
     assert "curve.png" in ui.trainingLabel.text
     assert ui.trainModelComboBox.itemText(0) == "This list's own"
 

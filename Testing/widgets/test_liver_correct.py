@@ -105,7 +105,7 @@ def test_undo_goes_back_and_numbers_follow(host: Any, opened: Any) -> None:
     section.editor.undo()
     section.live.update()
     assert changes(section) == before
-    section.editor.redo()  # measuring in between is no edit, after which nothing could be redone
+    section.editor.redo()  # measuring in between is not an edit, after which nothing could be redone
     section.live.update()
     assert changes(section) == after
 

@@ -1,4 +1,4 @@
-"""The section Correct destroys nothing unasked: nested structures stay, new segments are no other's, surfaces go."""
+"""The section Correct destroys nothing unasked: nested structures stay, new segments are coded anew, surfaces go."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_a_drawn_curve_cuts_in_the_worker(host: Any, opened: Any) -> None:
     assert "a drawn curve" in [row["how"] for row in section.remnant.rows]
     curve.SetNthControlPointPositionWorld(0, x + 15, y - 30, z - 20)
     section.refresh()
-    assert "cut by, was edited since" in section.ui.notesLabel.toolTip
+    assert "cut has been edited since" in section.ui.notesLabel.toolTip
     assert section.remnant.current_cut() is None
     before = section.remnant.cut.resected_ml
     host.wait_until(lambda: section.context.busy, 10)  # dragged points update the numbers

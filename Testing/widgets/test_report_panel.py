@@ -196,7 +196,7 @@ def test_a_plan_of_another_volume_is_told(host, widget, report, planned):
     widget.context.parameters.inputVolume = add_volume(slicer.mrmlScene, far, "other", (400, 40))
     host.process_events(0.1)
     assert not report.ui.reportButton.enabled
-    assert "There is no plan yet" in report.ui.reportButton.toolTip, "the plan of a volume is no other's"
+    assert "There is no plan yet" in report.ui.reportButton.toolTip, "the plan of a volume belongs to no other"
 
 
 def test_an_emptied_plan_is_told(host, widget, report, planned, tmp_path):

@@ -45,12 +45,12 @@ def register(app: typer.Typer) -> None:
 
 def branches(
     labels: Annotated[Path, typer.Argument(help="Label image or segmentation.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     structure: Annotated[Tree, typer.Option(help="Which tree.")] = Tree.all,
     alpha: Annotated[
         float | None,
         typer.Option(
-            help="Radius of a main branch at least, as share of the trunk's; by default .44 for the portal vein, "
+            help="Smallest radius of a main branch, as a share of the trunk's; by default .44 for the portal vein, "
             ".56 for hepatic veins, .6 for ducts."
         ),
     ] = None,
@@ -60,7 +60,7 @@ def branches(
         typer.Option(help="Set a branch by hand, e.g. portal_vein:4=main; may be repeated."),
     ] = None,
     values: LabelValues = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Split veins and ducts into main and peripheral branches; write label images, trees, a table and figures.
@@ -110,7 +110,7 @@ def _trees(
     present = {key for key, mask in masks.items() if images.array_of(mask).any()}
     absent = [key for key in keys if key not in present]
     if len(absent) == len(keys):
-        raise NothingFound(f"The label file has no voxel of {', '.join(keys)}", "Segment the structure first")
+        raise NothingFound(f"The label file has no voxels of {', '.join(keys)}", "Segment the structure first")
     lost = [key for key in overrides if key in absent]
     if lost:
         raise InputError(f"There is no {lost[0]} in the file whose branches could be set", "Leave that override out")

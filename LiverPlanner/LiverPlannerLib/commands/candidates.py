@@ -23,10 +23,14 @@ def candidates(
         Path | None,
         typer.Option("--out", "-o", help="Label image to write, with what was decided.", show_default=False),
     ] = None,
-    accept: Annotated[list[int] | None, typer.Option(help="Number of a candidate that is a tumor; repeat it.")] = None,
-    dismiss: Annotated[list[int] | None, typer.Option(help="Number of a candidate that is none; repeat it.")] = None,
+    accept: Annotated[
+        list[int] | None, typer.Option(help="Number of a candidate that is a tumor; may be repeated.")
+    ] = None,
+    dismiss: Annotated[
+        list[int] | None, typer.Option(help="Number of a candidate to dismiss; may be repeated.")
+    ] = None,
     values: LabelValues = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """List lesion candidates; accepted ones become tumors, dismissed ones liver. Not for clinical use."""
@@ -41,7 +45,7 @@ def candidates(
     file = read(labels, values)
     given = file.labels
     if (accept or dismiss) and out is None:
-        raise InputError("Nothing says where to write the labels", "Give a file with --out")
+        raise InputError("No file was given to write the labels to", "Give a file with --out")
     result = decided(given, accept or (), dismiss or ())
     if out is not None:
         with output_files(out.parent, overwrite, [out.name], [labels]) as folder:

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def cohort(
     folder: Annotated[Path, typer.Argument(help="Folder of predicted and manual label images.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.", show_default=False)],
-    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare all cases of a folder and write a table for `preop evaluate`.

@@ -146,8 +146,8 @@ LabelValues = Annotated[
         "or color-table file.",
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make for tables and masks.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace the folder if it is there.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output folder for tables and masks.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace the folder if it exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 def cysts(
     image: Annotated[Path, typer.Argument(help="The CT: an image file or a DICOM folder.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Label image or segmentation, or lesion mask.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     threshold: Annotated[float, typer.Option(help="HU; a cyst lies below it.")] = THRESHOLD_HU,
     rule: Annotated[CystRule, typer.Option(help="Core median with an undecided class, or the paper's fit.")] = (
         CystRule.robust
@@ -64,7 +64,7 @@ def cysts(
         list[str] | None, typer.Option(help="Decide a region by hand, e.g. 3=tumor; may be repeated.")
     ] = None,
     liver: Annotated[Path | None, typer.Option(help="Liver mask, where LABELS is a lesion mask.")] = None,
-    lesions_are: Annotated[LesionKind, typer.Option(help="What LABELS holds; auto takes 0 and 1 for a mask.")] = (
+    lesions_are: Annotated[LesionKind, typer.Option(help="What LABELS contains; auto reads 0 and 1 as a mask.")] = (
         LesionKind.auto
     ),
     reconsider: Annotated[bool, typer.Option(help="Re-evaluate regions already labeled cyst.")] = False,
@@ -75,11 +75,11 @@ def cysts(
     relative_threshold: Annotated[
         float | None, typer.Option(help="For MRI, in liver MADs; no value is published.", show_default=False)
     ] = None,
-    figures: Annotated[int, typer.Option(min=0, help="Figures of single regions, the largest first.")] = 20,
+    figures: Annotated[int, typer.Option(min=0, help="Number of figures of single regions, largest first.")] = 20,
     series: Series = None,
     volume: VolumeOfSeries = None,
     values: LabelValues = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Tell suspected cysts from tumors; write the new labels, a table and figures. Nothing is deleted."""

@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")] = Path("demo"),
     case: Annotated[Path | None, typer.Option(help="An image or DICOM folder of your own, instead.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the liver plan on a sample CT: scene, labels, volumes, pictures, surfaces. Not for clinical use."""

@@ -21,7 +21,7 @@ def evaluate_model(
     contrasts: Annotated[str, typer.Option(help="Contrasts, separated by commas.")] = "hbp,ct",
     anatomy: Annotated[Path | None, typer.Option(help="Label file of a real anatomy to paint.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file for the figures.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Dice of a five-structure model on held-out phantoms and on painted real anatomy (simulated images)."""
     from LiverPlannerLib.segmentation.five_evaluation import evaluate_five_structures, package_of

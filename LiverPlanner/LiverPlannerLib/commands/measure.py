@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def measure(
     image: Annotated[Path, typer.Argument(help="The CT or MRI.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Its labels or segmentation.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     manual: Annotated[Path | None, typer.Option(help="A manual mask to compare with.")] = None,
     body: PatientOptions = NO_PATIENT,
     cut: CutOptions = NO_CUT,

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(
     image: Annotated[Path, typer.Argument(help="CT or MRI: an image file or a DICOM folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     modality: Annotated[Modality, typer.Option(help="Guessed from DICOM or the intensities if auto.")] = Modality.auto,
     model: Annotated[
         list[str] | None,
@@ -54,7 +54,7 @@ def plan(
     series: Series = None,
     volume: VolumeOfSeries = None,
     title: Annotated[str | None, typer.Option(help="Name of the case in scene and pictures.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

@@ -43,20 +43,22 @@ def register(app: typer.Typer) -> None:
 def radiomics(
     image: Annotated[Path, typer.Argument(help="CT or MRI: an image file or a DICOM folder.", show_default=False)],
     labels: Annotated[Path, typer.Argument(help="Label image or segmentation.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     modality: Annotated[
         Modality, typer.Option(help="mr: z-score x 100, bins of 5; ct: HU, bins of 25; auto: by the image.")
     ] = Modality.auto,
-    structures: Annotated[str | None, typer.Option(help="Keys with commas, e.g. liver,tumor; all if absent.")] = None,
+    structures: Annotated[
+        str | None, typer.Option(help="Keys separated by commas, e.g. liver,tumor; default: all.")
+    ] = None,
     bin_width: Annotated[float | None, typer.Option(help="Width of the gray levels.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Edge of the cubic voxels, mm.")] = None,
     series: Series = None,
     volume: VolumeOfSeries = None,
     values: LabelValues = None,
     together: Annotated[
-        bool, typer.Option("--together", help="All tumors as one region, and all cysts; else one by one.")
+        bool, typer.Option("--together", help="All tumors as one region, and all cysts; default: each by itself.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -127,7 +129,7 @@ def agreement(
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.", show_default=False)],
     structure: Annotated[str, typer.Option(help="Key of the structure.")] = "liver",
     form: Annotated[str, typer.Option(help="Form of the ICC.")] = "ICC(2,1)",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
 ) -> None:
     """Intraclass correlation of every feature between two masks of the same cases (Gross 2024)."""
     from LiverPlannerLib.radiomics.agreement import feature_agreement
@@ -142,7 +144,7 @@ def agreement(
         _write_agreement(result, work)
     say(f"{structure}: {result}.")
     if alone:
-        say(f"In one of the two folders only, left out: {', '.join(alone)}.")
+        say(f"In only one of the two folders, left out: {', '.join(alone)}.")
     if result.left_out:
         say(f"{len(result.left_out)} features left out, since they are not defined in every case.")
     say(f"Written to {out}.")
@@ -154,7 +156,7 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
     Raises:
         FileMissing, InputError: no folder, no such file in it, the structure in none of them, or a case with several
             lesions, of which nobody knows which one is meant.
-        UnreadableImage: a file that is no table.
+        UnreadableImage: a file that is not a table.
     """
     from PreopReviewLib.errors import FileMissing, InputError
     from PreopReviewLib.tables import read_table

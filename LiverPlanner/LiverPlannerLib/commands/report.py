@@ -40,7 +40,7 @@ def report(
     manual: Annotated[Path | None, typer.Option(help="Another segmentation to compare with.")] = None,
     body: PatientOptions = NO_PATIENT,
     cut: CutOptions = NO_CUT,
-    title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Liver plan",
+    title: Annotated[str, typer.Option(help="Title of the page; a case number rather than a name.")] = "Liver plan",
     identity: Annotated[bool, typer.Option("--identity", help="Put the patient's identity on the page.")] = False,
     simulated: Annotated[
         bool, typer.Option("--simulated", help="State on the page that the image is simulated.")

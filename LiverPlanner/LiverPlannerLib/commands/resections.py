@@ -104,7 +104,9 @@ class PageOptions:
     print_files: Annotated[
         list[PrintFormat] | None, typer.Option("--print", help="Write closed bodies: stl, 3mf, gltf; may be repeated.")
     ] = None
-    title: Annotated[str, typer.Option(help="Of the page; a case number rather than a name.")] = "Resections compared"
+    title: Annotated[str, typer.Option(help="Title of the page; a case number rather than a name.")] = (
+        "Resections compared"
+    )
 
     @property
     def limits_mm(self) -> tuple[float, float]:
@@ -120,7 +122,7 @@ def register(app: typer.Typer) -> None:
 
 def resections(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     ways: WaysToCut = WaysToCut(),
     image: Annotated[Path | None, typer.Option(help="CT or MRI: writes a page with pictures and a 3D view.")] = None,
     body: PatientOptions = NO_PATIENT,

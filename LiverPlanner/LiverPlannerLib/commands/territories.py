@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def territories(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     depth: Annotated[int, typer.Option(help="Generation for the images by branch number: 1 is right and left.")] = 1,
     segments: Annotated[bool, typer.Option(help="Name territories by Couinaud segments.")] = True,
     values: LabelValues = None,
@@ -41,7 +41,9 @@ def territories(
     from PreopReviewLib.errors import InputError
 
     if depth < 0:
-        raise InputError(f"A depth of {depth} is not possible", "Give 0 for whole trees, 1, 2, … for their branches")
+        raise InputError(
+            f"depth must not be negative, got {depth}", "Give 0 for whole trees, 1, 2, … for their branches"
+        )
     file = read(labels, values)
     deliver(lambda: territories_of(file, depth, segments), "liver territories", out, overwrite, as_json)
 

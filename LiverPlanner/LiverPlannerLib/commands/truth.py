@@ -50,9 +50,9 @@ def register(app: typer.Typer) -> None:
 def new(
     source: Annotated[
         Path,
-        typer.Argument(help="Folder with images or DICOM, or a text file with one path a line.", show_default=False),
+        typer.Argument(help="Folder with images or DICOM, or a text file with one path per line.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the list to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the new list.", show_default=False)],
     structure: Annotated[
         list[str] | None,
         typer.Option(help="Structure to draw, e.g. liver; may be repeated. Default: the five structures."),
@@ -73,7 +73,7 @@ def new(
 
 def show(
     folder: ListFolder,
-    annotator: Annotated[str | None, typer.Option(help="Of one annotator only.")] = None,
+    annotator: Annotated[str | None, typer.Option(help="Only of this annotator.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who has done what, in which time, and what comes next."""
@@ -150,9 +150,9 @@ def review(
     folder: ListFolder,
     case: Annotated[str, typer.Argument(help="Name of the case.", show_default=False)],
     annotator: Annotated[str, typer.Option(help="Who drew it.", show_default=False)],
-    reviewer: Annotated[str, typer.Option(help="Who has looked at it.", show_default=False)],
+    reviewer: Annotated[str, typer.Option(help="Who reviewed it.", show_default=False)],
     verdict: Annotated[Verdict, typer.Option(help="Sign it off, or send it back.", show_default=False)],
-    comment: Annotated[str, typer.Option(help="What is to be corrected.")] = "",
+    comment: Annotated[str, typer.Option(help="What needs to be corrected.")] = "",
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Even if the annotator seems to have it open.")
     ] = False,
@@ -173,11 +173,11 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="Model to start from; by default the list's own, once it has one.")
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Of training, at most.", min=0.05)] = 30.0,
-    least: Annotated[int, typer.Option(help="Cases that must be ready.", min=3)] = 8,
+    minutes: Annotated[float, typer.Option(help="Longest training time.", min=0.05)] = 30.0,
+    least: Annotated[int, typer.Option(help="Number of cases that must be ready.", min=3)] = 8,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
-    go_on: Annotated[bool, typer.Option("--resume", help="Go on with a round that was broken off.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Train in this process, and end with it.")] = False,
+    go_on: Annotated[bool, typer.Option("--resume", help="Resume an interrupted round.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Train in this process, not in the background.")] = False,
 ) -> None:
     """Train a model further on the finished cases, in a process of its own that survives this one.
 
@@ -222,9 +222,9 @@ def training(
     def words() -> None:
         say(f"{place.name}: {state.phase}, {state.fraction:.0%}. {state.problem or state.words}")
         if rows:
-            print_table("Mean Dice on the cases held back", list(rounds.COLUMNS), [list(r.values()) for r in rows])
+            print_table("Mean Dice on the held-out cases", list(rounds.COLUMNS), [list(r.values()) for r in rows])
         if state.gain and not state.offered:
-            say("The new model is not better on them, so the one before stays.")
+            say("The new model is not better on them, so the previous one stays.")
         if current:
             say(f"The list's model: {current}")
         for name, doubt in next_cases[:10]:
@@ -294,11 +294,15 @@ def _print_comparison(data: dict[str, Any], first: str, second: str) -> None:
 
 def consensus(
     folder: ListFolder,
-    method: Annotated[Method, typer.Option(help="STAPLE weighs the annotators, majority counts them.")] = Method.staple,
+    method: Annotated[
+        Method, typer.Option(help="STAPLE weights the annotators, majority counts them.")
+    ] = Method.staple,
     annotator: Annotated[
-        list[str] | None, typer.Option(help="Whose work; may be repeated. Default: everyone's.")
+        list[str] | None, typer.Option(help="Annotator to include; may be repeated. Default: all.")
     ] = None,
-    take_over: Annotated[bool, typer.Option("--take-over", help="Even if someone else seems to be making it.")] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Even if someone else seems to be working on it.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -328,7 +332,7 @@ def consensus(
 
 def export(
     folder: ListFolder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     source: Annotated[str, typer.Option("--from", help="An annotator, or the consensus.")] = "consensus",
     form: Annotated[Form, typer.Option(help="nnU-Net raw, or a MONAI datalist.")] = Form.nnunet,
     ignore_undecided: Annotated[

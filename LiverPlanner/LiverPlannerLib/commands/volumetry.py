@@ -47,7 +47,9 @@ def volumetry(
     labels: Annotated[Path, typer.Argument(help="Labels or segmentation of the liver.", show_default=False)],
     out: Out = None,
     body: PatientOptions = NO_PATIENT,
-    bsa: Annotated[Bsa, typer.Option(help="Body surface area, where a formula leaves the choice.")] = Bsa.mosteller,
+    bsa: Annotated[
+        Bsa, typer.Option(help="Formula for the body surface area, where a volume formula leaves the choice.")
+    ] = Bsa.mosteller,
     cut: CutOptions = NO_CUT,
     without: Annotated[
         list[str] | None,
@@ -56,7 +58,9 @@ def volumetry(
     values: LabelValues = None,
     supply: Annotated[
         bool,
-        typer.Option("--supply/--no-supply", help="With a resection: what of the remnant loses inflow or outflow."),
+        typer.Option(
+            "--supply/--no-supply", help="With a resection: the part of the remnant that loses inflow or outflow."
+        ),
     ] = True,
     exclude_cysts: Annotated[
         bool,
@@ -67,7 +71,7 @@ def volumetry(
 ) -> None:
     """Measure the liver, and with a resection what remains, against standard volumes for height and weight.
 
-    Literature values are shown with their source and are no advice. With a resection, also what of the remnant loses
+    Literature values are shown with their source and are not advice. With a resection, also what of the remnant loses
     its portal inflow or venous outflow (a model, not a measurement) and the vessels and ducts crossed. Writes
     volumetry.csv, volumetry.json and, with a resection, remnant.nii.gz, resected.nii.gz and vessels_crossed.csv.
     """

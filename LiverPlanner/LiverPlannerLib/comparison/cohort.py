@@ -110,7 +110,7 @@ def compare_pairs(pairs: Sequence[Pair], source: str, progress: Progress = silen
     cohort.notes.append(
         "The liver is what its volume counts, with what lies in it of all structures; HD95 is the larger directed one"
     )
-    cohort.notes.append("A structure that neither mask of a case has is missing there, and counted in no mean")
+    cohort.notes.append("A structure in neither mask of a case is missing there, and left out of the means")
     return cohort
 
 

@@ -17,14 +17,14 @@ NOT_DRAWN = "not drawn"
 COLUMNS = (
     Column("structure", "Structure", "text"),
     Column("state", "State", "text", help="Whether both have the structure, or one of them."),
-    Column("dsc", "DSC", "number", 3, "Dice: twice the common volume by the sum of both; 1 is the same."),
+    Column("dsc", "DSC", "number", 3, "Dice: twice the common volume divided by the sum of both; 1 is identical."),
     Column("sensitivity", "Sensitivity", "number", 3, "Share of the reference that was found.", brief=False),
     Column(
         "specificity_liver_box",
         "Specificity",
         "number",
         3,
-        "Share of what is not the structure, in the box around the liver, that was left out.",
+        "Share of the background, in the box around the liver, that was left out.",
         brief=False,
     ),
     Column("predicted_ml", "This (ml)", "number", 1),

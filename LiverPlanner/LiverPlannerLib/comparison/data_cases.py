@@ -34,7 +34,7 @@ def pairs_of(cases: Sequence[Case], predicted: Path) -> list[Pair]:
     pairs = []
     for case in cases:
         if case.labels is None:
-            raise InputError(f"{case.name} has a class, no labels", "Its predictions belong to shim2020")
+            raise InputError(f"{case.name} has a class but no labels", "Its predictions belong to shim2020")
         predictions = [p for s in (".seg.nrrd", *images.SUFFIXES) if (p := predicted / f"{case.name}{s}").is_file()]
         pairs.append(
             Pair(case.name, "", {"manual": case.labels, **({"predicted": predictions[0]} if predictions else {})})

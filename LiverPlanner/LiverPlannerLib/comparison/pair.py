@@ -225,12 +225,12 @@ def _checked_labels(image: sitk.Image, name: str, notes: list[str]) -> sitk.Imag
     """The image with whole numbers; a note is added on values that the table of structures does not know.
 
     Raises:
-        InputError: not 3-D, several values a voxel, or non-integer values.
+        InputError: not 3-D, several values per voxel, or non-integer values.
     """
     dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if dimension != 3 or components != 1:
         raise InputError(
-            f"The {name} has {dimension} dimensions and {components} values a voxel",
+            f"The {name} has {dimension} dimensions and {components} values per voxel",
             "Give one 3-D label image; read segmentations with several layers as label files",
         )
     if image.GetPixelID() >= sitk.sitkFloat32:

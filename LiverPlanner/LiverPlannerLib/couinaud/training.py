@@ -130,7 +130,7 @@ def train(
     """The averaged network; the state goes to `folder`/state.pt every two minutes.
 
     Raises:
-        TrainingError: fewer maps than a batch, or a loss that is no number.
+        TrainingError: fewer maps than a batch, or a loss that is not a number.
     """
     import torch
 

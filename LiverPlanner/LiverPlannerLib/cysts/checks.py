@@ -37,7 +37,7 @@ def require_options(rule: str, threshold: float, modality: str, relative_thresho
 
 
 def require_lesions(voxels: int, size: int) -> None:
-    """Raises where a mask fills more than half of an image of `size` voxels: these are no lesions."""
+    """Raises where a mask fills more than half of an image of `size` voxels: these are not lesions."""
     if voxels > 0.5 * size:
         raise InputError(
             f"The lesion mask fills {100 * voxels / size:.0f} % of the image",
@@ -96,7 +96,7 @@ def require_liver_spread(liver: LiverLevel | None) -> LiverLevel:
     if liver is None:
         raise InputError("Relative intensities need the liver", "Give a liver mask or a label image with the liver")
     if not liver.mad > 0:
-        raise ImplausibleImage("The liver has one value only, so nothing can be said relative to it")
+        raise ImplausibleImage("The liver has only one value, so nothing can be measured relative to it")
     return liver
 
 

@@ -169,7 +169,7 @@ def filter_cysts(
     settings, warnings = _settings(array, labels, is_labels, liver_mask, rule, modality, threshold, relative_threshold)
     ml = len(components.index) * images.voxel_ml(lesions)
     if lesions_are == "auto" and not is_labels and ml > MASK_ML:
-        warnings.append(f"The image of 0 and 1 was taken for a lesion mask of {ml:.0f} ml; is it a liver?")
+        warnings.append(f"The image of 0 and 1 was read as a lesion mask of {ml:.0f} ml; is it a liver?")
     values = array.reshape(-1)[components.index]
     checks.require_finite(values)
     if settings.relative:

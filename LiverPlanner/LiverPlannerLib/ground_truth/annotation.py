@@ -141,7 +141,7 @@ class Annotation:
         if verdict not in VERDICTS:
             raise InputError(f"Unknown verdict: {verdict!r}", f"Use one of {', '.join(VERDICTS)}")
         if reviewer == self.annotator:
-            raise InputError(f"{reviewer} drew {name} and cannot review it", "Ask somebody else")
+            raise InputError(f"{reviewer} drew {name} and cannot review it", "Ask someone else")
         if not is_finished(state):
             raise InputError(f"{name} by {self.annotator} is not finished", "Review it once it is")
         if verdict == SENT_BACK and not comment.strip():

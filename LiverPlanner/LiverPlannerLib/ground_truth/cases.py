@@ -74,7 +74,7 @@ def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
         first = exam.files[0]
         if exam.patient and not exam.one_person:
             raise InputError(
-                f"One Patient ID in {folder} is that of two people, by names, birth dates or sex (one file: {first})",
+                f"One Patient ID in {folder} belongs to two people, by names, birth dates or sex (one file: {first})",
                 "Correct the ID, or list the images by path",
             )
         whose = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
@@ -123,7 +123,7 @@ def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
         if image.startswith("#"):
             continue
         if not image:
-            raise InputError(f"Line {line} of {path} names no image", "Write one path a line")
+            raise InputError(f"Line {line} of {path} names no image", "Write one path per line")
         image_path = path.parent / image
         if not os.path.exists(image_path):
             raise FileMissing(f"Line {line} of {path.name} names {image}, which is not there", "Correct the list")
@@ -131,7 +131,7 @@ def read_case_file(path: str | Path, list_folder: str | Path) -> list[Case]:
             Case(safe_name(name or _stem(image_path.name)), _relative(image_path, list_folder), series or None)
         )
     if not cases:
-        raise InputError(f"{path} names no image", "Write one path a line")
+        raise InputError(f"{path} names no image", "Write one path per line")
     return _with_own_names(cases)
 
 

@@ -236,7 +236,7 @@ def _one_case(
 ) -> None:
     finished = finished_by(work, name, annotators)
     if len(finished) < 2:
-        outcome.left_out[name] = f"finished by {finished[0]} only" if finished else "finished by nobody"
+        outcome.left_out[name] = f"finished by {finished[0]} only" if finished else "finished by no one"
         return
     agreed = make_consensus({a: work.labels(name, a) for a in finished}, work.structures, method)
     consensus.save_labels(name, agreed.labels)

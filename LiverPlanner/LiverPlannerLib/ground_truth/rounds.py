@@ -36,7 +36,7 @@ class RoundState:
     Attributes:
         fraction, words: as `Progress` has them.
         problem: why it failed.
-        gain: by structure, mean Dice on the cases held back, before and after.
+        gain: by structure, mean Dice on the held-out cases, before and after.
         offered: whether the new model is better on them and thus the current one now.
     """
 
@@ -179,7 +179,7 @@ def write_curve(work: WorkList) -> None:
         at = [0, *(r["training_cases"] for r in own)]
         axes.plot(at, [own[0]["dice_before"], *(r["dice_after"] for r in own)], "o-", label=structure.replace("_", " "))
     axes.set_xlabel("cases trained on")
-    axes.set_ylabel(f"mean Dice of {rows[-1]['held_back_cases']} cases held back")
+    axes.set_ylabel(f"mean Dice of {rows[-1]['held_back_cases']} held-out cases")
     axes.set_ylim(0, 1)
     axes.legend(fontsize=8)
     with whole_file(place / PICTURE) as file:

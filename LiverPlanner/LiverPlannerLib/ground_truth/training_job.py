@@ -115,7 +115,7 @@ def _run(folder: Path, state: rounds.RoundState, progress: Progress, token: Canc
     after = measure(work, source, held, trained, within(progress, 0.85, 0.9), token)
     state.gain = {key: [before.get(key, 0.0), value] for key, value in after.items()}
     if not state.gain:
-        raise TrainingError("The cases held back hold none of the model's structures", "Finish cases that do")
+        raise TrainingError("The held-out cases hold none of the model's structures", "Finish cases that do")
     state.offered = np.mean([v[1] for v in state.gain.values()]) > np.mean([v[0] for v in state.gain.values()])
     state.offered = bool(state.offered)
     rounds.write_state(folder, state)

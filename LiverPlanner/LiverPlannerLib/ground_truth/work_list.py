@@ -81,7 +81,7 @@ class WorkList:
         path = self.folder / self.case(name).image
         if not os.path.exists(path):
             raise FileMissing(
-                f"The image of the case {name} is no longer at {path}", "Put it back, or go on with the next case"
+                f"The image of the case {name} is no longer at {path}", "Put it back, or continue with the next case"
             )
         return path
 

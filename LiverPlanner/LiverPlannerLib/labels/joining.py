@@ -30,7 +30,7 @@ class Labels:
     Attributes:
         labels: uint8 with the values of our table, on the file's own grid.
         how: one sentence: how it is known what the values are.
-        unknown: names or values in the file that are no structure of the liver, with their ml; left out of `labels`.
+        unknown: names or values in the file that are not structures of the liver, with their ml; left out of `labels`.
         notes: sentences for the reader: what was left out, what overlapped, what is hardly plausible.
         source: by structure key, the names or values that it had in the file.
         lesions: which lesion a voxel belongs to, where the file holds tumors or cysts as several segments or values.
@@ -176,7 +176,7 @@ def joined(path: Path, reference: sitk.Image, parts: list[Part], how: str) -> La
     labels.notes += shared
     table = {s.label: s.key for s in STRUCTURES}
     labels.notes += [
-        f"{path.name} has {doubt}: check that its labels are what their names say."
+        f"{path.name} has {doubt}: check that its labels match their names."
         for doubt in doubts(labels.labels, table, measure_shapes(labels.labels))
     ]
     return labels

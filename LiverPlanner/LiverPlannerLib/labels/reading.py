@@ -213,7 +213,7 @@ def nifti_names(path: Path) -> dict[int, str]:
         try:
             root = ElementTree.fromstring(text[start : end + len("</CaretExtension>")])
         except ElementTree.ParseError:
-            continue  # damaged names are no names; the values are then judged by themselves
+            continue  # damaged names are ignored; the values are then judged by themselves
         for label in root.iter("Label"):
             key = label.get("Key", "")
             if key.isdigit() and int(key) and (label.text or "").strip():

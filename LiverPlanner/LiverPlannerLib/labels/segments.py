@@ -119,7 +119,7 @@ def _folder_parts(folder: Path) -> Segments | None:
         if mask is None:
             raise InputError(f"{path} holds several values, not the mask of one structure", "Give it by itself")
         if parts and not images.same_grid(mask, reference, 0.01):
-            raise InputError(f"{path} has another grid than {next(iter(known.values())).name}",
+            raise InputError(f"{path} is not on the grid of {next(iter(known.values())).name}",
                              "Write all masks on the grid of the scan")  # fmt: skip
         reference = mask
         parts.append(Part.of(name, images.array_of(mask) > 0, match_name(name)))

@@ -76,9 +76,9 @@ class CandidatesSection(Section):
         )
 
     def _enable(self) -> None:
-        reason = "" if self.selected() else _("Choose a candidate of the list first.")
+        reason = "" if self.selected() else _("Choose a candidate in the list first.")
         enable(self.ui.acceptButton, reason, _("The candidate becomes a liver tumor and counts as one."))
-        enable(self.ui.dismissButton, reason, _("The candidate is taken out of the list; it is liver."))
+        enable(self.ui.dismissButton, reason, _("Removes the candidate from the list; it stays liver."))
 
     def selected(self) -> scene_candidates.SceneCandidate | None:
         """The candidate of the current row, or None."""

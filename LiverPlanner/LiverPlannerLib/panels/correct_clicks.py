@@ -57,7 +57,7 @@ def tools() -> list[Tool]:
     """All of them, in the order of the list."""
     rename = _("The branch under the mouse, and what lies downstream of it, becomes {name}.")
     to = {key: structure(key).name.lower() for key in ("portal_vein", "hepatic_vein", "bile_duct", "hepatic_artery")}
-    extend = _("Draws the {name} on to the click, along what looks like it in the image.")
+    extend = _("Extends the {name} to the click, along what looks like it in the image.")
     here = {key: extend.format(name=name) for key, name in to.items()}
     return [
         Tool("rename:portal_vein", _("Rename to portal vein"), rename.format(name=to["portal_vein"]), "Alt+P"),
@@ -67,15 +67,15 @@ def tools() -> list[Tool]:
         Tool("extend:portal_vein", _("Extend portal vein"), here["portal_vein"], "Alt+1", 1, False),
         Tool("extend:hepatic_vein", _("Extend hepatic vein"), here["hepatic_vein"], "Alt+2", 1, False),
         Tool("extend:bile_duct", _("Extend bile duct"), here["bile_duct"], "Alt+3", 1, False),
-        Tool("cut", _("Cut vessel"), _("Severs the vessel at the click."), "Alt+X"),
+        Tool("cut", _("Cut vessel"), _("Cuts the vessel at the click."), "Alt+X"),
         Tool("join", _("Join two ends"), _("Closes the gap between two ends: click both."), "Alt+J", 2),
         Tool("remove:piece", _("Remove piece"), _("Erases the connected piece at the click."), "Alt+D"),
         Tool("remove:branch", _("Remove branch"), _("Erases the branch and what lies downstream of it."), "Alt+E"),
         Tool("grow", _("Grow branch"), _("Widens the branch to its edge in the image."), "Alt+G"),
         Tool("shrink", _("Shrink branch"), _("Narrows the branch to its edge in the image."), "Alt+S"),
-        Tool("split", _("Part lesion"), _("Parts the lesion at its waist."), "Alt+L", 1, False),
-        Tool("merge", _("Merge lesions"), _("Makes two lesions one: click both."), "Alt+M", 2, False),
-        Tool("none", _("Not a lesion"), _("Gives the lesion back to the liver."), "Alt+N", 1, False),
+        Tool("split", _("Part lesion"), _("Splits the lesion at its waist."), "Alt+L", 1, False),
+        Tool("merge", _("Merge lesions"), _("Merges two lesions: click both."), "Alt+M", 2, False),
+        Tool("none", _("Not a lesion"), _("Returns the lesion to the liver."), "Alt+N", 1, False),
         Tool("cyst", _("Lesion is a cyst"), _("Makes the lesion a cyst."), "Alt+C", 1, False),
         Tool("tumor", _("Lesion is a tumor"), _("Makes the lesion a tumor."), "Alt+T", 1, False),
     ]

@@ -252,7 +252,7 @@ class CystsSection(Section):
     ) -> Iterator[None]:
         segmentation = slicer.mrmlScene.GetNodeByID(identifier)
         if segmentation is None:
-            raise InputError(_("The segmentation was removed meanwhile"), _("Segment the liver again"))
+            raise InputError(_("The segmentation was removed in the meantime"), _("Segment the liver again"))
         yield
         node = scene_cysts.show(result, folder, segmentation, self.table, rule, threshold)
         self.parameters.cystsTable = node

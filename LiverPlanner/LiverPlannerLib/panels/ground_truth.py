@@ -102,7 +102,7 @@ class GroundTruthSection(Section):
         ui.listLabel.toolTip = str(self.work.folder) if self.work is not None else ""
         self._fill_cases()
         reason = self.disabled_reason()
-        enable(ui.openListButton, self._busy(), _("Opens a folder that holds a list, and goes on where it was left."))
+        enable(ui.openListButton, self._busy(), _("Opens a folder with a list, and continues where it was left."))
         none = "" if ui.structuresComboBox.checkedIndexes() else _("Tick a structure to draw first.")
         self.new_button.refresh(none)
         no_dicom = "" if in_scene.dicom_files() else _("Slicer's DICOM database holds no CT or MRI.")
@@ -157,7 +157,7 @@ class GroundTruthSection(Section):
         """Opens a list as the annotator that the panel names.
 
         Raises:
-            PreopError: it is no list, damaged, or open elsewhere. What was open before stays open.
+            PreopError: it is not a list, damaged, or open elsewhere. What was open before stays open.
         """
         work = open_list(folder)
         name = self.ui.annotatorEdit.text.strip()
@@ -174,7 +174,7 @@ class GroundTruthSection(Section):
         try:
             return Annotation(work, name, take_over)
         except InUse as problem:
-            asked = _("{problem}\n\nTake it over? Whoever has it open will no longer be able to save.").format(
+            asked = _("{problem}\n\nTake it over? Anyone who has it open will no longer be able to save.").format(
                 problem=problem
             )
             if not slicer.util.confirmYesNoDisplay(asked, windowTitle=_("Ground truth")):

@@ -111,7 +111,7 @@ class OpenCase:
         ui.nextHereButton.enabled, ui.nextHereButton.toolTip = ui.nextCaseButton.enabled, ui.nextCaseButton.toolTip
         ui.saveButton.enabled = self.dirty
         ui.saveButton.toolTip = (
-            _("Saves now what was drawn; it is saved by itself, too.") if self.dirty else _("Everything is saved.")
+            _("Saves what was drawn now; it is also saved automatically.") if self.dirty else _("Everything is saved.")
         )
         self._show_time()
 

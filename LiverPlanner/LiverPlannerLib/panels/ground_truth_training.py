@@ -116,11 +116,11 @@ class TrainOnThese:
         if state.phase != "done":
             return escape(f"{name}: {_('ended')}, {state.phase}. {state.problem}")
         gains = "; ".join(f"{k.replace('_', ' ')} {a:.2f} → {b:.2f}" for k, (a, b) in state.gain.items())
-        lines = [escape(_("{name}, mean Dice on the cases held back: {gains}.").format(name=name, gains=gains))]
+        lines = [escape(_("{name}, mean Dice on the held-out cases: {gains}.").format(name=name, gains=gains))]
         if not state.offered:
-            lines.append(escape(_("The new model is not better on them; the one before stays.")))
+            lines.append(escape(_("The new model is not better on them; the previous one stays.")))
         else:
-            lines.append(escape(_("The new model is this list's own now.")))
+            lines.append(escape(_("The new model is now this list's own.")))
             following = ", ".join(f"{case} ({doubt:.2f})" for case, doubt in ranking(self.section.work)[:SHOWN_NEXT])
             if following:
                 lines.append(escape(_("Least sure of: {cases}.").format(cases=following)))

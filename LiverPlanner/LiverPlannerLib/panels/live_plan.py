@@ -110,7 +110,7 @@ class LivePlan:
 
     @vtk.calldata_type(vtk.VTK_STRING)
     def _on_added(self, _content: Any, _event: Any, segment_id: str) -> None:
-        """Add in the Segment Editor copies the code of the segment before: a new one is no other's."""
+        """Add in the Segment Editor copies the code of the segment before: a new one belongs to no other."""
         if not self._updating:
             self._added.append(segment_id)  # Slicer gives it its code in a moment
 
@@ -137,7 +137,7 @@ class LivePlan:
         return changed
 
     def _update_measures(self, measures: LiveMeasures) -> set[str]:
-        self._updating = True  # what is changed here are no strokes
+        self._updating = True  # what changes here is not a brush stroke
         liver = union(measures.plan.of("liver"))
         before = dict(measures.plan.masks)
         try:

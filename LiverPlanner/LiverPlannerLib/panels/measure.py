@@ -129,7 +129,7 @@ class MeasureSection(Section):
     def show_export(self) -> None:
         """Notes and export of the tab that is shown."""
         page = self.page
-        stale = _("The plan, or what it is cut by, was edited since: press the button again.")
+        stale = _("The plan or its cut has been edited since: press the button again.")
         self._notes.show(page.notes, stale if page.stale else "")
         self.ui.allColumnsCheckBox.visible = bool(page.rows) and any(not c.brief for c in page.columns)
         reason = "" if page.rows else _("There is no table in this tab yet.")

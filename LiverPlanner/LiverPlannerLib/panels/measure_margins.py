@@ -41,9 +41,17 @@ COLUMNS = (
     ),
     Column("centroid_ras", "Centroid (RAS mm)", "text", brief=False),
     Column("nearest", "Nearest", "text", help="What lies nearest to the lesion; click the row to see the line to it."),
-    Column("line_ras", "Line (RAS mm)", "text", help="Nearest points of the lesion and of the other.", brief=False),
+    Column(
+        "line_ras",
+        "Line (RAS mm)",
+        "text",
+        help="Nearest points of the lesion and of the other structure.",
+        brief=False,
+    ),
 )
-NAME = Column("name", "Name", "text", help="Of its segment: lesions with a segment each stay apart where they touch.")
+NAME = Column(
+    "name", "Name", "text", help="Name of its segment: lesions with a segment each stay separate where they touch."
+)
 
 
 class MarginsPage(Page):

@@ -153,9 +153,9 @@ class KeptPage:
         none = reason or ("" if self.page.current_cut_quietly() is not None else _("Cut the liver first."))
         enable(ui.keepButton, none, _("Keeps the resection in the list below, and with the scene."))
         chosen = "" if self._chosen() is not None else _("Choose a resection in the list below first.")
-        enable(ui.dropButton, chosen, _("Takes the chosen resection from the list."))
+        enable(ui.dropButton, chosen, _("Removes the chosen resection from the list."))
         gone = "" if self.kept is not None and self.kept.can_bring_back else _("No resection was removed.")
-        enable(ui.undropButton, gone, _("Brings back the resection that was removed last."))
+        enable(ui.undropButton, gone, _("Restores the resection that was removed last."))
         names = self.kept.names if self.kept is not None else []
         self.run.refresh(reason or ("" if names else _("Keep a resection first.")))
         ui.keptList.visible = bool(names)

@@ -147,7 +147,7 @@ class PlanChoice:
             if node is not None and node.GetNodeReferenceID(PLAN) == plan.GetID():
                 node.SetAttribute(FIELD, name)
                 if node.IsA("vtkMRMLSegmentationNode"):
-                    node.SetHideFromEditors(True)  # an overlay is no plan to choose, and none to paint in
+                    node.SetHideFromEditors(True)  # an overlay is not a plan to choose, and none to paint in
         output = parameters.modelOutput if plan is parameters.segmentation else None
         if output is not None and not plan.GetNodeReferenceID(scene_plan.MODEL_OUTPUT):
             plan.SetNodeReferenceID(scene_plan.MODEL_OUTPUT, output.GetID())

@@ -120,7 +120,7 @@ class SegmentSection(Section):
         wanted = self.parameters.model
         chosen = next((c for c in model_choices.plan_models() if c.name == wanted), None) if wanted else None
         if chosen is not None and chosen.lacks:
-            return _("{name} needs {what}, not installed here.").format(name=chosen.name, what=chosen.lacks)
+            return _("{name} needs {what}, which is not installed.").format(name=chosen.name, what=chosen.lacks)
         if chosen is not None and chosen.channels:
             words = _("{name} needs {count} images of the scan ({channels}): use it with preop liver plan.")
             return words.format(name=chosen.name, count=len(chosen.channels), channels=", ".join(chosen.channels))

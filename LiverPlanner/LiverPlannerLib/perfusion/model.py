@@ -163,7 +163,7 @@ class PerfusionModel:
         notes += self.trees.warnings
         for there, name, what in ((has_in, "portal vein", "inflow"), (has_out, "hepatic vein", "outflow")):
             if not there:
-                notes.append(f"There is no {name} in the labels, so nothing is known of the {what}.")
+                notes.append(f"There is no {name} in the labels, so nothing is known about the {what}.")
         return notes
 
 

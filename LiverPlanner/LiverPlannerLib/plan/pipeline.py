@@ -199,7 +199,7 @@ class _Run:
         if len(needed) > 1 + len(others):
             raise InputError(
                 f"The chosen model needs {len(needed)} images of the scan: {', '.join(needed)}",
-                "Give the others, too, in this order",
+                "Give the others as well, in this order",
             )
         for number, other in enumerate(others, 2):
             if not images.same_grid(other, self.image):
@@ -274,7 +274,9 @@ class _Run:
         )
         is_portal = portal_part(vessel, portal, hepatic, tuple(images.spacing_kji(self.image)), cava)
         if is_portal is None:
-            self.notes.append(f"{model} draws vessels undivided, and nothing told portal from hepatic ones here.")
+            self.notes.append(
+                f"{model} draws all vessels as one structure, and nothing here told portal from hepatic veins."
+            )
             return False
         plain = np.full(labels.shape, structure("liver").label, np.uint8)
         self._put(plain, (portal | hepatic) & ~vessel & (images.array_of(self.liver) > 0))

@@ -64,7 +64,7 @@ class RadiomicsSettings:
     def __post_init__(self) -> None:
         for field in ("scale", "bin_width", "spacing_mm"):
             if not (math.isfinite(getattr(self, field)) and getattr(self, field) > 0):
-                raise InputError(f"A {field.replace('_', ' ')} of {getattr(self, field)} is not possible", "Give > 0")
+                raise InputError(f"{field.replace('_', ' ')} must be positive, got {getattr(self, field)}", "Give > 0")
 
 
 MR = RadiomicsSettings()

@@ -98,9 +98,7 @@ def build_page(measures: Measures, info: ReportInfo, progress: Progress = silent
         marks=(SIMULATED,) if info.simulated else (),
         identity=info.identity,
         warnings=tuple(warnings),
-        footer=(
-            f"PreopReview {__version__}, {when}. This file opens without a network and holds everything that it shows.",
-        ),
+        footer=(f"PreopReview {__version__}, {when}. This file is self-contained and opens without a network.",),
     )
 
 

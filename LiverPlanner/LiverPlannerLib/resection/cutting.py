@@ -39,7 +39,7 @@ class Plane:
         values = np.array([self.point, self.normal], float)
         if values.shape != (2, 3) or not np.isfinite(values).all() or np.linalg.norm(values[1]) < 1e-9:
             raise InputError(
-                f"A plane through {self.point} with the normal {self.normal} is not possible",
+                f"There is no plane through {self.point} with the normal {self.normal}",
                 "Give three numbers each, in RAS mm, and a normal that is not 0",
             )
 

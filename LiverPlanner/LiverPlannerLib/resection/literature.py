@@ -70,7 +70,7 @@ def hypertrophy(
 ) -> Hypertrophy:
     """Growth of the remnant, e.g. after portal vein embolization: DH = sFLR after - sFLR before; KGR = DH / weeks.
 
-    Both sFLR stand on the standard volume of the earlier examination, so that a changed weight is no growth.
+    Both sFLR use the standard volume of the earlier examination, so that a change in weight does not count as growth.
 
     Raises:
         InputError: a volumetry without remnant or patient, a formula without a volume, or no positive time.
@@ -78,7 +78,7 @@ def hypertrophy(
     if before.remnant is None or after.remnant is None:
         raise InputError("Growth needs a remnant in both examinations", "Give a resection or a remnant mask for each")
     if weeks is not None and not weeks > 0:
-        raise InputError(f"{weeks:g} weeks between the examinations are not possible", "Give a positive number")
+        raise InputError(f"weeks between the examinations must be positive, got {weeks:g}", "Check the dates")
     estimate = next((e for e in before.estimates if e.name == formula and e.ml is not None), None)
     if estimate is None or estimate.ml is None:
         raise InputError(f"No standard volume can be computed by {formula}", "Give height and weight of the patient")

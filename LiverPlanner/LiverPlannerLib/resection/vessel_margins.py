@@ -57,7 +57,7 @@ def vessel_margins(
     from scipy.spatial import cKDTree
 
     if which not in ("main", "any"):
-        raise InputError(f"Margins to {which!r} vessels are not possible", "Use main or any")
+        raise InputError(f"Unknown choice of vessels: {which!r}", "Use main or any")
     regions = numbered_regions(trees.labels, lesions, drawn)
     if not regions:
         raise NothingFound(f"There is no {structure(lesions).name.lower()} in the label image", "Check its values")

@@ -1,7 +1,7 @@
 """Volumes that decide a liver resection: total, functional and remnant liver, against what the body needs.
 
 Formulas and sources: guide section 6. Literature values are shown with their source beside a measured value; they
-are no advice, and nothing here judges a patient.
+are not advice, and nothing here judges a patient.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Patient:
     def __post_init__(self) -> None:
         if not 30 <= self.height_cm <= 260:
             hint = "Height is in cm, not m" if 0.3 <= self.height_cm <= 2.6 else "Give the height in cm"
-            raise InputError(f"A height of {self.height_cm:g} cm is not possible", hint)
+            raise InputError(f"height must be between 30 and 260 cm, got {self.height_cm:g}", hint)
         if not 1 <= self.weight_kg <= 400:
-            raise InputError(f"A weight of {self.weight_kg:g} kg is not possible", "Give the weight in kg")
+            raise InputError(f"weight must be between 1 and 400 kg, got {self.weight_kg:g}", "Give the weight in kg")
         index = self.weight_kg / (self.height_cm / 100) ** 2
         if not 7 <= index <= 110:
             raise InputError(
                 f"{self.height_cm:g} cm and {self.weight_kg:g} kg give a body mass index of {index:.0f}",
-                "Check both values, and that they are not exchanged",
+                "Check both values, and that they are not swapped",
             )
 
     @property
@@ -354,7 +354,7 @@ def _notes(
             "Standard volumes differ by formula (by some 17 % between Vauthey and Urata): compare like to like."
         )
         if not patient.adult:
-            notes.append(f"Below {_ADULT_KG:g} kg the formulas, made on adults, do not hold.")
+            notes.append(f"Below {_ADULT_KG:g} kg the formulas, derived from adults, do not apply.")
     if any(e.ml is None for e in estimates):
         notes.append("A formula gives a negative volume for such a small body; it is shown as n/a.")
     if remnant is not None and remnant.tumor_ml > 0:

@@ -40,7 +40,9 @@ def check_limits(limits_mm: tuple[float, float]) -> tuple[float, float]:
     """
     low, high = (float(v) for v in limits_mm)
     if not 0 < low < high < 1000:
-        raise InputError(f"Safety bands of {low:g} and {high:g} mm are not possible", "Give two rising distances in mm")
+        raise InputError(
+            f"Safety bands need two increasing distances, got {low:g} and {high:g} mm", "Give the smaller one first"
+        )
     return low, high
 
 

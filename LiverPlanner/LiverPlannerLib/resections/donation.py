@@ -40,7 +40,9 @@ def graft_of(resection: Resection, labels: sitk.Image, volumes: Volumetry, recip
         InputError: a weight that nobody has.
     """
     if not 1 <= recipient_kg <= 400:
-        raise InputError(f"A recipient of {recipient_kg:g} kg is not possible", "Give the weight in kg")
+        raise InputError(
+            f"recipient weight must be between 1 and 400 kg, got {recipient_kg:g}", "Give the weight in kg"
+        )
     values = images.array_of(labels)[images.array_of(resection.resected) > 0]
     left_out = [structure(key).label for key in volumes.volumes.excluded]
     ml = float(np.count_nonzero(~np.isin(values, left_out))) * images.voxel_ml(labels)

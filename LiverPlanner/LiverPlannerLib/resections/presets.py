@@ -67,14 +67,14 @@ def resect_by_segments(
     """
     wanted = sorted(set(numbers))
     if not wanted or not set(wanted) <= set(range(1, 9)):
-        raise InputError(f"Segments {', '.join(map(str, numbers)) or 'none'} are not possible", "Use 1 to 8")
+        raise InputError(f"Segments must be some of 1 to 8, got {', '.join(map(str, numbers)) or 'none'}", "Use 1 to 8")
     if not images.same_grid(segments, labels):
         raise GeometryError("The segments are not on the grid of the labels", "Resample them to the labels")
     values = images.array_of(segments)
     empty = [n for n in wanted if not (values == n).any()]
     if empty:
         raise InputError(
-            f"Segment {', '.join(map(str, empty))} has no voxel in this liver",
+            f"Segment {', '.join(map(str, empty))} has no voxels in this liver",
             "Divide the liver again, or leave it out",
         )
     taken = np.isin(values, wanted)
@@ -125,7 +125,7 @@ def resect_sparing(
         InputError: a margin below 0, an unknown lesion, all of the liver.
     """
     if not 0 <= margin_mm <= 100:
-        raise InputError(f"A margin of {margin_mm:g} mm is not possible", "Give 0 to 100 mm")
+        raise InputError(f"margin must be between 0 and 100 mm, got {margin_mm:g}", "Give 0 to 100 mm")
     regions = numbered_regions(labels, structure, drawn)
     if not regions:
         raise NothingFound("There is no lesion to resect", "Segment the lesions first")

@@ -52,7 +52,7 @@ def move(node: Any, back: bool = False) -> list[str]:
     segmentation = node.GetNodeReference(SEGMENTATION)
     kept = [node.GetNodeReference(role) for role in (REGIONS, ORIGINS)]
     if segmentation is None or None in kept:
-        raise InputError("The segmentation of this table is gone", "Find the cysts again")
+        raise InputError("The segmentation of this table no longer exists", "Find the cysts again")
     voxels = SegmentVoxels(segmentation)
     ours = [i for i, key in voxels.structures.items() if key in ("tumor", "cyst")]
     start, (regions, origins) = _enlarged(

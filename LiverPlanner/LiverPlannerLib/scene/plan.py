@@ -234,7 +234,7 @@ def _require_in_scene(volume: Any) -> None:
 def plan_record(segmentation: Any | None) -> dict[str, Any]:
     """What is known of a plan: modality, volumes_ml, regions, warnings, notes, models, device, seconds.
 
-    Empty for a segmentation that is no plan of ours.
+    Empty for a segmentation that is not a plan of ours.
     """
     text = segmentation.GetAttribute(RECORD) if segmentation is not None else None
     try:

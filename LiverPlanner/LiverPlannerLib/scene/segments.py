@@ -29,7 +29,7 @@ PAINTED = tuple(s.key for s in sorted(STRUCTURES, key=lambda s: s.paint))
 """In this order structures are put into a label image: where segments overlap, lesions win."""
 SAME_MM = 1e-2
 _LABELS = {s.key: s.label for s in STRUCTURES}
-_HARDEN = "Harden the transform on the segmentation (Data module, right click), or take it off"
+_HARDEN = "Harden the transform on the segmentation (Data module, right click), or remove it"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
 
 HIDDEN = 0.0
-FILLING = 0.85  # a liver is no ball: its sphere may reach a little beyond the view
+FILLING = 0.85  # a liver is not a ball: its sphere may reach a little beyond the view
 PRESETS: dict[str, Mapping[str, float]] = {
     "solid": {},
     "glass": {"liver": 0.25},

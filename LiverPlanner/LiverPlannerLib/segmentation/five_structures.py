@@ -167,7 +167,7 @@ def _without_bands(seen: _Look, settings: dict) -> list[str]:
     milliliters = bands.sum() * spacing**3 / 1000
     return [
         f"{milliliters:.0f} ml that {PACKAGE} called tumor are hardly darker than the liver beside "
-        "them, from side to side: they were taken for dark bands of the CT and left out. Check the image there."
+        "them, from side to side: they were read as dark bands of the CT and left out. Check the image there."
     ]
 
 

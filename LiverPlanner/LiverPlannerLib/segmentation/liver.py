@@ -162,9 +162,7 @@ def _answered(
     if len(used) == 1:
         return probability, []
     named = "; ".join(str(maps[n]) for n in used)
-    return probability, [
-        f"The liver network was not sure of this MRI: the mean of its answers under {named} was taken."
-    ]
+    return probability, [f"The liver network was not sure of this MRI: the mean of its answers under {named} was used."]
 
 
 def without_notches(mask: sitk.Image) -> sitk.Image:

@@ -56,7 +56,7 @@ def _grown(values: np.ndarray, own: np.ndarray) -> np.ndarray | None:
         return None
     middle = float(np.median(values[core]))
     away = distance(~own, GRID)
-    shell = (away > SHELL_MM[0]) & (away < SHELL_MM[1]) & (values > 0.15 * middle)  # air is no neighbor
+    shell = (away > SHELL_MM[0]) & (away < SHELL_MM[1]) & (values > 0.15 * middle)  # air does not count as a neighbor
     if middle <= 0 or not shell.any():
         return None
     off = values - _local_mean(values, core, middle)

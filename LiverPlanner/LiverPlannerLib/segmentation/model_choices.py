@@ -37,8 +37,8 @@ class ModelChoice:
 
 
 def plan_models() -> list[ModelChoice]:
-    """The default model first, then every installed package that draws liver structures; the others that a plan uses
-    anyway are no choice."""
+    """The default model first, then every installed package that draws liver structures; those that a plan
+    uses anyway are not listed."""
     choices = []
     for name, data in installed_metadata().items():
         drawn = structures_of(data)

@@ -27,7 +27,7 @@ MODEL_NOTE = (
     "they depend on how deep the branches were segmented."
 )
 STEM_SHARE = 0.1
-"""A loose piece of this share of the tree's volume is no twig: it keeps a territory of its own."""
+"""A loose piece of this share of the tree's volume is not a twig: it keeps a territory of its own."""
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Territories:
         """
         if depth < 0:
             raise InputError(
-                f"A depth of {depth} is not possible", "Give 0 for whole trees, 1, 2, … for their branches"
+                f"depth must not be negative, got {depth}", "Give 0 for whole trees, 1, 2, … for their branches"
             )
         parents = {b.parent for b in self.tree.branches}
         reached: set[int] = set()
@@ -156,14 +156,14 @@ def _owning_branches(tree: VesselTree) -> tuple[list[int], list[str]]:
     if lost:
         ml = sum(by_tree[t] for t in lost)
         warnings.append(
-            f"{len(lost)} loose piece(s) of {ml:.2f} ml of vessel continue no branch and own no territory: what they "
-            "supply was given to their neighbors"
+            f"{len(lost)} loose piece(s) of {ml:.2f} ml of vessel continue no branch and get no territory: what they "
+            "supply went to their neighbors"
         )
     if stems:
         ml = sum(by_tree[t] for t in stems)
         warnings.append(
-            f"{len(stems)} piece(s) of {ml:.1f} ml of vessel hang on no root and are taken for stems of their own; the "
-            "segmentation may be interrupted"
+            f"{len(stems)} piece(s) of {ml:.1f} ml of vessel are disconnected from the root and count as separate "
+            "stems; the segmentation may be interrupted"
         )
     owning = [b.id for b in tree.branches if b.tree not in lost]
     if not owning:

@@ -81,7 +81,7 @@ def find_trees(
             if key in WITH_TERRITORIES:
                 liver_trees.territories[key] = find_territories(labels, tree, inside)
                 liver_trees.named[key] = named_territories(liver_trees.territories[key], segments)
-        except PreopError as problem:  # one vessel that is no tree must not cost the others
+        except PreopError as problem:  # one vessel that is not a tree must not cost the others
             liver_trees.missing[key] = str(problem)
     progress(1.0, "Territories found")
     return liver_trees

@@ -160,7 +160,7 @@ def _with_inferior(territories: Territories, divided: list[tuple[int, str, float
 
 
 def _leaves_stem(territories: Territories, branch: int) -> bool:
-    """Whether a branch springs from the vena cava in the mask, or from nothing: it is no twig of another vein."""
+    """Whether a branch springs from the vena cava in the mask, or from nothing: it is not a twig of another vein."""
     from LiverPlannerLib.vessels.roots import CAVA_MM
 
     parent = territories.tree.branch(branch).parent

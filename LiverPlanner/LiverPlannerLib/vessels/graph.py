@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_ANISOTROPY = 1.5  # beyond it the mask is resampled first, because thinning does not know the spacing
-SPUR_RADII = 1.2  # a side path shorter than this many radii (and two voxels) is no branch
+SPUR_RADII = 1.2  # a side path shorter than this many radii (and two voxels) is not a branch
 BRIDGE_MM = 3.0  # components closer than this are one tree
 TRUNK_MM = 20.0
 END_MM = 10.0

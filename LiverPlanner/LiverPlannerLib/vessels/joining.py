@@ -28,7 +28,7 @@ BLUNT_COST = 10.0
 """mm, for a point that points nowhere, since its tree goes on to both sides."""
 LEAST_ENDNESS, LEAST_COSINE = 0.4, 0.2
 OWN_ROOT_MM = 15.0
-"""A tree whose trunk leads to within so much of another's root is no continuation of it: both enter the vena cava."""
+"""A tree whose trunk comes this close to another's root does not continue it: both enter the vena cava."""
 OWN_ROOT_COST = 15.0
 
 

@@ -149,7 +149,7 @@ def joined_client(address: str) -> Iterator[Client]:
             client = Client(address, timeout=CONNECTION_SECONDS)
         except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
             raise InputError(
-                f"No Dask scheduler of a fitting version answers at {address} ({_first_line(error)})",
+                f"No Dask scheduler of a compatible version answers at {address} ({_first_line(error)})",
                 "Check the address and that it runs; both sides need the same version of distributed",
             ) from error
     with client:

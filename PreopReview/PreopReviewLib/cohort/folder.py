@@ -92,7 +92,7 @@ class CohortFolder:
 
     def _require_same(self, about: Mapping[str, Any], resume: bool) -> None:
         if not (self.path / RECORD).is_file():
-            raise OutputExists(f"{self.path} is there already and is not the folder of a cohort", "Give a new folder")
+            raise OutputExists(f"{self.path} already exists and is not the folder of a cohort", "Give a new folder")
         existing = read_json(self.path / RECORD)
         if not isinstance(existing, dict) or existing.get("format") != FORMAT:
             raise InputError(f"{self.path / RECORD} was not written by a cohort", "Give a new folder")
@@ -103,7 +103,7 @@ class CohortFolder:
                     "Give a new folder",
                 )
         if not resume:
-            raise OutputExists(f"The cohort {self.path} has been begun already", "Resume it, or give a new folder")
+            raise OutputExists(f"The cohort {self.path} has already been started", "Resume it, or give a new folder")
 
     def is_done(self, case: CohortCase) -> bool:
         """Whether a case has its results.

@@ -42,12 +42,14 @@ def tasks() -> None:
 def run(
     task: Annotated[str, typer.Argument(help="plan, compare, predict, … (see 'preop cohort tasks').")],
     cases: Annotated[Path, typer.Argument(help="CSV with a line for each case, or a folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE for all cases, e.g. lesions=no; may be repeated.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on: what is done stays, what failed is tried.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; by cores, memory and GPUs if absent.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume: finished cases stay, failed ones are retried.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default: by cores, memory and GPUs.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each worker.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Join the Dask cluster at HOST:PORT instead.")] = None,
     quiet: Quiet = False,

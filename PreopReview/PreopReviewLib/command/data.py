@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the group `data` to the command."""
-    group = typer.Typer(no_args_is_help=True, help="Take over labeled images to train on, and split them by patient.")
+    group = typer.Typer(no_args_is_help=True, help="Import labeled images to train on, and split them by patient.")
     group.command("import")(import_)
     group.command("split")(split)
     app.add_typer(group, name="data")
@@ -30,15 +30,17 @@ def import_(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Data folder to make.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data folder to create.", show_default=False)],
     labels: Annotated[
         str | None, typer.Option(help="What the label values are: liver=5,tumor=6 or a file of names and values.")
     ] = None,
-    structures: Annotated[str | None, typer.Option(help="Structures to keep, with commas; else all.")] = None,
+    structures: Annotated[
+        str | None, typer.Option(help="Structures to keep, separated by commas; default: all.")
+    ] = None,
     phase: Annotated[
         str,
         typer.Option(
-            help="Which series of a study: words of its description (alternatives with commas), or "
+            help="Which series of a study: words of its description (alternatives separated by commas), or "
             "first, last, largest."
         ),
     ] = "",
@@ -46,7 +48,7 @@ def import_(
     classes: Annotated[Path | None, typer.Option(help="CSV of patient and class, for DICOM studies.")] = None,
     modality: Annotated[str, typer.Option(help="ct or mr, where the source holds both.")] = "",
     by_folder: Annotated[
-        bool, typer.Option("--by-folder", help="Without Patient ID, the first folder says who the patient is.")
+        bool, typer.Option("--by-folder", help="Without Patient ID, the first folder identifies the patient.")
     ] = False,
     keep_names: Annotated[
         bool, typer.Option("--keep-names", help="Keep the names of cases, where they name no patient.")
@@ -54,7 +56,9 @@ def import_(
     simulated: Annotated[
         bool | None, typer.Option("--simulated/--real", help="What the images are, for the cards of models.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="CSV to write of which case is whose. Keep it apart.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="CSV to write that tells which case is whose. Keep it elsewhere.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data folder.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -84,7 +88,7 @@ def _show_imported(imported: Import, output: Path) -> None:
 
     rows = [(r["case"], r["patient"], r["class"] or r.get("structures", ""), imported.sources[r["case"]][1])
             for r in imported.taken]  # fmt: skip
-    print_table(f"Taken over: {len(rows)}", ["case", "patient", "holds", "source"], rows)
+    print_table(f"Imported: {len(rows)}", ["case", "patient", "holds", "source"], rows)
     if imported.left_out:
         print_table(f"Left out: {len(imported.left_out)}", ["patient", "source", "why"], imported.left_out)
     for note in imported.notes:
@@ -94,7 +98,7 @@ def _show_imported(imported: Import, output: Path) -> None:
 
 def split(
     data: Annotated[Path, typer.Argument(help="Data folder, or nnU-Net raw folder.", show_default=False)],
-    folds: Annotated[int, typer.Option(help="Folds, of the patients that are not for test.")] = 0,
+    folds: Annotated[int, typer.Option(help="Number of folds of the patients not kept for test.")] = 0,
     test: Annotated[float, typer.Option(help="Share of the patients for test.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share for validation, where there are no folds.")] = 0.1,
     counts: Annotated[str | None, typer.Option(help="Patients for training/validation/test, e.g. 329/70/71.")] = None,
@@ -103,7 +107,9 @@ def split(
         Path | None, typer.Option("--list", help="CSV of case (or patient) and part: training, validation or test.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same split.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the split, on which runs may rest.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the split, which runs may depend on.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Divide the patients of a data folder into training, validation and test, each class in equal shares."""
@@ -145,7 +151,7 @@ def _counts(text: str | None, patients: int, validation: float, test: float) -> 
     if text is not None:
         parts = text.split("/")
         if not all(p.strip().isdigit() for p in parts):
-            raise InputError(f"{text!r} is no split", "Write training/validation/test, e.g. 329/70/71")
+            raise InputError(f"{text!r} is not a split", "Write training/validation/test, e.g. 329/70/71")
         return [int(p) for p in parts]
     if min(validation, test) < 0 or validation + test >= 1:
         raise InputError("The shares for validation and test leave nothing to train on", "Use smaller shares")

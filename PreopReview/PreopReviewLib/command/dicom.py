@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PreopReviewLib.pacs.rules import Choice
     from PreopReviewLib.pacs.server import Server
 
-Name = Annotated[str, typer.Argument(help="Connection of the file of connections.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of a connection in the file of connections.", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="File of connections; PREOP_PACS or the user's.")]
 
 
@@ -32,12 +32,18 @@ class SeriesOptions:
     modality: Annotated[list[str] | None, typer.Option(help="CT, MR; may be repeated.")] = None
     phase: Annotated[
         list[str] | None,
-        typer.Option(help="native, arterial, portal-venous, delayed, hepatobiliary, by the series' name; repeat it."),
+        typer.Option(
+            help="native, arterial, portal-venous, delayed, hepatobiliary, by the series' name; may be repeated."
+        ),
     ] = None
-    name: Annotated[list[str] | None, typer.Option(help="Pattern that the series' name holds; repeat it.")] = None
-    not_name: Annotated[list[str] | None, typer.Option(help="Pattern that it does not hold; repeat it.")] = None
-    least: Annotated[int, typer.Option(min=1, help="Instances of a series, at least.")] = 1
-    one: Annotated[bool, typer.Option("--one", help="Of each study only the series with the most instances.")] = False
+    name: Annotated[list[str] | None, typer.Option(help="Pattern that the series' name contains; may be repeated.")] = (
+        None
+    )
+    not_name: Annotated[list[str] | None, typer.Option(help="Pattern that it does not contain; may be repeated.")] = (
+        None
+    )
+    least: Annotated[int, typer.Option(min=1, help="Smallest number of instances of a series.")] = 1
+    one: Annotated[bool, typer.Option("--one", help="Only the series with the most instances of each study.")] = False
 
     def choices(self, server: Server) -> list[Choice]:
         """The server's series by the filters, each taken or left by the rules.
@@ -65,7 +71,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 def register(app: typer.Typer) -> None:
     """Adds the group to the command."""
-    group = typer.Typer(no_args_is_help=True, help="Series from a PACS, results back to it. Research only.")
+    group = typer.Typer(no_args_is_help=True, help="Fetch series from a PACS and store results in it. Research only.")
     for command in (find, fetch, store):
         group.command(command.__name__)(grouped(command))
     app.add_typer(group, name="dicom")
@@ -91,10 +97,10 @@ def find(
 
 def fetch(
     connection: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     wanted: SeriesOptions = ANY_SERIES,
     config: Config = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:

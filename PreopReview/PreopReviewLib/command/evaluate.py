@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    paper: Annotated[Paper, typer.Option(help="Whose tables and figures.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    paper: Annotated[Paper, typer.Option(help="Paper whose tables and figures to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     cases: Annotated[
         Path | None, typer.Option(help="Per-case CSV, or a folder of predicted and manual label images.")
     ] = None,
@@ -49,7 +49,7 @@ def evaluate(
         str | None, typer.Option(help="Two cohorts for the Mann-Whitney test, as FIRST,SECOND (Gross).")
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures (PNG and SVG).")] = True,
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:

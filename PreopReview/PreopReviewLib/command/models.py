@@ -85,7 +85,8 @@ def import_(
     file: Annotated[Path, typer.Argument(help="Its file or folder.", show_default=False)],
     kind: Annotated[Foreign, typer.Option("--as", help="What it is; see Docs/Models.md.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Package folder to make; without it, the model is installed.")
+        Path | None,
+        typer.Option("-o", "--output", help="Package folder to create; without it, the model is installed."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
     license_: Annotated[str, typer.Option("--license", help="License, if the file does not state it.")] = "",

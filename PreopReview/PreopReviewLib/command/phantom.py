@@ -24,7 +24,7 @@ def liver(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same phantom.")] = 7,
     contrast: Annotated[str, typer.Option(help="hbp, pv_mr, ct or any.")] = "hbp",
-    size: Annotated[int, typer.Option(help="Voxels an axis.")] = 128,
+    size: Annotated[int, typer.Option(help="Voxels per axis.")] = 128,
     spacing: Annotated[float, typer.Option(help="Voxel edge, mm.")] = 2.0,
     shapes: Annotated[list[str] | None, typer.Option(help="FILE:LABEL of a real liver to deform.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the folder.")] = False,

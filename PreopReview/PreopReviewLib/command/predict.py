@@ -37,7 +37,7 @@ def predict(
         list[Path],
         typer.Argument(help="Images, folders of NIfTI images, or a data folder with --part.", show_default=False),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Output folder.", show_default=False)],
     region: Annotated[
         Path | None, typer.Option(help="Liver mask, for a model that works inside it; one image.")
     ] = None,
@@ -48,7 +48,7 @@ def predict(
     ] = None,
     fold: Annotated[int | None, typer.Option(min=0, help="Fold of the data's split, from 0.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the folder if it exists.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a model's structures in each image; labels.json says what the values are. Not for clinical use."""

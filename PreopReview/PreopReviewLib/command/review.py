@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def review(
     folder: Annotated[Path, typer.Argument(help="A plan, a cohort, a folder of plans, or a .mrb.", show_default=False)],
     host: Annotated[
-        str, typer.Option(help="Address to serve at. Elsewhere than on this computer a password is needed.")
+        str, typer.Option(help="Address to serve at. Other than on this computer, a password is needed.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
     password_file: Annotated[
@@ -47,9 +47,11 @@ def review(
     def ready() -> None:
         say(f"{len(cases)} case{'' if len(cases) == 1 else 's'} at {gate.address}")
         if gate.reader_header:
-            say(f"Whoever reaches this port can claim any name in {gate.reader_header}: let only the proxy reach it.")
+            say(
+                f"Anyone who reaches this port can claim any name in {gate.reader_header}: let only the proxy reach it."
+            )
         elif gate.password:
-            say("The password and all images travel unencrypted: put a proxy with TLS before it on an open network.")
+            say("The password and all images travel unencrypted: on an open network, put a proxy with TLS in front.")
 
     serve(gate, ready)
 
@@ -63,5 +65,5 @@ def _password(path: Path | None) -> str:
         raise FileMissing(f"There is no file {path}", "Write the password into it")
     password = path.read_text(encoding="utf-8").strip()
     if len(password) < 8:
-        raise InputError(f"The password in {path} has {len(password)} characters", "Use 8 at least")
+        raise InputError(f"The password in {path} has {len(password)} characters", "Use at least 8")
     return password

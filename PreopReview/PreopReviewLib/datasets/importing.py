@@ -127,7 +127,7 @@ class _Importing:
         imported = self.imported
         if not imported.taken:
             reasons = "; ".join(f"{where}: {reason}" for _, where, reason in imported.left_out[:3])
-            raise NothingFound("No case could be taken over", reasons.rstrip("."))
+            raise NothingFound("No case could be imported", reasons.rstrip("."))
         self._require_one_kind()
         self._finish()
         progress(1.0, "Done")
@@ -141,7 +141,7 @@ class _Importing:
         image = study.read()
         modality = images.guess_modality(image)
         if self.options.modality and modality != self.options.modality:
-            raise InputError(f"It is {modality}, and {self.options.modality} was asked for")
+            raise InputError(f"It is {modality}, and {self.options.modality} was requested")
         images.require_usable(image, "The image", modality)
         bare = _without_metadata(image)
         digest = hashlib.sha256(images.array_of(bare).tobytes()).hexdigest()
@@ -170,7 +170,7 @@ class _Importing:
         moved = images.onto_grid(labels, image)
         structures = [s for s in structures if not self.options.structures or s in self.options.structures]
         if not structures:
-            raise InputError("Its labels hold none of the structures that were asked for")
+            raise InputError("Its labels hold none of the structures that were requested")
         (self.folder / "labelsTr").mkdir(exist_ok=True)
         images.write_image(_without_metadata(moved.labels), self.folder / "labelsTr" / f"{name}.nii.gz")
         self.imported.notes += [
@@ -185,7 +185,7 @@ class _Importing:
                 f"The source holds {counts['CT']} CT and {counts['MR']} MR images", "Choose one modality of the two"
             )
         if any(r["class"] for r in self.imported.taken) and any(r["labels"] for r in self.imported.taken):
-            raise InputError("Some cases have labels and some a class", "Take them over in two data sets")
+            raise InputError("Some cases have labels and some a class", "Import them as two data sets")
 
     def _finish(self) -> None:
         """One numbering for all label files, and the tables."""

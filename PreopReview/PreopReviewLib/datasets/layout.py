@@ -157,7 +157,9 @@ def _table_cases(path: Path) -> list[Case]:
     for row in table.rows:
         name = row.get("case")
         if not name or name in cases:
-            raise InputError(f"{table.where(row)}: the case {name!r} is there twice or has no name", "Correct the list")
+            raise InputError(
+                f"{table.where(row)}: the case {name!r} is listed twice or has no name", "Correct the list"
+            )
         labels = row.get("labels")
         cases[name] = Case(
             name,

@@ -144,9 +144,9 @@ def _of_dicom(source: Path, contents: _Found, rule: Rule) -> Iterator[Study]:
                 study, problem=f"{count} of the DICOM files beside it {'is' if count == 1 else 'are'} damaged"
             )
         elif not patient:
-            yield replace(study, problem="its files have no Patient ID, so nobody knows whose it is")
+            yield replace(study, problem="its files have no Patient ID, so its patient is unknown")
         elif not exam.one_person:
-            yield replace(study, problem="its Patient ID is that of two people (other names, birth dates or sexes)")
+            yield replace(study, problem="its Patient ID belongs to two people (other names, birth dates or sexes)")
         else:
             yield _chosen(study, exam, labels[number], rule)
 
@@ -231,7 +231,7 @@ def _with_classes(studies: list[Study], table: Path) -> list[Study]:
     by_patient: dict[str, tuple[Row, Table]] = {}
     for row in held.rows:
         if by_patient.setdefault(row.get("patient"), (row, held))[0] is not row:
-            raise InputError(f"{held.where(row)}: the patient is there twice", "Keep one line for each patient")
+            raise InputError(f"{held.where(row)}: the patient is listed twice", "Keep one line for each patient")
     with_class = []
     for study in studies:
         row = by_patient.get(study.patient, (None, held))[0]

@@ -85,7 +85,7 @@ def split_by_counts(data: DataSet, counts: Sequence[int], seed: int = 0, how: st
     """
     wanted = [int(c) for c in counts]
     if len(wanted) != 3 or min(wanted) < 0 or wanted[0] < 1:
-        raise InputError(f"{'/'.join(map(str, counts))} is no split", "Give training/validation/test, e.g. 108/0/12")
+        raise InputError(f"{'/'.join(map(str, counts))} is not a split", "Give training/validation/test, e.g. 108/0/12")
     groups = _patients(data)
     sizes = _proportional(wanted, len(groups))
     rng = np.random.default_rng(seed)
@@ -113,7 +113,9 @@ def split_in_folds(data: DataSet, folds: int, test: float = 0.0, seed: int = 0) 
         InputError: fewer patients than folds, or a fold in which no training case has a class.
     """
     if folds < 2 or not 0 <= test < 1:
-        raise InputError(f"{folds} folds with {test:g} for test is no split", "Use two folds or more, a share below 1")
+        raise InputError(
+            f"{folds} folds with {test:g} for test is not a valid split", "Use two folds or more, a share below 1"
+        )
     groups = _patients(data)
     rng = np.random.default_rng(seed)
     held = max(1, round(test * len(groups))) if test else 0
@@ -152,7 +154,7 @@ def split_by_list(data: DataSet, table: Path) -> Split:
         if part not in PARTS or not cases:
             what = f"the part {part!r}" if cases else f"the {key} {name!r}"
             raise InputError(
-                f"{held.where(row)}: the data set has not {what}" if not cases else f"{held.where(row)}: {what}",
+                f"{held.where(row)}: the data set does not have {what}" if not cases else f"{held.where(row)}: {what}",
                 f"Parts are {', '.join(PARTS)}; cases are those of cases.csv",
             )
         for case in cases:
@@ -167,7 +169,7 @@ def split_by_list(data: DataSet, table: Path) -> Split:
     split = Split([fold], parts["test"], 0, f"as the list {table.name} says")
     left = len(data.cases) - sum(len(p) for p in parts.values())
     if left:
-        split.notes.append(f"{left} cases are not in the list and are used for nothing.")
+        split.notes.append(f"{left} cases are not in the list and are not used.")
     return _checked(split, data)
 
 

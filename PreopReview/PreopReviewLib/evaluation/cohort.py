@@ -94,7 +94,7 @@ class Cohort:
         """The column over the usable cases; NaN where a value is missing.
 
         Raises:
-            InputError: a text that is no number, with its case.
+            InputError: a text that is not a number, with its case.
         """
         return np.array([self._number(c, column) for c in self.usable], dtype=float)
 
@@ -157,7 +157,7 @@ def read_cases_csv(path: str | Path) -> Cohort:
 
     Raises:
         FileMissing: there is no such file.
-        UnreadableImage: it is no text of a known encoding, or has an open quotation mark.
+        UnreadableImage: it is not text of a known encoding, or has an open quotation mark.
         InputError: no case column, no case, a case twice, rows of unequal length.
     """
     path = Path(path)

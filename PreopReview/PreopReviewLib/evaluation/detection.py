@@ -103,7 +103,7 @@ def detect(
         prediction, reference: (K, J, I), boolean or 0 and 1, one grid.
         minimum_share: of the smaller lesion, above 0 and up to 1.
         minimum_dsc: of a group, 0 to 1.
-        minimum_voxels: smaller regions are no lesions.
+        minimum_voxels: smaller regions are not lesions.
         drawn_prediction, drawn_reference: which of the lesions that were drawn one by one a voxel belongs to; see
             `regions.number_regions`.
 

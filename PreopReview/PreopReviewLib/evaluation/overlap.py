@@ -112,7 +112,7 @@ def mask_pair(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray
 
     Raises:
         GeometryError: the shapes differ.
-        InputError: one is no binary mask.
+        InputError: one is not a binary mask.
     """
     if prediction.shape != reference.shape:
         raise GeometryError(

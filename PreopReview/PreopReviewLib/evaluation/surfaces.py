@@ -120,7 +120,7 @@ def _checked(spacing: np.ndarray | tuple[float, float, float], tolerance: float,
     if mm.shape != (3,) or not np.isfinite(mm).all() or (mm <= 0).any():
         raise InputError(f"voxel spacing must be three positive numbers, got {spacing} mm", "Give it as K-J-I")
     if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise InputError(f"A tolerance of {tolerance} mm is not possible", "Give 0 or a positive number")
+        raise InputError(f"tolerance must be 0 mm or more, got {tolerance}", "Give 0 or a positive number")
     if convention not in CONVENTIONS:
         raise InputError(f"Unknown HD95 convention: {convention!r}", f"Use one of {', '.join(CONVENTIONS)}")
     return mm

@@ -281,5 +281,5 @@ def read_series(series: Series, folder: Path) -> sitk.Image:
     sides = {side for f in series.frames for side in f.sides}
     if len(sides) == 1:
         image.SetMetaData(LATERALITY_TAG, sides.pop())
-    both = ["its headers name both sides, left and right, and neither was believed"] if len(sides) > 1 else []
+    both = ["its headers name both sides, left and right, and neither was used"] if len(sides) > 1 else []
     return add_notes(image, [*series.notes, *both])

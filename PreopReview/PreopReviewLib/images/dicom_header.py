@@ -113,7 +113,7 @@ def is_marked(path: Path) -> bool:
 
 
 def read_dataset(path: Path, tags: Sequence[str] | None = None, pixels: bool = False) -> Any | None:
-    """The DICOM data set of a file with or without preamble, or None where the file is no DICOM.
+    """The DICOM data set of a file with or without preamble, or None where the file is not DICOM.
 
     Raises:
         UnreadableImage: it is DICOM, but damaged.
@@ -138,7 +138,7 @@ def read_dataset(path: Path, tags: Sequence[str] | None = None, pixels: bool = F
 
 
 def object_without_voxels(path: Path) -> str:
-    """What a DICOM file is that is no image, in words; empty for images and other files."""
+    """What a DICOM file is that is not an image, in words; empty for images and other files."""
     dataset = read_dataset(path, ["SOPClassUID"])
     kind = str(dataset.get("SOPClassUID", "")) if dataset is not None else ""
     return next((words for uid, words in _OBJECTS.items() if kind.startswith(uid)), "")

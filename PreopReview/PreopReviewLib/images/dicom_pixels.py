@@ -85,7 +85,7 @@ def _layout(dataset: Any, file: Path) -> tuple[int, int, np.dtype]:
     if samples != 1:
         raise UnsupportedImage(f"{file} is in color", "Choose the original gray-scale series")
     if allocated not in (8, 16, 32):
-        raise UnsupportedImage(f"{file} has {allocated} bits a voxel", "Export the series with 16 bits")
+        raise UnsupportedImage(f"{file} has {allocated} bits per voxel", "Export the series with 16 bits")
     signed = int(dataset.get("PixelRepresentation") or 0) == 1
     return int(dataset.Rows), int(dataset.Columns), np.dtype(f"{'i' if signed else 'u'}{allocated // 8}")
 

@@ -117,7 +117,7 @@ def checked_preparation(given: Mapping[str, Any], source: str) -> dict[str, Any]
     if missing:
         raise ModelError(
             f"{source} does not say its {', '.join(missing)}, without which images cannot be prepared for it",
-            "Say them in a file of settings",
+            "State them in a file of settings",
         )
     try:
         spacing = spacing_of(said["spacing_mm"])

@@ -98,7 +98,7 @@ def convert(wheel: Path, folder: Path, name: str, overwrite: bool = False) -> Mo
     """Checks the wheel and one of its HDF5 files by SHA-256 and writes the package.
 
     Raises:
-        ModelCorrupt: a hash is wrong, or the file is no wheel.
+        ModelCorrupt: a hash is wrong, or the file is not a wheel.
     """
     source = SOURCES[name]
     data = wheel.read_bytes()

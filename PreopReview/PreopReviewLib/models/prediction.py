@@ -71,7 +71,7 @@ def predict_images(
         raise InputError(f"The model {model.name} works inside a given liver", "Give its mask")
     alone = [what for what, given in (("A region", region), ("A series", series)) if given is not None]
     if alone and len(files_of) != 1:
-        raise InputError(f"{alone[0]} goes with one image, not with {len(files_of)}", "Give one image at a time")
+        raise InputError(f"{alone[0]} applies to one image, not to {len(files_of)}", "Give one image at a time")
     mask = None if region is None else partial(read_region, region)
     jobs = [_Job(name, files, mask, series) for name, files in files_of.items()]
     with output_folder(folder, overwrite, "predict", [*inputs, *filter(None, [region])]) as work:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from PreopReviewLib.progress import CancelToken, Progress, silent
 
 PROGRAM_PREFIX = "totalsegmentator-"
-"""Names of models that are no package, but tasks of an installed program."""
+"""Names of models that are not packages but tasks of an installed program."""
 
 
 @dataclass

@@ -202,7 +202,7 @@ class TotalSegmentatorTask:
                 )
             except pickle.UnpicklingError as error:
                 raise ModelCorrupt(
-                    f"The weights of TotalSegmentator's task {self.task} hold more than weights; nothing of it ran",
+                    f"The weights of TotalSegmentator's task {self.task} hold more than weights; none of it was run",
                     f"Remove them from {_weights_folder()} and fetch them again",
                 ) from error
         return np.asanyarray(segmentation.dataobj).astype(np.uint8).transpose(2, 1, 0)

@@ -103,7 +103,7 @@ class DicomWeb:
         except exceptions.SSLError as error:
             raise ServerError(
                 f"The certificate of {name} is not accepted ({_short(error)})",
-                "Name the certificate of who signed it as ca_file",
+                "Name its issuer's certificate as ca_file",
             ) from error
         except exceptions.HTTPError as error:
             raise self._refusal(error) from error
@@ -124,7 +124,7 @@ class DicomWeb:
         if code in (401, 403):
             return ServerError(f"{name} refuses our user ({code})", "Check user and password of the connection")
         if code == 404:
-            return ServerError(f"{name} has no such thing at this address (404)", "Check the url of the connection")
+            return ServerError(f"{name} has nothing at this address (404)", "Check the url of the connection")
         return ServerError(f"{name} refused the request ({code} {getattr(response, 'reason', '')})".rstrip(), "")
 
 

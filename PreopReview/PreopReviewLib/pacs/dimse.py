@@ -127,7 +127,7 @@ class Dimse:
         for status, identifier in association.send_c_find(query, _STUDY_ROOT_FIND):
             code = status.get("Status")
             if code is None:
-                raise ServerError(f"{self._connection.name} broke off during the query", "Try later")
+                raise ServerError(f"{self._connection.name} closed the connection during the query", "Try later")
             if code in _PENDING and identifier is not None:
                 identifiers.append(identifier)
             elif code not in (0, *_PENDING):
@@ -170,7 +170,7 @@ class Dimse:
         for status, _ in answers:
             code = status.get("Status")
             if code is None:
-                raise ServerError(f"{self._connection.name} broke off while it sent", "Try later")
+                raise ServerError(f"{self._connection.name} closed the connection while sending", "Try later")
             if code not in (0, *_PENDING):
                 raise ServerError(f"{self._connection.name} did not send the series (status {code:04X}H)", "")
 
@@ -205,9 +205,11 @@ class Dimse:
             if association.is_aborted and not association.acceptor.primitive:
                 raise ServerError(
                     f"{name} cannot be reached at {host}:{port}",
-                    "Check that it runs, its address, and whether it wants TLS",
+                    "Check that it runs, its address, and whether it requires TLS",
                 )
-            raise ServerError(f"{name} broke off at once", "Check whether it wants TLS, and what it supports")
+            raise ServerError(
+                f"{name} closed the connection at once", "Check whether it requires TLS, and what it supports"
+            )
         try:
             yield association
         finally:

@@ -28,7 +28,7 @@ def limits() -> list[str]:
             "They were not validated on patients."
         ),
         _("The lesion model misses lesions and outlines them too small; a missing lesion proves nothing."),
-        _("Volumes count the voxels of a segmentation: they are as good as its borders."),
+        _("Volumes count the voxels of a segmentation: they are only as good as its borders."),
         _("Images stay on this computer. Only Python packages and models are fetched, when they are first needed."),
     ]
 

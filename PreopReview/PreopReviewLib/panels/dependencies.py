@@ -73,7 +73,7 @@ def _ask(missing: list[Any], torch: str | None, state: str, offline: str) -> Non
         text = _("PreopReview needs {count} Python packages that are not installed in this Slicer yet.")
     text = text.format(count=len(names), name=names[0])
     if torch:
-        text += " " + (_("One of them is PyTorch, of up to 3 GB.") if missing else _("It has up to 3 GB."))
+        text += " " + (_("One of them is PyTorch, which takes up to 3 GB.") if missing else _("It takes up to 3 GB."))
     if state == "broken":
         text += " " + _("A PyTorch that was installed only in part is removed first.")
     source = _("from {folder}").format(folder=offline) if offline else _("from the Python Package Index")
@@ -119,7 +119,7 @@ def _install_torch(packaging: Any, requirement: str, state: str, offline: str) -
     if wrong:
         raise PackagesMissing(
             _("PyTorch was installed but does not run ({reason})").format(reason=wrong),
-            _("Restart Slicer and try again; if it stays so, remove it with the module PyTorch Utils"),
+            _("Restart Slicer and try again; if that does not help, remove it with the module PyTorch Utils"),
         )
 
 

@@ -103,7 +103,7 @@ class SettingsPanel(ctk.ctkSettingsPanel):
         layout.addStretch(1)
         self.ui = slicer.util.childWidgetVariables(form)
         names = {
-            "auto": _("Fastest there is"),
+            "auto": _("Fastest available"),
             "cuda": _("Graphics card (CUDA)"),
             "mps": _("Graphics card (Apple)"),
             "cpu": _("Processor (CPU)"),
@@ -132,7 +132,7 @@ class SettingsPanel(ctk.ctkSettingsPanel):
         self.registerProperty(OFFLINE_FOLDER, self.ui.offlinePathEdit, "currentPath", path_changed, _("Offline folder"))
         self.connect("settingChanged(QString,QVariant)", lambda *_arguments: apply())
         for key, edit in ((MODELS_FOLDER, self.ui.modelsPathEdit), (OFFLINE_FOLDER, self.ui.offlinePathEdit)):
-            # A path edit says nothing of a path that is no folder, and so nothing of one that was deleted.
+            # A path edit does not report a path that is not a folder, and so not a deleted one.
             line = slicer.util.findChildren(edit, className="QLineEdit")[0]
             line.connect("textChanged(QString)", lambda text, k=key: text.strip() or self._forget(k))
 

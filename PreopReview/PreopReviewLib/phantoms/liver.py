@@ -61,7 +61,7 @@ def make_liver_phantom(
     if contrast not in CONTRASTS:
         raise InputError(f"Unknown contrast: {contrast!r}", f"Choose from {', '.join(CONTRASTS)}")
     if min(size) < 16 or not 0.5 <= spacing <= 5:
-        raise InputError("A phantom needs at least 16 voxels an axis and a spacing of 0.5 to 5 mm", "Change the grid")
+        raise InputError("A phantom needs at least 16 voxels per axis and a spacing of 0.5 to 5 mm", "Change the grid")
     rng = np.random.default_rng([seed, CONTRASTS.index(contrast)])
     anatomy = _fitted(grow_anatomy(np.random.default_rng([seed, 10]), spacing, 28.0, shapes), size[::-1])
     image = paint(rng, anatomy, draw_appearance(rng, contrast))

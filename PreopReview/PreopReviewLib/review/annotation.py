@@ -145,5 +145,5 @@ def _read(path: Path) -> Annotation:
         if made.decision not in DECISIONS:
             raise ValueError(made.decision)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableImage(f"{path} is no annotation ({error})", "Remove or restore it") from error
+        raise UnreadableImage(f"{path} is not an annotation ({error})", "Remove or restore it") from error
     return made

@@ -39,7 +39,7 @@ def read_bundle(scene: Any, path: str | Path) -> None:
 
     Raises:
         FileMissing: there is no such file.
-        UnreadableImage: it is no scene bundle, or a broken one.
+        UnreadableImage: it is not a scene bundle, or is broken.
     """
     import slicer
 

@@ -60,7 +60,7 @@ class CaseCache:
                 raise OutputError(
                     f"{'There is no room for' if full else 'Nothing can be written into'} prepared cases in "
                     f"{self.folder} ({number} of {len(cases)} are there)",
-                    "Make room and start again: those that are there are used",
+                    "Free some space and start again: those that are there are used",
                 ) from error
 
     def read(self, case: Case) -> dict[str, np.ndarray]:

@@ -106,7 +106,7 @@ def _limits(metadata: Mapping[str, Any]) -> str:
 def _told(training: Mapping[str, Any]) -> list[str]:
     """How one network was trained."""
     if "recipe" not in training:
-        return ["- Not said."]
+        return ["- Not stated."]
     shapes = ", ".join(training.get("shapes", ())) or "none"
     bent = f"; real liver shapes bent into phantoms: {shapes}" if "split" not in training else ""
     lines = [f"- Data: {training['data']}{bent}."]

@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, part)
     except (OSError, RuntimeError) as error:
         raise OutputError(
-            f"The checkpoint {path} cannot be written ({error})", "Make room; the earlier one is whole"
+            f"The checkpoint {path} cannot be written ({error})", "Free some space; the earlier one is intact"
         ) from error
 
 

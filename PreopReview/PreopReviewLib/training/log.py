@@ -8,7 +8,7 @@ from PreopReviewLib.csv_text import csv_of_dicts
 from PreopReviewLib.output import whole_file
 
 COUNTED = ("iteration", "minutes", "loss", "learning_rate")
-"""Columns that are no scores."""
+"""Columns that are not scores."""
 
 
 def write_log(run: Path, history: list[dict[str, float]]) -> None:

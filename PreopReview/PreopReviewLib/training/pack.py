@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage
 
 _ABOUT = {"labeled-shoulders": "RotatorCuffCAMLib.training.package"}
-"""By a recipe's `data.kind`, the module whose `about_run` describes what is no segmentation."""
+"""By a recipe's `data.kind`, the module whose `about_run` describes what is not a segmentation."""
 
 
 def pack_run(

@@ -123,5 +123,5 @@ def value_range(words: str) -> tuple[int, int]:
     """
     low, _, high = words.partition("-")
     if not low.isdigit() or (high and not high.isdigit()):
-        raise InputError(f"{words!r} is no label value", "Write a number, or two with a hyphen between them")
+        raise InputError(f"{words!r} is not a label value", "Write a number, or two with a hyphen between them")
     return int(low), int(high or low)

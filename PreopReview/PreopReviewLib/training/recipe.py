@@ -134,7 +134,7 @@ def load_recipe(name: str | Path) -> Recipe:
     """A recipe by name (of Resources/Recipes) or by path to a YAML file.
 
     Raises:
-        InputError: unknown name, or a file that is no recipe.
+        InputError: unknown name, or a file that is not a recipe.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):

@@ -29,29 +29,33 @@ def register(app: typer.Typer) -> None:
 
 def classify(
     image: Annotated[Path, typer.Argument(help="Coronal shoulder MRI: a file or a DICOM folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     model: Annotated[str, typer.Option(help="Model package for tears.")] = "tear-synthetic",
     center: Annotated[
-        str | None, typer.Option(help="Middle of the humeral head, R,A,S in mm; else it is looked for.")
+        str | None, typer.Option(help="Center of the humeral head, R,A,S in mm; default: located automatically.")
     ] = None,
     edge: Annotated[float | None, typer.Option(help="Edge of the cube, mm.", min=30, max=200)] = None,
-    side: Annotated[str | None, typer.Option(help="R or L; else told from DICOM or the place.")] = None,
-    map_class: Annotated[str | None, typer.Option("--class", help="Whose map; else the predicted class's.")] = None,
+    side: Annotated[str | None, typer.Option(help="R or L; default: from DICOM or the position.")] = None,
+    map_class: Annotated[
+        str | None, typer.Option("--class", help="Class of the map; default: the predicted one.")
+    ] = None,
     method: Annotated[str, typer.Option(help="exact, contrast, gradcam or hirescam.")] = "exact",
-    repetitions: Annotated[int, typer.Option(help="Passes with a moved cube, for the spread.", min=1)] = 1,
+    repetitions: Annotated[int, typer.Option(help="Passes with a shifted cube, for the spread.", min=1)] = 1,
     any_plane: Annotated[bool, typer.Option(help="Continue with an axial or sagittal series.")] = False,
     box: Annotated[
         str | None, typer.Option(help="Drawn around the tear, R,A,S,SIZE_R,SIZE_A,SIZE_S in mm: compared with the map.")
     ] = None,
-    title: Annotated[str, typer.Option(help="Of report and picture; a case number rather than a name.")] = "Shoulder",
+    title: Annotated[
+        str, typer.Option(help="Title of report and picture; a case number rather than a name.")
+    ] = "Shoulder",
     pictures: Annotated[bool, typer.Option(help="Draw the picture, which takes most of the time.")] = True,
     preset: Annotated[
         str, typer.Option(help="Tissue in 3D: shoulder, bone, muscle, fluid, or map alone.")
     ] = "shoulder",
     tissue: Annotated[float, typer.Option(help="Opacity of the tissue in 3D.", min=0, max=1)] = 0.5,
     threshold: Annotated[float, typer.Option(help="Percent of the maximum that is shown.", min=1, max=99)] = 30,
-    cut: Annotated[bool, typer.Option(help="Take away the tissue before the map.")] = False,
-    movie: Annotated[bool, typer.Option(help="Draw a full turn too: activation.gif.")] = False,
+    cut: Annotated[bool, typer.Option(help="Cut away the tissue in front of the map.")] = False,
+    movie: Annotated[bool, typer.Option(help="Also draw a full turn: activation.gif.")] = False,
     all_classes: Annotated[bool, typer.Option(help="Draw the maps of all classes side by side: classes.png.")] = False,
     series: Series = None,
     volume: VolumeOfSeries = None,

@@ -24,13 +24,13 @@ def register(group: typer.Typer) -> None:
 def study(
     table: Annotated[Path, typer.Argument(help="CSV with image (and case, r, a, s).", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.", show_default=False)],
-    name: Annotated[str, typer.Option(help="What people call it.")] = "Reader study",
-    seed: Annotated[int, typer.Option(help="Of the readers' orders.")] = 0,
+    name: Annotated[str, typer.Option(help="Name of the study.")] = "Reader study",
+    seed: Annotated[int, typer.Option(help="Seed of the readers' orders.")] = 0,
     second_look: Annotated[bool, typer.Option(help="Ask again with the model's answer shown.")] = False,
     model: Annotated[
         Path | None, typer.Option(help="Folder with a result of `preop cuff classify` for each case.")
     ] = None,
-    idle: Annotated[float, typer.Option(help="Seconds without a key after which the clock stops.", min=5)] = 120,
+    idle: Annotated[float, typer.Option(help="Seconds without input after which the clock stops.", min=5)] = 120,
 ) -> None:
     """Make a reader study of the cases in a table; it is read in the module RotatorCuffCAM."""
     from RotatorCuffCAMLib.readers.study import create_study, read_study_cases
@@ -41,7 +41,7 @@ def study(
 
 def evaluate(
     truth: Annotated[Path, typer.Argument(help="CSV with case and class (and set).", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     study: Annotated[Path | None, typer.Option(help="Folder of a reader study.")] = None,
     readers: Annotated[Path | None, typer.Option(help="CSV with reader, group, case, class, seconds.")] = None,
     model: Annotated[
@@ -80,7 +80,7 @@ def localize(
         Path, typer.Argument(help="Folder with a result of `preop cuff classify` for each case.", show_default=False)
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV of every case to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare activation maps with boxes that a specialist drew: pointing game, energy, overlap, distance."""

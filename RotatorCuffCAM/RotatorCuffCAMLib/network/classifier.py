@@ -74,7 +74,7 @@ def classify_repeatedly(
 
     The paper repeats its test 60 times without saying what changed between the times; a network in evaluation mode
     gives the same answer each time. ``jitter`` moves the cube by up to 3 of its voxels, ``depth`` keeps stochastic
-    depth acting (for a network trained with it). Repetitions are no readers: do not compare them as if they were.
+    depth acting (for a network trained with it). Repetitions are not readers: do not compare them as if they were.
 
     Raises:
         InputError: fewer than 2 repetitions, or ``depth`` with a network that has none.
@@ -82,7 +82,7 @@ def classify_repeatedly(
     from RotatorCuffCAMLib.region import cut_cube
 
     if repetitions < 2:
-        raise InputError(f"{repetitions} repetitions have no spread", "Ask for at least 2")
+        raise InputError(f"A spread needs at least 2 repetitions, got {repetitions}", "Ask for more")
     if kind == "depth" and not network.stochastic_depth:
         raise InputError("This network was made without stochastic depth", "Repeat with jitter")
     rng = np.random.default_rng(seed)

@@ -74,7 +74,7 @@ class InputSection(Section):
         if self._known[0] == volume.GetID() and self._found:
             lines.append(self._found)
         elif self.parameters.cubeRoi is None:
-            lines.append(_("No box: the humeral head is looked for when you press Classify."))
+            lines.append(_("No box: the humeral head is located when you press Classify."))
         return "<br>".join(lines)
 
     @staticmethod
@@ -82,7 +82,7 @@ class InputSection(Section):
         said = inputs.dicom_words(volume)
         side = next((said[k] for k in LATERALITY if said.get(k) in ("R", "L")), None)
         if side is None:
-            return _("DICOM does not say which shoulder it is: <i>Automatic</i> goes by its place.")
+            return _("DICOM does not say which shoulder it is: <i>Automatic</i> goes by its position.")
         return _("DICOM: {side} shoulder.").format(side=_("right") if side == "R" else _("left"))
 
     # ---- the head ----
@@ -115,11 +115,11 @@ class InputSection(Section):
     def _on_found(self, volume_id: str, result: dict[str, Any]) -> None:
         volume = slicer.mrmlScene.GetNodeByID(volume_id)
         if volume is None:
-            raise InputError(_("The MRI was removed meanwhile"), _("Load it again"))
+            raise InputError(_("The MRI was removed in the meantime"), _("Load it again"))
         sure = result["confidence"]
         words = _("Humeral head found, confidence {sure:.2f}.").format(sure=sure)
         if sure < UNSURE:
-            words = _("<b>The humeral head was found with little confidence ({sure:.2f}): drag the box.</b>").format(
+            words = _("<b>The humeral head was found with low confidence ({sure:.2f}): drag the box.</b>").format(
                 sure=sure
             )
         self._found, self._known = words, (volume_id, "")

@@ -36,7 +36,7 @@ def start_all_classes(context: Context) -> None:
 def _show_classes(context: Context, activation_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
     activation = slicer.mrmlScene.GetNodeByID(activation_id)
     if activation is None:
-        raise InputError(_("The map was removed meanwhile"), _("Classify the MRI again"))
+        raise InputError(_("The map was removed in the meantime"), _("Classify the MRI again"))
     maps = [
         ActivationMap(worker_io.load_image(folder, one["image"]), one["class_index"], one["method"], one["bias"],
                       one["voxel_mm"])

@@ -94,7 +94,7 @@ class ReaderStudySection(Section):
         ready = running and not session.paused and self.volume is not None
         reason = "" if self._complete() else _("Choose the study's folder and say who reads.")
         enable(
-            ui.startButton, _("A session is open: stop it first.") if on else reason, _("Goes on where you stopped.")
+            ui.startButton, _("A session is open: stop it first.") if on else reason, _("Continues where you stopped.")
         )
         for widget in (ui.studyPathLineEdit, ui.readerLineEdit, ui.groupLineEdit, ui.passSpinBox, ui.newStudyButton):
             widget.enabled = not on

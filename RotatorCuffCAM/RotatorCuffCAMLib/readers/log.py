@@ -22,7 +22,7 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     """The events of a log, the header first; a last line without an end is left out.
 
     Raises:
-        UnreadableImage: a whole line that is no event, or a file that is no reader log.
+        UnreadableImage: a whole line that is not an event, or a file that is not a reader log.
     """
     raw = Path(path).read_bytes()
     events = []

@@ -257,7 +257,9 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
     cases = tuple(next(iter(by_turn.values())))
     for word, turn in by_turn.items():
         if set(turn) != set(cases):
-            raise InputError(f"{path}: repetition {word} has other cases than the first", "Give all cases each time")
+            raise InputError(
+                f"{path}: repetition {word} has different cases from the first", "Give all cases each time"
+            )
     table = np.array([[turn[c] for c in cases] for turn in by_turn.values()])
     return ModelAnswers(cases, table, np.array([seconds[c] for c in cases]), name)
 

@@ -175,7 +175,7 @@ def load_study(folder: str | Path) -> Study:
 
     Raises:
         FileMissing: there is none.
-        InputError: the file is no study.
+        InputError: the file is not a study.
     """
     path = Path(folder)
     path = path if path.suffix == ".json" else path / "study.json"

@@ -19,7 +19,7 @@ MARROW_MM = 15.0
 """Radius around the middle of the head within which there is marrow alone (heads have radii of 20 to 26 mm)."""
 
 REACH_MM = 70.0
-"""Around the head, where muscle is looked for: coils are brighter near the skin, and the chest is no muscle."""
+"""Around the head, where muscle is looked for: coils are brighter near the skin, and the chest is not muscle."""
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def class_head(result: CuffResult, one: ActivationMap) -> str:
     name = TEAR_CLASSES[one.class_index].name
     top = float(images.array_of(one.image).max())
     said = ", predicted" if one.class_index == result.answer.class_index else ""
-    strength = "nothing speaks for it"
+    strength = "no evidence for it"
     if top > 0:
         strength = f"maximum of the map {top:,.0f}" if top >= 100 else f"maximum of the map {top:.3g}"
     return f"{name}{said}\nprobability {result.answer.probabilities[one.class_index]:.2f}; {strength}"

@@ -18,7 +18,7 @@ def skin_surface(image: sitk.Image) -> Any:
 
     mask = body_mask(image)
     surface = surface_of_mask(mask, 0.6)
-    # Flat lids at the borders of the field of view are no skin: cut off what lies on them.
+    # Flat lids at the borders of the field of view are not skin: cut off what lies on them.
     return _without_lids(surface, mask, vtk)
 
 

@@ -16,8 +16,8 @@ _NEW, _RENAME, _DELETE = "new:", "rename:", "delete:"
 
 @with_setters
 class qMRMLNodeComboBox(Observing, QtWidgets.QWidget):
-    """As in Slicer 5.12: where None is no choice, the first fitting node is taken when the scene is set, but none that
-    is added later; a node that does not fit leaves the selector without a node. Where the current
+    """As in Slicer 5.12: where None is not a choice, the first matching node is taken when the scene is set, but none
+    that is added later; a node that does not fit leaves the selector without a node. Where the current
     node is removed, `nodeAboutToBeRemoved` tells of it, and then the one before it in the list is chosen, or none."""
 
     currentNodeChanged = Signal(object)

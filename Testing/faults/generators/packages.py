@@ -22,7 +22,7 @@ _PARTS = {"configs/metadata.json", "models/model.safetensors", "docs/README.md",
 
 
 def weights(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
-    """Safetensors with a damaged header, shape, type, offset, or values that are no numbers; read to predict."""
+    """Safetensors with a damaged header, shape, type, offset, or values that are not numbers; read to predict."""
     material.put("package", folder)
     material.put("ct.nii.gz", folder)
     path = folder / WEIGHTS

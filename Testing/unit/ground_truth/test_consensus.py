@@ -103,7 +103,7 @@ def test_the_consensus_of_a_list_takes_cases_that_two_have_finished(work):
         mine.save_labels("b", drawn())  # in progress
     made = consensus_of_list(work, "majority")
     assert made.made == ["a"]
-    assert made.left_out == {"b": "finished by ab only", "c": "finished by nobody"}
+    assert made.left_out == {"b": "finished by ab only", "c": "finished by no one"}
     assert work.labels("a", "consensus").GetSize() == SHAPE[::-1]
     assert images.read_labels(undecided_path(work, "a")).GetSize() == SHAPE[::-1]
     assert work.annotators == ["ab", "cd"], "the consensus is nobody"

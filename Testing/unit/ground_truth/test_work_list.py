@@ -86,7 +86,7 @@ def test_patients_with_one_series_name_are_told_apart_by_their_id(tmp_path):
 def test_one_patient_id_for_two_people_is_refused_without_naming_them(tmp_path):
     write_dicom(tmp_path / "a", "1.2.3.4")
     write_dicom(tmp_path / "b", "1.2.3.5", name="Roe^Richard")
-    with pytest.raises(InputError, match="that of two people") as told:
+    with pytest.raises(InputError, match="belongs to two people") as told:
         find_cases(tmp_path, tmp_path / "list")
     assert "Roe" not in str(told.value)
     assert "4711" not in str(told.value)

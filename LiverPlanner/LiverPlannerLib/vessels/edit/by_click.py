@@ -49,7 +49,7 @@ def rename(network: VesselNetwork, point_ras: np.ndarray, to: str, downstream: b
         downstream: False changes the branch alone.
 
     Raises:
-        InputError: no vessel there, one that has this name already, or a structure that is no vessel.
+        InputError: no vessel there, one that has this name already, or a structure that is not a vessel.
     """
     target = structure(to)
     if target.label not in VESSEL_VALUES:
@@ -103,7 +103,7 @@ def cut(network: VesselNetwork, point_ras: np.ndarray) -> Edit:
     beside = np.linalg.norm(offset, axis=1) <= 3 * network.radius[picked.point] + network.mm.max()
     index = own[(along <= GAP_VOXELS * network.mm.max()) & beside]
     if not len(index):
-        raise InputError("The vessel is too thin here to be cut", "Remove it, or click beside")
+        raise InputError("The vessel is too thin here to be cut", "Remove it, or click next to it")
     return _erased(network, index, f"{_name(picked.value)} cut")
 
 

@@ -36,7 +36,7 @@ def recode(labels: sitk.Image, point_ras: np.ndarray, to: str) -> Edit:
     """Makes the lesion at a place another kind of lesion, e.g. ``cyst``.
 
     Raises:
-        InputError: no lesion there, one of that kind already, or `to` is no lesion.
+        InputError: no lesion there, one of that kind already, or `to` is not a lesion.
     """
     target = structure(to)
     if target.label not in LESION_VALUES:
@@ -57,7 +57,7 @@ def not_a_lesion(labels: sitk.Image, point_ras: np.ndarray) -> Edit:
     """
     mask, low, value = _lesion_at(labels, point_ras)
     array = images.array_of(labels)
-    words = f"{_name(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is no lesion"
+    words = f"{_name(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is not a lesion"
     return edit_of(array, _index(mask, low, array.shape), beneath(array, mask, low), words)
 
 
@@ -83,17 +83,17 @@ def split(labels: sitk.Image, point_ras: np.ndarray) -> Edit:
     first = peaks[0]
     apart = [p for p in peaks[1:] if np.linalg.norm((p - first) * mm) > depth[tuple(first)]]
     if not apart:
-        raise InputError("This lesion has no waist to be parted at", "Cut it with scissors")
+        raise InputError("This lesion has no waist to split it at", "Cut it with scissors")
     seeds = np.zeros(inside.shape, np.int32)
     seeds[tuple(first)], seeds[tuple(apart[0])] = 1, 2
     parts = watershed(-depth, seeds, np.ones((3, 3, 3)), mask=inside)[1:-1, 1:-1, 1:-1]
     gap = (parts == 2) & (maximum_filter((parts == 1).astype(np.uint8), 3) > 0)
     left = [int(np.count_nonzero((parts == n) & ~gap)) for n in (1, 2)]
     if min(left) == 0:
-        raise InputError("This lesion has no waist to be parted at", "Cut it with scissors")
+        raise InputError("This lesion has no waist to split it at", "Cut it with scissors")
     array = images.array_of(labels)
     ml = [n * images.voxel_ml(labels) for n in left]
-    words = f"{_name(value)} parted into {ml[0]:.1f} and {ml[1]:.1f} ml"
+    words = f"{_name(value)} split into {ml[0]:.1f} and {ml[1]:.1f} ml"
     return edit_of(array, _index(gap, low, array.shape), beneath(array, gap, low), words)
 
 

@@ -21,7 +21,7 @@ from PreopReviewLib.errors import InputError
 
 VESSEL_VALUES = frozenset(s.label for s in STRUCTURES if s.kind in ("vessel", "duct"))
 FAR_MM = 8.0
-"""New voxels so far from the points of their vessel are no thicker wall of it."""
+"""New voxels so far from the points of their vessel are not a thickening of its wall."""
 TOUCH_VOXELS = 1.8
 """Points of two structures belong together where voxels of theirs touch by a face, edge or corner."""
 
@@ -170,7 +170,7 @@ class VesselNetwork:
         flat = int(np.ravel_multi_index(tuple(voxel), self.array.shape))
         at = int(np.searchsorted(self.index, flat))
         if at >= len(self.index) or self.index[at] != flat:
-            raise InputError("The vessel here is newer than its center line", "Wait until it was found again")
+            raise InputError("The vessel here is newer than its center line", "Wait until it has been found again")
         return self.pick_point(int(self.owner[at]))
 
     def pick_point(self, point: int) -> Pick:
@@ -203,7 +203,7 @@ class VesselNetwork:
             self._trees.pop(changed, None)
 
     def erased(self, index: np.ndarray) -> None:
-        """Forgets voxels that are no vessel any more, and points that own none."""
+        """Forgets voxels that are no longer vessel, and points that own none."""
         gone = np.isin(self.index, index)
         self.index, self.owner = self.index[~gone], self.owner[~gone]
         at = tuple(np.clip(np.rint(self.points).astype(int), 0, np.array(self.array.shape) - 1).T)

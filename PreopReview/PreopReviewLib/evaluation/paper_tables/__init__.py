@@ -48,7 +48,7 @@ def evaluate(paper: str, cohort: Cohort, **options: Any) -> PaperResult:
         options: of the paper's own `evaluate`.
 
     Raises:
-        InputError: an unknown paper, columns that are not there, values that are no numbers, no usable case.
+        InputError: an unknown paper, columns that are not there, values that are not numbers, no usable case.
     """
     if paper not in PAPERS:
         raise InputError(f"Unknown paper: {paper}", f"The papers are {', '.join(PAPERS)}")

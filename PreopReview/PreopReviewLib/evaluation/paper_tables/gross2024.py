@@ -38,7 +38,7 @@ def evaluate(cohort: Cohort, compare: tuple[str, str] | None = None) -> PaperRes
         compare: the two parts for the Mann–Whitney test; by default internal_test and external, or the only two.
 
     Raises:
-        InputError: columns that are not there, values that are no numbers, unknown parts.
+        InputError: columns that are not there, values that are not numbers, unknown parts.
     """
     dice, manual, automated = cohort.require(DICE, MANUAL, AUTOMATED)
     result = PaperResult("gross2024")

@@ -31,7 +31,7 @@ def evaluate(cohort: Cohort) -> PaperResult:
             are the data sets.
 
     Raises:
-        InputError: columns that are not there, values that are no numbers.
+        InputError: columns that are not there, values that are not numbers.
     """
     result = PaperResult("lin2024")
     plain = dict(zip(MEASURES, cohort.require(*COLUMNS.values()), strict=True))

@@ -21,7 +21,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     else is refused before it is made (torch's `weights_only`).
 
     Raises:
-        ModelCorrupt: it holds code or other objects, is damaged, or is no nnU-Net checkpoint.
+        ModelCorrupt: it holds code or other objects, is damaged, or is not an nnU-Net checkpoint.
     """
     import torch
 
@@ -36,7 +36,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelCorrupt(f"{file} cannot be read ({str(error).splitlines()[0]})", "Copy it again") from error
     if not isinstance(checkpoint, dict) or not all(isinstance(checkpoint.get(k), kind) for k, kind in _KEYS.items()):
-        raise ModelError(f"{file} is no checkpoint of nnU-Net v2", "Give the folder that nnUNetv2_train has made")
+        raise ModelError(f"{file} is not a checkpoint of nnU-Net v2", "Give the folder that nnUNetv2_train has made")
     weights = checkpoint["network_weights"]
     if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
         raise ModelCorrupt(f"{file} holds no network weights", "Copy it again")

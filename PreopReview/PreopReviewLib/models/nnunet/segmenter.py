@@ -67,7 +67,7 @@ class NnUNetSegmenter:
             raise InputError(
                 f"The model {self.name} needs {len(self.channels)} images of the scan ({', '.join(self.channels)}), "
                 f"and was given {image.GetNumberOfComponentsPerPixel()}",
-                "Give the others, too, in this order",
+                "Give the others as well, in this order",
             )
         progress(0.0, "Preparing the image")
         turned = sitk.DICOMOrient(image, "RAS") if self._turns else image
@@ -117,7 +117,7 @@ class NnUNetSegmenter:
                 raise OutOfMemory(
                     "There is not enough memory for this image", "Close other programs, or crop the image"
                 ) from error
-        note = f"The memory of the device {where} did not suffice; computed on the CPU."
+        note = f"Out of memory on the device {where}; computed on the CPU."
         return self._run(image, "cpu", progress, token), "cpu", [note]
 
     def _run(self, image: sitk.Image, device: str, progress: Progress, token: CancelToken) -> np.ndarray:

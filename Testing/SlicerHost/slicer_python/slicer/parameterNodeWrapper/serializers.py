@@ -144,6 +144,6 @@ def _enumeration(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
         try:
             return kind[text]
         except KeyError as error:
-            raise ValueError(f"The parameter node holds {text!r}, which is no name in {kind}") from error
+            raise ValueError(f"The parameter node holds {text!r}, which is not a name in {kind}") from error
 
     return from_text
