@@ -54,7 +54,7 @@ def open_archive(path: str | Path) -> zipfile.ZipFile:
     """A zip file, for reading.
 
     Raises:
-        UnreadableImage: it is none, or holds too many members.
+        UnreadableImage: it is not an archive, or holds too many members.
     """
     try:
         archive = zipfile.ZipFile(path)

@@ -1,7 +1,7 @@
 """The hidden folder in which results are made, and from which they take their places: all of them, or none.
 
 Its name says which process works in it. It holds ``new`` (what is being made), ``old`` (what was replaced, until all
-is done) and, while names change, ``journal.json``. Whoever works in the same folder next finds what a killed process
+is done) and, while names change, ``journal.json``. The next process in the same folder finds what a killed process
 has left: an unfinished change of names is undone, the rest removed.
 """
 
@@ -61,7 +61,7 @@ class Room:
                 raise
 
     def close(self) -> None:
-        """Removes the room with what is in it, and the folders above it that were made for nothing."""
+        """Removes the room with what is in it, and the folders above it that it made, where they are empty."""
         with undisturbed():
             if hasattr(self, "folder"):
                 shutil.rmtree(self.folder, ignore_errors=True)

@@ -112,7 +112,7 @@ def test_choices_are_known_in_capital_letters_as_dicom_writes_them():
 
 @pytest.mark.parametrize("word", ["nothing=1", "image", "=3"])
 def test_a_setting_that_the_task_does_not_know_is_refused(word):
-    with pytest.raises(InputError, match="none of the task plan"):
+    with pytest.raises(InputError, match="The task plan has no setting"):
         settings_of(find_task("plan"), [word])
 
 

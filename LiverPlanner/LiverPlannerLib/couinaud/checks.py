@@ -40,7 +40,7 @@ def doubts(
     if rightward(shape) < LEAST_RIGHTWARD:
         problems.append(
             "The bulk of this liver does not lie on the patient's right: situs inversus, a mirrored image, or a liver "
-            "after resection? Its Couinaud segments are not to be relied on."
+            "after resection? Its Couinaud segments are not reliable."
         )
     counts = label_counts(labels)[1:9]
     for number, share in enumerate(counts / counts.sum(), 1):

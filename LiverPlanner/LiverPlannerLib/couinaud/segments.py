@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACKAGE, TASK = "couinaud", "couinaud-segments"
 SHIFTS = (0, 1)
 SMALL_PIECE = 0.02
-"""Share of the liver below which a loose piece is none that its shape is judged by."""
+"""Share of the liver below which a loose piece does not count in judging its shape."""
 LEAST_ML = 20.0
 AT_ONCE = 2**20
 """Voxels whose probabilities are interpolated at once."""

@@ -32,7 +32,7 @@ class Lock:
     Args:
         path: of the lock file.
         who: named in the message to others.
-        take_over: takes it from whoever has it.
+        take_over: takes it from its current holder.
 
     Raises:
         InUse: somebody else holds it.

@@ -66,7 +66,7 @@ def run(folder: Path) -> rounds.RoundState:
 
 @contextmanager
 def _watched(folder: Path, token: CancelToken) -> Iterator[None]:
-    """Gives signs of life, and listens for the wish to stop."""
+    """Reports that it is alive, and checks for a request to stop."""
     over = threading.Event()
 
     def watch() -> None:

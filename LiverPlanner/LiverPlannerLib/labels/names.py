@@ -193,7 +193,7 @@ def match_code(code: Coded, region: str | None = None) -> Structure | None:
     """The structure of a (scheme, value, meaning) code, or None; retired SRT codes count as their SNOMED CT ones.
 
     Args:
-        region: code value of the anatomic region; a lesion in another organ than the liver is none of ours.
+        region: code value of the anatomic region; a lesion in another organ than the liver is not one of ours.
     """
     value = _snomed(code)
     match = next((s for s in STRUCTURES if s.type.value == value), None)

@@ -99,7 +99,7 @@ class CandidatesSection(Section):
             return
         try:
             scene_candidates.decide(self.parameters.segmentation, one.number, accepted)
-        except Exception as error:  # a button's slot: nobody is above it
+        except Exception as error:  # a button's slot: nothing above catches it
             self.context.show_error(_("Lesion candidates"), error)
         self.context.notify("segmentation")
         self.refresh()

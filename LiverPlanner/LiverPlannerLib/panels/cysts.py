@@ -264,7 +264,7 @@ class CystsSection(Section):
     def _guarded(self, action: Any) -> None:
         try:
             action()
-        except Exception as error:  # a button's slot: nobody is above it
+        except Exception as error:  # a button's slot: nothing above catches it
             self.context.show_error(_("Cysts"), error)
         self.refresh()
 

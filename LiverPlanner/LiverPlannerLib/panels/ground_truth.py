@@ -259,7 +259,7 @@ class GroundTruthSection(Section):
     def _guarded(self, action: Any) -> None:
         try:
             action()
-        except Exception as error:  # a slot has nobody above it
+        except Exception as error:  # nothing above a slot catches it
             self.context.show_error(self.title, error)
             self.refresh()
 

@@ -148,7 +148,7 @@ class OpenCase:
         self._mark_active()
         try:
             action()
-        except Exception as error:  # a slot has nobody above it
+        except Exception as error:  # nothing above a slot catches it
             self.context.show_error(_("Ground truth"), error)
         self.section.refresh()
 

@@ -179,7 +179,7 @@ class RemnantPage(Page):
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], [])
 
     def forget_cut(self) -> None:
-        """The last cut is of no use any more."""
+        """Discards the last cut."""
         self.cut, self.rows, self.notes = None, [], []
 
     def say(self, text: str) -> None:
@@ -188,7 +188,7 @@ class RemnantPage(Page):
         self.ui.liveLabel.visible = bool(text)
 
     def show_sides(self) -> None:
-        """Both sides as segments, where wished for."""
+        """Both sides as segments, where asked for."""
         parameters = self.parameters
         if parameters is None:
             return

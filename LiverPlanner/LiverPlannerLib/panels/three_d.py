@@ -175,7 +175,7 @@ class ThreeDSection(Section):
             written = scene_export.export_surfaces(
                 self.parameters.segmentation, ui.folderButton.directory, self.formats()
             )
-        except Exception as error:  # a button's slot: nobody is above it
+        except Exception as error:  # a button's slot: nothing above catches it
             self.context.show_error(_("Export"), error)
             return
         spaces = ", ".join(f"{name} {scene_export.SPACES[name]}" for name in self.formats())

@@ -37,7 +37,7 @@ def graft_of(resection: Resection, labels: sitk.Image, volumes: Volumetry, recip
         recipient_kg: body weight.
 
     Raises:
-        InputError: a weight that nobody has.
+        InputError: an implausible weight.
     """
     if not 1 <= recipient_kg <= 400:
         raise InputError(

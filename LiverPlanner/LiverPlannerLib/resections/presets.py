@@ -96,7 +96,7 @@ def with_border_veins(taken: np.ndarray, trees: LiverTrees) -> np.ndarray:
         for b in reversed(tree.branches):
             if b.parent is not None:
                 lost[b.parent] += lost[b.id]
-        for b in tree.branches:  # parents first: what stays must hang on what stays
+        for b in tree.branches:  # parents first: what stays must be attached to what stays
             left = territories.ml[b.id] - lost[b.id]
             enough = left >= (1 - STEM_SHARE) * territories.ml[b.id] and left >= STEM_ML_SHARE * territories.liver_ml
             stays[b.id] = enough and (b.parent is None or stays[b.parent])

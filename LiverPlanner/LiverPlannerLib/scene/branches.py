@@ -59,7 +59,7 @@ def branch_rows(trees: Mapping[str, VesselTree], supply: LiverTrees | None = Non
     fed = _fed(supply) if supply is not None else {}
     rows = []
     for key, tree in trees.items():
-        for branch in sorted(tree.branches, key=lambda b: b.generation < 0):  # first what hangs on the root
+        for branch in sorted(tree.branches, key=lambda b: b.generation < 0):  # first what is attached to the root
             row = {c.key: getattr(branch, c.key, None) for c in COLUMNS}
             order = branch.generation if branch.generation >= 0 else None
             row |= {"structure": structure(key).name, "generation": order}

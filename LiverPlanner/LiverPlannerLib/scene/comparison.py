@@ -99,8 +99,8 @@ def difference_parts(key: str, image: sitk.Image) -> Sequence[Part]:
 
 
 def choose_differences(node: Any, key: str | None, missed: bool, extra: bool) -> None:
-    """Shows the differences of one structure, of the kinds wished for, and hides all others."""
-    kinds = [word for word, wished in (("missed", missed), ("extra", extra)) if wished]
+    """Shows the differences of one structure, of the requested kinds, and hides all others."""
+    kinds = [word for word, wanted in (("missed", missed), ("extra", extra)) if wanted]
     show_only(node, [f"{key}_{word}" for word in kinds if key is not None])
 
 

@@ -183,7 +183,7 @@ def _origins(labels: Any, segmentation: Any) -> tuple[dict[str, str], Any]:
 
 
 def state_of(node: Any | None) -> dict[str, Any]:
-    """What is kept with a table node; empty if it is none of the cyst filter."""
+    """What is kept with a table node; empty if it is not of the cyst filter."""
     text = node.GetAttribute(STATE) if node is not None else None
     return json.loads(text) if text else {}
 

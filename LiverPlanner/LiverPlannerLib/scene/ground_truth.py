@@ -136,7 +136,7 @@ def show_disagreement(mask: sitk.Image, volume: Any, name: str) -> Any:
     """A segmentation with one segment where annotators differ, in the place of an earlier one.
 
     Raises:
-        InputError: nobody differs.
+        InputError: no one differs.
     """
     import slicer
 

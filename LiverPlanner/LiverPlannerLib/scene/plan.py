@@ -100,7 +100,7 @@ def add_plan_steps(
         volume: the volume node that was segmented.
         parts: see `plan.parts.parts_of_plan`; one is taken a step. None is passed over, see `plan.parts.load_parts`.
         record: plain values to keep with the plan, see `plan.files.record_for_scene`.
-        previous: an earlier plan of the same volume. It is hidden; if nobody has changed it, it is of no more use,
+        previous: an earlier plan of the same volume. It is hidden; if no one has changed it, it is obsolete,
             and the caller should remove it (`PlanNodes.replaced`).
         to_world: `inputs.to_world` of the volume when it was segmented, if it may have been moved since.
 
@@ -110,7 +110,7 @@ def add_plan_steps(
     Raises:
         InputError: the volume has left the scene.
 
-    The plan is shown in the last step; whoever stops before, or fails, leaves the scene as it was.
+    The plan is shown in the last step; a caller that stops earlier, or fails, leaves the scene as it was.
     """
     taken = []
     to_world = inputs.to_world(volume) if to_world is None else to_world
@@ -271,7 +271,7 @@ def volume_of(segmentation: Any) -> Any | None:
 
 
 def mismatch_problem(segmentation: Any, volume: Any) -> str:
-    """Why a segmentation is none of a volume, in two sentences; empty if it is, or does not say what it was made on.
+    """Why a segmentation does not belong to a volume, in two sentences; empty if it does or its volume is unknown.
 
     What was made on other voxels at the same places, e.g. on a volume that was deleted and loaded again, is taken
     for one of it. Looks at no voxel.

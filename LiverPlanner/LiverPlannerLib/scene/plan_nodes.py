@@ -152,7 +152,7 @@ def protect(output: Any) -> None:
 
 
 def show(nodes: Sequence[Any], visible: bool) -> None:
-    """Shows or hides nodes; one that was never shown, or that is none to look at, has nothing to hide."""
+    """Shows or hides nodes; one that was never shown, or that is not displayable, has nothing to hide."""
     for node in nodes:
         if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(visible)

@@ -97,7 +97,7 @@ NO_STRUCTURE = "none"
 
 
 def structure_of_segment(segment: Any) -> Structure | None:
-    """The structure that a vtkSegment is; None if it is none of the table.
+    """The structure that a vtkSegment is; None if it is not in the table.
 
     By what somebody has chosen (`set_structure`), else by its terminology, else by its name ("Tumor 2" is a tumor).
     """

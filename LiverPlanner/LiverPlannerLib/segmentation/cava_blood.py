@@ -18,7 +18,7 @@ def slivers_of(cava: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 
 def blood_in(best: np.ndarray, classes: list[str], volume: np.ndarray, liver: np.ndarray) -> np.ndarray:
-    """Components of tumor that are as bright as bright veins and lie against the vena cava.
+    """Components of tumor that are equally bright as bright veins and lie against the vena cava.
 
     Nothing is found where veins are not brighter than the liver: there blood and tumor look alike.
 

@@ -49,7 +49,7 @@ def with_rim(core: np.ndarray, probability: np.ndarray, threshold: float) -> np.
 
 
 def _guarded(probability: np.ndarray, threshold: float, voxel_ml: float) -> np.ndarray:
-    """The largest piece above the threshold without the doubtful neighbors that hang on it."""
+    """The largest piece above the threshold without the doubtful neighbors that are attached to it."""
     from scipy import ndimage
 
     piece = _largest(probability > threshold)

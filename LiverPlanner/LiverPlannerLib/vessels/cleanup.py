@@ -1,6 +1,6 @@
 """Post-processing of vessel trees as named steps, each usable alone.
 
-- `hysteresis`: gaps. A vessel is kept down to a low probability where it hangs on one of high probability.
+- `hysteresis`: gaps. A vessel is kept down to a low probability where it is connected to one of high probability.
 - `drop_islands`: islands. Small components go unless they lie close to the main tree.
 - `separate_trees`: portal and hepatic veins that touch or change their name on the way are told apart along the
   branches of their common center line: the evidence of a whole branch decides, neighbors agree unless the evidence
@@ -246,7 +246,7 @@ def carried_on(is_portal: np.ndarray, named: np.ndarray, vessel: np.ndarray, lea
         is_portal: bool (K, J, I), what of `named` is portal.
         named: bool, the part that has names.
         vessel: bool, both trees whole.
-        lean: positive where a voxel is rather portal; a piece that hangs on nothing named goes by its sum.
+        lean: positive where a voxel is rather portal; a piece that touches nothing named goes by its sum.
 
     Returns:
         bool array, true where a vessel voxel is portal.

@@ -71,7 +71,7 @@ def find_joints(skeleton: Skeleton, forest: Forest, rooted: np.ndarray) -> list[
     joined |= keeps_root
     joints: list[Joint] = []
     candidates.sort(key=lambda j: j.cost)
-    while True:  # as a minimum spanning tree grows: a piece may hang on a piece that hangs on the tree
+    while True:  # as a minimum spanning tree grows: a piece may join a piece that joins the tree
         for joint in candidates:
             if not joined[forest.tree[joint.end]] and joined[forest.tree[joint.target]]:
                 break

@@ -16,7 +16,7 @@ def portal_part(
     """Which voxels of undivided vessels are portal; None where nothing says so.
 
     Each branch goes by how near the other model's veins are to it, all branches together (see `separate_trees`), so
-    that branches which that model has missed take the name of what they hang on.
+    that branches which that model has missed take the name of what they are attached to.
 
     Args:
         vessel, portal, hepatic, cava: bool (K, J, I), of one shape.

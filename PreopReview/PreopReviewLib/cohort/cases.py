@@ -53,9 +53,7 @@ def settings_of(task: Task, words: Iterable[str]) -> dict[str, str]:
         parameter = parameter_of(task, name)
         if not sign or parameter is None:
             known = ", ".join(parameters(task))
-            raise InputError(
-                f"The setting {word!r} is not one of the task {task.name}", f"Write NAME=VALUE of: {known}"
-            )
+            raise InputError(f"The task {task.name} has no setting {word!r}", f"Write NAME=VALUE of: {known}")
         values[parameter.name] = _absolute(parameter, value, Path.cwd())
     return values
 

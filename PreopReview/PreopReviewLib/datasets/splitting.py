@@ -139,7 +139,7 @@ def split_by_list(data: DataSet, table: Path) -> Split:
     """A chosen division: a table with the columns case (or patient) and part.
 
     Raises:
-        InputError: a case that the data set does not have, a part that is none, or a patient in two parts.
+        InputError: a case that the data set does not have, an invalid part, or a patient in two parts.
     """
     held = read_table(table, ("part",))
     key = "case" if "case" in held.columns else "patient"

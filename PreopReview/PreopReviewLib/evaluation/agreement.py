@@ -72,7 +72,7 @@ def icc_forms(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
         confidence: of the intervals.
 
     Raises:
-        InputError: fewer than two cases or raters, missing values, or a confidence that is none.
+        InputError: fewer than two cases or raters, missing values, or an invalid confidence.
     """
     table = _complete_table(ratings)
     if not 0 < confidence < 1:

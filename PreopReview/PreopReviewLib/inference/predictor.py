@@ -26,7 +26,7 @@ class Predictor:
 
     Attributes:
         network: on `placement.device`, in `placement.precision`.
-        notes: sentences for the reader, e.g. that the GPU's memory did not suffice.
+        notes: sentences for the reader, e.g. that the GPU ran out of memory.
     """
 
     network: nn.Module
@@ -51,7 +51,7 @@ class Predictor:
         """Calls `compute`, on the CPU in float32 if the device runs out of memory.
 
         Raises:
-            OutOfMemory: the CPU's memory does not suffice either.
+            OutOfMemory: the CPU runs out of memory, too.
         """
         import torch
 

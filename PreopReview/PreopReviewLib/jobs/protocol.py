@@ -21,7 +21,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message | None:
-    """The message of a line; None if the line is none."""
+    """The message of a line; None if it is not one."""
     start = line.rfind(_MARK)  # text without a line end may stand before it
     if start < 0:
         return None

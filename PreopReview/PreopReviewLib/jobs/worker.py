@@ -136,7 +136,7 @@ class Inbox:
                         self._jobs.put(message)
             elif message["type"] == "cancel":
                 self.token(message["id"]).cancel()
-        end_tree(self._own_group)  # whoever started us is gone or wants us gone
+        end_tree(self._own_group)  # our parent is gone or wants us gone
 
 
 def end_tree(own_group: bool) -> None:

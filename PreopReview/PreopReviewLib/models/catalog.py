@@ -210,7 +210,7 @@ def _make(folder: Path) -> None:
 def _install_folder(source: Path, target: Path, overwrite: bool) -> ModelPackage:
     load_package(source).load_network()  # not only whole: the weights fit
     with output_folder(target, overwrite, KIND, [source], FILES, public=True) as work:
-        for name in FILES:  # whatever else lies there is none of the package's
+        for name in FILES:  # whatever else lies there does not belong to the package
             copy_plain_file(source / name, work / name)
         load_package(work)
     return load_package(target)

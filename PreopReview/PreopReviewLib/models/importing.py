@@ -64,7 +64,7 @@ def import_model(
     Args:
         kind: one of `IMPORTERS`.
         given: its file or folder.
-        folder: of the package; None installs it by the name wished for.
+        folder: of the package; None installs it under the given name.
 
     Raises:
         ModelError, FileMissing: it cannot be used, why not, and what to do. OutputError, OutputExists: of the package.

@@ -115,7 +115,7 @@ zeros; largest component above 0.5 without doubtful neighbors; surface decided o
 - MR: where the network is not sure of its answer (mean probability in the liver's core below 0.965), it is shown the
   image under five more maps (gamma 1 and 0.3, upside down, ranks), and the answers that agree and are sure are
   averaged.
-- What hangs on the liver and is doubtful throughout (its core has a mean probability 0.15 below the liver's) is cut
+- What touches the liver and is doubtful throughout (its core has a mean probability 0.15 below the liver's) is cut
   off:
   200 ml of kidney and bowel on one CT (Dice 0.88 with them, 0.96 without). A threshold of 0.6 for all livers, as
   before,

@@ -203,7 +203,7 @@ class Context:
             return
         try:
             pieces = on_finished(result)
-        except Exception as error:  # shown, with its trace in the log: a timer's callback has nobody above it
+        except Exception as error:  # shown, with its trace in the log: nothing above a timer's callback catches it
             self._failed(error, folder, title, on_failed)
             return
         if isinstance(pieces, Generator):

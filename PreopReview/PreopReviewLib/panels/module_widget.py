@@ -165,7 +165,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             section.exit()
 
     def onSceneStartClose(self, _caller: Any, _event: Any) -> None:
-        """The scene is being closed: a job that runs for it is of no use any more."""
+        """The scene is being closed: a job that runs for it is obsolete."""
         self.context.abandon_job()
         self.setParameterNode(None)
 

@@ -24,12 +24,12 @@ def license_of(chosen: str | None, simulated_only: bool) -> tuple[str, str]:
 
     Args:
         chosen: a name (an SPDX identifier), or a file with the text; None takes Apache-2.0 where a model learned from
-            phantoms, whose pictures are nobody's, and else says that none was chosen.
+            phantoms, whose pictures are of no patient, and else says that none was chosen.
     """
     if chosen is None:
         if simulated_only:
             return APACHE, LICENSE_TEXT
-        words = "No license was chosen for this model. Ask whoever trained it before you use it or pass it on.\n"
+        words = "No license was chosen for this model. Ask its authors before you use it or pass it on.\n"
         return NO_LICENSE, words
     path = Path(chosen)
     if path.is_file():

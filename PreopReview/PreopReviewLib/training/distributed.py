@@ -31,7 +31,7 @@ class Group:
         return DistributedDataParallel(network, [self.device] if self.device.type == "cuda" else None)
 
     def any(self, flag: bool) -> bool:
-        """True for all as soon as it is true for one, so that nobody waits for a gradient that never comes."""
+        """True for all as soon as it is true for one, so that none waits for a gradient that never comes."""
         if self.world == 1:
             return flag
         import torch

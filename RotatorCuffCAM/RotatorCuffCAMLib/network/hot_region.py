@@ -79,7 +79,7 @@ def hot_region(percent: sitk.Image, share: float = 0.5) -> HotRegion | None:
         share: of the maximum, above 0 to 1.
 
     Raises:
-        InputError: a share that is none.
+        InputError: an invalid share.
     """
     import cc3d
 

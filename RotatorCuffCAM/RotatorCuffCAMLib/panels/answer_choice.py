@@ -32,7 +32,7 @@ class AnswerChoice:
 
     def __init__(self, parameters: Callable[[], Any]) -> None:
         self._parameters = parameters
-        self._shown: str | None = None  # identifier of the MRI; None is none yet
+        self._shown: str | None = None  # identifier of the MRI; None before the first
 
     def forget(self) -> None:
         """The scene is closed, or another one is loaded."""

@@ -160,7 +160,7 @@ def read_truth(table: str | Path) -> Truth:
 
     Raises:
         FileMissing: no such file.
-        InputError: no column class, a class that is none, a case twice.
+        InputError: no column class, an invalid class, a duplicate case.
     """
     held = read_table(table, ("class",))
     classes: dict[str, int] = {}
@@ -212,7 +212,7 @@ def read_readings_table(table: str | Path) -> list[Reading]:
 
     Raises:
         FileMissing: no such file.
-        InputError: a column is missing, a value is none, a reader answers a case twice in one pass.
+        InputError: a column is missing, a value is invalid, a reader answers a case twice in one pass.
     """
     rows = read_table(table, ("reader", "case", "class"))
     held: dict[tuple[str, str, int, int], Reading] = {}

@@ -242,7 +242,7 @@ class Session:
         """Writes the answer; it is on disk when this returns.
 
         Raises:
-            InputError: the case was not shown, a class or confidence that is none, or a paused clock.
+            InputError: the case was not shown, an invalid class or confidence, or a paused clock.
             OutputError: it could not be written; the case is still up.
         """
         if self.current is None or self._shown is None:

@@ -94,7 +94,7 @@ def read_study_cases(table: str | Path) -> list[StudyCase]:
 
     Raises:
         FileMissing: no such table or image.
-        InputError: no column image, no case, a case twice, or a point that is none.
+        InputError: no column image, no case, a case twice, or an invalid point.
     """
     table = Path(table)
     held = read_table(table, ("image",))

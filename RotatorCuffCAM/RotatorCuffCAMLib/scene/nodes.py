@@ -90,7 +90,7 @@ def build_scene(
     if volume is None:
         volume = nodes.add_volume(scene, image, title, gray_window(image, "MR"))
     activation, percent = add_activation(scene, result.activation)
-    # What speaks for "no tear" speaks all over the shoulder: there is no place to outline.
+    # Evidence for "no tear" lies all over the shoulder: there is nothing to outline.
     region = hot_region(percent) if result.activation.class_index > 0 else None
     hot = add_hot_region(scene, region, volume) if region else None
     activation.SetNodeReferenceID(shoulder.VOLUME, volume.GetID())
@@ -113,7 +113,7 @@ def _ras(lps: tuple[float, float, float]) -> tuple[float, float, float]:
 
 
 def look_of_class(look: shoulder.Look, class_index: int) -> shoulder.Look:
-    """The look, with a veil of heat for the class None: what speaks for no tear speaks all over the cube."""
+    """The look, with a veil of heat for the class None: evidence for no tear lies all over the cube."""
     return replace(look, heat=NO_PLACE if class_index == 0 else 1.0)
 
 

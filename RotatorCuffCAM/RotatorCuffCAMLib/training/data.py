@@ -32,7 +32,7 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
     Raises:
         FileMissing: no such table or image.
         UnreadableImage: it is not text of a known encoding.
-        InputError: a column is missing, a class or number that is none, an image twice; the line is named.
+        InputError: a column is missing, an invalid class or number, a duplicate image; the line is named.
         TrainingError: a class without cases.
     """
     from PreopReviewLib.tables import point_in

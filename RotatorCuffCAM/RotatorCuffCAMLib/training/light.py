@@ -63,7 +63,7 @@ class LightTraining:
 
 
 class Shards:
-    """Cubes (bytes), torn parts and classes of a folder of shards (`render_shards`), read as they come."""
+    """Cubes (bytes), torn parts and classes of a folder of shards (`render_shards`), read in the order given."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.rng = folder, np.random.default_rng(seed)
