@@ -16,7 +16,7 @@ from LiverPlannerLib.vessels.branches import VesselTree
 NEAR_MM = 1.5
 """So far outside a vessel's wall a slice view's mouse still points at it."""
 
-Found = tuple[str, int]
+PickedBranch = tuple[str, int]
 """Structure key and number of a branch."""
 
 
@@ -32,13 +32,13 @@ class BranchPicking:
     def __init__(
         self,
         trees: Callable[[], Mapping[str, VesselTree]],
-        over: Callable[[Found | None], None],
-        chosen: Callable[[Found, bool], None],
+        over: Callable[[PickedBranch | None], None],
+        chosen: Callable[[PickedBranch, bool], None],
     ) -> None:
         self._trees, self._over, self._chosen = trees, over, chosen
         self._aiming = Aiming(self._on_move, self._on_click)
         self._light: Any | None = None
-        self._lit: Found | None = None
+        self._lit: PickedBranch | None = None
 
     def watch(self, on: bool) -> None:
         """Begins, or ends."""
@@ -48,7 +48,7 @@ class BranchPicking:
             self._aiming.stop()
             self._show(None)
 
-    def at(self, aimed: np.ndarray | Sight) -> Found | None:
+    def at(self, aimed: np.ndarray | Sight) -> PickedBranch | None:
         """The branch that the mouse points at; None where there is none."""
         trees = list(self._trees().items())
         if not sum(len(tree.points) for _key, tree in trees):
@@ -72,22 +72,22 @@ class BranchPicking:
         self._show(self.at(aimed))
 
     def _on_click(self, aimed: np.ndarray | Sight) -> None:
-        found = self.at(aimed)
-        if found is not None:
-            self._chosen(found, isinstance(aimed, Sight))
+        branch = self.at(aimed)
+        if branch is not None:
+            self._chosen(branch, isinstance(aimed, Sight))
 
-    def _show(self, found: Found | None) -> None:
+    def _show(self, branch: PickedBranch | None) -> None:
         """Lights a branch up, and what lies downstream of it."""
-        if found == self._lit:
+        if branch == self._lit:
             return
-        self._lit = found
-        self._over(found)
-        if found is None:
+        self._lit = branch
+        self._over(branch)
+        if branch is None:
             if self._light is not None and self._light.GetScene() is not None:
                 self._light.GetDisplayNode().SetVisibility(False)
             return
-        tree = self._trees()[found[0]]
-        points = np.flatnonzero(np.isin(tree.branch_of, tree.downstream(found[1])))
+        tree = self._trees()[branch[0]]
+        points = np.flatnonzero(np.isin(tree.branch_of, tree.downstream(branch[1])))
         number = np.full(len(tree.points), -1)
         number[points] = np.arange(len(points))
         parents = tree.parent_point[points]

@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.branch_picking import BranchPicking, Found
+from LiverPlannerLib.panels.branch_picking import BranchPicking, PickedBranch
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
@@ -242,9 +242,9 @@ class BranchesPage(Page):
 
     # ---- picked in the views ----
 
-    def _say(self, found: Found | None) -> None:
+    def _say(self, picked: PickedBranch | None) -> None:
         """What the branch under the mouse is, in the status bar."""
-        row = self._row_of(found) if found is not None else None
+        row = self._row_of(picked) if picked is not None else None
         words = ""
         if row is not None:
             words = _("{vessel}, branch {id}").format(vessel=row["structure"], id=int(row["id"]))
@@ -255,13 +255,13 @@ class BranchesPage(Page):
                 )
         slicer.util.showStatusMessage(words)
 
-    def _row_of(self, found: Found) -> Any | None:
-        key, branch = found
+    def _row_of(self, picked: PickedBranch) -> Any | None:
+        key, branch = picked
         return next((r for r in self.rows if _KEY_OF[r["structure"]] == key and int(r["id"]) == branch), None)
 
-    def choose(self, found: Found, in_3d: bool) -> None:
+    def choose(self, picked: PickedBranch, in_3d: bool) -> None:
         """Chooses a branch in the table; one that was clicked in 3D is looked up in the slices, too."""
-        row, ui = self._row_of(found), self.ui
+        row, ui = self._row_of(picked), self.ui
         if row is None:
             return
         ui.vesselComboBox.setCurrentIndex(ui.vesselComboBox.findText(row["structure"]))

@@ -53,13 +53,13 @@ def _from_polydata(surface: object) -> tuple[np.ndarray, np.ndarray]:
     cut.PassLinesOff()
     cut.PassVertsOff()
     cut.Update()
-    made = cut.GetOutput()
-    if made.GetNumberOfPolys() == 0:
+    triangulated = cut.GetOutput()
+    if triangulated.GetNumberOfPolys() == 0:
         raise InputError("The surface has no triangles", "Give a closed surface of triangles")
-    if made.GetPolys().GetNumberOfConnectivityIds() != 3 * made.GetNumberOfPolys():
+    if triangulated.GetPolys().GetNumberOfConnectivityIds() != 3 * triangulated.GetNumberOfPolys():
         raise InputError("The surface has faces of fewer than three points", "Give a closed surface of triangles")
-    points = vtk_to_numpy(made.GetPoints().GetData()).astype(float)
-    return points, vtk_to_numpy(made.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    points = vtk_to_numpy(triangulated.GetPoints().GetData()).astype(float)
+    return points, vtk_to_numpy(triangulated.GetPolys().GetConnectivityArray()).reshape(-1, 3)
 
 
 def _from_pair(surface: object) -> tuple[np.ndarray, np.ndarray]:

@@ -38,16 +38,16 @@ def check_legacy_vtk(path: Path) -> None:
     file = _Legacy(path)
     points = None
     at = 0
-    while found := _SECTION.search(file.raw, at):
-        key, first, second = found.groups()
+    while section := _SECTION.search(file.raw, at):
+        key, first, second = section.groups()
         if key == b"POINTS":
             points = file.whole(first)
-            values, at = file.numbers(found.end(), 3 * points, second.decode("latin-1"), "points")
+            values, at = file.numbers(section.end(), 3 * points, second.decode("latin-1"), "points")
             if not np.isfinite(values).all():
                 raise file.damaged("a coordinate is not a finite number")
         else:
             count, size = file.whole(first), file.whole(second)
-            lengths, used, at = file.cells(found.end(), count, size)
+            lengths, used, at = file.cells(section.end(), count, size)
             if len(lengths) and lengths.min() < _LEAST[key]:
                 raise file.damaged(f"one of its {key.decode().lower()} has {lengths.min()} points")
             if len(used) and (points is None or used.min() < 0 or used.max() >= points):
@@ -62,8 +62,8 @@ class _Legacy:
         head = self.raw[:600].split(b"\n", 3)
         self.binary = len(head) > 2 and head[2].strip().upper() == b"BINARY"
 
-    def damaged(self, why: str) -> UnreadableImage:
-        return UnreadableImage(f"{self.path} is damaged: {why}", "Export it again")
+    def damaged(self, problem: str) -> UnreadableImage:
+        return UnreadableImage(f"{self.path} is damaged: {problem}", "Export it again")
 
     def whole(self, word: bytes) -> int:
         """A count in a header, which must fit into the file."""
@@ -96,12 +96,12 @@ class _Legacy:
 
     def cells(self, at: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray, int]:
         """How many points each cell has, the points of all, and the place behind them."""
-        if found := _ARRAY.match(self.raw, at):  # version 5: one offset more than cells
-            offsets, at = self.numbers(found.end(), count, found[2].decode("latin-1"), "offsets of faces")
-            found = _ARRAY.match(self.raw, at)
-            if found is None or len(offsets) == 0:
+        if header := _ARRAY.match(self.raw, at):  # version 5: one offset more than cells
+            offsets, at = self.numbers(header.end(), count, header[2].decode("latin-1"), "offsets of faces")
+            header = _ARRAY.match(self.raw, at)
+            if header is None or len(offsets) == 0:
                 raise self.damaged("its faces name no points")
-            used, at = self.numbers(found.end(), size, found[2].decode("latin-1"), "points of faces")
+            used, at = self.numbers(header.end(), size, header[2].decode("latin-1"), "points of faces")
             if offsets[0] != 0 or offsets[-1] != size or (np.diff(offsets) < 0).any():
                 raise self.damaged("its faces do not have the points that it names")
             return np.diff(offsets), used, at

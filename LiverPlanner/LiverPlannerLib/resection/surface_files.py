@@ -71,7 +71,7 @@ def resect_by_surface_file(
     points, triangles = read_surface(path, space, unit)
     used = reading_of(path, space, unit)
     try:
-        made = resect_by_surface(labels, (points, triangles))
+        resection = resect_by_surface(labels, (points, triangles))
     except InputError as error:
         others = _readings_that_cut(labels, path, used)
         if not others:
@@ -82,14 +82,14 @@ def resect_by_surface_file(
             f"surface space {others[0].space}, unit {others[0].unit}",
         ) from error
     if used.said:
-        return made
+        return resection
     note = f"{Path(path).name} does not state its coordinate system: it was read as {used}, as 3D Slicer does."
-    return replace(made, notes=(note, *made.notes))
+    return replace(resection, notes=(note, *resection.notes))
 
 
 def _readings_that_cut(labels: sitk.Image, path: str | Path, used: Reading) -> list[Reading]:
     """Other spaces and units in which the surface would take a part of the liver; likeliest first."""
-    found = []
+    readings = []
     for unit in sorted(MM, key=lambda u: u != used.unit):
         for space in ("LPS", "RAS"):
             other = Reading(space, unit, True)  # type: ignore[arg-type]
@@ -99,8 +99,8 @@ def _readings_that_cut(labels: sitk.Image, path: str | Path, used: Reading) -> l
                 resect_by_surface(labels, read_surface(path, other.space, other.unit))
             except InputError:
                 continue  # it takes nothing in this reading either
-            found.append(other)
-    return found
+            readings.append(other)
+    return readings
 
 
 def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -> tuple[np.ndarray, np.ndarray]:

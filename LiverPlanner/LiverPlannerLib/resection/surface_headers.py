@@ -30,16 +30,16 @@ def check_counts(path: Path) -> None:
         _check_stl(path, size)
     elif suffix in _COUNTS:
         packed = suffix == ".vtp"  # compressed: a byte may stand for many points
-        for found in _COUNTS[suffix].finditer(path.read_bytes()):
-            counts = [int(g) for g in found.groups() if g is not None]
+        for declared in _COUNTS[suffix].finditer(path.read_bytes()):
+            counts = [int(g) for g in declared.groups() if g is not None]
             if any(not 0 <= c <= size * (1000 if packed else 1) for c in counts):
                 raise _damaged(path, f"it names {max(counts, key=abs)} values, more than fit into {size} bytes")
     if suffix == ".vtk":
         check_legacy_vtk(path)
 
 
-def _damaged(path: Path, why: str) -> UnreadableImage:
-    return UnreadableImage(f"{path} is damaged: {why}", "Export it again")
+def _damaged(path: Path, problem: str) -> UnreadableImage:
+    return UnreadableImage(f"{path} is damaged: {problem}", "Export it again")
 
 
 def _check_stl(path: Path, size: int) -> None:

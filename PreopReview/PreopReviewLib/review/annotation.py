@@ -82,15 +82,17 @@ def write_annotation(
         raise InputError(f"The comment has {len(comment)} characters", f"Use {MAX_COMMENT} at most")
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     volumes = {name: round(float(ml), 3) for name, ml in (volumes_ml or {}).items()}
-    made = Annotation(case.name, checked_reader(reader), decision, comment, now, fingerprint(case), edited, volumes)
+    annotation = Annotation(
+        case.name, checked_reader(reader), decision, comment, now, fingerprint(case), edited, volumes
+    )
     try:
         case.place.mkdir(parents=True, exist_ok=True)
-        with whole_file(annotation_file(case, made.reader)) as work:
-            text = json.dumps({"format": FORMAT, "version": 1, **asdict(made)}, indent=2, ensure_ascii=False)
+        with whole_file(annotation_file(case, annotation.reader)) as work:
+            text = json.dumps({"format": FORMAT, "version": 1, **asdict(annotation)}, indent=2, ensure_ascii=False)
             work.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{case.place} cannot be written ({error.strerror})", "Look for permissions") from error
-    return made
+    return annotation
 
 
 def annotation_file(case: ReviewCase, reader: str) -> Path:
@@ -136,14 +138,14 @@ def accepted(case: ReviewCase) -> Annotation | None:
 
 
 def _read(path: Path) -> Annotation:
-    found = read_json(path)
+    content = read_json(path)
     try:
-        if found.pop("format") != FORMAT:
+        if content.pop("format") != FORMAT:
             raise KeyError("format")
-        found.pop("version")
-        made = record(Annotation, found)
-        if made.decision not in DECISIONS:
-            raise ValueError(made.decision)
+        content.pop("version")
+        annotation = record(Annotation, content)
+        if annotation.decision not in DECISIONS:
+            raise ValueError(annotation.decision)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableImage(f"{path} is not an annotation ({error})", "Remove or restore it") from error
-    return made
+    return annotation

@@ -35,8 +35,8 @@ class ReviewCase:
             InputError: it is damaged.
         """
         path = self.scene.parent / RECORD
-        found = read_json(path, InputError, "Make the plan again") if path.is_file() else {}
-        return found if isinstance(found, dict) else {}
+        record = read_json(path, InputError, "Make the plan again") if path.is_file() else {}
+        return record if isinstance(record, dict) else {}
 
 
 def find_cases(path: str | Path) -> list[ReviewCase]:
@@ -56,11 +56,11 @@ def find_cases(path: str | Path) -> list[ReviewCase]:
     if (path / SCENE).is_file():
         return [ReviewCase(path.name, path / SCENE, path.with_name(f"{path.name}.review"))]
     of_cohort = (path / COHORT).is_file()
-    found = sorted(p.parent for p in (path / "cases" if of_cohort else path).glob(f"*/{SCENE}"))
-    if not found:
+    folders = sorted(p.parent for p in (path / "cases" if of_cohort else path).glob(f"*/{SCENE}"))
+    if not folders:
         what = "a cohort without any scene" if of_cohort else "no plan, no cohort and no folder of plans"
         raise InputError(
             f"{path} is {what}",
             "Give what 'preop liver plan' or 'preop cohort run plan' wrote, with slicer-core installed",
         )
-    return [ReviewCase(p.name, p / SCENE, path / "reviews" / p.name) for p in found]
+    return [ReviewCase(p.name, p / SCENE, path / "reviews" / p.name) for p in folders]

@@ -46,10 +46,10 @@ class CompareBoxSection(Section):
             step_back([parameters.tearBox], self.button.collapsed)
         if parameters is None or self.button.collapsed:
             return
-        why = "" if parameters.inputVolume is not None else _("Choose an MRI first.")
+        reason = "" if parameters.inputVolume is not None else _("Choose an MRI first.")
         enable(
             self.ui.drawButton,
-            why,
+            reason,
             _(
                 "Click two opposite corners of the tear in a slice view. The box runs along the slices and is as "
                 "thick as its shorter side; drag its sides in the other views."
@@ -66,16 +66,16 @@ class CompareBoxSection(Section):
         if key == self._shown:
             return
         try:
-            found = compare(cuff_scene.activation_image(activation), boxes.box_of(box))
+            localization = compare(cuff_scene.activation_image(activation), boxes.box_of(box))
         except PreopError as error:
             self._show(None, str(error))
             return
-        self._show(found, _("A single case says little; for many cases, use <i>preop cuff localize</i>."))
+        self._show(localization, _("A single case says little; for many cases, use <i>preop cuff localize</i>."))
         self._shown = key
 
-    def _show(self, found: Localization | None, words: str) -> None:
+    def _show(self, localization: Localization | None, words: str) -> None:
         self._shown = ()
-        rows = localization_rows(found) if found is not None else []
+        rows = localization_rows(localization) if localization is not None else []
         table = self.ui.boxTable
         table.setRowCount(len(rows))
         for r, row in enumerate(rows):
@@ -120,16 +120,16 @@ class CompareBoxSection(Section):
         self._watch(None)
 
 
-def localization_rows(found: Localization) -> list[tuple[str, str]]:
+def localization_rows(localization: Localization) -> list[tuple[str, str]]:
     """The measures in words."""
 
     def mm(value: float | None) -> str:
         return _("n/a") if value is None else f"{value:.1f} mm"
 
     return [
-        (_("Maximum in the box (pointing game)"), _("yes") if found.pointing else _("no")),
-        (_("Energy in the box"), f"{found.energy_inside:.0%}"),
-        (_("Overlap of box and half the maximum (IoU)"), f"{found.iou:.2f}"),
-        (_("Centroid to the box's middle"), mm(found.centroid_mm)),
-        (_("Maximum to the box's middle"), mm(found.peak_mm)),
+        (_("Maximum in the box (pointing game)"), _("yes") if localization.pointing else _("no")),
+        (_("Energy in the box"), f"{localization.energy_inside:.0%}"),
+        (_("Overlap of box and half the maximum (IoU)"), f"{localization.iou:.2f}"),
+        (_("Centroid to the box's middle"), mm(localization.centroid_mm)),
+        (_("Maximum to the box's middle"), mm(localization.peak_mm)),
     ]

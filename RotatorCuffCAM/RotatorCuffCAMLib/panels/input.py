@@ -32,7 +32,7 @@ class InputSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._found = ""
+        self._head_words = ""
         self._known: tuple[str, str] = ("", "")
         self._answers = AnswerChoice(lambda: self.parameters)
 
@@ -54,9 +54,9 @@ class InputSection(Section):
         self._answers.refresh()
         step_back([parameters.cubeRoi], self.button.collapsed)
         self.ui.sideComboBox.setCurrentIndex(SIDES.index(parameters.side))
-        why = disabled_reason(parameters)
-        self.run.refresh(why)
-        self.ui.seriesLabel.text = f"<b>{escape(why)}</b>" if why else self._series_words()
+        reason = disabled_reason(parameters)
+        self.run.refresh(reason)
+        self.ui.seriesLabel.text = f"<b>{escape(reason)}</b>" if reason else self._series_words()
 
     def _series_words(self) -> str:
         volume = self.parameters.inputVolume
@@ -71,8 +71,8 @@ class InputSection(Section):
                 _("<b>The network was trained on coronal series only: its answer to this one is unreliable.</b>")
             )
         lines.append(self._side_words(volume))
-        if self._known[0] == volume.GetID() and self._found:
-            lines.append(self._found)
+        if self._known[0] == volume.GetID() and self._head_words:
+            lines.append(self._head_words)
         elif self.parameters.cubeRoi is None:
             lines.append(_("No box: the humeral head is located when you press Classify."))
         return "<br>".join(lines)
@@ -122,7 +122,7 @@ class InputSection(Section):
             words = _("<b>The humeral head was found with low confidence ({sure:.2f}): drag the box.</b>").format(
                 sure=sure
             )
-        self._found, self._known = words, (volume_id, "")
+        self._head_words, self._known = words, (volume_id, "")
         self.parameters.inputVolume = volume  # another one may have been chosen meanwhile
         self._answers.refresh()
         roi = scene_cube.place_cube(volume, self.parameters.cubeRoi, result["center_lps"], result["edge_mm"])
@@ -132,7 +132,7 @@ class InputSection(Section):
 
     def bind(self, node: Any | None) -> None:
         """Another scene: what was found before belongs to the last one."""
-        self._found = ""
+        self._head_words = ""
         self._answers.forget()
         super().bind(node)
 
@@ -156,7 +156,7 @@ def options_of(parameters: Any) -> dict[str, Any]:
 
     roi = parameters.cubeRoi
     center, edge = scene_cube.cube_of(roi) if roi is not None else (None, None)
-    found = scene_cube.guess_of(roi) if roi is not None else {}
+    guess = scene_cube.guess_of(roi) if roi is not None else {}
     chosen = parameters.mapClass
     return {
         "center_lps": center,
@@ -166,5 +166,5 @@ def options_of(parameters: Any) -> dict[str, Any]:
         "method": parameters.method,
         "repetitions": int(parameters.repetitions),
         "any_plane": bool(parameters.anyPlane),
-        **found,
+        **guess,
     }

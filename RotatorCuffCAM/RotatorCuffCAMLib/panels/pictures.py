@@ -43,13 +43,13 @@ def _show_classes(context: Context, activation_id: str, folder: Path, result: di
         for one in result["maps"]
     ]  # fmt: skip
     yield
-    made = yield from classes.add_class_maps_steps(activation, maps, on_cpu=None)
+    map_nodes = yield from classes.add_class_maps_steps(activation, maps, on_cpu=None)
     record = scene_answer.record_of(activation)
     names = [f"{tear_class(key).name}: {record['probabilities'][key]:.2f}" for key in KEYS]
-    side_by_side.show_side_by_side(activation, made, KEYS, names)
+    side_by_side.show_side_by_side(activation, map_nodes, KEYS, names)
     _make_narrow()
     yield  # a view that is new gets its size now
-    side_by_side.look_at_middles(made, KEYS)
+    side_by_side.look_at_middles(map_nodes, KEYS)
     context.notify("answer")
 
 
