@@ -22,6 +22,8 @@ from PreopReviewLib.worker_io import load_image, save_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.cutting import Resection
+    from LiverPlannerLib.resections.comparing import Compared
+    from LiverPlannerLib.territories.liver import LiverTrees
 
 VESSELS = ("portal_vein", "hepatic_vein", "bile_duct")
 
@@ -170,6 +172,14 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
     Raises:
         NothingFound: there is no liver.
     """
+    _labels, _trees, compared = compared_resections(parameters, folder, progress, cancel)
+    return {"rows": compared.as_rows(), "notes": list(compared.notes)}
+
+
+def compared_resections(
+    parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken
+) -> tuple[sitk.Image, LiverTrees, Compared]:
+    """Labels, trees and the comparison of `resections`."""
     from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.resection.cutting import resect_by_mask
     from LiverPlannerLib.resection.volumetry import Patient
@@ -189,18 +199,17 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
         )
         for n, name in enumerate(parameters["names"])
     }
-    patient = Patient(*parameters["patient"]) if parameters.get("patient") else None
     compared = compare_resections(
         labels,
         made_resections,
         trees,
-        patient=patient,
+        patient=Patient(*parameters["patient"]) if parameters.get("patient") else None,
         exclude=parameters["exclude"],
         drawn=requested_lesions(parameters, folder),
         progress=within(progress, 0.5, 1.0),
         cancel=cancel,
     )
-    return {"rows": compared.as_rows(), "notes": list(compared.notes)}
+    return labels, trees, compared
 
 
 def margins(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

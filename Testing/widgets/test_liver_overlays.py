@@ -72,6 +72,22 @@ def test_planes_step_back_while_another_way_to_cut_is_chosen(host: Any, opened: 
     assert seen(plane)
 
 
+def test_only_the_chosen_curve_is_shown(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    host.click(section.ui.surfaceRadio)
+    curves = []
+    for n in range(2):
+        curve = host.scene.AddNewNodeByClass("vtkMRMLMarkupsCurveNode", f"Cut curve {n}")
+        curve.CreateDefaultDisplayNodes()
+        parameters.cutSurface = curve
+        host.process_events()
+        curves.append(curve)
+    assert [seen(curve) for curve in curves] == [False, True]
+    parameters.cutSurface = curves[0]
+    host.process_events()
+    assert [seen(curve) for curve in curves] == [True, False]
+
+
 def test_handles_of_a_plane_are_below_the_liver_and_the_plane_goes_through_its_middle(host: Any, opened: Any) -> None:
     parameters, section = opened
     plane, middle = parameters.cutPlanes[0], np.array(section.remnant.planes._live_cut().center_ras)

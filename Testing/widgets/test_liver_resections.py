@@ -62,6 +62,24 @@ def test_kept_resections_are_compared_side_by_side(host: Any, opened: Any) -> No
     assert parameters.resectionsTable is not None
 
 
+def test_kept_resections_are_compared_on_one_page(host: Any, opened: Any, tmp_path: Any) -> None:
+    _parameters, section = opened
+    assert not section.ui.cutsPageButton.enabled
+    host.click(section.ui.addPlaneButton)
+    host.click(section.ui.keepButton)
+    host.click(section.ui.flipPlaneButton)
+    host.click(section.ui.keepButton)
+    host.dialogs.answer(str(tmp_path / "two"))
+    run(host, section, section.ui.cutsPageButton)
+    assert not host.messages
+    page = (tmp_path / "two.html").read_text()
+    assert page.count("One plane 2") > 1
+    assert "Side by side" in page
+    assert (tmp_path / "two_resections.csv").is_file()
+    assert "two.html" in section.ui.cutsPageLabel.text
+    assert [row[0] for row in cells(section.ui.compareCutsTable)] == ["One plane", "One plane 2"]
+
+
 def test_the_supply_follows_the_plane(host: Any, opened: Any) -> None:
     _parameters, section = opened
     host.click(section.ui.addPlaneButton)

@@ -15,6 +15,7 @@ from LiverPlannerLib.panels.measure_page import NO_PLAN, Page
 from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
 from LiverPlannerLib.panels.measure_remnant import RemnantPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
+from LiverPlannerLib.panels.plan_choice import curves_of
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
 from LiverPlannerLib.scene import lines
 from LiverPlannerLib.scene.territories import territories_node
@@ -81,6 +82,7 @@ class MeasureSection(Section):
         step_back([parameters.sidesSegmentation], not cutting)
         step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
         step_back(drawn, not cutting or parameters.remnantMode != "surface")
+        step_back([node for node in curves_of(parameters.segmentation) if node is not curve], True)
         self.remnant.step_back(not cutting)
         step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
         branches = self.open and self.page is self.branches

@@ -87,7 +87,7 @@ class Page:
     def start(
         self, task: str, request: dict[str, Any], folder: Path, show: Callable[[dict[str, Any]], None], title: str
     ) -> None:
-        """Runs a task of `measure_tasks` in the worker.
+        """Runs a task of `measure_tasks`, or of another module that it names, in the worker.
 
         Args:
             request: plain values for the task, and images as `worker_io.Unsaved`.
@@ -106,7 +106,7 @@ class Page:
             show(result)
 
         self.context.run_job(
-            f"LiverPlannerLib.measure_tasks:{task}",
+            task if ":" in task else f"LiverPlannerLib.measure_tasks:{task}",
             save_steps(request, folder),
             folder,
             on_finished=finished,

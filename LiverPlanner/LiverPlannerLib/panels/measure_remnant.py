@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
+from LiverPlannerLib.panels.measure_kept import KeptPage
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
-from LiverPlannerLib.panels.measure_supply import KeptPage, Supply, supply_words
+from LiverPlannerLib.panels.measure_supply import Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
 from LiverPlannerLib.resection.volumetry import Volumetry

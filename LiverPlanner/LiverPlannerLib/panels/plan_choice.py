@@ -184,6 +184,12 @@ def _of_plan(plan: Any) -> list[Any]:
     return results
 
 
+def curves_of(plan: Any | None) -> list[Any]:
+    """The curves that have been chosen to cut a plan."""
+    curves = nodes_of_class(slicer.mrmlScene, "vtkMRMLMarkupsCurveNode") if plan is not None else []
+    return [n for n in curves if n.GetNodeReferenceID(PLAN) == plan.GetID() and n.GetAttribute(FIELD)]
+
+
 def _steps_back(node: Any) -> bool:
     """Whether the section Measure takes it out of the views and brings it back."""
     field = node.GetAttribute(FIELD)

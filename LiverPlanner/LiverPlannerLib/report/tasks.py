@@ -70,6 +70,47 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     return {"files": [str(f) for f in files], "missing": measures.missing, "megabytes": round(size, 1)}
 
 
+def write_resections(
+    parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken
+) -> dict[str, Any]:
+    """Compares kept resections and writes the page that puts them side by side.
+
+    Args:
+        parameters: of `measure_tasks.resections`, and ``image``: CT or MRI; ``title``; ``warnings``: of the plan;
+            ``out``: the page to write, which is replaced.
+
+    Returns:
+        ``rows`` and ``notes`` as `measure_tasks.resections`; ``files``.
+
+    Raises:
+        PreopError: nothing is written then.
+    """
+    from LiverPlannerLib.lesions import requested_lesions
+    from LiverPlannerLib.measure_tasks import compared_resections
+    from LiverPlannerLib.report.resections import resections_page
+    from LiverPlannerLib.resection.vessel_margins import vessel_margins
+    from PreopReviewLib.errors import NothingFound
+    from PreopReviewLib.reports import write_report
+    from PreopReviewLib.reports.page import check_path
+
+    check_path(parameters["out"], overwrite=True)
+    labels, trees, compared = compared_resections(parameters, folder, within(progress, 0.0, 0.7), cancel)
+    image = load_image(folder, parameters["image"])
+    image = sitk.Resample(image, labels, sitk.Transform(), sitk.sitkLinear, float(np.min(images.array_of(image))))
+    try:
+        margins = vessel_margins(trees, drawn=requested_lesions(parameters, folder))
+    except NothingFound:
+        margins = []
+    cancel.raise_if_cancelled()
+    progress(0.8, "Drawing the page")
+    page = resections_page(
+        image, labels, compared, trees, margins=margins, title=parameters["title"], notes=parameters["warnings"]
+    )
+    files = write_report(page, parameters["out"], overwrite=True)
+    progress(1.0, "Written")
+    return {"rows": compared.as_rows(), "notes": list(compared.notes), "files": [str(f) for f in files]}
+
+
 def _labels(parameters: dict[str, Any], folder: Path, name: str) -> Labels:
     """What `scene.report.request` gives under a name, with the lesions that are held apart."""
     from LiverPlannerLib.labels import Labels
