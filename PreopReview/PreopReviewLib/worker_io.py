@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # panels import this module, and must open at once
     import SimpleITK as sitk
 
 STEP_BYTES = 2**22
-SAID = ("0008|0060", "0020|0060", "0020|0062", "preop|notes")
+METADATA_KEYS = ("0008|0060", "0020|0060", "0020|0062", "preop|notes")
 """Meta data that a measure may depend on, and go with the voxels: modality, side of the body, what reading decided."""
 
 
@@ -30,14 +30,14 @@ class Unsaved:
         geometry: as `geometry_of`.
         name: of its file, without the ending.
         owner: what the array is only a view of.
-        said: of its meta data, `SAID`.
+        metadata: those of `METADATA_KEYS` that it has.
     """
 
     array: np.ndarray = field(repr=False)
     geometry: dict[str, list[float]]
     name: str
     owner: Any = field(default=None, repr=False)
-    said: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def geometry_of(image: sitk.Image) -> dict[str, list[float]]:
@@ -50,30 +50,34 @@ def geometry_of(image: sitk.Image) -> dict[str, list[float]]:
 
 
 def save_array(
-    array: np.ndarray, geometry: dict[str, list[float]], folder: Path, name: str, said: Mapping[str, str] | None = None
+    array: np.ndarray,
+    geometry: dict[str, list[float]],
+    folder: Path,
+    name: str,
+    metadata: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Writes a K-J-I array and returns the record that `load_image` takes."""
     np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    return {"file": f"{name}.npy", **geometry, "said": dict(said or {})}
+    return {"file": f"{name}.npy", **geometry, "said": dict(metadata or {})}
 
 
 def save_image(image: sitk.Image, folder: Path, name: str) -> dict[str, Any]:
     """Writes an image and returns the record that `load_image` takes."""
     from PreopReviewLib import images
 
-    return save_array(images.array_of(image), geometry_of(image), folder, name, said_by(image))
+    return save_array(images.array_of(image), geometry_of(image), folder, name, metadata_of(image))
 
 
 def unsaved(image: sitk.Image, name: str) -> Unsaved:
     """An image for a request."""
     from PreopReviewLib import images
 
-    return Unsaved(images.array_of(image), geometry_of(image), name, image, said_by(image))
+    return Unsaved(images.array_of(image), geometry_of(image), name, image, metadata_of(image))
 
 
-def said_by(image: sitk.Image) -> dict[str, str]:
-    """Of an image's meta data, `SAID`."""
-    return {key: image.GetMetaData(key) for key in SAID if image.HasMetaDataKey(key)}
+def metadata_of(image: sitk.Image) -> dict[str, str]:
+    """Of an image's meta data, `METADATA_KEYS`."""
+    return {key: image.GetMetaData(key) for key in METADATA_KEYS if image.HasMetaDataKey(key)}
 
 
 def save_steps(request: Mapping[str, Any], folder: Path) -> Generator[None, None, dict[str, Any]]:
@@ -101,7 +105,7 @@ def _save_array_steps(image: Unsaved, folder: Path) -> Generator[None, None, dic
         for first in range(0, len(array), depth):
             array[first : first + depth].tofile(stream)
             yield
-    return {"file": f"{image.name}.npy", **image.geometry, "said": dict(image.said)}
+    return {"file": f"{image.name}.npy", **image.geometry, "said": dict(image.metadata)}
 
 
 def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:

@@ -118,20 +118,22 @@ def maps_of_all(network: VRN, result: CuffResult, classes: Sequence[int] | None 
 
 def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
     """For JSON. Points in RAS, mm."""
-    said, cube = result.answer, result.cube
-    tear = TEAR_CLASSES[said.class_index]
+    answer, cube = result.answer, result.cube
+    tear = TEAR_CLASSES[answer.class_index]
     return {
         "image": source,
         "model": model,
         "intended_use": "research only; not for diagnosis",
         "class": tear.key,
         "class_name": tear.name,
-        "class_index": said.class_index,
-        "tear_score": said.tear_score,
-        "probabilities": {c.key: p for c, p in zip(TEAR_CLASSES, said.probabilities, strict=True)},
-        "spread": None if said.spread is None else dict(zip([c.key for c in TEAR_CLASSES], said.spread, strict=True)),
-        "repetitions": said.repetitions,
-        "logits": list(said.logits),
+        "class_index": answer.class_index,
+        "tear_score": answer.tear_score,
+        "probabilities": {c.key: p for c, p in zip(TEAR_CLASSES, answer.probabilities, strict=True)},
+        "spread": None
+        if answer.spread is None
+        else dict(zip([c.key for c in TEAR_CLASSES], answer.spread, strict=True)),
+        "repetitions": answer.repetitions,
+        "logits": list(answer.logits),
         "side": cube.side,
         "plane": cube.plane,
         "cube": {"center_ras": _ras(cube.center_lps), "edge_mm": cube.edge_mm, "inside": cube.inside},

@@ -45,8 +45,8 @@ def surface_grid(pairs: Sequence[Pair], keys: Sequence[str] = SURFACES) -> Figur
                 for side in axis.spines.values():
                     side.set_visible(False)
                 if pair is shown[0]:
-                    said = "manual" if role == "manual" else "automatic"
-                    axis.set_title(f"{structure(key).name}\n{said}", fontsize=8)
+                    drawn_by = "manual" if role == "manual" else "automatic"
+                    axis.set_title(f"{structure(key).name}\n{drawn_by}", fontsize=8)
         row[0].set_ylabel(drawn(pair.case), fontsize=8)
     return figure
 

@@ -119,11 +119,13 @@ def odd_maps(cases: Sequence[SegmentMap], limit: float = 5.0) -> dict[str, str]:
     spread = np.maximum(1.4826 * np.nanmedian(np.abs(tables - middle), 0), 0.01)
     odd = {}
     for case, table in zip(cases, tables, strict=True):
-        said = [f"no segment {v}" for v in SEGMENTS if not table[v - 1, 0] > 0]
-        said += [f"segment {v} is {table[v - 1, 0]:.2%} of the liver" for v in SEGMENTS if 0 < table[v - 1, 0] < 0.003]
+        oddities = [f"no segment {v}" for v in SEGMENTS if not table[v - 1, 0] > 0]
+        oddities += [
+            f"segment {v} is {table[v - 1, 0]:.2%} of the liver" for v in SEGMENTS if 0 < table[v - 1, 0] < 0.003
+        ]
         away = np.abs(table - middle) / spread
         for v, axis in zip(*np.nonzero(away[:, 1:] > limit), strict=True):
-            said.append(f"segment {v + 1} lies {away[v, axis + 1]:.1f} SD off along {'zyx'[axis]}")
-        if said:
-            odd[case.name] = "; ".join(said)
+            oddities.append(f"segment {v + 1} lies {away[v, axis + 1]:.1f} SD off along {'zyx'[axis]}")
+        if oddities:
+            odd[case.name] = "; ".join(oddities)
     return odd

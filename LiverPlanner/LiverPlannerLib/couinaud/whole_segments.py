@@ -38,11 +38,11 @@ def whole_segments(labels: np.ndarray) -> np.ndarray:
         return labels.copy()
     contacts = _contacts(pieces, loose)
     while len(contacts):
-        told = owner[contacts[:, 1]] > 0
-        if not told.any():
+        owned = owner[contacts[:, 1]] > 0
+        if not owned.any():
             break
         votes = np.zeros((len(sizes), 9), np.int64)
-        np.add.at(votes, (contacts[told, 0], owner[contacts[told, 1]]), contacts[told, 2])
+        np.add.at(votes, (contacts[owned, 0], owner[contacts[owned, 1]]), contacts[owned, 2])
         now = np.flatnonzero(votes.any(1))
         owner[now] = votes[now].argmax(1)
         contacts = contacts[owner[contacts[:, 0]] == 0]

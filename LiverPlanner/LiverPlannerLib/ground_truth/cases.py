@@ -77,12 +77,12 @@ def _dicom_cases(folder: Path, list_folder: str | Path) -> list[Case]:
                 f"One Patient ID in {folder} belongs to two people, by names, birth dates or sex (one file: {first})",
                 "Correct the ID, or list the images by path",
             )
-        whose = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
-        by_patient.setdefault(whose, []).extend(exam.files)
+        patient = f"id {exam.patient}" if exam.patient else f"folder {first.parent}"
+        by_patient.setdefault(patient, []).extend(exam.files)
     cases = [
         Case(f"P{number:03d}_{case.name}", case.image, case.series, f"P{number:03d}")
-        for number, whose in enumerate(sorted(by_patient), 1)
-        for case in cases_of_series(series_of_files(by_patient[whose]), list_folder)
+        for number, patient in enumerate(sorted(by_patient), 1)
+        for case in cases_of_series(series_of_files(by_patient[patient]), list_folder)
     ]
     owners: dict[tuple[str, str | None], str] = {}
     for case in cases:

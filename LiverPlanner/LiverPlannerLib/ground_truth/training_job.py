@@ -191,9 +191,9 @@ def _recipe_of(metadata: dict[str, Any]) -> Recipe:
     from PreopReviewLib.training.recipe import load_recipe, recipe_from_dict
 
     training = metadata.get("training", {})
-    said = training.get("recipe")
-    if isinstance(said, dict):
-        return recipe_from_dict(said, f"The model {metadata['name']}")
+    recorded = training.get("recipe")
+    if isinstance(recorded, dict):
+        return recipe_from_dict(recorded, f"The model {metadata['name']}")
     if kind_of(metadata) != WHOLE_SCAN:
         return load_recipe("five-structures")
     inference = metadata["inference"]

@@ -109,22 +109,22 @@ class CorrectSection(Section):
 
     def _beware(self) -> list[str]:
         """What the last edit took from other segments, what overlaps, and what is not counted; as rich text."""
-        said = []
+        warnings = []
         for taken in self.live.taken:
             words = _("Editing {by} took {ml:.1f} ml from {of}.")
             if taken.emptied:
                 words = _("Editing {by} took {ml:.1f} ml from {of}, which is empty now.")
             undo = _("Undo gives it back; <i>Masking, Modify other segments: Allow overlap</i> takes nothing.")
-            said.append(f"<b>{words.format(by=escape(taken.by), of=escape(taken.of), ml=taken.ml)}</b> {undo}")
+            warnings.append(f"<b>{words.format(by=escape(taken.by), of=escape(taken.of), ml=taken.ml)}</b> {undo}")
         if self.live.measures is None:
-            return said
-        said += [escape(words) for words in self.live.measures.plan.overlaps()]
+            return warnings
+        warnings += [escape(words) for words in self.live.measures.plan.overlaps()]
         for name in self.live.measures.plan.unknown:
             words = _(
                 "{name} is not counted: double-click it and write what it is under Name, e.g. Metastasis or Cyst."
             )
-            said.append(words.format(name=escape(name)))
-        return said
+            warnings.append(words.format(name=escape(name)))
+        return warnings
 
     # ---- the editor ----
 

@@ -15,8 +15,8 @@ def _key(volume: Any) -> tuple[str, int]:
 
 def known(volume: Any) -> str:
     """``CT`` or ``MR`` if it has been guessed already or DICOM says so, else empty. Reads no voxel."""
-    said = inputs.dicom_modality(volume)
-    return said if said in ("CT", "MR") else _guesses.get(_key(volume), "")
+    modality = inputs.dicom_modality(volume)
+    return modality if modality in ("CT", "MR") else _guesses.get(_key(volume), "")
 
 
 def guess(volume: Any) -> str:

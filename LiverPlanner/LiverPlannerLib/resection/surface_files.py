@@ -33,12 +33,12 @@ class Reading:
 
     Attributes:
         space, unit: of the coordinates.
-        said: whether the file or the caller says so; else it is what 3D Slicer would take it for.
+        stated: whether the file or the caller says so; else it is what 3D Slicer would take it for.
     """
 
     space: Literal["LPS", "RAS"]
     unit: Literal["mm", "cm", "m"]
-    said: bool
+    stated: bool
 
     def __str__(self) -> str:
         return f"{self.space} in {self.unit}"
@@ -81,7 +81,7 @@ def resect_by_surface_file(
             f"If its coordinates are {' or '.join(map(str, others))}, where it would cut the liver, say so: "
             f"surface space {others[0].space}, unit {others[0].unit}",
         ) from error
-    if used.said:
+    if used.stated:
         return resection
     note = f"{Path(path).name} does not state its coordinate system: it was read as {used}, as 3D Slicer does."
     return replace(resection, notes=(note, *resection.notes))

@@ -14,7 +14,7 @@ def write_papers(folder: CohortFolder, task: Task) -> tuple[list[str], list[str]
     Returns:
         papers that were written, and a sentence for each that could not be.
     """
-    written, said = [], []
+    written, remarks = [], []
     for paper in task.papers:
         out = folder.path / "papers" / paper
         words = ["evaluate", "--paper", paper, "--cases", str(folder.path / TABLE), "--out", str(out)]
@@ -22,5 +22,5 @@ def write_papers(folder: CohortFolder, task: Task) -> tuple[list[str], list[str]
             call_command([*words, "--no-figures", "--quiet", "--json", "--overwrite"])
             written.append(paper)
         except InputError as error:
-            said.append(f"No tables of {paper}: {error}")
-    return written, said
+            remarks.append(f"No tables of {paper}: {error}")
+    return written, remarks

@@ -111,8 +111,8 @@ def _finish(folder: CohortFolder, task: Task, cases: list[CohortCase]) -> list[P
     from PreopReviewLib.cohort.papers import write_papers
 
     table = folder.write_table(cases)
-    papers, said = write_papers(folder, task)
-    for words in said:
+    papers, remarks = write_papers(folder, task)
+    for words in remarks:
         say(words, err=True)
     return [table, write_page(folder, task, cases, [f"papers/{p}/summary.md" for p in papers])]
 

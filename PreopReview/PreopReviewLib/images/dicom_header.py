@@ -164,9 +164,9 @@ def read_header(path: Path) -> Header | None:
     dataset = read_dataset(path, [Tag(t) for t in _tag_numbers()])  # type: ignore[arg-type]
     if dataset is None:
         return None
-    said = _Values(dataset, path)
+    header_values = _Values(dataset, path)
     of_file = _Values(getattr(dataset, "file_meta", {}), path).text("MediaStorageSOPClassUID")
-    own = said.text("SOPClassUID")
+    own = header_values.text("SOPClassUID")
     kind = own or of_file
     if kind.startswith(_OTHER_CLASSES):
         return None
@@ -178,23 +178,23 @@ def read_header(path: Path) -> Header | None:
         return None
     problem, number, frames = None, None, ()
     try:
-        said.raw("Modality")  # damaged, it must not be taken for absent
-        number = said.whole("SeriesNumber")
-        frames = tuple(_frames(said))
+        header_values.raw("Modality")  # damaged, it must not be taken for absent
+        number = header_values.whole("SeriesNumber")
+        frames = tuple(_frames(header_values))
     except InputError as error:
         problem = error
     if problem is not None:
         frames = (Frame(path, 0, "", None, problem=problem),)
     return Header(
         path,
-        said.text("PatientID") or said.text("PatientName"),
-        said.text("StudyInstanceUID"),
-        said.text("SeriesInstanceUID"),
-        said.text("Modality") or (classes[0] if classes else ""),
-        said.text("SeriesDescription"),
+        header_values.text("PatientID") or header_values.text("PatientName"),
+        header_values.text("StudyInstanceUID"),
+        header_values.text("SeriesInstanceUID"),
+        header_values.text("Modality") or (classes[0] if classes else ""),
+        header_values.text("SeriesDescription"),
         number,
-        (problem is None and (said.whole("SamplesPerPixel") or 1) > 1)
-        or said.text("PhotometricInterpretation") == "PALETTE COLOR",
+        (problem is None and (header_values.whole("SamplesPerPixel") or 1) > 1)
+        or header_values.text("PhotometricInterpretation") == "PALETTE COLOR",
         frames,
     )
 
@@ -283,47 +283,48 @@ def _present(value: Any) -> Any:
     return None if empty else value
 
 
-def _frames(said: _Values) -> Iterator[Frame]:
-    count = said.whole("NumberOfFrames") or 1
-    per_frame = said.raw("PerFrameFunctionalGroupsSequence")
-    shared = said.raw("SharedFunctionalGroupsSequence")
+def _frames(header_values: _Values) -> Iterator[Frame]:
+    count = header_values.whole("NumberOfFrames") or 1
+    per_frame = header_values.raw("PerFrameFunctionalGroupsSequence")
+    shared = header_values.raw("SharedFunctionalGroupsSequence")
     if count < 1 or (per_frame is not None and len(per_frame) != count):
         raise UnreadableImage(
-            f"{said.path} describes {len(per_frame or ())} frames in its functional groups, but has {count}", _AGAIN
+            f"{header_values.path} describes {len(per_frame or ())} frames in its functional groups, but has {count}",
+            _AGAIN,
         )
     others = [] if shared is None else list(shared)[:1]
     for index in range(count):
         own = [] if per_frame is None else [per_frame[index]]
-        yield _frame(_Values(said.dataset, said.path, own + others), index, count)
+        yield _frame(_Values(header_values.dataset, header_values.path, own + others), index, count)
 
 
-def _frame(said: _Values, index: int, count: int) -> Frame:
-    instance = said.text("SOPInstanceUID")
+def _frame(header_values: _Values, index: int, count: int) -> Frame:
+    instance = header_values.text("SOPInstanceUID")
     try:
-        position = said.numbers("ImagePositionPatient", 3) if count == 1 or said.groups else None
+        position = header_values.numbers("ImagePositionPatient", 3) if count == 1 or header_values.groups else None
         return Frame(
-            said.path,
+            header_values.path,
             index,
             instance,
-            said.whole("InstanceNumber"),
-            _at_least_one(said, "Rows"),
-            _at_least_one(said, "Columns"),
-            _required(position, "ImagePositionPatient", said.path),
-            _axes(said),
-            _spacing(said),
-            *_rescale(said),
-            traits_of(said),
-            sides_of(said),
-            scaled=said.raw("RescaleIntercept") is not None,
+            header_values.whole("InstanceNumber"),
+            _at_least_one(header_values, "Rows"),
+            _at_least_one(header_values, "Columns"),
+            _required(position, "ImagePositionPatient", header_values.path),
+            _axes(header_values),
+            _spacing(header_values),
+            *_rescale(header_values),
+            traits_of(header_values),
+            sides_of(header_values),
+            scaled=header_values.raw("RescaleIntercept") is not None,
         )
     except InputError as error:
-        return Frame(said.path, index, instance, None, problem=error)
+        return Frame(header_values.path, index, instance, None, problem=error)
 
 
-def _at_least_one(said: _Values, keyword: str) -> int:
-    number = said.whole(keyword)
+def _at_least_one(header_values: _Values, keyword: str) -> int:
+    number = header_values.whole(keyword)
     if not number or number < 1:
-        raise UnreadableImage(f"{said.path} has no usable {field_name(keyword)}", _AGAIN)
+        raise UnreadableImage(f"{header_values.path} has no usable {field_name(keyword)}", _AGAIN)
     return number
 
 
@@ -336,38 +337,40 @@ def _required(value: Any, keyword: str, path: Path, remedy: str = "") -> Any:
     return value
 
 
-def _axes(said: _Values) -> tuple[tuple[float, ...], ...]:
+def _axes(header_values: _Values) -> tuple[tuple[float, ...], ...]:
     keyword = "ImageOrientationPatient"
-    axes = np.reshape(_required(said.numbers(keyword, 6), keyword, said.path), (2, 3))
+    axes = np.reshape(_required(header_values.numbers(keyword, 6), keyword, header_values.path), (2, 3))
     lengths = np.linalg.norm(axes, axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(float(axes[0] @ axes[1])) > 0.01:
-        raise ImplausibleImage(f"{said.path} has no two directions at right angles in {field_name(keyword)}", _AGAIN)
+        raise ImplausibleImage(
+            f"{header_values.path} has no two directions at right angles in {field_name(keyword)}", _AGAIN
+        )
     left, _, right = np.linalg.svd(axes, full_matrices=False)  # the nearest pair of length 1 at right angles
     return tuple(tuple(float(v) for v in row) for row in left @ right)
 
 
-def _spacing(said: _Values) -> tuple[float, float]:
+def _spacing(header_values: _Values) -> tuple[float, float]:
     keyword = "PixelSpacing"
-    spacing = said.numbers(keyword, 2)
-    if spacing is None and said.raw("ImagerPixelSpacing") is not None:
+    spacing = header_values.numbers(keyword, 2)
+    if spacing is None and header_values.raw("ImagerPixelSpacing") is not None:
         raise UnsupportedImage(
-            f"{said.path} gives only its {field_name('ImagerPixelSpacing')}, measured at the detector, "
+            f"{header_values.path} gives only its {field_name('ImagerPixelSpacing')}, measured at the detector, "
             f"not its {field_name(keyword)}",
             "Give the CT or MR series that the scanner reconstructed",
         )
-    rows, columns = _required(spacing, keyword, said.path)
+    rows, columns = _required(spacing, keyword, header_values.path)
     if min(rows, columns) <= 0:
-        raise ImplausibleImage(f"{said.path} has {rows:g} and {columns:g} mm as {field_name(keyword)}", _AGAIN)
+        raise ImplausibleImage(f"{header_values.path} has {rows:g} and {columns:g} mm as {field_name(keyword)}", _AGAIN)
     return rows, columns
 
 
-def _rescale(said: _Values) -> tuple[float, float]:
-    if said.raw("ModalityLUTSequence") is not None:
+def _rescale(header_values: _Values) -> tuple[float, float]:
+    if header_values.raw("ModalityLUTSequence") is not None:
         raise UnsupportedImage(
-            f"{said.path} scales its values by a lookup table ({field_name('ModalityLUTSequence')})",
+            f"{header_values.path} scales its values by a lookup table ({field_name('ModalityLUTSequence')})",
             "Export the series with rescale slope and intercept",
         )
-    slope, intercept = said.numbers("RescaleSlope", 1), said.numbers("RescaleIntercept", 1)
+    slope, intercept = header_values.numbers("RescaleSlope", 1), header_values.numbers("RescaleIntercept", 1)
     if slope is not None and slope[0] == 0:
-        raise ImplausibleImage(f"{said.path} has 0 as {field_name('RescaleSlope')}", _AGAIN)
+        raise ImplausibleImage(f"{header_values.path} has 0 as {field_name('RescaleSlope')}", _AGAIN)
     return (1.0 if slope is None else slope[0]), (0.0 if intercept is None else intercept[0])

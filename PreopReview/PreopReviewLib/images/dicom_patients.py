@@ -64,15 +64,15 @@ def examinations(files: Iterable[Path]) -> list[Examination]:
         if dataset is None or "SOPClassUID" not in dataset:
             continue
         with quiet():
-            said = {tag: str(dataset.get(tag, "") or "").strip() for tag in _TAGS}
-        patient = said["PatientID"]
-        if patient and said["IssuerOfPatientID"]:
-            patient += f" ({said['IssuerOfPatientID']})"
+            tags = {tag: str(dataset.get(tag, "") or "").strip() for tag in _TAGS}
+        patient = tags["PatientID"]
+        if patient and tags["IssuerOfPatientID"]:
+            patient += f" ({tags['IssuerOfPatientID']})"
         who = people.setdefault(patient, set())
-        who.add((_plain(said["PatientName"]), said["PatientBirthDate"], said["PatientSex"].upper()))
-        key = (patient, said["StudyInstanceUID"])
+        who.add((_plain(tags["PatientName"]), tags["PatientBirthDate"], tags["PatientSex"].upper()))
+        key = (patient, tags["StudyInstanceUID"])
         one = by_study.setdefault(key, Examination(*key, people=who))
-        (one.segmentations if said["Modality"] == "SEG" else one.files).append(path)
+        (one.segmentations if tags["Modality"] == "SEG" else one.files).append(path)
     for path in damaged:
         near = [e for e in by_study.values() if any(f.parent == path.parent for f in e.files)]
         for one in near or [by_study.setdefault(("", f"damaged in {path.parent}"), Examination("", ""))]:

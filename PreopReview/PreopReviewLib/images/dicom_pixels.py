@@ -72,9 +72,9 @@ def stored_values(file: Path, indices: Sequence[int]) -> list[np.ndarray]:
 def _syntax(dataset: Any) -> Any:
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    said = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    if said:
-        return said
+    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    if syntax:
+        return syntax
     implicit, little = dataset.original_encoding
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 

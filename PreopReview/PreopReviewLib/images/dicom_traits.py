@@ -42,23 +42,23 @@ class Values(Protocol):
 _SIDE_CODES = {"7771000": "L", "G-A101": "L", "24028007": "R", "G-A100": "R"}
 
 
-def sides_of(said: Values) -> str:
+def sides_of(header_values: Values) -> str:
     """R, L or both: of the attributes of file and frame, and of the modifier of the anatomic region."""
-    words = [said.text(k).upper() for k in ("Laterality", "ImageLaterality", "FrameLaterality")]
-    for region in said.raw("AnatomicRegionSequence") or ():
+    words = [header_values.text(k).upper() for k in ("Laterality", "ImageLaterality", "FrameLaterality")]
+    for region in header_values.raw("AnatomicRegionSequence") or ():
         for modifier in region.get("AnatomicRegionModifierSequence") or ():
             words.append(_SIDE_CODES.get(str(modifier.get("CodeValue", "")), ""))
     return "".join(side for side in "LR" if side in words or {"L": "LEFT", "R": "RIGHT"}[side] in words)
 
 
-def traits_of(said: Values) -> tuple[tuple[str, str], ...]:
+def traits_of(header_values: Values) -> tuple[tuple[str, str], ...]:
     """The words and values of `TRAITS` for a frame, and of the further dimensions of a multi-frame object."""
     traits = []
     for words, keywords in TRAITS:
-        value = next((v for k in keywords if (v := said.text(k))), "")
+        value = next((v for k in keywords if (v := header_values.text(k))), "")
         traits.append((words, value))
-    indices = said.raw("DimensionIndexValues")
-    pointers = said.raw("DimensionIndexSequence")
+    indices = header_values.raw("DimensionIndexValues")
+    pointers = header_values.raw("DimensionIndexSequence")
     if indices is not None and pointers is not None:
         values = list(indices) if hasattr(indices, "__iter__") else [indices]
         for n, (pointer, value) in enumerate(zip(pointers, values, strict=False), 1):

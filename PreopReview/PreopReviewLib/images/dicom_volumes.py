@@ -95,9 +95,9 @@ def _form(stack: Stack, turned: bool) -> str:
 
 def _references(stack: Stack) -> list[str]:
     """A note where positions are not all told in one frame of reference: patient or table may have moved between."""
-    told = {dict(f.traits).get("frame of reference", "") for f in stack.frames} - {""}
-    many = f"its slices name {len(told)} frames of reference, and their positions were taken as those of one"
-    return [many] if len(told) > 1 else []
+    references = {dict(f.traits).get("frame of reference", "") for f in stack.frames} - {""}
+    many = f"its slices name {len(references)} frames of reference, and their positions were taken as those of one"
+    return [many] if len(references) > 1 else []
 
 
 def without_duplicates(frames: Sequence[Frame]) -> tuple[list[Frame], list[str], InputError | None]:
@@ -249,17 +249,19 @@ def _by_number(frames: list[Frame], places: np.ndarray, name: str) -> list[Stack
 def _described(stacks: list[Stack]) -> list[Stack]:
     """The stacks in the order of their values, each with the traits that are its own."""
     own = [[{dict(f.traits).get(w, "") for f in s.frames} for w, _ in s.frames[0].traits] for s in stacks]
-    told = [
+    distinct = [
         i
         for i in range(min(len(o) for o in own))
         if all(len(o[i]) == 1 for o in own) and len({next(iter(o[i])) for o in own}) > 1
     ]
     starts = (
-        _starts(stacks) if not any(stacks[0].frames[0].traits[i][0] in ("time", "content time") for i in told) else []
+        _starts(stacks)
+        if not any(stacks[0].frames[0].traits[i][0] in ("time", "content time") for i in distinct)
+        else []
     )
     named = []
     for stack, values in zip(stacks, own, strict=True):
-        pairs = [(stack.frames[0].traits[i][0], next(iter(values[i]))) for i in told]
+        pairs = [(stack.frames[0].traits[i][0], next(iter(values[i]))) for i in distinct]
         words = ", ".join(f"{w} {_value(w, v)}" for w, v in pairs) or stack.frames[0].file.name
         if starts:
             words += f", from {starts[len(named)]}"

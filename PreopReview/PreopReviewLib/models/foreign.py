@@ -109,36 +109,39 @@ def checked_preparation(given: Mapping[str, Any], source: str) -> dict[str, Any]
 
     defaults = {"divisor": 16, "orientation": "LPS", "array_order": "KJI"}
     known = ("spacing_mm", "window", "intensity", "overlap", "post", "modalities", *defaults)
-    said = {**defaults, **given}
-    unknown = sorted(set(said) - set(known))
+    settings = {**defaults, **given}
+    unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ModelError(f"{source}: the setting {', '.join(unknown)} is not one of {', '.join(known)}", "Leave it out")
-    missing = [key for key in known[:3] if key not in said]
+    missing = [key for key in known[:3] if key not in settings]
     if missing:
         raise ModelError(
             f"{source} does not say its {', '.join(missing)}, without which images cannot be prepared for it",
             "State them in a file of settings",
         )
     try:
-        spacing = spacing_of(said["spacing_mm"])
-        window = [int(n) for n in said["window"]]
-        normalize(np.arange(8.0).reshape(2, 2, 2), said["intensity"])
-        step = int(said["divisor"])
+        spacing = spacing_of(settings["spacing_mm"])
+        window = [int(n) for n in settings["window"]]
+        normalize(np.arange(8.0).reshape(2, 2, 2), settings["intensity"])
+        step = int(settings["divisor"])
     except (TrainingError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise ModelError(f"{source} has settings that cannot be used ({error})", "Correct them") from error
     problem = (
         (len(spacing) != 3 or min(spacing) <= 0, "spacing_mm"),
         (len(window) != 3 or min(window) < 1, "window"),
         (step < 1, "divisor"),
-        (sorted(said["array_order"]) != ["I", "J", "K"] or said["array_order"] not in ("KJI", "IJK"), "array_order"),
-        (not _is_orientation(said["orientation"]), "orientation"),
-        (said.get("post") not in POST, "post"),
-        (not 0 <= float(said.get("overlap", 0.25)) < 1, "overlap"),
+        (
+            sorted(settings["array_order"]) != ["I", "J", "K"] or settings["array_order"] not in ("KJI", "IJK"),
+            "array_order",
+        ),
+        (not _is_orientation(settings["orientation"]), "orientation"),
+        (settings.get("post") not in POST, "post"),
+        (not 0 <= float(settings.get("overlap", 0.25)) < 1, "overlap"),
     )
     wrong = [name for bad, name in problem if bad]
     if wrong:
-        raise ModelError(f"{source} has a {wrong[0]} that cannot be used ({said.get(wrong[0])})", "Correct it")
-    return {**said, "spacing_mm": list(spacing), "window": [max(step, -(-n // step) * step) for n in window]}
+        raise ModelError(f"{source} has a {wrong[0]} that cannot be used ({settings.get(wrong[0])})", "Correct it")
+    return {**settings, "spacing_mm": list(spacing), "window": [max(step, -(-n // step) * step) for n in window]}
 
 
 def _is_orientation(axes: Any) -> bool:

@@ -169,7 +169,7 @@ def _follow(config: Mapping[str, Any], value: Any) -> Any:
 
 def _preparation(bundle: Path, config: Mapping[str, Any], network: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What `WholeScan` must know, from the transforms before the network and from the inferer."""
-    said: dict[str, Any] = {"orientation": "", "array_order": "IJK", "divisor": divisor(network, arguments)}
+    preparation: dict[str, Any] = {"orientation": "", "array_order": "IJK", "divisor": divisor(network, arguments)}
     for transform in _transforms(config, "preprocessing"):
         name = _name(transform)
         if name in _WITHOUT_EFFECT:
@@ -182,21 +182,23 @@ def _preparation(bundle: Path, config: Mapping[str, Any], network: str, argument
             raise ModelError(
                 f"{where} is not one of {known}", "Give a bundle that uses these, or its weights otherwise"
             )
-        said |= rule({k: _plain(config, v, f"{where}, {k}") for k, v in used.items() if k not in _IGNORED}, where)
+        preparation |= rule(
+            {k: _plain(config, v, f"{where}, {k}") for k, v in used.items() if k not in _IGNORED}, where
+        )
     inferer = config.get("inferer")
     if isinstance(inferer, Mapping):
         if _name(inferer) not in ("SlidingWindowInferer", "SlidingWindowInfererAdapt", "SimpleInferer"):
             raise ModelError(f"{bundle}: the inferer {_name(inferer)} is not known", "Use SlidingWindowInferer")
         if "roi_size" in inferer:
-            said["window"] = _plain(config, inferer["roi_size"], f"{bundle}: roi_size")
+            preparation["window"] = _plain(config, inferer["roi_size"], f"{bundle}: roi_size")
         if "overlap" in inferer:
-            said["overlap"] = _plain(config, inferer["overlap"], f"{bundle}: overlap")
+            preparation["overlap"] = _plain(config, inferer["overlap"], f"{bundle}: overlap")
     for t in _transforms(config, "postprocessing"):
         if _name(t) == "Activationsd" and t.get("sigmoid"):
             raise ModelError(
                 f"{bundle}: its output channels overlap (sigmoid)", "Only channels that exclude each other are accepted"
             )
-    return said
+    return preparation
 
 
 _IGNORED = (

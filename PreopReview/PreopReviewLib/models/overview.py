@@ -111,9 +111,9 @@ def _network(metadata: Mapping[str, Any]) -> str:
 
 def _note(name: str, state: str, metadata: Mapping[str, Any]) -> ModelNote:
     training = metadata.get("training")
-    told = metadata.get("training_data") or (training.get("data") if isinstance(training, dict) else "")
+    training_data = metadata.get("training_data") or (training.get("data") if isinstance(training, dict) else "")
     words = (metadata.get(key) for key in ("version", "description", "intended_use"))
-    return ModelNote(name, state, *(_text(w) for w in words), _text(told), _text(metadata.get("license")))
+    return ModelNote(name, state, *(_text(w) for w in words), _text(training_data), _text(metadata.get("license")))
 
 
 def _text(value: Any) -> str:

@@ -112,7 +112,7 @@ def predict_part(
 
 def _draw(model: Segmenter, jobs: Sequence[_Job], work: Path, device: str, progress: Progress) -> list[str]:
     """Writes the label files and labels.json; the names of the former."""
-    said: dict[str, object] = {}
+    records: dict[str, object] = {}
     values: dict[str, int] = {}
     for number, job in enumerate(jobs):
         path, *others = job.files
@@ -124,14 +124,14 @@ def _draw(model: Segmenter, jobs: Sequence[_Job], work: Path, device: str, progr
         shown = image if not others else sitk.Compose([sitk.Cast(each, sitk.sitkFloat32) for each in several])
         result = model.segment(shown, mask, device=device, progress=part)
         images.write_image(with_names(result.labels, result.values), work / f"{job.name}.seg.nrrd")
-        said[f"{job.name}.seg.nrrd"] = {
+        records[f"{job.name}.seg.nrrd"] = {
             "image": path.name,
             "notes": [*images.notes_of(image), *result.notes, *result.warnings],
         }
         values = dict(result.values)
-    about = {"model": model.name, "labels": {"background": 0, **values}, "images": said}
+    about = {"model": model.name, "labels": {"background": 0, **values}, "images": records}
     (work / "labels.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return list(said)
+    return list(records)
 
 
 def with_names(labels: sitk.Image, values: Mapping[str, int]) -> sitk.Image:

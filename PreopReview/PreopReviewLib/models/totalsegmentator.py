@@ -265,13 +265,13 @@ def _settings(home: Path) -> Iterator[None]:
     """Its environment for one run: a home of its own where statistics are off, the weights as they lie, no pickles."""
     import torch
 
-    said = {
+    config = {
         "totalseg_id": "none",
         "send_usage_stats": False,
         "prediction_counter": 0,
         "statistics_disclaimer_shown": True,
     }
-    (home / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    (home / "config.json").write_text(json.dumps(config), encoding="utf-8")
     wanted = {
         "TOTALSEG_WEIGHTS_PATH": str(_weights_folder()),
         "TOTALSEG_HOME_DIR": str(home),

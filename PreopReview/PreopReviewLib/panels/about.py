@@ -63,12 +63,12 @@ def _model(note: ModelNote) -> str:
         "broken": _("broken: remove it and install it again"),
     }
     head = f"<b>{escape(note.name)}</b> {escape(note.version)} ({escape(states[note.state])})"
-    told = [note.description, note.intended_use]
+    sentences_of = [note.description, note.intended_use]
     if note.training:
-        told.append(_("Training data: {data}").format(data=note.training))
+        sentences_of.append(_("Training data: {data}").format(data=note.training))
     if note.license:
-        told.append(_("License: {license}").format(license=note.license))
-    sentences = [escape(t if t.endswith(".") else f"{t}.") for t in told if t]
+        sentences_of.append(_("License: {license}").format(license=note.license))
+    sentences = [escape(t if t.endswith(".") else f"{t}.") for t in sentences_of if t]
     return f"<li>{head}<br>{' '.join(sentences)}</li>"
 
 

@@ -138,7 +138,7 @@ def unsaved(volume: Any, name: str = "image") -> Unsaved:
 
     require_volume(volume)
     voxels = array_of_vtk(volume.GetImageData())
-    return Unsaved(voxels, world_geometry(volume), name, said=dicom_words(volume))
+    return Unsaved(voxels, world_geometry(volume), name, metadata=dicom_words(volume))
 
 
 def grid_image(volume: Any) -> Any:
@@ -185,7 +185,7 @@ def dicom_modality(volume: Any) -> str:
 
 
 def dicom_words(volume: Any) -> dict[str, str]:
-    """What DICOM says of the volume's series, as `worker_io.SAID` names it: modality and side of the body."""
+    """What DICOM says of the volume's series, as `worker_io.METADATA_KEYS` names it: modality and side of the body."""
     values = {"0008|0060": dicom_modality(volume)}
     database = _dicom_database()
     first = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()[:1]
@@ -211,8 +211,8 @@ def guess_modality(volume: Any) -> str:
     """
     from PreopReviewLib import images
 
-    said = dicom_modality(volume)
-    return said if said in ("CT", "MR") else images.guess_modality(_thinned(volume))
+    modality = dicom_modality(volume)
+    return modality if modality in ("CT", "MR") else images.guess_modality(_thinned(volume))
 
 
 def _thinned(volume: Any) -> Any:

@@ -20,19 +20,19 @@ def inference_settings(recipe: Recipe) -> dict[str, Any]:
     from PreopReviewLib.models.liver_channels import CHANNELS
 
     within_liver = inside_liver(recipe)
-    said: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "spacing_mm": recipe["data.spacing_mm"],
         "classes": recipe["data.classes"],
         "divisor": divisor_of(recipe["network.arguments"]),
         "channels": list(CHANNELS) if within_liver else ["intensity"],
     }
     if within_liver:
-        return said
+        return settings
     window = recipe.get("inference.window", recipe["data.patch"])
-    said |= {"patch": recipe["data.patch"], "window": recipe["data.patch"] if window == WHOLE else window}
-    said["intensity"] = recipe.get("data.intensity", {"kind": "zscore"})
+    settings |= {"patch": recipe["data.patch"], "window": recipe["data.patch"] if window == WHOLE else window}
+    settings["intensity"] = recipe.get("data.intensity", {"kind": "zscore"})
     if window == WHOLE:
-        said["whole"] = True
+        settings["whole"] = True
     optional = {
         "crop": recipe.get("data.crop"),
         "regions": recipe["loss.arguments"].get("regions"),
@@ -41,7 +41,7 @@ def inference_settings(recipe: Recipe) -> dict[str, Any]:
         "blending": recipe.get("inference.blending"),
         "modalities": recipe.get("inference.modalities"),
     }
-    return said | {key: value for key, value in optional.items() if value is not None}
+    return settings | {key: value for key, value in optional.items() if value is not None}
 
 
 def divisor_of(arguments: Mapping[str, Any]) -> int:

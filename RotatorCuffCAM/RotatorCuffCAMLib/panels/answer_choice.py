@@ -82,9 +82,9 @@ def owner_of(node: Any) -> Any | None:
 
 def _field_of(node: Any) -> str:
     """The field of a node; a command's scene says it by what the nodes are."""
-    said = node.GetAttribute(FIELD)
-    if said or node.IsA("vtkMRMLMarkupsROINode"):
-        return said or ""
+    field = node.GetAttribute(FIELD)
+    if field or node.IsA("vtkMRMLMarkupsROINode"):
+        return field or ""
     if node.IsA("vtkMRMLSegmentationNode"):
         return "hotRegion"
     return "activation" if scene_answer.record_of(node) else ""

@@ -79,8 +79,8 @@ class InputSection(Section):
 
     @staticmethod
     def _side_words(volume: Any) -> str:
-        said = inputs.dicom_words(volume)
-        side = next((said[k] for k in LATERALITY if said.get(k) in ("R", "L")), None)
+        dicom = inputs.dicom_words(volume)
+        side = next((dicom[k] for k in LATERALITY if dicom.get(k) in ("R", "L")), None)
         if side is None:
             return _("DICOM does not say which shoulder it is: <i>Automatic</i> goes by its position.")
         return _("DICOM: {side} shoulder.").format(side=_("right") if side == "R" else _("left"))

@@ -223,9 +223,9 @@ class ReaderStudySection(Section):
 
     def _show_model(self) -> None:
         session = self.session
-        said = scene_reading.model_answer(session.study, session.current)
+        answer = scene_reading.model_answer(session.study, session.current)
         scene_reading.show_model_map(session.study, session.current)
-        words = escape(scene_reading.model_words(said)).replace("\n", "<br>")
+        words = escape(scene_reading.model_words(answer)).replace("\n", "<br>")
         self.ui.modelLabel.text = _("<b>The model says:</b> {words}").format(words=words)
         self.ui.modelLabel.visible = True
 

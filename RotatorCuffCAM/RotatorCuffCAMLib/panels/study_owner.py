@@ -100,6 +100,6 @@ def evaluation_html(result: dict[str, Any]) -> str:
     )
     head = "".join(f"<th align='left'>{escape(name)}&nbsp;&nbsp;</th>" for name in SHOWN)
     words = "".join(f"<p style='margin: 2px;'>{escape(w)}</p>" for w in result["statements"])
-    beware = "".join(f"<li>{escape(w[0].upper() + w[1:])}.</li>" for w in result["warnings"])
-    beware = _("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{beware}</ul>" if beware else ""
-    return f"<table>{'<tr>' + head + '</tr>'}{rows}</table>{words}{beware}"
+    warnings = "".join(f"<li>{escape(w[0].upper() + w[1:])}.</li>" for w in result["warnings"])
+    warnings = _("<b>Beware:</b>") + f"<ul style='margin: 0px;'>{warnings}</ul>" if warnings else ""
+    return f"<table>{'<tr>' + head + '</tr>'}{rows}</table>{words}{warnings}"

@@ -42,11 +42,11 @@ def evaluate_predictions(
     tested = set(split.test) if split else set()
     sets = {c.name: "test" if c.name in tested else "training" for c in every} if tested else {}
     truth = Truth({c.name: tear_class(c.label_class).index for c in every}, sets)
-    true, said = np.array([truth.classes[n] for n in wanted]), model.mean.argmax(1)
+    true, predicted_classes = np.array([truth.classes[n] for n in wanted]), model.mean.argmax(1)
     shares = {
-        "top-1": said == true,
-        "top-1 ± 1": abs(said - true) <= 1,
-        "tear or none": (said > 0) == (true > 0),
+        "top-1": predicted_classes == true,
+        "top-1 ± 1": abs(predicted_classes - true) <= 1,
+        "tear or none": (predicted_classes > 0) == (true > 0),
     }
     figures = {
         name: {

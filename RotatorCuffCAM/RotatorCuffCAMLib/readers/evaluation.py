@@ -66,8 +66,8 @@ def evaluate_study(truth: Truth, data: StudyData) -> StudyEvaluation:
 def _add_model(evaluation: StudyEvaluation, data: StudyData) -> None:
     model = data.model
     assert model is not None
-    said = performance(data.truth, model.mean.argmax(1), model.seconds)
-    evaluation.numbers["model"] = _finite(asdict(said)) | {"repetitions": len(model.probabilities)}
+    model_performance = performance(data.truth, model.mean.argmax(1), model.seconds)
+    evaluation.numbers["model"] = _finite(asdict(model_performance)) | {"repetitions": len(model.probabilities)}
     torn = data.truth > 0
     area: Area | None = None
     try:
@@ -159,28 +159,30 @@ def _tell_kappa(evaluation: StudyEvaluation) -> None:
 
 
 def _warnings(data: StudyData) -> list[str]:
-    said = []
+    warnings = []
     readers = len(data.readings)
     turns = 0 if data.model is None else len(data.model.probabilities)
     if turns and readers:
         same = turns > 1 and bool(np.ptp(data.model.probabilities, axis=0).max() == 0)  # type: ignore[union-attr]
         if same:
-            said.append(f"the {turns} repetitions of the model are all alike: they are one answer")
+            warnings.append(f"the {turns} repetitions of the model are all alike: they are one answer")
         what = f"{turns} repetitions of one network are" if turns > 1 else "one network is"
-        said.append(
+        warnings.append(
             f"in Table 3 {what} set against {readers} readers as if each were a reader of its own. "
             "Repetitions do not vary as readers do (pseudo-replication), so its p values with the model say nothing "
             "about other networks or cases; read the table of every reader instead, which compares on the same cases"
         )
     for group, members in data.groups.items():
         if len(members) < 3:
-            said.append(f"the group {group!r} has {len(members)} reader{'s' * (len(members) > 1)}: too few to compare")
+            warnings.append(
+                f"the group {group!r} has {len(members)} reader{'s' * (len(members) > 1)}: too few to compare"
+            )
     small = [k for k in range(5) if 0 < int((data.truth == k).sum()) < 5]
     if small:
-        said.append("some classes have fewer than 5 cases: their figures are not reliable")
+        warnings.append("some classes have fewer than 5 cases: their figures are not reliable")
     if data.left_out:
-        said.append(f"left out because not complete: {'; '.join(data.left_out)}")
-    return said
+        warnings.append(f"left out because not complete: {'; '.join(data.left_out)}")
+    return warnings
 
 
 def _number(value: float) -> float | None:

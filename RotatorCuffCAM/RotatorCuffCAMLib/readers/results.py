@@ -41,17 +41,17 @@ class Performance:
     cases: int
 
 
-def performance(truth: ArrayLike, said: ArrayLike, seconds: ArrayLike | None = None) -> Performance:
+def performance(truth: ArrayLike, answers: ArrayLike, seconds: ArrayLike | None = None) -> Performance:
     """The measures of answers.
 
     Args:
-        truth, said: (N,) ordinal class indices.
+        truth, answers: (N,) ordinal class indices.
         seconds: (N,) of each answer; NaN where unknown.
 
     Raises:
         InputError: no case, or lengths that differ.
     """
-    t, s = np.asarray(truth, int), np.asarray(said, int)
+    t, s = np.asarray(truth, int), np.asarray(answers, int)
     if t.ndim != 1 or t.shape != s.shape or len(t) == 0:
         raise InputError(f"There are {s.size} answers for {t.size} cases", "Give one for each")
     torn, called = t > 0, s > 0
@@ -265,19 +265,19 @@ def read_model(path: str | Path, name: str = "VRN-based 3D CNN") -> ModelAnswers
 
 
 def _model_folder(folder: Path, name: str) -> ModelAnswers:
-    answers = {p.parent.name: _said(p) for p in sorted(folder.glob("*/probabilities.json"))}
+    answers = {p.parent.name: _probabilities(p) for p in sorted(folder.glob("*/probabilities.json"))}
     if not answers:
         raise FileMissing(f"{folder} holds no result of preop cuff classify", "Classify the cases into it")
     table = np.array([[values for values, _ in answers.values()]], float)
     return ModelAnswers(tuple(answers), table, np.array([seconds for _, seconds in answers.values()]), name)
 
 
-def _said(path: Path) -> tuple[list[float], float]:
+def _probabilities(path: Path) -> tuple[list[float], float]:
     """The probabilities in the order of the classes, and the seconds that they took."""
-    said = read_json(path, remedy="Classify the case again")
+    content = read_json(path, remedy="Classify the case again")
     try:
-        values = [float(said["probabilities"][k]) for k in KEYS]
-        seconds = float(said.get("seconds") or "nan")
+        values = [float(content["probabilities"][k]) for k in KEYS]
+        seconds = float(content.get("seconds") or "nan")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path} is not a result of preop cuff classify ({error})", "Classify the case again"

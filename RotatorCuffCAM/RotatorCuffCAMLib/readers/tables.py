@@ -51,14 +51,14 @@ class StudyData:
     model: ModelAnswers | None
     left_out: tuple[str, ...] = field(default=())
 
-    def said(self, reading: Reading) -> NDArray[np.int64]:
+    def answers(self, reading: Reading) -> NDArray[np.int64]:
         """(N,) answers."""
         return np.array([reading.classes[c] for c in self.cases])
 
     def performance(self, reading: Reading) -> Performance:
         """Of one reading."""
         times = [reading.seconds.get(c, float("nan")) for c in self.cases]
-        return performance(self.truth, self.said(reading), times)
+        return performance(self.truth, self.answers(reading), times)
 
     @property
     def groups(self) -> dict[str, list[Reading]]:
@@ -129,10 +129,10 @@ def table2(data: StudyData, resamples: int = 2000, seed: int = 0) -> Table:
         note = f"Mean ± SD over {len(turns)} repetitions on the same cases"
     else:
         generator = np.random.default_rng(seed)
-        said = data.model.mean.argmax(1)
-        draws = generator.integers(0, len(said), (resamples, len(said)))
+        predicted = data.model.mean.argmax(1)
+        draws = generator.integers(0, len(predicted), (resamples, len(predicted)))
         note = f"± SD over {resamples} bootstrap samples of the cases (seed {seed}); the network answered once"
-        turns = turns + [performance(data.truth[d], said[d]) for d in draws]
+        turns = turns + [performance(data.truth[d], predicted[d]) for d in draws]
     for key, name in (
         ("binary_accuracy", "Binary accuracy"),
         ("sensitivity", "Sensitivity"),
@@ -229,14 +229,14 @@ def reader_table(data: StudyData) -> Table:
     table = Table("readers", "Every reader", [*columns, "κ with truth", "Top-1 against the model, p"])
     right = None if data.model is None else data.model.mean.argmax(1) == data.truth
     for reading in data.readings:
-        said, p = data.said(reading), data.performance(reading)
+        answers, p = data.answers(reading), data.performance(reading)
         verdict: str | None = None
         if right is not None:
-            own = said == data.truth
+            own = answers == data.truth
             better, worse = int((own & ~right).sum()), int((~own & right).sum())
             chance = binomtest(better, better + worse).pvalue if better + worse else 1.0
             verdict = f"{format_p(chance).removeprefix('= ')} (+{better} −{worse})"
-        kappa = weighted_kappa(data.truth, said, len(KEYS)).value
+        kappa = weighted_kappa(data.truth, answers, len(KEYS)).value
         values = list(asdict(p).values())
         table.add(reading.reader, reading.group, *values[:8], kappa, verdict)
     table.notes += [
@@ -254,7 +254,7 @@ def agreement_tables(data: StudyData) -> tuple[list[Table], dict[str, Any]]:
     if len(names) > 1:
         between = Table("kappa_between_readers", "Agreement between readers (weighted κ)", ["", *names])
         kappas = {
-            (a.reader, b.reader): weighted_kappa(data.said(a), data.said(b), len(KEYS))
+            (a.reader, b.reader): weighted_kappa(data.answers(a), data.answers(b), len(KEYS))
             for a, b in combinations(data.readings, 2)
         }
         for one in names:
@@ -274,12 +274,12 @@ def agreement_tables(data: StudyData) -> tuple[list[Table], dict[str, Any]]:
         if first is None:
             continue
         if other.look == 1:
-            kappa = weighted_kappa(data.said(first), data.said(other), len(KEYS))
+            kappa = weighted_kappa(data.answers(first), data.answers(other), len(KEYS))
             within.add(other.reader, other.reading, str(kappa))
             numbers["kappa_within"][f"{other.reader}, pass {other.reading}"] = _kappa_numbers(kappa)
         elif other.reading == 1:
             before, after = data.performance(first), data.performance(other)
-            was, now = data.said(first) == data.truth, data.said(other) == data.truth
+            was, now = data.answers(first) == data.truth, data.answers(other) == data.truth
             figures = (before.top1, after.top1, before.binary_accuracy, after.binary_accuracy)
             looks.add(other.reader, *figures, int((~was & now).sum()), int((was & ~now).sum()))
     return tables + [t for t in (within, looks) if t.rows], numbers

@@ -161,18 +161,18 @@ def class_head(result: CuffResult, one: ActivationMap) -> str:
     """Two lines over one class's map: its probability, and how strong the map is."""
     name = TEAR_CLASSES[one.class_index].name
     top = float(images.array_of(one.image).max())
-    said = ", predicted" if one.class_index == result.answer.class_index else ""
+    suffix = ", predicted" if one.class_index == result.answer.class_index else ""
     strength = "no evidence for it"
     if top > 0:
         strength = f"maximum of the map {top:,.0f}" if top >= 100 else f"maximum of the map {top:.3g}"
-    return f"{name}{said}\nprobability {result.answer.probabilities[one.class_index]:.2f}; {strength}"
+    return f"{name}{suffix}\nprobability {result.answer.probabilities[one.class_index]:.2f}; {strength}"
 
 
 def picture_lines(result: CuffResult, measures: dict[str, Any] | None) -> list[str]:
     """Two lines under a picture's title: what is said, and how large the hot region is."""
-    said, shown = TEAR_CLASSES[result.answer.class_index], TEAR_CLASSES[result.activation.class_index]
-    chance = result.answer.probabilities[said.index]
-    first = f"Predicted: {said.name}, probability {chance:.2f}; a tear of any kind: {result.answer.tear_score:.2f}"
+    predicted, shown = TEAR_CLASSES[result.answer.class_index], TEAR_CLASSES[result.activation.class_index]
+    chance = result.answer.probabilities[predicted.index]
+    first = f"Predicted: {predicted.name}, probability {chance:.2f}; a tear of any kind: {result.answer.tear_score:.2f}"
     if result.answer.repetitions > 1:
         first += f" (mean of {result.answer.repetitions} repetitions)"
     second = (
@@ -213,7 +213,7 @@ def _page(
     where: Localization | None,
 ) -> Page:
     when = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    said = TEAR_CLASSES[result.answer.class_index]
+    predicted = TEAR_CLASSES[result.answer.class_index]
     sections = [Section("Answer", (_answer_facts(result), _probabilities(result)), columns=2)]
     if picture is not None:
         sections.append(Section("Activation map", (picture,)))
@@ -231,7 +231,7 @@ def _page(
         title=title,
         banner=BANNER,
         sections=tuple(sections),
-        subtitle=f"{said.name} (probability {result.answer.probabilities[said.index]:.2f}), made {when}",
+        subtitle=f"{predicted.name} (probability {result.answer.probabilities[predicted.index]:.2f}), made {when}",
         marks=(SYNTHETIC,) if synthetic else (),
         warnings=tuple(w[0].upper() + w[1:] + "." for w in result.warnings),
         footer=(f"PreopReview {__version__}, {when}. This file opens without a network.",),

@@ -147,15 +147,15 @@ def add_activation(scene: Any, activation: ActivationMap) -> tuple[Any, sitk.Ima
     import slicer
 
     percent, top = percent_map(activation.image)
-    said = TEAR_CLASSES[activation.class_index]
-    node = nodes.add_volume(scene, percent, f"Activation map: {said.name}", (100.0, 50.0))
+    tear = TEAR_CLASSES[activation.class_index]
+    node = nodes.add_volume(scene, percent, f"Activation map: {tear.name}", (100.0, 50.0))
     quantity, unit = slicer.vtkCodedEntry(), slicer.vtkCodedEntry()
     quantity.SetValueSchemeMeaning("ACTIVATION", "99PREOP", "Class activation relative to its maximum")
     unit.SetValueSchemeMeaning("%", "UCUM", "percent")
     node.SetVoxelValueQuantity(quantity)
     node.SetVoxelValueUnits(unit)
     node.SetAttribute(MAXIMUM, f"{top:.9g}")
-    node.SetAttribute(CLASS, said.key)
+    node.SetAttribute(CLASS, tear.key)
     node.SetAttribute(METHOD, activation.method)
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(color_table(scene).GetID())

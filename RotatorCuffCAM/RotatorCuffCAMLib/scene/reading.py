@@ -106,10 +106,10 @@ def model_answer(study: Study, case: StudyCase) -> dict[str, Any]:
     return read_json(path, remedy="Run preop cuff classify on the case again")
 
 
-def model_words(said: dict[str, Any]) -> str:
+def model_words(answer: dict[str, Any]) -> str:
     """Class and probabilities in two lines."""
-    chances = ", ".join(f"{c.name} {said['probabilities'][c.key]:.2f}" for c in TEAR_CLASSES)
-    return f"{tear_class(said['class']).name}\n{chances}"
+    chances = ", ".join(f"{c.name} {answer['probabilities'][c.key]:.2f}" for c in TEAR_CLASSES)
+    return f"{tear_class(answer['class']).name}\n{chances}"
 
 
 def show_model_map(study: Study, case: StudyCase) -> Any | None:

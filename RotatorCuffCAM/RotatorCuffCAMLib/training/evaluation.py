@@ -81,13 +81,13 @@ def _extent(torn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def class_figures(answers: HeldOut) -> dict[str, float]:
     """Binary accuracy, top-1 and top-1±1 accuracy, sensitivity and specificity."""
-    true, said = answers.classes, answers.logits.argmax(1)
-    torn, called = true > 0, said > 0
+    true, predicted = answers.classes, answers.logits.argmax(1)
+    torn, called = true > 0, predicted > 0
     return {
         "cases": len(true),
         "binary_accuracy": float((torn == called).mean()),
-        "top1": float((true == said).mean()),
-        "top1_within_1": float((abs(true - said) <= 1).mean()),
+        "top1": float((true == predicted).mean()),
+        "top1_within_1": float((abs(true - predicted) <= 1).mean()),
         "sensitivity": float(called[torn].mean()),
         "specificity": float((~called[~torn]).mean()),
     }

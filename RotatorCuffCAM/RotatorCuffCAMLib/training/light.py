@@ -167,15 +167,15 @@ def train_light(
     if resume:
         state.load()
     torch.set_num_threads(settings.threads)
-    saved = told = time.monotonic()
+    saved = reported = time.monotonic()
     shown = max(settings.local_share, state.elapsed / settings.seconds)
     while state.elapsed < settings.seconds:
         began = time.monotonic()
         fraction = state.elapsed / settings.seconds
         loss, right = state.step(shards, fraction)
         state.elapsed += time.monotonic() - began
-        if began - told > 10:
-            told = began
+        if began - reported > 10:
+            reported = began
             progress(fraction, f"step {state.steps}, {shards.count} cubes, loss {loss:.3f}, right {right:.2f}")
         if began - saved > 120:
             saved = began

@@ -82,13 +82,13 @@ def _metadata(arguments: dict[str, Any], about: dict[str, str], figures: dict[st
 
 def card(about: dict[str, str], figures: dict[str, Any]) -> str:
     """The model card."""
-    said = figures["classes"]
+    class_figures = figures["classes"]
     rows = [
-        ("binary accuracy", f"{said['binary_accuracy']:.3f}"),
-        ("top-1", f"{said['top1']:.3f}"),
-        ("top-1±1", f"{said['top1_within_1']:.3f}"),
-        ("sensitivity", f"{said['sensitivity']:.3f}"),
-        ("specificity", f"{said['specificity']:.3f}"),
+        ("binary accuracy", f"{class_figures['binary_accuracy']:.3f}"),
+        ("top-1", f"{class_figures['top1']:.3f}"),
+        ("top-1±1", f"{class_figures['top1_within_1']:.3f}"),
+        ("sensitivity", f"{class_figures['sensitivity']:.3f}"),
+        ("specificity", f"{class_figures['specificity']:.3f}"),
     ]
     for key, title in (
         ("plain_map_box_plus_0mm", "exact map, box as tight as the tear"),
@@ -119,7 +119,7 @@ A Voxception-ResNet ({network}) that tells five classes of rotator cuff tear
 apart in drawn shoulders with planted tears, so that the module can be shown and tested.{looks}
 {how}
 
-| on {said["cases"]} held-out synthetic shoulders | |
+| on {class_figures["cases"]} held-out synthetic shoulders | |
 |---|---|
 {table}
 

@@ -120,17 +120,17 @@ class ShoulderTask:
         if not self.validation:
             return {}
         true = np.array([tear_class(c.label_class).index for c in self.validation])
-        said = np.empty_like(true)
+        predicted = np.empty_like(true)
         for number, case in enumerate(self.validation):
             cancel.raise_if_cancelled()
             progress(number / len(true), f"Validation case {number + 1} of {len(true)}")
             cube = torch.from_numpy(np.array(self.source.cache.read(case)["cube"], np.float32))[None, None]
             with torch.inference_mode():
-                said[number] = int(network(cube.to(device))[0].argmax())
+                predicted[number] = int(network(cube.to(device))[0].argmax())
         return {
-            "top1": float((said == true).mean()),
-            "top1_within_1": float((abs(said - true) <= 1).mean()),
-            "binary": float(((said > 0) == (true > 0)).mean()),
+            "top1": float((predicted == true).mean()),
+            "top1_within_1": float((abs(predicted - true) <= 1).mean()),
+            "binary": float(((predicted > 0) == (true > 0)).mean()),
         }
 
 

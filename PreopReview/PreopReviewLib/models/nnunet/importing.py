@@ -56,18 +56,18 @@ def import_nnunet(
 
 
 def _read_folds(results: ResultFolder) -> tuple[dict[str, Any], list[int] | None, list[dict[str, Tensor]]]:
-    weights, told, mirrored = [], [], []
+    weights, kinds, mirrored = [], [], []
     for file in results.checkpoints.values():
         kept = read_checkpoint(file)
-        told.append((kept["init_args"].get("configuration"), kept["trainer_name"]))
+        kinds.append((kept["init_args"].get("configuration"), kept["trainer_name"]))
         axes = kept.get("inference_allowed_mirroring_axes")
         mirrored.append(None if axes is None else [int(a) for a in axes])
         weights.append(plain_weights(kept["network_weights"]))
-    if any(each != told[0] for each in told):
+    if any(each != kinds[0] for each in kinds):
         raise ModelError(
             f"The folds of {results.folder} were trained by different trainers or configurations", "Name those of one"
         )
-    (configuration, trainer), mirror = told[0], mirrored[0]  # nnU-Net, too, goes by the first
+    (configuration, trainer), mirror = kinds[0], mirrored[0]  # nnU-Net, too, goes by the first
     arguments = {
         "plans": results.plans,
         "dataset": results.dataset,
