@@ -175,6 +175,9 @@ def _surfaces(folder: Path) -> None:
     vtk = ["# vtk DataFile Version 3.0", "box", "ASCII", "DATASET POLYDATA", f"POINTS {len(points)} float", *vertices]
     vtk += [f"POLYGONS {len(faces)} {4 * len(faces)}", *(f"3 {i}" for i in indices)]
     (folder / "box.vtk").write_text("\n".join(vtk) + "\n")
+    raw = ("\n".join(vtk[:5]).replace("ASCII", "BINARY") + "\n").encode() + points.astype(">f4").tobytes() + b"\n"
+    cells = np.array([(3, *f) for f in faces], ">i4").tobytes()
+    (folder / "binary.vtk").write_bytes(raw + f"POLYGONS {len(faces)} {4 * len(faces)}\n".encode() + cells + b"\n")
 
 
 def _tables(folder: Path) -> None:

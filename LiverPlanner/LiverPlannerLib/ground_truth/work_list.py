@@ -54,6 +54,16 @@ class Case:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """What the file of a list holds."""
+
+    format: str
+    version: int
+    structures: list[str]
+    cases: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class WorkList:
     """The cases and the structures to be drawn in each."""
 
@@ -157,14 +167,15 @@ def open_list(folder: str | Path) -> WorkList:
         raise FileMissing(f"{folder} contains no list of cases", f"Choose the folder with {LIST}, or make a list")
     content = read_json(file)
     try:
-        cases = tuple(record(Case, case) for case in content["cases"])
+        kept = record(_Kept, content)
+        cases = tuple(record(Case, case) for case in kept.cases)
         for case in cases:
             if not re.fullmatch(r"[^./\\\0:][^/\\\0:]*", case.name):
                 raise UnreadableImage(
                     f"{file} is damaged: a case is called {case.name!r}, which is not a valid file name",
                     "Restore it from a copy",
                 )
-        return WorkList(folder, tuple(structure(key).key for key in content["structures"]), cases)
+        return WorkList(folder, tuple(structure(key).key for key in kept.structures), cases)
     except (KeyError, TypeError) as error:
         raise UnreadableImage(f"{file} is damaged ({error})", "Restore it from a copy") from error
 

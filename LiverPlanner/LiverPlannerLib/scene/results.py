@@ -65,6 +65,7 @@ def build_scene(
     title: str,
     *,
     couinaud: sitk.Image | None = None,
+    shared: bool = False,
 ) -> SceneHandle:
     """Volume and plan as the panel's Apply leaves them, in one study of the subject hierarchy.
 
@@ -76,6 +77,7 @@ def build_scene(
             gray window and is guessed where it is not given.
         title: what patient, study and pictures are called.
         couinaud: Couinaud segments, 1 to 8, on the image's grid.
+        shared: as for `nodes.add_volume`.
 
     Raises:
         GeometryError: the labels are not on the image's grid.
@@ -87,7 +89,7 @@ def build_scene(
         raise GeometryError("The labels are not on the grid of the image", "Resample them to the image first")
     center = center_of_interest(labels)
     window = gray_window(image, record.get("modality") or images.guess_modality(image))
-    volume = nodes.add_volume(scene, image, title, window)
+    volume = nodes.add_volume(scene, image, title, window, shared)
     nodes.put_in_study(scene, [volume], title, "Liver plan")
     parts = [*parts_of(labels), *(segment_parts_of(couinaud) if couinaud is not None else ())]
     plan_nodes = add_plan(volume, parts, dict(record))
@@ -135,7 +137,8 @@ def save_results(
     folder = Path(folder)
     saved = SavedResults()
     with host.fresh_scene() as scene:
-        handle = build_scene(image, labels, record, title, couinaud=couinaud)
+        # A whole scan is not held twice for a scene that is closed again.
+        handle = build_scene(image, labels, record, title, couinaud=couinaud, shared=not host.in_application())
         saved.files.append(files.write_segmentation(handle.segmentation, folder / "segmentation.seg.nrrd"))
         saved.files += files.write_surfaces(handle.segmentation, folder)
         if handle.plan.couinaud is not None:

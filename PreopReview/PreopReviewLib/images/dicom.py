@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import SimpleITK as sitk
 
@@ -202,19 +201,24 @@ def choose_series(available: Sequence[Series], folder: Path, wanted: str | None)
 
 
 def _with_single_slices(chosen: Series, available: Sequence[Series]) -> Series:
-    """The series with a note on others of one slice that is like its own: its series may have been misnamed."""
+    """The series with a note on others of one slice that may be its own: like its slices, or damaged beside them."""
     if chosen.slices < 2 or chosen.problem is not None:
         return chosen
-
-    def form(frame: Frame) -> tuple[Any, ...]:
-        return (frame.file.parent, frame.rows, frame.columns, frame.spacing)
-
-    like = [s for s in available if s.slices == 1 and s is not chosen and form(s.frames[0]) == form(chosen.frames[0])]
-    if not like:
-        return chosen
-    names = ", ".join(s.frames[0].file.name for s in like[:3])
-    note = f"left out, as slices of the same size that name another series: {names}"
-    return replace(chosen, notes=(*chosen.notes, note))
+    own = chosen.frames[0]
+    singles = [s.frames[0] for s in available if s.slices == 1 and s is not chosen]
+    beside = [f for f in singles if f.file.parent == own.file.parent]
+    damaged = [f for f in beside if f.problem is not None]
+    like = [
+        f
+        for f in beside
+        if f.problem is None and (f.rows, f.columns, f.spacing) == (own.rows, own.columns, own.spacing)
+    ]
+    said = (
+        ("left out, as slices of the same size that name another series", like),
+        ("left out, as damaged images that name another series or none", damaged),
+    )
+    notes = [f"{words}: {', '.join(f.file.name for f in frames[:3])}" for words, frames in said if frames]
+    return replace(chosen, notes=(*chosen.notes, *notes)) if notes else chosen
 
 
 def likely(available: Sequence[Series]) -> list[Series]:

@@ -43,13 +43,17 @@ def set_geometry(image: sitk.Image, matrix: Any) -> sitk.Image:
     return image
 
 
-def fill(target: Any, array: np.ndarray, start_ijk: Sequence[int] = (0, 0, 0)) -> Any:
-    """Puts a K-J-I array into a vtkImageData (or its oriented kind) at voxel `start_ijk`."""
+def fill(target: Any, array: np.ndarray, start_ijk: Sequence[int] = (0, 0, 0), shared: bool = False) -> Any:
+    """Puts a K-J-I array into a vtkImageData (or its oriented kind) at voxel `start_ijk`.
+
+    Args:
+        shared: looks at the array's own memory instead of a copy: neither may be changed while the other is used.
+    """
     from vtk.util.numpy_support import numpy_to_vtk
 
     stop = [s + n - 1 for s, n in zip(start_ijk, array.shape[::-1], strict=True)]
     target.SetExtent(*(v for pair in zip(start_ijk, stop, strict=True) for v in pair))
-    target.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    target.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=not shared))
     return target
 
 

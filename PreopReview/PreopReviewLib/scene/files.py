@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,16 @@ import SimpleITK as sitk
 
 from PreopReviewLib.errors import FileMissing, OutputError, UnreadableImage
 from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene.finding import nodes_of_class
 
 _ROOM = "Choose a folder with space and write permission"
 
 
 def write_bundle(scene: Any, path: str | Path, thumbnail: str | Path | None = None) -> Path:
     """The whole scene as a .mrb, which 3D Slicer opens.
+
+    Its segmentations are written around their segments alone: with all the rest of a scan, which is empty, MRML's
+    writer would hold each of them in memory twice.
 
     Args:
         thumbnail: PNG that Slicer shows for the scene.
@@ -29,9 +34,27 @@ def write_bundle(scene: Any, path: str | Path, thumbnail: str | Path | None = No
     path = Path(path)
     messages = slicer.vtkMRMLMessageCollection()
     image = _png(thumbnail) if thumbnail else None
-    if not scene.WriteToMRB(str(path), image, messages) or not path.is_file():
+    with _cropped(scene):
+        written = scene.WriteToMRB(str(path), image, messages)
+    if not written or not path.is_file():
         raise OutputError(f"{path} cannot be written ({_one_line(messages)})", _ROOM)
     return path
+
+
+@contextmanager
+def _cropped(scene: Any) -> Iterator[None]:
+    """The storage of all segmentations writes their least extent, for the duration of a block."""
+    changed = []
+    for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
+        node.AddDefaultStorageNode()
+        storage = node.GetStorageNode()
+        changed.append((storage, storage.GetCropToMinimumExtent()))
+        storage.SetCropToMinimumExtent(True)
+    try:
+        yield
+    finally:
+        for storage, before in changed:
+            storage.SetCropToMinimumExtent(before)
 
 
 def read_bundle(scene: Any, path: str | Path) -> None:

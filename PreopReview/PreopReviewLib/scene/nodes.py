@@ -57,17 +57,24 @@ class SegmentContent:
 # ---- volumes ----
 
 
-def add_volume(scene: Any, image: sitk.Image, name: str, window_level: tuple[float, float] | None = None) -> Any:
+def add_volume(
+    scene: Any,
+    image: sitk.Image,
+    name: str,
+    window_level: tuple[float, float] | None = None,
+    shared: bool = False,
+) -> Any:
     """A vtkMRMLScalarVolumeNode of a 3-D scalar image, with display.
 
     Args:
         window_level: width and center of the gray window; None leaves it to Slicer.
+        shared: the node looks at the image's own voxels, which saves a copy where neither is changed any more.
     """
     import vtk
 
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(ijk_to_ras(image))
-    node.SetAndObserveImageData(fill(vtk.vtkImageData(), images.array_of(image)))
+    node.SetAndObserveImageData(fill(vtk.vtkImageData(), images.array_of(image), shared=shared))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")

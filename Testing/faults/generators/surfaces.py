@@ -21,10 +21,10 @@ def volumetry(name: str) -> list[str]:
 def surface(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
     """A surface of four formats with damaged numbers, counts, lines or bytes."""
     material.put("labels.nii.gz", folder)
-    name = pick(rng, ["box.ply", "box.stl", "binary.stl", "box.obj", "box.vtk"])
+    name = pick(rng, ["box.ply", "box.stl", "binary.stl", "box.obj", "box.vtk", "binary.vtk"])
     raw = (material.folder / name).read_bytes()
     what = pick(rng, ["word", "word", "line gone", "line twice", "cut", "bytes", "inserted", "count", "swapped name"])
-    text = name != "binary.stl"
+    text = not name.startswith("binary")
     if what in ("word", "line gone", "line twice") and text:
         lines = raw.decode().split("\n")
         at = int(rng.integers(len(lines) - 1))
@@ -38,6 +38,9 @@ def surface(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         else:
             lines.insert(at, lines[at])
         raw = "\n".join(lines).encode("latin-1", "replace")
+    elif what == "count" and name == "binary.vtk":
+        old = pick(rng, [b"POINTS 8", b"POLYGONS 12", b"12 48"])
+        raw = raw.replace(old, old[:-1] + pick(rng, [b"0", b"7", b"9", b"-8", b"99999999"]))
     elif what == "count" and not text:
         raw = raw[:80] + int(pick(rng, [0, 13, 2**31 - 1, 2**32 - 1])).to_bytes(4, "little") + raw[84:]
     elif what == "swapped name":
