@@ -22,6 +22,7 @@ from LiverPlannerLib.structures import mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
 from PreopReviewLib.images.geometry import Slices, box_of
+from PreopReviewLib.nearest import nearest
 
 NEIGHBORS = ("portal_vein", "hepatic_vein", "bile_duct")
 REFERENCE_LINES: tuple[tuple[float, str], ...] = (
@@ -181,7 +182,7 @@ def cut_surface(labels: sitk.Image, resection: Resection, lesions: str = "tumor"
     mm = images.spacing_kji(near)
     lesion = images.array_of(mask_of(near, lesions)).view(bool)
     faces = _between(*sides)
-    distance = cKDTree(face_centers(lesion) * mm).query(faces * mm, workers=2)[0]
+    distance = nearest(cKDTree(face_centers(lesion) * mm), faces * mm)[0]
     return images.kji_to_ras(faces, near), distance
 
 
@@ -224,7 +225,7 @@ class _Target:
             return None
         # Some of the points give a bound, beyond which the tree need not look for the others.
         bound = float(self.tree.query(points[::50])[0].min())
-        distance, index = self.tree.query(points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9, workers=2)
+        distance, index = nearest(self.tree, points, distance_upper_bound=bound * (1 + 1e-9) + 1e-9)
         least, data = float(distance.min()), np.asarray(self.tree.data)
         near = np.flatnonzero(distance <= least + TIE_MM)
         at = int(near[_first_place(points[near], labels)])

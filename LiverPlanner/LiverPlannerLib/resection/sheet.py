@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.resection.cutting import Plane
 from PreopReviewLib import images
+from PreopReviewLib.nearest import nearest
 
 _NEIGHBORS = 6
 """Samples of the sheet that are asked for each point: a fold's nearest facet need not be that of the nearest sample."""
@@ -46,7 +47,7 @@ class Sheet:
             taken: whether that is the side that is taken.
         """
         many = min(_NEIGHBORS, len(self.points))
-        _, index = self._tree.query(points, k=many, workers=2)
+        _, index = nearest(self._tree, points, k=many)
         away = points[:, None] - self.points[index.reshape(len(points), many)]
         normals = self.normals[index.reshape(len(points), many)]
         height = (away * normals).sum(axis=-1)

@@ -16,6 +16,7 @@ from LiverPlannerLib.territories.liver import LiverTrees
 from LiverPlannerLib.vessels.branches import VesselTree
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.nearest import nearest
 
 Which = Literal["main", "any"]
 
@@ -69,11 +70,11 @@ def vessel_margins(
         faces = (face_centers(inside) + [s.start for s in box]) * mm
         own = []
         for key, name, ids, search in searches:
-            distance = search.query(faces, workers=2)[0]
-            nearest = float(distance.min())
+            distance = nearest(search, faces)[0]
+            closest = float(distance.min())
             touching = faces[distance < 1e-6] / mm
             contact = _length(trees, key, ids, touching) if len(touching) else 0.0
-            own.append(VesselMargin(number, name, key, nearest, contact))
+            own.append(VesselMargin(number, name, key, closest, contact))
         margins += sorted(own, key=lambda m: m.mm)
     return margins
 

@@ -21,6 +21,7 @@ from LiverPlannerLib.vessels.branches import UNCLASSIFIED, VesselTree
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
 from PreopReviewLib.images.geometry import Slices, box_of
+from PreopReviewLib.nearest import nearest
 
 MODEL_NOTE = (
     "Territories are a model: each liver voxel belongs to the segmented branch that is nearest inside the liver, so "
@@ -200,5 +201,5 @@ def _last_branches(
         own = branch_of == branch.id
         last_of_point[chosen[own]] = further[search.query(points[own])[1]]
         mine = order[bounds[branch.id] : bounds[branch.id + 1]]
-        last[mine] = further[search.query(voxels[mine], workers=2)[1]]
+        last[mine] = further[nearest(search, voxels[mine])[1]]
     return last

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from PreopReviewLib.nearest import nearest
+
 CANDIDATES = 4
 """Nearest points among which the power distance chooses: radii along a branch differ little."""
 STEP_MM = 1.5
@@ -19,7 +21,7 @@ def nearest_points(positions: np.ndarray, points: np.ndarray, radii: np.ndarray)
     from scipy.spatial import cKDTree
 
     near = min(CANDIDATES, len(points))
-    distance, index = cKDTree(points).query(positions, k=near, workers=2)
+    distance, index = nearest(cKDTree(points), positions, k=near)
     distance, index = distance.reshape(-1, near), index.reshape(-1, near)
     best = (distance**2 - radii[index] ** 2).argmin(axis=1)
     rows = np.arange(len(index))

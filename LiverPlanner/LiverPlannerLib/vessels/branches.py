@@ -29,6 +29,7 @@ from LiverPlannerLib.vessels.roots import choose_end, root_preference, rooted_tr
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.images.geometry import box_of
+from PreopReviewLib.nearest import nearest
 
 Part = Literal["main", "peripheral"]
 Rule = Literal["radius", "generation"]
@@ -307,7 +308,7 @@ def _nearest_point(positions: np.ndarray, points: np.ndarray, radii: np.ndarray)
     from scipy.spatial import cKDTree
 
     k = min(4, len(points))
-    distance, near = cKDTree(points).query(positions, k=k, workers=2)
+    distance, near = nearest(cKDTree(points), positions, k=k)
     distance, near = distance.reshape(-1, k), near.reshape(-1, k)
     best = (distance**2 - radii[near] ** 2).argmin(1)
     return near[np.arange(len(near)), best]
