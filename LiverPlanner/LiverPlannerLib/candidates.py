@@ -72,9 +72,9 @@ def with_sources(
         probability: of the lesion network, on any grid; None where it was not asked.
     """
     places = {key: numbered_regions(labels, key) for key in ("tumor", CANDIDATE)}
-    shares = None
+    probabilities = None
     if probability is not None and any(places.values()):
-        shares = images.array_of(sitk.Resample(probability, labels, sitk.Transform(), sitk.sitkLinear, 0.0))
+        probabilities = images.array_of(sitk.Resample(probability, labels, sitk.Transform(), sitk.sitkLinear, 0.0))
     out = []
     for region in regions:
         if region.structure not in places:
@@ -82,7 +82,7 @@ def with_sources(
             continue
         box, inside = places[region.structure][region.number - 1]
         seen = tuple(name for name, mask in masks.items() if (mask[box] & inside).any())
-        sure = None if shares is None else round(float(shares[box][inside].max()), 2)
+        sure = None if probabilities is None else round(float(probabilities[box][inside].max()), 2)
         out.append(replace(region, seen_by=seen, sureness=sure))
     return out
 

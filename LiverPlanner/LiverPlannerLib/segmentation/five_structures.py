@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.cava_blood import blood_in, slivers_of
 from LiverPlannerLib.segmentation.dark_bands import bands_in
-from LiverPlannerLib.segmentation.left_out import widened
+from LiverPlannerLib.segmentation.left_out import extend_mask
 from LiverPlannerLib.segmentation.vessel_edges import fit_edges, local_parenchyma
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.vessels.cleanup import (
@@ -100,7 +100,7 @@ def segment_structures(
         share = within(progress, 0.75 * look / MOST_LOOKS, 0.75 * (look + 1) / MOST_LOOKS)
         seen = _look(image, liver_mask, package, device, share, cancel)
         # A lesion that the mask leaves out is seen only 10 mm deep: look again with what was found of it.
-        wider = widened(given, liver_mask, seen.frame, seen.tidy, settings["classes"])
+        wider = extend_mask(given, liver_mask, seen.frame, seen.tidy, settings["classes"])
         if wider is None:
             break
         liver_mask = wider
@@ -112,7 +112,7 @@ def segment_structures(
     progress(0.75, "resampling the result to the image's grid")
     labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
     labels = fit_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
-    untouched = _to_source(seen.shares, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
+    untouched = _to_source(seen.probabilities, settings["classes"], seen.frame, liver_mask) if keep_untouched else None
     progress(1.0, "done")
     seconds = time.perf_counter() - started
     return FiveStructures(labels, f"{package.name} {package.version}", seconds, notes, untouched, warnings)
@@ -125,7 +125,7 @@ class _Look:
     frame: sitk.Image
     volume: sitk.Image
     mask: sitk.Image
-    shares: np.ndarray
+    probabilities: np.ndarray
     tidy: np.ndarray
 
 
@@ -143,14 +143,14 @@ def _look(
     volume, mask = _to_frame(image, frame), _to_frame(liver_mask != 0, frame, kind="label")
     cancel.raise_if_cancelled()
     progress(0.15, "segmenting vessels, ducts and lesions")
-    shares = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
+    probabilities = class_probabilities(package, images.array_of(volume), images.array_of(mask) > 0, device)
     cancel.raise_if_cancelled()
     progress(0.8, "separating portal from hepatic veins")
-    tidy = postprocess(shares, settings["classes"], [settings["spacing_mm"]] * 3)
+    tidy = postprocess(probabilities, settings["classes"], [settings["spacing_mm"]] * 3)
     blood = blood_in(tidy.argmax(0), settings["classes"], images.array_of(volume), images.array_of(mask) > 0)
     tidy[settings["classes"].index("tumor")][blood] = 0
     tidy[settings["classes"].index("inferior_vena_cava")][blood] = 1
-    return _Look(frame, volume, mask, shares, tidy)
+    return _Look(frame, volume, mask, probabilities, tidy)
 
 
 def _without_bands(seen: _Look, settings: dict) -> list[str]:
@@ -218,29 +218,29 @@ def class_probabilities(
         padded = np.pad(shown, [(0, 0), *pad], mode="edge")
         tensor = torch.from_numpy(padded)[None].to(device).contiguous(memory_format=torch.channels_last_3d)
         with torch.inference_mode():
-            shares = member(tensor)[0].float().softmax(0).cpu().numpy()
-        total += shares[(slice(None), *(slice(shift, shift + size) for size in liver.shape))]
+            probabilities = member(tensor)[0].float().softmax(0).cpu().numpy()
+        total += probabilities[(slice(None), *(slice(shift, shift + size) for size in liver.shape))]
     return total / passes
 
 
-def postprocess(shares: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
+def postprocess(probabilities: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
     """Post-processing on the network's grid: gaps, islands, portal against hepatic, small lesions.
 
     Returns:
         probabilities in which a voxel's largest is the cleaned-up decision.
     """
     at = {name: classes.index(name) for name in classes}
-    portal, hepatic = shares[at["portal_vein"]], shares[at["hepatic_vein"]]
+    portal, hepatic = probabilities[at["portal_vein"]], probabilities[at["hepatic_vein"]]
     both = portal + hepatic
-    cava = shares.argmax(0) == at["inferior_vena_cava"]
-    shares = _doubtful_cysts_as_tumors(shares, at["tumor"], at["cyst"])
-    others = shares.argmax(0)
+    cava = probabilities.argmax(0) == at["inferior_vena_cava"]
+    probabilities = _doubtful_cysts_as_tumors(probabilities, at["tumor"], at["cyst"])
+    others = probabilities.argmax(0)
     lesion = np.isin(others, [at["tumor"], at["cyst"]])
     free = ~cava & ~lesion
     vessel = drop_islands(hysteresis(both, *VESSEL_THRESHOLDS) & free, spacing, least_ml=0.15)
     sure = vessel & hysteresis(both, *NAMING_THRESHOLDS)
     is_portal = carried_on(separate_trees(sure, portal, hepatic, spacing, cava), sure, vessel, portal - hepatic)
-    out = shares.copy()
+    out = probabilities.copy()
     out[at["portal_vein"]] = np.where(is_portal, both, 0)
     out[at["hepatic_vein"]] = np.where(vessel & ~is_portal, both, 0)
     soft_edge = ~vessel & (others != at["portal_vein"]) & (others != at["hepatic_vein"]) & ~lesion
@@ -259,11 +259,11 @@ def postprocess(shares: np.ndarray, classes: list[str], spacing: list[float]) ->
     return out
 
 
-def _doubtful_cysts_as_tumors(shares: np.ndarray, tumor: int, cyst: int) -> np.ndarray:
+def _doubtful_cysts_as_tumors(probabilities: np.ndarray, tumor: int, cyst: int) -> np.ndarray:
     """A lesion counts as cyst only where that is twice as likely: a tumor called cyst is the worse mistake."""
-    doubt = (shares.argmax(0) == cyst) & (shares[cyst] < CYST_ODDS * shares[tumor])
-    out = shares.copy()
-    out[tumor][doubt], out[cyst][doubt] = shares[cyst][doubt], shares[tumor][doubt]
+    doubt = (probabilities.argmax(0) == cyst) & (probabilities[cyst] < CYST_ODDS * probabilities[tumor])
+    out = probabilities.copy()
+    out[tumor][doubt], out[cyst][doubt] = probabilities[cyst][doubt], probabilities[tumor][doubt]
     return out
 
 
@@ -313,7 +313,7 @@ def _to_frame(image: sitk.Image, frame: sitk.Image, kind: str = "linear") -> sit
     return sitk.Cast(out > 0.5, sitk.sitkUInt8) if kind == "label" else out
 
 
-def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_mask: sitk.Image) -> sitk.Image:
+def _to_source(probabilities: np.ndarray, classes: list[str], frame: sitk.Image, liver_mask: sitk.Image) -> sitk.Image:
     """Largest class at each voxel of the source grid, as the table's labels, inside the liver and its hilum."""
     box = images.box_of_grid(frame, liver_mask)
     small = images.crop(liver_mask, box)
@@ -322,11 +322,11 @@ def _to_source(shares: np.ndarray, classes: list[str], frame: sitk.Image, liver_
     labels = np.zeros(inside.shape, np.uint8)
     reach = _reach(small)
     for index, name in enumerate(classes):
-        channel = images.image_like(shares[index], frame)
+        channel = images.image_like(probabilities[index], frame)
         part = images.Box((0, 0, 0), inside.shape)
         if index:
-            # The largest of all shares is at least one in so many: elsewhere this class is not it.
-            likely = images.image_like(shares[index] >= 1 / len(classes), frame)
+            # The largest probability is at least 1 in the number of classes: elsewhere this class is not it.
+            likely = images.image_like(probabilities[index] >= 1 / len(classes), frame)
             if not images.array_of(likely).any():
                 continue
             part = images.box_of_grid(images.crop(likely, images.bounding_box(likely, frame.GetSpacing()[0])), small)

@@ -10,20 +10,20 @@ from PreopReviewLib import images
 LEAST_ML, OUTSIDE_SHARE, CONTACT_SHARE = 1.0, 0.5, 0.4
 
 
-def widened(
-    given: sitk.Image, mask: sitk.Image, frame: sitk.Image, shares: np.ndarray, classes: list[str]
+def extend_mask(
+    given: sitk.Image, mask: sitk.Image, frame: sitk.Image, probabilities: np.ndarray, classes: list[str]
 ) -> sitk.Image | None:
     """The mask with the lesions that it lacks, or None if it lacks none (of at least 1 ml).
 
     Args:
         given: the liver as it was given.
         mask: the same with what was added to it before; on one grid with `given`.
-        frame: isotropic grid of `shares`.
-        shares: (classes, K, J, I).
+        frame: isotropic grid of `probabilities`.
+        probabilities: (classes, K, J, I).
     """
     own, now = (images.array_of(images.resample_to(m != 0, frame, "label")) > 0 for m in (given, mask))
     spacing = frame.GetSpacing()[0]
-    extended = left_out_lesions(shares, classes, own, spacing, now & ~own)
+    extended = left_out_lesions(probabilities, classes, own, spacing, now & ~own)
     if np.count_nonzero(extended & ~now) * spacing**3 < 1000 * LEAST_ML:
         return None
     added = images.resample_to(images.image_like(extended.astype(np.uint8), frame), mask, "label")
@@ -31,7 +31,7 @@ def widened(
 
 
 def left_out_lesions(
-    shares: np.ndarray, classes: list[str], liver: np.ndarray, spacing: float, known: np.ndarray | None = None
+    probabilities: np.ndarray, classes: list[str], liver: np.ndarray, spacing: float, known: np.ndarray | None = None
 ) -> np.ndarray:
     """Components of tumor that belong to the liver although more than half of them lies outside its mask.
 
@@ -40,7 +40,7 @@ def left_out_lesions(
     was accepted before needs no such contact.
 
     Args:
-        shares: (classes, K, J, I).
+        probabilities: (classes, K, J, I).
         liver: bool (K, J, I), as given.
         spacing: edge of the voxels, mm.
         known: bool (K, J, I), what was accepted before.
@@ -52,7 +52,7 @@ def left_out_lesions(
     from scipy import ndimage
 
     out = np.zeros(liver.shape, bool)
-    best = shares.argmax(0)
+    best = probabilities.argmax(0)
     tumor = best == classes.index("tumor")
     lesion = tumor | (best == classes.index("cyst"))
     parts = cc3d.connected_components(np.ascontiguousarray(lesion), connectivity=6)

@@ -156,9 +156,9 @@ def _predict(
 
     from PreopReviewLib.models.kuleuven_lesion_fast import lesion_logits
 
-    shares = [share(n, w, r) for n, w, r in zip(values.shape, MAX_WINDOW, (4, 4, 2), strict=True)]
-    window = tuple(side for side, _ in shares)
-    starts = list(product(*(begin for _, begin in shares)))
+    divisions = [share(n, w, r) for n, w, r in zip(values.shape, MAX_WINDOW, (4, 4, 2), strict=True)]
+    window = tuple(side for side, _ in divisions)
+    starts = list(product(*(begin for _, begin in divisions)))
     starts = [s for s in starts if inside[_overlap(s, window, values.shape)[0]].any()]
     out = np.zeros(values.shape, np.float32)
     for number, start in enumerate(starts):

@@ -72,8 +72,10 @@ class KuLeuvenLesions(_OfPackage):
 
         modality, liver = modality or images.guess_modality(image), self._region(region)
         lesions = segment_lesions(image, liver, modality, self.package, device, progress=progress, cancel=cancel)
-        shares = {"tumor": lesions.probability} if lesions.probability is not None else {}
-        return SegmenterResult(lesions.mask, {"tumor": 1}, lesions.model, lesions.notes, [], lesions.device, shares)
+        probabilities = {"tumor": lesions.probability} if lesions.probability is not None else {}
+        return SegmenterResult(
+            lesions.mask, {"tumor": 1}, lesions.model, lesions.notes, [], lesions.device, probabilities
+        )
 
 
 class InsideLiver(_OfPackage):

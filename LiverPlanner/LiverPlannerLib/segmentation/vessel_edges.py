@@ -14,12 +14,12 @@ OPPOSITE = 0.5
 """Of the veins' contrast, the least with which bile is bright where veins are dark."""
 
 
-def local_parenchyma(volume: sitk.Image, mask: sitk.Image, shares: np.ndarray) -> sitk.Image:
+def local_parenchyma(volume: sitk.Image, mask: sitk.Image, probabilities: np.ndarray) -> sitk.Image:
     """Mean of the parenchyma within about 15 mm of each voxel, on the network's grid."""
     from scipy import ndimage
 
     values = images.array_of(volume).astype(np.float32)
-    own = ((images.array_of(mask) > 0) & (shares.argmax(0) == 0)).astype(np.float32)
+    own = ((images.array_of(mask) > 0) & (probabilities.argmax(0) == 0)).astype(np.float32)
     width = PARENCHYMA_MM / volume.GetSpacing()[0]
     middle = float(np.median(values[own > 0])) if own.any() else 0.0
     weight = ndimage.gaussian_filter(own, width, truncate=2.5)

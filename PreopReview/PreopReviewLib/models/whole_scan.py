@@ -86,18 +86,18 @@ class WholeScan:
         reverse = self.settings.get("array_order") == "IJK"  # of a network whose first axis is I
         values = values.T if reverse else values
         token.raise_if_cancelled()
-        shares: np.ndarray | None = None
+        probabilities: np.ndarray | None = None
         notes: list[str] = []
         where = "cpu"
         for number, package in enumerate(self.packages):
             part = within(progress, 0.9 * number / len(self.packages), 0.9 * (number + 1) / len(self.packages))
-            probabilities, where = self._probabilities(package, values, device, notes, part, token)
-            shares = probabilities if shares is None else shares + probabilities
-        assert shares is not None
-        shares /= len(self.packages)
-        shares = shares.transpose(0, 3, 2, 1) if reverse else shares
+            of_member, where = self._probabilities(package, values, device, notes, part, token)
+            probabilities = of_member if probabilities is None else probabilities + of_member
+        assert probabilities is not None
+        probabilities /= len(self.packages)
+        probabilities = probabilities.transpose(0, 3, 2, 1) if reverse else probabilities
         progress(0.9, "Resampling the structures to the image's grid")
-        labels = self._to_source(shares, small, image, token)
+        labels = self._to_source(probabilities, small, image, token)
         if self.settings.get("post") == LARGEST_COMPONENT:
             labels = largest_component(labels)
         labels_image = images.image_like(labels, image)
@@ -117,7 +117,7 @@ class WholeScan:
         small = network_grid(image, self.settings["spacing_mm"], self.settings.get("orientation", "LPS"))
         values = normalize(images.array_of(small).astype(np.float32), self.settings["intensity"])
         values = values.T if self.settings.get("array_order") == "IJK" else values
-        shares = np.mean(
+        probabilities = np.mean(
             [
                 self._probabilities(package, values, device, [], progress, cancel or CancelToken())[0]
                 for package in self.packages
@@ -126,10 +126,10 @@ class WholeScan:
             dtype=np.float32,
         )
         regions = bool(self.settings.get("regions"))
-        thinkable = shares.max(0) > 0.05 if regions else shares[0] < 0.95
+        thinkable = probabilities.max(0) > 0.05 if regions else probabilities[0] < 0.95
         if not thinkable.any():
             return 1.0
-        p = np.clip(shares[:, thinkable], 1e-6, 1 - 1e-6)
+        p = np.clip(probabilities[:, thinkable], 1e-6, 1 - 1e-6)
         if regions:
             return float(np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p))))
         return float(np.mean(-(p * np.log(p)).sum(0)) / np.log(len(p)))
@@ -162,7 +162,9 @@ class WholeScan:
 
     # ---- back to the image --------------------------------------------------------------------------------
 
-    def _to_source(self, shares: np.ndarray, small: sitk.Image, image: sitk.Image, cancel: CancelToken) -> np.ndarray:
+    def _to_source(
+        self, probabilities: np.ndarray, small: sitk.Image, image: sitk.Image, cancel: CancelToken
+    ) -> np.ndarray:
         """uint8 (K, J, I) on the image's grid, from probabilities interpolated there, some slices at a time."""
         size = image.GetSize()
         labels = np.zeros(size[::-1], np.uint8)
@@ -173,14 +175,14 @@ class WholeScan:
             box = images.box_of_grid(grid, small)
             if min(box.shape) < 1:
                 continue  # beyond the part of the scan that the network has seen
-            labels[start:stop] = self._decided(shares, small, box, grid)
+            labels[start:stop] = self._decided(probabilities, small, box, grid)
         return labels
 
-    def _decided(self, shares: np.ndarray, small: sitk.Image, box: images.Box, grid: sitk.Image) -> np.ndarray:
+    def _decided(self, probabilities: np.ndarray, small: sitk.Image, box: images.Box, grid: sitk.Image) -> np.ndarray:
         reference = images.crop(small, box)
 
         def on_grid(channel: int) -> np.ndarray:
-            part = images.image_like(shares[channel][box.slices].astype(np.float32), reference)
+            part = images.image_like(probabilities[channel][box.slices].astype(np.float32), reference)
             padded = sitk.ZeroFluxNeumannPad(part, [1, 1, 1], [1, 1, 1])
             outside = 0.0 if regions or channel else 1.0
             return images.array_of(sitk.Resample(padded, grid, sitk.Transform(), sitk.sitkLinear, outside))
@@ -194,7 +196,7 @@ class WholeScan:
                 labels[inner] = value
             return labels
         best = on_grid(0).copy()
-        for channel in range(1, len(shares)):
+        for channel in range(1, len(probabilities)):
             here = on_grid(channel)
             better = here > best
             labels[better], best[better] = channel, here[better]

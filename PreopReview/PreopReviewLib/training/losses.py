@@ -55,24 +55,24 @@ def region_loss(
     logits = logits.float()
     each = functional.cross_entropy(logits, known, weight=weight, reduction="none")
     total = cross_entropy * (each * scored).sum() / scored.sum().clamp(min=1)
-    shares = logits.softmax(1) * scored[:, None]
+    probabilities = logits.softmax(1) * scored[:, None]
     truth = _one_hot(known, logits.shape[1]) * scored[:, None]
-    total = total + dice * _dice_of_present(shares, truth)
+    total = total + dice * _dice_of_present(probabilities, truth)
     if cl_dice and cl_classes:
         chosen = list(cl_classes)
-        total = total + cl_dice * cl_dice_loss(shares[:, chosen], truth[:, chosen])
+        total = total + cl_dice * cl_dice_loss(probabilities[:, chosen], truth[:, chosen])
     return total
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor, background: bool = False) -> Tensor:
     """Mean soft Dice over all classes (Oh 2023: "Dice loss"), each sample by itself."""
     scored = (target != UNSCORED)[:, None]
-    shares = logits.float().softmax(1) * scored
+    probabilities = logits.float().softmax(1) * scored
     truth = _one_hot(torch.where(scored[:, 0], target, 0).long(), logits.shape[1]) * scored
     first = 0 if background else 1
     axes = (2, 3, 4)
-    both = 2 * (shares * truth).sum(axes) + 1e-5
-    either = shares.sum(axes) + truth.sum(axes) + 1e-5
+    both = 2 * (probabilities * truth).sum(axes) + 1e-5
+    either = probabilities.sum(axes) + truth.sum(axes) + 1e-5
     return (1 - both / either)[:, first:].mean()
 
 
@@ -88,13 +88,16 @@ def nested_loss(logits: Tensor, target: Tensor, regions: Sequence[Sequence[int]]
     logits = logits.float()
     each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     entropy = (each * scored).sum() / (scored.sum() * logits.shape[1]).clamp(min=1)
-    shares = logits.sigmoid()
+    probabilities = logits.sigmoid()
     if background:
-        shares, truth = torch.cat([1 - shares[:, :1], shares], 1), torch.cat([1 - truth[:, :1], truth], 1)
-    shares, truth = shares * scored, truth * scored
+        probabilities, truth = (
+            torch.cat([1 - probabilities[:, :1], probabilities], 1),
+            torch.cat([1 - truth[:, :1], truth], 1),
+        )
+    probabilities, truth = probabilities * scored, truth * scored
     axes = (0, 2, 3, 4)
-    both = 2 * (shares * truth).sum(axes) + 1
-    dice = 1 - both / (shares.sum(axes) + truth.sum(axes) + 1)
+    both = 2 * (probabilities * truth).sum(axes) + 1
+    dice = 1 - both / (probabilities.sum(axes) + truth.sum(axes) + 1)
     return 0.5 * entropy + 0.5 * dice.mean()
 
 
@@ -107,11 +110,11 @@ def over_scales(loss: Loss, outputs: Sequence[Tensor], target: Tensor, weights: 
     return total
 
 
-def cl_dice_loss(shares: Tensor, truth: Tensor, steps: int = 4) -> Tensor:
+def cl_dice_loss(probabilities: Tensor, truth: Tensor, steps: int = 4) -> Tensor:
     """1 - clDice of soft masks, by iterative soft skeletons."""
-    skeleton_s, skeleton_t = soft_skeleton(shares, steps), soft_skeleton(truth, steps)
+    skeleton_s, skeleton_t = soft_skeleton(probabilities, steps), soft_skeleton(truth, steps)
     precision = ((skeleton_s * truth).sum() + 1) / (skeleton_s.sum() + 1)
-    recall = ((skeleton_t * shares).sum() + 1) / (skeleton_t.sum() + 1)
+    recall = ((skeleton_t * probabilities).sum() + 1) / (skeleton_t.sum() + 1)
     return 1 - 2 * precision * recall / (precision + recall)
 
 
@@ -136,10 +139,10 @@ def _one_hot(target: Tensor, classes: int) -> Tensor:
     return functional.one_hot(target, classes).movedim(-1, 1).float()
 
 
-def _dice_of_present(shares: Tensor, truth: Tensor) -> Tensor:
+def _dice_of_present(probabilities: Tensor, truth: Tensor) -> Tensor:
     axes = (0, 2, 3, 4)
     size = truth.sum(axes)
-    both = 2 * (shares * truth).sum(axes) + 1
-    dice = 1 - both / (shares.sum(axes) + size + 1)
+    both = 2 * (probabilities * truth).sum(axes) + 1
+    dice = 1 - both / (probabilities.sum(axes) + size + 1)
     present = (size > 20).float()
     return (dice * present)[1:].sum() / present[1:].sum().clamp(min=1)
