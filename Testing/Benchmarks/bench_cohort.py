@@ -1,5 +1,8 @@
 """Cohorts: two workers against one, overhead against the bare task, killed workers, memory of the driver.
 
+The overhead is that of one worker against a fresh process that calls the task for one case after the other, both with
+one thread and with what they import on the way; starting the workers is counted apart.
+
 The task is `branches` of liver phantoms (seconds of one core each), and `volumetry` of 2,000 tiny cases of 12³ voxels.
 Ratios are of one run. Topics on the command line (speed, kills, memory) choose among them.
 """
@@ -10,6 +13,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,12 +28,13 @@ from preopreview import cli  # noqa: F401  (the libraries offer their tasks)
 from PreopReviewLib import images
 from PreopReviewLib.cohort.calling import call
 from PreopReviewLib.cohort.cases import CohortCase, read_cases
-from PreopReviewLib.cohort.cluster import Size, local_client
+from PreopReviewLib.cohort.cluster import ITK_VARIABLE, THREAD_VARIABLES, Size, local_client
 from PreopReviewLib.cohort.driving import run_cases
 from PreopReviewLib.cohort.folder import CohortFolder
 from PreopReviewLib.cohort.tasks import Task, find_task
 from PreopReviewLib.cohort.thumbnails import write_thumbnail
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 RESULT = Path(__file__).resolve().parent / "results" / "cohort.json"
 CASES, KILLS, TINY = 20, 10, 2000
 TASK = "branches"
@@ -71,14 +76,30 @@ def run(task: Task, cases: list[CohortCase], out: Path, workers: int, during=Non
     return {"start_s": ready - began, "run_s": done - ready, "done": tally.done, "failed": tally.failed}
 
 
-def alone(task: Task, cases: list[CohortCase], out: Path) -> float:
-    """Seconds of the same task and pictures in a loop of this process."""
-    began = time.perf_counter()
-    for case in cases:
-        place = out / case.name
+ALONE = """
+import sys, time
+began = time.perf_counter()
+from Testing.Benchmarks.bench_cohort import loop
+loop(*sys.argv[1:])
+print(time.perf_counter() - began)
+"""
+
+
+def alone(cases: Path, out: Path) -> float:
+    """Seconds of the same task and pictures in a loop of a process of its own."""
+    environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), "1")}
+    words = [sys.executable, "-c", ALONE, str(cases), str(out)]
+    ran = subprocess.run(words, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
+    return float(ran.stdout.split()[-1])
+
+
+def loop(cases: str, out: str) -> None:
+    """Calls the task for one case after the other."""
+    task = find_task(TASK)
+    for case in read_cases(Path(cases), task, {})[:CASES]:
+        place = Path(out) / case.name
         call(task, case.values, place)
         write_thumbnail(task, case.values, place)
-    return time.perf_counter() - began
 
 
 def killing(killed: list[int]):  # type: ignore[no-untyped-def]
@@ -109,8 +130,7 @@ def watching(samples: list[tuple[int, float]], out: Path):  # type: ignore[no-un
 def speed(place: Path, cases: list[CohortCase]) -> dict:
     """One worker against the bare task, two against one."""
     task = find_task(TASK)
-    call(task, cases[0].values, place / "warm")
-    bare = alone(task, cases[:CASES], place / "alone")
+    bare = alone(place / "in", place / "alone")
     one = run(task, cases[:CASES], place / "one", 1)
     two = run(task, cases[:CASES], place / "two", 2)
     return {

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from Testing.unit.headless_browser import Browser, browser_path
+from Testing.unit.headless_browser import NO_WEBGL, Browser, browser_path
 
 PATIENCE_S = 180
 """For a shared, busy machine."""
 
 
-def require_browser() -> None:
-    """Skips where the review or Chromium is not installed."""
+def require_review_packages() -> None:
+    """Skips where the review is not installed."""
     from PreopReviewLib.errors import InputError
     from PreopReviewLib.review.needs import require_review
 
@@ -28,6 +28,11 @@ def require_browser() -> None:
         require_review()
     except InputError as error:
         pytest.skip(f"the extra 'review' is not installed ({error})")
+
+
+def require_browser() -> None:
+    """Skips where the review or Chromium is not installed."""
+    require_review_packages()
     if browser_path() is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
 
@@ -129,6 +134,6 @@ class Reader:
 
 @contextmanager
 def reading(size: tuple[int, int] = (1400, 900)) -> Iterator[Reader]:
-    """A reader for the time of a block."""
-    with Browser(size) as browser:
+    """A reader for the time of a block, whose browser has no WebGL: the review needs none."""
+    with Browser(size, NO_WEBGL) as browser:
         yield Reader(browser)

@@ -6,7 +6,6 @@ Needs the extra `review` (an environment of its own, see Docs/Review.md) and Deb
 from __future__ import annotations
 
 import json
-import shutil
 import urllib.error
 import urllib.request
 
@@ -209,18 +208,6 @@ def test_a_server_of_others_needs_a_password_and_a_port_in_use_is_said(preop, se
     taken = preop("review", cohort, "--port", server.address.split(":")[2].split("/")[0])
     assert taken.code == 10
     assert "may be in use" in taken.err
-
-
-def test_a_scene_of_another_program_is_refused(tmp_path):
-    require_browser()
-    from PreopReviewLib.errors import UnreadableImage
-    from PreopReviewLib.review.view import _unpack
-
-    shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path)
-    from PreopReviewLib.archives import open_archive
-
-    with open_archive(tmp_path / "other.zip") as archive, pytest.raises(UnreadableImage, match="holds no .mrml"):
-        _unpack(archive, tmp_path / "out", tmp_path / "other.zip")
 
 
 def test_a_cutting_plane_shows_what_it_leaves(anna: Reader):

@@ -21,10 +21,10 @@ FLAGS = (
     "--disable-sync",
     "--disable-component-update",
     "--hide-scrollbars",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
     "--remote-debugging-pipe",
 )
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+NO_WEBGL = ("--disable-gpu",)
 
 
 def browser_path() -> str | None:
@@ -40,7 +40,12 @@ class Browser:
         errors: what its scripts threw or wrote as an error, also of broken content security policy.
     """
 
-    def __init__(self, size: tuple[int, int] = (1280, 900)) -> None:
+    def __init__(self, size: tuple[int, int] = (1280, 900), drawing: tuple[str, ...] = WEBGL) -> None:
+        """Starts it.
+
+        Args:
+            drawing: `WEBGL`, in software, or `NO_WEBGL`.
+        """
         self.requests: list[str] = []
         self.errors: list[str] = []
         self._count = 0
@@ -54,7 +59,13 @@ class Browser:
                 os.dup2(near, far)
 
         self._process = subprocess.Popen(
-            [str(browser_path()), *FLAGS, f"--user-data-dir={self._profile}", f"--window-size={size[0]},{size[1]}"],
+            [
+                str(browser_path()),
+                *FLAGS,
+                *drawing,
+                f"--user-data-dir={self._profile}",
+                f"--window-size={size[0]},{size[1]}",
+            ],
             preexec_fn=hand_over,
             close_fds=False,
             stdout=subprocess.DEVNULL,

@@ -129,6 +129,9 @@ _CONFIGURATION: dict[str, Any] = {
     "distributed.worker.memory.terminate": 0.95,
     "distributed.deploy.lost-worker-timeout": "1d",  # a worker that starts slowly again is not given up
     "distributed.admin.low-level-log-length": 1000,
+    "distributed.admin.tick.interval": "500ms",  # a busy worker answers late, and need not be watched 50 times a second
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.comm.timeouts.connect": f"{CONNECTION_SECONDS}s",
 }
 

@@ -25,11 +25,13 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.jobs.python import environment
 from PreopReviewLib.review.annotation import checked_reader
-from PreopReviewLib.review.needs import SECRET_HEADER, SECRET_VARIABLE
+from PreopReviewLib.review.needs import PREPARE, SECRET_HEADER, SECRET_VARIABLE
 
 COOKIE = "preop_review"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_SECONDS, IDLE_SECONDS = 180.0, 1800.0
+SPARE_AFTER_S = 20.0
+"""After a reader has come, the next session is made ready: not while the pictures of the first case are made."""
 PASSWORD_PAUSE_S = 1.0
 """After a wrong password."""
 POLICY = (
@@ -52,11 +54,11 @@ _HOP = {
 
 @dataclass
 class ReaderSession:
-    """One reader's process."""
+    """One reader's process; `port` is 0 where it could not start."""
 
     reader: str
     process: asyncio.subprocess.Process
-    port: int
+    port: asyncio.Task[int]
     secret: str
     connections: int = 0
     last_used: float = field(default_factory=time.monotonic)
@@ -85,6 +87,7 @@ class Gate:
     sessions: dict[str, ReaderSession] = field(default_factory=dict)
     _spare: ReaderSession | None = None
     _client: ClientSession | None = None
+    _next: asyncio.Task[None] | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -128,6 +131,8 @@ class Gate:
                 await asyncio.sleep(5)
                 await self._end_idle()
         finally:
+            if self._next:
+                self._next.cancel()
             for session in filter(None, (self._spare, *self.sessions.values())):
                 _end(session)
                 await session.process.wait()
@@ -157,6 +162,8 @@ class Gate:
         return session if session and session.process.returncode is None else None
 
     async def _enter_page(self, request: web.Request) -> web.Response:
+        if not self.by_token or hmac.compare_digest(request.query.get("token", "").encode(), self.token.encode()):
+            await self._tell(self._spare, PREPARE)
         token = html.escape(request.query.get("token", ""))
         problem = html.escape(request.query.get("problem", ""))
         password = '<label>Password <input name="password" type="password" required></label>' if self.password else ""
@@ -206,16 +213,16 @@ class Gate:
                 return fresh
         if len(self.sessions) >= self.limit:
             raise InputError(f"All {self.limit} places are taken", "Wait until another reader has left")
+        if self._next:
+            self._next.cancel()
+        if self._spare and self._spare.process.returncode is not None:
+            self._spare = None
         session, self._spare = self._spare or await self._prepared(), None
-        if len(self.sessions) + 1 < self.limit:
-            self._spare = await self._prepared()  # the next reader does not wait for imports
-        process = session.process
-        assert process.stdin is not None
-        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-            process.stdin.write(f"{reader}\n".encode())
-            await process.stdin.drain()
-            session.port = await asyncio.wait_for(_port_of(process), START_SECONDS)
-        if not session.port:
+        self._next = asyncio.create_task(self._make_spare())
+        await self._tell(session, reader)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(session.port), START_SECONDS)
+        if not session.port.done() or not session.port.result():
             _end(session)
             raise InputError("The session of the reader could not be started", "See what the server has printed")
         session.reader, session.last_used = reader, time.monotonic()
@@ -223,8 +230,23 @@ class Gate:
         self.sessions[key] = session
         return key
 
+    async def _make_spare(self) -> None:
+        """The next reader does not wait for imports."""
+        await asyncio.sleep(SPARE_AFTER_S)
+        async with self._starting:
+            if len(self.sessions) < self.limit and self._spare is None:
+                self._spare = await self._prepared()
+
+    @staticmethod
+    async def _tell(session: ReaderSession | None, line: str) -> None:
+        if session is None or session.process.stdin is None:
+            return
+        with contextlib.suppress(ConnectionError):  # it has died, which its port says
+            session.process.stdin.write(f"{line}\n".encode())
+            await session.process.stdin.drain()
+
     async def _prepared(self) -> ReaderSession:
-        """A session's process that loads its libraries, and waits for its reader's name."""
+        """A session's process that makes its page ready, and waits for its reader's name."""
         secret = secrets.token_urlsafe(32)
         words = ["-m", "PreopReviewLib.review.session", "--folder", str(self.folder)]
         process = await asyncio.create_subprocess_exec(
@@ -235,7 +257,7 @@ class Gate:
             env=environment({SECRET_VARIABLE: secret}),
             limit=1 << 20,
         )
-        return ReaderSession("", process, 0, secret)
+        return ReaderSession("", process, asyncio.create_task(_port_of(process)), secret)
 
     async def _end_idle(self) -> None:
         for key, session in list(self.sessions.items()):
@@ -257,7 +279,7 @@ class Gate:
         assert self._client is not None
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
         headers[SECRET_HEADER] = session.secret
-        where = f"http://127.0.0.1:{session.port}{request.rel_url}"
+        where = f"http://127.0.0.1:{session.port.result()}{request.rel_url}"
         body = await request.read()
         async with self._client.request(
             request.method, where, headers=headers, data=body or None, allow_redirects=False
@@ -272,7 +294,7 @@ class Gate:
         session.connections += 1
         try:
             async with self._client.ws_connect(
-                f"ws://127.0.0.1:{session.port}{request.rel_url}",
+                f"ws://127.0.0.1:{session.port.result()}{request.rel_url}",
                 headers={SECRET_HEADER: session.secret},
                 max_msg_size=0,
                 compress=0,

@@ -11,6 +11,8 @@ SLICER_CORE = "5.11."
 """slicer-layer-dm 2.0.0, which trame-slicer 2.0.0 needs, is built for this slicer-core and does not load with 5.12."""
 SECRET_VARIABLE, SECRET_HEADER = "PREOP_REVIEW_SECRET", "X-Preop-Review"
 """How gate and session know each other."""
+PREPARE = "?"
+"""The gate's word to a session that a reader is about to come; no name can be this."""
 INSTALL = "Install it, best in an environment of its own: pip install 'preopreview[review]'"
 
 

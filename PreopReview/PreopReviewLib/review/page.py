@@ -21,18 +21,48 @@ html, body { overflow: hidden; }
 .panel table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .panel td, .panel th { padding: 2px 4px; text-align: left; }
 .panel .figure { text-align: right; }
-.swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 50%; margin-right: 6px; }
+.swatch { flex: none; width: 0.8em; height: 0.8em; border-radius: 50%; margin: 0 6px 0 4px; }
+.panel td label { display: flex; align-items: center; line-height: 1.15; }
+.panel input { accent-color: #8ab4f8; }
 .case { display: block; width: 100%; text-align: left; padding: 6px 8px; border-radius: 4px; }
 .case.chosen { background: #31506e; }
 .case small { color: #b8c4cf; }
 .warn { color: #ffc88a; margin: 2px 0; }
 .problem { background: #7a1030; padding: 8px; border-radius: 4px; }
 .banner { background: #fff4d6; color: #4d3a00; text-align: center; font-size: 0.8rem; padding: 2px; width: 100%; }
-input[type=range] { width: 70px; vertical-align: middle; }
+input[type=range] { width: 58px; vertical-align: middle; }
 textarea { width: 100%; min-height: 90px; padding: 6px; color: inherit; }
 textarea { background: #10161c; border: 1px solid #46535f; }
 .tool.on, .decide.on { outline: 2px solid #ffd166; }
+.gutter { position: absolute; bottom: 0; left: 0; width: 100%; padding: 0 8px; }
+.gutter input[type=range] { width: 100%; }
 """
+NOTCH_PX = 100
+"""Of a wheel's turn, by which a slice moves one step; a mouse has notches of 100 to 120, a touchpad smaller ones."""
+WHEEL = """
+(() => {
+  const turned = {}, busy = {};
+  const send = (view) => {
+    const steps = Math.trunc(turned[view] / NOTCH_PX);
+    if (busy[view] || !steps) return;
+    turned[view] -= steps * NOTCH_PX;
+    busy[view] = true;
+    window.trame.trigger('turn', [view, steps]).finally(() => { busy[view] = false; send(view); });
+  };
+  addEventListener('wheel', (event) => {
+    const place = event.target.closest && event.target.closest('div:has(> [data-slice])');
+    if (!place || event.ctrlKey || event.shiftKey || event.altKey || event.metaKey) return;
+    const view = place.querySelector(':scope > [data-slice]').dataset.slice;
+    const pixels = event.deltaY * (event.deltaMode === 0 ? 1 : 40);
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const notches = Math.abs(pixels) >= NOTCH_PX ? Math.round(pixels / NOTCH_PX) * NOTCH_PX : pixels;
+    turned[view] = (turned[view] || 0) + notches;
+    send(view);
+  }, {capture: true, passive: false});
+})();
+""".replace("NOTCH_PX", str(NOTCH_PX))
+"""Turns of the wheel that come in while the last one is still answered become one: the picture never lags behind."""
 
 
 def build_page(session: ReviewSession) -> None:
@@ -40,6 +70,7 @@ def build_page(session: ReviewSession) -> None:
     with VAppLayout(session.server) as layout:
         layout.root.theme = "dark"
         client.Style(STYLE)
+        client.Script(WHEEL)
         with v.VSystemBar(color="transparent", height=24, classes="pa-0"):
             html.Div(NOT_FOR_CLINICAL_USE, classes="banner", role="note")
         with v.VNavigationDrawer(permanent=True, location="left", width=250), html.Div(classes="panel", id="cases"):
@@ -53,13 +84,21 @@ def build_page(session: ReviewSession) -> None:
     session.ui = layout
 
 
-def quiet_gutter(server: Any, _view_id: str, view: Any) -> None:
+def quiet_gutter(server: Any, view_id: str, view: Any) -> None:
     """Below a slice: a slider through the image."""
     from trame_slicer.app.logic.slice_view_logic import connect_slice_view_slider_to_state
-    from trame_slicer.app.ui.slider import Slider
 
-    with html.Div(style="position: absolute; bottom: 0; left: 0; width: 100%; padding: 0 8px;"):
-        Slider(typed_state=connect_slice_view_slider_to_state(server, view), theme="dark", dense=True)
+    slider = connect_slice_view_slider_to_state(server, view).name
+    with html.Div(classes="gutter", raw_attrs=[f'data-slice="{view_id}"']):
+        html.Input(  # Vuetify's takes several times as long to follow, at every step
+            type="range",
+            min=(slider.min_value,),
+            max=(slider.max_value,),
+            step=(slider.step,),
+            value=(slider.value,),
+            input=f"{slider.value} = Number($event.target.value)",
+            aria_label=f"Slice of {view_id}",
+        )
 
 
 def _cases(session: ReviewSession) -> None:
@@ -73,7 +112,7 @@ def _cases(session: ReviewSession) -> None:
         click=f"({ask}) && trigger('open', [n])",
     ):
         html.Span("{{ c.name }} ")
-        html.Strong("{{ {accepted: '✓', rejected: '✗', undecided: '?'}[c.decision] || '' }}")
+        html.Strong("\u00a0{{ {accepted: '✓', rejected: '✗', undecided: '?'}[c.decision] || '' }}")
         html.Br()
         html.Small("{{ c.others }}")
     html.H2("{{ reader }}")
@@ -99,6 +138,7 @@ def _cases(session: ReviewSession) -> None:
     html.H2("Read this first", v_if=("warnings.length",))
     html.P("{{ w }}", v_for="w in warnings", key=("w",), classes="warn")
     session.ctrl.trigger("open")(session.open_case)
+    session.ctrl.trigger("turn")(session.turn)
 
 
 def _tools(session: ReviewSession) -> None:
@@ -115,7 +155,7 @@ def _tools(session: ReviewSession) -> None:
                 id=name,
             )
             html.Span(f" {{{{ Math.round({name}) }}}}")
-    with html.Div(classes="d-flex", style="gap: 6px;"):
+    with html.Div(classes="d-flex", style="gap: 6px;", v_if=("is_ct",)):
         for words, window, level in PRESETS:
             v.VBtn(words, size="x-small", click=(session.set_preset, f"[{window}, {level}]"))
     html.H2("Try")
@@ -137,7 +177,7 @@ def _tools(session: ReviewSession) -> None:
                 words,
                 id=tool,
                 size="x-small",
-                classes=(f"tool === '{tool}' ? 'tool on' : 'tool'",),
+                classes=(f"painting === '{tool}' ? 'tool on' : 'tool'",),
                 click=f"tool = tool === '{tool}' ? '' : '{tool}'",
             )
         v.VBtn("Undo", id="undo", size="x-small", disabled=("!can_undo",), click=session.undo)

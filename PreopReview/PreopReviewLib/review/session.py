@@ -1,16 +1,20 @@
 """The page of one reader, in a process of its own: ``python -m PreopReviewLib.review.session``; started by `gate`.
 
 A trame application has one state for everybody who looks at it, so each reader has a process, and nobody else reaches
-it: every request must carry a secret that only the gate knows. The process ends with the gate (its stdin ends).
+it: every request must carry a secret that only the gate knows. The process is ready before its reader comes; lines on
+its stdin say that one is about to come (`PREPARE`), and then who. It ends with the gate (its stdin ends).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import datetime
 import os
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,9 +22,8 @@ from typing import Any
 from trame.app import TrameApp
 from trame_server.core import Server
 from trame_slicer.core import LayoutManager, SlicerApp
-from trame_slicer.rca_view import register_rca_factories
 
-from PreopReviewLib.errors import PreopError
+from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.review.annotation import (
     Annotation,
     corrected_file,
@@ -30,49 +33,52 @@ from PreopReviewLib.review.annotation import (
     write_annotation,
 )
 from PreopReviewLib.review.cases import ReviewCase, find_cases
-from PreopReviewLib.review.needs import SECRET_HEADER, SECRET_VARIABLE
+from PreopReviewLib.review.needs import PREPARE, SECRET_HEADER, SECRET_VARIABLE
 from PreopReviewLib.review.page import build_page, quiet_gutter
+from PreopReviewLib.review.rendering import Attention, SliceViewFactory, ThreeDViewFactory
+from PreopReviewLib.review.surfaces import SurfaceQueue
 from PreopReviewLib.review.tools import Tool, make_tool, tool_names
 from PreopReviewLib.review.view import SceneView
 
 LAYOUT = "Quad View"
+TOOLS = "preopreview.review_tools"
+"""There the libraries offer their tools."""
 FOLLOW_S = 0.1
-JPEG_QUALITY = 60
-"""While something moves; a still picture is sent in full."""
+FIRST_SURFACE_S = 2.0
+"""After a case was opened: its slices come first."""
 
 
 class ReviewSession(TrameApp):
     """Cases, views and what the reader does with them."""
 
-    def __init__(
-        self, cases: list[ReviewCase], reader: str, slicer: SlicerApp | None = None, server: Server | None = None
-    ) -> None:
+    def __init__(self, folder: Path, server: Server | None = None) -> None:
+        """Makes the page and its views, empty until somebody comes; see `find_cases` for the folder."""
         super().__init__(server, client_type="vue3")
         from trame_slicer import module
 
         self.server.enable_module(module)
-        self.cases, self.reader = cases, reader
-        self.slicer = slicer or SlicerApp()
-        register_rca_factories(
-            self.slicer.view_manager,
-            self.server,
-            slice_view_ui_f=quiet_gutter,
-            three_d_view_ui_f=lambda *_: None,
-            interactive_quality=JPEG_QUALITY,
-        )
+        self.folder, self.reader = folder, ""
+        self.cases: list[ReviewCase] = []
+        self.slicer = SlicerApp()
+        views, self._attention = self.slicer.view_manager, Attention()
+        views.register_factory(SliceViewFactory(self.server, self._attention, populate_view_ui_f=quiet_gutter))
+        views.register_factory(ThreeDViewFactory(self.server, self._attention, populate_view_ui_f=None))
         self.layout = LayoutManager(self.slicer.scene, self.slicer.view_manager, self.server)
         self.layout.register_layout_dict({LAYOUT: LayoutManager.default_grid_configuration()[LAYOUT]})
         self.layout.set_layout(LAYOUT)
         self.view = SceneView(self.slicer)
+        self.view.on_stroke = self._on_stroke
+        self._surfaces = SurfaceQueue(self.view.make_surface, lambda: self._attention.touched, self.view.frame_3d)
         self.state.update(
             {
                 "trame__title": "PreopReview",
-                "reader": reader,
+                "reader": "",
                 "cases": [],
                 "chosen": -1,
                 "structures": [],
                 "lesions": [],
                 "warnings": [],
+                "is_ct": True,
                 "decision": "undecided",
                 "comment": "",
                 "said": "",
@@ -81,6 +87,7 @@ class ReviewSession(TrameApp):
                 "level": 0.0,
                 "gray": [0.0, 1.0],
                 "tool": "",
+                "painting": "",
                 "brush": 10,
                 "active": "",
                 "edited": False,
@@ -92,20 +99,47 @@ class ReviewSession(TrameApp):
         )
         self._dragged: Tool | None = None
         self._follows = False
-        self._undo = self._undo_stack()
-        self.slicer.segmentation_editor.segmentation_modified.connect(self._on_edited)
+        self._shown: tuple[Path, tuple[int, ...]] | None = None
+        self._untouched = False
         build_page(self)
         self.state.change("window", "level")(self._on_window)
         self.state.change("tool", "active", "brush")(self._on_tool)
+
+    # ---- who comes ----
+
+    def hear(self, line: str) -> None:
+        """A word of the gate: that a reader is about to come, or the reader's name."""
+        with self.state:
+            if line == PREPARE:
+                self.prepare()
+            elif line and not self.reader:
+                self.welcome(line)
+
+    def prepare(self) -> None:
+        """Reads the first case while its reader still types a name."""
+        if not self.reader and not self._untouched:
+            with contextlib.suppress(PreopError):  # said when the case is opened
+                self._show(find_cases(self.folder)[0])
+                self._untouched = True
+
+    def welcome(self, reader: str) -> None:
+        """Opens the first case for a reader."""
+        self.reader = self.state.reader = reader
+        try:
+            self.cases = find_cases(self.folder)
+        except PreopError as error:
+            self.state.problem = str(error)
+            return
         self._refresh_cases()
         self.open_case(0)
 
-    def _undo_stack(self) -> Any:
-        from undo_stack import UndoStack
-
-        stack = UndoStack(undo_limit=20)
-        self.slicer.segmentation_editor.set_undo_stack(stack)
-        return stack
+    def _show(self, case: ReviewCase) -> None:
+        now = (case.scene, _version(case.scene))
+        if not (self._untouched and self._shown == now):
+            self._shown = None
+            self.view.show(case.scene)
+            self._shown = now
+        self._untouched = False
 
     # ---- cases ----
 
@@ -125,15 +159,15 @@ class ReviewSession(TrameApp):
         """Shows a case; what was painted on the former and not saved is gone, so the page asks before."""
         case = self.cases[index]
         self.state.update({"chosen": index, "problem": "", "said": "", "tool": ""})
+        self._surfaces.clear()
         try:
             mine = read_annotation(case, self.reader)
-            self.view.show(case.scene)
             about = case.about
+            self._show(case)
         except PreopError as error:
             self.state.update({"problem": str(error), "structures": [], "lesions": [], "warnings": []})
             return
         self._show_corrections(case, mine)
-        self._undo.clear()
         self._dragged = None
         self.state.update(
             {
@@ -143,6 +177,7 @@ class ReviewSession(TrameApp):
                 "comment": mine.comment if mine else "",
                 "said": _said(case, mine),
                 "warnings": [str(w) for w in about.get("warnings", ())],
+                "is_ct": about.get("modality", "CT") == "CT",
                 "lesions": [_lesion(r) for r in about.get("regions", ()) if isinstance(r, dict)],
                 "gray": list(self.view.gray_range()),
                 "edited": False,
@@ -151,6 +186,7 @@ class ReviewSession(TrameApp):
         self.state.window, self.state.level = self.view.window_level()
         self._refresh_structures()
         self.state.active = next((s["id"] for s in self.state.structures), "")
+        self._surfaces.ask(self.view.segment_ids(), FIRST_SURFACE_S)
 
     def _show_corrections(self, case: ReviewCase, mine: Annotation | None) -> None:
         """The structures as the reader left them, if that was of this result."""
@@ -191,11 +227,18 @@ class ReviewSession(TrameApp):
         """All slices to a point."""
         self.view.jump(tuple(float(v) for v in ras))  # type: ignore[arg-type]
 
+    def turn(self, view_id: str, steps: int) -> None:
+        """A slice by so many steps."""
+        for view in self.slicer.view_manager.get_slice_views():
+            if self.server.translator.translate_key(view.get_singleton_tag()) == view_id:
+                self._attention.touch(view)
+                low, high = view.get_slice_range()
+                wanted = view.get_slice_value() - int(steps) * view.get_slice_step()
+                view.set_slice_value(min(max(wanted, low), high))
+
     def undo(self) -> None:
         """Takes the last stroke back."""
-        if self._undo.can_undo():
-            self._undo.undo()
-        self._on_edited()
+        self.view.undo()
 
     def toggle_tool(self, name: str) -> None:
         """Puts a tool into the scene, or takes it away."""
@@ -233,6 +276,10 @@ class ReviewSession(TrameApp):
         case = self.cases[self.state.chosen]
         edited = bool(self.state.edited)
         try:
+            if self._shown != (case.scene, _version(case.scene)):
+                raise InputError(
+                    "This result is another one since you opened it", "Open the case again, and look again"
+                )
             if edited:
                 self._save_segmentation(case)
             mine = read_annotation(case, self.reader)
@@ -261,24 +308,35 @@ class ReviewSession(TrameApp):
             self.view.set_window_level(float(window), float(level))
 
     def _on_tool(self, tool: str, active: str, brush: float, **_: Any) -> None:
-        if self.view.segmentation is not None and active:
+        ready = self.view.segmentation is not None and bool(active)
+        if ready:
             self.view.set_tool(tool, active, float(brush))
+        self.state.painting = tool if ready else ""
 
-    def _on_edited(self, *_: Any) -> None:
-        if self.view.segmentation is None:
-            return
+    def _on_stroke(self, key: str) -> None:
+        self._surfaces.ask([key])
         with self.state:
-            self.state.can_undo = bool(self._undo.can_undo())
+            self.state.can_undo = bool(self.view.undo_stack.can_undo())
             self._refresh_structures()
             changed = any(s["ml"] != s["loaded_ml"] for s in self.state.structures)
             self.state.edited = self.state.can_undo or changed
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Another one when a file was written anew; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _said(case: ReviewCase, mine: Annotation | None) -> str:
     if mine is None:
         return ""
     kept = f"; your corrections are kept in {corrected_file(case, mine.reader).name}" if mine.edited else ""
-    return f"Saved {mine.time}{kept}"
+    when = datetime.datetime.fromisoformat(mine.time).strftime("%Y-%m-%d %H:%M")
+    return f"Saved {when}{kept}"
 
 
 def _lesion(region: dict[str, Any]) -> dict[str, Any]:
@@ -312,24 +370,25 @@ def main() -> int:
     options = parser.parse_args()
     secret = os.environ.pop(SECRET_VARIABLE)
     sys.argv = sys.argv[:1]  # trame reads it, too
-    import_module("preopreview.cli")  # the libraries offer their tools
-    slicer = SlicerApp()
-    reader = sys.stdin.readline().strip()  # comes when somebody does; the libraries are loaded by then
-    if not reader:
-        return 0
-    threading.Thread(target=_end_with_the_gate, daemon=True).start()
-    session = ReviewSession(find_cases(options.folder), reader, slicer)
+    import_module(TOOLS)
+    session = ReviewSession(options.folder)
     controller = session.server.controller
     controller.on_server_bind.add(lambda server: server.app.middlewares.append(_guard(secret)))
-    controller.on_server_ready.add(lambda **_: print(f"READY {session.server.port}", flush=True))
+
+    def ready(**_: Any) -> None:
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_listen, args=(loop, session.hear), daemon=True).start()
+        print(f"READY {session.server.port}", flush=True)
+
+    controller.on_server_ready.add(ready)
     session.server.start(port=0, host="127.0.0.1", open_browser=False, show_connection_info=False, timeout=0)
     return 0
 
 
-def _end_with_the_gate() -> None:
-    while os.read(0, 1 << 10):
-        pass
-    os._exit(0)
+def _listen(loop: asyncio.AbstractEventLoop, hear: Callable[[str], None]) -> None:
+    for line in sys.stdin:
+        loop.call_soon_threadsafe(hear, line.strip())
+    os._exit(0)  # the gate has gone
 
 
 if __name__ == "__main__":

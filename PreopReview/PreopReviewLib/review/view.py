@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from PreopReviewLib.archives import open_archive, unpack_member
+from PreopReviewLib import images
+from PreopReviewLib.archives import open_archive
 from PreopReviewLib.errors import UnreadableImage
+from PreopReviewLib.images.vtk_images import array_of_vtk
 from PreopReviewLib.output import private_folder
+from PreopReviewLib.review.bundle import unpack_scene
+from PreopReviewLib.scene.nodes import LABELMAP, SURFACE
 
-MAX_SCENE_BYTES = 4 << 30
+UNDO_LIMIT = 50
 ENCLOSING_FILL, FILL = 0.08, 0.5
 """Opacity in slices."""
 
@@ -36,16 +41,23 @@ class SceneView:
     Attributes:
         app: trame-slicer's application: scene, views, segment editor.
         volume, segmentation: nodes of the case that is shown.
-        edited: a stroke has changed a structure since the case was shown.
+        undo_stack: the strokes since it is shown.
+        on_stroke: told the segment, after a stroke was done or taken back.
     """
 
     def __init__(self, app: Any) -> None:
+        from undo_stack import UndoStack
+
         self.app = app
         self.volume: Any = None
         self.segmentation: Any = None
-        self.edited = False
+        self.undo_stack = UndoStack(undo_limit=UNDO_LIMIT)
+        self.on_stroke: Callable[[str], None] = lambda _key: None
+        self._place = Path()
         self._loaded: list[Any] = []
+        self._ml: dict[str, float] = {}
         self._loaded_ml: dict[str, float] = {}
+        app.segmentation_editor.segmentation_modified.disconnect_all()  # it would make all surfaces at once
 
     def show(self, scene: Path) -> None:
         """Puts a scene in the place of the one that is shown.
@@ -54,9 +66,10 @@ class SceneView:
             UnreadableImage: it is no scene, damaged, or holds no image with a segmentation.
         """
         self.close()
+        self._place = scene.parent
         before = self._nodes()
         with open_archive(scene) as archive, private_folder() as place:
-            mrml = _unpack(archive, place, scene)
+            mrml = unpack_scene(archive, place, scene)
             self.app.scene.SetURL(mrml.as_posix())
             self.app.scene.SetRootDirectory(mrml.parent.as_posix())
             read = self.app.scene.Import(None)
@@ -80,6 +93,8 @@ class SceneView:
         from PreopReviewLib.scene.files import replace_segments
 
         replace_segments(self.segmentation, path)
+        self._on_the_images_lattice()
+        self._count()
 
     def keep(self, node: Any) -> None:
         """Lets a node that was added go with the case."""
@@ -92,26 +107,77 @@ class SceneView:
         for node in self._loaded:
             if self.app.scene.IsNodePresent(node) and not node.GetSingletonTag():
                 self.app.scene.RemoveNode(node)
-        self._loaded, self.volume, self.segmentation, self.edited = [], None, None, False
+        self._loaded, self.volume, self.segmentation = [], None, None
+        self.undo_stack.clear()
 
     def _dress(self) -> None:
         from trame_slicer.segmentation import SegmentationOverwriteMode
 
+        for node in (self.volume, self.segmentation):
+            if node.GetParentTransformNode() is not None:
+                node.HardenTransform()
         self.app.display_manager.show_volume_in_slice_background(self.volume)
         self.app.segmentation_editor.set_active_segmentation(self.segmentation, self.volume)
-        self.app.segmentation_editor.set_surface_representation_enabled(True)
         self.app.segmentation_editor.set_overwrite_mode(SegmentationOverwriteMode.ALLOW_OVERLAP)
         self.app.segmentation_editor.deactivate_effect()
+        self._on_the_images_lattice()
         display = self.segmentation.GetDisplayNode()
         display.SetVisibility(True)
+        display.SetPreferredDisplayRepresentationName2D(LABELMAP)
+        display.SetPreferredDisplayRepresentationName3D(SURFACE)
         for key in self.segment_ids():  # what is seen through in 3D is around the others, and the image must be seen
             enclosing = display.GetSegmentOpacity3D(key) < 0.6
             display.SetSegmentOpacity2DFill(key, ENCLOSING_FILL if enclosing else FILL)
-        for view in self.app.view_manager.get_threed_views():
-            view.renderer().SetUseDepthPeeling(False)  # slow on a processor; with multisampling it draws nothing
         self.app.display_manager.reset_views()
-        self.edited = False
-        self._loaded_ml = {key: self.milliliters(key) for key in self.segment_ids()}
+        self._without_slices_in_3d()
+        self._to_the_segments()
+        self._count()
+        self._loaded_ml = dict(self._ml)
+
+    def _to_the_segments(self) -> None:
+        """Slices through the middle of what is drawn, not of the image: a CT of the abdomen begins in the pelvis."""
+        low_high = [0.0] * 6
+        self.segmentation.GetRASBounds(low_high)
+        if low_high[0] <= low_high[1]:
+            self.jump(tuple(sum(low_high[2 * n : 2 * n + 2]) / 2 for n in range(3)))  # type: ignore[arg-type]
+
+    def frame_3d(self) -> None:
+        """Lets 3D show all surfaces from in front."""
+        for view in self.app.view_manager.get_threed_views():
+            view.fit_view_to_content()
+            view.schedule_render()
+
+    def _without_slices_in_3d(self) -> None:
+        """Takes the hidden models of the slices away: whenever one moves, all slices are drawn anew."""
+        logics = self.app.app_logic.GetSliceLogics()
+        for n in range(logics.GetNumberOfItems()):
+            logics.GetItemAsObject(n).DeleteSliceModel()
+
+    def _on_the_images_lattice(self) -> None:
+        """Segments on other voxels than the image's are brought onto its, once, so that strokes can change them."""
+        from PreopReviewLib.scene.labelmaps import on_voxels_of, replace_labelmap
+
+        segmentation = self.segmentation.GetSegmentation()
+        for key in self.segment_ids():
+            labelmap = segmentation.GetSegment(key).GetRepresentation(LABELMAP)
+            if labelmap is None or not on_voxels_of(labelmap, self.volume):
+                replace_labelmap(self.segmentation, key, self.app.segmentation_editor.get_segment_labelmap(key))
+
+    def _count(self) -> None:
+        segmentation, counts, voxels = self.segmentation.GetSegmentation(), {}, {}
+        for key in self.segment_ids():
+            segment = segmentation.GetSegment(key)
+            image = segment.GetRepresentation(LABELMAP)
+            layer = segmentation.GetLayerIndex(key)
+            if layer not in counts:
+                empty = image is None or image.GetPointData().GetScalars() is None
+                counts[layer] = np.zeros(256) if empty else images.label_counts(array_of_vtk(image))
+            value = segment.GetLabelValue()
+            voxels[key] = int(counts[layer][value]) if value < len(counts[layer]) else 0
+        self._ml = {key: n * self._voxel_ml() for key, n in voxels.items()}
+
+    def _voxel_ml(self) -> float:
+        return float(np.prod(self.volume.GetSpacing())) / 1000
 
     def _nodes(self) -> dict[str, Any]:
         found = self.app.scene.GetNodes()
@@ -145,13 +211,34 @@ class SceneView:
 
     def milliliters(self, key: str) -> float:
         """The volume of a segment, counted in voxels."""
-        labelmap = self.app.segmentation_editor.get_segment_labelmap(key)
-        if labelmap is None or labelmap.GetPointData().GetScalars() is None:
-            return 0.0
-        from vtkmodules.util.numpy_support import vtk_to_numpy
+        return self._ml.get(key, 0.0)
 
-        voxels = int(np.count_nonzero(vtk_to_numpy(labelmap.GetPointData().GetScalars())))
-        return voxels * float(np.prod(labelmap.GetSpacing())) / 1000
+    def make_surface(self, key: str) -> None:
+        """Shows a segment in 3D as it is now."""
+        from PreopReviewLib.scene.labelmaps import make_surface
+
+        if self.segmentation is not None and key in self.segment_ids():
+            segmentation = self.segmentation.GetSegmentation()
+            if not self._take_surface_of_plan(key):
+                make_surface(segmentation, key)
+
+    def _take_surface_of_plan(self, key: str) -> bool:
+        """Shows the surface that lies beside the scene, which is smoother, where it fits the voxels as they are now."""
+        from PreopReviewLib.scene.files import read_surface
+        from PreopReviewLib.scene.labelmaps import fits, put_surface
+
+        path = self._place / f"{key}.stl"
+        if path.name != f"{key}.stl" or not path.is_file():
+            return False
+        try:
+            surface = read_surface(path)
+        except UnreadableImage:
+            return False
+        segmentation = self.segmentation.GetSegmentation()
+        if not fits(surface, segmentation.GetSegment(key), self._ml[key]):
+            return False
+        put_surface(segmentation, key, surface)
+        return True
 
     def set_visible(self, key: str, visible: bool) -> None:
         """Shows or hides a segment in all views."""
@@ -172,13 +259,20 @@ class SceneView:
 
     def gray_range(self) -> tuple[float, float]:
         """Lowest and highest value of the image."""
-        return tuple(self.volume.GetImageData().GetScalarRange())  # type: ignore[return-value]
+        array = array_of_vtk(self.volume.GetImageData())
+        return float(array.min()), float(array.max())
 
     def set_window_level(self, window: float, level: float) -> None:
         """Of the image, in all slices."""
         display = self.volume.GetDisplayNode()
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(max(window, 1e-6), level)
+        self._draw_slices()
+
+    def _draw_slices(self) -> None:
+        """What asks for it in Slicer are models of the slices in 3D, which are not there."""
+        for view in self.app.view_manager.get_slice_views():
+            view.schedule_render()
 
     def jump(self, ras: tuple[float, float, float]) -> None:
         """Brings all slices to a point, mm."""
@@ -189,37 +283,36 @@ class SceneView:
 
     def set_tool(self, tool: str, key: str, diameter_mm: float) -> None:
         """Paints or erases a segment with a brush of so many mm; another word puts the brush away."""
-        from trame_slicer.segmentation import (
-            BrushDiameterMode,
-            SegmentationEffectErase,
-            SegmentationEffectPaint,
-        )
+        from trame_slicer.segmentation import BrushDiameterMode
+
+        from PreopReviewLib.review.strokes import Erase, Paint
 
         editor = self.app.segmentation_editor
-        kinds = {"paint": SegmentationEffectPaint, "erase": SegmentationEffectErase}
+        kinds = {"paint": Paint, "erase": Erase}
         if tool not in kinds:
             editor.deactivate_effect()
             return
         editor.set_active_segment_id(key)
         effect = editor.set_active_effect_type(kinds[tool])
+        effect.on_mark = lambda mark: self._stroke(key, mark, tool == "paint")
         effect.set_brush_diameter(diameter_mm, BrushDiameterMode.Absolute)
         effect.set_use_sphere_brush(False)
 
+    def _stroke(self, key: str, mark: Any, add: bool) -> None:
+        from PreopReviewLib.review.strokes import Stroke
 
-def _unpack(archive: Any, place: Path, scene: Path) -> Path:
-    """All files of a bundle below one folder; returns its .mrml."""
-    found = None
-    for name in archive.namelist():
-        parts = PurePosixPath(name).parts
-        if name.endswith("/"):
-            continue
-        if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
-            raise UnreadableImage(f"{scene} holds the path {name}", "Pack it again with 3D Slicer")
-        target = place.joinpath(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unpack_member(archive, name, target, MAX_SCENE_BYTES)
-        if target.suffix == ".mrml":
-            found = target
-    if found is None:
-        raise UnreadableImage(f"{scene} is not a scene bundle: it holds no .mrml", "Give a .mrb of 3D Slicer")
-    return found
+        stroke = Stroke(self.segmentation.GetSegmentation(), key, mark, add, self._on_voxels)
+        if stroke.voxels:
+            self.undo_stack.push(stroke)
+            self.on_stroke(key)
+
+    def undo(self) -> None:
+        """Takes the last stroke back."""
+        if self.undo_stack.can_undo():
+            key = self.undo_stack.undo_text()
+            self.undo_stack.undo()
+            self.on_stroke(key)
+
+    def _on_voxels(self, key: str, gained: int) -> None:
+        self._ml[key] = self._ml.get(key, 0.0) + gained * self._voxel_ml()
+        self._draw_slices()

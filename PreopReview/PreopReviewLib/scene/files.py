@@ -192,6 +192,30 @@ def write_surface(surface: Any, path: Path) -> Path:
     return path
 
 
+def read_surface(path: Path) -> Any:
+    """A surface of `write_surface` (.stl), vtkPolyData in RAS mm with normals.
+
+    Raises:
+        UnreadableImage: it is not one of ours, or damaged.
+    """
+    import vtk
+
+    with path.open("rb") as file:
+        head = file.read(84)
+    triangles = int.from_bytes(head[80:], "little")
+    if SURFACE_REMARK.encode() not in head or path.stat().st_size != 84 + 50 * triangles:
+        raise UnreadableImage(f"{path} is not a surface of PreopReview, or damaged", "Make the plan again")
+    reader = vtk.vtkSTLReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputData(_to_lps(reader.GetOutput()))  # the same half turn back
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    normals.Update()
+    return normals.GetOutput()
+
+
 def _to_lps(surface: Any) -> Any:
     import vtk
 
