@@ -234,15 +234,16 @@ def _parts(
 
 def band_masks(labels: sitk.Image, m: Measured, limits_mm: tuple[float, float] = BANDS_MM) -> list[sitk.Image]:
     """The resected side's last voxels at the cut, as one mask for each safety band."""
-    from scipy.ndimage import binary_dilation
+    from scipy.ndimage import maximum_filter
 
     from LiverPlannerLib.segmentation.morphology import distance
 
     low, high = check_limits(limits_mm)
     resected, remnant = (images.array_of(side) > 0 for side in (m.resection.resected, m.resection.remnant))
     box = tuple(slice(max(int(w.min()) - 1, 0), int(w.max()) + 2) for w in np.nonzero(resected | remnant))
-    shell = resected[box] & binary_dilation(remnant[box], np.ones((3, 3, 3), bool))
-    away = distance(~(images.array_of(mask_of(labels, "tumor")) > 0), images.spacing_kji(labels))[box]
+    shell = resected[box] & (maximum_filter(remnant[box].view(np.uint8), 3) > 0)  # one axis after the other
+    tumor = images.array_of(mask_of(labels, "tumor"))[box] > 0
+    away = distance(~tumor, images.spacing_kji(labels)) if tumor.any() else np.full(tumor.shape, np.inf)
     masks = []
     for inside in (away < low, (away >= low) & (away < high), away >= high):
         whole = np.zeros(resected.shape, np.uint8)
