@@ -15,13 +15,13 @@ from LiverPlannerLib.resection.literature import DISCLAIMER, LITERATURE
 from LiverPlannerLib.resection.vessel_margins import VesselMargin
 from LiverPlannerLib.resections.bands import BAND_COLORS, BANDS_MM, band_names, check_limits
 from LiverPlannerLib.resections.comparing import Compared, Measured, fate_words
-from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
+from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.territories.liver import LiverTrees
 from PreopReviewLib import NOT_FOR_CLINICAL_USE, __version__, images
 from PreopReviewLib.reports import Page, Picture, Section, Table, View3D, Words
 from PreopReviewLib.reports.page import picture, without_empty
 
-RESECTED = (0.80, 0.25, 0.20)
+RESECTED, REMNANT = (0.80, 0.25, 0.20), (0.45, 0.72, 0.48)
 SUPPLY_COLORS = {NO_INFLOW: (0.45, 0.30, 0.60), NO_OUTFLOW: (0.20, 0.55, 0.75), NEITHER: (0.25, 0.20, 0.25)}
 SUPPLY_NAMES = {NO_INFLOW: "without inflow", NO_OUTFLOW: "congested", NEITHER: "without both"}
 LEAST_ML = 0.5
@@ -81,15 +81,16 @@ def _table(compared: Compared) -> Table:
 
     def row(name: str, unit: str, values: Sequence[float | str | None]) -> None:
         if any(v is not None for v in values):
-            rows.append((name, unit, *values))
+            rows.append((name, unit, *(_rounded(v, unit) for v in values)))
 
     resections = compared.resections
     remnants = [m.volumetry.remnant for m in resections]
-    row("Takes", "", [m.resection.method for m in resections])
+    if any(m.resection.method != m.name for m in resections):
+        row("Takes", "", [m.resection.method for m in resections])
     row("Resected", "ml", [m.resection.resected_ml for m in resections])
-    row("Resected", "% of the liver", [100 * m.resection.resected_share for m in resections])
+    row("Resected, of the liver", "%", [100 * m.resection.resected_share for m in resections])
     row("Future liver remnant (FLR)", "ml", [r and r.ml for r in remnants])
-    row("FLR", "% of the functional liver", [_percent(r and r.to_functional) for r in remnants])
+    row("FLR, of the functional liver", "%", [_percent(r and r.to_functional) for r in remnants])
     for n, e in enumerate(resections[0].volumetry.estimates if resections else ()):
         row(f"sFLR, {e.label}", "%", [_percent(r and r.standardized[n]) for r in remnants])
     row("FLR / body weight", "%", [_percent(r and r.to_weight) for r in remnants])
@@ -99,7 +100,7 @@ def _table(compared: Compared) -> Table:
     row("Remnant without both (model)", "ml", [p and p.neither_ml for p in supplies])
     last = [m.counts[-1] if len(m.counts) > 1 else None for m in resections]
     row("Functional remnant (model)", "ml", [c and c.ml for c in last])
-    row("Functional remnant (model)", "% of the functional liver", [_percent(c and c.to_functional) for c in last])
+    row("Functional remnant (model), of the functional liver", "%", [_percent(c and c.to_functional) for c in last])
     for n, e in enumerate(resections[0].volumetry.estimates[:1] if resections else ()):
         row(f"Functional remnant (model), sFLR, {e.label}", "%", [_percent(c and c.standardized[n]) for c in last])
     row("Tumors", "", [fate_words(m) if m.margins else None for m in resections])
@@ -114,6 +115,13 @@ def _table(compared: Compared) -> Table:
     return Table(
         "resections", "Resections side by side", ("Measure", "Unit", *(m.name for m in resections)), tuple(rows)
     )
+
+
+def _rounded(value: float | str | None, unit: str) -> float | str | None:
+    """No finer than it is known: whole ml, tenths of a percent or millimeter."""
+    if value is None or isinstance(value, str):
+        return value
+    return round(value) if unit == "ml" and value >= 10 else round(value, 1)
 
 
 def _percent(share: float | None) -> float | None:
@@ -158,7 +166,7 @@ def _slices(image: sitk.Image, labels: sitk.Image, m: Measured, supply: sitk.Ima
     from PreopReviewLib.images.windows import gray_window
     from PreopReviewLib.reports.slice_pictures import Outline, three_planes
 
-    outlines = [Outline(m.resection.remnant, structure("liver").color), Outline(m.resection.resected, RESECTED)]
+    outlines = [Outline(m.resection.remnant, REMNANT, 0.22), Outline(m.resection.resected, RESECTED, 0.32)]
     drawn = ("tumor", "portal_vein", "hepatic_vein")
     outlines += [Outline(mask_of(labels, s.key), s.color) for s in STRUCTURES if s.key in drawn]
     if supply is not None:
@@ -170,8 +178,8 @@ def _slices(image: sitk.Image, labels: sitk.Image, m: Measured, supply: sitk.Ima
     return picture(
         figure,
         f"Three slices with the outlines of {m.name}",
-        f"{m.name}, through {where}: resected part in red; remnant without inflow in violet, congested in blue, "
-        "without both in black.",
+        f"{m.name}, through {where}: resected part in red, remnant in green; without inflow in violet, congested "
+        "in blue, without both in black.",
         photo=True,
     )
 
@@ -213,10 +221,9 @@ def _view(
 def _parts(
     n: int, m: Measured, supply: sitk.Image | None, labels: sitk.Image, limits_mm: tuple[float, float]
 ) -> list[tuple[str, str, tuple[float, float, float], sitk.Image, float]]:
-    liver = structure("liver").color
     parts = [
-        (f"remnant_{n}", f"Remnant, {m.name}", liver, m.resection.remnant, 0.25),
-        (f"resected_{n}", f"Resected, {m.name}", RESECTED, m.resection.resected, 0.12),
+        (f"remnant_{n}", f"Remnant, {m.name}", REMNANT, m.resection.remnant, 0.25),
+        (f"resected_{n}", f"Resected, {m.name}", RESECTED, m.resection.resected, 0.35),
     ]
     if supply is not None:
         parts += [

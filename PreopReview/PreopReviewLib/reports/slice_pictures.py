@@ -22,10 +22,11 @@ _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagit
 
 @dataclass(frozen=True)
 class Outline:
-    """A mask (anything but 0) on the image's grid, with its color (sRGB, 0 to 1)."""
+    """A mask (anything but 0) on the image's grid, with its color (sRGB, 0 to 1) and the opacity of its inside."""
 
     mask: sitk.Image
     color: tuple[float, float, float]
+    fill: float = 0.14
 
 
 def three_planes(
@@ -139,7 +140,7 @@ class _Stack:
     def __init__(self, image: sitk.Image, outlines: Sequence[Outline], window: tuple[float, float]) -> None:
         self.image = images.orient(image, "LPS")
         self.array = images.array_of(self.image)
-        self.masks = [(images.array_of(images.orient(o.mask, "LPS")) != 0, o.color) for o in outlines]
+        self.masks = [(images.array_of(images.orient(o.mask, "LPS")) != 0, o.color, o.fill) for o in outlines]
         self.mm = images.spacing_kji(self.image)
         self.low, self.high = window[1] - window[0] / 2, window[1] + window[0] / 2
 
@@ -149,14 +150,14 @@ class _Stack:
 
     def marked(self) -> tuple[int, int]:
         """First and last slice with a mask; of none, those of the image."""
-        hit = [m.any(axis=(1, 2)) for m, _ in self.masks]
+        hit = [m.any(axis=(1, 2)) for m, *_ in self.masks]
         slices = np.flatnonzero(np.any(hit, axis=0)) if hit else np.array([], int)
         return (int(slices[0]), int(slices[-1])) if len(slices) else (0, len(self.array) - 1)
 
     def field(self) -> tuple[np.ndarray, np.ndarray]:
         """The box of voxels to show: the masks with a margin, inside the image."""
         shape = np.array(self.array.shape)
-        either = np.any([m for m, _ in self.masks], axis=0) if self.masks else np.zeros(shape, bool)
+        either = np.any([m for m, *_ in self.masks], axis=0) if self.masks else np.zeros(shape, bool)
         if not either.any():
             return np.zeros(3, int), shape
         spans = [np.flatnonzero(either.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
@@ -172,7 +173,7 @@ class _Stack:
         values = np.clip((self.array[box].astype(np.float32) - self.low) / max(self.high - self.low, 1e-6), 0, 1)
         scaled = Image.fromarray((255 * values).astype(np.uint8)).resize(tuple(size), Image.Resampling.BILINEAR)
         drawn = np.zeros((size[1], size[0], 4), np.uint8)
-        for mask, color in self.masks:
+        for mask, color, _fill in self.masks:
             shape = Image.fromarray(255 * mask[box].astype(np.uint8)).resize(tuple(size), Image.Resampling.BILINEAR)
             inside = np.pad(np.asarray(shape) > 127, 1)
             middle = inside[1:-1, 1:-1]
@@ -201,10 +202,10 @@ class _Stack:
             interpolation="bilinear",
         )
         rows, columns = np.arange(low[a], high[a]) * self.mm[a], np.arange(low[b], high[b]) * self.mm[b]
-        for mask, color in self.masks:
+        for mask, color, fill in self.masks:
             shown = mask[tuple(index)]
             if shown.any() and min(shown.shape) > 1:
-                axes.contourf(columns, rows, shown, levels=[0.5, 1.5], colors=[color], alpha=0.14)
+                axes.contourf(columns, rows, shown, levels=[0.5, 1.5], colors=[color], alpha=fill)
                 axes.contour(columns, rows, shown, levels=[0.5], colors=[color], linewidths=1.4)
         axes.set_xlim(extent[0], extent[1])
         # Indices grow to the left of the patient, to posterior and to superior.
