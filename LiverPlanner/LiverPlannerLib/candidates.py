@@ -1,6 +1,6 @@
 """Lesion candidates: regions that a network trained on simulated images alone calls tumor.
 
-A candidate is a structure of its own. Its voxels count as liver and in no lesion's volume until somebody accepts it,
+A candidate is a structure of its own. Its voxels count as liver and in no lesion's volume until someone accepts it,
 which makes it a tumor, or dismisses it, which makes it liver.
 """
 

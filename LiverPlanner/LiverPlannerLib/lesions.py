@@ -40,7 +40,7 @@ class DrawnLesions:
 
 
 def regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None = None) -> NumberedRegions:
-    """The lesions of a structure, numbered by falling size; see `number_regions`.
+    """The lesions of a structure, numbered by decreasing size; see `number_regions`.
 
     Args:
         labels: values of the table of structures.
@@ -53,7 +53,7 @@ def regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None = None) 
 def numbered_regions(
     labels: sitk.Image, key: str, drawn: DrawnLesions | None = None
 ) -> list[tuple[Slices, np.ndarray]]:
-    """The lesions of a structure by falling size: box (K, J, I), and bool of the box."""
+    """The lesions of a structure by decreasing size: box (K, J, I), and bool of the box."""
     regions = regions_of(labels, key, drawn)
     return [regions.mask(number) for number in range(1, len(regions) + 1)]
 

@@ -37,7 +37,7 @@ class PackagesMissing(PreopError):
 def torch_state(least: str = LEAST_TORCH) -> State:
     """Whether torch is installed whole, from its files alone: importing a broken torch can end a process.
 
-    An installation that was broken off leaves an empty namespace and a version that satisfies pip (guide B1, B2).
+    An installation that was broken off leaves an empty namespace and a version that satisfies pip.
     """
     from packaging.version import Version
 

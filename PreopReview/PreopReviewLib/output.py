@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, whatever stops the program; nobody else's are replaced."""
+"""Files and folders that appear whole or not at all, whatever stops the program; no one else's are replaced."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def output_folder(
         kind: what makes it, e.g. ``liver plan``; another kind's folder is not replaced.
         inputs: what the run reads, in addition to `protect`.
         known: files of this kind in folders without a mark, e.g. made by earlier versions.
-        public: it holds nothing of patients, so that everybody may read it whom the user's mask allows to; otherwise
-            nobody beyond the user's group, unless the folder that it replaces was open to others.
+        public: it holds nothing of patients, so that everyone may read it whom the user's mask allows to; otherwise
+            no one beyond the user's group, unless the folder that it replaces was open to others.
 
     Raises:
         OutputExists: something is there that must not be replaced: now, or once the block has ended.

@@ -114,7 +114,7 @@ class Room:
             return False
         try:
             if check:
-                check(new)  # the old one, which nobody can change by its name any more
+                check(new)  # the old one, which no one can change by its name any more
         except BaseException:
             _exchange(new, target)
             raise
@@ -168,7 +168,7 @@ def undo(room: Path) -> bool:
             if os.path.lexists(old):
                 _move_to_free(old, target)
         except OSError:
-            whole = False  # somebody has put something else there: both stay
+            whole = False  # someone has put something else there: both stay
     return whole
 
 

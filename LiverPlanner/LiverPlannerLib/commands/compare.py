@@ -129,7 +129,7 @@ def _write(
 
 
 def lesion_rows(result: Comparison) -> list[dict[str, Any]]:
-    """One row a lesion, or group of lesions drawn together."""
+    """One row per lesion, or group of lesions drawn together."""
     from PreopReviewLib import images
 
     ml = images.voxel_ml(result.reference)

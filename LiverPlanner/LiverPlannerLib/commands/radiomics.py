@@ -155,7 +155,7 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
 
     Raises:
         FileMissing, InputError: no folder, no such file in it, the structure in none of them, or a case with several
-            lesions, of which nobody knows which one is meant.
+            lesions, of which no one knows which one is meant.
         UnreadableImage: a file that is not a table.
     """
     from PreopReviewLib.errors import FileMissing, InputError

@@ -81,8 +81,8 @@ def show(
     from PreopReviewLib.command.console import emit, print_table
 
     work = open_list(folder)
-    everybody = [*work.annotators, *([CONSENSUS] if (work.folder / CONSENSUS / PROGRESS).exists() else [])]
-    rows = _rows(work, [annotator] if annotator else everybody)
+    everyone = [*work.annotators, *([CONSENSUS] if (work.folder / CONSENSUS / PROGRESS).exists() else [])]
+    rows = _rows(work, [annotator] if annotator else everyone)
     columns = ["case", "annotator", "state", *work.structures, "min", "comment"]
 
     def table() -> None:

@@ -115,7 +115,7 @@ def compare_pairs(pairs: Sequence[Pair], source: str, progress: Progress = silen
 
 
 def _only_annotated(case: Case, annotated: set[str]) -> Case:
-    """The case without results of structures that nobody has drawn in its part of the study."""
+    """The case without results of structures that no one has drawn in its part of the study."""
     measures = (
         "dsc",
         "hd95_mm",

@@ -51,7 +51,7 @@ def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def not_drawn_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a structure that nobody drew in the reference: its volume, and nothing that would judge it."""
+    """A row of a structure that no one drew in the reference: its volume, and nothing that would judge it."""
     shown = shown_row(row)
     kept = {"structure", "predicted_ml", *CONVENTIONS}
     return {key: value if key in kept else None for key, value in shown.items()} | {"state": NOT_DRAWN}

@@ -1,7 +1,7 @@
 """Every structure of two label images at once: overlap, surface distances, volumes, branches, lesions.
 
 The numbers of Oh 2023 (DSC, main and peripheral branches), Lin 2024 (DSC, HD95) and Gross 2024 (DSC, volumes), with
-conventions and empty masks as in guide section 5.
+with
 """
 
 from __future__ import annotations

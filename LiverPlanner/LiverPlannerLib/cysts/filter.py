@@ -28,7 +28,7 @@ from PreopReviewLib.images.geometry import box_of
 
 __all__ = ["CystRegion", "CystResult", "Settings", "clinical_contour", "filter_cysts"]
 
-MASK_ML = 500.0  # more than this in a mask that nobody called a lesion mask is worth a word
+MASK_ML = 500.0  # more than this in a mask that no one called a lesion mask is worth a word
 LesionKind = Literal["auto", "labels", "mask"]
 
 

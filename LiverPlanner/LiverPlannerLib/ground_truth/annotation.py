@@ -45,7 +45,7 @@ class CaseState:
         comment: free text.
         unusable: why the image cannot be used; empty if it can.
         changed: when it was changed last, ISO 8601.
-        review: ``signed off`` or ``sent back``; empty before anybody has looked.
+        review: ``signed off`` or ``sent back``; empty before anyone has looked.
         reviewer: who did.
         review_comment: what is to be corrected.
     """
@@ -63,13 +63,13 @@ class CaseState:
 class Annotation:
     """One annotator's work on a list; every change is on disk when the call returns.
 
-    Use it in a `with` block, or call `close`, to let go of the lock.
+    Use it in a `with` block, or call `close`, to release the lock.
 
     Args:
-        take_over: opens it even if somebody else seems to have it open.
+        take_over: opens it even if someone else seems to have it open.
 
     Raises:
-        InputError: somebody else has it open, or the name cannot be used.
+        InputError: someone else has it open, or the name cannot be used.
         OutputError: the folder cannot be written to.
     """
 
@@ -186,7 +186,7 @@ class Annotation:
         return self.work.label_path(name, self.annotator)
 
     def note_labels(self, name: str, drawn: Collection[str]) -> None:
-        """Labels of a case were written by somebody else, e.g. the worker process.
+        """Labels of a case were written by someone else, e.g. the worker process.
 
         Args:
             drawn: structures with voxels; those that were to do, or said to be absent, are in progress now.

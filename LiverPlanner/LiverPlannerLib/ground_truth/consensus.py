@@ -20,7 +20,7 @@ from PreopReviewLib.images.geometry import union_box
 from PreopReviewLib.progress import Progress, silent
 
 _MARGIN = 5
-"""Voxels around all labels in which STAPLE looks: with a whole image of background, specificity is 1 for everybody."""
+"""Voxels around all labels in which STAPLE looks: with a whole image of background, specificity is 1 for everyone."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _notes(annotators: int, method: Method, undecided_ml: float) -> tuple[str, .
 
 
 def disagreement(drawn: Sequence[sitk.Image]) -> sitk.Image:
-    """uint8, 1 where not everybody has the same label.
+    """uint8, 1 where not everyone has the same label.
 
     Raises:
         InputError: fewer than two.

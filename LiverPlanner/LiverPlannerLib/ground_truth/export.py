@@ -99,7 +99,7 @@ def export_list(
     if form not in FORMS:
         raise InputError(f"Unknown form: {form!r}", f"Use {' or '.join(FORMS)}")
     if source != CONSENSUS and source not in work.annotators:
-        known = ", ".join(work.annotators) or "nobody yet"
+        known = ", ".join(work.annotators) or "no one yet"
         raise InputError(f"There is no annotator {source!r}", f"There are {known}; and consensus, once it is made")
     cancel = cancel or CancelToken()
     ignore = ignore_undecided and source == CONSENSUS

@@ -1,4 +1,4 @@
-"""A file that says who has something open, so that nobody opens it twice unaware."""
+"""A file that says who has something open, so that no one opens it twice unaware."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WRITING_SECONDS = 10.0
 
 
 class InUse(InputError):
-    """Somebody else has it open."""
+    """Someone else has it open."""
 
 
 class Lock:
@@ -35,7 +35,7 @@ class Lock:
         take_over: takes it from its current holder.
 
     Raises:
-        InUse: somebody else holds it.
+        InUse: someone else holds it.
         OSError: the file cannot be written.
     """
 
@@ -60,7 +60,7 @@ class Lock:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(mine, file)
-        except BaseException:  # a full disk; an empty lock would keep everybody out
+        except BaseException:  # a full disk; an empty lock would keep everyone out
             path.unlink(missing_ok=True)
             raise
         self._mine = mine
@@ -72,12 +72,12 @@ class Lock:
         return None
 
     def _take_away(self, expected: bytes, token: str) -> None:
-        """Removes the lock that was found, and no other that somebody has put there since."""
+        """Removes the lock that was found, and no other that someone has put there since."""
         aside = self.path.with_name(f"{self.path.name}-{token}")
         try:
             self.path.rename(aside)
         except FileNotFoundError:
-            return  # somebody else was quicker
+            return  # someone else was quicker
         try:
             if aside.read_bytes() != expected:
                 with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ class Lock:
             aside.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Lets others have it; somebody who took it over keeps it."""
+        """Lets others have it; someone who took it over keeps it."""
         if self._held and self._read() == self._mine:
             self.path.unlink(missing_ok=True)
         self._held = False
@@ -102,7 +102,7 @@ class Lock:
     def _is_stale(self) -> bool:
         """Whether a process of this computer left it that runs no more."""
         holder = self._read()
-        if not holder:  # empty or damaged: somebody is writing it at this moment, or died while doing so
+        if not holder:  # empty or damaged: someone is writing it at this moment, or died while doing so
             with contextlib.suppress(OSError):
                 return time.time() - self.path.stat().st_mtime > WRITING_SECONDS
             return False
@@ -117,5 +117,5 @@ class Lock:
         since = f" since {holder['since'].replace('T', ' ')[:16]}" if isinstance(holder.get("since"), str) else ""
         return InUse(
             f"The work of {holder.get('who', 'this annotator')} is already open{where}{since}",
-            "Close it there first; or, if nobody is working on it, take it over",
+            "Close it there first; or, if no one is working on it, take it over",
         )

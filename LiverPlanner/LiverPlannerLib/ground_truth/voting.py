@@ -2,7 +2,7 @@
 
 STAPLE with several labels at once (Rohlfing et al. 2003, after Warfield et al., IEEE TMI 2004) is written out here
 because ITK's filter counts a voxel whose votes are tied as background when it estimates how well annotators agree,
-and then finds background in the middle of organs. A tie says nothing about anybody: it is left out of the estimate.
+and then finds background in the middle of organs. A tie says nothing about anyone: it is left out of the estimate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TIE = 1e-6
 
 
 def vote(drawn: Sequence[np.ndarray], method: Method) -> np.ndarray:
-    """The label of each voxel, `UNDECIDED` where the votes are tied; never a label that nobody named.
+    """The label of each voxel, `UNDECIDED` where the votes are tied; never a label that no one named.
 
     Args:
         drawn: uint8 arrays of one shape, one for each annotator; values below `UNDECIDED`.

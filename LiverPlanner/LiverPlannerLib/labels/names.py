@@ -139,7 +139,7 @@ def match_segment(name: str) -> int | None:
 def couinaud_names(names: Iterable[str]) -> set[str]:
     """Those of a file's names that mean Couinaud segments.
 
-    "Segment_1" is also what Slicer calls a segment that nobody has named, so names that do not say "liver" or
+    "Segment_1" is also what Slicer calls a segment that no one has named, so names that do not say "liver" or
     "Couinaud" count only where a file has six of them.
     """
     numbers = {name: number for name in names if (number := match_segment(name))}

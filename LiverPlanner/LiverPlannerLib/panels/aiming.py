@@ -22,7 +22,7 @@ class Aiming:
 
     Args:
         moved: called with a place (RAS) in a slice view, or a `Sight` in a 3D view.
-        clicked: called alike when the left button was pressed and let go; None where nobody asks.
+        clicked: called alike when the left button was pressed and let go; None where no one asks.
 
     Attributes:
         sight: the line of sight while the mouse is in a 3D view, else None.

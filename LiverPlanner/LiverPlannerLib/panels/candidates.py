@@ -15,7 +15,7 @@ from PreopReviewLib.panels.section import Section, enable
 
 
 class CandidatesSection(Section):
-    """What only the network trained on simulated images calls tumor, until somebody has looked at it."""
+    """What only the network trained on simulated images calls tumor, until someone has looked at it."""
 
     title = _("Lesion candidates")
     ui_file = "Candidates.ui"

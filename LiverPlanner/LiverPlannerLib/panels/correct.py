@@ -196,7 +196,7 @@ class CorrectSection(Section):
         self._entered = False
 
     def cleanup(self) -> None:
-        """Lets go of the scene."""
+        """Releases the scene."""
         self._deactivate()
         self.live.forget()
         if self.editor is not None:

@@ -82,7 +82,7 @@ def tools() -> list[Tool]:
 
 
 class ClickTools:
-    """The list of tools, the button that begins placing, and what comes of a click."""
+    """The list of tools, the button that begins placing, and the result."""
 
     def __init__(self, section: Section) -> None:
         self.section, self.ui = section, section.ui
@@ -164,7 +164,7 @@ class ClickTools:
         self.refresh()
 
     def stop(self) -> None:
-        """Lets go of the mouse."""
+        """Releases the mouse."""
         if not self.active:
             return
         for observed, tag in self._tags:

@@ -42,7 +42,7 @@ class CutPlanes:
         ui.planesList.connect("itemChanged(QListWidgetItem*)", self._on_item)
 
     def forget(self) -> None:
-        """The plan is another one, or gone."""
+        """The plan was replaced or removed."""
         self._moving.stop()
         self._resting.stop()
         self._watch([])

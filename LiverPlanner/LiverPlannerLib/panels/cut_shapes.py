@@ -48,7 +48,7 @@ class CutShapes:
         self._observed = (interaction, interaction.AddObserver(changed, self._on_placing))
 
     def cleanup(self) -> None:
-        """Lets go of the interaction node."""
+        """Releases the interaction node."""
         self._moved.stop()
         self._follow(None)
         interaction, tag = self._observed

@@ -168,7 +168,7 @@ class GroundTruthSection(Section):
         self.refresh()
 
     def _annotation(self, work: WorkList, name: str, take_over: bool) -> Annotation:
-        """What an annotator has done of a list; the user may take it over from somebody who seems to have it open."""
+        """What an annotator has done of a list; the user may take it over from someone who seems to have it open."""
         if self.mine is not None and (self.mine.work, self.mine.annotator) == (work, name):
             self.close_list()
         try:

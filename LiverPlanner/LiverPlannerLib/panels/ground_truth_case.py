@@ -76,7 +76,7 @@ class OpenCase:
 
     @property
     def nodes(self) -> in_scene.CaseNodes | None:
-        """The nodes of the case; None if none is open, or somebody has removed one."""
+        """The nodes of the case; None if none is open, or someone has removed one."""
         nodes = self._nodes
         if not self.name or nodes is None:
             return None
@@ -320,7 +320,7 @@ class OpenCase:
         self._active_until = monotonic() + IDLE_SECONDS
 
     def _tick(self) -> None:
-        """Adds what has passed since it was asked last, as far as somebody was at work."""
+        """Adds what has passed since it was asked last, as far as someone was at work."""
         now = monotonic()
         if self._clock.isActive():
             self._seconds += max(0.0, min(now, self._active_until) - self._counted_to)

@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 class Several:
-    """Three buttons, one table, and what came of them.
+    """Three buttons, one table, and the result.
 
     Attributes:
         rows: of the last disagreement.

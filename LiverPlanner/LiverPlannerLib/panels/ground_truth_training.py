@@ -22,7 +22,7 @@ OWN = ""
 
 
 class TrainOnThese:
-    """A choice of the model to start from, one button, a bar, and what came of it."""
+    """A choice of the model to start from, one button, a bar, and the result."""
 
     def __init__(self, section: CasesSection) -> None:
         self.section, self.ui, self.context = section, section.ui, section.context

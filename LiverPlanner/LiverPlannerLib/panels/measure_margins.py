@@ -138,6 +138,6 @@ class MarginsPage(Page):
         jump_to(line[:3])
 
     def forget(self) -> None:
-        """The plan is another one, or gone; so is the line."""
+        """The plan was replaced or removed; so is the line."""
         super().forget()
         lines.remove_line(slicer.mrmlScene)

@@ -81,7 +81,7 @@ class Page:
         """
 
     def forget(self) -> None:
-        """The plan is another one, or gone."""
+        """The plan was replaced or removed."""
         self.rows, self.notes, self.revision = [], [], -1
 
     def start(
@@ -179,7 +179,7 @@ def is_shown(node: Any | None) -> bool:
 
 
 def set_quietly(box: Any, checked: bool) -> None:
-    """Ticks a box without telling anybody."""
+    """Ticks a box without notifying anyone."""
     blocked = box.blockSignals(True)
     box.checked = checked
     box.blockSignals(blocked)

@@ -58,7 +58,7 @@ class RemnantPage(Page):
         self.planes.forget()
 
     def forget(self) -> None:
-        """The plan is another one, or gone; a loaded scene says whether both sides are shown, else they are."""
+        """The plan was replaced or removed; a loaded scene says whether both sides are shown, else they are."""
         self._start_over()
         self.supply.forget()
         sides = self.parameters and self.parameters.sidesSegmentation

@@ -35,7 +35,7 @@ LIST = "margin: 0px; -qt-list-indent: 0; margin-left: 12px;"
 
 
 class SegmentSection(Section):
-    """Volume, modality, what to look for, Apply; below, what was found and what to beware of."""
+    """Volume, modality, what to look for, Apply; below, results and warnings."""
 
     title = _("Segment")
     ui_file = "Segment.ui"
@@ -135,7 +135,7 @@ class SegmentSection(Section):
         self.refresh()
 
     def _show_meanings(self, plan: Any | None) -> None:
-        """Which segment is what; folded unless somebody should look."""
+        """Which segment is what; folded unless someone should look."""
         ui = self.ui
         unknown = self.meanings.refresh(plan)
         ui.meaningButton.visible = plan is not None
@@ -329,7 +329,7 @@ class SegmentSection(Section):
             self.parameters.setValue(name, value)
 
     def cleanup(self) -> None:
-        """Closes the window of the cards, and lets go of the volume."""
+        """Closes the window of the cards, and releases the volume."""
         self._watch(None)
         self.choice.cleanup()
         if self._card is not None:
@@ -345,7 +345,7 @@ def fill(box: Any, values: tuple | list, words: tuple | list) -> None:
 
 
 def summary_html(record: dict[str, Any]) -> str:
-    """What a plan found, and what to beware of, as rich text."""
+    """What a plan found, and the warnings, as rich text."""
     from LiverPlannerLib.structures import structure
 
     volumes = record.get("volumes_ml", {})
@@ -385,7 +385,7 @@ def _in_slices() -> str | None:
 
 
 def _abdominal_window(volume: Any, kind: str) -> None:
-    """Grays in which a liver is read, where nobody has chosen any: Slicer's own of a CT reach from air to bone."""
+    """Grays in which a liver is read, where no one has chosen any: Slicer's own of a CT reach from air to bone."""
     from PreopReviewLib.images.windows import CT_WINDOW
 
     display = volume.GetDisplayNode()

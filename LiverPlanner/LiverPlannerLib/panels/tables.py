@@ -178,7 +178,7 @@ class FoldedNotes:
 
 
 def bullets(notes: Sequence[str]) -> str:
-    """Sentences as rich text, one a line."""
+    """Sentences as rich text, one per line."""
     from html import escape
 
     if not notes:

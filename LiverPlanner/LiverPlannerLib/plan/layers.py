@@ -30,7 +30,7 @@ class Layer:
 
 
 def layers_steps(parts: Sequence[Part]) -> Generator[None, None, list[Layer]]:
-    """Puts every part into the first layer where it overlaps none; one part, or less, is done a step.
+    """Puts every part into the first layer where it overlaps none; one part, or less, is done per step.
 
     Returns:
         (of the generator) the layers; each is as small as its parts allow.

@@ -23,7 +23,7 @@ class Region:
     """One lesion.
 
     Attributes:
-        number: 1, 2, …, by falling volume within its structure.
+        number: 1, 2, …, by decreasing volume within its structure.
         structure: ``tumor``, ``cyst`` or ``candidate``.
         voxels, ml: size on the source grid.
         centroid_ras: mm.
@@ -59,7 +59,7 @@ def measure_volumes(labels: sitk.Image, keys: set[str] | None = None) -> dict[st
 
 
 def find_regions(labels: sitk.Image, drawn: DrawnLesions | None = None) -> list[Region]:
-    """Every lesion (26-connected region) of tumor, cyst and lesion candidate, numbered by falling volume.
+    """Every lesion (26-connected region) of tumor, cyst and lesion candidate, numbered by decreasing volume.
 
     Args:
         drawn: which of them the file holds apart.

@@ -82,7 +82,7 @@ class StructureFeatures:
         voxels: on the resampled grid.
         features: plain name → value; NaN where a feature is not defined for the region. Empty if there is a note.
         note: why there are no features; empty if there are.
-        lesion: 1, 2, … by falling size; 0 for the whole structure.
+        lesion: 1, 2, … by decreasing size; 0 for the whole structure.
     """
 
     key: str

@@ -11,14 +11,14 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
 
 FLAT_MM = 0.05
-"""Points that lie no farther from one plane were drawn in a slice: nobody clicks that exactly in 3D."""
+"""Points that lie no farther from one plane were drawn in a slice: no one clicks that exactly in 3D."""
 _FAR_MM = 5000.0
 MOST_POINTS = 60
 """A thin plate through more points is hardly different, and slow."""
 
 
 def fit_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Center (3,) of points (N, 3), and axes (3, 3) by falling spread; the last one is the normal.
+    """Center (3,) of points (N, 3), and axes (3, 3) by decreasing spread; the last one is the normal.
 
     Raises:
         InputError: fewer than three points, or all on one line.

@@ -1,7 +1,7 @@
 """What a resection takes and leaves: by planes, a closed surface, a drawn remnant; `territories.cutting` by territory.
 
 Each way gives a `Resection`: masks of both sides on the grid of the labels, their volumes, and how much of every
-tumor is taken (guide section 6). Points and normals are RAS, in mm.
+tumor is taken. Points and normals are RAS, in mm.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LesionFate:
     """One lesion and what becomes of it.
 
     Attributes:
-        number: 1, 2, …, by falling size.
+        number: 1, 2, …, by decreasing size.
         ml: volume.
         resected_share: of its voxels.
         fate: ``resected``, ``in the remnant`` or ``cut``.

@@ -1,6 +1,6 @@
 """Literature values that people compare a remnant with, and growth after portal vein embolization.
 
-Shown with their source and beside the measured value; never as advice (guide section 6).
+Shown with their source and beside the measured value; never as advice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Distances that decide a resection: each lesion to the cut and to the vessels and bile ducts.
 
 Lesions, vessels and ducts are measured from the faces of their voxels, so that boxes along the grid come out exact; a
-drawn outline may lie up to half a voxel diagonal from the true one (guide section 6). A plane or a mesh is measured to
+drawn outline may lie up to half a voxel diagonal from the true one. A plane or a mesh is measured to
 itself and not to the steps that voxels make of it; a cut that was drawn, or is a territory, has the uncertainty of an
 outline of its own.
 """
@@ -44,7 +44,7 @@ class LesionMargins:
     """One lesion.
 
     Attributes:
-        number: 1, 2, …, by falling size, as in `Resection.lesions`.
+        number: 1, 2, …, by decreasing size, as in `Resection.lesions`.
         voxels, ml, centroid_ras: size and place.
         fate: what the resection does to it; None without one.
         to_cut_mm: to the resection surface inside the liver; 0 where it is cut; None without a resection.
@@ -94,7 +94,7 @@ class Margins:
     notes: tuple[str, ...]
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """One row a lesion, plain values under names with units; None is n/a."""
+        """One row per lesion, plain values under names with units; None is n/a."""
         return [
             {
                 "lesion": lesion.number,

@@ -26,7 +26,7 @@ class VesselMargin:
     """One lesion and one vessel.
 
     Attributes:
-        lesion: its number, by falling size.
+        lesion: its number, by decreasing size.
         vessel: what people call it.
         structure: key of the tree.
         mm: between the walls; 0 where they touch.

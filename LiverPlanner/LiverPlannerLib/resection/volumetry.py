@@ -1,7 +1,7 @@
 """Volumes that decide a liver resection: total, functional and remnant liver, against what the body needs.
 
-Formulas and sources: guide section 6. Literature values are shown with their source beside a measured value; they
-are not advice, and nothing here judges a patient.
+Each formula names its source below. Literature values are shown with their source beside a measured value; they are
+not advice, and nothing here judges a patient.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def resect_sparing(
     Args:
         labels: values of the table of structures.
         margin_mm: liver around each lesion at least, where there is liver.
-        lesions: numbers by falling size; all by default.
+        lesions: numbers by decreasing size; all by default.
         structure: key of the lesions.
         drawn: which lesions the file holds apart.
 

@@ -1,4 +1,4 @@
-"""Main and peripheral branches of vessels in the scene: two segments a vessel, and rows of a table."""
+"""Main and peripheral branches of vessels in the scene: two segments per vessel, and rows of a table."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def peripheral_color(key: str) -> tuple[float, float, float]:
 
 
 def branch_rows(trees: Mapping[str, VesselTree], supply: LiverTrees | None = None) -> list[dict[str, Any]]:
-    """One row a branch of all trees, with the keys of `COLUMNS`.
+    """One row per branch of all trees, with the keys of `COLUMNS`.
 
     Args:
         supply: territories of the same trees, where they are known.

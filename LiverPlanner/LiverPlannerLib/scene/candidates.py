@@ -19,7 +19,7 @@ class SceneCandidate:
     """One connected region (26) of the segments of candidates.
 
     Attributes:
-        number: 1, 2, …, by falling volume.
+        number: 1, 2, …, by decreasing volume.
         ml: its volume.
         center_ras: mm.
     """

@@ -34,7 +34,7 @@ COLUMNS = (
     Column("r2", "R²", decimals=2, help="How well the Gaussian fits."),
     Column("core_median", "Core median (HU)", help="Median of the region eroded by one voxel."),
     Column("decision", "Decision", "text", help="cyst, tumor, or undecided (which stays a tumor)."),
-    Column("by_hand", "By hand", "flag", help="Whether somebody has set the decision."),
+    Column("by_hand", "By hand", "flag", help="Whether someone has set the decision."),
     Column("reason", "Reason", "text", help="Why."),
     Column("r", "R (mm)", help="Centroid."),
     Column("a", "A (mm)", help="Centroid."),
@@ -204,7 +204,7 @@ def regions_of(node: Any | None) -> list[CystRegion]:
 
 
 def _region(plain: Mapping[str, Any]) -> CystRegion:
-    """A region from plain values; those that another version of PreopReview has kept besides are passed over."""
+    """A region from plain values; those that another version of PreopReview has kept besides are skipped."""
     known = {f.name for f in fields(CystRegion)}
     values = {k: v for k, v in plain.items() if k in known}
     return CystRegion(**(values | {"centroid_ras": tuple(plain["centroid_ras"])}))

@@ -17,7 +17,7 @@ NO_MEANING = (
     "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
     "Anatomic codes - DICOM master list~^^~^^"
 )
-"""Slicer's own entry for a segment that nobody has coded."""
+"""Slicer's own entry for a segment that no one has coded."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def export_surfaces(
 ) -> list[Path]:
     """Writes the surfaces of segments as files; where one cannot be written, none is there afterwards.
 
-    STL and OBJ are one file a segment, in LPS mm as 3D Slicer writes and expects it; glTF is one file with all of
+    STL and OBJ are one file per segment, in LPS mm as 3D Slicer writes and expects it; glTF is one file with all of
     them in color, in meters, Y up. Each file says so in its head. Files of the same name are replaced.
 
     Args:

@@ -121,7 +121,7 @@ class LiveMeasures:
             )
 
     def refresh_surfaces(self, keys: Iterable[str]) -> list[str]:
-        """Makes the surfaces of structures anew where the plan is shown in 3D, and returns their segments.
+        """Remakes the surfaces of structures where the plan is shown in 3D, and returns their segments.
 
         Slicer's own surface of an edited segment is smoothed as all others are, which thins vessels away.
         """
@@ -233,6 +233,6 @@ def replace_voxels(node: Any, segment_id: str, image: sitk.Image) -> None:
     content.SetGeometryFromImageToWorldMatrix(ijk_to_ras(image))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(content, node, segment_id, logic.MODE_REPLACE)
-    if not images.array_of(image).any():  # of a segment that became empty nobody is told, and it could not be undone
+    if not images.array_of(image).any():  # of a segment that became empty no one is told, and it could not be undone
         segmentation = node.GetSegmentation()
         segmentation.InvokeEvent(segmentation.SourceRepresentationModified, segment_id)

@@ -40,7 +40,7 @@ class Part:
 
 
 def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Sequence[Part]) -> Any:
-    """A segmentation node with these parts and their surfaces, which are made anew; empty parts are left out.
+    """A segmentation node with these parts and their surfaces, which are remade; empty parts are left out.
 
     Args:
         node: one to fill again, which keeps its place and its display; None makes one.

@@ -98,7 +98,7 @@ def add_plan_steps(
 
     Args:
         volume: the volume node that was segmented.
-        parts: see `plan.parts.parts_of_plan`; one is taken a step. None is passed over, see `plan.parts.load_parts`.
+        parts: see `plan.parts.parts_of_plan`; one is taken per step. None is skipped, see `plan.parts.load_parts`.
         record: plain values to keep with the plan, see `plan.files.record_for_scene`.
         previous: an earlier plan of the same volume. It is hidden; if no one has changed it, it is obsolete,
             and the caller should remove it (`PlanNodes.replaced`).
@@ -204,7 +204,7 @@ def _take_the_place_of(previous: PlanNodes | None, added: list[Any]) -> tuple[An
 
 
 def _to_be_kept_steps(previous: PlanNodes | None) -> Generator[None, None, bool]:
-    """Whether somebody has changed an earlier plan that is in the scene."""
+    """Whether someone has changed an earlier plan that is in the scene."""
     if previous is None or previous.segmentation.GetScene() is None:
         return False
     return not (yield from plan_nodes.same_segments_steps(previous.segmentation, previous.model_output))

@@ -159,7 +159,7 @@ def show(nodes: Sequence[Any], visible: bool) -> None:
 
 
 def remove_steps(nodes: Sequence[Any | None]) -> Iterator[None]:
-    """Takes segmentations out of the scene, a segment a step; if it is stopped before, the rest goes at once."""
+    """Takes segmentations out of the scene, one segment per step; if it is stopped before, the rest goes at once."""
     try:
         for node in nodes:
             if not _in_scene(node):

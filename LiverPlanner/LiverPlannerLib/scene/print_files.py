@@ -26,7 +26,7 @@ def write_print_files(
 ) -> list[str]:
     """Writes remnant, resected part, each vessel, duct and lesion as closed bodies of their own.
 
-    STL is one file a body, 3MF one file with all of them, both in mm (LPS); glTF one file in color, in meters, Y up.
+    STL is one file per body, 3MF one file with all of them, both in mm (LPS); glTF one file in color, in meters, Y up.
 
     Returns:
         Names of the files.

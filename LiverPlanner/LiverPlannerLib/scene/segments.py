@@ -92,14 +92,14 @@ def segment_specs() -> list[nodes.SegmentSpec]:
 
 
 MEANING = "PreopReview.Structure"
-"""Tag of a segment whose structure somebody has chosen; its value is the key, or `NO_STRUCTURE`."""
+"""Tag of a segment whose structure someone has chosen; its value is the key, or `NO_STRUCTURE`."""
 NO_STRUCTURE = "none"
 
 
 def structure_of_segment(segment: Any) -> Structure | None:
     """The structure that a vtkSegment is; None if it is not in the table.
 
-    By what somebody has chosen (`set_structure`), else by its terminology, else by its name ("Tumor 2" is a tumor).
+    By what someone has chosen (`set_structure`), else by its terminology, else by its name ("Tumor 2" is a tumor).
     """
     chosen = _tag(segment, MEANING)
     if chosen:
@@ -119,7 +119,7 @@ def structures_of(segments: Sequence[Any]) -> list[Structure | None]:
 
 
 def is_couinaud(segment: Any) -> bool:
-    """Whether the terminology of a vtkSegment names a Couinaud segment, and nobody has chosen something else."""
+    """Whether the terminology of a vtkSegment names a Couinaud segment, and no one has chosen something else."""
     entry = segment.GetTerminology() or ""
     return not _tag(segment, MEANING) and any(f"^{s.type.value}^" in entry for s in SEGMENTS)
 
@@ -176,7 +176,7 @@ def _parent_matrix(node: Any) -> np.ndarray:
 
 
 class SegmentVoxels:
-    """The voxels of the segments of one node, kept, and read anew where they have changed.
+    """The voxels of the segments of one node, kept, and read again where they have changed.
 
     Attributes:
         node: vtkMRMLSegmentationNode.

@@ -82,7 +82,7 @@ class SideBySide:
         same_camera(*views)
 
     def end(self) -> None:
-        """Shows both as before; a node that has left the scene is passed over."""
+        """Shows both as before; a node that has left the scene is skipped."""
         for node in (self.left, self.right):
             before = self._before.pop(node.GetID() or "", None)
             display = node.GetDisplayNode() if node.GetScene() is not None else None

@@ -86,7 +86,7 @@ def local_client(size: Size) -> Iterator[Client]:
 
     environment = dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), str(size.threads))
     memory = int(MEMORY_LIMIT / size.workers)
-    security = Security.temporary()  # else everybody on this computer could have code run in our name
+    security = Security.temporary()  # else everyone on this computer could have code run in our name
     specification = {}
     for number in range(size.workers):
         own = {"CUDA_VISIBLE_DEVICES": size.gpus[number % len(size.gpus)]} if size.gpus else {}

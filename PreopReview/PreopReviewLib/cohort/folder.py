@@ -5,7 +5,7 @@
     OUT/cohort.json              the task, its settings, the version
     OUT/cases/CASE/              what the command writes, with case.json (its row) and thumbnail.png
     OUT/failed/CASE.json         why a case has no result
-    OUT/cohort.csv, cohort.html  one row a case; small pictures, the worst first
+    OUT/cohort.csv, cohort.html  one row per case; small pictures, the worst first
     OUT/papers/                  tables of the papers, for tasks that have them
 
 A case's folder appears whole (`PreopReviewLib.output`), so a case is done exactly when it is there.

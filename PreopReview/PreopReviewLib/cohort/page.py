@@ -1,4 +1,4 @@
-"""A page of all cases, each with a small picture and its figures, those that somebody should look at first."""
+"""A page of all cases, each with a small picture and its figures, those that someone should look at first."""
 
 from __future__ import annotations
 

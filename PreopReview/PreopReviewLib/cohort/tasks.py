@@ -57,7 +57,7 @@ class Task:
         name: of the task.
         command: words of the command line that lead to it.
         row: from what the command prints as JSON and the folder of its files to the columns of the table of cases.
-        score: from a row to a number that is low where somebody should look; NaN where there is no evidence.
+        score: from a row to a number that is low where someone should look; NaN where there is no evidence.
         pictures: names of pictures among the results, the best first.
         file: name of the result, for a command that writes a file and not a folder.
         papers: whose tables can be made from the table of cases.

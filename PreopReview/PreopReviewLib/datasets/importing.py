@@ -1,6 +1,6 @@
 """From files of any origin to a data folder: pseudonyms for patients, one numbering for labels, reasons for the rest.
 
-The folder names nobody: patients are p001, p002 and so on in the order of a hash of their IDs, images carry no
+The folder names no one: patients are p001, p002 and so on in the order of a hash of their IDs, images carry no
 metadata, and where a case came from stands only in the key, a table that is written elsewhere and only if asked for.
 """
 
@@ -58,7 +58,7 @@ class ImportOptions:
         labels: what the values of label files mean, e.g. ``liver=5,tumor=6``.
         structures: keys to keep; empty keeps all that occur.
         modality: CT or MR; "" takes either, but not both.
-        keep_names: cases keep the names of their files; for files that name nobody.
+        keep_names: cases keep the names of their files; for files that name no one.
         simulated: whether the images are, as the user says; None where nothing was said.
     """
 

@@ -52,7 +52,7 @@ class Detection:
         found, missed, false: counts of reference lesions, reference lesions and predicted lesions.
         minimum_share, minimum_dsc: the rule.
         box: around both masks; None where both are empty.
-        reference_labels, prediction_labels: the box, each lesion with its number from 1, by falling size.
+        reference_labels, prediction_labels: the box, each lesion with its number from 1, by decreasing size.
     """
 
     lesions: tuple[Lesion, ...]

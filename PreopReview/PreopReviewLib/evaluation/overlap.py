@@ -1,6 +1,6 @@
 """Overlap of two binary masks: counts, DSC, sensitivity, specificity, volumes, with every empty case stated.
 
-Formulas: Oh 2023 and Lin 2024 (DSC), guide section 5. Masks are K-J-I arrays on one grid. What cannot be
+Formulas: Oh 2023 and Lin 2024 (DSC). Masks are K-J-I arrays on one grid. What cannot be
 computed is None and is shown as n/a; it is never 0, 1 or NaN by accident.
 """
 

@@ -19,7 +19,7 @@ class NumberedRegions:
 
     Attributes:
         box: (K, J, I) around the mask; None where it is empty.
-        numbers: int32, of that box: 1, 2, … by falling size, 0 elsewhere; one voxel of 0 where there is no box.
+        numbers: int32, of that box: 1, 2, … by decreasing size, 0 elsewhere; one voxel of 0 where there is no box.
         sizes: voxels by number; the first is 0.
         boxes: by number less 1, the box of each region in the whole image.
         shape: of the whole image.
@@ -51,7 +51,7 @@ def moved(box: Slices, start: Sequence[int]) -> Slices:
 
 
 def number_regions(mask: np.ndarray, drawn: np.ndarray | None = None, minimum_voxels: int = 1) -> NumberedRegions:
-    """The regions of a mask, numbered by falling size; of equal ones the first in the array comes first.
+    """The regions of a mask, numbered by decreasing size; of equal ones the first in the array comes first.
 
     Args:
         mask: (K, J, I), boolean or 0 and 1.

@@ -1,6 +1,6 @@
 """Distances between the surfaces of two masks: HD, HD95, ASSD and NSD from one pass, in a named convention.
 
-Three conventions are in use and give different numbers for the same masks (guide section 5), so each result says
+Three conventions are in use and give different numbers for the same masks, so each result says
 which one it is:
 
 ``max-of-two``

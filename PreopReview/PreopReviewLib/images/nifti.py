@@ -168,7 +168,7 @@ def _voxels(path: Path, header: NiftiHeader, shape: tuple[int, ...], stream: IO[
         raise UnreadableImage(f"{path} is truncated: {len(held)} of {size} bytes of voxels", _AGAIN)
     left, notes = _skip(stream, None), []
     if header.bitpix not in (0, 8 * kind.itemsize):
-        words = f"its datatype means {8 * kind.itemsize} bits a voxel, its bitpix says {header.bitpix}"
+        words = f"its datatype means {8 * kind.itemsize} bits per voxel, its bitpix says {header.bitpix}"
         if left:
             raise UnreadableImage(f"{path} contradicts itself: {words}", _AGAIN)
         notes.append(f"{words}; the datatype was used")

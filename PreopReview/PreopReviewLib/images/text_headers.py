@@ -312,7 +312,7 @@ def _inflated(path: Path, place: Path, start: int, most: int) -> int:
 
 
 def _data_file(path: Path, name: str) -> Path:
-    """The file with the voxels: beside the header or below it, as anything else may belong to somebody else."""
+    """The file with the voxels: beside the header or below it, as anything else may belong to someone else."""
     place = path.parent / name
     if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise UnreadableImage(f"{path} names a data file elsewhere ({_short(name)})", "Copy both files, side by side")

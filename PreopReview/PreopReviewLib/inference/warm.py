@@ -23,7 +23,7 @@ _kept: OrderedDict[tuple, Any] = OrderedDict()
 
 
 def keep(limit: int) -> None:
-    """Keeps the so many networks used last from now on; 0, the default, keeps none and lets go of all."""
+    """Keeps the so many networks used last from now on; 0, the default, keeps none and releases all."""
     global _limit
     _limit = limit
     while len(_kept) > limit:

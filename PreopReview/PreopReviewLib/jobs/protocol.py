@@ -1,4 +1,4 @@
-"""The lines between runner and worker: JSON objects, one a line, each begun by the record separator of RFC 7464.
+"""The lines between runner and worker: JSON objects, one per line, each begun by the record separator of RFC 7464.
 
 What a launcher, a library or a start-up script prints to the same pipe is no such line and is passed by.
 """

@@ -184,7 +184,7 @@ def read_weights(file: Path) -> dict[str, Any]:
 
 
 def card_of_foreign(metadata: Mapping[str, Any], source: Path) -> str:
-    """The card of an imported model, Markdown: what its file says, and what nobody has said."""
+    """The card of an imported model, Markdown: what its file says, and what no one has said."""
     inference = metadata["inference"]
     lines = [
         f"# {metadata['name']} {metadata['version']}",

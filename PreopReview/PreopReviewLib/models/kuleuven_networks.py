@@ -3,7 +3,7 @@
 Both are four-level U-Nets without learned normalization: before every convolution but the first, each channel is
 brought to mean 0 and SD 1 over the whole input (`(x - mean) / (SD + 1e-7)`), then LeakyReLU 0.01. The statistics
 therefore depend on the field of view and on padding. Axes of all tensors: N, C, then I-J-K of an image in RAS
-index order. Layers: guide section 10; Tang et al., Eur J Nucl Med Mol Imaging 47, 2020.
+index order. Source: Tang et al., Eur J Nucl Med Mol Imaging 47, 2020.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def predict_images(
         models: one, or the folds whose probabilities are averaged.
         inputs: image files, DICOM folders, or folders of image files.
         region: file of the liver's mask, in the space of the only image.
-        read_region: makes of that file a mask of 0 and 1; where the file may be anybody's, `labels.read_mask`.
+        read_region: makes of that file a mask of 0 and 1; where the file may be anyone's, `labels.read_mask`.
         series: what to take of the only image, a folder with several; see `images.read_image`.
 
     Returns:

@@ -140,7 +140,7 @@ def _unlisted(text: str, source: str) -> Iterator[str]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ModelCorrupt(f"The code in {source} cannot be read ({error})", "Export it anew") from error
+        raise ModelCorrupt(f"The code in {source} cannot be read ({error})", "Export it again") from error
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     inner |= {id(node.args[0]) for node in ast.walk(tree) if _is_numbered_part(node)}
     for node in ast.walk(tree):
@@ -236,7 +236,7 @@ def build(size: int) -> nn.Module:
                 self.network = torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
             except (RuntimeError, ValueError) as error:
                 raise ModelCorrupt(
-                    f"The TorchScript network cannot be loaded ({str(error).splitlines()[0]})", "Export it anew"
+                    f"The TorchScript network cannot be loaded ({str(error).splitlines()[0]})", "Export it again"
                 ) from error
             return done
 

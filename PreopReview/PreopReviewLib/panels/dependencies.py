@@ -143,7 +143,7 @@ def _by_extension(logic: Any, requirement: str) -> None:
         arguments["forceComputationBackend"] = "cpu"
     try:
         logic.installTorch(**arguments)
-    except TypeError:  # its arguments have been renamed before (guide B5)
+    except TypeError:  # its arguments have been renamed before
         logging.warning("The PyTorch extension does not take %s", ", ".join(arguments))
         logic.installTorch()
 

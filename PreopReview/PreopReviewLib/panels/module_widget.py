@@ -145,7 +145,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return next(s for s in self.built if type(s).__name__ == name)
 
     def cleanup(self) -> None:
-        """Lets go of everything; called when the module is unloaded or reloaded."""
+        """Releases everything; called when the module is unloaded or reloaded."""
         self.removeObservers()
         self.setParameterNode(None)
         for section in self.built:

@@ -12,7 +12,7 @@ class Section:
 
     A section is made with its module's context, then `connect` is called once, then `bind` with every new
     parameter node. Sections show the scene and never keep a copy of it: `refresh` is called whenever the
-    parameter node changes or somebody calls `Context.notify`.
+    parameter node changes or someone calls `Context.notify`.
 
     Attributes:
         title: on the collapsible button; give it through `_()`.

@@ -1,4 +1,4 @@
-"""Closed surfaces small enough for a page: decimated, and packed into sixteen bits a coordinate."""
+"""Closed surfaces small enough for a page: decimated, and packed into sixteen bits per coordinate."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a report is made of, and the one HTML page that it becomes.
 
 The page holds everything that it shows: pictures and tables as data URIs, meshes as base64, script and style inline.
-Its content security policy forbids every connection, so that a report can be sent on without telling anybody that it
+Its content security policy forbids every connection, so that a report can be sent on without notifying anyone that it
 was opened.
 """
 

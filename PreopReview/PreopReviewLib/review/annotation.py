@@ -125,7 +125,7 @@ def read_annotations(case: ReviewCase) -> list[Annotation]:
 
 
 def accepted(case: ReviewCase) -> Annotation | None:
-    """The newest acceptance of a case; None where nobody accepts the result as it is now, or somebody rejects it.
+    """The newest acceptance of a case; None where no one accepts the result as it is now, or someone rejects it.
 
     Raises:
         UnreadableImage: a file is damaged.

@@ -364,7 +364,7 @@ def check_exposure(host: str, password: str, reader_header: str) -> None:
     """Raises InputError where others could come in without having been let in."""
     if host not in LOOPBACK and not password and not reader_header:
         raise InputError(
-            f"{host} can be reached from other computers, so that everybody could see the images",
+            f"{host} can be reached from other computers, so that everyone could see the images",
             "Give a password, or serve behind a proxy that names the reader",
         )
 

@@ -269,7 +269,7 @@ def put_in_study(scene: Any, nodes: Sequence[Any], patient: str, study: str) -> 
     patient_item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient)
     study_item = hierarchy.CreateStudyItem(patient_item, study)
     for node in nodes:
-        # The application makes the item when the node is added (its plugins do); without it nobody does.
+        # The application makes the item when the node is added (its plugins do); without it no one does.
         item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(study_item, node)
         hierarchy.SetItemParent(item, study_item)
     return study_item

@@ -102,7 +102,7 @@ def nested_loss(logits: Tensor, target: Tensor, regions: Sequence[Sequence[int]]
 
 
 def over_scales(loss: Loss, outputs: Sequence[Tensor], target: Tensor, weights: Sequence[float]) -> Tensor:
-    """Deep supervision: the weighted sum of a loss over outputs of falling size (targets by nearest voxel)."""
+    """Deep supervision: the weighted sum of a loss over outputs of decreasing size (targets by nearest voxel)."""
     total = outputs[0].new_zeros((), dtype=torch.float32)
     for output, weight in zip(outputs, weights, strict=True):
         small = functional.interpolate(target[:, None].float(), output.shape[2:], mode="nearest")[:, 0]

@@ -1,6 +1,6 @@
 """Class activation maps of a VRN at the network's own resolution, as tensors.
 
-The exact map folds the batch norm after the pooling into the class weights (guide 3.2):
+The exact map folds the batch norm after the pooling into the class weights:
 ``w'_k = w_k g_k / sqrt(v_k + eps)`` and ``b' = b + sum_k w_k (beta_k - g_k m_k / sqrt(v_k + eps))``, so that the mean
 of the map plus ``b'`` is the logit. The authors' own map ignores that batch norm.
 """

@@ -1,7 +1,7 @@
 """The Voxception-ResNet of Shim 2020, with 2, 3 or 4 blocks.
 
 Sources: Brock 2016 (arXiv 1608.04236) for the blocks; Shim 2020 for the number of blocks and the removed second
-fully connected layer; the layer table is the guide's, section 3.2. A cube (N, 1, 64, 64, 64) of values 0 to 255 becomes
+fully connected layer. A cube (N, 1, 64, 64, 64) of values 0 to 255 becomes
 features (N, C, E, E, E), with C = 128, 256, 512 and E = 16, 8, 4 for 2, 3, 4 blocks, then logits (N, classes).
 
 Two variants:
@@ -240,5 +240,5 @@ def _xavier(module: nn.Module) -> None:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Trainable numbers, as the guide's table counts them (batch norm: scale and shift)."""
+    """Trainable numbers, counted with the scale and shift of batch norm."""
     return sum(p.numel() for p in network.parameters())

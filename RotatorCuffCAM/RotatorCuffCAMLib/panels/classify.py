@@ -192,7 +192,7 @@ def look_of_panel(parameters: Any) -> Look:
 
 
 def answer_html(record: dict[str, Any]) -> str:
-    """Class, bars of the probabilities, and what to beware of."""
+    """Class, bars of the probabilities, and the warnings."""
     rows = []
     for tear in TEAR_CLASSES:
         chance = record["probabilities"][tear.key]

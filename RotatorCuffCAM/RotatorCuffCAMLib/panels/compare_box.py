@@ -116,7 +116,7 @@ class CompareBoxSection(Section):
             self._watched = (box, tags)
 
     def cleanup(self) -> None:
-        """Lets go of the box."""
+        """Releases the box."""
         self._watch(None)
 
 

@@ -19,7 +19,6 @@ from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.panels.classify import run_on_request
 from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.scene import classes, movie, side_by_side
-from RotatorCuffCAMLib.scene.grabbing import camera_of, pixels_of
 from RotatorCuffCAMLib.tears import KEYS, tear_class
 
 
@@ -172,3 +171,23 @@ class MovieMaker:
             self._failed(error)
             return
         self.stop()
+
+
+def pixels_of(view: Any) -> np.ndarray:
+    """uint8 (height, width, 3) of a qMRMLSliceView or qMRMLThreeDView, drawn anew."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    view.forceRender()
+    grabber = vtk.vtkWindowToImageFilter()
+    grabber.SetInput(view.renderWindow())
+    grabber.ReadFrontBufferOff()
+    grabber.Update()
+    image = grabber.GetOutput()
+    width, height, _ = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
+
+
+def camera_of(view: Any) -> Any:
+    """The vtkMRMLCameraNode of a 3D view."""
+    return slicer.modules.cameras.logic().GetViewActiveCameraNode(view.mrmlViewNode())

@@ -325,7 +325,7 @@ class ReaderStudySection(Section):
     # ---- the module ----
 
     def exit(self) -> None:
-        """The module is left: the clock stops and the keys are everybody's again."""
+        """The module is left: the clock stops and the keys are released."""
         if self.session is not None and self.session.current is not None and not self.session.paused:
             self._guarded(self.pause_or_go_on)
         self._give_keys_back()

@@ -94,7 +94,7 @@ class ReaderLog:
             ) from error
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Releases the file."""
         if not self._file.closed:
             self._file.close()
 

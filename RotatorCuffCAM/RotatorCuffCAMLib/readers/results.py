@@ -182,7 +182,7 @@ def read_study_readings(study: Study) -> list[Reading]:
         InputError: a log of another study, or no log at all.
     """
     if not study.logs():
-        raise InputError(f"Nobody has read {study.name!r} yet", "Read it in the module RotatorCuffCAM")
+        raise InputError(f"No one has read {study.name!r} yet", "Read it in the module RotatorCuffCAM")
     readings = []
     for path in study.logs():
         events = read_log(path)

@@ -205,7 +205,7 @@ class Session:
         if self._shown is None or self.paused:
             return
         now = self._clock()
-        # Nobody looked after the last key or movement, so an idle pause begins there.
+        # No one looked after the last key or movement, so an idle pause begins there.
         until = self._last_input if reason == "idle" else now
         self._active += max(0.0, until - self._shown)
         self._paused = until
@@ -226,7 +226,7 @@ class Session:
         self._last_input = self._clock()
 
     def tick(self) -> None:
-        """Notes the clock every few seconds, and stops it when nobody has been there for long."""
+        """Notes the clock every few seconds, and stops it when no one has been there for long."""
         if self._shown is None or self.paused:
             return
         now = self._clock()

@@ -61,7 +61,7 @@ class Study:
     idle_seconds: float = IDLE_SECONDS
 
     def order(self, reader: str, reading: int = 1) -> list[StudyCase]:
-        """The cases in this reader's order of this pass: the same at every call, another for everybody else."""
+        """The cases in this reader's order of this pass: the same at every call, another for everyone else."""
         word = hashlib.sha256(reader.strip().lower().encode()).digest()[:8]
         generator = np.random.default_rng([self.seed, int.from_bytes(word, "little"), reading])
         return [self.cases[n] for n in generator.permutation(len(self.cases))]

@@ -31,7 +31,7 @@ def add_class_maps(activation: Any, maps: Sequence[ActivationMap], on_cpu: bool 
 def add_class_maps_steps(
     activation: Any, maps: Sequence[ActivationMap], on_cpu: bool | None = True
 ) -> Generator[None, None, list[Any]]:
-    """Adds the map of every class with a shoulder of its own, looked at as the first one, one a step.
+    """Adds the map of every class with a shoulder of its own, looked at as the first one, one per step.
 
     Args:
         activation: the map that is examined.

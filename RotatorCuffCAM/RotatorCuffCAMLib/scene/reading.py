@@ -158,7 +158,7 @@ def remove_reading() -> None:
 
 
 class Curtain:
-    """Everything that the scene shows steps back while somebody reads, and is as it was when the reading ends.
+    """Everything that the scene shows steps back while someone reads, and is as it was when the reading ends.
 
     Maps, boxes, outlines, surfaces, legends and other patients tell what a reader must not know.
     """
