@@ -129,11 +129,34 @@ def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> 
     return resect_by_surface(labels, (points, np.load(folder / parameters["triangles"], allow_pickle=False)))
 
 
+def couinaud(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """The Couinaud segments of the liver, by its shape.
+
+    Args:
+        parameters: ``labels``: a record of `worker_io`.
+
+    Returns:
+        ``segments``: a record of `worker_io`, on the grid of the labels; ``notes``.
+
+    Raises:
+        NothingFound: there is no liver.
+    """
+    from LiverPlannerLib.couinaud.volumes import divide
+
+    division = divide(load_image(folder, parameters["labels"]), progress, cancel)
+    segments = save_image(division.labels, folder, "segments")
+    return {"segments": segments, "notes": [*division.warnings, *division.notes]}
+
+
+def _couinaud(parameters: dict[str, Any], folder: Path) -> sitk.Image | None:
+    return load_image(folder, parameters["couinaud"]) if "couinaud" in parameters else None
+
+
 def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Trees with named territories, from which it follows what a cut does to inflow and outflow.
 
     Args:
-        parameters: ``labels``: a record of `worker_io`.
+        parameters: ``labels`` and, where the plan has Couinaud segments, ``couinaud``: records of `worker_io`.
 
     Returns:
         ``trees``: for `territories.files.load_trees`; ``notes``.
@@ -148,7 +171,7 @@ def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel).labels
+    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
     cancel.raise_if_cancelled()
     trees = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel)
     if not trees.territories:
@@ -163,8 +186,9 @@ def resections(parameters: dict[str, Any], folder: Path, progress: Progress, can
     """Several resections side by side.
 
     Args:
-        parameters: ``labels`` and ``resected_0``, ``resected_1``, …: records of `worker_io`; ``names``; ``patient``:
-            height in cm and weight in kg, or None; ``exclude``: keys that are not functional liver.
+        parameters: ``labels``, ``resected_0``, ``resected_1``, … and, where the plan has Couinaud segments,
+            ``couinaud``: records of `worker_io`; ``names``; ``patient``: height in cm and weight in kg, or None;
+            ``exclude``: keys that are not functional liver.
 
     Returns:
         ``rows``: of `resections.comparing.Compared.as_rows`; ``notes``.
@@ -188,7 +212,7 @@ def compared_resections(
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel).labels
+    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
     trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel)
     made_resections = {
         name: resect_by_mask(

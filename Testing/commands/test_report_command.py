@@ -93,9 +93,15 @@ def test_a_plan_folder_says_what_it_knows(files, preop, tmp_path):
     plan = ("liver", "plan", image, "-o", tmp_path / "plan", "--liver", labels, "--no-lesions", "--no-structures", "-q")
     assert preop(*plan).code == 0
     assert not list((tmp_path / "plan").glob("image*")), "the image comes from the scene"
+    segments = images.array_of(images.read_labels(labels))  # as if somebody had corrected them
+    corrected = images.image_like(np.where(segments > 0, 4, 0).astype(np.uint8), drawn())
+    corrected[5:15, 8:24, 4:20] = images.crop(corrected, images.Box((4, 8, 5), (20, 24, 15))) // 4 * 5
+    images.write_image(corrected, tmp_path / "plan" / "segments.nii.gz")
     ran = preop("liver", "report", tmp_path / "plan", "-o", tmp_path / "case.html", "-q")
     assert ran.code == 0, ran.err
     text = words_of(tmp_path / "case.html")
+    rows = (tmp_path / "case_segments.csv").read_text(encoding="utf-8").splitlines()
+    assert [float(row.split(",")[1]) for row in rows[1:]] == pytest.approx([0, 0, 0, 212.992, 163.84, 0, 0, 0], abs=0.1)
     assert "given" in text
     assert "Doe" not in text
     case = read_case(tmp_path / "plan")

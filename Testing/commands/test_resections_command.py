@@ -47,6 +47,25 @@ def test_two_planes_are_compared_in_files_and_on_a_page(preop, labels, tmp_path)
     assert json.loads((out / "resections.json").read_text())["vessels_crossed"]
 
 
+def test_segments_that_were_corrected_are_believed(preop, labels, tmp_path):
+    image = images.read_labels(labels)
+    liver = images.array_of(image) > 0
+    slabs = np.where(PLACE[..., 0] < np.median(PLACE[..., 0]), 7, 3).astype(np.uint8)
+    corrected = images.write_image(
+        images.image_like(np.where(liver, slabs, 0).astype(np.uint8), image), tmp_path / "c.nii.gz"
+    )
+    out = tmp_path / "out"
+    ran = preop("liver", "resections", labels, "-o", out, "--segments", "7", "--couinaud", corrected)
+    assert ran.code == 0, ran.err
+    rows = list(csv.DictReader((out / "resections.csv").open(encoding="utf-8")))
+    share = 100 * (liver & (slabs == 7)).sum() / liver.sum()
+    assert float(rows[0]["resected_percent"]) == pytest.approx(share, abs=1)  # veins at the border stay
+    ran = preop("liver", "resections", labels, "-o", tmp_path / "no", "--segments", "7", "--couinaud", labels)
+    assert ran.code == 10
+    assert "does not hold Couinaud segments" in ran.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_what_cannot_be_made_has_its_code_and_leaves_nothing(preop, labels, tmp_path):
     out = tmp_path / "out"
     for arguments, code, words in (

@@ -45,7 +45,7 @@ def test_drawn_segments_fill_the_liver_and_name_the_place_of_a_lesion():
 
 def test_what_a_model_leaves_out_is_told():
     warnings = drawn_division(*halves(gap=3)).warnings
-    assert warnings[0] == "mine 1 has drawn no segment 1, 3, 4, 5, 6, 8."
+    assert warnings[0] == "mine 1 has no segment 1, 3, 4, 5, 6, 8."
     assert warnings[1] == "mine 1 gives 50% of the liver to no segment; that went to the nearest."
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from measured_case import cells, open_plan
 
-TABS = {"volumes": 0, "remnant": 1, "margins": 2, "branches": 3, "radiomics": 4}
+TABS = {name: n for n, name in enumerate(("volumes", "remnant", "margins", "branches", "radiomics", "segments"))}
 
 
 def open_measures(host: Any) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from LiverPlannerLib.labels import Labels
-    from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.volumetry import Patient
 
@@ -70,12 +69,8 @@ class CutOptions:
         ),
     ] = None
 
-    def resection(self, labels: sitk.Image, drawn: DrawnLesions | None = None) -> Resection | None:
-        """The resection that the options mean; None without any.
-
-        Args:
-            labels: our values, on their own grid.
-            drawn: which lesions of the labels their file holds apart.
+    def resection(self, file: Labels) -> Resection | None:
+        """The resection of the liver of a label file that the options mean; None without any.
 
         Raises:
             InputError: several ways at once, seeds without planes, and what the ways themselves raise.
@@ -90,13 +85,14 @@ class CutOptions:
             raise InputError("A seed chooses between the pieces of planes", "Give --plane as well")
         if self.surface is None and (self.surface_space, self.surface_unit) != ("auto", "auto"):
             raise InputError("--surface-space and --surface-unit belong to a surface", "Give --surface as well")
-        resection = self._cut(labels)
-        return None if resection is None else ways.with_drawn_lesions(resection, labels, drawn)
+        resection = self._cut(file)
+        return None if resection is None else ways.with_drawn_lesions(resection, file.labels, file.lesions)
 
-    def _cut(self, labels: sitk.Image) -> Resection | None:
+    def _cut(self, file: Labels) -> Resection | None:
         from LiverPlannerLib.labels import read_mask
         from LiverPlannerLib.resection import cutting as ways
 
+        labels = file.labels
         if self.plane:
             values = [numbers(text, 6, "plane") for text in self.plane]
             planes = [ways.Plane(v[:3], v[3:]) for v in values]  # type: ignore[arg-type]
@@ -111,7 +107,7 @@ class CutOptions:
         if self.territory:
             from LiverPlannerLib.territories.cutting import resect_by_territories
 
-            return resect_by_territories(labels, self.territory)
+            return resect_by_territories(labels, self.territory, file.couinaud)
         return None
 
 
@@ -144,6 +140,13 @@ LabelValues = Annotated[
         "--labels",
         help="What the label values are where the file does not say, e.g. liver=5,portal_vein=64, or a JSON, YAML, CSV "
         "or color-table file.",
+    ),
+]
+Couinaud = Annotated[
+    Path | None,
+    typer.Option(
+        help="Couinaud segments as drawn or corrected (segments.nii.gz of a plan, a segmentation), in place of those "
+        "by the liver's shape.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output folder for tables and masks.")]
@@ -201,13 +204,23 @@ def write_masks(folder: Path, resection: Resection) -> None:
     images.write_image(resection.resected, folder / "resected.nii.gz")
 
 
-def read(path: Path | Labels, values: str | None) -> Labels:
-    """A label file, with what the option --labels says of its values; labels that were read stay as they are."""
+def read(path: Path | Labels, values: str | None, couinaud: Path | None = None) -> Labels:
+    """A label file, with what the option --labels says of its values; labels that were read stay as they are.
+
+    Args:
+        couinaud: file of the Couinaud segments that belong to it.
+    """
     from LiverPlannerLib.labels import Labels, parse_mapping, read_labels
 
-    if isinstance(path, Labels):
-        return path
-    return read_labels(path, parse_mapping(values) if values else None)
+    file = path if isinstance(path, Labels) else read_labels(path, parse_mapping(values) if values else None)
+    return with_couinaud(file, couinaud)
+
+
+def with_couinaud(file: Labels, couinaud: Path | None) -> Labels:
+    """The labels with the Couinaud segments of a file, if one is given."""
+    from LiverPlannerLib.labels import read_segments
+
+    return file if couinaud is None else replace(file, couinaud=read_segments(couinaud))
 
 
 def read_named(path: Path | None, values: str | None) -> Labels | None:

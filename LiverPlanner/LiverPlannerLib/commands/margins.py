@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, CutOptions, LabelValues, Out, Overwrite
+from LiverPlannerLib.commands.cutting import NO_CUT, AsJson, Couinaud, CutOptions, LabelValues, Out, Overwrite
 from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.outcome import Outcome, deliver
@@ -50,6 +50,7 @@ def margins(
     vessels: Annotated[
         Vessels, typer.Option(help="Which vessels are listed by name: main and named ones, or any twig.")
     ] = Vessels.main,
+    couinaud: Couinaud = None,
     values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -61,7 +62,7 @@ def margins(
     """
     from LiverPlannerLib.commands.cutting import read
 
-    file = read(labels, values)
+    file = read(labels, values, couinaud)
     deliver(lambda: margins_of(file, cut, lesions, vessels), "liver margins", out, overwrite, as_json)
 
 
@@ -76,7 +77,7 @@ def margins_of(
     from LiverPlannerLib.commands.cutting import as_dict, write_csv, write_json, write_masks
     from LiverPlannerLib.resection.margins import REFERENCE_LINES, measure_margins
 
-    resection = cut.resection(file.labels, file.lesions)
+    resection = cut.resection(file)
     result = measure_margins(file.labels, resection, lesions=lesions.value, drawn=file.lesions)
     notes = [*file.sentences, *result.notes]
     if resection:
@@ -105,13 +106,13 @@ def margins_of(
 
 def _vessels(file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str]) -> list[dict[str, Any]]:
     """Distances to the vessels by name; a liver without trees gets a note."""
-    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.couinaud.volumes import division_of
     from LiverPlannerLib.resection.vessel_margins import margin_rows, vessel_margins
     from LiverPlannerLib.territories.liver import find_trees
     from PreopReviewLib.errors import NothingFound
 
     try:
-        trees = find_trees(file.labels, divide(file.labels).labels)
+        trees = find_trees(file.labels, division_of(file).labels)
         distances = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
     except NothingFound as nothing:
         notes.append(f"Distances to vessels by name are n/a. {nothing.problem}.")

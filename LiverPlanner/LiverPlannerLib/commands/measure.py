@@ -12,6 +12,7 @@ import typer
 from LiverPlannerLib.commands.cutting import (
     NO_CUT,
     NO_PATIENT,
+    Couinaud,
     CutOptions,
     LabelValues,
     Overwrite,
@@ -43,6 +44,7 @@ def measure(
     body: PatientOptions = NO_PATIENT,
     cut: CutOptions = NO_CUT,
     radiomics: Annotated[bool, typer.Option(help="Radiomics of every structure.")] = True,
+    couinaud: Couinaud = None,
     series: Series = None,
     volume: VolumeOfSeries = None,
     values: LabelValues = None,
@@ -65,7 +67,7 @@ def measure(
 
     # What cannot be read stops everything; what can be read but not measured is named in its place.
     picture = images.read_image(image, images.selection(series, volume))
-    modality, file = images.guess_modality(picture), read(labels, values)
+    modality, file = images.guess_modality(picture), read(labels, values, couinaud)
     other = read(manual, values) if manual is not None else None
     patient, notes = body.patient(), image_notes(picture, image)
     with output_folder(out, overwrite, "liver measure") as folder:

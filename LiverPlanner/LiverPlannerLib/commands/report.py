@@ -11,6 +11,7 @@ from LiverPlannerLib.commands.cutting import (
     NO_CUT,
     NO_PATIENT,
     AsJson,
+    Couinaud,
     CutOptions,
     LabelValues,
     Overwrite,
@@ -45,6 +46,7 @@ def report(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="State on the page that the image is simulated.")
     ] = False,
+    couinaud: Couinaud = None,
     series: Series = None,
     volume: VolumeOfSeries = None,
     values: LabelValues = None,
@@ -56,7 +58,7 @@ def report(
 
     The page opens without a network. It identifies nobody unless --identity is given. Not for clinical use.
     """
-    from LiverPlannerLib.commands.cutting import read_named
+    from LiverPlannerLib.commands.cutting import read_named, with_couinaud
     from LiverPlannerLib.labels import parse_mapping
     from LiverPlannerLib.report.page import MeasureOptions, build_page, measure_all
     from LiverPlannerLib.report.sources import identity_of, is_plan_folder, read_case
@@ -73,9 +75,11 @@ def report(
         progress(0.0, "Reading")
         read = read_case(case, labels, chosen, parse_mapping(values) if values else None)
         other = read_named(manual, values)
-        file = read.file.onto(read.image)
-        resection = cut.resection(file.labels, file.lesions)
-        options = MeasureOptions("auto", frozenset(read.models), patient, other, resection, drawn=file.lesions)
+        file = with_couinaud(read.file, couinaud).onto(read.image)
+        resection = cut.resection(file)
+        options = MeasureOptions(
+            "auto", frozenset(read.models), patient, other, resection, drawn=file.lesions, couinaud=file.couinaud
+        )
         measures = measure_all(read.image, file.labels, options, within(progress, 0.05, 0.5))
         who = identity_of(labels if is_plan_folder(case) and labels else case, chosen) if identity else ()
         info = _info(read, file, title, who, simulated)

@@ -14,6 +14,7 @@ import typer
 from LiverPlannerLib.commands.cutting import (
     NO_PATIENT,
     AsJson,
+    Couinaud,
     LabelValues,
     Overwrite,
     PatientOptions,
@@ -128,6 +129,7 @@ def resections(
     body: PatientOptions = NO_PATIENT,
     recipient_weight: Annotated[float | None, typer.Option(help="Living donation: of the recipient, kg.")] = None,
     page: PageOptions = PageOptions(),
+    couinaud: Couinaud = None,
     values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -142,7 +144,7 @@ def resections(
 
     wanted, patient = ways.named(), body.patient()
     page.limits_mm  # noqa: B018 (raises what is wrong with it before anything is read)
-    file = read(labels, values)
+    file = read(labels, values, couinaud)
     picture = images.read_image(image) if image else None
     file = file.onto(picture) if picture else file
 
@@ -172,7 +174,7 @@ def resections_of(
     from LiverPlannerLib.resections.plans import Liver, make_resections
     from PreopReviewLib.errors import NothingFound
 
-    liver = Liver(file.labels, drawn=file.lesions)
+    liver = Liver(file.labels, file.couinaud, drawn=file.lesions)
     compared = compare_resections(
         liver.labels,
         make_resections(liver, wanted),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LiverPlannerLib.commands.cutting import AsJson, LabelValues, Overwrite
+from LiverPlannerLib.commands.cutting import AsJson, Couinaud, LabelValues, Overwrite
 from PreopReviewLib.command.console import Table
 from PreopReviewLib.command.outcome import Outcome, deliver
 
@@ -27,6 +27,7 @@ def territories(
     out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)],
     depth: Annotated[int, typer.Option(help="Generation for the images by branch number: 1 is right and left.")] = 1,
     segments: Annotated[bool, typer.Option(help="Name territories by Couinaud segments.")] = True,
+    couinaud: Couinaud = None,
     values: LabelValues = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -44,7 +45,7 @@ def territories(
         raise InputError(
             f"depth must not be negative, got {depth}", "Give 0 for whole trees, 1, 2, … for their branches"
         )
-    file = read(labels, values)
+    file = read(labels, values, couinaud)
     deliver(lambda: territories_of(file, depth, segments), "liver territories", out, overwrite, as_json)
 
 
@@ -54,13 +55,13 @@ def territories_of(file: Labels, depth: int = 1, segments: bool = True) -> Outco
     Raises:
         NothingFound: there is neither a portal nor a hepatic vein.
     """
-    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.couinaud.volumes import division_of
     from LiverPlannerLib.territories.areas import MODEL_NOTE
     from LiverPlannerLib.territories.liver import find_trees
     from LiverPlannerLib.territories.tables import branch_rows, named_rows
     from PreopReviewLib.errors import NothingFound
 
-    trees = find_trees(file.labels, divide(file.labels).labels if segments else None)
+    trees = find_trees(file.labels, division_of(file).labels if segments else None)
     if not trees.territories:
         reason = "; ".join(trees.missing.values()) or "the labels have neither a portal nor a hepatic vein"
         raise NothingFound(f"There are no territories in {file.path.name}: {reason}", "Segment the veins first")

@@ -13,6 +13,7 @@ from LiverPlannerLib.commands.cutting import (
     NO_CUT,
     NO_PATIENT,
     AsJson,
+    Couinaud,
     CutOptions,
     LabelValues,
     Out,
@@ -24,8 +25,6 @@ from PreopReviewLib.command.option_groups import grouped
 from PreopReviewLib.command.outcome import Outcome, deliver
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resection.cutting import Resection
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
@@ -56,6 +55,7 @@ def volumetry(
         typer.Option(help="Structure to exclude from the functional volume besides tumors and cysts: portal_vein, …"),
     ] = None,
     values: LabelValues = None,
+    couinaud: Couinaud = None,
     supply: Annotated[
         bool,
         typer.Option(
@@ -79,7 +79,7 @@ def volumetry(
 
     excluded = exclusions(without, exclude_cysts)
     patient = body.patient()
-    file = read(labels, values)
+    file = read(labels, values, couinaud)
     deliver(lambda: volumes_of(file, cut, patient, bsa, excluded, supply), "liver volumetry", out, overwrite, as_json)
 
 
@@ -99,7 +99,7 @@ def volumes_of(
     """
     from LiverPlannerLib.resection.volumetry import volumetry as measure
 
-    resection = cut.resection(file.labels, file.lesions)
+    resection = cut.resection(file)
     excluded = exclusions(None, True) if excluded is None else excluded
     result = measure(
         file.labels,
@@ -112,7 +112,7 @@ def volumes_of(
     body = {"height_cm": patient and patient.height_cm, "weight_kg": patient and patient.weight_kg}
     data = {"labels": str(file.path), **body, **_as_dict(result, resection, notes)}
     if resection and supply:
-        _add_supply(data, file.labels, resection, result, excluded)
+        _add_supply(data, file, resection, result, excluded)
     return Outcome(data, list(_words(data)), lambda folder: _write(folder, data, resection))
 
 
@@ -129,17 +129,17 @@ def _as_dict(result: Volumetry, cut: Resection | None, notes: list[str]) -> dict
 
 
 def _add_supply(
-    data: dict[str, Any], labels: sitk.Image, cut: Resection, result: Volumetry, excluded: tuple[str, ...]
+    data: dict[str, Any], file: Labels, cut: Resection, result: Volumetry, excluded: tuple[str, ...]
 ) -> None:
     """Adds what loses its supply, and the vessels crossed; a liver without veins gets a note."""
-    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.couinaud.volumes import division_of
     from LiverPlannerLib.perfusion.model import perfusion_of
     from LiverPlannerLib.perfusion.ratios import crossing_rows, perfusion_rows
     from LiverPlannerLib.territories.liver import find_trees
     from PreopReviewLib.errors import NothingFound
 
     try:
-        perfusion = perfusion_of(find_trees(labels, divide(labels).labels), cut.resected, excluded)
+        perfusion = perfusion_of(find_trees(file.labels, division_of(file).labels), cut.resected, excluded)
     except NothingFound as nothing:
         data["notes"] = [*data["notes"], f"Inflow and outflow of the remnant are n/a. {nothing.problem}."]
         return

@@ -9,6 +9,11 @@ import numpy as np
 from PreopReviewLib.images.counting import label_counts
 from PreopReviewLib.images.geometry import box_of
 
+SHAPE_ALONE = (
+    "The Couinaud segments come from the shape of the liver alone: the network sees no vessels and knows no variants "
+    "of the portal and hepatic veins. Compare the borders with the veins before you rely on them."
+)
+
 LEAST_RIGHTWARD = 0.037
 """How far right of the middle of its box, in widths, a liver's center of mass lies at least: half of the least of 140
 livers (0.074; median 0.143)."""

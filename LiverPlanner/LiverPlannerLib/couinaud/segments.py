@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from LiverPlannerLib.couinaud.channels import MARGIN, SPACING, liver_channels
-from LiverPlannerLib.couinaud.checks import doubts
+from LiverPlannerLib.couinaud.checks import SHAPE_ALONE, doubts
 from LiverPlannerLib.couinaud.whole_segments import fill_unreached, whole_segments
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
@@ -30,10 +30,6 @@ SMALL_PIECE = 0.02
 LEAST_ML = 20.0
 AT_ONCE = 2**20
 """Voxels whose probabilities are interpolated at once."""
-SHAPE_ALONE = (
-    "The Couinaud segments come from the shape of the liver alone: the network sees no vessels and knows no variants "
-    "of the portal and hepatic veins. Compare the borders with the veins before you rely on them."
-)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,8 +14,12 @@ from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.structures import LESIONS_AND_CANDIDATES, SEGMENTS
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
+from PreopReviewLib.images.geometry import box_of
 from PreopReviewLib.models.segmenter import SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.labels import Labels
 
 LEAST_SHARE = 0.05
 """Share of a lesion that a segment must hold to be named with it."""
@@ -57,15 +62,22 @@ def divide(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
     drawn: DrawnLesions | None = None,
+    given: sitk.Image | None = None,
 ) -> Division:
     """The Couinaud segments of the liver of a label image (values of `structures.STRUCTURES`).
 
     Args:
         drawn: which of its lesions the file holds apart.
+        given: segments 1 to 8, uint8, as somebody has drawn or corrected them, on any grid: then the network is not
+            asked. What of the liver they leave out goes to the nearest; more than a twentieth of it is told.
 
     Raises:
-        NothingFound: there is no liver in it. ModelError: the network is not there, or broken.
+        NothingFound: there is no liver in it, or no given segment. ModelError: the network is not there, or broken.
+        GeometryError: the given segments lie elsewhere.
     """
+    if given is not None:
+        moved = images.onto_grid(sitk.Cast(given, sitk.sitkUInt8), labels, "segments", "labels")
+        return _filled_division(labels, images.array_of(moved.labels), GIVEN, drawn, [AS_GIVEN, *moved.notes])
     from LiverPlannerLib.couinaud.segments import find_segments
 
     couinaud = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
@@ -76,6 +88,18 @@ def divide(
     )
 
 
+GIVEN = "the segmentation given"
+AS_GIVEN = (
+    "The Couinaud segments are those given with the plan, as they are now. Where nobody has corrected them they come "
+    "from the shape of the liver alone: compare the borders with the veins before you rely on them."
+)
+
+
+def division_of(file: Labels, progress: Progress = silent) -> Division:
+    """`divide` with what a label file holds: its lesions, and the segments that were given with it."""
+    return divide(file.labels, progress, drawn=file.lesions, given=file.couinaud)
+
+
 def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
     """The Couinaud segments that a chosen model has drawn (``segment_1`` to ``segment_8``), in the liver of the labels.
 
@@ -84,29 +108,47 @@ def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
     Raises:
         NothingFound: it has drawn none in the liver.
     """
-    from scipy import ndimage
-
     table = np.zeros(256, np.uint8)
     for s in SEGMENTS:
         if s.key in drawn.values:
             table[drawn.values[s.key]] = s.label
+    return _filled_division(labels, table[images.array_of(drawn.labels)], drawn.model)
+
+
+def _filled_division(
+    labels: sitk.Image,
+    numbers: np.ndarray,
+    who: str,
+    drawn: DrawnLesions | None = None,
+    notes: Sequence[str] = (),
+) -> Division:
+    """Segments (K, J, I) on the grid of the labels cut to the liver, which they then fill.
+
+    Raises:
+        NothingFound: no segment lies in the liver.
+    """
+    from LiverPlannerLib.couinaud.whole_segments import fill_unreached
+
     liver = images.array_of(counted_mask(labels, "liver")) > 0
-    given = table[images.array_of(drawn.labels)]
-    if not (given[liver] > 0).any():
-        raise NothingFound(f"{drawn.model} has drawn no Couinaud segment in the liver", "Choose another model for them")
-    empty = float(np.mean(given[liver] == 0))
-    box = tuple(slice(int(v.min()), int(v.max()) + 1) for v in np.nonzero(liver))
-    spacing = images.spacing_kji(labels)
-    nearest = ndimage.distance_transform_edt(given[box] == 0, spacing, return_distances=False, return_indices=True)
-    filled = np.zeros(given.shape, np.uint8)
-    filled[box] = np.where(liver[box], given[box][tuple(nearest)], 0)
+    numbers = np.where(numbers <= len(SEGMENTS), numbers, 0)
+    if not (numbers[liver] > 0).any():
+        raise NothingFound(f"{_capital(who)} has no Couinaud segment in the liver", "Choose another one for them")
+    empty = float(np.mean(numbers[liver] == 0))
+    box = box_of(liver)
+    filled = np.zeros(numbers.shape, np.uint8)
+    inside = np.where(liver, numbers, 0)[box].astype(np.uint8)
+    filled[box] = fill_unreached(inside, liver[box], images.spacing_kji(labels))
     segments = images.image_like(filled, labels)
     missing = [str(s.label) for s in SEGMENTS if not (filled == s.label).any()]
-    warnings = [f"{drawn.model} has drawn no segment {', '.join(missing)}."] if missing else []
+    warnings = [f"{_capital(who)} has no segment {', '.join(missing)}."] if missing else []
     if empty > LEAST_SHARE:
-        warnings.append(f"{drawn.model} gives {empty:.0%} of the liver to no segment; that went to the nearest.")
-    places = segments_of_lesions(labels, segments)
-    return Division(segments, drawn.model, segment_volumes(segments), places, [], warnings, 0.0)
+        warnings.append(f"{_capital(who)} gives {empty:.0%} of the liver to no segment; that went to the nearest.")
+    places = segments_of_lesions(labels, segments, drawn)
+    return Division(segments, who, segment_volumes(segments), places, list(notes), warnings, 0.0)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:] if words == GIVEN else words
 
 
 @dataclass(frozen=True)

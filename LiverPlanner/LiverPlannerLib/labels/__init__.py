@@ -1,5 +1,6 @@
 """Label files of any origin: values, names and grid in, one `Labels` out. Nothing else interprets a label value."""
 
+from LiverPlannerLib.labels.couinaud import read_segments
 from LiverPlannerLib.labels.joining import Labels
 from LiverPlannerLib.labels.mapping import parse_mapping
 from LiverPlannerLib.labels.names import (
@@ -20,6 +21,7 @@ __all__ = [
     "parse_mapping",
     "read_labels",
     "read_mask",
+    "read_segments",
     "structures_beside_liver",
     "structures_in_liver",
     "structures_named",

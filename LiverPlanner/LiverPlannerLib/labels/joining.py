@@ -35,6 +35,8 @@ class Labels:
         source: by structure key, the names or values that it had in the file.
         lesions: which lesion a voxel belongs to, where the file holds tumors or cysts as several segments or values.
         path: of the file.
+        couinaud: segments 1 to 8 (uint8) that were given with the labels, on a grid of their own; else they are found
+            by the liver's shape where they are needed.
     """
 
     labels: sitk.Image
@@ -44,6 +46,7 @@ class Labels:
     source: dict[str, list[str]] = field(default_factory=dict)
     lesions: DrawnLesions | None = None
     path: Path = Path()
+    couinaud: sitk.Image | None = None
 
     @property
     def named(self) -> bool:

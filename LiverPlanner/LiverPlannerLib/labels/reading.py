@@ -186,6 +186,11 @@ def _names_for(path: Path, mapping: Mapping[int, str] | None) -> tuple[dict[int,
                 )
         listed = ",".join(f"{name}={value}" for value, name in mapping.items())
         return dict(mapping), f"by the mapping given: {listed}"
+    return names_of_values(path)
+
+
+def names_of_values(path: Path) -> tuple[dict[int, str] | None, str]:
+    """What a label image or a file beside it calls its values, and how that is known; None where nothing says it."""
     if path.name.lower().endswith((".nii", ".nii.gz")) and (in_file := nifti_names(path)):
         return in_file, "by the names in its header"
     stem = re.sub(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd|seg\.nrrd)$", "", path.name, flags=re.IGNORECASE)

@@ -9,8 +9,10 @@ import qt
 import slicer
 import vtk
 
+from LiverPlannerLib.scene.couinaud import read_couinaud, segments_node
 from LiverPlannerLib.scene.editing import Taken, code_by_name, forget_copied_code, taken_by_edit
 from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
+from LiverPlannerLib.scene.segments import SegmentVoxels
 from LiverPlannerLib.voxel_boxes import union
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
@@ -48,8 +50,9 @@ class LivePlan:
         self.observers: list[Callable[[set[str]], None]] = []
         self.users: list[Callable[[], bool]] = []
         self._observed: list[tuple[Any, int]] = []
-        self._followed: tuple[Any, Any, Any] = (None, None, None)
+        self._followed: tuple[Any, Any, Any, Any] = (None, None, None, None)
         self._labels: tuple[int, Any, Any] | None = None
+        self._segments: SegmentVoxels | None = None
         self._updating = False
         self._added: list[str] = []
         self._timer = qt.QTimer()
@@ -67,15 +70,19 @@ class LivePlan:
         if not any(wanted() for wanted in self.users):
             return
         content = plan.GetSegmentation() if plan is not None else None
-        if self._followed == (plan, model, content):
+        segments = segments_node(plan)
+        segments = segments.GetSegmentation() if segments is not None else None
+        if self._followed == (plan, model, content, segments):
             return
         self.forget()
-        self._followed = (plan, model, content)
+        self._followed = (plan, model, content, segments)
         if plan is None:
             return
         for name in _EVENTS:
             event = getattr(slicer.vtkSegmentation, name)
-            self._observed.append((content, content.AddObserver(event, self._on_edited)))
+            for observed in (content, segments):
+                if observed is not None:
+                    self._observed.append((observed, observed.AddObserver(event, self._on_edited)))
         added = content.AddObserver(slicer.vtkSegmentation.SegmentAdded, self._on_added)
         self._observed.append((content, added))
         moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
@@ -88,7 +95,8 @@ class LivePlan:
         for observed, tag in self._observed:
             observed.RemoveObserver(tag)
         self._observed.clear()
-        self._followed = (None, None, None)
+        self._followed = (None, None, None, None)
+        self._segments = None
         self.measures, self.problem, self._labels = None, "", None
         self.taken = []
         self._added.clear()
@@ -123,7 +131,7 @@ class LivePlan:
     def update(self) -> set[str]:
         """Measures now what has changed, tells the observers, and returns the keys."""
         self._timer.stop()
-        plan, model, _content = self._followed
+        plan, model = self._followed[:2]
         if plan is None or plan.GetScene() is None:
             return set()
         if self.measures is None:
@@ -181,6 +189,21 @@ class LivePlan:
         self.labels()
         assert self._labels is not None
         return self._labels[2]
+
+    def couinaud(self) -> Any | None:
+        """The plan's Couinaud segments as they are now (sitk.Image, 1 to 8); None where it has none.
+
+        Raises:
+            PreopError: their segmentation cannot be read.
+        """
+        node = segments_node(self._followed[0])
+        if node is None:
+            return None
+        if self._segments is None or self._segments.node is not node:
+            self._segments = SegmentVoxels(node)
+        else:
+            self._segments.update()
+        return read_couinaud(node, self._segments)
 
     def disabled_reason(self) -> str:
         """Why there is nothing to measure, a sentence; empty if there is."""

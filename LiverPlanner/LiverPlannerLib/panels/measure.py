@@ -1,4 +1,4 @@
-"""Measure: volumes, remnant, margins, branches and radiomics of the plan, one tab each."""
+"""Measure: volumes, remnant, margins, branches, radiomics and Couinaud segments of the plan, one tab each."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from LiverPlannerLib.panels.measure_margins import MarginsPage
 from LiverPlannerLib.panels.measure_page import NO_PLAN, Page
 from LiverPlannerLib.panels.measure_radiomics import RadiomicsPage
 from LiverPlannerLib.panels.measure_remnant import RemnantPage
+from LiverPlannerLib.panels.measure_segments import SegmentsPage
 from LiverPlannerLib.panels.measure_volumes import VolumesPage
 from LiverPlannerLib.panels.plan_choice import curves_of
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
@@ -34,11 +35,19 @@ class MeasureSection(Section):
         super().__init__(context)
         self.live = live_plan_of(context)
         self.volumes = VolumesPage(self)
+        self.segments = SegmentsPage(self)
         self.remnant = RemnantPage(self)
         self.margins = MarginsPage(self)
         self.branches = BranchesPage(self)
         self.radiomics = RadiomicsPage(self)
-        self.pages: tuple[Page, ...] = (self.volumes, self.remnant, self.margins, self.branches, self.radiomics)
+        self.pages: tuple[Page, ...] = (
+            self.volumes,
+            self.remnant,
+            self.margins,
+            self.branches,
+            self.radiomics,
+            self.segments,
+        )
         self._plan: Any | None = None
 
     def connect(self) -> None:
@@ -60,7 +69,7 @@ class MeasureSection(Section):
         bar = qt.QTabBar()
         bar.objectName = "tabBar"
         bar.setExpanding(False)
-        for words in (_("Volumes"), _("Remnant"), _("Margins"), _("Branches"), _("Radiomics")):
+        for words in (_("Volumes"), _("Remnant"), _("Margins"), _("Branches"), _("Radiomics"), _("Segments")):
             bar.addTab(words)
         self.ui.tabsFrame.layout().insertWidget(0, bar)
         bar.connect("currentChanged(int)", lambda *_args: self._on_tab())
@@ -84,6 +93,7 @@ class MeasureSection(Section):
         step_back(drawn, not cutting or parameters.remnantMode != "surface")
         step_back([node for node in curves_of(parameters.segmentation) if node is not curve], True)
         self.remnant.step_back(not cutting)
+        self.segments.step_back(not (self.open and self.page is self.segments))
         step_back([lines.line_of(slicer.mrmlScene)], not (self.open and self.page is self.margins))
         branches = self.open and self.page is self.branches
         step_back([parameters.branchesSegmentation, territories_node(slicer.mrmlScene)], not branches)
@@ -91,7 +101,14 @@ class MeasureSection(Section):
 
     def _on_tab(self) -> None:
         ui = self.ui
-        pages = (ui.volumesPage, ui.remnantPage, ui.marginsPage, ui.branchesPage, ui.radiomicsPage)
+        pages = (
+            ui.volumesPage,
+            ui.remnantPage,
+            ui.marginsPage,
+            ui.branchesPage,
+            ui.radiomicsPage,
+            ui.segmentsPage,
+        )
         for index, page in enumerate(pages):
             page.visible = index == self.tabs.currentIndex
         self.refresh()

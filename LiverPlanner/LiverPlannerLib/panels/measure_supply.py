@@ -11,6 +11,7 @@ from LiverPlannerLib.panels.measure_page import CutPage
 from LiverPlannerLib.perfusion.model import Perfusion, PerfusionModel
 from LiverPlannerLib.perfusion.ratios import crossing_words, perfusion_rows
 from LiverPlannerLib.resection.cutting import Resection
+from LiverPlannerLib.scene.couinaud import couinaud_request
 from LiverPlannerLib.territories.files import load_trees
 from LiverPlannerLib.territories.tables import name_of_branches
 from PreopReviewLib.errors import PreopError
@@ -76,7 +77,8 @@ class Supply:
                 self.page.show_cut(self.page.cut, self.page.revision)
             self.page.section.refresh()
 
-        self.page.start("supply", {"labels": unsaved(labels, "labels")}, folder, show, _("Following the blood supply"))
+        request = {"labels": unsaved(labels, "labels"), **couinaud_request(self.page.live.couinaud())}
+        self.page.start("supply", request, folder, show, _("Following the blood supply"))
 
     def words(self, taken: np.ndarray) -> str:
         """One line on what a cut costs, for the live label; empty where the supply is not known."""

@@ -65,6 +65,7 @@ class LiverPlannerParameters:
     remnantMode: Annotated[str, Choice(["planes", "surface", "territory"])] = "planes"
     opacityPreset: Annotated[str, Choice(["solid", "glass", "vessels", "lesions"])] = "glass"
     volumesTable: vtkMRMLTableNode
+    segmentsTable: vtkMRMLTableNode
     cystsTable: vtkMRMLTableNode
     marginsTable: vtkMRMLTableNode
     branchesTable: vtkMRMLTableNode

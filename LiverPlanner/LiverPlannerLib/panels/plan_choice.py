@@ -20,6 +20,7 @@ from PreopReviewLib.scene.finding import nodes_of_class, step_back
 
 OWNED = (
     "volumesTable",
+    "segmentsTable",
     "remnantTable",
     "marginsTable",
     "branchesTable",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from LiverPlannerLib.couinaud.checks import SHAPE_ALONE
 from LiverPlannerLib.plan.measures import Region
 from LiverPlannerLib.plan.pipeline import LiverPlan
 from LiverPlannerLib.structures import structure
@@ -58,7 +59,8 @@ def summary(plan: LiverPlan, source: str, seconds: float) -> str:
         place = f", {places[region.structure, region.number]}" if places else ""
         lines.append(f"    {what:<18}{region.ml:>10.2f} ml   {region.diameter_mm:.0f} mm across{place}{_seen(region)}")
     if plan.couinaud is not None:
-        lines += ["", f"Couinaud segments   by {plan.couinaud.model}, from the liver's shape alone"]
+        by_shape = ", from the liver's shape alone" if SHAPE_ALONE in plan.couinaud.notes else ""
+        lines += ["", f"Couinaud segments   by {plan.couinaud.model}{by_shape}"]
         lines += [f"  {v.name:<26}{v.ml:>10.1f} ml   {v.share:.1%} of the liver" for v in plan.couinaud.volumes]
     lines += ["", "Warnings"] + [f"  - {w}" for w in plan.warnings or ["none"]]
     lines += ["", "Notes"] + [f"  - {n}" for n in plan.notes or ["none"]]

@@ -75,6 +75,7 @@ class MeasureOptions:
         drawn: which lesions of the labels their file holds apart, on the image's grid.
         resection: made from the labels on the image's grid (see `on_image_grid`); None for none.
         segments: divide the liver into Couinaud segments.
+        couinaud: segments as drawn or corrected, see `couinaud.volumes.divide`.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
     """
 
@@ -86,6 +87,7 @@ class MeasureOptions:
     cyst_options: Mapping[str, Any] = field(default_factory=dict)
     segments: bool = True
     drawn: DrawnLesions | None = None
+    couinaud: sitk.Image | None = None
 
 
 def measure_all(
@@ -171,8 +173,9 @@ def _volumetry(measures: Measures, options: MeasureOptions) -> None:
 def _segments(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.couinaud.volumes import divide
 
+    given = {"drawn": options.drawn, "given": options.couinaud}
     if options.segments:
-        measures.couinaud = _tried(measures, "Couinaud segments", lambda: divide(measures.labels, drawn=options.drawn))
+        measures.couinaud = _tried(measures, "Couinaud segments", lambda: divide(measures.labels, **given))
 
 
 def _margins(measures: Measures, options: MeasureOptions) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.labels import Labels, read_labels
-from LiverPlannerLib.plan.files import RECORD
+from LiverPlannerLib.labels import Labels, read_labels, read_segments
+from LiverPlannerLib.plan.files import RECORD, SEGMENTS_FILE
 from PreopReviewLib import images
 from PreopReviewLib.archives import open_archive, unpack_member
 from PreopReviewLib.errors import FileMissing, InputError, SeveralSeries
@@ -93,6 +93,8 @@ def _plan_folder(folder: Path, labels: str | Path | None, mapping: Mapping[int, 
     case.image = _image_of(folder, _add_record(case, folder / RECORD))
     if labels is not None:
         case.models = {}
+    elif (folder / SEGMENTS_FILE).is_file():
+        case.file = replace(case.file, couinaud=read_segments(folder / SEGMENTS_FILE))
     if labels is None and (folder / _STILL).is_file():
         case.still = Picture((folder / _STILL).read_bytes(), "The structures in three dimensions, from the front")
     return case

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from LiverPlannerLib.comparison.columns import columns_of, shown_row
+from LiverPlannerLib.couinaud.volumes import GIVEN
 from LiverPlannerLib.report.measures import Measures, structure_name
 from LiverPlannerLib.structures import SEGMENTS, STRUCTURES, structure
 from PreopReviewLib.reports import Table
@@ -32,7 +33,8 @@ def segments(measures: Measures) -> Table | None:
     if division is None:
         return None
     rows = tuple((v.name, v.ml, 100 * v.share) for v in division.volumes)
-    notes = (f"Found by {division.model}.", *division.notes, *division.warnings)
+    found = () if division.model == GIVEN else (f"Found by {division.model}.",)
+    notes = (*found, *division.notes, *division.warnings)
     colors = tuple(s.color for s in SEGMENTS)
     return Table("segments", "Couinaud segments", ("Segment", "ml", "% of the liver"), rows, notes, colors=colors)
 

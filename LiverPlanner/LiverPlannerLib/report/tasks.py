@@ -14,7 +14,6 @@ from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.labels import Labels
-    from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.resection.cutting import Resection
 
 
@@ -47,9 +46,10 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         frozenset(record.get("volumes_ml", {})),
         Patient(*parameters["patient"]) if parameters.get("patient") else None,
         _labels(parameters, folder, "manual") if parameters.get("manual") else None,
-        resection_of(labels, parameters["cut"], folder, plan.lesions) if parameters.get("cut") else None,
+        resection_of(plan, parameters["cut"], folder) if parameters.get("cut") else None,
         parameters.get("cysts", {}),
         drawn=plan.lesions,
+        couinaud=plan.couinaud,
     )
     measures = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
     info = ReportInfo(
@@ -117,7 +117,8 @@ def _labels(parameters: dict[str, Any], folder: Path, name: str) -> Labels:
     from LiverPlannerLib.lesions import requested_lesions
 
     lesions = requested_lesions(parameters, folder, f"{name}_drawn")
-    return Labels(load_image(folder, parameters[name]), lesions=lesions)
+    couinaud = load_image(folder, parameters["couinaud"]) if "couinaud" in parameters else None
+    return Labels(load_image(folder, parameters[name]), lesions=lesions, couinaud=couinaud)
 
 
 def _on(image: sitk.Image, labels: sitk.Image, what: str) -> sitk.Image:
@@ -147,20 +148,22 @@ def _unknown(names: list[str]) -> list[str]:
     return [f"Segments that are not liver structures were left out: {', '.join(names)}."] if names else []
 
 
-def resection_of(
-    labels: sitk.Image, asked: dict[str, Any], folder: Path, drawn: DrawnLesions | None = None
-) -> Resection:
+def resection_of(plan: Labels, asked: dict[str, Any], folder: Path) -> Resection:
     """The resection that `scene.report.request` asks for, with the fates of lesions held apart.
+
+    Args:
+        plan: labels, lesions and Couinaud segments, on the grid of the image.
 
     Raises:
         InputError, NothingFound: the cut takes nothing or everything, or there is nothing to cut.
     """
     from LiverPlannerLib.resection.cutting import with_drawn_lesions
 
-    return with_drawn_lesions(_cut(labels, asked, folder), labels, drawn)
+    labels = sitk.Cast(plan.labels, sitk.sitkUInt8)
+    return with_drawn_lesions(_cut(labels, plan.couinaud, asked, folder), labels, plan.lesions)
 
 
-def _cut(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:
+def _cut(labels: sitk.Image, couinaud: sitk.Image | None, asked: dict[str, Any], folder: Path) -> Resection:
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
     from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_surface
     from LiverPlannerLib.territories.cutting import resect_by_territories
@@ -169,7 +172,7 @@ def _cut(labels: sitk.Image, asked: dict[str, Any], folder: Path) -> Resection:
     if kind == "planes":
         return resect_by_planes(labels, [Plane(tuple(point), tuple(normal)) for point, normal in asked["planes"]])
     if kind == "territory":
-        return resect_by_territories(labels, [str(branch) for branch in asked["branches"]])
+        return resect_by_territories(labels, [str(branch) for branch in asked["branches"]], couinaud)
     points = np.load(folder / asked["points"], allow_pickle=False)
     if kind == "curve":
         return resect_by_curve(labels, points, asked["flipped"])

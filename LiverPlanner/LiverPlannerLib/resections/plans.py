@@ -45,7 +45,7 @@ class Liver:
     Attributes:
         labels: values of the table of structures.
         drawn: which lesions their file holds apart.
-        given_segments: Couinaud segments on the same grid, where they are known.
+        given_segments: Couinaud segments, where they are known; see `couinaud.volumes.divide`.
         given_trees: the same for trees and territories.
     """
 
@@ -59,7 +59,7 @@ class Liver:
         """Couinaud segments, 1 to 8."""
         from LiverPlannerLib.couinaud.volumes import divide
 
-        return self.given_segments if self.given_segments is not None else divide(self.labels).labels
+        return divide(self.labels, given=self.given_segments).labels
 
     @cached_property
     def trees(self) -> LiverTrees:

@@ -7,6 +7,7 @@ from typing import Any
 
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.couinaud import couinaud_request, read_couinaud, segments_node
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
@@ -66,6 +67,7 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     asked: dict[str, Any] = {
         "image": inputs.unsaved(volume),
         **_labels(voxels, "labels"),
+        **couinaud_request(read_couinaud(segments_node(plan))),
         "modality": modality,
         "record": {key: record.get(key) for key in ("models", "warnings", "notes", "volumes_ml")},
         "unknown": voxels.unknown,

@@ -54,7 +54,7 @@ def resect_by_territories(labels: sitk.Image, wanted: Sequence[str], segments: s
     Args:
         labels: values of the table of structures, with a portal vein.
         wanted: numbers and names, in any mixture.
-        segments: Couinaud segments on the grid of the labels; found by the shipped network where names need them.
+        segments: Couinaud segments, see `couinaud.volumes.divide`; found by the shipped network where names need them.
 
     Raises:
         NothingFound: there is no portal vein, or no liver.
@@ -74,11 +74,9 @@ def resect_by_territories(labels: sitk.Image, wanted: Sequence[str], segments: s
 
 
 def _by_name(territories: Territories, names: list[str], labels: sitk.Image, segments: sitk.Image | None) -> list[int]:
-    if segments is None:
-        from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.couinaud.volumes import divide
 
-        segments = divide(labels).labels
-    named = {n.name: n for n in named_territories(territories, segments)}
+    named = {n.name: n for n in named_territories(territories, divide(labels, given=segments).labels)}
     for side in ("right", "left"):
         parts = [n for name, n in named.items() if name.startswith(f"{side} ")]
         if parts:
