@@ -80,7 +80,7 @@ def test_no_permission_is_told(tmp_path):
 
 def test_a_path_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(errors.OutputError, match="cannot be made"), output_folder(tmp_path / "file" / "out"):
+    with pytest.raises(errors.OutputError, match="is a file, not a folder"), output_folder(tmp_path / "file" / "out"):
         pytest.fail("must not start")
 
 

@@ -318,7 +318,7 @@ class SegmentSection(Section):
         return any(node.GetAttribute(scene_plan.RECORD) for node in nodes)
 
     def _of_another(self) -> str:
-        """That the plan is none of the chosen volume, as rich text; empty where it is."""
+        """That the plan does not belong to the chosen volume, as rich text; empty where it does."""
         if self.parameters.inputVolume is None:
             return ""
         problem = scene_plan.mismatch_problem(self.parameters.segmentation, self.parameters.inputVolume)

@@ -116,7 +116,7 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
         Points (N, 3) in RAS mm and triangles (M, 3).
 
     Raises:
-        FileMissing, UnreadableImage: there is no such file, or it is no surface.
+        FileMissing, UnreadableImage: there is no such file, or it is not a surface.
         InputError: another kind of file, VTK not installed, or a surface that is not closed.
     """
     from importlib import import_module

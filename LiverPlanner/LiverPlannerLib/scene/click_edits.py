@@ -18,7 +18,7 @@ from PreopReviewLib.scene import nodes
 
 LIGHT = (1.0, 0.95, 0.2)
 WIDER, WIDER_MM = 1.4, 0.8
-"""A vessel is no tube, and its radius that of the ball inside it: light of that size would lie below its surface."""
+"""A vessel is not a tube, and its radius that of the ball inside it: light of that size would lie below its surface."""
 
 
 def apply_edit(plan: SegmentVoxels, edit: Edit, labels: sitk.Image) -> list[str]:

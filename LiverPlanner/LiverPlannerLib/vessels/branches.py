@@ -227,8 +227,8 @@ def relabel(tree: VesselTree, parts: dict[int, Part]) -> VesselTree:
         if part not in ("main", "peripheral"):
             raise InputError(f"Branch {branch_id} cannot be set to {part!r}", "Use main or peripheral")
         old = tree.branch(branch_id)
-        said = f"set to {part} by hand (the rule said: {old.reason})"
-        branches[branch_id - 1] = replace(old, main=part == "main", reason=said, overridden=True)
+        reason = f"set to {part} by hand (the rule said: {old.reason})"
+        branches[branch_id - 1] = replace(old, main=part == "main", reason=reason, overridden=True)
     return replace(tree, branches=branches)
 
 

@@ -213,11 +213,11 @@ def _with_single_slices(chosen: Series, available: Sequence[Series]) -> Series:
         for f in beside
         if f.problem is None and (f.rows, f.columns, f.spacing) == (own.rows, own.columns, own.spacing)
     ]
-    said = (
+    left_out = (
         ("left out, as slices of the same size that name another series", like),
         ("left out, as damaged images that name another series or none", damaged),
     )
-    notes = [f"{words}: {', '.join(f.file.name for f in frames[:3])}" for words, frames in said if frames]
+    notes = [f"{words}: {', '.join(f.file.name for f in frames[:3])}" for words, frames in left_out if frames]
     return replace(chosen, notes=(*chosen.notes, *notes)) if notes else chosen
 
 
@@ -260,7 +260,7 @@ def read_series(series: Series, folder: Path) -> sitk.Image:
     Raises:
         UnsupportedImage: another modality than CT and MR, color, slices of several orientations, a tilted gantry,
             several slices at one position that nothing tells apart, unequal gaps, an attribute that is missing.
-        ImplausibleImage: a spacing of 0, an orientation that is none, NaN.
+        ImplausibleImage: a spacing of 0, an invalid orientation, NaN.
         UnreadableImage: a damaged header, pixel data that is missing, truncated or cannot be decoded.
     """
     name = f"The series {series.uid} in {folder}"

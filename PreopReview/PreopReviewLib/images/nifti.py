@@ -60,7 +60,7 @@ def read_nifti(path: Path) -> sitk.Image:
 
     Raises:
         UnreadableImage: truncated, damaged, or no NIfTI. UnsupportedImage: complex numbers, color, several time
-            points, axes off a right angle. ImplausibleImage: an impossible spacing, voxels that are no numbers.
+            points, axes off a right angle. ImplausibleImage: an impossible spacing, voxels that are not numbers.
     """
     header_file, voxel_file = _pair(path)
     try:
@@ -200,7 +200,7 @@ def _shape(path: Path, header: NiftiHeader) -> tuple[int, int, int]:
     """The three dimensions in space.
 
     Raises:
-        UnsupportedImage: more than these, or values that are no single real number.
+        UnsupportedImage: more than these, or values that are not single real numbers.
     """
     if header.datatype in _COMPLEX:
         raise UnsupportedImage(f"{path} holds complex numbers", "Export the magnitude image")

@@ -32,7 +32,7 @@ def unpack_scene(archive: Any, place: Path, scene: Path) -> Path:
         scene: the bundle's path, for messages.
 
     Raises:
-        UnreadableImage: it is no scene bundle, damaged, or names files outside of itself.
+        UnreadableImage: it is not a scene bundle, damaged, or names files outside of itself.
     """
     members = [(name, _target(name, place, scene)) for name in archive.namelist() if not name.endswith("/")]
     mrml = next(((n, t) for n, t in members if t.suffix == ".mrml"), None)
@@ -70,9 +70,9 @@ def _without_what_is_not_shown(mrml: Path, scene: Path) -> set[str]:
     by_id = {node.get("id"): node for node in root}
     dropped: set[str] = set()
     for tag in ("Volume", "Segmentation"):
-        found = root.findall(tag)
-        shown = next((n for n in found if _visible(n, by_id)), found[0] if found else None)
-        for node in found:
+        nodes = root.findall(tag)
+        shown = next((n for n in nodes if _visible(n, by_id)), nodes[0] if nodes else None)
+        for node in nodes:
             if node is not shown:
                 dropped |= {str(node.get("id")), *_references(node, "display"), *_references(node, "storage")}
     files = {f for key in dropped if key in by_id for f in _files(by_id[key])}

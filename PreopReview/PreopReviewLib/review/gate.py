@@ -105,7 +105,7 @@ class Gate:
         """Serves until it is cancelled; all sessions end with it.
 
         Raises:
-            InputError: the port is in use, or the address is none of this computer.
+            InputError: the port is in use, or the address is not one of this computer's.
         """
         application = web.Application(middlewares=[self._check_host], client_max_size=4 << 20)
         application.router.add_get("/_review/enter", self._enter_page)

@@ -22,8 +22,10 @@ def require_review() -> None:
         if find_spec(package) is None:
             raise InputError(f"The review in a browser needs the package {package.replace('_', '-')}", INSTALL)
     try:
-        found = version("slicer-core")
+        installed = version("slicer-core")
     except PackageNotFoundError:
-        found = "of an unknown version"
-    if not found.startswith(SLICER_CORE):
-        raise InputError(f"The review in a browser needs slicer-core {SLICER_CORE}0.6, and here it is {found}", INSTALL)
+        installed = "of an unknown version"
+    if not installed.startswith(SLICER_CORE):
+        raise InputError(
+            f"The review in a browser needs slicer-core {SLICER_CORE}0.6, and here it is {installed}", INSTALL
+        )

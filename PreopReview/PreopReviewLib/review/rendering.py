@@ -74,9 +74,9 @@ class SliceViewFactory(RemoteSliceViewFactory):
         self._attention = attention
 
     def _create_view(self, *args: Any) -> Any:
-        made = super()._create_view(*args)
-        made.slicer_view.render_window().SetMultiSamples(0)
-        return _patient(made, self._attention)
+        view = super()._create_view(*args)
+        view.slicer_view.render_window().SetMultiSamples(0)
+        return _patient(view, self._attention)
 
 
 class ThreeDViewFactory(RemoteThreeDViewFactory):
@@ -87,14 +87,14 @@ class ThreeDViewFactory(RemoteThreeDViewFactory):
         self._attention = attention
 
     def _create_view(self, *args: Any) -> Any:
-        made = super()._create_view(*args)
-        made.slicer_view.renderer().SetUseDepthPeeling(False)
-        return _patient(made, self._attention)
+        view = super()._create_view(*args)
+        view.slicer_view.renderer().SetUseDepthPeeling(False)
+        return _patient(view, self._attention)
 
 
-def _patient(made: Any, attention: Attention) -> Any:
-    view = made.slicer_view
-    view.set_scheduled_render(PatientRendering(view, attention, made.view_adapter.schedule_render))
+def _patient(created: Any, attention: Attention) -> Any:
+    view = created.slicer_view
+    view.set_scheduled_render(PatientRendering(view, attention, created.view_adapter.schedule_render))
     for event in POINTER_EVENTS:
         view.interactor().AddObserver(event, lambda *_: attention.touch(view), 1.0)  # before what answers the event
-    return made
+    return created

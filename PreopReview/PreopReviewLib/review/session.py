@@ -1,6 +1,6 @@
 """The page of one reader, in a process of its own: ``python -m PreopReviewLib.review.session``; started by `gate`.
 
-A trame application has one state for everybody who looks at it, so each reader has a process, and nobody else reaches
+A trame application has one state for everyone who looks at it, so each reader has a process, and no one else reaches
 it: every request must carry a secret that only the gate knows. The process is ready before its reader comes; lines on
 its stdin say that one is about to come (`PREPARE`), and then who. It ends with the gate (its stdin ends).
 """
@@ -52,7 +52,7 @@ class ReviewSession(TrameApp):
     """Cases, views and what the reader does with them."""
 
     def __init__(self, folder: Path, server: Server | None = None) -> None:
-        """Makes the page and its views, empty until somebody comes; see `find_cases` for the folder."""
+        """Makes the page and its views, empty until someone comes; see `find_cases` for the folder."""
         super().__init__(server, client_type="vue3")
         from trame_slicer import module
 
@@ -285,11 +285,11 @@ class ReviewSession(TrameApp):
             mine = read_annotation(case, self.reader)
             kept = edited or bool(mine and mine.edited)
             volumes = {s["name"]: s["ml"] for s in self.state.structures}
-            made = write_annotation(case, self.reader, decision, self.state.comment or "", kept, volumes)
+            annotation = write_annotation(case, self.reader, decision, self.state.comment or "", kept, volumes)
         except PreopError as error:
             self.state.problem = str(error)
             return
-        self.state.update({"decision": decision, "said": _said(case, made), "problem": "", "edited": False})
+        self.state.update({"decision": decision, "said": _said(case, annotation), "problem": "", "edited": False})
         self._refresh_cases()
 
     def _save_segmentation(self, case: ReviewCase) -> None:
@@ -325,10 +325,10 @@ class ReviewSession(TrameApp):
 def _version(path: Path) -> tuple[int, ...]:
     """Another one when a file was written anew; empty where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _said(case: ReviewCase, mine: Annotation | None) -> str:
@@ -349,7 +349,7 @@ def _lesion(region: dict[str, Any]) -> dict[str, Any]:
 
 
 def _guard(secret: str) -> Any:
-    """A middleware that answers nobody but the gate."""
+    """A middleware that answers no one but the gate."""
     import hmac
 
     from aiohttp import web

@@ -90,9 +90,9 @@ def brush_mark(modifier: Any, brush: Any, points: Any) -> BrushMark | None:
 
 
 def _ijk(points: Any, to_ijk: Any) -> np.ndarray:
-    found = np.array([points.GetPoint(n) for n in range(points.GetNumberOfPoints())])
+    ras = np.array([points.GetPoint(n) for n in range(points.GetNumberOfPoints())])
     matrix = np.array([[to_ijk.GetElement(r, c) for c in range(4)] for r in range(3)])
-    return found @ matrix[:, :3].T + matrix[:, 3]
+    return ras @ matrix[:, :3].T + matrix[:, 3]
 
 
 def _reach(brush: Any, to_ijk: Any) -> np.ndarray:
@@ -122,17 +122,17 @@ class Stroke(UndoCommand):
     """
 
     def __init__(
-        self, segmentation: Any, key: str, mark: BrushMark, add: bool, said: Callable[[str, int], None]
+        self, segmentation: Any, key: str, mark: BrushMark, add: bool, report: Callable[[str, int], None]
     ) -> None:
         """Does it.
 
         Args:
             segmentation: vtkSegmentation on the lattice of the image that the mark is on.
-            said: told the segment and the voxels that it gained, each time.
+            report: called each time with the segment and the voxels that it gained.
         """
         super().__init__()
         self._text = key
-        self._add, self._said, self._segmentation = add, said, segmentation
+        self._add, self._report, self._segmentation = add, report, segmentation
         if add:
             _make_room(segmentation, key, mark)
         self._start, inside = _inside(segmentation, key, mark)
@@ -148,12 +148,12 @@ class Stroke(UndoCommand):
     def redo(self) -> None:
         """Does it."""
         self._write(self._add)
-        self._said(self._text, self.voxels)
+        self._report(self._text, self.voxels)
 
     def undo(self) -> None:
         """Takes it back."""
         self._write(not self._add)
-        self._said(self._text, -self.voxels)
+        self._report(self._text, -self.voxels)
 
     def _write(self, present: bool) -> None:
         region, value = _region(self._segmentation, self._text, self._start, self._changed.shape)

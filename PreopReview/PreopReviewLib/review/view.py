@@ -63,7 +63,7 @@ class SceneView:
         """Puts a scene in the place of the one that is shown.
 
         Raises:
-            UnreadableImage: it is no scene, damaged, or holds no image with a segmentation.
+            UnreadableImage: it is not a scene, damaged, or holds no image with a segmentation.
         """
         self.close()
         self._place = scene.parent
@@ -180,13 +180,13 @@ class SceneView:
         return float(np.prod(self.volume.GetSpacing())) / 1000
 
     def _nodes(self) -> dict[str, Any]:
-        found = self.app.scene.GetNodes()
-        return {n.GetID(): n for n in (found.GetItemAsObject(i) for i in range(found.GetNumberOfItems()))}
+        collection = self.app.scene.GetNodes()
+        return {n.GetID(): n for n in (collection.GetItemAsObject(i) for i in range(collection.GetNumberOfItems()))}
 
     def _first(self, kind: str) -> Any:
-        found = [n for n in self._loaded if n.IsA(kind) and not n.IsA("vtkMRMLLabelMapVolumeNode")]
-        shown = [n for n in found if n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()]
-        return next(iter([*shown, *found]), None)
+        nodes = [n for n in self._loaded if n.IsA(kind) and not n.IsA("vtkMRMLLabelMapVolumeNode")]
+        shown = [n for n in nodes if n.GetDisplayNode() is not None and n.GetDisplayNode().GetVisibility()]
+        return next(iter([*shown, *nodes]), None)
 
     # ---- structures ----
 

@@ -103,7 +103,7 @@ def read_segmentation(scene: Any, path: str | Path, name: str | None = None) -> 
     """A segmentation node from a .seg.nrrd.
 
     Raises:
-        FileMissing, UnreadableImage: it is not there, or is none.
+        FileMissing, UnreadableImage: it is not there, or is not one.
     """
     path = Path(path)
     if not path.is_file():
@@ -126,7 +126,7 @@ def replace_segments(node: Any, path: str | Path) -> None:
     """Gives the segments of a node what the segments of the same identity in a .seg.nrrd hold, and their surfaces.
 
     Raises:
-        FileMissing, UnreadableImage: the file is not there, or is none.
+        FileMissing, UnreadableImage: the file is not there, or is not one.
     """
     import slicer
 

@@ -55,8 +55,8 @@ def make_surface(segmentation: Any, key: str) -> None:
     alone.SetSourceRepresentationName(LABELMAP)
     alone.CopyConversionParameters(segmentation)
     alone.CopySegmentFromSegmentation(segmentation, key)
-    made = alone.CreateRepresentation(SURFACE) and alone.GetNthSegment(0).GetRepresentation(SURFACE)
-    put_surface(segmentation, key, made if made and made.GetNumberOfCells() else None)
+    surface = alone.CreateRepresentation(SURFACE) and alone.GetNthSegment(0).GetRepresentation(SURFACE)
+    put_surface(segmentation, key, surface if surface and surface.GetNumberOfCells() else None)
 
 
 def put_surface(segmentation: Any, key: str, surface: Any) -> None:
