@@ -99,7 +99,7 @@ class LiverPlannerLogic(ScriptedLoadableModuleLogic):
 
 
 class LiverPlannerTest(ScriptedLoadableModuleTest):
-    """What the button Reload and Test runs: the self-test of Testing/Python, where it is there."""
+    """What the button Reload and Test runs: the self-test of Testing/Python, where it exists."""
 
     def runTest(self, **_kwargs: Any) -> None:
         """Runs the self-test; an installed extension has no Testing folder and says so."""

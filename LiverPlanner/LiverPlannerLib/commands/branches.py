@@ -65,7 +65,7 @@ def branches(
 ) -> None:
     """Split veins and ducts into main and peripheral branches; write label images, trees, a table and figures.
 
-    Exits with 3 if none of the wanted structures is in the file. Not for clinical use.
+    Exits with 3 if the file has none of the requested structures. Not for clinical use.
     """
     from LiverPlannerLib.commands.cutting import read
 

@@ -76,7 +76,7 @@ def show(
     annotator: Annotated[str | None, typer.Option(help="Only of this annotator.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who has done what, in which time, and what comes next."""
+    """Show who has done what, how long it took, and what comes next."""
     from LiverPlannerLib.ground_truth.work_list import CONSENSUS, PROGRESS, open_list
     from PreopReviewLib.command.console import emit, print_table
 
@@ -123,7 +123,7 @@ def add(
     ] = False,
     values: LabelValues = None,
 ) -> None:
-    """Take over a segmentation that was drawn elsewhere."""
+    """Import a segmentation that was drawn elsewhere."""
     from LiverPlannerLib.commands.cutting import read as read_file
     from LiverPlannerLib.ground_truth.annotation import Annotation
     from LiverPlannerLib.ground_truth.work_list import open_list

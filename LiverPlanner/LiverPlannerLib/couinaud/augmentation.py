@@ -1,4 +1,4 @@
-"""Bent copies of a patient's map: rotation, shear, size, elastic bends, and now and then a part cut off."""
+"""Bent copies of a patient's map: rotation, shear, size, elastic bends, and sometimes a part cut off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PreopReviewLib.images.geometry import box_of
 
 @dataclass(frozen=True)
 class Bending:
-    """How much a map is changed (standard deviations, except where said).
+    """How much a map is changed (standard deviations, except where stated).
 
     Attributes:
         degrees: rotation about each axis.

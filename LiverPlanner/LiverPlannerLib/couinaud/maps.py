@@ -88,7 +88,7 @@ def read_maps(folder: Path, progress: Progress = silent) -> list[SegmentMap]:
 
 
 def folds_of(names: Sequence[str], folds: int, seed: int = 17) -> list[list[str]]:
-    """Patients in `folds` parts of equal size, by chance from the seed."""
+    """Patients in `folds` parts of equal size, at random from the seed."""
     order = np.random.default_rng(seed).permutation(len(names))
     return [sorted(names[i] for i in order[part::folds]) for part in range(folds)]
 

@@ -98,7 +98,7 @@ class Annotation:
         self.close()
 
     def close(self) -> None:
-        """Lets others open it."""
+        """Releases it for others."""
         self._lock.release()
 
     def state(self, name: str) -> CaseState:

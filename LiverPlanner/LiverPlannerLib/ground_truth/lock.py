@@ -1,4 +1,4 @@
-"""A file that says who has something open, so that no one opens it twice unaware."""
+"""A file that says who has something open, so that no one opens it twice by accident."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class InUse(InputError):
 
 
 class Lock:
-    """Held from its making to `release`.
+    """Held from its creation to `release`.
 
     A lock that a crashed program of this computer has left is taken over silently, as is one that says nothing
     because its writer never came to the end.
@@ -77,7 +77,7 @@ class Lock:
         try:
             self.path.rename(aside)
         except FileNotFoundError:
-            return  # someone else was quicker
+            return  # someone else was faster
         try:
             if aside.read_bytes() != expected:
                 with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ class Lock:
             aside.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Lets others have it; someone who took it over keeps it."""
+        """Releases it for others; someone who took it over keeps it."""
         if self._held and self._read() == self._mine:
             self.path.unlink(missing_ok=True)
         self._held = False
@@ -100,9 +100,9 @@ class Lock:
         return {}
 
     def _is_stale(self) -> bool:
-        """Whether a process of this computer left it that runs no more."""
+        """Whether the process that left it, on this computer, no longer runs."""
         holder = self._read()
-        if not holder:  # empty or damaged: someone is writing it at this moment, or died while doing so
+        if not holder:  # empty or damaged: someone is writing it at this moment, or crashed while doing so
             with contextlib.suppress(OSError):
                 return time.time() - self.path.stat().st_mtime > WRITING_SECONDS
             return False

@@ -1,4 +1,4 @@
-"""Rounds of training on a ground truth list: what is on disk of them, so that any process can see how far one is.
+"""Rounds of training on a ground truth list: their state on disk, so that any process can see their progress.
 
 LIST/training/held_back.json       patients that no round ever trains on
 LIST/training/curve.csv, .png      what each round has gained
@@ -31,7 +31,7 @@ COLUMNS = ("round", "training_cases", "held_back_cases", "structure", "dice_befo
 
 @dataclass
 class RoundState:
-    """How far a round is.
+    """The progress of a round.
 
     Attributes:
         fraction, words: as `Progress` has them.
@@ -72,7 +72,7 @@ def new_round(work: WorkList) -> Path:
 
 
 def read_state(folder: Path) -> RoundState:
-    """How far a round is; "broken off" where its process has given no sign of life.
+    """How far a round is; "broken off" where its process no longer reports.
 
     Raises:
         UnreadableImage: its state is damaged.
@@ -93,7 +93,7 @@ def write_state(folder: Path, state: RoundState) -> None:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the process of a round has given a sign of life lately."""
+    """Whether the process of a round has reported lately."""
     try:
         return time.time() - (folder / ALIVE).stat().st_mtime < SILENT_SECONDS
     except OSError:

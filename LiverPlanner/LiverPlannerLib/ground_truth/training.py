@@ -96,7 +96,7 @@ def start_training(
 
 
 def launch(folder: Path, detached: bool = True) -> None:
-    """Lets a round run, or go on after it was broken off."""
+    """Runs a round, or resumes one that was interrupted."""
     (folder / rounds.CANCEL).unlink(missing_ok=True)
     state = rounds.read_state(folder) if (folder / rounds.STATE).is_file() else rounds.RoundState()
     rounds.write_state(folder, rounds.RoundState("waiting", state.fraction, "Starting"))
@@ -140,7 +140,7 @@ def trainable(model: str | Path) -> None:
 
 
 def ranking(work: WorkList) -> list[tuple[str, float]]:
-    """The open cases by how unsure the newest model was of them, the least sure first; empty without a round."""
+    """The open cases by the newest model's uncertainty, the most uncertain first; empty without a round."""
     from PreopReviewLib.tables import read_table
 
     for folder in reversed(rounds.rounds(work)):

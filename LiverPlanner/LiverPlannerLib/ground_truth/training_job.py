@@ -35,7 +35,7 @@ RATE_SHARE = 0.5
 """Of the recipe's learning rate, for a network that has learned already."""
 MOST_ITERATIONS = 100_000
 SUGGESTED = 10
-"""Open cases that the new model draws, the least sure first."""
+"""Open cases that the new model draws, the most uncertain first."""
 
 
 def run(folder: Path) -> rounds.RoundState:
@@ -155,7 +155,7 @@ def write_data(work: WorkList, source: str, cases: Sequence[str], folder: Path) 
 
 
 def train(folder: Path, request: dict[str, Any], progress: Progress, token: CancelToken) -> None:
-    """From the request's model on; a round that was broken off goes on where it was."""
+    """Trains from the request's model; a round that was interrupted resumes where it was."""
     from PreopReviewLib.models.catalog import require_package
     from PreopReviewLib.training.checkpoint import LAST, read_checkpoint
     from PreopReviewLib.training.fine_tuning import start_from
@@ -224,7 +224,7 @@ def measure(
 
 
 def rank(work: WorkList, source: str, model: Segmenter, folder: Path, progress: Progress, token: CancelToken) -> None:
-    """The open cases by how unsure the model is, and what it draws in the least sure of them."""
+    """The open cases by the model's uncertainty, and what it draws in the most uncertain of them."""
     states = read_progress(work, source)[1]
     waiting = [name for name, state in states.items() if not is_finished(state) and not state.unusable]
     rows = []

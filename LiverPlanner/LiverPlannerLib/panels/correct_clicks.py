@@ -367,7 +367,7 @@ class ClickTools:
             self._shortcuts.append((shortcut, chosen))
 
     def remove_keys(self) -> None:
-        """Gives the keys back."""
+        """Releases the keys."""
         for shortcut, chosen in self._shortcuts:
             shortcut.disconnect("activated()", chosen)
             shortcut.setParent(None)

@@ -189,7 +189,7 @@ class GroundTruthSection(Section):
         self.work, self.mine = None, None
 
     def change_annotator(self) -> None:
-        """Goes on as the annotator that was typed.
+        """Continues as the annotator that was typed.
 
         Raises:
             InputError: the name cannot be used.

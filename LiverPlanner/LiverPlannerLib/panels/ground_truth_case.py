@@ -1,4 +1,4 @@
-"""The case that is open: status, comment and time; what is drawn is saved as one goes."""
+"""The case that is open: status, comment and time; what is drawn is saved along the way."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ class OpenCase:
             self._clock.start()
 
     def leave(self) -> None:
-        """Saves everything, and stops the clock; what cannot be saved is said, and stays in the scene."""
+        """Saves everything, and stops the clock; what cannot be saved is reported, and stays in the scene."""
         self._tick()
         self._clock.stop()
         try:
@@ -320,7 +320,7 @@ class OpenCase:
         self._active_until = monotonic() + IDLE_SECONDS
 
     def _tick(self) -> None:
-        """Adds what has passed since it was asked last, as far as someone was at work."""
+        """Adds the time since the last tick, as far as someone was working."""
         now = monotonic()
         if self._clock.isActive():
             self._seconds += max(0.0, min(now, self._active_until) - self._counted_to)

@@ -74,7 +74,7 @@ def add_contrast_ct() -> Any:
 
 
 def add_sample(name: str, size: tuple[int, int, int] | None = None, spacing: float | None = None) -> Any:
-    """Simulates a liver in the worker process and adds it to the scene; takes some seconds, Slicer stays alive.
+    """Simulates a liver in the worker process and adds it to the scene; takes some seconds, Slicer stays responsive.
 
     Args:
         name: a key of `SAMPLES`.

@@ -66,7 +66,7 @@ class SegmentSection(Section):
         self.meanings = SegmentMeanings(self.context, ui.meaningTable)
 
     def bind(self, node: Any | None) -> None:
-        """Follows another parameter node; an error of a scene that is closed has nothing to say of the next."""
+        """Follows another parameter node; an error of a closed scene does not concern the next."""
         if node is None:
             self._error = ""
             self._watch(None)

@@ -169,7 +169,7 @@ class ThreeDSection(Section):
         return [name for name, box in zip(scene_export.FORMATS, boxes, strict=True) if box.checked]
 
     def export(self) -> None:
-        """Writes the files, or says why not."""
+        """Writes the files, or reports the reason."""
         ui = self.ui
         try:
             written = scene_export.export_surfaces(
@@ -183,7 +183,7 @@ class ThreeDSection(Section):
         self._say(words.format(count=len(written), folder=ui.folderButton.directory, spaces=spaces))
 
     def make_models(self) -> None:
-        """Makes model nodes, or says why not."""
+        """Makes model nodes, or reports the reason."""
         try:
             count = scene_models.make_models(self.parameters.segmentation)
         except Exception as error:  # as in `export`

@@ -344,7 +344,7 @@ class _Run:
         return candidates.with_sources(find_regions(self.labels), self.labels, self.tumors, self.lesion_probability)
 
     def segments(self) -> Division | None:
-        """The Couinaud segments of what was found; a plan is worth having without them, too."""
+        """The Couinaud segments of what was found; a plan is useful without them, too."""
         from LiverPlannerLib.couinaud.volumes import divide, drawn_division
 
         model = self.chosen.by_structure.get(COUINAUD)

@@ -64,7 +64,7 @@ def taken_by_edit(before: Mapping[str, BoxedMask], now: SegmentVoxels) -> list[T
 
 
 def forget_copied_code(segmentation: Any, segment_id: str) -> bool:
-    """Takes a code off a new segment that is only a copy of another's: Slicer gives it that of the one before.
+    """Removes a code from a new segment that is only a copy of another's: Slicer gives it that of the one before.
 
     Returns:
         whether there was one.

@@ -1,4 +1,4 @@
-"""The two segmentation nodes of a plan: made, shown, compared and removed in steps short enough for a living panel.
+"""The two segmentation nodes of a plan: made, shown, compared and removed in steps short enough for a responsive panel.
 
 In Slicer, what a node does while it is shown is done in every view at once, and merging or removing all segments is
 one long call. So nodes are dressed before they are shown, and their segments come and go one at a time.

@@ -1,4 +1,4 @@
-"""The vena cava, which a liver's mask holds by halves: its blood told from tumors, and strips of its wall left out."""
+"""The vena cava, which a liver mask holds in part: its blood told from tumors, and strips of its wall left out."""
 
 from __future__ import annotations
 

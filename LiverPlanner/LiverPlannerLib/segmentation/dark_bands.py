@@ -1,4 +1,4 @@
-"""Dark bands of a CT that were taken for tumor.
+"""Dark bands of a CT that were mistaken for tumor.
 
 Arms beside the body, and the spine, harden the beam: bands from side to side lose up to a third of the liver's
 attenuation, across liver, muscle and fat alike. A tumor is darker (or brighter) than the liver that lies beside it on
