@@ -1,7 +1,8 @@
 """Cohorts: two workers against one, overhead against the bare task, killed workers, memory of the driver.
 
 The overhead is that of one worker against a fresh process that calls the task for one case after the other, both with
-one thread and with what they import on the way; starting the workers is counted apart.
+one thread and with what they import on the way; starting the workers is counted apart. It is given in seconds and,
+for a machine on which others work too, in seconds of processor time.
 
 The task is `branches` of liver phantoms (seconds of one core each), and `volumetry` of 2,000 tiny cases of 12³ voxels.
 Ratios are of one run. Topics on the command line (speed, kills, memory) choose among them.
@@ -63,17 +64,24 @@ def run(task: Task, cases: list[CohortCase], out: Path, workers: int, during=Non
     folder.begin(task, {})
     began = time.perf_counter()
     with local_client(Size(workers, 1)) as client:
-        ready = time.perf_counter()
+        ready, busy = time.perf_counter(), busy_seconds(client)
         stop = threading.Event()
         thread = threading.Thread(target=during, args=(client, stop)) if during else None
         if thread:
             thread.start()
         tally = run_cases(client, task, cases, folder)
         done = time.perf_counter()
+        busy = busy_seconds(client) - busy
         stop.set()
         if thread:
             thread.join()
-    return {"start_s": ready - began, "run_s": done - ready, "done": tally.done, "failed": tally.failed}
+    times = {"start_s": ready - began, "run_s": done - ready, "cpu_s": busy}
+    return {**times, "done": tally.done, "failed": tally.failed}
+
+
+def busy_seconds(client) -> float:  # type: ignore[no-untyped-def]
+    """Processor time of all workers that are there."""
+    return sum(s for s in client.run(time.process_time, on_error="ignore").values() if isinstance(s, float))
 
 
 ALONE = """
@@ -81,16 +89,17 @@ import sys, time
 began = time.perf_counter()
 from Testing.Benchmarks.bench_cohort import loop
 loop(*sys.argv[1:])
-print(time.perf_counter() - began)
+print(time.perf_counter() - began, time.process_time())
 """
 
 
-def alone(cases: Path, out: Path) -> float:
-    """Seconds of the same task and pictures in a loop of a process of its own."""
+def alone(cases: Path, out: Path) -> tuple[float, float]:
+    """Seconds of the same task and pictures in a loop of a process of its own, and of its processor time."""
     environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), "1")}
     words = [sys.executable, "-c", ALONE, str(cases), str(out)]
     ran = subprocess.run(words, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
-    return float(ran.stdout.split()[-1])
+    seconds, busy = map(float, ran.stdout.split()[-2:])
+    return seconds, busy
 
 
 def loop(cases: str, out: str) -> None:
@@ -130,17 +139,19 @@ def watching(samples: list[tuple[int, float]], out: Path):  # type: ignore[no-un
 def speed(place: Path, cases: list[CohortCase]) -> dict:
     """One worker against the bare task, two against one."""
     task = find_task(TASK)
-    bare = alone(place / "in", place / "alone")
+    bare, busy = alone(place / "in", place / "alone")
     one = run(task, cases[:CASES], place / "one", 1)
     two = run(task, cases[:CASES], place / "two", 2)
     return {
         "task": TASK,
         "cases": CASES,
         "alone_s": bare,
+        "alone_cpu_s": busy,
         "one_worker": one,
         "two_workers": two,
         "two_against_one": one["run_s"] / two["run_s"],
         "overhead": one["run_s"] / bare - 1,
+        "overhead_cpu": one["cpu_s"] / busy - 1,
     }
 
 

@@ -170,6 +170,37 @@ def test_a_reload_resumes_where_the_reader_was(anna: Reader):
     assert anna.value("document.querySelector('.case.chosen').innerText").startswith("b")
 
 
+def test_the_wheel_moves_a_slice_one_step_a_notch_however_fast_it_is_turned(anna: Reader):
+    gutter = "document.querySelectorAll('#views img')[3].closest('div:has(> [data-slice])').querySelector('input')"
+    anna.until(f"Number({gutter}.value) > Number({gutter}.min)")
+    before, step = float(anna.value(f"{gutter}.value")), float(anna.value(f"{gutter}.step"))
+    x, y, w, h = anna.view(3)
+    place = f"document.elementFromPoint({x + w / 2}, {y + h / 2})"
+    turn = f"{place}.dispatchEvent(new WheelEvent('wheel', {{deltaY: %d, bubbles: true, cancelable: true}}))"
+
+    def moved_by(steps: int) -> str:
+        return f"Math.abs({gutter}.value - ({before + steps * step})) < 0.01"
+
+    anna.value(f"[1, 2, 3].forEach(() => {turn % -120})")
+    anna.until(moved_by(3))
+    anna.value(f"[...Array(15)].forEach(() => {turn % 20})")  # a touchpad: as far as three notches
+    anna.until(moved_by(0))
+
+
+def test_nothing_is_saved_about_a_result_that_was_made_anew_meanwhile(anna: Reader, cohort):
+    anna.value("[...document.querySelectorAll('.case')].find(c => c.innerText.startsWith('b')).click()")
+    anna.until("document.querySelector('.case.chosen').innerText.startsWith('b')")
+    anna.until("document.querySelectorAll('#structures tr').length > 1")
+    scene = cohort / "cases" / "b" / "scene.mrb"
+    content = scene.read_bytes()
+    scene.write_bytes(content)  # the same bytes, but who knows
+    anna.click("#accepted")
+    anna.until("(document.querySelector('#problem') || {innerText: ''}).innerText.includes('another one since')")
+    assert read_annotation(find_cases(cohort)[1], "Anna") is None
+    anna.value("[...document.querySelectorAll('.case')].find(c => c.innerText.startsWith('b')).click()")
+    anna.until("!document.querySelector('#problem')")
+
+
 def test_two_readers_have_processes_of_their_own_and_a_third_finds_no_place(anna: Reader, server):
     with reading() as ben, reading() as cleo:
         ben.enter(anna.token, "Ben")

@@ -30,8 +30,8 @@ from PreopReviewLib.review.needs import PREPARE, SECRET_HEADER, SECRET_VARIABLE
 COOKIE = "preop_review"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_SECONDS, IDLE_SECONDS = 180.0, 1800.0
-SPARE_AFTER_S = 20.0
-"""After a reader has come, the next session is made ready: not while the pictures of the first case are made."""
+SPARE_AFTER_S = 10.0
+"""The next session is made ready when all readers have rested for so long: it takes all cores for some seconds."""
 PASSWORD_PAUSE_S = 1.0
 """After a wrong password."""
 POLICY = (
@@ -62,6 +62,7 @@ class ReaderSession:
     secret: str
     connections: int = 0
     last_used: float = field(default_factory=time.monotonic)
+    """When its browser last sent something."""
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Gate:
     _spare: ReaderSession | None = None
     _client: ClientSession | None = None
     _next: asyncio.Task[None] | None = None
+    _expected: asyncio.Task[None] | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -131,8 +133,8 @@ class Gate:
                 await asyncio.sleep(5)
                 await self._end_idle()
         finally:
-            if self._next:
-                self._next.cancel()
+            for task in filter(None, (self._next, self._expected)):
+                task.cancel()
             for session in filter(None, (self._spare, *self.sessions.values())):
                 _end(session)
                 await session.process.wait()
@@ -163,7 +165,7 @@ class Gate:
 
     async def _enter_page(self, request: web.Request) -> web.Response:
         if not self.by_token or hmac.compare_digest(request.query.get("token", "").encode(), self.token.encode()):
-            await self._tell(self._spare, PREPARE)
+            self._expected = asyncio.create_task(self._expect())
         token = html.escape(request.query.get("token", ""))
         problem = html.escape(request.query.get("problem", ""))
         password = '<label>Password <input name="password" type="password" required></label>' if self.password else ""
@@ -215,10 +217,9 @@ class Gate:
             raise InputError(f"All {self.limit} places are taken", "Wait until another reader has left")
         if self._next:
             self._next.cancel()
-        if self._spare and self._spare.process.returncode is not None:
-            self._spare = None
-        session, self._spare = self._spare or await self._prepared(), None
-        self._next = asyncio.create_task(self._make_spare())
+        await self._make_spare()
+        session, self._spare = self._spare, None
+        assert session is not None  # there is a place
         await self._tell(session, reader)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.shield(session.port), START_SECONDS)
@@ -228,14 +229,27 @@ class Gate:
         session.reader, session.last_used = reader, time.monotonic()
         key = secrets.token_urlsafe(24)
         self.sessions[key] = session
+        self._next = asyncio.create_task(self._make_spare_in_a_rest())
         return key
 
     async def _make_spare(self) -> None:
-        """The next reader does not wait for imports."""
-        await asyncio.sleep(SPARE_AFTER_S)
+        if self._spare and self._spare.process.returncode is not None:
+            self._spare = None
+        if self._spare is None and len(self.sessions) < self.limit:
+            self._spare = await self._prepared()
+
+    async def _expect(self) -> None:
+        """While a reader types a name, a session reads the first case."""
         async with self._starting:
-            if len(self.sessions) < self.limit and self._spare is None:
-                self._spare = await self._prepared()
+            await self._make_spare()
+            await self._tell(self._spare, PREPARE)
+
+    async def _make_spare_in_a_rest(self) -> None:
+        """The next reader does not wait for imports, and those who are there do not wait for the next one's."""
+        while time.monotonic() - max((s.last_used for s in self.sessions.values()), default=0.0) < SPARE_AFTER_S:
+            await asyncio.sleep(1)
+        async with self._starting:
+            await self._make_spare()
 
     @staticmethod
     async def _tell(session: ReaderSession | None, line: str) -> None:
@@ -300,7 +314,10 @@ class Gate:
                 compress=0,
             ) as far:
                 await asyncio.wait(
-                    [asyncio.create_task(_pump(near, far)), asyncio.create_task(_pump(far, near))],
+                    [
+                        asyncio.create_task(_pump(near, far, session)),
+                        asyncio.create_task(_pump(far, near, None)),
+                    ],
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 await far.close()
@@ -314,9 +331,11 @@ class Gate:
 Socket = web.WebSocketResponse | ClientWebSocketResponse
 
 
-async def _pump(source: Socket, target: Socket) -> None:
+async def _pump(source: Socket, target: Socket, used: ReaderSession | None) -> None:
     with contextlib.suppress(ConnectionError, RuntimeError):  # one of both ends has gone
         async for message in source:
+            if used is not None:
+                used.last_used = time.monotonic()
             if message.type is WSMsgType.TEXT:
                 await target.send_str(message.data)
             elif message.type is WSMsgType.BINARY:
