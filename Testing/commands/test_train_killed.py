@@ -41,7 +41,7 @@ def smaller(name: str) -> dict[str, object]:
     if recipe["network.name"] == "UNet":
         fields["network.arguments"] = {**UNET, "out_channels": len(recipe["data.classes"])}
     elif recipe["network.name"] == "DynUNet":
-        network = {**DYNUNET, "out_channels": len(recipe["data.classes"])}
+        network = {**DYNUNET, "out_channels": recipe["network.arguments"]["out_channels"]}  # nested regions
         fields |= {"network.arguments": network, "loss.scales": [0.5, 0.5]}
     return fields
 
