@@ -180,6 +180,17 @@ def test_a_slice_that_names_another_series_is_noted(tmp_path):
     assert any("another series: a5.dcm" in note for note in images.notes_of(image))
 
 
+@pytest.mark.parametrize("series", [None, "1.2.9"])
+@pytest.mark.parametrize(
+    "values", [{"PixelSpacing": None}, {"Columns": None}, {"ImagePositionPatient": [1, 2]}], ids=str
+)
+def test_a_damaged_slice_of_no_or_another_series_is_noted(tmp_path, values, series):
+    folder = write_slices(tmp_path / "s", on_slice(5, SeriesInstanceUID=series, **values))
+    read = images.read_image(folder)
+    assert read.GetSize() == (4, 5, 5)
+    assert "left out, as damaged images that name another series or none: a5.dcm" in images.notes_of(read)
+
+
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_slice_without_the_intercept_that_others_have_is_named(tmp_path, value):
     folder = write_slices(tmp_path / "s", on_slice(2, RescaleIntercept=value))

@@ -345,6 +345,14 @@ def test_progress_with_values_of_another_kind_is_damaged(work, wrong):
         read_progress(work, "ab")
 
 
+@pytest.mark.parametrize("wrong", [{"structures": {}}, {"structures": "liver"}, {"cases": {}}, {"cases": ""}], ids=str)
+def test_a_list_with_values_of_another_kind_is_damaged(work, wrong):
+    file = work.folder / "worklist.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | wrong))
+    with pytest.raises(UnreadableImage, match="damaged"):
+        open_list(work.folder)
+
+
 TAKER = """
 import sys, time
 from pathlib import Path
