@@ -41,12 +41,12 @@ def add_plane(
         center_ras: middle of its rectangle, in RAS mm.
     """
     number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name or scene.GenerateUniqueName("Cut plane"))
+    # Both are ready before they are added: every change of a plane in the scene is drawn by itself, in all views.
+    node, display = (_new(scene, f"vtkMRMLMarkupsPlane{kind}Node") for kind in ("", "Display"))
+    node.SetName(name or scene.GenerateUniqueName("Cut plane"))
     node.SetPlaneType(node.PlaneTypePointNormal)
     node.SetSizeMode(node.SizeModeAbsolute)
     _place(node, np.asarray(center_ras, float), np.asarray(normal, float), size_mm)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
     color = PLANE_COLORS[number % len(PLANE_COLORS)]
     display.SetSelectedColor(*color)
     display.SetColor(*color)
@@ -60,6 +60,16 @@ def add_plane(
     display.SetNormalVisibility(True)
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
+    scene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    scene.AddNode(node)
+    return node
+
+
+def _new(scene: Any, kind: str) -> Any:
+    """A node that is not in the scene yet, with the application's defaults."""
+    node = scene.CreateNodeByClass(kind)
+    node.UnRegister(None)
     return node
 
 
