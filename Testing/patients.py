@@ -96,8 +96,8 @@ def liver_patient(
     Args:
         everything: a block of each structure is drawn into the labels, so that none is missing in a small phantom.
     """
-    made = make_liver_phantom(400 + number, contrast, (size, size, size), spacing, 1)
-    labels = made.labels
+    phantom = make_liver_phantom(400 + number, contrast, (size, size, size), spacing, 1)
+    labels = phantom.labels
     if everything:
         array = images.array_of(labels).copy()
         k, j, i = (int(v) for v in np.argwhere(array == 1)[len(np.argwhere(array == 1)) // 2])
@@ -105,7 +105,7 @@ def liver_patient(
             array[k - 1 : k + 1, j - 1 : j + 1, i + 2 * n - 6 : i + 2 * n - 4] = value
         labels = images.image_like(array, labels)
     modality = "CT" if contrast == "ct" else "MR"
-    files = write_series(made.image, folder / "series", f"PAT-{number}", modality)
+    files = write_series(phantom.image, folder / "series", f"PAT-{number}", modality)
     write_segmentation(labels, files, folder / "seg.dcm")
     return labels
 
@@ -113,5 +113,5 @@ def liver_patient(
 def shoulder_patient(folder: Path, number: int, tear: str) -> None:
     """A shoulder phantom as a coronal study of the patient PAT-number."""
     index = ("none", "partial", "small", "medium", "large").index(tear)
-    made = make_shoulder_phantom(60 + number, index, size=(64, 64, 20))
-    write_series(made.image, folder / "series", f"PAT-{number}", description="T2 coronal")
+    phantom = make_shoulder_phantom(60 + number, index, size=(64, 64, 20))
+    write_series(phantom.image, folder / "series", f"PAT-{number}", description="T2 coronal")

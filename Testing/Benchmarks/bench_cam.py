@@ -56,7 +56,7 @@ def main() -> None:
 
     torch.set_num_threads(2)
     source, center = series(), (-150.0, 0.0, 0.0)
-    found: dict[str, dict[str, float]] = {}
+    seconds: dict[str, dict[str, float]] = {}
     for name, network, times in (("light", load_network(), 12), ("paper", VRN().eval(), 2)):
         network = network.to(memory_format=torch.channels_last_3d)
 
@@ -69,9 +69,9 @@ def main() -> None:
                 heat = exact_maps(network, features)[0, index].numpy()
             return on_grid(map_image(heat, cube.image), source)
 
-        found[f"{name}: cube, class and exact map on the source grid, fp32"] = best_time(ours, times)
+        seconds[f"{name}: cube, class and exact map on the source grid, fp32"] = best_time(ours, times)
         if torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            found[f"{name}: the same, bf16"] = best_time(lambda call=ours: call(dtype=torch.bfloat16), times)
+            seconds[f"{name}: the same, bf16"] = best_time(lambda call=ours: call(dtype=torch.bfloat16), times)
         plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format).requires_grad_(True)
         cube = as_tensor(cut_cube(source, center).image, plain)
 
@@ -79,14 +79,16 @@ def main() -> None:
             with torch.inference_mode():
                 return plain(cube)
 
-        found[f"{name}: plain fp32 forward pass alone"] = best_time(forward, times)
+        seconds[f"{name}: plain fp32 forward pass alone"] = best_time(forward, times)
         monai = GradCAM(plain, "last")
-        found[f"{name}: MONAI Grad-CAM, on the cube only"] = best_time(lambda m=monai, c=cube: m(c, class_idx=1), times)
+        seconds[f"{name}: MONAI Grad-CAM, on the cube only"] = best_time(
+            lambda m=monai, c=cube: m(c, class_idx=1), times
+        )
         del monai
-    for key, took in found.items():
+    for key, took in seconds.items():
         print(f"{took['seconds']:8.3f} s, {took['cpu_seconds']:8.3f} s of processors  {key}")
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(seconds, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

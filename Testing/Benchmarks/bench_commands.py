@@ -58,13 +58,13 @@ def plan(path: Path, out: Path, *options: str) -> dict:
         raise SystemExit(done.stderr)
     took = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    found = json.loads(done.stdout)
+    answer = json.loads(done.stdout)
     return {
         "options": list(options),
         "seconds": round(took, 1),
         "peak_gb": round(peak, 2) if peak * 2**20 > before else f"below {before / 2**20:.2f}",
-        "steps": found["seconds"],
-        "liver_ml": found["volumes_ml"]["liver"],
+        "steps": answer["seconds"],
+        "liver_ml": answer["volumes_ml"]["liver"],
     }
 
 

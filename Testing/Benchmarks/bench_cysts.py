@@ -120,9 +120,9 @@ def fitted_by_scipy(case: Lesions) -> np.ndarray:
     """The same in our order of regions, for comparison region by region."""
     from scipy.optimize import curve_fit
 
-    found = find_regions(images.array_of(case.labels), (2,))
-    bins = HOUNSFIELD.bin_of(images.array_of(case.image).reshape(-1)[found.index])
-    smoothed = smooth(histograms(bins, found.ids, bins < 0, found.count, HOUNSFIELD)[0], HOUNSFIELD)
+    regions = find_regions(images.array_of(case.labels), (2,))
+    bins = HOUNSFIELD.bin_of(images.array_of(case.image).reshape(-1)[regions.index])
+    smoothed = smooth(histograms(bins, regions.ids, bins < 0, regions.count, HOUNSFIELD)[0], HOUNSFIELD)
     x = HOUNSFIELD.centers
     return np.array([curve_fit(gaussian, x, h, p0=(h.sum(), (h @ x) / h.sum(), 25.0))[0][1] for h in smoothed])
 

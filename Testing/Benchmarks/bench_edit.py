@@ -96,14 +96,14 @@ class Case:
         from PreopReviewLib import images
         from PreopReviewLib.scene import nodes
 
-        found = {}
+        measured = {}
         both = (nodes.read_segments(self.plan), nodes.read_segments(self.model))
         for now, was in zip(*both, strict=True):
             a, b = (images.array_of(s.mask) > 0 for s in (now, was))
             total = int(a.sum()) + int(b.sum())
             dsc = 2.0 * int((a & b).sum()) / total
-            found[now.key] = (float(a.sum()) * images.voxel_ml(now.mask), dsc)
-        return found
+            measured[now.key] = (float(a.sum()) * images.voxel_ml(now.mask), dsc)
+        return measured
 
     def surface(self) -> None:
         """The edited structure's surface."""

@@ -131,12 +131,12 @@ def network_case(seed: int, size: tuple[int, int, int]) -> NetworkCase:
 
 def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
     """Least wall and processor seconds."""
-    found = []
+    times = []
     for _ in range(repeats):
         wall, processor = time.perf_counter(), time.process_time()
         run()
-        found.append((time.perf_counter() - wall, time.process_time() - processor))
-    return dict(zip(("seconds", "processor seconds"), map(float, np.min(found, axis=0)), strict=True))
+        times.append((time.perf_counter() - wall, time.process_time() - processor))
+    return dict(zip(("seconds", "processor seconds"), map(float, np.min(times, axis=0)), strict=True))
 
 
 def structure_dice(package, found: np.ndarray, case: NetworkCase) -> dict[str, float]:

@@ -141,9 +141,9 @@ def ours(image: sitk.Image) -> tuple[np.ndarray, float]:
 
     def timed(*arguments: object) -> np.ndarray:
         start = time.perf_counter()
-        found = predict(*arguments)  # type: ignore[arg-type]
+        predicted = predict(*arguments)  # type: ignore[arg-type]
         spent.append(time.perf_counter() - start)
-        return found
+        return predicted
 
     liver._predict = timed  # type: ignore[assignment]
     result = liver.segment_liver(image, "CT", device="cpu")

@@ -75,7 +75,7 @@ def compare(task: str, parameters: dict, folder: Path) -> dict[str, float]:
 
 def cancelling(folder: Path) -> dict[str, float]:
     """Seconds from the click to `on_cancelled`, for a task that looks and one that does not."""
-    found = {}
+    worst = {}
     for name, task, parameters in (
         ("looking", "job_samples:count", {"steps": 100_000, "pause": 0.02}),
         ("deaf", "job_samples:deaf", {}),
@@ -92,8 +92,8 @@ def cancelling(folder: Path) -> dict[str, float]:
             runner.wait(job, 10)
             times.append(time.perf_counter() - began)
         runner.close()
-        found[name] = round(max(times), 3)
-    return found
+        worst[name] = round(max(times), 3)
+    return worst
 
 
 def polling(folder: Path) -> dict[str, float]:

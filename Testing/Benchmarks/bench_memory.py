@@ -49,9 +49,9 @@ def draw(folder: Path) -> dict[str, Path]:
     image += np.array([-900, 105, 60, 0, 150, 160], np.float32)[labels]
     paths = {name: folder / f"{name}.nii.gz" for name in ("image", "liver", "labels")}
     for name, array in (("image", image.astype(np.int16)), ("liver", liver.astype(np.uint8)), ("labels", labels)):
-        made = sitk.GetImageFromArray(array)
-        made.SetSpacing(SPACING)
-        sitk.WriteImage(made, str(paths[name]), True, 1)
+        image_of_array = sitk.GetImageFromArray(array)
+        image_of_array.SetSpacing(SPACING)
+        sitk.WriteImage(image_of_array, str(paths[name]), True, 1)
     return paths
 
 

@@ -67,9 +67,9 @@ def measured(case: LabeledLiver) -> tuple[dict[str, Any], tuple[sitk.Image, sitk
     own = final = None
     start = time.perf_counter()
     try:
-        found = segment_liver(image, case.modality)
-        final = plausible_liver(found.mask)
-        raw = found.raw
+        segmented = segment_liver(image, case.modality)
+        final = plausible_liver(segmented.mask)
+        raw = segmented.raw
         if raw is not None:
             kept = np.where(largest(images.array_of(raw) > THRESHOLD), images.array_of(raw), 0)
             own = to_source(images.image_like(kept, raw), image) if kept.any() else None

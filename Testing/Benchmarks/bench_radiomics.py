@@ -61,11 +61,11 @@ def _numpyradiomics(folder: Path, width: float) -> Features:
 
     data = np.load(folder / "arrays.npz")
     image, mask = data["image"].astype(float), data["mask"]
-    found = {f"firstorder_{k}": v for k, v in library.firstorder(image, mask, 8.0, binWidth=width).items()}
-    found |= {f"shape_{k}": v for k, v in library.shape(mask, (2.0, 2.0, 2.0)).items()}
+    by_name = {f"firstorder_{k}": v for k, v in library.firstorder(image, mask, 8.0, binWidth=width).items()}
+    by_name |= {f"shape_{k}": v for k, v in library.shape(mask, (2.0, 2.0, 2.0)).items()}
     for name in TEXTURES:
-        found |= {f"{name}_{k}": v for k, v in getattr(library, name)(image, mask, binWidth=width).items()}
-    return {k: float(v) for k, v in found.items()}
+        by_name |= {f"{name}_{k}": v for k, v in getattr(library, name)(image, mask, binWidth=width).items()}
+    return {k: float(v) for k, v in by_name.items()}
 
 
 def _fastrad(folder: Path, width: float) -> Features:

@@ -61,8 +61,8 @@ def along(tree: VesselTree, whole: VesselTree, branch: int) -> set[int]:
     """The branches of an interrupted tree that lie along a branch of the whole one."""
     line = whole.points[whole.branch_of == branch]
     near = np.linalg.norm(tree.points[:, None] - line[None], axis=2)
-    found = set(tree.branch_of[near.argmin(0)[near.min(0) <= 3.0]].tolist())
-    return found | {tree.branch(b).parent or b for b in found}
+    branches = set(tree.branch_of[near.argmin(0)[near.min(0) <= 3.0]].tolist())
+    return branches | {tree.branch(b).parent or b for b in branches}
 
 
 def compare(labels: sitk.Image, key: str) -> list[dict]:
@@ -107,9 +107,9 @@ def time_at_512() -> dict[str, float]:
     tree = tree_of(labels, "portal_vein")
     split = time.perf_counter() - started
     started = time.perf_counter()
-    made: Territories = find_territories(labels, tree, inside)
+    territories: Territories = find_territories(labels, tree, inside)
     found = {
-        "liver_voxels": len(made.last),
+        "liver_voxels": len(territories.last),
         "extent_s": round(extent, 2),
         "branches_s": round(split, 2),
         "territories_s": round(time.perf_counter() - started, 2),

@@ -28,16 +28,16 @@ def main() -> int:
     model = InsideLiver(require_package("five-structures-synthetic"))
     rows = []
     for seed in SEEDS:
-        made = make_liver_phantom(seed, "ct", SIZE, 2.0, slice_mm=0)
-        truth = images.array_of(made.labels)
-        liver = mask_of(made.labels, "liver")
+        phantom = make_liver_phantom(seed, "ct", SIZE, 2.0, slice_mm=0)
+        truth = images.array_of(phantom.labels)
+        liver = mask_of(phantom.labels, "liver")
         portal, hepatic = (truth == structure(k).label for k in ("portal_vein", "hepatic_vein"))
-        found = images.array_of(model.segment(made.image, liver).labels)
+        voxels = images.array_of(model.segment(phantom.image, liver).labels)
         seen, others, cava = (
-            found == structure(k).label for k in ("portal_vein", "hepatic_vein", "inferior_vena_cava")
+            voxels == structure(k).label for k in ("portal_vein", "hepatic_vein", "inferior_vena_cava")
         )
         vessel = portal | hepatic
-        named = portal_part(vessel, seen, others, tuple(images.spacing_kji(made.image)), cava)
+        named = portal_part(vessel, seen, others, tuple(images.spacing_kji(phantom.image)), cava)
         right = float(np.mean(named[vessel] == portal[vessel])) if named is not None else 0.0
         alone = float(np.mean((seen & portal)[vessel] | (others & hepatic)[vessel]))
         rows.append({"seed": seed, "right": round(right, 3), "drawn_and_right_by_network_alone": round(alone, 3)})

@@ -140,7 +140,7 @@ def bench_planted(seeds: int) -> dict:
     from LiverPlannerLib.structures import mask_of
     from PreopReviewLib.phantoms.liver import make_liver_phantom
 
-    found: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for seed in range(seeds):
         phantom = make_liver_phantom(seed, "ct")
         planted = images.array_of(phantom.order) == 1
@@ -148,8 +148,8 @@ def bench_planted(seeds: int) -> dict:
         for key in PAPER_SHARE:
             tree = split_branches(masks[key], key, masks["liver"], masks["inferior_vena_cava"])
             a, b = images.array_of(tree.main_image) == 1, planted & (images.array_of(masks[key]) > 0)
-            found.setdefault(key, []).append(float(2 * (a & b).sum() / max(a.sum() + b.sum(), 1)))
-    return {key: {"mean": float(np.mean(v)), "min": float(np.min(v))} for key, v in found.items()}
+            scores.setdefault(key, []).append(float(2 * (a & b).sum() / max(a.sum() + b.sum(), 1)))
+    return {key: {"mean": float(np.mean(v)), "min": float(np.min(v))} for key, v in scores.items()}
 
 
 def bench_anatomy() -> dict:

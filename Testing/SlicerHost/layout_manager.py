@@ -98,8 +98,8 @@ class LayoutManager(QObject):
     def sliceViewNames(self) -> tuple[str, ...]:
         nodes = self._scene.GetNodesByClass("vtkMRMLSliceNode")
         nodes.UnRegister(None)
-        found = [nodes.GetItemAsObject(i).GetLayoutName() for i in range(nodes.GetNumberOfItems())]
-        return tuple(name for name in found if self.sliceWidget(name) is not None)
+        names = [nodes.GetItemAsObject(i).GetLayoutName() for i in range(nodes.GetNumberOfItems())]
+        return tuple(name for name in names if self.sliceWidget(name) is not None)
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
         if name not in self._slices and self._scene.GetSingletonNode(name, "vtkMRMLSliceNode") is not None:

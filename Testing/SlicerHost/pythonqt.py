@@ -171,9 +171,9 @@ def _set_attribute(self: QObject, name: str, value: Any) -> None:
     elif hasattr(type(found), "__set__"):
         type(found).__set__(found, self, value)
     elif _is_cpp(kind, name) and not isinstance(value, QtCore.SignalInstance):
-        why = "does not exist on" if found is None else "is a method and no property of"
+        reason = "does not exist on" if found is None else "is a method and no property of"
         raise AttributeError(
-            f"Attribute '{name}' {why} {kind.__name__}, and creation of new attributes on C++ objects is not allowed"
+            f"Attribute '{name}' {reason} {kind.__name__}, and creation of new attributes on C++ objects is not allowed"
         )
     else:
         self.__dict__[name] = value

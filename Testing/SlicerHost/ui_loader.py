@@ -78,13 +78,13 @@ def _resolve_sets(root: ET.Element) -> None:
 
 
 def _take_connections(root: ET.Element) -> list[tuple[str, str, str, str]]:
-    found = [
+    connections = [
         tuple(c.findtext(field) or "" for field in ("sender", "signal", "receiver", "slot"))
         for c in root.iter("connection")
     ]
     for element in root.findall("connections"):
         root.remove(element)
-    return found  # type: ignore[return-value]
+    return connections  # type: ignore[return-value]
 
 
 @cache

@@ -37,8 +37,8 @@ class Case:
 
 
 def volumetry(case: Case) -> Any:
-    found = case.json("liver", "volumetry", case.given.path, PLANE)
-    return found["measures"], _nameless(found["resection"])
+    answer = case.json("liver", "volumetry", case.given.path, PLANE)
+    return answer["measures"], _nameless(answer["resection"])
 
 
 def remnant(case: Case) -> Any:
@@ -49,11 +49,11 @@ def remnant(case: Case) -> Any:
 
 
 def margins(case: Case) -> Any:
-    found = case.json("liver", "margins", case.given.path, PLANE)
+    answer = case.json("liver", "margins", case.given.path, PLANE)
     return (
-        [_without(row, "name") for row in found["lesions"]],
-        found["smallest_margin_mm"],
-        _nameless(found["resection"]),
+        [_without(row, "name") for row in answer["lesions"]],
+        answer["smallest_margin_mm"],
+        _nameless(answer["resection"]),
     )
 
 
@@ -75,9 +75,9 @@ def cysts(case: Case) -> Any:
     case.run(
         "liver", "cysts", case.series, case.given.path, "-o", case.folder / "cysts", "--figures=0", *case.given.option
     )
-    found = json.loads((case.folder / "cysts" / "regions.json").read_text())
+    answer = json.loads((case.folder / "cysts" / "regions.json").read_text())
     labels = images.array_of(images.read_image(case.folder / "cysts" / "labels.nii.gz"))
-    return [_without(r, "name") for r in found["regions"]], labels.tobytes()
+    return [_without(r, "name") for r in answer["regions"]], labels.tobytes()
 
 
 def branches(case: Case) -> Any:
@@ -90,23 +90,23 @@ def candidates(case: Case) -> Any:
 
 
 def territories(case: Case) -> Any:
-    found = case.json("liver", "territories", case.given.path, "-o", case.folder / "territories", "--no-segments")
-    return found["territories"], found["branches"]
+    answer = case.json("liver", "territories", case.given.path, "-o", case.folder / "territories", "--no-segments")
+    return answer["territories"], answer["branches"]
 
 
 def resections(case: Case) -> Any:
-    found = case.json("liver", "resections", case.given.path, "-o", case.folder / "resections", PLANE)
-    return found["resections"]
+    answer = case.json("liver", "resections", case.given.path, "-o", case.folder / "resections", PLANE)
+    return answer["resections"]
 
 
 def couinaud(case: Case) -> Any:
-    found = case.json("liver", "couinaud", case.given.path, "-o", case.folder / "couinaud", "-q")
-    return found["liver_ml"], len(found["lesions"])
+    answer = case.json("liver", "couinaud", case.given.path, "-o", case.folder / "couinaud", "-q")
+    return answer["liver_ml"], len(answer["lesions"])
 
 
 def radiomics(case: Case) -> Any:
-    found = case.json("liver", "radiomics", case.series, case.given.path, "-o", case.folder / "radiomics", "-q")
-    return found["structures"]
+    answer = case.json("liver", "radiomics", case.series, case.given.path, "-o", case.folder / "radiomics", "-q")
+    return answer["structures"]
 
 
 def measure(case: Case) -> Any:
@@ -128,10 +128,10 @@ def report(case: Case) -> Any:
     place = case.folder / "report"
     place.mkdir()
     page = place / "page.html"
-    found = case.json("liver", "report", case.series, case.given.path, "-o", page, "-q", PLANE)
+    answer = case.json("liver", "report", case.series, case.given.path, "-o", page, "-q", PLANE)
     tables = {p.name: list(csv.reader(p.open())) for p in place.glob("*.csv") if "segments" not in p.name}
     assert "page_lesions.csv" in tables
-    return found["volumes_ml"], found["not_measured"], {n: _without_names(t) for n, t in tables.items()}
+    return answer["volumes_ml"], answer["not_measured"], {n: _without_names(t) for n, t in tables.items()}
 
 
 def truth_add(case: Case) -> Any:

@@ -52,8 +52,8 @@ def test_it_writes_images_trees_tables_and_figures_of_what_is_there(liver, label
     assert (code, err) == (0, "")
     assert "Hepatic vein" in out  # absent, and said so
     assert "n/a" in out
-    made = {f.name for f in (tmp_path / "out").iterdir() if not f.name.startswith(".")}
-    assert made == {
+    names = {f.name for f in (tmp_path / "out").iterdir() if not f.name.startswith(".")}
+    assert names == {
         f"{key}{end}"
         for key in ("portal_vein", "bile_duct")
         for end in ("_branches.nii.gz", "_main.nii.gz", ".json", ".csv", ".png")

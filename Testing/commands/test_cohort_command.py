@@ -156,22 +156,22 @@ def test_a_worker_that_is_killed_while_it_starts_and_comes_back_slowly_is_not_gi
     psutil = pytest.importorskip("psutil")
 
     def processes() -> set[int]:
-        found = set()
+        pids = set()
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):  # it has just ended
                 if "spawn_main" in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.add(process.pid)
-        return found
+                    pids.add(process.pid)
+        return pids
 
     others = processes()
     quickly = dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"})  # as if the computer were busy
     with quickly, local_client(Size(1, 1)) as client:
         for _ in range(2):  # the worker at work, then the one that is just starting
-            while not (found := processes() - others):
+            while not (pids := processes() - others):
                 time.sleep(0.01)
-            for pid in found:
+            for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            while found & processes():
+            while pids & processes():
                 time.sleep(0.01)
         assert client.submit(sum, [1, 2]).result(timeout=120) == 3
 
@@ -183,7 +183,7 @@ def test_workers_that_are_killed_at_random_lose_no_case_and_do_none_twice(tmp_pa
     cases = read_cases(tmp_path / "in", find_task("volumetry"), {})
     folder = CohortFolder(tmp_path / "out")
     folder.begin(find_task("volumetry"), {})
-    made: list[str] = []
+    kills: list[str] = []
     with local_client(Size(2, 1)) as client:
         stop = threading.Event()
 
@@ -195,14 +195,14 @@ def test_workers_that_are_killed_at_random_lose_no_case_and_do_none_twice(tmp_pa
                 pids = [w["pid"] for w in client.run(lambda: {"pid": os.getpid()}, on_error="ignore").values()]
                 if pids:
                     os.kill(chance.choice(pids), signal.SIGKILL)
-                    made.append("killed")
+                    kills.append("killed")
 
         killer = threading.Thread(target=kill)
         killer.start()
         tally = run_cases(client, find_task("volumetry"), cases, folder)
         stop.set()
         killer.join()
-    assert made
+    assert kills
     assert (tally.done, tally.failed) == (14, 0)
     folder.write_table(cases)
     assert len(rows(tmp_path / "out")) == 14
@@ -215,10 +215,10 @@ def test_the_workers_of_this_computer_listen_to_it_alone_and_to_nobody_without_t
     psutil = pytest.importorskip("psutil")
     with local_client(Size(1, 1)) as client:
         inner = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        found = {c.laddr.ip for p in inner for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        addresses = {c.laddr.ip for p in inner for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
         with pytest.raises(OSError):
             Client(client.scheduler.address.replace("tls://", "tcp://"), timeout=3, set_as_default=False)
-    assert found == {"127.0.0.1"}
+    assert addresses == {"127.0.0.1"}
 
 
 def test_nothing_at_an_address_is_said_with_what_to_do(preop, tmp_path, monkeypatch):

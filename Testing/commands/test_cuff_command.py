@@ -30,8 +30,8 @@ from RotatorCuffCAMLib.training import data as training  # noqa: E402
 @pytest.fixture(scope="module")
 def shoulder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cuff")
-    found = make_shoulder_phantom(21, 3, side="L", size=(96, 96, 24))
-    images.write_image(found.image, folder / "mri.nii.gz")
+    phantom = make_shoulder_phantom(21, 3, side="L", size=(96, 96, 24))
+    images.write_image(phantom.image, folder / "mri.nii.gz")
     arguments = {"width": 4, "stem_stride": 4}
     torch.manual_seed(0)
     metadata = dict.fromkeys(("name", "version", "task", "description", "license", "intended_use"), "x")
@@ -42,7 +42,7 @@ def shoulder(tmp_path_factory):
         "card",
         "license",
     )
-    return found, folder
+    return phantom, folder
 
 
 def _classify(folder, out, image=None, **options):
@@ -51,17 +51,17 @@ def _classify(folder, out, image=None, **options):
 
 
 def test_classify_writes_probabilities_and_a_map_on_the_mri(shoulder, tmp_path, capsys):
-    found, folder = shoulder
+    phantom, folder = shoulder
     _classify(folder, tmp_path / "out", repetitions=3)
     said = json.loads((tmp_path / "out" / "probabilities.json").read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == said
     assert sum(said["probabilities"].values()) == pytest.approx(1)
     assert said["side"] == "L"
     assert said["repetitions"] == 3
-    head = np.array(found.head_center_lps) * [-1, -1, 1]
+    head = np.array(phantom.head_center_lps) * [-1, -1, 1]
     assert np.linalg.norm(np.subtract(said["cube"]["center_ras"], head)) < 15
     source = images.read_image(tmp_path / "out" / "activation.nii.gz")
-    assert images.same_grid(source, found.image)
+    assert images.same_grid(source, phantom.image)
     raw = sitk.ReadImage(str(tmp_path / "out" / "activation-raw.nrrd"))
     k, j, i = np.unravel_index(sitk.GetArrayFromImage(raw).argmax(), (16, 16, 16))
     peak = np.array(raw.TransformIndexToPhysicalPoint((int(i), int(j), int(k)))) * [-1, -1, 1]
@@ -69,8 +69,8 @@ def test_classify_writes_probabilities_and_a_map_on_the_mri(shoulder, tmp_path, 
 
 
 def test_a_given_point_side_and_class_are_followed(shoulder, tmp_path, capsys):
-    found, folder = shoulder
-    x, y, z = found.head_center_lps
+    phantom, folder = shoulder
+    x, y, z = phantom.head_center_lps
     _classify(folder, tmp_path / "out", center=f"{-x},{-y},{z}", side="l", map_class="medium", edge=84.0)
     said = json.loads(capsys.readouterr().out)
     assert said["activation"]["class"] == "medium"
@@ -94,8 +94,8 @@ def test_an_axial_series_is_refused(shoulder, tmp_path):
 
 def test_classify_writes_a_scene_and_a_page_that_say_what_was_found(shoulder, tmp_path, capsys):
     pytest.importorskip("slicer")
-    found, folder = shoulder
-    low, high = (np.array(c) * [-1, -1, 1] for c in found.tear_corners_lps)
+    phantom, folder = shoulder
+    low, high = (np.array(c) * [-1, -1, 1] for c in phantom.tear_corners_lps)
     box = ",".join(f"{v:.3f}" for v in [*(low + high) / 2, *abs(high - low)])
     _classify(folder, tmp_path / "out", box=box, title="Case <7>", map_class="large")
     said = json.loads(capsys.readouterr().out)
@@ -217,9 +217,9 @@ def test_a_study_is_made_read_and_evaluated_by_the_command(shoulder, tmp_path, c
 def test_maps_of_a_folder_are_compared_with_boxes(shoulder, tmp_path, capsys):
     from RotatorCuffCAMLib.commands import readers as commands_readers
 
-    found, folder = shoulder
+    phantom, folder = shoulder
     _classify(folder, tmp_path / "maps" / "C1", map_class="large")
-    x, y, z = found.tear_center_lps
+    x, y, z = phantom.tear_center_lps
     (tmp_path / "boxes.csv").write_text(f"case,r,a,s,size_r,size_a,size_s\nC1,{-x},{-y},{z},300,300,300\n")
     capsys.readouterr()
     commands_readers.localize(tmp_path / "boxes.csv", tmp_path / "maps", tmp_path / "out.csv", as_json=True)

@@ -55,8 +55,8 @@ def test_it_writes_labels_regions_table_and_figures(liver, files, tmp_path):
     assert (code, err) == (0, "")
     assert "core median" in out
     folder = tmp_path / "out"
-    made = {f.name for f in folder.iterdir()}
-    assert made == {
+    names = {f.name for f in folder.iterdir()}
+    assert names == {
         ".preop-output.json",
         "labels.nii.gz",
         "regions.nii.gz",

@@ -34,9 +34,9 @@ def test_a_table_becomes_a_split_data_folder(preop, tmp_path):
     assert "Doe 3" in (tmp_path / "key.csv").read_text()
     assert "Doe" not in (tmp_path / "data" / "cases.csv").read_text()
     done = preop("data", "split", tmp_path / "data", "--folds", 2, "--test", 0.3, "--json")
-    made = json.loads(done.out)
-    assert len(made["test"]) == 2
-    assert [len(f["validation"]) for f in made["folds"]] == [2, 2]
+    answer = json.loads(done.out)
+    assert len(answer["test"]) == 2
+    assert [len(f["validation"]) for f in answer["folds"]] == [2, 2]
     assert preop("data", "split", tmp_path / "data").code == 21
     assert preop("data", "import", table, "-o", tmp_path / "data", "--labels", "liver=131").code == 21
 

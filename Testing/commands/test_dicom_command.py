@@ -92,8 +92,8 @@ def plan(dicom, tmp_path):
 
 @pytest.mark.parametrize("connection", ["web", "dimse"])
 def test_series_are_found_and_chosen_by_modality_phase_and_name(dicom, connection):
-    found = json.loads(dicom("find", connection, "--json").out)
-    assert {s["description"]: s["instances"] for s in found} == {
+    answer = json.loads(dicom("find", connection, "--json").out)
+    assert {s["description"]: s["instances"] for s in answer} == {
         "T1 VIBE HBP 20 min": 6,
         "T1 VIBE portal venous": 6,
         "Localizer": 2,
@@ -162,9 +162,9 @@ def test_the_structured_report_holds_volumes_and_margins_of_coded_segments(plan,
     files = objects_of(plan, tmp_path / "made")
     report = hd.sr.Comprehensive3DSR.from_dataset(pydicom.dcmread(tmp_path / "made" / "report.dcm"))
     groups = report.content.get_volumetric_roi_measurement_groups()
-    found = {g.tracking_identifier: {m.name.meaning: m.value for m in g.get_measurements()} for g in groups}
-    assert found["Liver"] == {"Volume": 34.56}
-    assert found["Liver tumor 1"] == {"Volume": 0.81, "Diameter": 9.0, "Distance to portal vein": 9.0}
+    by_name = {g.tracking_identifier: {m.name.meaning: m.value for m in g.get_measurements()} for g in groups}
+    assert by_name["Liver"] == {"Volume": 34.56}
+    assert by_name["Liver tumor 1"] == {"Volume": 0.81, "Diameter": 9.0, "Distance to portal vein": 9.0}
     assert groups[0].finding_type.value == "10200004"
     page = pydicom.dcmread(tmp_path / "made" / "page.dcm")
     assert page.EncapsulatedDocument.startswith(b"%PDF")

@@ -55,8 +55,8 @@ def test_compare_prints_a_row_a_structure_and_writes_everything(liver, files, tm
     assert "Liver tumor" in out
     assert "max-of-two" in out
     assert "tumor: 1 found, 0 missed, 0 false" in out
-    made = {p.name for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")}
-    assert made == {
+    names = {p.name for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")}
+    assert names == {
         *("comparison.csv", "comparison.json", "comparison.png", "lesions.csv"),
         *(f"difference_{key}.nii.gz" for key in ("liver", "tumor", "portal_vein")),
     }
@@ -70,11 +70,11 @@ def test_compare_prints_a_row_a_structure_and_writes_everything(liver, files, tm
 
 def test_compare_gives_the_same_numbers_as_json(liver, files, tmp_path):
     code, out, _ = liver("compare", *files, "--json", "--structure", "tumor", "--no-branches", "--tolerance", "1")
-    found = json.loads(out)
+    answer = json.loads(out)
     assert code == 0
-    assert [row["structure"] for row in found["structures"]] == ["tumor"]
-    assert found["lesions"][0]["outcome"] == "matched"
-    assert any("NSD at 1 mm" in note for note in found["notes"])
+    assert [row["structure"] for row in answer["structures"]] == ["tumor"]
+    assert answer["lesions"][0]["outcome"] == "matched"
+    assert any("NSD at 1 mm" in note for note in answer["notes"])
 
 
 def test_compare_shows_a_missed_structure_as_missed_and_not_as_a_number(liver, files, tmp_path):
@@ -141,13 +141,13 @@ def test_volumetry_measures_the_remnant_behind_a_plane(liver, files, tmp_path):
 
 def test_volumetry_without_patient_or_resection_has_volumes_alone(liver, files):
     code, out, _ = liver("volumetry", files[1], "--json", "--without", "portal_vein")
-    found = json.loads(out)
+    answer = json.loads(out)
     assert code == 0
-    assert found["resection"] is None
-    assert found["literature"] == []
-    values = {row["measure"]: row["value"] for row in found["measures"]}
+    assert answer["resection"] is None
+    assert answer["literature"] == []
+    values = {row["measure"]: row["value"] for row in answer["measures"]}
     assert values["Functional liver volume"] == pytest.approx((27000 - 216 - 252) / 1000)
-    assert any("no height and weight" in note for note in found["notes"])
+    assert any("no height and weight" in note for note in answer["notes"])
 
 
 def test_a_remnant_file_says_the_same_as_the_plane_that_made_it(liver, files, tmp_path):
@@ -167,10 +167,10 @@ def test_a_territory_takes_what_is_nearest_to_a_branch(liver, tmp_path):
     labels = images.write_image(sitk.GetImageFromArray(array), tmp_path / "tree.nii.gz")
     code, out, err = liver("volumetry", labels, "--territory", 2, "--json")
     assert (code, err) == (0, "")
-    found = json.loads(out)
-    assert found["resection"]["method"] == "portal territory (2)"
-    assert 0.1 < found["resection"]["resected_share"] < 0.6
-    assert any("Territories are a model" in note for note in found["notes"])
+    answer = json.loads(out)
+    assert answer["resection"]["method"] == "portal territory (2)"
+    assert 0.1 < answer["resection"]["resected_share"] < 0.6
+    assert any("Territories are a model" in note for note in answer["notes"])
     assert liver("volumetry", labels, "--territory", 99)[0] == 10
 
 
@@ -202,10 +202,10 @@ def test_margins_of_each_lesion_are_printed_with_their_uncertainty(liver, files,
 
 
 def test_margins_without_a_resection_are_those_to_the_vessels(liver, files):
-    found = json.loads(liver("margins", files[1], "--json")[1])
-    assert found["resection"] is None
-    assert found["smallest_margin_mm"] is None
-    assert found["lesions"][0]["margin_mm"] is None
+    answer = json.loads(liver("margins", files[1], "--json")[1])
+    assert answer["resection"] is None
+    assert answer["smallest_margin_mm"] is None
+    assert answer["lesions"][0]["margin_mm"] is None
 
 
 def test_margins_name_the_nearest_vessels_and_write_them_all(liver, files, tmp_path):
@@ -222,9 +222,9 @@ def test_margins_without_vessels_say_that_there_are_none_to_name(liver, tmp_path
     array = images.array_of(labels).copy()
     array[array == 5] = 1
     path = images.write_image(images.image_like(array, labels), tmp_path / "bare.nii.gz")
-    found = json.loads(liver("margins", path, "--json")[1])
-    assert found["vessels"] == []
-    assert any("vessels by name are n/a" in note for note in found["notes"])
+    answer = json.loads(liver("margins", path, "--json")[1])
+    assert answer["vessels"] == []
+    assert any("vessels by name are n/a" in note for note in answer["notes"])
 
 
 BAD = {

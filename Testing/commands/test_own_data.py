@@ -85,9 +85,9 @@ def test_the_whole_road(preop, tmp_path, recipe):
     paper = "oh2023" if recipe == "five-structures" else recipe
     extra = ["--data", data, "--predicted", tmp_path / "predicted", "-o", tmp_path / "figures"]
     must("evaluate", "--paper", paper, *extra, *([] if recipe == "shim2020" else ["-q"]))
-    made = {p.name for p in (tmp_path / "figures").iterdir()}
-    assert {"summary.md", "figures.json"} <= made
-    assert any(n.startswith(f"{paper}_table" if paper != "gross2024" else "gross2024_dice") for n in made)
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert {"summary.md", "figures.json"} <= names
+    assert any(n.startswith(f"{paper}_table" if paper != "gross2024" else "gross2024_dice") for n in names)
 
     must("models", "pack", run, "-o", model, "--name", "mine", "--license", "CC-BY-4.0",
          "--figures", tmp_path / "figures" / "figures.json")  # fmt: skip

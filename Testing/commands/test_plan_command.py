@@ -72,10 +72,10 @@ def test_a_plan_of_a_drawn_liver_leaves_all_its_files(case, planned):
     out, said = planned
     files = {p.name for p in out.iterdir()}
     assert {"scene.mrb", "segmentation.seg.nrrd", "labels.nii.gz", "volumes.csv", "summary.txt"} <= files
-    made = json.loads((out / "plan.json").read_text(encoding="utf-8"))
-    assert made["models"] == {"liver": "given"}
-    assert made["image"]["size"] == list(images.read_image(image).GetSize())
-    assert not made["image"]["simulated"]
+    answer = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+    assert answer["models"] == {"liver": "given"}
+    assert answer["image"]["size"] == list(images.read_image(image).GetSize())
+    assert not answer["image"]["simulated"]
     assert {"reconstruction.png", "slices.png"} <= files
     assert any(f.endswith(".stl") for f in files)
     with (out / "volumes.csv").open() as stream:
@@ -118,9 +118,9 @@ def test_the_plan_divides_the_liver_into_segments_unless_told_not_to(case, plann
 def test_json_is_all_that_a_script_gets(case, preop, tmp_path):
     image, liver = case
     ran = preop("liver", "plan", image, "-o", tmp_path / "out", "--liver", liver, "--json", "--no-segments", *DRAWN)
-    found = json.loads(ran.out)
-    assert found["volumes_ml"] == {"liver": pytest.approx(54.4)}
-    assert found["modality"] == "CT"
+    answer = json.loads(ran.out)
+    assert answer["volumes_ml"] == {"liver": pytest.approx(54.4)}
+    assert answer["modality"] == "CT"
 
 
 def test_oblique_axes_are_no_obstacle(preop, tmp_path):
@@ -209,10 +209,10 @@ def test_a_drawn_liver_that_is_empty_is_no_success(case, preop, tmp_path):
 
 def test_image_info_tells_what_an_image_is(case, preop):
     ran = preop("image", "info", case[0], "--json")
-    found = json.loads(ran.out)
+    answer = json.loads(ran.out)
     assert ran.code == 0
-    assert (found["modality"], found["size"], found["orientation"]) == ("CT", [60, 50, 40], "RAS")
-    assert found["findings"] == []
+    assert (answer["modality"], answer["size"], answer["orientation"]) == ("CT", [60, 50, 40], "RAS")
+    assert answer["findings"] == []
 
 
 def test_image_info_fails_on_what_cannot_be_used(preop, tmp_path):

@@ -82,9 +82,9 @@ def test_the_identity_is_there_if_asked_for(files, preop, tmp_path):
 def test_a_second_segmentation_is_compared(files, preop, tmp_path):
     ran = preop("liver", "report", *files, "-o", tmp_path / "c.html", "--manual", files[1], "--json", "-q")
     assert ran.code == 0, ran.err
-    found = json.loads(ran.out)
-    assert str(tmp_path / "c_comparison.csv") in found["files"]
-    assert found["volumes_ml"]["liver"] == pytest.approx(16 * 16 * 23 * 0.064)
+    answer = json.loads(ran.out)
+    assert str(tmp_path / "c_comparison.csv") in answer["files"]
+    assert answer["volumes_ml"]["liver"] == pytest.approx(16 * 16 * 23 * 0.064)
 
 
 def test_a_plan_folder_says_what_it_knows(files, preop, tmp_path):

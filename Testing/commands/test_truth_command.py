@@ -56,8 +56,8 @@ def test_from_images_to_a_data_set(folder, preop, tmp_path):
     ran = preop(*truth, "compare", here, "ab", "ef", "-o", tmp_path / "compared", "-q")
     assert ran.code == 0, ran.err
     with (tmp_path / "compared" / "comparison.csv").open() as stream:
-        found = {(r["case"], r["structure"]): float(r["dsc"]) for r in csv.DictReader(stream)}
-    assert found["two", "tumor"] == pytest.approx(0.75)
+        dice = {(r["case"], r["structure"]): float(r["dsc"]) for r in csv.DictReader(stream)}
+    assert dice["two", "tumor"] == pytest.approx(0.75)
     assert (tmp_path / "compared" / "one_disagreement.nii.gz").is_file()
     ran = preop(*truth, "consensus", here, "--method", "majority", "-q")
     assert "Consensus of 2 cases: one, two" in ran.out

@@ -38,13 +38,13 @@ def main() -> int:
         place.mkdir(parents=True, exist_ok=True)
         ledger = (given.ledger or Path(temporary) / "ledger").absolute()
         wanted = Wanted(given.runs, ledger, given.seed, given.kind, given.number, given.minutes, given.keep is not None)
-        found = run_campaign(place, wanted, given.jobs, lambda words: print(words, flush=True))
-    print(found.table(), f"{time.monotonic() - began:.0f} s", sep="\n")
+        campaign = run_campaign(place, wanted, given.jobs, lambda words: print(words, flush=True))
+    print(campaign.table(), f"{time.monotonic() - began:.0f} s", sep="\n")
     if given.json:
-        given.json.write_text(json.dumps([asdict(f) for f in found.failures], indent=1) + "\n")
+        given.json.write_text(json.dumps([asdict(f) for f in campaign.failures], indent=1) + "\n")
     if given.write:
-        write(given.write, found)
-    return int(bool(found.failures))
+        write(given.write, campaign)
+    return int(bool(campaign.failures))
 
 
 def write(page: Path, found: Campaign) -> None:

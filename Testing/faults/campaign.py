@@ -68,11 +68,11 @@ class Wanted:
         Raises:
             ValueError: it is that of another seed.
         """
-        found = read(sorted(self.ledger.glob("job-*.jsonl")))
-        if others := {e.seed for e in found} - {self.seed}:
+        content = read(sorted(self.ledger.glob("job-*.jsonl")))
+        if others := {e.seed for e in content} - {self.seed}:
             raise ValueError(f"{self.ledger} holds runs of seed {min(others)}, not of {self.seed}: give another folder")
         trials = set(self.trials())
-        return Campaign(self.seed, list(KINDS), list({e.key: e for e in found if e.key in trials}.values()))
+        return Campaign(self.seed, list(KINDS), list({e.key: e for e in content if e.key in trials}.values()))
 
     def left(self) -> list[tuple[str, int]]:
         """The trials that the ledger does not hold."""

@@ -76,7 +76,7 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
 
 def snapshot(folder: Path) -> dict[str, str]:
     """All that is in a folder by name, with what tells it from anything else; the home of the run is left out."""
-    found = {}
+    digests = {}
     for place, folders, files in os.walk(folder):
         inside = os.path.relpath(place, folder)
         if inside == ".":
@@ -84,8 +84,8 @@ def snapshot(folder: Path) -> dict[str, str]:
             inside = ""
         for name in (*folders, *files):
             path = os.path.join(place, name)
-            found[os.path.join(inside, name)] = _digest(path)
-    return found
+            digests[os.path.join(inside, name)] = _digest(path)
+    return digests
 
 
 def _digest(path: str) -> str:

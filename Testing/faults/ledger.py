@@ -41,13 +41,13 @@ class Entry:
 
 def read(files: Iterable[Path]) -> list[Entry]:
     """All entries of some files; a last line that a kill has cut is left out, and its trial made again."""
-    found = []
+    entries = []
     for file in files:
         for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
                 held = json.loads(line)
-                found.append(Entry(**{**held, "verdict": Verdict(**held["verdict"])}))
-    return found
+                entries.append(Entry(**{**held, "verdict": Verdict(**held["verdict"])}))
+    return entries
 
 
 @dataclass

@@ -217,9 +217,9 @@ def _data_set(folder: Path) -> None:
         labels[5:15, 5:15, 5:15] = 1
         image = (labels * 100 + np.random.default_rng(n).normal(0, 20, labels.shape)).astype(np.int16)
         for array, name in ((labels, f"labelsTr/c{n}.nii.gz"), (image, f"imagesTr/c{n}_0000.nii.gz")):
-            made = sitk.GetImageFromArray(array)
-            made.SetSpacing((3, 3, 3))
-            sitk.WriteImage(made, str(folder / name))
+            image_of_array = sitk.GetImageFromArray(array)
+            image_of_array.SetSpacing((3, 3, 3))
+            sitk.WriteImage(image_of_array, str(folder / name))
     about = {"labels": {"background": 0, "liver": 1}, "file_ending": ".nii.gz"}
     (folder / "dataset.json").write_text(json.dumps(about))
 

@@ -56,9 +56,9 @@ def test_a_campaign_goes_on_where_it_was_stopped(tmp_path):
     with open(tmp_path / "job-1-12.jsonl", "a") as cut:
         cut.write('{"seed": 7, "kind": "ta')  # as a kill in the middle of writing leaves it
     assert wanted.left() == [("tables", 2)]
-    found = wanted.campaign()
-    assert "| tables | 2 | 1 | 0 | 1 |" in found.table()
-    assert [f.verdict.seen for f in found.failures] == ["after 120 s"]
+    campaign = wanted.campaign()
+    assert "| tables | 2 | 1 | 0 | 1 |" in campaign.table()
+    assert [f.verdict.seen for f in campaign.failures] == ["after 120 s"]
     with pytest.raises(ValueError, match=f"{tmp_path} holds runs of seed 7, not of 8"):
         Wanted(3, tmp_path, seed=8).left()
 

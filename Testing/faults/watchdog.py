@@ -39,20 +39,20 @@ def required() -> dict[str, list[str | None]]:
 
     from preopreview.cli import app
 
-    found: dict[str, list[str | None]] = {}
+    required_options: dict[str, list[str | None]] = {}
 
     def walk(command: object, path: list[str]) -> None:
         for name, inner in getattr(command, "commands", {}).items():
             walk(inner, [*path, name])
         if not hasattr(command, "commands"):
-            found[" ".join(path)] = [
+            required_options[" ".join(path)] = [
                 None if p.param_type_name == "argument" else max(p.opts, key=len)
                 for p in command.params  # type: ignore[attr-defined]
                 if p.required and "--out" not in p.opts and "--output" not in p.opts
             ]
 
     walk(typer.main.get_command(app), [])
-    return found
+    return required_options
 
 
 def main() -> int:

@@ -114,10 +114,10 @@ def tour(folder: Path) -> dict[str, Any]:
     images.write_dicom_segmentation(masks, source, folder / "tour.dcm")
     read = read_labels(folder / "tour.dcm")
     stages["SEG"], stages["unknown"] = counts(images.onto_grid(read.labels, image).labels), read.unknown
-    made = measure_all(image, images.onto_grid(read.labels, image).labels, MeasureOptions("CT", segments=False))
+    measures = measure_all(image, images.onto_grid(read.labels, image).labels, MeasureOptions("CT", segments=False))
     unit = images.voxel_ml(image)
-    stages["report"] = {key: round(ml / unit) for key, ml in made.volumes_ml.items()}
-    stages["rows"] = [row[0] for row in tables.volumes(made, {}).rows]
+    stages["report"] = {key: round(ml / unit) for key, ml in measures.volumes_ml.items()}
+    stages["rows"] = [row[0] for row in tables.volumes(measures, {}).rows]
     return stages
 
 

@@ -66,8 +66,8 @@ def find(plan: scene_plan.PlanNodes, folder: Path, node: Any = None, threshold: 
 
 
 def voxels(plan: scene_plan.PlanNodes, key: str) -> np.ndarray:
-    found = {s.key: s for s in nodes.read_segments(plan.segmentation)}
-    return images.array_of(found[key].mask) > 0 if key in found else np.zeros((32, 48, 56), bool)
+    by_key = {s.key: s for s in nodes.read_segments(plan.segmentation)}
+    return images.array_of(by_key[key].mask) > 0 if key in by_key else np.zeros((32, 48, 56), bool)
 
 
 def test_the_dark_region_is_a_cyst_and_says_why(plan: scene_plan.PlanNodes, tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def plan_of(volume: Any, labels: sitk.Image, previous: Any = None) -> scene_plan
 
 
 def test_a_plan_has_names_colors_codes_and_the_exact_voxels(volume: Any, labels: sitk.Image) -> None:
-    made = plan_of(volume, labels)
-    read = {s.key: s for s in nodes.read_segments(made.segmentation)}
+    plan_nodes = plan_of(volume, labels)
+    read = {s.key: s for s in nodes.read_segments(plan_nodes.segmentation)}
     assert list(read) == ["liver", "tumor", "hepatic_vein"]
     for key, content in read.items():
         assert content.name == structure(key).name
@@ -73,35 +73,35 @@ def test_a_plan_has_names_colors_codes_and_the_exact_voxels(volume: Any, labels:
 
 def test_a_plan_lies_in_the_study_of_its_volume(scene: Any, volume: Any, labels: sitk.Image) -> None:
     study = nodes.put_in_study(scene, [volume], "Patient", "MRI of the liver")
-    made = plan_of(volume, labels)
+    plan_nodes = plan_of(volume, labels)
     hierarchy = scene.GetSubjectHierarchyNode()
-    for node in (made.segmentation, made.model_output):
+    for node in (plan_nodes.segmentation, plan_nodes.model_output):
         assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
-    assert scene_plan.volume_of(made.segmentation).GetID() == volume.GetID()
+    assert scene_plan.volume_of(plan_nodes.segmentation).GetID() == volume.GetID()
 
 
 def test_the_model_output_is_hidden_and_not_offered_for_editing(volume: Any, labels: sitk.Image) -> None:
-    made = plan_of(volume, labels)
-    assert made.model_output.GetHideFromEditors()
-    assert not made.model_output.GetDisplayNode().GetVisibility()
-    assert made.segmentation.GetDisplayNode().GetVisibility()
-    assert scene_plan.same_segments(made.segmentation, made.model_output)
-    made.segmentation.GetSegmentation().RemoveSegment("tumor")
-    assert not scene_plan.same_segments(made.segmentation, made.model_output)
-    assert nodes.segment_keys(made.model_output) == ["liver", "tumor", "hepatic_vein"]
+    plan_nodes = plan_of(volume, labels)
+    assert plan_nodes.model_output.GetHideFromEditors()
+    assert not plan_nodes.model_output.GetDisplayNode().GetVisibility()
+    assert plan_nodes.segmentation.GetDisplayNode().GetVisibility()
+    assert scene_plan.same_segments(plan_nodes.segmentation, plan_nodes.model_output)
+    plan_nodes.segmentation.GetSegmentation().RemoveSegment("tumor")
+    assert not scene_plan.same_segments(plan_nodes.segmentation, plan_nodes.model_output)
+    assert nodes.segment_keys(plan_nodes.model_output) == ["liver", "tumor", "hepatic_vein"]
 
 
 def test_a_plan_under_a_rigid_transform_covers_the_transformed_volume(
     scene: Any, volume: Any, labels: sitk.Image
 ) -> None:
     transform = turned(scene, volume)
-    made = plan_of(volume, labels)
-    assert made.segmentation.GetParentTransformNode() is transform
-    read = {s.key: s for s in nodes.read_segments(made.segmentation)}
+    plan_nodes = plan_of(volume, labels)
+    assert plan_nodes.segmentation.GetParentTransformNode() is transform
+    read = {s.key: s for s in nodes.read_segments(plan_nodes.segmentation)}
     assert images.same_grid(read["liver"].mask, labels)  # in the volume's own space, below the transform
     assert np.array_equal(images.array_of(read["tumor"].mask), images.array_of(labels) == 2)
     surface = vtk.vtkPolyData()
-    made.segmentation.GetClosedSurfaceRepresentation("tumor", surface)
+    plan_nodes.segmentation.GetClosedSurfaceRepresentation("tumor", surface)
     inside = images.kji_to_ras(np.array([[7.5, 7.5, 7.5]]), labels)[0]
     assert surface.GetCenter() == pytest.approx(inside, abs=1.0)
 
@@ -215,21 +215,21 @@ def test_modality_comes_from_dicom_before_the_intensities(scene: Any, volume: An
 
 def test_the_liver_of_a_plan_is_kept_on_the_grid_of_a_volume(scene: Any, volume: Any, labels: sitk.Image) -> None:
     turned(scene, volume)
-    made = plan_of(volume, labels)
-    liver = scene_plan.liver_mask(made.segmentation, volume)
+    plan_nodes = plan_of(volume, labels)
+    liver = scene_plan.liver_mask(plan_nodes.segmentation, volume)
     assert images.same_grid(liver, inputs.image_of(volume))
-    asked = scene_plan.unsaved_liver(made.segmentation, volume)
+    asked = scene_plan.unsaved_liver(plan_nodes.segmentation, volume)
     assert np.array_equal(asked.array, images.array_of(liver))
     assert asked.geometry == inputs.world_geometry(volume)
     volume.SetOrigin(*(x + 1.3 for x in volume.GetOrigin()))  # between its voxels
-    asked = scene_plan.unsaved_liver(made.segmentation, volume)
-    assert np.array_equal(asked.array, images.array_of(scene_plan.liver_mask(made.segmentation, volume)))
+    asked = scene_plan.unsaved_liver(plan_nodes.segmentation, volume)
+    assert np.array_equal(asked.array, images.array_of(scene_plan.liver_mask(plan_nodes.segmentation, volume)))
     assert not np.array_equal(asked.array, images.array_of(liver))
     assert asked.geometry == inputs.world_geometry(volume)
     assert np.array_equal(images.array_of(liver) > 0, images.array_of(labels) > 0)
-    made.segmentation.GetSegmentation().RemoveAllSegments()
+    plan_nodes.segmentation.GetSegmentation().RemoveAllSegments()
     with pytest.raises(InputError, match="no liver"):
-        scene_plan.liver_mask(made.segmentation, volume)
+        scene_plan.liver_mask(plan_nodes.segmentation, volume)
 
 
 def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> None:
@@ -242,9 +242,9 @@ def test_every_structure_becomes_a_part_with_a_surface(labels: sitk.Image) -> No
 
 
 def test_one_looks_first_at_the_largest_lesion_else_at_the_liver(volume: Any, labels: sitk.Image) -> None:
-    made = plan_of(volume, labels)
+    plan_nodes = plan_of(volume, labels)
     middle = images.kji_to_ras(np.array([[9.5, 11.5, 13.5]]), labels)[0]
-    assert scene_plan.place_to_look(made.segmentation) == pytest.approx(middle, abs=3.0)
+    assert scene_plan.place_to_look(plan_nodes.segmentation) == pytest.approx(middle, abs=3.0)
     regions = [{"ml": 1.0, "centroid_ras": [1, 2, 3]}, {"ml": 4.0, "centroid_ras": [4, 5, 6]}]
-    made.segmentation.SetAttribute(scene_plan.RECORD, json.dumps({"regions": regions}))
-    assert scene_plan.place_to_look(made.segmentation) == (4, 5, 6)
+    plan_nodes.segmentation.SetAttribute(scene_plan.RECORD, json.dumps({"regions": regions}))
+    assert scene_plan.place_to_look(plan_nodes.segmentation) == (4, 5, 6)

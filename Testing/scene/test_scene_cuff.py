@@ -26,17 +26,17 @@ from RotatorCuffCAMLib.scene import nodes as cuff_scene  # noqa: E402
 @pytest.fixture(scope="module", params=["R", "L"])
 def planted(request):
     """A phantom with a map whose hottest voxel is the one nearest to the planted tear."""
-    made = make_shoulder_phantom(3, 4, side=request.param, size=(64, 64, 20))
-    cube = cut_cube(made.image, made.head_center_lps, side=made.side)
+    phantom = make_shoulder_phantom(3, 4, side=request.param, size=(64, 64, 20))
+    cube = cut_cube(phantom.image, phantom.head_center_lps, side=phantom.side)
     values = np.full((16, 16, 16), -1.0)
     empty = map_image(values, cube.image)
-    at = empty.TransformPhysicalPointToIndex(made.tear_center_lps)
+    at = empty.TransformPhysicalPointToIndex(phantom.tear_center_lps)
     values[at[2], at[1], at[0]] = 7.5
     values[at[2], at[1], at[0] + 1] = 6.0
     activation = ActivationMap(map_image(values, cube.image), 4, "exact", 0.0, float(empty.GetSpacing()[0]))
     answer = Answer((0.1, 0.1, 0.1, 0.1, 0.6), 4, 0.9, (0.0,) * 5, None, 1)
-    guess = HeadGuess(made.head_center_lps, 24.0, 0.9)
-    return made, CuffResult(answer, activation, sitk.Image(), cube, guess, ())
+    guess = HeadGuess(phantom.head_center_lps, 24.0, 0.9)
+    return phantom, CuffResult(answer, activation, sitk.Image(), cube, guess, ())
 
 
 def test_the_display_grid_is_right_handed_and_holds_every_voxel_of_the_map(planted):
@@ -51,25 +51,25 @@ def test_the_display_grid_is_right_handed_and_holds_every_voxel_of_the_map(plant
 
 
 def test_the_map_peaks_at_the_tear_on_every_grid(planted):
-    made, result = planted
+    phantom, result = planted
     percent, top = percent_map(result.activation.image)
     assert top == 7.5
     region = hot_region(percent)
-    assert np.linalg.norm(np.subtract(region.center_lps, made.tear_center_lps)) < result.activation.voxel_mm
+    assert np.linalg.norm(np.subtract(region.center_lps, phantom.tear_center_lps)) < result.activation.voxel_mm
     assert region.ml == pytest.approx(0.4, abs=0.35)
     assert region.extent_mm[0] > region.extent_mm[1]  # two voxels along I, one along J
     assert region.elsewhere_ml == 0
 
 
 def test_the_scene_holds_the_answer_and_comes_back_from_a_file(planted, scene, tmp_path):
-    made, result = planted
-    box = DrawnBox.around(*made.tear_corners_lps, margin_mm=2)
-    built = cuff_scene.build_scene(made.image, result, "Case 1", box=box, scene=scene)
+    phantom, result = planted
+    box = DrawnBox.around(*phantom.tear_corners_lps, margin_mm=2)
+    built = cuff_scene.build_scene(phantom.image, result, "Case 1", box=box, scene=scene)
     cuff_scene.set_threshold(built.activation, 40)
     assert built.activation.GetVoxelValueUnits().GetCodeValue() == "%"
     assert np.linalg.det(_directions(built.activation)) > 0
     np.testing.assert_allclose(
-        built.peak_ras, np.array(made.tear_center_lps) * [-1, -1, 1], atol=result.activation.voxel_mm
+        built.peak_ras, np.array(phantom.tear_center_lps) * [-1, -1, 1], atol=result.activation.voxel_mm
     )
     raw = cuff_scene.activation_image(built.activation)
     assert images.array_of(raw).max() == pytest.approx(7.5, rel=1e-6)
@@ -117,8 +117,8 @@ def _colors(activation):
 
 
 def test_tissue_and_heat_follow_their_sliders(planted, scene):
-    made, result = planted
-    activation = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene).activation
+    phantom, result = planted
+    activation = cuff_scene.build_scene(phantom.image, result, "Case 1", scene=scene).activation
     hot = nodes.image_of_volume(activation)
     reach = {t: _heat_voxels(activation, t) for t in (20, 60)}
     assert reach[20] > reach[60] > 0
@@ -143,8 +143,8 @@ def _heat_voxels(activation, threshold):
 
 def test_a_small_hot_spot_reads_as_heat_in_3d(planted, scene):
     """A ray through it meets mostly its rim, which must not color it cold."""
-    made, result = planted
-    built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)
+    phantom, result = planted
+    built = cuff_scene.build_scene(phantom.image, result, "Case 1", scene=scene)
     shoulder.change_look(built.activation, opacity=0.0)
     colors = _colors(built.activation).astype(float) / 255
     grid = shoulder.field_of(built.activation).grid
@@ -160,8 +160,8 @@ def test_a_small_hot_spot_reads_as_heat_in_3d(planted, scene):
 
 
 def test_cut_open_nothing_lies_between_the_map_and_the_viewer(planted, scene):
-    made, result = planted
-    built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)
+    phantom, result = planted
+    built = cuff_scene.build_scene(phantom.image, result, "Case 1", scene=scene)
     shoulder.change_look(built.activation, cut=True, threshold=30.0)
     view = shoulder.view_of(built.activation)
     node = shoulder.shoulder_of(built.activation)
@@ -186,8 +186,8 @@ def test_the_maps_of_all_classes_stand_in_one_shoulder_each_and_leave_nothing_be
 
     from RotatorCuffCAMLib.scene import classes
 
-    made, result = planted
-    built = cuff_scene.build_scene(made.image, result, "Case 1", scene=scene)
+    phantom, result = planted
+    built = cuff_scene.build_scene(phantom.image, result, "Case 1", scene=scene)
     before = scene.GetNumberOfNodes()
     maps = [replace(result.activation, class_index=n) for n in range(5)]
     beside = classes.add_class_maps(built.activation, maps)
@@ -241,9 +241,9 @@ def _directions(volume):
 def test_the_map_of_no_tear_outlines_nothing(planted, scene):
     from dataclasses import replace
 
-    made, result = planted
+    phantom, result = planted
     none = replace(result, activation=replace(result.activation, class_index=0))
-    built = cuff_scene.build_scene(made.image, none, "Case 1", scene=scene)
+    built = cuff_scene.build_scene(phantom.image, none, "Case 1", scene=scene)
     assert built.hot is None
     assert built.region is None
 
@@ -251,9 +251,9 @@ def test_the_map_of_no_tear_outlines_nothing(planted, scene):
 def test_the_picture_shows_the_heat_at_the_tear(planted, scene, tmp_path, pictures_possible):
     from RotatorCuffCAMLib.scene.pictures import answer_picture, slice_pixels
 
-    made, result = planted
-    box = DrawnBox.around(*made.tear_corners_lps, margin_mm=2)
-    built = cuff_scene.build_scene(made.image, result, "Case 1", box=box, scene=scene)
+    phantom, result = planted
+    box = DrawnBox.around(*phantom.tear_corners_lps, margin_mm=2)
+    built = cuff_scene.build_scene(phantom.image, result, "Case 1", box=box, scene=scene)
     pixels = slice_pixels(built, "Coronal", (150, 150)).astype(int)
     colored = pixels.max(2) - pixels.min(2) > 60
     assert colored[60:90, 60:90].mean() > 3 * max(colored[:, :40].mean(), 0.01)  # the middle is the hottest place

@@ -60,9 +60,9 @@ def test_a_surface_is_made_of_one_segment_and_taken_away_when_that_is_empty(hand
     for key in nodes.segment_keys(handle.segmentation):
         segmentation.GetSegment(key).RemoveRepresentation(nodes.SURFACE)
     labelmaps.make_surface(segmentation, "liver")
-    made = {k: segmentation.GetSegment(k).GetRepresentation(nodes.SURFACE) for k in segmentation.GetSegmentIDs()}
-    assert [k for k, surface in made.items() if surface is not None] == ["liver"]
-    assert labelmaps.fits(made["liver"], segmentation.GetSegment("liver"), enclosed_mm3(made["liver"]) / 1000)
+    surfaces = {k: segmentation.GetSegment(k).GetRepresentation(nodes.SURFACE) for k in segmentation.GetSegmentIDs()}
+    assert [k for k, surface in surfaces.items() if surface is not None] == ["liver"]
+    assert labelmaps.fits(surfaces["liver"], segmentation.GetSegment("liver"), enclosed_mm3(surfaces["liver"]) / 1000)
     segmentation.ClearSegment("liver")
     labelmaps.make_surface(segmentation, "liver")
     assert segmentation.GetSegment("liver").GetRepresentation(nodes.SURFACE) is None

@@ -168,14 +168,14 @@ def test_both_sides_are_shown_and_shown_again_in_the_same_node(scene, voxels, la
     cut = cut_by_planes(voxels.labels(), [node])
     shown = show_sides(scene, None, "Resection", voxels.grid, cut)
     assert nodes.segment_keys(shown) == ["remnant", "resected"]
-    found = {s.key: s.mask for s in nodes.read_segments(shown)}
-    assert images.same_grid(found["remnant"], labels)
-    assert images.array_of(found["remnant"]).sum() * images.voxel_ml(labels) == pytest.approx(cut.remnant_ml)
+    by_key = {s.key: s.mask for s in nodes.read_segments(shown)}
+    assert images.same_grid(by_key["remnant"], labels)
+    assert images.array_of(by_key["remnant"]).sum() * images.voxel_ml(labels) == pytest.approx(cut.remnant_ml)
     node.SetCenterWorld(*(center_of(labels) + [10, 0, 0]))
     again = show_sides(scene, shown, "Resection", voxels.grid, cut_by_planes(voxels.labels(), [node]))
     assert again is shown
-    found = {s.key: s.mask for s in nodes.read_segments(shown)}
-    assert images.array_of(found["remnant"]).sum() * images.voxel_ml(labels) > cut.remnant_ml
+    by_key = {s.key: s.mask for s in nodes.read_segments(shown)}
+    assert images.array_of(by_key["remnant"]).sum() * images.voxel_ml(labels) > cut.remnant_ml
 
 
 # ---- branches ----

@@ -200,9 +200,9 @@ def test_segments_take_what_a_file_holds_of_them_and_one_that_it_has_emptied_is_
     path = files.write_segmentation(theirs, tmp_path / "reader.seg.nrrd")
     node = build_scene(image, labels, {"modality": "CT"}, "Result").segmentation
     files.replace_segments(node, path)
-    found = {s.key: int(images.array_of(s.mask).sum()) for s in nodes.read_segments(node)}
-    assert found["cyst"] == (corrected == 3).sum()
-    assert found.get("tumor", 0) == 0
+    counts = {s.key: int(images.array_of(s.mask).sum()) for s in nodes.read_segments(node)}
+    assert counts["cyst"] == (corrected == 3).sum()
+    assert counts.get("tumor", 0) == 0
     assert node.GetSegmentation().GetSegment("tumor") is not None
     with pytest.raises(FileMissing):
         files.replace_segments(node, tmp_path / "none.seg.nrrd")

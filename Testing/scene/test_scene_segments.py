@@ -55,8 +55,8 @@ def test_segments_are_matched_by_terminology_then_by_name(name, entry, key):
     segment = slicer.vtkSegment()
     segment.SetName(name)
     segment.SetTerminology(entry)
-    found = structure_of_segment(segment)
-    assert (found and found.key) == key
+    meaning = structure_of_segment(segment)
+    assert (meaning and meaning.key) == key
 
 
 def test_volumes_are_those_of_the_label_image(plan, labels):

@@ -24,15 +24,15 @@ def scan(seed: int, shape=(24, 28, 32), channels: int = 1) -> tuple[list[sitk.Im
     ball = np.linalg.norm(grid - center, axis=-1) < 9
     inner = np.linalg.norm(grid - center - 2, axis=-1) < 4
     labels = sitk.GetImageFromArray((ball.astype(np.uint8) + (ball & inner)).astype(np.uint8))
-    made = []
+    scans = []
     for channel in range(channels):
         values = rng.normal(-80, 15, shape) + 180 * ball + (150 + 20 * channel) * (ball & inner)
         values[:2], values[:, :2] = -1000, -1000  # air, as a CT has
-        made.append(sitk.GetImageFromArray(values.astype(np.float32)))
-    for image in (*made, labels):
+        scans.append(sitk.GetImageFromArray(values.astype(np.float32)))
+    for image in (*scans, labels):
         image.SetSpacing((2.0, 2.0, 2.5))
         image.SetOrigin((-20.0, 5.0, 40.0))
-    return made, labels
+    return scans, labels
 
 
 def write_raw(folder: Path, labels: dict, channels: int = 1, ending: str = ".nii.gz", cases: int = 5) -> None:
@@ -75,11 +75,11 @@ def train(root: Path, folds: tuple = (0,), iterations: int = 160) -> Path:
         preprocess_dataset(901, name, ["3d_fullres"], [1])
         dataset = json.loads((raw / NAME / "dataset.json").read_text())
         for fold in folds:
-            made = _trainer(plans, dataset, fold)
-            made.num_iterations_per_epoch, made.num_val_iterations_per_epoch = iterations, 1
+            trainer = _trainer(plans, dataset, fold)
+            trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = iterations, 1
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("nnUNet_n_proc_DA", "0")
-                made.run_training()
+                trainer.run_training()
     return next((results / NAME).iterdir())
 
 

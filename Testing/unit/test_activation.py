@@ -69,19 +69,19 @@ def test_the_contrast_map_means_the_difference_to_no_tear():
     network, cube = _network(**LIGHT), _cube()
     with torch.inference_mode():
         logits = network(torch.from_numpy(sitk.GetArrayFromImage(cube.image))[None, None])[0]
-    found = activate(network, cube, 3, "contrast")
-    mean = sitk.GetArrayFromImage(found.image).mean()
-    assert mean + found.bias == pytest.approx(float(logits[3] - logits[0]), abs=1e-4)
+    activation = activate(network, cube, 3, "contrast")
+    mean = sitk.GetArrayFromImage(activation.image).mean()
+    assert mean + activation.bias == pytest.approx(float(logits[3] - logits[0]), abs=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_a_map_on_the_cubes_frame(method):
     cube = _cube("L")
-    found = activate(_network(**LIGHT), cube, method=method)
-    assert found.image.GetSize() == (16, 16, 16)
-    assert found.image.GetOrigin() == cube.image.GetOrigin()
-    assert found.voxel_mm == pytest.approx(90 / 16)
-    np.testing.assert_allclose(found.image.GetDirection(), cube.image.GetDirection())
+    activation = activate(_network(**LIGHT), cube, method=method)
+    assert activation.image.GetSize() == (16, 16, 16)
+    assert activation.image.GetOrigin() == cube.image.GetOrigin()
+    assert activation.voxel_mm == pytest.approx(90 / 16)
+    np.testing.assert_allclose(activation.image.GetDirection(), cube.image.GetDirection())
 
 
 def test_hirescam_of_the_last_layer_is_the_positive_part_of_the_exact_map():
@@ -105,8 +105,8 @@ def test_a_network_with_a_window_maps_nothing_outside_of_it():
 
 
 def test_an_earlier_layer_gives_a_finer_map():
-    found = activate(_network(), _cube(), method="hirescam", layer="body.2")
-    assert found.image.GetSize() == (64, 64, 64)
+    activation = activate(_network(), _cube(), method="hirescam", layer="body.2")
+    assert activation.image.GetSize() == (64, 64, 64)
 
 
 def test_gradients_leave_the_network_as_it_was():

@@ -71,11 +71,11 @@ def test_each_lesion_says_which_model_saw_it_and_how_sure_the_lesion_network_was
     share = np.zeros((20, 20, 20), np.float32)
     share[5, 5, 15], share[5, 5, 5] = 0.9, 0.3
     simulated = images.array_of(labels()) == structure("tumor").label
-    found = candidates.with_sources(
+    lesions = candidates.with_sources(
         find_regions(aside), aside, {"five": simulated, "lesion": confirmed()}, images.image_like(share, aside)
     )
-    assert [(r.seen_by, r.sureness) for r in found] == [(("five", "lesion"), 0.9), (("five",), 0.3), (("five",), 0.0)]
-    assert candidates.warning(found).startswith("2 lesion candidates (9.0 ml)")
+    assert [(r.seen_by, r.sureness) for r in lesions] == [(("five", "lesion"), 0.9), (("five",), 0.3), (("five",), 0.0)]
+    assert candidates.warning(lesions).startswith("2 lesion candidates (9.0 ml)")
     assert candidates.warning([]) is None
 
 

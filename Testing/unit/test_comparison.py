@@ -249,9 +249,9 @@ def test_branches_without_a_reference_are_not_available_and_said():
 
 
 def test_lesions_are_placed_on_the_grid_of_the_reference():
-    found = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumor"]
-    assert found.lesions[0].centroid_kji == (10.5, 12.5, 12.5)
-    assert found.box == (slice(8, 14), slice(10, 16), slice(10, 16))
+    compared = compare(labels_of(case()), labels_of(case()), branches=False).detection["tumor"]
+    assert compared.lesions[0].centroid_kji == (10.5, 12.5, 12.5)
+    assert compared.box == (slice(8, 14), slice(10, 16), slice(10, 16))
 
 
 def test_real_label_volumes_of_one_patient_on_two_grids(shared_data):

@@ -17,10 +17,10 @@ SHIFTED = np.array([20.0, -35.0, 12.0])
 def planes() -> dict[str, Plane]:
     """In RAS mm; the normals point to the patient's right or upwards."""
     upright = {"right": (-60, (1, 0.3, 0)), "middle": (-25, (1, 0.5, 0)), "left": (10, (1, 0, 0.2))}
-    found = {key: Plane((x, 0.0, 0.0), _unit((-n[0], *n[1:]))) for key, (x, n) in upright.items()}
-    found["portal"] = Plane((0, 0, 5.0), _unit((0.1, 0, 1)))
-    found["left_portal"] = Plane((0, 0, 15.0), _unit((0, 0.1, 1)))
-    return {key: Plane(tuple(np.add(p.point, SHIFTED)), p.normal) for key, p in found.items()}
+    borders = {key: Plane((x, 0.0, 0.0), _unit((-n[0], *n[1:]))) for key, (x, n) in upright.items()}
+    borders["portal"] = Plane((0, 0, 5.0), _unit((0.1, 0, 1)))
+    borders["left_portal"] = Plane((0, 0, 15.0), _unit((0, 0.1, 1)))
+    return {key: Plane(tuple(np.add(p.point, SHIFTED)), p.normal) for key, p in borders.items()}
 
 
 def _unit(vector) -> tuple[float, float, float]:

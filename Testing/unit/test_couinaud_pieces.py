@@ -36,11 +36,11 @@ def test_every_segment_becomes_one_piece_and_nothing_is_lost():
     places = np.argwhere(inside)[rng.integers(0, inside.sum(), 400)]
     noisy = labels.copy()
     noisy[tuple(places.T)] = rng.integers(1, 9, len(places))
-    made = whole_segments(noisy)
-    assert (made > 0).tolist() == inside.tolist()
+    joined = whole_segments(noisy)
+    assert (joined > 0).tolist() == inside.tolist()
     for n in range(1, 9):
-        assert cc3d.connected_components(made == n, connectivity=6).max() == 1
-    assert np.mean(made == labels) > 0.99
+        assert cc3d.connected_components(joined == n, connectivity=6).max() == 1
+    assert np.mean(joined == labels) > 0.99
 
 
 def test_a_left_over_piece_joins_whole_the_segment_that_it_touches_most():

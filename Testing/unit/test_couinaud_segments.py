@@ -70,10 +70,10 @@ def test_vessels_that_the_mask_leaves_out_fill_the_shape_but_get_no_segment(divi
     vessels = np.zeros_like(whole)
     vessels[40:60, 44:52, 20:70] = True
     mask = images.image_like((whole & ~vessels).astype(np.uint8), liver())
-    found = images.array_of(couinaud_segments(mask, images.image_like((whole & vessels).astype(np.uint8), liver())))
-    assert not found[vessels].any()
+    voxels = images.array_of(couinaud_segments(mask, images.image_like((whole & vessels).astype(np.uint8), liver())))
+    assert not voxels[vessels].any()
     rest = whole & ~vessels
-    assert (found[rest] == divided[rest]).mean() > 0.995
+    assert (voxels[rest] == divided[rest]).mean() > 0.995
     with pytest.raises(GeometryError):
         couinaud_segments(mask, sitk.Image(4, 4, 4, sitk.sitkUInt8))
 
@@ -119,7 +119,7 @@ def test_real_livers_of_the_held_out_fold_are_divided_well(shared_data):
     means = []
     for name in held_out:
         case = read_map(maps / f"{name}.nii.gz")
-        found = images.array_of(couinaud_segments(image_of((case.labels > 0).astype(np.uint8))))
-        means.append(np.nanmean(segment_dice(found[3:-3, 3:-3, 3:-3], fill_nearest(case.labels, case.labels == 9))))
+        voxels = images.array_of(couinaud_segments(image_of((case.labels > 0).astype(np.uint8))))
+        means.append(np.nanmean(segment_dice(voxels[3:-3, 3:-3, 3:-3], fill_nearest(case.labels, case.labels == 9))))
     assert np.mean(means) > 0.77
     assert min(means) > 0.6

@@ -17,9 +17,9 @@ NORMALS = [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.3, -0.4, 0.866)
 def labels() -> sitk.Image:
     k, j, i = np.mgrid[:40, :48, :56]
     ball = ((k - 20) / 15) ** 2 + ((j - 24) / 18) ** 2 + ((i - 28) / 22) ** 2 < 1
-    made = sitk.GetImageFromArray(ball.astype(np.uint8))
-    made.SetSpacing((2.0, 2.0, 2.5))
-    return made
+    image = sitk.GetImageFromArray(ball.astype(np.uint8))
+    image.SetSpacing((2.0, 2.0, 2.5))
+    return image
 
 
 def center(labels: sitk.Image) -> np.ndarray:

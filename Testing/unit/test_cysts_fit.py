@@ -24,14 +24,14 @@ MASKS = hnp.arrays(
 @settings(max_examples=80, deadline=None)
 @given(MASKS)
 def test_regions_are_those_of_scipy_with_26_neighbors(array):
-    found = find_regions(array, (1, 2))
+    regions = find_regions(array, (1, 2))
     labels, count = ndi.label(array, np.ones((3, 3, 3)))
-    assert np.array_equal(found.index, np.flatnonzero(array))
-    assert found.count == count
-    assert len(set(zip(labels.reshape(-1)[found.index], found.ids, strict=True))) == count
-    assert (np.diff(found.sizes) <= 0).all()
+    assert np.array_equal(regions.index, np.flatnonzero(array))
+    assert regions.count == count
+    assert len(set(zip(labels.reshape(-1)[regions.index], regions.ids, strict=True))) == count
+    assert (np.diff(regions.sizes) <= 0).all()
     for region in range(count):
-        assert found.centroids[region] == pytest.approx(found.voxels(region).mean(0))
+        assert regions.centroids[region] == pytest.approx(regions.voxels(region).mean(0))
 
 
 @settings(max_examples=60, deadline=None)
@@ -43,13 +43,13 @@ def test_only_the_wanted_values_are_lesion(array):
 @settings(max_examples=60, deadline=None)
 @given(MASKS)
 def test_the_core_is_the_eroded_region_or_the_innermost_third(array):
-    found = find_regions(array, (1, 2))
-    core = core_voxels(found)
-    for region in range(found.count):
+    regions = find_regions(array, (1, 2))
+    core = core_voxels(regions)
+    for region in range(regions.count):
         alone = np.zeros(array.size, bool)
-        alone[found.index[found.ids == region]] = True
-        eroded = ndi.binary_erosion(alone.reshape(array.shape)).reshape(-1)[found.index[found.ids == region]]
-        mine = core[found.ids == region]
+        alone[regions.index[regions.ids == region]] = True
+        eroded = ndi.binary_erosion(alone.reshape(array.shape)).reshape(-1)[regions.index[regions.ids == region]]
+        mine = core[regions.ids == region]
         if eroded.sum() >= MIN_CORE:
             assert np.array_equal(mine, eroded)
         else:
@@ -59,8 +59,8 @@ def test_the_core_is_the_eroded_region_or_the_innermost_third(array):
 def test_the_innermost_third_is_in_the_middle():
     array = np.zeros((5, 5, 5), np.uint8)
     array[1:4, 1:4, 1:4] = 1
-    found = find_regions(array)
-    core = np.stack(np.unravel_index(found.index[core_voxels(found)], array.shape), 1)
+    regions = find_regions(array)
+    core = np.stack(np.unravel_index(regions.index[core_voxels(regions)], array.shape), 1)
     assert [2, 2, 2] in core.tolist()
     assert np.abs(core - 2).sum(1).max() <= 2  # no corner
 
@@ -69,8 +69,8 @@ def test_the_innermost_third_is_in_the_middle():
 def test_regions_at_the_border_and_none_at_all(dtype):
     array = np.zeros((6, 5, 7), dtype)
     array[0, 0, 0] = array[5, 4, 5:] = 1
-    found = find_regions(array)
-    assert (found.count, found.sizes.tolist(), found.centroids.tolist()) == (2, [2, 1], [[5, 4, 5.5], [0, 0, 0]])
+    regions = find_regions(array)
+    assert (regions.count, regions.sizes.tolist(), regions.centroids.tolist()) == (2, [2, 1], [[5, 4, 5.5], [0, 0, 0]])
     assert find_regions(array * 0).count == 0
 
 

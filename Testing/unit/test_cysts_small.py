@@ -60,12 +60,12 @@ def test_the_surroundings_are_the_voxels_that_touch_by_a_face() -> None:
     rng = np.random.default_rng(3)
     labels = ndimage.binary_dilation(rng.random((12, 14, 16)) > 0.995, np.ones((3, 3, 3)))
     image = rng.normal(45, 20, labels.shape)
-    found = cyst_regions.find_regions(labels.astype(np.uint8))
-    chosen = np.arange(found.count) % 2 == 0
-    share = cyst_regions.dark_surroundings(found, image, chosen, 45.0)
-    for region in range(found.count):
+    regions = cyst_regions.find_regions(labels.astype(np.uint8))
+    chosen = np.arange(regions.count) % 2 == 0
+    share = cyst_regions.dark_surroundings(regions, image, chosen, 45.0)
+    for region in range(regions.count):
         own = np.zeros(labels.shape, bool)
-        own[tuple(found.voxels(region).T)] = True
+        own[tuple(regions.voxels(region).T)] = True
         around = ndimage.binary_dilation(own) & ~labels
         if chosen[region]:
             assert share[region] == pytest.approx((image[around] < 45).mean())

@@ -54,7 +54,7 @@ def text_of(folder: Path) -> str:
 def test_patients_with_one_series_name_keep_their_own_images_and_labels(tmp_path):
     for number in range(3):
         patient(tmp_path / "in" / f"Smith {number}", number, description="LIVER HBP", name=f"Smith^{number}")
-    made = import_data(tmp_path / "in", tmp_path / "out", key=tmp_path / "key.csv")
+    imported = import_data(tmp_path / "in", tmp_path / "out", key=tmp_path / "key.csv")
     data = find_data_set(tmp_path / "out")
     assert len({c.patient for c in data.cases}) == 3
     with (tmp_path / "key.csv").open() as file:
@@ -64,8 +64,8 @@ def test_patients_with_one_series_name_keep_their_own_images_and_labels(tmp_path
         taken = images.array_of(images.read_image(case.image))
         assert np.array_equal(taken, np.round(images.array_of(scan(number))))
         assert np.array_equal(images.array_of(images.read_labels(case.labels)), images.array_of(liver_of(scan(number))))
-    assert made.values == {"background": 0, "liver": 1, "tumor": 2}
-    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["labels"] == made.values
+    assert imported.values == {"background": 0, "liver": 1, "tumor": 2}
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["labels"] == imported.values
 
 
 def test_nobody_is_named_in_the_folder_not_even_in_the_reasons(tmp_path):
@@ -73,8 +73,8 @@ def test_nobody_is_named_in_the_folder_not_even_in_the_reasons(tmp_path):
     write_series(scan(2), tmp_path / "in" / "Roe_Richard", "PAT-2", name="Roe^Richard")
     write_series(scan(3), tmp_path / "in" / "Poe_Paul", "PAT-3", name="Poe^Paul")
     (tmp_path / "in" / "Poe_Paul" / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
-    made = import_data(tmp_path / "in", tmp_path / "out")
-    assert len(made.left_out) == 2
+    imported = import_data(tmp_path / "in", tmp_path / "out")
+    assert len(imported.left_out) == 2
     written = text_of(tmp_path / "out")
     for word in ("Doe", "Jane", "Roe", "Richard", "Poe", "PAT-", "1950", uid("PAT-1", "Doe^Jane", "19500101")):
         assert word not in written, word
@@ -88,9 +88,9 @@ def test_two_people_with_one_id_are_left_out_and_said(tmp_path):
         image = scan(5 + len(birth))
         files = write_series(image, tmp_path / "in" / who[:3] / "s", "SAME", name=who, birth=birth)
         write_segmentation(liver_of(image), files, tmp_path / "in" / who[:3] / "seg.dcm")
-    made = import_data(tmp_path / "in", tmp_path / "out")
-    assert len(made.taken) == 1
-    assert ["two people" in why for *_, why in made.left_out] == [True, True]
+    imported = import_data(tmp_path / "in", tmp_path / "out")
+    assert len(imported.taken) == 1
+    assert ["two people" in reason for *_, reason in imported.left_out] == [True, True]
 
 
 def test_a_married_name_is_one_person(tmp_path):
@@ -98,8 +98,8 @@ def test_a_married_name_is_one_person(tmp_path):
         image = scan(number)
         files = write_series(image, tmp_path / "in" / str(number), "SAME", name=name, study=uid("s", number))
         write_segmentation(liver_of(image), files, tmp_path / "in" / str(number) / "seg.dcm")
-    made = import_data(tmp_path / "in", tmp_path / "out")
-    assert {(r["case"], r["patient"]) for r in made.taken} == {("p001_1", "p001"), ("p001_2", "p001")}
+    imported = import_data(tmp_path / "in", tmp_path / "out")
+    assert {(r["case"], r["patient"]) for r in imported.taken} == {("p001_1", "p001"), ("p001_2", "p001")}
 
 
 def test_files_without_patient_id_are_left_out_unless_folders_tell(tmp_path):
@@ -109,8 +109,8 @@ def test_files_without_patient_id_are_left_out_unless_folders_tell(tmp_path):
         write_segmentation(liver_of(image), files, tmp_path / "in" / f"case{number}" / "seg.dcm")
     with pytest.raises(NothingFound, match="no Patient ID"):
         import_data(tmp_path / "in", tmp_path / "out")
-    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(by_folder=True)))
-    assert {r["patient"] for r in made.taken} == {"p001", "p002"}
+    imported = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(by_folder=True)))
+    assert {r["patient"] for r in imported.taken} == {"p001", "p002"}
 
 
 def phases(folder: Path) -> None:
@@ -125,8 +125,8 @@ def phases(folder: Path) -> None:
 def test_of_several_phases_the_rule_chooses(tmp_path, phase, taken):
     phases(tmp_path / "in")
     sitk.WriteImage(liver_of(scan(taken)), str(tmp_path / "in" / "labels.nii.gz"))
-    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(phase)))
-    image = images.read_image(tmp_path / "out" / made.taken[0]["image"])
+    imported = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(Rule(phase)))
+    image = images.read_image(tmp_path / "out" / imported.taken[0]["image"])
     assert np.array_equal(images.array_of(image), np.round(images.array_of(scan(taken))))
 
 
@@ -134,8 +134,8 @@ def test_a_segmentation_chooses_the_series_it_was_drawn_on(tmp_path):
     phases(tmp_path / "in")
     files = sorted((tmp_path / "in" / "portal").iterdir())
     write_segmentation(liver_of(scan(1)), files, tmp_path / "in" / "seg.dcm")
-    made = import_data(tmp_path / "in", tmp_path / "out")
-    image = images.read_image(tmp_path / "out" / made.taken[0]["image"])
+    imported = import_data(tmp_path / "in", tmp_path / "out")
+    image = images.read_image(tmp_path / "out" / imported.taken[0]["image"])
     assert np.array_equal(images.array_of(image), np.round(images.array_of(scan(1))))
 
 
@@ -154,9 +154,9 @@ def test_mixed_modality_is_refused_or_chosen(tmp_path):
     with pytest.raises(InputError, match="1 CT and 1 MR"):
         import_data(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    made = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(modality="CT"))
-    assert [r["modality"] for r in made.taken] == ["CT"]
-    assert "CT was requested" in made.left_out[0][2]
+    imported = import_data(tmp_path / "in", tmp_path / "out", ImportOptions(modality="CT"))
+    assert [r["modality"] for r in imported.taken] == ["CT"]
+    assert "CT was requested" in imported.left_out[0][2]
 
 
 def raw(folder: Path, values=(1, 2), names=None, count=3) -> Path:
@@ -174,8 +174,8 @@ def raw(folder: Path, values=(1, 2), names=None, count=3) -> Path:
 
 
 def test_labels_of_another_numbering_get_ours(tmp_path):
-    made = import_data(raw(tmp_path / "in", (7, 3)), tmp_path / "out", ImportOptions(keep_names=True))
-    assert [r["case"] for r in made.taken] == ["c0", "c1", "c2"]
+    imported = import_data(raw(tmp_path / "in", (7, 3)), tmp_path / "out", ImportOptions(keep_names=True))
+    assert [r["case"] for r in imported.taken] == ["c0", "c1", "c2"]
     labels = images.read_labels(tmp_path / "out" / "labelsTr" / "c1.nii.gz")
     assert np.array_equal(images.array_of(labels), images.array_of(liver_of(scan(1))))
 
@@ -189,8 +189,8 @@ def test_labels_that_nothing_explains_are_left_out_and_a_mapping_helps(tmp_path)
         sitk.WriteImage(labels, str(source / f"case{number}" / "labels.nii.gz"))
     with pytest.raises(NothingFound, match="another label table"):
         import_data(source, tmp_path / "out")
-    made = import_data(source, tmp_path / "out", ImportOptions(labels="liver=131,tumor=144"))
-    assert made.taken[0]["structures"] == "liver tumor"
+    imported = import_data(source, tmp_path / "out", ImportOptions(labels="liver=131,tumor=144"))
+    assert imported.taken[0]["structures"] == "liver tumor"
 
 
 def test_a_table_of_images_and_classes(tmp_path):
@@ -199,21 +199,21 @@ def test_a_table_of_images_and_classes(tmp_path):
         sitk.WriteImage(scan(number), str(tmp_path / f"{number}.nii.gz"))
         rows.append(f"{number}.nii.gz,{name},{number},2,3")
     (tmp_path / "table.csv").write_text("\n".join(rows) + "\nnowhere.nii.gz,none,,,\n")
-    made = import_data(tmp_path / "table.csv", tmp_path / "out", ImportOptions(keep_names=True))
+    imported = import_data(tmp_path / "table.csv", tmp_path / "out", ImportOptions(keep_names=True))
     data = find_data_set(tmp_path / "out")
     assert {c.name: c.label_class for c in data.cases} == {"0": "none", "1": "large", "2": "partial"}
     assert data.cases[1].center_ras == (1, 2, 3)
     assert data.classes == ("none", "partial", "small", "medium", "large")
-    assert len(made.left_out) == 2
+    assert len(imported.left_out) == 2
 
 
 def test_dicom_studies_take_their_class_from_a_table_of_patients(tmp_path):
     for number in range(3):
         write_series(scan(number), tmp_path / "in" / str(number), f"PAT-{number}")
     (tmp_path / "classes.csv").write_text("patient,class\nPAT-0,none\nPAT-2,small\n")
-    made = import_data(tmp_path / "in", tmp_path / "out", classes=tmp_path / "classes.csv")
-    assert sorted(r["class"] for r in made.taken) == ["none", "small"]
-    assert "does not name its patient" in made.left_out[0][2]
+    imported = import_data(tmp_path / "in", tmp_path / "out", classes=tmp_path / "classes.csv")
+    assert sorted(r["class"] for r in imported.taken) == ["none", "small"]
+    assert "does not name its patient" in imported.left_out[0][2]
 
 
 def test_one_image_twice_is_taken_once(tmp_path):
@@ -221,9 +221,9 @@ def test_one_image_twice_is_taken_once(tmp_path):
         image = scan(7)
         files = write_series(image, tmp_path / "in" / str(number), f"PAT-{number}")
         write_segmentation(liver_of(image), files, tmp_path / "in" / str(number) / "seg.dcm")
-    made = import_data(tmp_path / "in", tmp_path / "out")
-    assert len(made.taken) == 1
-    assert "same image as" in made.left_out[0][2]
+    imported = import_data(tmp_path / "in", tmp_path / "out")
+    assert len(imported.taken) == 1
+    assert "same image as" in imported.left_out[0][2]
 
 
 def test_nothing_there_is_said(tmp_path):

@@ -64,10 +64,10 @@ def coded(labels: sitk.Image, *keys: str) -> list[images.CodedMask]:
 
 def test_a_segmentation_that_another_tool_wrote_is_read_voxel_for_voxel(shared_data):
     folder = shared_data / "dicom_seg"
-    found = read_labels(folder / "liver.dcm")  # its codes are of the retired SRT scheme
+    file_labels = read_labels(folder / "liver.dcm")  # its codes are of the retired SRT scheme
     truth = sitk.ReadImage(str(folder / "liver_seg.nrrd"))
-    assert found.unknown == []
-    moved = images.onto_grid(found.labels, truth)
+    assert file_labels.unknown == []
+    moved = images.onto_grid(file_labels.labels, truth)
     assert (moved.exact, moved.outside_ml) == (True, {})
     np.testing.assert_array_equal(images.array_of(moved.labels) > 0, images.array_of(truth) > 0)
 

@@ -33,14 +33,14 @@ def halves(gap=0):
 
 def test_drawn_segments_fill_the_liver_and_name_the_place_of_a_lesion():
     labels, drawn = halves(gap=1)
-    made = drawn_division(labels, drawn)
-    segments = sitk.GetArrayFromImage(made.labels)
+    division = drawn_division(labels, drawn)
+    segments = sitk.GetArrayFromImage(division.labels)
     liver = sitk.GetArrayFromImage(labels) > 0
     assert set(np.unique(segments[liver])) == {2, 7}
     assert not segments[~liver].any()
-    assert made.places == {("tumor", 1): "S2"}
-    assert made.model == "mine 1"
-    assert sum(v.ml for v in made.volumes) == pytest.approx(liver.sum() * 0.008)
+    assert division.places == {("tumor", 1): "S2"}
+    assert division.model == "mine 1"
+    assert sum(v.ml for v in division.volumes) == pytest.approx(liver.sum() * 0.008)
 
 
 def test_what_a_model_leaves_out_is_told():

@@ -63,11 +63,11 @@ def listed(module: str) -> set[str]:
     """Every file that the module's CMakeLists.txt gives to the macro."""
     folder = ROOT / module
     text = re.sub(r"#.*", "", (folder / "CMakeLists.txt").read_text(encoding="utf-8")).replace("${MODULE_NAME}", module)
-    found = {word for word in re.findall(r"[\w./-]+", text) if "/" in word or word.endswith(".py")}
+    paths = {word for word in re.findall(r"[\w./-]+", text) if "/" in word or word.endswith(".py")}
     for pattern in re.findall(r"RELATIVE \$\{CMAKE_CURRENT_SOURCE_DIR\} (\S+)", text):
         top, _, name = pattern.rpartition("/")
-        found |= {p.relative_to(folder).as_posix() for p in (folder / top).rglob(name)}
-    return found
+        paths |= {p.relative_to(folder).as_posix() for p in (folder / top).rglob(name)}
+    return paths
 
 
 @pytest.mark.parametrize("module", [p.parent.name for p in sorted(ROOT.glob("*/*.py")) if p.stem == p.parent.name])

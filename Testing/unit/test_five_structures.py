@@ -56,13 +56,13 @@ def random_package(tmp_path_factory):
 
 
 def test_labels_lie_on_the_source_grid_and_fill_the_liver(phantom, liver, random_package):
-    found = segment_structures(phantom.image, liver, random_package)
-    assert images.same_grid(found.labels, phantom.image)
-    labels = images.array_of(found.labels)
+    segmented = segment_structures(phantom.image, liver, random_package)
+    assert images.same_grid(segmented.labels, phantom.image)
+    labels = images.array_of(segmented.labels)
     assert set(np.unique(labels)) <= {0, 1, 2, 3, 4, 5, 6, 7}
     assert (labels[images.array_of(liver) > 0] > 0).all()
-    assert found.model == "random 0"
-    assert any("not validated" in note for note in found.notes)
+    assert segmented.model == "random 0"
+    assert any("not validated" in note for note in segmented.notes)
 
 
 def test_a_scan_stored_in_another_orientation_gives_the_labels_of_the_straight_one(phantom, liver, random_package):
@@ -211,9 +211,9 @@ def test_a_liver_without_its_tumor_still_gets_the_tumor(phantom):
     labels = images.array_of(case.labels)
     tumor = labels == structure("tumor").label
     mask = images.image_like((case.anatomy.liver & ~tumor).astype(np.uint8), case.image)
-    found = segment_structures(case.image, mask)
-    assert any("leaves out were added" in note for note in found.notes)
-    ours = images.array_of(found.labels) == structure("tumor").label
+    segmented = segment_structures(case.image, mask)
+    assert any("leaves out were added" in note for note in segmented.notes)
+    ours = images.array_of(segmented.labels) == structure("tumor").label
     assert 2 * np.count_nonzero(ours & tumor) / (ours.sum() + tumor.sum()) > 0.8
 
 

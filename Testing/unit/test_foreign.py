@@ -263,8 +263,8 @@ def test_a_torchscript_file_runs_as_it_did(tmp_path, how):
     image = torch.randn(1, 1, 16, 16, 16)
     with torch.inference_mode():
         assert torch.allclose(package.load_network()(image), network(image), atol=1e-6)
-    found = segmenter(package).segment(scan(), device="cpu")
-    assert found.values == {"liver": 1}
+    segmented = segmenter(package).segment(scan(), device="cpu")
+    assert segmented.values == {"liver": 1}
     assert "MIT" in package.card
 
 

@@ -56,21 +56,21 @@ def test_a_file_of_structures_is_refused(tmp_path):
 def test_given_segments_are_believed_on_whatever_grid_they_come():
     labels = grid(np.where(eight() > 0, 1, 0))
     turned = images.crop(sitk.Flip(grid(eight()), (True, False, True)), images.bounding_box(grid(eight())[::-1]))
-    found = divide(labels, given=turned)
-    assert np.array_equal(images.array_of(found.labels), eight())
-    assert found.warnings == []
-    assert found.model == "the segmentation given"
+    division = divide(labels, given=turned)
+    assert np.array_equal(images.array_of(division.labels), eight())
+    assert division.warnings == []
+    assert division.model == "the segmentation given"
 
 
 def test_what_given_segments_leave_out_of_the_liver_goes_to_the_nearest_and_is_told():
     labels = grid(np.where(eight() > 0, 1, 0))
     given = eight()
     given[given == 8] = 0
-    found = divide(labels, given=grid(given))
-    array = images.array_of(found.labels)
+    division = divide(labels, given=grid(given))
+    array = images.array_of(division.labels)
     assert (array[eight() == 8] == 7).all()
-    assert "has no segment 8." in found.warnings[0]
-    assert "gives 12% of the liver to no segment" in found.warnings[1]
+    assert "has no segment 8." in division.warnings[0]
+    assert "gives 12% of the liver to no segment" in division.warnings[1]
 
 
 def test_segments_of_another_patient_are_refused():

@@ -34,12 +34,12 @@ def test_overlapping_segments_nest(tmp_path):
     path = segmentation(
         tmp_path / "a.seg.nrrd", [("whatever", LIVER, 0, 1, OUTER), ("Portal vein", "", 1, 1, INNER)], layers=2
     )
-    found = read_labels(path)
-    array = images.array_of(found.labels)
+    file_labels = read_labels(path)
+    array = images.array_of(file_labels.labels)
     assert (array[INNER] == 5).all()
     assert (array == 1).sum() == 4 * 5 * 7 - 8
-    assert found.unknown == []
-    assert found.labels.GetSpacing() == (1.0, 1.5, 2.0)
+    assert file_labels.unknown == []
+    assert file_labels.labels.GetSpacing() == (1.0, 1.5, 2.0)
 
 
 def test_the_code_beats_the_name(tmp_path):
@@ -59,14 +59,14 @@ def test_label_values_that_the_table_lacks_are_left_out_and_reported(tmp_path):
     array = np.zeros((4, 5, 6), np.uint8)
     array[0:2], array[2], array[3] = 1, 2, 77
     path = images.write_image(sitk.GetImageFromArray(array), tmp_path / "a.nii.gz")
-    found = read_labels(path)
-    assert found.unknown[0].startswith("77 (")
-    assert set(np.unique(images.array_of(found.labels))) == {0, 1, 2}
+    file_labels = read_labels(path)
+    assert file_labels.unknown[0].startswith("77 (")
+    assert set(np.unique(images.array_of(file_labels.labels))) == {0, 1, 2}
 
 
 def test_the_liver_of_a_multi_organ_label_file_is_the_liver(shared_data):
-    found = read_labels(shared_data / "totalsegmentator" / "ct_3mm_seg117.nii.gz")
-    ml = images.array_of(mask_of(found.labels, "liver")).sum() * images.voxel_ml(found.labels)
+    file_labels = read_labels(shared_data / "totalsegmentator" / "ct_3mm_seg117.nii.gz")
+    ml = images.array_of(mask_of(file_labels.labels, "liver")).sum() * images.voxel_ml(file_labels.labels)
     assert ml == pytest.approx(1155.0, abs=1)  # the liver and the portal trunk beside it
 
 

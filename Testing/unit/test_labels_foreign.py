@@ -252,9 +252,9 @@ def test_lesions_of_their_own_values_stay_apart_where_they_touch(tmp_path):
     cut = with_drawn_lesions(resect_by_planes(labels, [Plane((-46, 0, 0), (-1, 0, 0))]), labels, drawn)
     assert [(x.name, x.fate) for x in cut.lesions] == [("HCC S8 (12)", "resected"), ("Tumor 1 (11)", "in the remnant")]
     assert not any("cuts through" in note for note in cut.notes)
-    found = measure_margins(labels, cut, drawn=drawn)
-    assert [(x.number, x.name, x.voxels) for x in found.lesions] == [(1, "HCC S8 (12)", 96), (2, "Tumor 1 (11)", 64)]
-    assert found.as_rows()[0]["name"] == "HCC S8 (12)"
+    margins = measure_margins(labels, cut, drawn=drawn)
+    assert [(x.number, x.name, x.voxels) for x in margins.lesions] == [(1, "HCC S8 (12)", 96), (2, "Tumor 1 (11)", 64)]
+    assert margins.as_rows()[0]["name"] == "HCC S8 (12)"
     same = compare(labels, labels, drawn_prediction=drawn, drawn_reference=drawn)
     assert (same.detection["tumor"].found, len(same.detection["tumor"].lesions)) == (2, 2)
     merged = compare(labels, labels, drawn_reference=drawn)
@@ -270,8 +270,8 @@ def test_a_tumor_and_a_cyst_that_touch_are_decided_one_by_one(tmp_path):
     hu = values[array] + np.random.default_rng(0).normal(0, 5, array.shape)
     hu[:2] = -1000
     image = images.image_like(hu.astype(np.int16), read.labels)
-    found = filter_cysts(image, read.labels, lesions_are="labels", split_touching=False, drawn=read.lesions)
-    assert [(r.voxels, r.decision) for r in found.regions] == [(96, "cyst"), (64, "tumor")]
+    filtered = filter_cysts(image, read.labels, lesions_are="labels", split_touching=False, drawn=read.lesions)
+    assert [(r.voxels, r.decision) for r in filtered.regions] == [(96, "cyst"), (64, "tumor")]
     together = filter_cysts(image, read.labels, lesions_are="labels", split_touching=False)
     assert [r.voxels for r in together.regions] == [160]
 

@@ -34,8 +34,8 @@ CYST = ("SCT", "367643001", "Cyst")
     ],
 )
 def test_names_run_together_in_capitals_with_numbers_and_in_short_are_understood(names, key):
-    found = {name: match_name(name.replace("_", " ")) for name in names.split()}
-    assert {name: f and f.key for name, f in found.items()} == dict.fromkeys(found, key)
+    meanings = {name: match_name(name.replace("_", " ")) for name in names.split()}
+    assert {name: f and f.key for name, f in meanings.items()} == dict.fromkeys(meanings, key)
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,13 @@ ALLOWED = {
 @cache
 def modules() -> dict[str, Path]:
     """Every module of ours by its dotted name."""
-    found = {}
+    collected = {}
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT / room).with_suffix("").parts
             if parts[0] in (*LIBRARIES, "preopreview") or len(parts) == 1:
-                found[".".join(parts).removesuffix(".__init__")] = path
-    return found
+                collected[".".join(parts).removesuffix(".__init__")] = path
+    return collected
 
 
 @cache
@@ -44,17 +44,17 @@ def tree_of(module: str) -> ast.Module:
 @cache
 def imports(module: str) -> set[str]:
     """What a module imports anywhere in its text, as dotted names; of our own modules the exact one."""
-    found = set()
+    names = set()
     parts = [part for part in tree_of(module).body if not _is_entry_point(part)]
     for node in (node for part in parts for node in ast.walk(part)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(module, node)
             for alias in node.names:
                 full = f"{base}.{alias.name}"
-                found.add(full if full in modules() else base)
-    return found
+                names.add(full if full in modules() else base)
+    return names
 
 
 def _is_entry_point(part: ast.stmt) -> bool:
@@ -100,15 +100,15 @@ def graph() -> nx.DiGraph:
 @cache
 def names_of(module: str) -> set[str]:
     """What can be imported from a module: what it defines, assigns or imports anywhere."""
-    found = set()
+    names = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-    return found
+            names.add(node.id)
+    return names
 
 
 def test_what_is_imported_lazily_exists_too():

@@ -57,8 +57,8 @@ def test_the_parts_of_a_plan_hold_its_volumes(runner, folder, parameters, phanto
     unit = images.voxel_ml(phantom.image)
     volumes = job.result["plan"]["volumes_ml"]
     parts = [plan_parts.load_part(record, folder) for record in job.result["parts"]]
-    found = {part.key: part.voxels.sum() * unit for part in parts}
-    assert {k: v for k, v in found.items() if k in volumes} == pytest.approx(
+    by_name = {part.key: part.voxels.sum() * unit for part in parts}
+    assert {k: v for k, v in by_name.items() if k in volumes} == pytest.approx(
         {k: v for k, v in volumes.items() if v > 0}, abs=2e-3
     )
     assert all(part.surface.GetNumberOfPoints() > 0 for part in parts)

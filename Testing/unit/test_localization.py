@@ -21,27 +21,27 @@ def test_a_map_inside_its_box_is_found_whole():
     values = np.zeros((5, 6, 7))
     values[2, 3, 4] = 4.0
     box = DrawnBox((-2.0, 11.0, 28.0), (1.0, 1.0, 2.0))
-    found = compare(_map(values), box)
-    assert found.pointing
-    assert found.energy_inside == 1
-    assert found.iou == 1
-    assert found.centroid_mm == pytest.approx(0)
+    compared = compare(_map(values), box)
+    assert compared.pointing
+    assert compared.energy_inside == 1
+    assert compared.iou == 1
+    assert compared.centroid_mm == pytest.approx(0)
 
 
 def test_figures_of_a_map_that_is_half_outside_are_those_by_hand():
     values = np.zeros((5, 6, 7))
     values[2, 3, 4], values[2, 3, 6] = 4.0, 2.0
-    found = compare(_map(values), DrawnBox((-2.0, 11.0, 28.0), (1.0, 1.0, 2.0)))
-    assert found.energy_inside == pytest.approx(4 / 6)
-    assert found.iou == pytest.approx(1 / 2)
-    assert found.centroid_mm == pytest.approx(4 * 2 / 6)
-    assert found.peak_mm == pytest.approx(0)
+    compared = compare(_map(values), DrawnBox((-2.0, 11.0, 28.0), (1.0, 1.0, 2.0)))
+    assert compared.energy_inside == pytest.approx(4 / 6)
+    assert compared.iou == pytest.approx(1 / 2)
+    assert compared.centroid_mm == pytest.approx(4 * 2 / 6)
+    assert compared.peak_mm == pytest.approx(0)
 
 
 def test_a_map_without_positive_values_points_nowhere():
-    found = compare(_map(-np.ones((5, 6, 7))), DrawnBox((0, 0, 0), (50, 50, 50)))
-    assert not found.pointing
-    assert found.centroid_mm is None
+    compared = compare(_map(-np.ones((5, 6, 7))), DrawnBox((0, 0, 0), (50, 50, 50)))
+    assert not compared.pointing
+    assert compared.centroid_mm is None
 
 
 def test_a_turned_box_holds_what_its_axes_say():

@@ -197,5 +197,5 @@ def test_the_margin_to_a_closed_surface_is_to_the_mesh_itself(inside_out):
 def test_a_wedge_of_two_planes_is_measured_to_the_nearer_one(array):
     labels = labels_of(array)
     planes = [Plane((0, 0, 25.3), (0, 0, -1)), Plane((-23.1, 0, 0), (1, 0, 0))]
-    made = measure_margins(labels, resect_by_planes(labels, planes))
-    assert made.lesions[0].to_cut_mm == pytest.approx(23.1 - 19.5)
+    margins = measure_margins(labels, resect_by_planes(labels, planes))
+    assert margins.lesions[0].to_cut_mm == pytest.approx(23.1 - 19.5)

@@ -51,10 +51,10 @@ def as_array(result):
 
 def test_it_draws_what_nnunets_own_predictor_draws_voxel_for_voxel(trained, package):
     (image,), truth = scan(77)
-    found = segmenter(package).segment(image)
-    assert np.array_equal(as_array(found), predicted(trained, [image]))
-    assert found.values == {"liver": 1, "tumor": 2}
-    drawn, true = as_array(found), images.array_of(truth)
+    segmented = segmenter(package).segment(image)
+    assert np.array_equal(as_array(segmented), predicted(trained, [image]))
+    assert segmented.values == {"liver": 1, "tumor": 2}
+    drawn, true = as_array(segmented), images.array_of(truth)
     dice = [2 * np.sum((drawn == v) & (true == v)) / np.sum((drawn == v) + 1 * (true == v)) for v in (1, 2)]
     assert min(dice) > 0.6
 

@@ -49,15 +49,15 @@ ELSEWHERE = {
 @pytest.fixture(scope="module")
 def bare() -> dict[str, list[int]]:
     """Functions that write outside of a block of the writer, with the lines."""
-    found: dict[str, list[int]] = {}
+    writers: dict[str, list[int]] = {}
     for library in LIBRARIES:
         for path in sorted((REPOSITORY / library).rglob("*.py")):
             inside = path.relative_to(REPOSITORY / library).as_posix()
             if inside in ITSELF and library.startswith("PreopReview"):
                 continue
             for function, line in _bare_writes(ast.parse(path.read_text(encoding="utf-8"))):
-                found.setdefault(f"{inside}:{function}", []).append(line)
-    return found
+                writers.setdefault(f"{inside}:{function}", []).append(line)
+    return writers
 
 
 def _bare_writes(tree: ast.AST) -> Iterator[tuple[str, int]]:

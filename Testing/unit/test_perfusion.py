@@ -39,12 +39,12 @@ def liver_ml(labels, where) -> float:
 
 def test_what_lies_beyond_a_slab_across_the_right_branch_loses_its_inflow_and_nothing_else_does():
     labels = block(BARE)
-    found = perfusion_of(find_trees(labels), slab(labels, 49, 59).resected)
-    assert found.no_inflow_ml == pytest.approx(liver_ml(labels, X < 49), rel=0.02)
-    assert found.no_outflow_ml is None
-    assert found.functional_ml == pytest.approx(liver_ml(labels, X > 59), rel=0.02)
-    assert any("no hepatic vein" in note for note in found.notes)
-    assert any("not a measurement" in note for note in found.notes)
+    perfusion = perfusion_of(find_trees(labels), slab(labels, 49, 59).resected)
+    assert perfusion.no_inflow_ml == pytest.approx(liver_ml(labels, X < 49), rel=0.02)
+    assert perfusion.no_outflow_ml is None
+    assert perfusion.functional_ml == pytest.approx(liver_ml(labels, X > 59), rel=0.02)
+    assert any("no hepatic vein" in note for note in perfusion.notes)
+    assert any("not a measurement" in note for note in perfusion.notes)
 
 
 def test_both_inflow_and_outflow_are_counted_for_themselves_and_together():
@@ -52,32 +52,33 @@ def test_both_inflow_and_outflow_are_counted_for_themselves_and_together():
     trees = find_trees(labels)
     model = PerfusionModel(trees)
     taken = model.taken(slab(labels, 49, 59).resected)
-    found = model.measure(taken)
+    measured = model.measure(taken)
     beyond = liver_ml(labels, X < 49)
-    assert found.no_inflow_ml == pytest.approx(beyond, rel=0.03)
-    assert found.no_outflow_ml == pytest.approx(beyond, rel=0.03)
-    assert found.neither_ml == pytest.approx(beyond, rel=0.04)
-    assert found.functional_ml + found.no_inflow_ml + found.no_outflow_ml - found.neither_ml == pytest.approx(
-        found.remnant_ml
+    assert measured.no_inflow_ml == pytest.approx(beyond, rel=0.03)
+    assert measured.no_outflow_ml == pytest.approx(beyond, rel=0.03)
+    assert measured.neither_ml == pytest.approx(beyond, rel=0.04)
+    assert (
+        measured.functional_ml + measured.no_inflow_ml + measured.no_outflow_ml - measured.neither_ml
+        == pytest.approx(measured.remnant_ml)
     )
     codes = images.array_of(model.image(taken))
-    assert (codes == NEITHER).sum() * VOXEL_ML == pytest.approx(found.neither_ml)
-    assert (np.isin(codes, (NO_INFLOW, NEITHER))).sum() * VOXEL_ML == pytest.approx(found.no_inflow_ml)
+    assert (codes == NEITHER).sum() * VOXEL_ML == pytest.approx(measured.neither_ml)
+    assert (np.isin(codes, (NO_INFLOW, NEITHER))).sum() * VOXEL_ML == pytest.approx(measured.no_inflow_ml)
 
 
 def test_a_cut_beyond_the_branches_costs_nothing():
     labels = block()
-    found = perfusion_of(find_trees(labels), resect_by_planes(labels, [Plane((-12, 0, 0), (1, 0, 0))]).resected)
-    assert found.no_inflow_ml == 0
-    assert found.crossings == ()
+    perfusion = perfusion_of(find_trees(labels), resect_by_planes(labels, [Plane((-12, 0, 0), (1, 0, 0))]).resected)
+    assert perfusion.no_inflow_ml == 0
+    assert perfusion.crossings == ()
 
 
 def test_a_vessel_that_is_crossed_is_named_with_its_diameter():
     labels = block()
-    found = perfusion_of(
+    perfusion = perfusion_of(
         find_trees(labels, sections(labels)), resect_by_planes(labels, [Plane((-60, 0, 0), (1, 0, 0))]).resected
     )
-    (crossing,) = found.crossings
+    (crossing,) = perfusion.crossings
     assert crossing.name == "right portal vein"
     assert crossing.diameter_mm == pytest.approx(8, abs=1.5)
     assert crossing.at_ras == pytest.approx((-60, -50, 40), abs=2.5)
@@ -86,9 +87,9 @@ def test_a_vessel_that_is_crossed_is_named_with_its_diameter():
 
 def test_a_vessel_that_comes_back_out_of_the_resected_part_is_crossed_twice():
     labels = block()
-    found = perfusion_of(find_trees(labels), slab(labels, 49, 59).resected)
-    assert len(found.crossings) == 2
-    assert {round(c.at_ras[0], -1) for c in found.crossings} == {-60, -50}
+    perfusion = perfusion_of(find_trees(labels), slab(labels, 49, 59).resected)
+    assert len(perfusion.crossings) == 2
+    assert {round(c.at_ras[0], -1) for c in perfusion.crossings} == {-60, -50}
 
 
 def test_a_cut_that_shaves_the_wall_of_a_vessel_does_not_sever_it():
@@ -96,8 +97,8 @@ def test_a_cut_that_shaves_the_wall_of_a_vessel_does_not_sever_it():
     array = np.zeros_like(images.array_of(labels))
     array[(X > 44) & (X < 48) & (Y > 48) & (Z > 12) & (Z < 70) & (Y < 90)] = 1  # 2 mm long at the center line
     taken = images.image_like(array, labels)
-    found = perfusion_of(find_trees(labels), taken)
-    assert found.no_inflow_ml == 0
+    perfusion = perfusion_of(find_trees(labels), taken)
+    assert perfusion.no_inflow_ml == 0
 
 
 def test_ducts_are_named_by_the_portal_branch_that_they_run_with():
@@ -106,9 +107,9 @@ def test_ducts_are_named_by_the_portal_branch_that_they_run_with():
     array[tube((79, 40, 20), (79, 40, 40), 2.5) | tube((79, 40, 40), (20, 40, 40), 2.5)] = 6
     labels = images.image_like(array, labels)
     cut = resect_by_planes(labels, [Plane((-60, 0, 0), (1, 0, 0))])
-    found = perfusion_of(find_trees(labels, sections(labels)), cut.resected)
-    assert [c.name for c in found.crossings] == ["right portal vein", "bile duct beside the right portal vein"]
-    assert found.crossings[1].territory_ml is None
+    perfusion = perfusion_of(find_trees(labels, sections(labels)), cut.resected)
+    assert [c.name for c in perfusion.crossings] == ["right portal vein", "bile duct beside the right portal vein"]
+    assert perfusion.crossings[1].territory_ml is None
 
 
 def test_a_liver_without_veins_has_no_perfusion():

@@ -219,10 +219,10 @@ def test_every_lesion_is_described_on_its_own_and_all_together_on_request():
     for at, radius in ((24, 12), (94, 8)):
         labels[(k - 30) ** 2 + (j - 30) ** 2 + (i - at) ** 2 < radius**2] = 2
     values = np.random.default_rng(0).normal(0, 10, k.shape).astype(np.float32)
-    made = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"])
-    assert [s.region for s in made.structures] == ["tumor_1", "tumor_2"]
-    assert [s.features["morph_diam"] for s in made.structures] == pytest.approx([24, 16], abs=2.5)
-    assert not made.notes
+    extracted = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"])
+    assert [s.region for s in extracted.structures] == ["tumor_1", "tumor_2"]
+    assert [s.features["morph_diam"] for s in extracted.structures] == pytest.approx([24, 16], abs=2.5)
+    assert not extracted.notes
     group = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"], together=True)
     assert group.structures[0].features["morph_diam"] > 80
     assert "2 lesions were taken as one region" in group.notes[0]

@@ -142,13 +142,20 @@ def test_measures_equal_those_of_scikit_learn():
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
     truth, said = rng.integers(0, 5, 90), rng.integers(0, 5, 90)
-    found = performance(truth, said, np.arange(90))
+    measures = performance(truth, said, np.arange(90))
     precision, recall, f1, _ = precision_recall_fscore_support(truth > 0, said > 0, average="binary")
     _, specificity, _, _ = precision_recall_fscore_support(truth == 0, said == 0, average="binary")
     expected = (accuracy_score(truth > 0, said > 0), accuracy_score(truth, said), recall, specificity, precision, f1)
-    got = (found.binary_accuracy, found.top1, found.sensitivity, found.specificity, found.precision, found.f1)
+    got = (
+        measures.binary_accuracy,
+        measures.top1,
+        measures.sensitivity,
+        measures.specificity,
+        measures.precision,
+        measures.f1,
+    )
     assert got == pytest.approx(expected, abs=1e-12)
-    assert found.seconds == 44.5
+    assert measures.seconds == 44.5
 
 
 def test_within_one_follows_the_ordinal_order():
@@ -191,8 +198,8 @@ def paper_like():
 
 def test_the_tables_of_the_paper_come_out_of_a_study_of_its_size(paper_like, tmp_path):
     truth, readings, model = paper_like
-    found = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, model))
-    tables = {t.name: t for t in found.tables}
+    evaluation = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, model))
+    tables = {t.name: t for t in evaluation.tables}
     assert list(tables)[:7] == ["shim2020_table1", "shim2020_table2", *(f"shim2020_table3{x}" for x in "abcde")]
     assert [row[-1] for row in tables["shim2020_table1"].rows] == ["72", "31", "22", "49", "26", "200"]
     main = tables["shim2020_table3a"]
@@ -204,12 +211,12 @@ def test_the_tables_of_the_paper_come_out_of_a_study_of_its_size(paper_like, tmp
     assert tables["shim2020_table2"].rows[0][1].endswith("%")
     assert "60 repetitions" in tables["shim2020_table2"].notes[0]
     assert len(tables["readers"].rows) == 17
-    assert len(found.numbers["kappa_between"]) == 17 * 16 / 2
+    assert len(evaluation.numbers["kappa_between"]) == 17 * 16 / 2
     assert len(tables["kappa_within_readers"].rows) == 2
     assert len(tables["second_look"].rows) == 2
-    assert any("pseudo-replication" in w and "60 repetitions" in w and "17 readers" in w for w in found.warnings)
-    assert any("of 17 readers lie below" in s for s in found.statements)
-    reader_evaluation.write_evaluation(found, tmp_path)
+    assert any("pseudo-replication" in w and "60 repetitions" in w and "17 readers" in w for w in evaluation.warnings)
+    assert any("of 17 readers lie below" in s for s in evaluation.statements)
+    reader_evaluation.write_evaluation(evaluation, tmp_path)
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert summary.index("Warning") < summary.index("Cases by tear size")
     for name in ("roc", "accuracy_by_group", "diagnostic_time", "reliability"):
@@ -232,28 +239,28 @@ def test_the_medians_and_quartiles_are_those_over_readers(paper_like):
 def test_one_answer_of_the_model_gets_its_spread_from_the_cases(paper_like):
     truth, readings, model = paper_like
     once = ModelAnswers(model.cases, model.probabilities[:1], model.seconds, "VRN")
-    found = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, once))
-    table = next(t for t in found.tables if t.name == "shim2020_table2")
+    evaluation = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, once))
+    table = next(t for t in evaluation.tables if t.name == "shim2020_table2")
     assert "bootstrap" in table.notes[0]
     accuracy, spread = (float(x.rstrip("%")) for x in table.rows[0][1].split(" ± "))
     share = accuracy / 100
     assert spread == pytest.approx(100 * math.sqrt(share * (1 - share) / 200), rel=0.1)
-    assert any("one network is set against" in w for w in found.warnings)
+    assert any("one network is set against" in w for w in evaluation.warnings)
 
 
 def test_repetitions_that_are_all_alike_are_told(paper_like):
     truth, readings, model = paper_like
     same = ModelAnswers(model.cases, np.repeat(model.probabilities[:1], 60, 0), model.seconds, "VRN")
-    found = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, same))
-    assert any("all alike" in w for w in found.warnings)
+    evaluation = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, readings, same))
+    assert any("all alike" in w for w in evaluation.warnings)
 
 
 def test_a_reader_who_did_not_finish_is_left_out_and_named(paper_like):
     truth, readings, model = paper_like
     short = Reading("late", "general", 1, 1, dict(list(readings[0].classes.items())[:50]))
-    found = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, [*readings, short], model))
-    assert any("late" in w and "50 of 200" in w for w in found.warnings)
-    assert len(next(t for t in found.tables if t.name == "readers").rows) == 17
+    evaluation = reader_evaluation.evaluate_study(truth, reader_tables.gather(truth, [*readings, short], model))
+    assert any("late" in w and "50 of 200" in w for w in evaluation.warnings)
+    assert len(next(t for t in evaluation.tables if t.name == "readers").rows) == 17
 
 
 def test_a_case_without_a_true_class_and_a_model_without_a_case_are_errors(paper_like):

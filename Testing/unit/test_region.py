@@ -87,14 +87,14 @@ def test_a_box_gives_the_cube_of_its_middle_and_longest_side(shoulder):
 
 @pytest.mark.parametrize("plane", ["coronal", "axial", "sagittal"])
 def test_planes_are_told_apart_and_only_coronal_series_taken(plane):
-    found = make_shoulder_phantom(3, plane=plane, size=(32, 32, 12))
-    assert series_plane(found.image)[0] == plane
+    phantom = make_shoulder_phantom(3, plane=plane, size=(32, 32, 12))
+    assert series_plane(phantom.image)[0] == plane
     if plane == "coronal":
-        require_shoulder_series(found.image)
+        require_shoulder_series(phantom.image)
     else:
         with pytest.raises(UnsupportedImage, match=plane):
-            require_shoulder_series(found.image)
-        assert require_shoulder_series(found.image, any_plane=True)
+            require_shoulder_series(phantom.image)
+        assert require_shoulder_series(phantom.image, any_plane=True)
 
 
 def test_localizers_cts_and_cubes_outside_are_refused(shoulder):

@@ -61,9 +61,9 @@ def test_segments_are_taken_and_a_trunk_on_the_border_stays(liver):
     assert cut.method == "Couinaud segments S5, S6"
     trunk = images.array_of(liver.trees.trees["portal_vein"].branch_image) == 1
     assert not (images.array_of(cut.resected)[trunk] > 0).any()
-    found = compare_resections(liver.labels, {"right": cut}, liver.trees).resections[0].perfusion
-    assert found.no_inflow_ml < 0.02 * 700  # the left half lives on its own branch
-    assert "right portal vein" in [c.name for c in found.crossings]
+    compared = compare_resections(liver.labels, {"right": cut}, liver.trees).resections[0].perfusion
+    assert compared.no_inflow_ml < 0.02 * 700  # the left half lives on its own branch
+    assert "right portal vein" in [c.name for c in compared.crossings]
 
 
 @pytest.mark.parametrize("numbers", [[], [9], [0, 5], [3]], ids=["none", "nine", "zero", "a segment without a voxel"])
@@ -79,10 +79,12 @@ def test_a_vein_that_loses_its_whole_territory_goes_with_the_specimen(liver):
 
 @pytest.mark.parametrize("margin", [0.0, 5.0, 10.0])
 def test_a_sparing_resection_keeps_its_margin_all_around(liver, margin):
-    made = compare_resections(liver.labels, {"spare": resect_sparing(liver.labels, margin)}, liver.trees).resections[0]
-    assert made.margins.smallest_mm >= margin - 1e-6
-    assert made.margins.smallest_mm <= margin + 4.0
-    assert made.resection.lesions[0].fate == "resected"
+    compared = compare_resections(
+        liver.labels, {"spare": resect_sparing(liver.labels, margin)}, liver.trees
+    ).resections[0]
+    assert compared.margins.smallest_mm >= margin - 1e-6
+    assert compared.margins.smallest_mm <= margin + 4.0
+    assert compared.resection.lesions[0].fate == "resected"
 
 
 def test_lesions_that_a_file_holds_apart_are_resected_one_by_one_although_they_touch(liver):
@@ -91,10 +93,10 @@ def test_lesions_that_a_file_holds_apart_are_resected_one_by_one_although_they_t
     numbers = np.where(tumor, np.where(X < 106, 1, 2), 0).astype(np.uint16)
     drawn = DrawnLesions(images.image_like(numbers, labels), {1: "HCC S4", 2: "HCC S2"})
     both = Liver(labels, liver.segments, find_trees(labels, liver.segments), drawn)
-    made = make_resections(both, {"one": {"sparing": "0", "lesions": "1"}})
-    found = compare_resections(labels, made, both.trees, drawn=drawn).resections[0]
-    assert [(x.name, x.fate) for x in found.margins.lesions if x.fate == "resected"] == [("HCC S2", "resected")]
-    assert len(found.resection.lesions) == 2
+    resections = make_resections(both, {"one": {"sparing": "0", "lesions": "1"}})
+    compared = compare_resections(labels, resections, both.trees, drawn=drawn).resections[0]
+    assert [(x.name, x.fate) for x in compared.margins.lesions if x.fate == "resected"] == [("HCC S2", "resected")]
+    assert len(compared.resection.lesions) == 2
     assert len({m.lesion for m in vessel_margins(both.trees, drawn=drawn)}) == 2
     together = compare_resections(labels, make_resections(Liver(labels), {"all": {"sparing": "0"}}), both.trees)
     assert len(together.resections[0].resection.lesions) == 1, "without it, what touches is one"
@@ -148,11 +150,11 @@ resections:
   all: {union: [front, small]}
 """,
     )
-    made = make_resections(liver, read_plans(path))
-    assert list(made) == ["front", "right side", "half", "drawn", "small", "all"]
-    assert made["half"].resected_share == pytest.approx(0.5, abs=0.06)
-    assert made["drawn"].resected_share == pytest.approx(0.37, abs=0.05)
-    assert made["all"].resected_ml > made["front"].resected_ml
+    resections = make_resections(liver, read_plans(path))
+    assert list(resections) == ["front", "right side", "half", "drawn", "small", "all"]
+    assert resections["half"].resected_share == pytest.approx(0.5, abs=0.06)
+    assert resections["drawn"].resected_share == pytest.approx(0.37, abs=0.05)
+    assert resections["all"].resected_ml > resections["front"].resected_ml
 
 
 @pytest.mark.parametrize(
@@ -206,9 +208,9 @@ def test_bands_of_a_plane_have_the_areas_of_the_rings_around_a_tumor(liver):
 
 
 def test_resections_are_measured_alike_and_put_side_by_side(liver):
-    made = make_resections(liver, {"right": {"segments": [5, 6]}, "left": {"segments": [4, 2]}})
-    found = compare_resections(liver.labels, made, liver.trees, patient=Patient(175, 70), recipient_kg=50)
-    right, left = found.as_rows()
+    resections = make_resections(liver, {"right": {"segments": [5, 6]}, "left": {"segments": [4, 2]}})
+    compared = compare_resections(liver.labels, resections, liver.trees, patient=Patient(175, 70), recipient_kg=50)
+    right, left = compared.as_rows()
     assert right["resected_ml"] + right["flr_ml"] == pytest.approx(725.8 - 2.1, abs=0.2)  # the tumor stays
     assert left["resected_ml"] + left["flr_ml"] == pytest.approx(725.8, abs=0.2)
     assert (right["tumors_left"], left["tumors_resected"]) == (1, 1)
@@ -216,7 +218,7 @@ def test_resections_are_measured_alike_and_put_side_by_side(liver):
     assert right["grwr_percent"] == pytest.approx(right["graft_ml"] / 500)
     assert "right portal vein" in right["largest_crossed"]
     with pytest.raises(InputError, match="recipient"):
-        compare_resections(liver.labels, made, liver.trees, recipient_kg=0.5)
+        compare_resections(liver.labels, resections, liver.trees, recipient_kg=0.5)
 
 
 def test_margins_go_to_main_or_named_vessels_and_to_twigs_on_request():

@@ -90,10 +90,10 @@ def raw_folder(folder, recipe, count=5):
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
     """A package of each recipe for labeled images, trained for a few seconds."""
-    made = {}
+    collected = {}
 
     def of(name):
-        if name not in made:
+        if name not in collected:
             base = tmp_path_factory.mktemp(name)
             shared = {
                 "data__patch": [16, 16, 16],
@@ -109,8 +109,8 @@ def packages(tmp_path_factory):
             data = raw_folder(base / "data", recipe)
             start_run(recipe, base / "run", RunSettings(str(data), workers=0))
             pack_run(base / "run", base / "package", f"{name}-mine", checkpoint="last")
-            made[name] = base / "package"
-        return made[name]
+            collected[name] = base / "package"
+        return collected[name]
 
     return of
 
@@ -133,22 +133,22 @@ def test_a_package_of_each_recipe_draws_on_the_grid_of_any_image(packages, name)
         (image, truth),
         (images.resample_to(image, other), images.resample_to(truth, other, "nearest")),
     ):
-        found = model.segment(seen)
-        assert images.same_grid(found.labels, seen)
-        drawn = images.array_of(found.mask(*model.structures)) > 0
+        segmented = model.segment(seen)
+        assert images.same_grid(segmented.labels, seen)
+        drawn = images.array_of(segmented.mask(*model.structures)) > 0
         assert dice(drawn, images.array_of(wanted) > 0) > 0.85
 
 
 @EACH_RECIPE
 def test_a_plan_runs_the_model_it_names(packages, name):
     image, truth = case(78)
-    made = make_plan(image, PlanOptions("MR", (str(packages(name)),), lesions=False, structures=False))
-    assert made.models["liver"] == f"{name}-mine 1.0.0"
-    labels = images.array_of(made.labels)
+    plan = make_plan(image, PlanOptions("MR", (str(packages(name)),), lesions=False, structures=False))
+    assert plan.models["liver"] == f"{name}-mine 1.0.0"
+    labels = images.array_of(plan.labels)
     liver = np.isin(labels, [1, 2, 3, 4, 5, 6])
     assert dice(liver, images.array_of(truth) > 0) > 0.85
     if name != "gross2024":
-        assert made.models["tumor"] == f"{name}-mine 1.0.0"
+        assert plan.models["tumor"] == f"{name}-mine 1.0.0"
         assert dice(labels == structure("tumor").label, images.array_of(truth) == 2) > 0.5
 
 

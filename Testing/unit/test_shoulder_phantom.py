@@ -26,22 +26,22 @@ def test_the_same_seed_gives_the_same_voxels_and_another_one_others():
 
 @pytest.mark.parametrize("side", ["R", "L"])
 def test_the_tear_lies_at_its_center_over_the_head(side):
-    found = make_shoulder_phantom(2, TearDrawing(20, 14, 2.0), side=side, **SMALL)
-    labels = images.array_of(found.labels)
+    phantom = make_shoulder_phantom(2, TearDrawing(20, 14, 2.0), side=side, **SMALL)
+    labels = images.array_of(phantom.labels)
     torn = np.argwhere(labels == Tissue.TEAR)
-    middle = np.array(found.labels.TransformContinuousIndexToPhysicalPoint(torn.mean(0)[::-1].tolist()))
-    assert np.linalg.norm(middle - found.tear_center_lps) < 3
-    head, tear = np.array(found.head_center_lps), np.array(found.tear_center_lps)
+    middle = np.array(phantom.labels.TransformContinuousIndexToPhysicalPoint(torn.mean(0)[::-1].tolist()))
+    assert np.linalg.norm(middle - phantom.tear_center_lps) < 3
+    head, tear = np.array(phantom.head_center_lps), np.array(phantom.tear_center_lps)
     assert 15 < np.linalg.norm(tear - head) < 40
     assert (tear[0] < head[0]) == (side == "R")  # lateral
     assert tear[2] > head[2]
 
 
 def test_an_intact_shoulder_has_no_tear():
-    found = make_shoulder_phantom(3, None, **SMALL)
-    assert found.tear_class == 0
-    assert found.tear_center_lps is None
-    assert not (images.array_of(found.labels) == Tissue.TEAR).any()
+    phantom = make_shoulder_phantom(3, None, **SMALL)
+    assert phantom.tear_class == 0
+    assert phantom.tear_center_lps is None
+    assert not (images.array_of(phantom.labels) == Tissue.TEAR).any()
 
 
 def test_a_wider_tear_takes_more_room_front_to_back():
@@ -60,8 +60,8 @@ def test_all_tissues_are_there():
 
 @pytest.mark.parametrize(("contrast", "brighter"), [("t2", True), ("t2fs", True), ("t1", False)])
 def test_fluid_is_brighter_than_fat_on_t2_only(contrast, brighter):
-    found = make_shoulder_phantom(8, 4, contrast, size=(96, 96, 24))
-    image, labels = (images.array_of(i) for i in (found.image, found.labels))
+    phantom = make_shoulder_phantom(8, 4, contrast, size=(96, 96, 24))
+    image, labels = (images.array_of(i) for i in (phantom.image, phantom.labels))
     assert (image[labels == Tissue.TEAR].mean() > image[labels == Tissue.HUMERUS].mean()) == brighter
 
 

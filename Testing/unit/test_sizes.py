@@ -27,11 +27,11 @@ def test_no_file_is_longer_than_400_lines(room: str) -> None:
 
 @pytest.mark.parametrize("room", ["PreopReview", "LiverPlanner", "RotatorCuffCAM"])
 def test_no_function_is_longer_than_60_lines(room: str) -> None:
-    found = {
+    too_long = {
         f"{p.relative_to(ROOT).as_posix()}:{name}": lines
         for p in FILES
         if p.relative_to(ROOT).parts[0] == room
         for name, lines in functions(p)
         if lines > LONGEST
     }
-    assert found == {}
+    assert too_long == {}

@@ -27,12 +27,12 @@ def brute_force(prediction: np.ndarray, reference: np.ndarray, spacing, toleranc
 
     def surface(mask: np.ndarray) -> np.ndarray:
         padded = np.pad(mask, 1)
-        found = []
+        pieces = []
         for voxel in np.argwhere(mask):
             around = [voxel + 1 + step for step in np.vstack([np.eye(3, dtype=int), -np.eye(3, dtype=int)])]
             if not all(padded[tuple(a)] for a in around):
-                found.append(voxel * np.array(spacing))
-        return np.array(found)
+                pieces.append(voxel * np.array(spacing))
+        return np.array(pieces)
 
     p, r = surface(prediction), surface(reference)
     pairs = np.linalg.norm(p[:, None] - r[None], axis=2)

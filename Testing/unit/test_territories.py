@@ -42,20 +42,20 @@ def test_the_territory_of_the_right_branch_is_the_right_half_even_where_the_vein
 
 def test_territories_of_every_depth_add_up_to_the_liver_and_to_those_above():
     labels = block()
-    made = find_territories(labels, portal_of(labels))
+    territories = find_territories(labels, portal_of(labels))
     above = None
     for depth in range(4):
-        groups = made.groups_at(depth)
-        image = images.array_of(made.image_of(groups))
-        assert (image > 0).sum() == len(made.last)
-        assert sum(made.ml[g] for g in groups) == pytest.approx(made.liver_ml)
+        groups = territories.groups_at(depth)
+        image = images.array_of(territories.image_of(groups))
+        assert (image > 0).sum() == len(territories.last)
+        assert sum(territories.ml[g] for g in groups) == pytest.approx(territories.liver_ml)
         if above is not None:  # no territory lies in two of the depth above
             pairs = np.unique(np.stack([above[image > 0], image[image > 0]]), axis=1)
             assert len(np.unique(pairs[1])) == pairs.shape[1]
         above = image
-    assert len(made.groups_at(1)) == 2
+    assert len(territories.groups_at(1)) == 2
     with pytest.raises(InputError, match="got -1"):
-        made.groups_at(-1)
+        territories.groups_at(-1)
 
 
 def test_a_piece_that_continues_nothing_owns_nothing_and_is_told():
@@ -63,11 +63,11 @@ def test_a_piece_that_continues_nothing_owns_nothing_and_is_told():
     labels = block((*PORTAL, apart))
     tree = portal_of(labels)
     loose = [b.id for b in tree.branches if b.generation < 0]
-    made = find_territories(labels, tree)
+    territories = find_territories(labels, tree)
     assert loose
-    assert made.ml[loose].sum() == 0
-    assert any("get no territory" in w for w in made.warnings)
-    assert sum(made.ml[g] for g in made.groups_at(1)) == pytest.approx(made.liver_ml)
+    assert territories.ml[loose].sum() == 0
+    assert any("get no territory" in w for w in territories.warnings)
+    assert sum(territories.ml[g] for g in territories.groups_at(1)) == pytest.approx(territories.liver_ml)
 
 
 def test_distance_is_measured_inside_the_liver_and_not_across_a_fissure():

@@ -104,10 +104,10 @@ def test_a_task_gives_what_its_own_interface_gives_and_writes_nothing_of_its_own
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (image,), _ = scan(77, (40, 44, 48))
     model = segmenter("totalsegmentator-liver_segments")
-    found = model.segment(image, device="cpu")
+    segmented = model.segment(image, device="cpu")
     own = own_answer(image, "liver_segments", tmp_path, in_place, monkeypatch)
-    drawn = images.array_of(found.labels)
-    assert found.values == {f"segment_{n}": n for n in range(1, 9)}
+    drawn = images.array_of(segmented.labels)
+    assert segmented.values == {f"segment_{n}": n for n in range(1, 9)}
     assert np.array_equal(drawn, own)
     assert (drawn == 4).any()
     assert (drawn == 8).any()

@@ -22,13 +22,13 @@ from PreopReviewLib.training.recipe import load_recipe
 
 
 def cases(folder: Path, count: int = 3) -> list[Case]:
-    made = []
+    prepared = []
     for number in range(count):
         image, labels = folder / f"i{number}", folder / f"l{number}"
         image.write_text(str(number))
         labels.write_text("x")
-        made.append(Case(f"c{number}", image, labels, f"p{number}"))
-    return made
+        prepared.append(Case(f"c{number}", image, labels, f"p{number}"))
+    return prepared
 
 
 def arrays(case: Case, size: int = 20) -> dict[str, np.ndarray]:
@@ -42,23 +42,23 @@ def arrays(case: Case, size: int = 20) -> dict[str, np.ndarray]:
 
 
 def test_a_case_is_prepared_once_and_again_when_it_has_changed(tmp_path):
-    made: list[str] = []
+    prepared: list[str] = []
 
     def prepare(case: Case) -> dict[str, np.ndarray]:
-        made.append(case.name)
+        prepared.append(case.name)
         return arrays(case)
 
     few = cases(tmp_path)
     for _ in range(2):
         CaseCache(tmp_path / "kept", {"spacing": 1}, prepare).fill(few)
-    assert made == ["c0", "c1", "c2"]
+    assert prepared == ["c0", "c1", "c2"]
     few[1].image.write_text("77")
     cache = CaseCache(tmp_path / "kept", {"spacing": 1}, prepare)
     cache.fill(few)
-    assert made[3:] == ["c1"]
+    assert prepared[3:] == ["c1"]
     assert cache.read(few[1])["image"][0, 0, 0, 0] == 77
     CaseCache(tmp_path / "kept", {"spacing": 2}, prepare).fill(few)
-    assert made[4:] == ["c0", "c1", "c2"], "other settings are another folder"
+    assert prepared[4:] == ["c0", "c1", "c2"], "other settings are another folder"
 
 
 def test_what_is_read_is_what_was_prepared_and_a_map(tmp_path):

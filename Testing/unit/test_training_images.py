@@ -274,10 +274,10 @@ def five_folder(tmp_path_factory):
     (folder / "imagesTr").mkdir()
     (folder / "labelsTr").mkdir()
     for number in range(6):
-        made = make_liver_phantom(300 + number, "ct", (64, 64, 64), 4.0, 0)
-        labels = made.labels
+        phantom = make_liver_phantom(300 + number, "ct", (64, 64, 64), 4.0, 0)
+        labels = phantom.labels
         labels = sitk.ChangeLabel(labels, {8: 0})
-        sitk.WriteImage(made.image, str(folder / "imagesTr" / f"p{number}_0000.nii.gz"))
+        sitk.WriteImage(phantom.image, str(folder / "imagesTr" / f"p{number}_0000.nii.gz"))
         sitk.WriteImage(labels, str(folder / "labelsTr" / f"p{number}.nii.gz"))
     (folder / "dataset.json").write_text(json.dumps({"labels": STRUCTURES}))
     return folder

@@ -105,9 +105,9 @@ def scene_content() -> list[tuple[str, str]]:
     )
     scene = slicer.mrmlScene
     nodes = (scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes()))
-    found = [n for n in nodes if any(n.GetClassName().endswith(k) or f"MRML{k}" in n.GetClassName() for k in kinds)]
+    matching = [n for n in nodes if any(n.GetClassName().endswith(k) or f"MRML{k}" in n.GetClassName() for k in kinds)]
     of_views = re.compile(r"Volume Slice|(Slice|Red|Green|Yellow) Transform")
-    return sorted((n.GetClassName(), n.GetName()) for n in found if not of_views.search(n.GetName()))
+    return sorted((n.GetClassName(), n.GetName()) for n in matching if not of_views.search(n.GetName()))
 
 
 def wait(host: Any, widget: Any, seconds: float = 240.0) -> None:

@@ -61,15 +61,15 @@ def open_plan(host: Any, *sections: str) -> tuple[Any, dict[str, Any]]:
     labels = make_labels()
     volume = nodes.add_volume(host.scene, make_image(labels), "CT", (350, 60))
     record = {"modality": "CT", "volumes_ml": measure_volumes(labels), "warnings": [], "models": {}, "seconds": {}}
-    made = scene_plan.add_plan(volume, list(_parts()), {**record, "device": "CPU", "notes": []})
-    found = {type(section).__name__: section for section in widget.sections}
-    for name, section in found.items():
+    plan_nodes = scene_plan.add_plan(volume, list(_parts()), {**record, "device": "CPU", "notes": []})
+    by_name = {type(section).__name__: section for section in widget.sections}
+    for name, section in by_name.items():
         section.button.collapsed = name not in sections
     parameters = widget.context.parameters
-    parameters.inputVolume, parameters.segmentation = made.volume, made.segmentation
-    parameters.modelOutput = made.model_output
+    parameters.inputVolume, parameters.segmentation = plan_nodes.volume, plan_nodes.segmentation
+    parameters.modelOutput = plan_nodes.model_output
     host.process_events()
-    return widget, found
+    return widget, by_name
 
 
 def paint(node: Any, key: str, kji: tuple[slice, slice, slice], value: int = 1) -> None:

@@ -46,8 +46,8 @@ def applied(host: Any, plan: LiverPlan) -> Any:
     """The panel after Apply, as far as the worker's result goes into the scene."""
     widget = host.open_module("LiverPlanner")
     volume = nodes.add_volume(host.scene, plan.image, "CT", (400.0, 40.0))
-    made = scene_plan.add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
-    widget.context.parameters.inputVolume, widget.context.parameters.segmentation = volume, made.segmentation
+    plan_nodes = scene_plan.add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
+    widget.context.parameters.inputVolume, widget.context.parameters.segmentation = volume, plan_nodes.segmentation
     host.process_events(0.1)
     return widget
 
@@ -129,8 +129,8 @@ def test_a_ct_is_shown_in_the_grays_of_the_abdomen_unless_others_were_chosen(
     volume = nodes.add_volume(host.scene, plan.image, "CT", (1500.0, -500.0))
     display = volume.GetDisplayNode()
     display.SetAutoWindowLevel(not chosen)
-    made = scene_plan.add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
-    widget.context.parameters.segmentation = made.segmentation
+    plan_nodes = scene_plan.add_plan(volume, list(parts_of_plan(plan)), record_for_scene(plan))
+    widget.context.parameters.segmentation = plan_nodes.segmentation
     host.process_events(0.1)
     assert (display.GetWindow(), display.GetLevel()) == ((1500.0, -500.0) if chosen else (400.0, 40.0))
 

@@ -24,12 +24,12 @@ def _image():
 
 @pytest.fixture
 def cases(tmp_path):
-    made = []
+    created = []
     for n in range(4):
         path = tmp_path / f"{n}.nrrd"
         sitk.WriteImage(_image(), str(path))
-        made.append(StudyCase(f"Patient {n}", path))
-    return made
+        created.append(StudyCase(f"Patient {n}", path))
+    return created
 
 
 def opened(host, study, reader="Kim"):

@@ -24,15 +24,15 @@ from RotatorCuffCAMLib.scene.cube import place_cube
 
 def answered(host: Any, seed: int, name: str) -> Any:
     """A shoulder with its answer in the scene."""
-    made = make_shoulder_phantom(seed, 4, side="R", size=(48, 48, 20))
-    cube = cut_cube(made.image, made.head_center_lps, side=made.side)
+    phantom = make_shoulder_phantom(seed, 4, side="R", size=(48, 48, 20))
+    cube = cut_cube(phantom.image, phantom.head_center_lps, side=phantom.side)
     values = np.full((16, 16, 16), -1.0)
     values[6:10, 6:10, 6:10] = 5.0
     activation = ActivationMap(map_image(values, cube.image), 4, "exact", 0.0, 6.0)
     answer = Answer((0.1, 0.1, 0.1, 0.1, 0.6), 4, 0.9, (0.0,) * 5, None, 1)
     result = CuffResult(answer, activation, sitk.Image(), cube, None, ())
-    volume = nodes.add_volume(host.scene, made.image, name)
-    return scene_answer.add_answer(volume, made.image, result, as_dict(result, name, "tear-synthetic"))
+    volume = nodes.add_volume(host.scene, phantom.image, name)
+    return scene_answer.add_answer(volume, phantom.image, result, as_dict(result, name, "tear-synthetic"))
 
 
 @pytest.fixture

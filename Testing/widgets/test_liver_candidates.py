@@ -21,8 +21,8 @@ def planned(host: Any) -> Any:
     from LiverPlannerLib.scene import cyst_segments
 
     volume = add_volume()
-    made = add_plan(volume)
-    node, segments = made.segmentation, made.segmentation.GetSegmentation()
+    plan_nodes = add_plan(volume)
+    node, segments = plan_nodes.segmentation, plan_nodes.segmentation.GetSegmentation()
     array = slicer.util.arrayFromSegmentBinaryLabelmap(node, "cyst", volume)
     segments.RemoveSegment("cyst")
     candidate = cyst_segments.add_segment(node, "candidate")

@@ -14,15 +14,15 @@ from liver_case import add_plan, add_volume, asked_of_the_worker, scene_content,
 def planned(host: Any) -> Any:
     """The panel with a plan in which every lesion is called tumor."""
     volume = add_volume()
-    made = add_plan(volume)
-    segments = made.segmentation.GetSegmentation()
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(made.segmentation, "tumor", volume)
-    array |= slicer.util.arrayFromSegmentBinaryLabelmap(made.segmentation, "cyst", volume)
+    plan_nodes = add_plan(volume)
+    segments = plan_nodes.segmentation.GetSegmentation()
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(plan_nodes.segmentation, "tumor", volume)
+    array |= slicer.util.arrayFromSegmentBinaryLabelmap(plan_nodes.segmentation, "cyst", volume)
     segments.RemoveSegment("cyst")
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array, made.segmentation, "tumor", volume)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, plan_nodes.segmentation, "tumor", volume)
     widget = host.open_module("LiverPlanner")
     parameters = widget.context.parameters
-    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    parameters.segmentation, parameters.modelOutput = plan_nodes.segmentation, plan_nodes.model_output
     host.process_events(0.1)
     return widget
 

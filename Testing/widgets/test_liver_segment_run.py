@@ -60,14 +60,14 @@ def test_a_second_plan_replaces_the_first_with_a_living_event_loop_and_resting_v
     host: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = opened.context.parameters
-    made = add_plan(parameters.inputVolume)
-    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    plan_nodes = add_plan(parameters.inputVolume)
+    parameters.segmentation, parameters.modelOutput = plan_nodes.segmentation, plan_nodes.model_output
     host.process_events(0.1)
     start(host, opened)
     pulse, _seen = follow(host, opened, monkeypatch)
     assert max(pulse.busy) < 0.05, sorted(pulse.busy)[-5:]
-    assert not slicer.mrmlScene.IsNodePresent(made.segmentation)
-    assert not slicer.mrmlScene.IsNodePresent(made.model_output)
+    assert not slicer.mrmlScene.IsNodePresent(plan_nodes.segmentation)
+    assert not slicer.mrmlScene.IsNodePresent(plan_nodes.model_output)
     check_plan(opened)
     views = resting_views._views()
     assert len(views) >= 4

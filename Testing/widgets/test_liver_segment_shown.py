@@ -23,10 +23,10 @@ def opened(host: Any) -> Any:
 def test_what_was_found_does_not_widen_the_panel_nor_shrink_the_views(host: Any, opened: Any) -> None:
     widget = section(opened).widget
     before = least_width(widget)
-    made = add_plan(opened.context.parameters.inputVolume)
-    record = scene_plan.plan_record(made.segmentation) | {"models": {"liver": "a-name-without-any-blank-" * 9}}
-    made.segmentation.SetAttribute(scene_plan.RECORD, json.dumps(record))
-    opened.context.parameters.segmentation = made.segmentation
+    plan_nodes = add_plan(opened.context.parameters.inputVolume)
+    record = scene_plan.plan_record(plan_nodes.segmentation) | {"models": {"liver": "a-name-without-any-blank-" * 9}}
+    plan_nodes.segmentation.SetAttribute(scene_plan.RECORD, json.dumps(record))
+    opened.context.parameters.segmentation = plan_nodes.segmentation
     host.process_events()
     assert "without-any-blank" in section(opened).ui.messageLabel.text
     assert least_width(widget) == before
@@ -120,8 +120,8 @@ def test_the_plan_of_a_deleted_volume_is_taken_for_none_of_another(host: Any, op
 
 
 def test_warnings_are_readable_and_kept_with_the_plan(host: Any, opened: Any) -> None:
-    made = add_plan(opened.context.parameters.inputVolume)
-    opened.context.parameters.segmentation = made.segmentation
+    plan_nodes = add_plan(opened.context.parameters.inputVolume)
+    opened.context.parameters.segmentation = plan_nodes.segmentation
     host.process_events()
     text = section(opened).ui.messageLabel.text
     assert "Beware" in text
@@ -139,8 +139,8 @@ def test_the_card_is_one_click_away_and_says_what_the_model_may_be_used_for(host
 
 def test_everything_comes_back_with_a_saved_scene(host: Any, opened: Any, tmp_path: Any) -> None:
     parameters = opened.context.parameters
-    made = add_plan(parameters.inputVolume)
-    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    plan_nodes = add_plan(parameters.inputVolume)
+    parameters.segmentation, parameters.modelOutput = plan_nodes.segmentation, plan_nodes.model_output
     parameters.modality, parameters.cystThreshold = "CT", 38.0
     before = scene_content()
     host.save_scene(tmp_path / "case.mrb")

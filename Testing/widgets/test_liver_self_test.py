@@ -19,7 +19,7 @@ def test_the_self_test_passes(host: Any) -> None:
 
 
 def test_the_self_tests_of_two_modules_are_found_in_one_session(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
+    results = []
 
     class Runner:
         """Counts the tests instead of running them."""
@@ -27,12 +27,12 @@ def test_the_self_tests_of_two_modules_are_found_in_one_session(host: Any, monke
         def run(self, suite: unittest.TestSuite) -> unittest.TestResult:
             result = unittest.TestResult()
             result.testsRun = suite.countTestCases()
-            found.append(result.testsRun)
+            results.append(result.testsRun)
             return result
 
     monkeypatch.setattr(unittest, "TextTestRunner", Runner)
     for name in ("PreopReview", "RotatorCuffCAM"):
         host.load_module(name)
         getattr(sys.modules[name], f"{name}Test")().runTest()
-    assert len(found) == 2
-    assert min(found) >= 5
+    assert len(results) == 2
+    assert min(results) >= 5

@@ -12,10 +12,10 @@ from liver_case import add_plan, add_volume
 
 @pytest.fixture
 def planned(host: Any) -> Any:
-    made = add_plan(add_volume())
+    plan_nodes = add_plan(add_volume())
     widget = host.open_module("LiverPlanner")
     parameters = widget.context.parameters
-    parameters.segmentation, parameters.modelOutput = made.segmentation, made.model_output
+    parameters.segmentation, parameters.modelOutput = plan_nodes.segmentation, plan_nodes.model_output
     host.process_events(0.1)
     return widget
 

@@ -26,16 +26,16 @@ from PreopReviewLib.errors import (
 
 def test_three_agree_with_the_majority():
     right, wrong = drawn(), drawn(shift=2)
-    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "majority")
-    assert (images.array_of(made.labels) == images.array_of(right)).all()
-    assert not images.array_of(made.undecided).any()
+    agreed = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "majority")
+    assert (images.array_of(agreed.labels) == images.array_of(right)).all()
+    assert not images.array_of(agreed.undecided).any()
 
 
 def test_staple_trusts_those_who_agree():
     right, wrong = drawn(), drawn(shift=3)
-    made = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "staple")
-    assert (images.array_of(made.labels) == images.array_of(right)).all()
-    sensitivity = {(p.annotator, p.structure): p.sensitivity for p in made.performance}
+    agreed = make_consensus({"a": right, "b": right, "c": wrong}, ("liver", "tumor", "portal_vein"), "staple")
+    assert (images.array_of(agreed.labels) == images.array_of(right)).all()
+    sensitivity = {(p.annotator, p.structure): p.sensitivity for p in agreed.performance}
     assert sensitivity["a", "tumor"] > 0.99 > 0.6 > sensitivity["c", "tumor"]
 
 
@@ -44,24 +44,24 @@ def test_ties_are_liver_where_both_mean_liver_and_background_elsewhere():
         drawn(),
         drawn(cyst=(slice(5, 8), slice(8, 12), slice(6, 10)), liver=(slice(13, 14), slice(5, 9), slice(5, 9))),
     )
-    made = make_consensus({"a": one, "b": two}, tuple(LABEL), "majority")
-    labels, undecided = images.array_of(made.labels), images.array_of(made.undecided)
+    agreed = make_consensus({"a": one, "b": two}, tuple(LABEL), "majority")
+    labels, undecided = images.array_of(agreed.labels), images.array_of(agreed.undecided)
     assert set(labels[5:8, 8:12, 6:10].ravel()) == {LABEL["liver"]}, "tumor against cyst"
     assert set(labels[13, 5:9, 5:9].ravel()) == {0}, "liver against background"
     assert undecided.sum() == 3 * 4 * 4 + 16
-    assert any("undecided" in note for note in made.notes)
+    assert any("undecided" in note for note in agreed.notes)
 
 
 def test_structures_that_nobody_asked_for_count_as_liver():
-    made = make_consensus({"a": drawn(), "b": drawn()}, ("liver",), "majority")
-    assert set(np.unique(images.array_of(made.labels))) == {0, LABEL["liver"]}
-    assert images.array_of(made.labels).sum() == (images.array_of(drawn()) > 0).sum()
+    agreed = make_consensus({"a": drawn(), "b": drawn()}, ("liver",), "majority")
+    assert set(np.unique(images.array_of(agreed.labels))) == {0, LABEL["liver"]}
+    assert images.array_of(agreed.labels).sum() == (images.array_of(drawn()) > 0).sum()
 
 
 def test_nobody_has_drawn_anything():
     empty = images.image_like(np.zeros(SHAPE, np.uint8), gray())
-    made = make_consensus({"a": empty, "b": empty}, ("liver",))
-    assert not images.array_of(made.labels).any()
+    agreed = make_consensus({"a": empty, "b": empty}, ("liver",))
+    assert not images.array_of(agreed.labels).any()
 
 
 def test_one_annotator_is_no_consensus():
@@ -101,9 +101,9 @@ def test_the_consensus_of_a_list_takes_cases_that_two_have_finished(work):
     finish(work, "ab", "b", drawn())
     with Annotation(work, "cd") as mine:
         mine.save_labels("b", drawn())  # in progress
-    made = consensus_of_list(work, "majority")
-    assert made.made == ["a"]
-    assert made.left_out == {"b": "finished by ab only", "c": "finished by no one"}
+    outcome = consensus_of_list(work, "majority")
+    assert outcome.made == ["a"]
+    assert outcome.left_out == {"b": "finished by ab only", "c": "finished by no one"}
     assert work.labels("a", "consensus").GetSize() == SHAPE[::-1]
     assert images.read_labels(undecided_path(work, "a")).GetSize() == SHAPE[::-1]
     assert work.annotators == ["ab", "cd"], "the consensus is nobody"
@@ -124,8 +124,8 @@ def test_a_dispute_inside_the_liver_leaves_no_hole_and_is_undecided(method):
     narrow[6:34, 6:34, 6:34] = LABEL["liver"]
     narrow[14:24, 14:24, 14:24] = LABEL["tumor"]
     drawn_by = {n: sitk.GetImageFromArray(a) for n, a in (("a", wide), ("b", narrow))}
-    made = make_consensus(drawn_by, ("liver", "tumor"), method)
-    labels, undecided = images.array_of(made.labels), images.array_of(made.undecided).astype(bool)
+    agreed = make_consensus(drawn_by, ("liver", "tumor"), method)
+    labels, undecided = images.array_of(agreed.labels), images.array_of(agreed.undecided).astype(bool)
     assert (labels[narrow > 0] > 0).all(), "both name something in the liver"
     disputed = (wide == LABEL["tumor"]) & (narrow == LABEL["liver"])
     assert undecided[disputed].all()
@@ -139,10 +139,10 @@ def test_most_in_the_liver_is_no_background_though_they_disagree_about_what_it_i
     for name, value in zip("abcde", ("liver", "tumor", "cyst", "", ""), strict=True):
         drawings[name][2:4, 2:4, 2:4] = LABEL.get(value, 0)
         drawings[name][0] = 0
-    made = make_consensus({n: sitk.GetImageFromArray(a) for n, a in drawings.items()}, tuple(LABEL), method)
-    inside = images.array_of(made.labels)[2:4, 2:4, 2:4]
+    agreed = make_consensus({n: sitk.GetImageFromArray(a) for n, a in drawings.items()}, tuple(LABEL), method)
+    inside = images.array_of(agreed.labels)[2:4, 2:4, 2:4]
     assert (inside > 0).all()
-    assert images.array_of(made.undecided)[2:4, 2:4, 2:4].any() or (inside != LABEL["liver"]).any()
+    assert images.array_of(agreed.undecided)[2:4, 2:4, 2:4].any() or (inside != LABEL["liver"]).any()
 
 
 def test_staple_weighs_the_reliable_above_the_count():

@@ -24,11 +24,11 @@ from PreopReviewLib.errors import (
 
 def test_labels_for_training_are_consecutive_and_nested():
     values = {"background": 0, "liver": 1, "portal_vein": 2}
-    found = images.array_of(training_labels(drawn(), values))
+    voxels = images.array_of(training_labels(drawn(), values))
     was = images.array_of(drawn())
-    assert (found[was == LABEL["tumor"]] == 1).all(), "a tumor that nobody asked for is liver"
-    assert (found[was == LABEL["portal_vein"]] == 2).all()
-    assert (found[was == 0] == 0).all()
+    assert (voxels[was == LABEL["tumor"]] == 1).all(), "a tumor that nobody asked for is liver"
+    assert (voxels[was == LABEL["portal_vein"]] == 2).all()
+    assert (voxels[was == 0] == 0).all()
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def test_training_accepts_what_was_exported(finished, tmp_path, form):
     from PreopReviewLib.training.recipe import load_recipe
     from PreopReviewLib.training.task import Place, open_task
 
-    made = export_list(finished, "ab", tmp_path / "Dataset501_Liver", form)
-    assert made.cases == ["a", "b"]
-    assert list(made.left_out) == ["c"]
-    assert made.labels == {"background": 0, "liver": 1, "tumor": 2, "portal_vein": 3}
+    exported = export_list(finished, "ab", tmp_path / "Dataset501_Liver", form)
+    assert exported.cases == ["a", "b"]
+    assert list(exported.left_out) == ["c"]
+    assert exported.labels == {"background": 0, "liver": 1, "tumor": 2, "portal_vein": 3}
     recipe = load_recipe("five-structures")
-    source = open_task(recipe, RunSettings(str(made.folder)), Place(tmp_path)).source
+    source = open_task(recipe, RunSettings(str(exported.folder)), Place(tmp_path)).source
     image, target = source.sample(0)
     assert image.shape[0] == 2, "intensity and distance to the liver"
     classes = source.recipe["data.classes"]
@@ -62,22 +62,22 @@ def test_exported_images_carry_no_metadata(tmp_path):
     work = create_list(tmp_path / "list", find_cases(tmp_path / "images", tmp_path / "list"), ("liver",))
     (case,) = work.cases
     finish(work, "ab", case.name, images.image_like(images.array_of(drawn()), work.image(case.name)))
-    made = export_list(work, "ab", tmp_path / "out")
-    assert any("at least two" in note for note in made.notes)
+    exported = export_list(work, "ab", tmp_path / "out")
+    assert any("at least two" in note for note in exported.notes)
     import gzip
 
-    for file in made.folder.rglob("*.nii.gz"):
+    for file in exported.folder.rglob("*.nii.gz"):
         content = gzip.decompress(file.read_bytes())
         assert b"Doe" not in content
         assert b"4711" not in content
-    assert "Doe" not in (made.folder / "dataset.json").read_text()
+    assert "Doe" not in (exported.folder / "dataset.json").read_text()
 
 
 def test_undecided_voxels_may_be_ignored(finished, tmp_path):
     consensus_of_list(finished, "majority")
-    made = export_list(finished, "consensus", tmp_path / "out", ignore_undecided=True)
-    assert made.labels["ignore"] == 4, "the last value, as nnU-Net wants it"
-    labels = images.array_of(images.read_labels(made.folder / "labelsTr" / "a.nii.gz"))
+    exported = export_list(finished, "consensus", tmp_path / "out", ignore_undecided=True)
+    assert exported.labels["ignore"] == 4, "the last value, as nnU-Net wants it"
+    labels = images.array_of(images.read_labels(exported.folder / "labelsTr" / "a.nii.gz"))
     undecided = images.array_of(images.read_labels(undecided_path(finished, "a")))
     assert undecided.any()
     assert (labels[undecided > 0] == 4).all()
@@ -85,9 +85,9 @@ def test_undecided_voxels_may_be_ignored(finished, tmp_path):
 
 def test_a_missing_image_leaves_its_case_out(finished, folder, tmp_path):
     (folder / "b.nii.gz").unlink()
-    made = export_list(finished, "ab", tmp_path / "out")
-    assert made.cases == ["a"]
-    assert "no longer" in made.left_out["b"]
+    exported = export_list(finished, "ab", tmp_path / "out")
+    assert exported.cases == ["a"]
+    assert "no longer" in exported.left_out["b"]
 
 
 def test_nothing_to_export_leaves_no_folder(work, tmp_path):
