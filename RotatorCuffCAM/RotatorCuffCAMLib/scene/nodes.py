@@ -28,7 +28,7 @@ from RotatorCuffCAMLib.scene.boxes import add_box
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 MAXIMUM, CLASS, METHOD, RECORD = (f"RotatorCuffCAM.{n}" for n in ("Maximum", "Class", "Method", "Record"))
-NO_PLACE = 0.12
+NO_PLACE = 0.04
 """Opacity of the heat of the class None."""
 
 THRESHOLD = 30.0
