@@ -1,8 +1,7 @@
 """Cohorts: two workers against one, overhead against the bare task, killed workers, memory of the driver.
 
-The overhead is that of one worker against a fresh process that calls the task for one case after the other, both with
-one thread and with what they import on the way; starting the workers is counted apart. It is given in seconds and,
-for a machine on which others work too, in seconds of processor time.
+The overhead is that of one worker against a process that calls the task and nothing else, both with one thread and both
+warm: they take the same cases in turn, so that what else the machine does meets both alike. Starting is counted apart.
 
 The task is `branches` of liver phantoms (seconds of one core each), and `volumetry` of 2,000 tiny cases of 12³ voxels.
 Ratios are of one run. Topics on the command line (speed, kills, memory) choose among them.
@@ -64,51 +63,68 @@ def run(task: Task, cases: list[CohortCase], out: Path, workers: int, during=Non
     folder.begin(task, {})
     began = time.perf_counter()
     with local_client(Size(workers, 1)) as client:
-        ready, busy = time.perf_counter(), busy_seconds(client)
+        ready = time.perf_counter()
         stop = threading.Event()
         thread = threading.Thread(target=during, args=(client, stop)) if during else None
         if thread:
             thread.start()
         tally = run_cases(client, task, cases, folder)
         done = time.perf_counter()
-        busy = busy_seconds(client) - busy
         stop.set()
         if thread:
             thread.join()
-    times = {"start_s": ready - began, "run_s": done - ready, "cpu_s": busy}
-    return {**times, "done": tally.done, "failed": tally.failed}
+    return {"start_s": ready - began, "run_s": done - ready, "done": tally.done, "failed": tally.failed}
 
 
-def busy_seconds(client) -> float:  # type: ignore[no-untyped-def]
-    """Processor time of all workers that are there."""
-    return sum(s for s in client.run(time.process_time, on_error="ignore").values() if isinstance(s, float))
+SERVE = "from Testing.Benchmarks.bench_cohort import serve; serve()"
 
 
-ALONE = """
-import sys, time
-began = time.perf_counter()
-from Testing.Benchmarks.bench_cohort import loop
-loop(*sys.argv[1:])
-print(time.perf_counter() - began, time.process_time())
-"""
-
-
-def alone(cases: Path, out: Path) -> tuple[float, float]:
-    """Seconds of the same task and pictures in a loop of a process of its own, and of its processor time."""
-    environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), "1")}
-    words = [sys.executable, "-c", ALONE, str(cases), str(out)]
-    ran = subprocess.run(words, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
-    seconds, busy = map(float, ran.stdout.split()[-2:])
-    return seconds, busy
-
-
-def loop(cases: str, out: str) -> None:
-    """Calls the task for one case after the other."""
+def serve() -> None:
+    """Calls the task for each case that a line of stdin names with its folder of results, and says the seconds."""
     task = find_task(TASK)
-    for case in read_cases(Path(cases), task, {})[:CASES]:
-        place = Path(out) / case.name
-        call(task, case.values, place)
-        write_thumbnail(task, case.values, place)
+    for line in sys.stdin:
+        labels, place = json.loads(line)
+        began = time.perf_counter()
+        call(task, {"labels": labels}, Path(place))
+        write_thumbnail(task, {"labels": labels}, Path(place))
+        print("SECONDS", time.perf_counter() - began, flush=True)
+
+
+def overhead(task: Task, cases: list[CohortCase], place: Path) -> dict:
+    """Seconds of the same cases, alone and by one worker in turn; the first case of each warms it and is left out."""
+    environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), "1")}
+    bare = subprocess.Popen(
+        [sys.executable, "-c", SERVE],
+        env=environment,
+        cwd=REPOSITORY,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    folder = CohortFolder(place / "in_turn")
+    folder.begin(task, {})
+    seconds: dict[str, list[float]] = {"alone": [], "worker": []}
+    try:
+        with local_client(Size(1, 1)) as client:
+            for case in cases:
+                bare.stdin.write(json.dumps([case.values["labels"], str(place / "alone" / case.name)]) + "\n")  # type: ignore[union-attr]
+                bare.stdin.flush()  # type: ignore[union-attr]
+                said = next(line for line in bare.stdout if line.startswith("SECONDS"))  # type: ignore[union-attr]
+                seconds["alone"].append(float(said.split()[1]))
+                began = time.perf_counter()
+                run_cases(client, task, [case], folder)
+                seconds["worker"].append(time.perf_counter() - began)
+    finally:
+        bare.kill()
+        bare.wait()
+    totals = {name: sum(found[1:]) for name, found in seconds.items()}
+    ratios = sorted(w / a - 1 for w, a in zip(seconds["worker"][1:], seconds["alone"][1:], strict=True))
+    return {
+        "alone_s": totals["alone"],
+        "in_turn_worker_s": totals["worker"],
+        "overhead": totals["worker"] / totals["alone"] - 1,
+        "overhead_of_the_middle_case": ratios[len(ratios) // 2],
+    }
 
 
 def killing(killed: list[int]):  # type: ignore[no-untyped-def]
@@ -139,19 +155,16 @@ def watching(samples: list[tuple[int, float]], out: Path):  # type: ignore[no-un
 def speed(place: Path, cases: list[CohortCase]) -> dict:
     """One worker against the bare task, two against one."""
     task = find_task(TASK)
-    bare, busy = alone(place / "in", place / "alone")
+    found = overhead(task, cases[: CASES + 1], place)
     one = run(task, cases[:CASES], place / "one", 1)
     two = run(task, cases[:CASES], place / "two", 2)
     return {
         "task": TASK,
         "cases": CASES,
-        "alone_s": bare,
-        "alone_cpu_s": busy,
+        **found,
         "one_worker": one,
         "two_workers": two,
         "two_against_one": one["run_s"] / two["run_s"],
-        "overhead": one["run_s"] / bare - 1,
-        "overhead_cpu": one["cpu_s"] / busy - 1,
     }
 
 
@@ -186,7 +199,7 @@ def main() -> None:
 
 
 TOPICS = {
-    "speed": (speed, TASK, CASES, 80),
+    "speed": (speed, TASK, CASES + 1, 80),
     "kills": (kills, TASK, 40, 64),
     "memory": (memory, "volumetry", TINY, 12),
 }

@@ -79,3 +79,13 @@ def test_voxels_that_lie_between_those_of_the_image_are_not_on_them(handle):
     canvas = labelmaps.empty_labelmap(handle.volume, (0, 0, 0), (2, 2, 2))
     canvas.SetSpacing(*(0.99 * s for s in canvas.GetSpacing()))
     assert not labelmaps.on_voxels_of(canvas, handle.volume)
+
+
+def test_a_surface_is_made_anew_where_there_was_one(handle):
+    segmentation = handle.segmentation.GetSegmentation()
+    segment = segmentation.GetSegment("liver")
+    before = enclosed_mm3(segment.GetRepresentation(nodes.SURFACE))
+    array = array_of_vtk(segment.GetRepresentation(nodes.LABELMAP))
+    array[: array.shape[0] // 2][array[: array.shape[0] // 2] == segment.GetLabelValue()] = 0
+    labelmaps.make_surface(segmentation, "liver")
+    assert enclosed_mm3(segment.GetRepresentation(nodes.SURFACE)) < 0.9 * before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ class SceneView:
         Raises:
             UnreadableImage: it is not a scene, damaged, or holds no image with a segmentation.
         """
+        another = self.volume is not None
         self.close()
         self._place = scene.parent
         before = self._nodes()
@@ -83,6 +85,8 @@ class SceneView:
                 "Give a scene that PreopReview or 3D Slicer saved with both",
             )
         self._dress()
+        if another:
+            gc.collect()  # the editor's observers hold the former nodes in circles: 150 MB a case
 
     def correct(self, path: Path) -> None:
         """Shows the structures as a .seg.nrrd of a reader has them; changes are still counted from the scene's.

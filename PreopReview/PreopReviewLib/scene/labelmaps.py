@@ -55,7 +55,7 @@ def make_surface(segmentation: Any, key: str) -> None:
     alone.SetSourceRepresentationName(LABELMAP)
     alone.CopyConversionParameters(segmentation)
     alone.CopySegmentFromSegmentation(segmentation, key)
-    surface = alone.CreateRepresentation(SURFACE) and alone.GetNthSegment(0).GetRepresentation(SURFACE)
+    surface = alone.CreateRepresentation(SURFACE, True) and alone.GetNthSegment(0).GetRepresentation(SURFACE)
     put_surface(segmentation, key, surface if surface and surface.GetNumberOfCells() else None)
 
 
