@@ -105,6 +105,20 @@ def test_a_page_is_written_without_the_patient(host, widget, report, planned, tm
     assert host.messages == []
 
 
+def test_what_was_decided_by_hand_goes_to_the_worker(host, widget, report, planned, tmp_path):
+    from LiverPlannerLib.scene import report as scene_report
+    from LiverPlannerLib.scene.branches import COLUMNS
+    from LiverPlannerLib.scene.plan_tables import put_table
+
+    blank = {c.key: "" if c.kind == "text" else 0 for c in COLUMNS} | {"structure": "Portal vein"}
+    rows = [blank | {"id": 1, "main": 1, "radius_mm": 4.5, "overridden": 1}, blank | {"id": 2, "radius_mm": 2.5}]
+    parameters = widget.context.parameters
+    parameters.branchesTable = put_table(planned.segmentation, None, "branches", COLUMNS, rows)
+    request = scene_report.request(parameters, tmp_path, "CT")
+    assert request["branches_by_hand"] == [["portal_vein", 1, 4.5, "main"]]
+    assert "cysts_by_hand" not in request
+
+
 @pytest.mark.slow
 def test_the_patient_is_on_the_page_if_asked_for(host, widget, report, planned, tmp_path):
     host.click(report.ui.identityCheckBox)

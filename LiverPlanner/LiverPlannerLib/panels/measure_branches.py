@@ -12,11 +12,18 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels.branch_picking import BranchPicking, PickedBranch
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene.branches import COLUMNS, branch_rows, main_color, peripheral_color, show_branches
+from LiverPlannerLib.scene.branches import (
+    COLUMNS,
+    branch_rows,
+    main_color,
+    peripheral_color,
+    set_by_hand_in,
+    show_branches,
+)
 from LiverPlannerLib.scene.tables import place_beside, read_table
 from LiverPlannerLib.scene.territories import show_territories, territories_node
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
-from LiverPlannerLib.vessels.branches import VesselTree, relabel
+from LiverPlannerLib.vessels.branches import SetByHand, VesselTree, relabel, set_by_hand
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes
@@ -162,8 +169,7 @@ class BranchesPage(Page):
         self.trees = {}
         for key, file in result["trees"].items():
             tree = load_tree(folder / file, mask_of(labels, key))
-            parts = {b.id: by_hand[key, b.id][0] for b in tree.branches if _still(by_hand.get((key, b.id)), b)}
-            self.trees[key] = relabel(tree, parts) if parts else tree
+            self.trees[key], _lost = set_by_hand(tree, by_hand)
         absent = ", ".join(structure(key).name.lower() for key in result["absent"])
         self.notes = list(result["notes"]) + ([_("Not in the plan: {names}.").format(names=absent)] if absent else [])
         self.revision = revision
@@ -180,15 +186,10 @@ class BranchesPage(Page):
         self._fill_vessels()
         self._fill()
 
-    def _by_hand(self) -> dict[tuple[str, int], tuple[str, float]]:
-        """Part and radius of the branches that were ticked by hand, by structure and id."""
+    def _by_hand(self) -> list[SetByHand]:
+        """The branches that were ticked by hand."""
         table = self.saved_table()
-        rows = read_table(table, COLUMNS) if table is not None else []
-        return {
-            (_KEY_OF[row["structure"]], int(row["id"])): ("main" if row["main"] else "peripheral", row["radius_mm"])
-            for row in rows
-            if row["overridden"]
-        }
+        return set_by_hand_in(read_table(table, COLUMNS)) if table is not None else []
 
     # ---- by hand ----
 
@@ -279,8 +280,3 @@ class BranchesPage(Page):
         line = self.trees[_KEY_OF[rows[row]["structure"]]].centerline(int(rows[row]["id"]))
         if len(line):
             jump_to(line[len(line) // 2])
-
-
-def _still(known: tuple[str, float] | None, branch: Any) -> bool:
-    """Whether a branch that was ticked by hand is the same one in a new search."""
-    return known is not None and abs(known[1] - branch.radius_mm) < 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.comparison.pair import Comparison
     from LiverPlannerLib.couinaud.volumes import Division
     from LiverPlannerLib.cysts.filter import CystResult
+    from LiverPlannerLib.cysts.rules import Decision
     from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.lesions import DrawnLesions
     from LiverPlannerLib.perfusion.model import Perfusion
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from LiverPlannerLib.resection.vessel_margins import VesselMargin
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
     from LiverPlannerLib.territories.liver import LiverTrees
-    from LiverPlannerLib.vessels.branches import VesselTree
+    from LiverPlannerLib.vessels.branches import SetByHand, VesselTree
 
 Result = TypeVar("Result")
 
@@ -77,6 +78,8 @@ class MeasureOptions:
         segments: divide the liver into Couinaud segments.
         couinaud: segments as drawn or corrected, see `couinaud.volumes.divide`.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
+        branches_by_hand: main and peripheral branches that somebody has set.
+        cysts_by_hand: decisions of somebody on regions of the cyst filter: number, voxels, ``cyst`` or ``tumor``.
     """
 
     modality: str = "auto"
@@ -88,6 +91,8 @@ class MeasureOptions:
     segments: bool = True
     drawn: DrawnLesions | None = None
     couinaud: sitk.Image | None = None
+    branches_by_hand: Sequence[SetByHand] = ()
+    cysts_by_hand: Sequence[tuple[int, int, Decision]] = ()
 
 
 def measure_all(
@@ -187,8 +192,8 @@ def _margins(measures: Measures, options: MeasureOptions) -> None:
         )
 
 
-def _branches(measures: Measures, _options: MeasureOptions) -> None:
-    from LiverPlannerLib.vessels.branches import split_branches
+def _branches(measures: Measures, options: MeasureOptions) -> None:
+    from LiverPlannerLib.vessels.branches import set_by_hand, split_branches
 
     present = _present(measures.labels)
     liver = mask_of(measures.labels, "liver")
@@ -200,8 +205,15 @@ def _branches(measures: Measures, _options: MeasureOptions) -> None:
         tree = _tried(
             measures, name, lambda key=s.key: split_branches(mask_of(measures.labels, key), key, liver, vena_cava)
         )
-        if tree is not None:
-            measures.trees.append(tree)
+        if tree is None:
+            continue
+        tree, lost = set_by_hand(tree, options.branches_by_hand)
+        measures.trees.append(tree)
+        if lost:
+            measures.notes.append(
+                f"{lost} decision(s) on main branches of the {s.name.lower()} were made on a tree that has changed and "
+                "are left out. Find the branches again."
+            )
 
 
 def _territories(measures: Measures, options: MeasureOptions) -> None:
@@ -243,7 +255,17 @@ def _cysts(measures: Measures, options: MeasureOptions) -> None:
         "drawn": options.drawn,
     }
     arguments |= options.cyst_options
-    measures.cysts = _tried(measures, "Cyst filter", lambda: filter_cysts(measures.image, measures.labels, **arguments))
+    result = _tried(measures, "Cyst filter", lambda: filter_cysts(measures.image, measures.labels, **arguments))
+    measures.cysts = result
+    if result is None or not options.cysts_by_hand:
+        return
+    sizes = {r.id: r.voxels for r in result.regions}
+    same = {n: decision for n, voxels, decision in options.cysts_by_hand if sizes.get(n) == voxels}
+    measures.cysts = result.with_overrides(same)
+    if lost := len(options.cysts_by_hand) - len(same):
+        measures.notes.append(
+            f"{lost} decision(s) on cysts were made on lesions that have changed and are left out. Find them again."
+        )
 
 
 def _comparison(measures: Measures, options: MeasureOptions) -> None:

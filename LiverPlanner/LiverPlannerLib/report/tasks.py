@@ -32,6 +32,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
     from LiverPlannerLib.resection.volumetry import Patient
+    from LiverPlannerLib.vessels.branches import SetByHand
     from PreopReviewLib.reports import write_report
     from PreopReviewLib.reports.page import check_path
 
@@ -50,6 +51,8 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
         parameters.get("cysts", {}),
         drawn=plan.lesions,
         couinaud=plan.couinaud,
+        branches_by_hand=[SetByHand(*decision) for decision in parameters.get("branches_by_hand", ())],
+        cysts_by_hand=[tuple(decision) for decision in parameters.get("cysts_by_hand", ())],
     )
     measures = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
     info = ReportInfo(

@@ -8,11 +8,11 @@ from typing import Any
 from LiverPlannerLib.scene.parts import Part, show_parts
 from LiverPlannerLib.scene.segments import Grid
 from LiverPlannerLib.scene.tables import Column
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import STRUCTURES, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.territories.liver import LiverTrees
 from LiverPlannerLib.territories.tables import branch_rows as territory_rows
-from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, VesselTree
+from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, SetByHand, VesselTree
 from PreopReviewLib import images
 
 COLUMNS = (
@@ -48,6 +48,16 @@ def main_color(key: str) -> tuple[float, float, float]:
 def peripheral_color(key: str) -> tuple[float, float, float]:
     """The same hue, half way to white, for its peripheral branches."""
     return tuple(0.45 * v + 0.55 for v in structure(key).color)  # type: ignore[return-value]
+
+
+def set_by_hand_in(rows: Sequence[Mapping[str, Any]]) -> list[SetByHand]:
+    """The branches of saved rows that somebody has ticked."""
+    keys = {s.name: s.key for s in STRUCTURES}
+    return [
+        SetByHand(keys[row["structure"]], int(row["id"]), row["radius_mm"], "main" if row["main"] else "peripheral")
+        for row in rows
+        if row["overridden"] and row["structure"] in keys
+    ]
 
 
 def branch_rows(trees: Mapping[str, VesselTree], supply: LiverTrees | None = None) -> list[dict[str, Any]]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
+from LiverPlannerLib.scene.branches import set_by_hand_in
 from LiverPlannerLib.scene.couinaud import couinaud_request, read_couinaud, segments_node
+from LiverPlannerLib.scene.cysts import is_of, regions_of
+from LiverPlannerLib.scene.plan_tables import PLAN
 from LiverPlannerLib.scene.segments import SegmentVoxels
+from LiverPlannerLib.scene.tables import read_table
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import unsaved
@@ -75,6 +81,7 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
         "simulated": bool(parameters.reportSimulated or is_simulated(volume)),
         "identity": identity_of(volume) if parameters.reportIdentity else [],
         "patient": [parameters.heightCm, parameters.weightKg] if parameters.heightCm and parameters.weightKg else None,
+        **_by_hand(parameters, plan),
         "cysts": {"threshold": parameters.cystThreshold, "rule": _rule(parameters.cystRule)},
     }
     if parameters.modelOutput is not None:
@@ -84,6 +91,19 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     if parameters.reportRemnant and has_cut(parameters):
         asked["cut"] = _cut(parameters, folder)
     return asked
+
+
+def _by_hand(parameters: Any, plan: Any) -> dict[str, Any]:
+    """What a person has decided about branches and cysts of this plan, where the program had decided otherwise."""
+    branches, cysts = parameters.branchesTable, parameters.cystsTable
+    decided: dict[str, Any] = {}
+    if branches is not None and branches.GetNodeReference(PLAN) is plan:
+        rows = set_by_hand_in(read_table(branches, BRANCH_COLUMNS))
+        decided["branches_by_hand"] = [list(astuple(branch)) for branch in rows]
+    if cysts is not None and is_of(cysts, plan):
+        regions = [region for region in regions_of(cysts) if region.overridden]
+        decided["cysts_by_hand"] = [[region.id, region.voxels, region.decision] for region in regions]
+    return decided
 
 
 def _rule(chosen: str) -> str:
