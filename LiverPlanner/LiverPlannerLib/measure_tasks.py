@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import requested_lesions
 from LiverPlannerLib.structures import mask_of, structure
+from LiverPlannerLib.vessels.branches import SetByHand
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress, within
@@ -148,6 +149,11 @@ def couinaud(parameters: dict[str, Any], folder: Path, progress: Progress, cance
     return {"segments": segments, "notes": [*division.warnings, *division.notes]}
 
 
+def _by_hand(parameters: dict[str, Any]) -> list[SetByHand]:
+    """The branches of `scene.branches.by_hand_request`."""
+    return [SetByHand(*decision) for decision in parameters.get("branches_by_hand", ())]
+
+
 def _couinaud(parameters: dict[str, Any], folder: Path) -> sitk.Image | None:
     return load_image(folder, parameters["couinaud"]) if "couinaud" in parameters else None
 
@@ -173,7 +179,8 @@ def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     progress(0.05, "Dividing the liver into segments")
     segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
     cancel.raise_if_cancelled()
-    trees = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel)
+    by_hand = _by_hand(parameters)
+    trees = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel, by_hand=by_hand)
     if not trees.territories:
         reason = "; ".join(trees.missing.values()) or "the plan has neither a portal nor a hepatic vein"
         raise NothingFound(f"There is no blood supply to follow: {reason}", "Segment the veins first")
@@ -213,7 +220,8 @@ def compared_resections(
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
     segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
-    trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel)
+    by_hand = _by_hand(parameters)
+    trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel, by_hand=by_hand)
     made_resections = {
         name: resect_by_mask(
             labels,

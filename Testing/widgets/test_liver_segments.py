@@ -75,6 +75,7 @@ def test_what_the_worker_is_asked_holds_the_corrected_segments(host: Any, divide
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(type(section.remnant), "start", lambda _self, _task, request, *_more: asked.append(request))
     section.remnant.supply.start()
+    assert "branches_by_hand" not in asked[0]
     segments = asked[0]["couinaud"].array
     want = images.array_of(slabs(section))
     assert np.array_equal(np.bincount(segments.ravel())[1:], np.bincount(want.ravel())[1:])

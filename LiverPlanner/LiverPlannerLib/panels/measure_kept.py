@@ -14,6 +14,7 @@ from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import CutPage
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request
 from LiverPlannerLib.scene.kept_cuts import COMPARED_COLUMNS, KeptCuts
 from LiverPlannerLib.scene.plan_tables import put_table
@@ -179,6 +180,7 @@ class KeptPage:
             "labels": unsaved(labels, "labels"),
             **drawn_request(page.live.drawn_lesions()),
             **couinaud_request(page.live.couinaud()),
+            **by_hand_request(page.parameters.branchesTable, page.parameters.segmentation),
             "names": self.kept.names,
             "patient": [patient.height_cm, patient.weight_kg] if patient is not None else None,
             "exclude": list(page.section.volumes.exclude()),

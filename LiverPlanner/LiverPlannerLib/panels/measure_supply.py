@@ -11,6 +11,7 @@ from LiverPlannerLib.panels.measure_page import CutPage
 from LiverPlannerLib.perfusion.model import Perfusion, PerfusionModel
 from LiverPlannerLib.perfusion.ratios import crossing_words, perfusion_rows
 from LiverPlannerLib.resection.cutting import Resection
+from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request
 from LiverPlannerLib.territories.files import load_trees
 from LiverPlannerLib.territories.tables import name_of_branches
@@ -77,7 +78,12 @@ class Supply:
                 self.page.show_cut(self.page.cut, self.page.revision)
             self.page.section.refresh()
 
-        request = {"labels": unsaved(labels, "labels"), **couinaud_request(self.page.live.couinaud())}
+        parameters = self.page.parameters
+        request = {
+            "labels": unsaved(labels, "labels"),
+            **couinaud_request(self.page.live.couinaud()),
+            **by_hand_request(parameters.branchesTable, parameters.segmentation),
+        }
         self.page.start("supply", request, folder, show, _("Following the blood supply"))
 
     def words(self, taken: np.ndarray) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from LiverPlannerLib.scene.parts import Part, show_parts
+from LiverPlannerLib.scene.plan_tables import PLAN
 from LiverPlannerLib.scene.segments import Grid
-from LiverPlannerLib.scene.tables import Column
+from LiverPlannerLib.scene.tables import Column, read_table
 from LiverPlannerLib.structures import STRUCTURES, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.territories.liver import LiverTrees
@@ -48,6 +50,17 @@ def main_color(key: str) -> tuple[float, float, float]:
 def peripheral_color(key: str) -> tuple[float, float, float]:
     """The same hue, half way to white, for its peripheral branches."""
     return tuple(0.45 * v + 0.55 for v in structure(key).color)  # type: ignore[return-value]
+
+
+def by_hand_request(table: Any | None, plan: Any) -> dict[str, Any]:
+    """What a request to the worker says of branches of a plan that somebody has ticked; nothing where there are none.
+
+    Args:
+        table: of the branches, or None.
+    """
+    if table is None or table.GetNodeReference(PLAN) is not plan:
+        return {}
+    return {"branches_by_hand": [list(astuple(branch)) for branch in set_by_hand_in(read_table(table, COLUMNS))]}
 
 
 def set_by_hand_in(rows: Sequence[Mapping[str, Any]]) -> list[SetByHand]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.scene import plan as scene_plan
-from LiverPlannerLib.scene.branches import COLUMNS as BRANCH_COLUMNS
-from LiverPlannerLib.scene.branches import set_by_hand_in
+from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request, read_couinaud, segments_node
 from LiverPlannerLib.scene.cysts import is_of, regions_of
-from LiverPlannerLib.scene.plan_tables import PLAN
 from LiverPlannerLib.scene.segments import SegmentVoxels
-from LiverPlannerLib.scene.tables import read_table
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import unsaved
@@ -95,11 +91,7 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
 
 def _by_hand(parameters: Any, plan: Any) -> dict[str, Any]:
     """What a person has decided about branches and cysts of this plan, where the program had decided otherwise."""
-    branches, cysts = parameters.branchesTable, parameters.cystsTable
-    decided: dict[str, Any] = {}
-    if branches is not None and branches.GetNodeReference(PLAN) is plan:
-        rows = set_by_hand_in(read_table(branches, BRANCH_COLUMNS))
-        decided["branches_by_hand"] = [list(astuple(branch)) for branch in rows]
+    decided, cysts = by_hand_request(parameters.branchesTable, plan), parameters.cystsTable
     if cysts is not None and is_of(cysts, plan):
         regions = [region for region in regions_of(cysts) if region.overridden]
         decided["cysts_by_hand"] = [[region.id, region.voxels, region.decision] for region in regions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.territories.areas import Territories, find_territories
 from LiverPlannerLib.territories.names import NamedTerritory, named_territories
-from LiverPlannerLib.vessels.branches import VesselTree, split_branches
+from LiverPlannerLib.vessels.branches import SetByHand, VesselTree, set_by_hand, split_branches
 from PreopReviewLib import images
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -52,6 +52,7 @@ def find_trees(
     inside: np.ndarray | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
+    by_hand: Sequence[SetByHand] = (),
 ) -> LiverTrees:
     """All trees of a liver with their territories.
 
@@ -60,6 +61,7 @@ def find_trees(
         segments: Couinaud segments on the same grid, for names.
         trees: those that were found in these labels already, by structure key.
         inside: (K, J, I), of `inside_liver`, where it is known already.
+        by_hand: branches that somebody has set to main or peripheral.
 
     Raises:
         NothingFound: there is no liver.
@@ -77,6 +79,7 @@ def find_trees(
             tree = (trees or {}).get(key) or _tree(labels, key, liver, cava if has_cava else None)
             if tree is None:
                 continue
+            tree, _changed = set_by_hand(tree, by_hand)
             liver_trees.trees[key] = tree
             if key in WITH_TERRITORIES:
                 liver_trees.territories[key] = find_territories(labels, tree, inside)
