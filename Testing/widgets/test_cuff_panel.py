@@ -42,6 +42,18 @@ def test_the_panel_says_what_is_missing(host):
     assert "Classify" in section(widget, "ReportSection").ui.reportButton.toolTip
 
 
+@pytest.mark.parametrize(("window", "red"), [("#323232", "#ff8a80"), ("#ffffff", "#b42318")])
+def test_the_warning_is_read_in_the_dark_style_too(host, window, red):
+    import qt
+
+    classify = section(host.open_module("RotatorCuffCAM"), "ClassifySection")
+    palette = qt.QPalette(classify.ui.modelWarningLabel.palette)
+    palette.setColor(qt.QPalette.Window, qt.QColor(window))
+    classify.ui.modelWarningLabel.setPalette(palette)
+    classify.refresh()
+    assert red in classify.ui.modelWarningLabel.text
+
+
 def test_a_class_named_with_a_less_than_sign_is_shown_whole(host):
     from qt import QTextDocument
 

@@ -74,7 +74,9 @@ class ClassifySection(Section):
             self.ui.modelComboBox.setCurrentIndex(names.index(parameters.model))
         data = self._models.get(parameters.model)
         self.ui.modelWarningLabel.text = (
-            f"<b style='color: #b42318'>{escape(str(data['intended_use']))}</b>" if data else ""
+            f"<b style='color: {warning_color(self.ui.modelWarningLabel)}'>{escape(str(data['intended_use']))}</b>"
+            if data
+            else ""
         )
         reason = disabled_reason(parameters)
         if not reason and data is None:
@@ -184,6 +186,12 @@ def _show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]
     show_alone(volume)
     scene_answer.set_opacity(cuff_nodes.activation, parameters.opacity)
     context.notify("answer")
+
+
+def warning_color(label: Any) -> str:
+    """A red that is read on the label's ground, in the light style and in the dark one."""
+    dark = label.palette.color(qt.QPalette.Window).lightness() < 128
+    return "#ff8a80" if dark else "#b42318"
 
 
 def look_of_panel(parameters: Any) -> Look:
