@@ -84,8 +84,8 @@ def start(folder: Path, **changes: object) -> Orthanc:
 
     Skips the test where Orthanc or its DICOMweb plugin is not installed.
     """
-    found = program()
-    if found is None or not PLUGIN.exists():
+    executable = program()
+    if executable is None or not PLUGIN.exists():
         pytest.skip("Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)")
     folder.mkdir(parents=True, exist_ok=True)
     http, dicom, receive = free_port(), free_port(), free_port()
@@ -110,7 +110,7 @@ def start(folder: Path, **changes: object) -> Orthanc:
     }
     (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([found, str(folder / "orthanc.json")], stdout=log, stderr=log)
+        process = subprocess.Popen([executable, str(folder / "orthanc.json")], stdout=log, stderr=log)
     server = Orthanc(folder, http, dicom, process, folder / "pacs.yaml")
     server.connections.write_text(_connections(http, dicom, receive), encoding="utf-8")
     (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")

@@ -125,9 +125,9 @@ def a_segment_made_with_add_is_no_copy_of_the_last_one() -> None:
     work(1.0)
     assert me.ml(correct) == before
     content = me.plan.GetSegmentation()
-    made = content.GetNthSegment(content.GetNumberOfSegments() - 1)
-    assert made.GetName() in correct.ui.stateLabel.text, "that it is not counted is said"
-    made.SetName("Metastasis")
+    added = content.GetNthSegment(content.GetNumberOfSegments() - 1)
+    assert added.GetName() in correct.ui.stateLabel.text, "that it is not counted is said"
+    added.SetName("Metastasis")
     work(1.0)
     assert me.ml(correct)["tumor"] > before["tumor"]
 

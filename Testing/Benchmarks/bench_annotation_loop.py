@@ -33,14 +33,14 @@ RESULT = Path(__file__).parent / "results" / "annotation_loop.json"
 
 
 def phantom(seed: int, contrast: str):
-    made = make_liver_phantom(seed, contrast, SIZE, SPACING)
-    labels = images.array_of(made.labels).copy()
+    simulated = make_liver_phantom(seed, contrast, SIZE, SPACING)
+    labels = images.array_of(simulated.labels).copy()
     for s in STRUCTURES:
         if s.key not in STRUCTURE_KEYS and s.parent == "liver":
             labels[labels == s.label] = structure("tumor" if s.key == "cyst" else "liver").label
         elif s.key not in STRUCTURE_KEYS:
             labels[labels == s.label] = 0
-    return made.image, images.image_like(labels, made.image)
+    return simulated.image, images.image_like(labels, simulated.image)
 
 
 def base_model(folder: Path) -> Path:

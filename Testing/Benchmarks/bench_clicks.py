@@ -44,13 +44,13 @@ def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches
     array = network.array.copy().reshape(-1)
     whole = np.bincount(network.value[network.owner], minlength=256)
     veins = np.flatnonzero(np.isin(network.value, (PORTAL, HEPATIC)))
-    made = 0
-    while made < branches:
+    renamed = 0
+    while renamed < branches:
         picked = network.pick_point(int(rng.choice(veins)))
         index = network.voxels_of(picked.downstream)
         if 0.02 * whole[picked.value] < len(index) < 0.35 * whole[picked.value]:
             array[index] = OTHER[picked.value]
-            made += 1
+            renamed += 1
     for _ in range(stretches):
         point = int(rng.choice(veins))
         near = veins[np.linalg.norm((network.points[veins] - network.points[point]) * network.mm, axis=1) <= 7.5]
@@ -59,8 +59,8 @@ def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches
     return array.reshape(network.array.shape)
 
 
-def dice(found: np.ndarray, truth: np.ndarray, value: int) -> float:
-    a, b = found == value, truth == value
+def dice(predicted: np.ndarray, truth: np.ndarray, value: int) -> float:
+    a, b = predicted == value, truth == value
     return float(2 * np.count_nonzero(a & b) / max(a.sum() + b.sum(), 1))
 
 
@@ -121,7 +121,7 @@ def time_at_512() -> dict[str, float]:
     started = time.perf_counter()
     network = VesselNetwork(labels)
     network.tree(PORTAL), network.tree(HEPATIC)
-    found = {"center_lines_once_s": time.perf_counter() - started}
+    timings = {"center_lines_once_s": time.perf_counter() - started}
     rng = np.random.default_rng(0)
     points = np.flatnonzero(np.isin(network.value, (PORTAL, HEPATIC)))
     kinds = {
@@ -140,16 +140,16 @@ def time_at_512() -> dict[str, float]:
             at = images.kji_to_ras(network.points[point][None], network.grid)[0]
             start, busy = time.perf_counter(), time.process_time()
             try:
-                made = call(at, value)
+                change = call(at, value)
                 if kind != "light_up":
-                    edit.apply(network, made)
+                    edit.apply(network, change)
                     network.pick_point(min(point, len(network.value) - 1))
             except InputError:
                 continue  # a place where this click means nothing, e.g. an extension that ends in the vessel
             clock.append(time.perf_counter() - start)
             work.append(time.process_time() - busy)
-        found[f"{kind}_s"], found[f"{kind}_work_s"] = float(np.median(clock)), float(np.median(work))
-    return {key: round(value, 3) for key, value in found.items()}
+        timings[f"{kind}_s"], timings[f"{kind}_work_s"] = float(np.median(clock)), float(np.median(work))
+    return {key: round(value, 3) for key, value in timings.items()}
 
 
 def main() -> None:

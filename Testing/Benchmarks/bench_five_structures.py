@@ -52,8 +52,8 @@ def obvious_way(package, image: sitk.Image, mask: sitk.Image) -> np.ndarray:
     network = package.load_network()
     with torch.inference_mode():
         logits = SlidingWindowInferer((64, 64, 64), overlap=0.25)(torch.from_numpy(shown)[None], network)
-    found = images.image_like(logits[0].argmax(0).numpy().astype(np.uint8), small)
-    return images.array_of(images.resample_to(found, image, "nearest"))
+    predicted = images.image_like(logits[0].argmax(0).numpy().astype(np.uint8), small)
+    return images.array_of(images.resample_to(predicted, image, "nearest"))
 
 
 def window_pass(network, case: NetworkCase, edge: int, batch: int) -> np.ndarray:
@@ -139,7 +139,7 @@ def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
     return dict(zip(("seconds", "processor seconds"), map(float, np.min(times, axis=0)), strict=True))
 
 
-def structure_dice(package, found: np.ndarray, case: NetworkCase) -> dict[str, float]:
+def structure_dice(package, predicted: np.ndarray, case: NetworkCase) -> dict[str, float]:
     """Dice of each structure of the network that the phantom has, inside the liver."""
     from LiverPlannerLib.structures import structure
 
@@ -147,7 +147,7 @@ def structure_dice(package, found: np.ndarray, case: NetworkCase) -> dict[str, f
     for index, name in enumerate(package.metadata["inference"]["classes"]):
         real = (case.labels == structure(name).label) & case.liver if index else np.zeros(1, bool)
         if real.any():
-            own = (found == index) & case.liver
+            own = (predicted == index) & case.liver
             result[name] = float(2 * (own & real).sum() / (own.sum() + real.sum()))
     return result
 

@@ -116,9 +116,9 @@ def plain(image: sitk.Image) -> tuple[np.ndarray, float]:
     canvas[window] = small
     start = time.perf_counter()
     with torch.inference_mode():
-        found = plain_network(network, canvas)
+        canvas_probability = plain_network(network, canvas)
     seconds = time.perf_counter() - start
-    probability = np.pad(found, 13)[window]
+    probability = np.pad(canvas_probability, 13)[window]
     core, threshold = liver_core(probability, 0.027)
     kept = probability * with_rim(core, probability, threshold)
     size = np.array(array[box].shape)

@@ -51,11 +51,11 @@ def largest(mask: np.ndarray) -> np.ndarray:
     return cc3d.largest_k(np.ascontiguousarray(mask), k=1, connectivity=6) > 0 if mask.any() else mask
 
 
-def scored(found: sitk.Image | None, liver: sitk.Image) -> dict[str, float | None]:
+def scored(predicted: sitk.Image | None, liver: sitk.Image) -> dict[str, float | None]:
     """Dice, HD95, ASSD and ml of one answer; nothing found has a Dice of 0 and no distances."""
-    if found is None:
+    if predicted is None:
         return {"dice": 0.0, "hd95": None, "assd": None, "ml": 0.0}
-    a, b = images.array_of(found) > 0, images.array_of(liver) > 0
+    a, b = images.array_of(predicted) > 0, images.array_of(liver) > 0
     far = surface_distances(a, b, images.spacing_kji(liver))
     rounded = {"hd95": far.hd95, "assd": far.assd, "ml": float(a.sum()) * images.voxel_ml(liver)}
     return {"dice": round(dice(a, b), 4)} | {k: None if v is None else round(v, 2) for k, v in rounded.items()}
@@ -83,12 +83,12 @@ def measured(case: LabeledLiver) -> tuple[dict[str, Any], tuple[sitk.Image, sitk
     return row, (image, liver, final)
 
 
-def picture(path: Path, title: str, image: sitk.Image, liver: sitk.Image, found: sitk.Image | None) -> None:
+def picture(path: Path, title: str, image: sitk.Image, liver: sitk.Image, predicted: sitk.Image | None) -> None:
     """Slices through both livers: hand-drawn green, ours red."""
     from matplotlib.figure import Figure
 
     volume, drawn = images.array_of(image), images.array_of(liver) > 0
-    ours = images.array_of(found) > 0 if found is not None else np.zeros_like(drawn)
+    ours = images.array_of(predicted) > 0 if predicted is not None else np.zeros_like(drawn)
     seen = np.flatnonzero((drawn | ours).any((1, 2)))
     chosen = seen[np.linspace(0, len(seen) - 1, min(len(seen), 3 * COLUMNS)).astype(int)]
     box = tuple(

@@ -23,8 +23,8 @@ import numpy as np
 def seconds(work: Callable[[], object]) -> tuple[float, object]:
     """Processor seconds of one call, and what it gave."""
     began = time.process_time()
-    made = work()
-    return time.process_time() - began, made
+    result = work()
+    return time.process_time() - began, result
 
 
 def whole_scan(shape: tuple[int, int, int]) -> dict[str, float]:
@@ -48,11 +48,11 @@ def whole_scan(shape: tuple[int, int, int]) -> dict[str, float]:
     predictor = Predictor(network, Placement("cpu", "float32"))
 
     def ours() -> np.ndarray:
-        found = np.empty(shape, np.uint8)
+        labels = np.empty(shape, np.uint8)
         windows = Windows.of(settings)
         for slab, logits in logits_in_slabs(predictor, values, classes, windows, silent, CancelToken()):
-            found[slab] = logits.argmax(0).numpy()
-        return found
+            labels[slab] = logits.argmax(0).numpy()
+        return labels
 
     def usual() -> np.ndarray:
         with torch.inference_mode():

@@ -43,8 +43,8 @@ def _mirp(folder: Path, width: float) -> Features:
 
     settings = radiomics.RadiomicsSettings("bench", normalize=False, bin_width=width)
     image, mask = (sitk.ReadImage(str(folder / f"{n}.nii")) for n in ("image", "mask"))
-    found = radiomics._by_mirp(image, mask, settings)
-    return {PYRADIOMICS[n]: v for n, v in found.items() if n in PYRADIOMICS}
+    by_mirp = radiomics._by_mirp(image, mask, settings)
+    return {PYRADIOMICS[n]: v for n, v in by_mirp.items() if n in PYRADIOMICS}
 
 
 def _pyradiomics(folder: Path, width: float) -> Features:
@@ -52,8 +52,8 @@ def _pyradiomics(folder: Path, width: float) -> Features:
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     radiomics.setVerbosity(50)
-    found = RadiomicsFeatureExtractor(binWidth=width).execute(str(folder / "image.nii"), str(folder / "mask.nii"))
-    return {k.removeprefix("original_"): float(v) for k, v in found.items() if k.startswith("original_")}
+    features = RadiomicsFeatureExtractor(binWidth=width).execute(str(folder / "image.nii"), str(folder / "mask.nii"))
+    return {k.removeprefix("original_"): float(v) for k, v in features.items() if k.startswith("original_")}
 
 
 def _numpyradiomics(folder: Path, width: float) -> Features:
@@ -88,7 +88,7 @@ def _pysera(folder: Path, width: float) -> Features:
 
     data = np.load(folder / "arrays.npz")
     levels = np.floor(data["image"] / width) - math.floor(data["image"][data["mask"] > 0].min() / width) + 1
-    found = pysera.process_batch(
+    table = pysera.process_batch(
         image_input=levels,
         mask_input=data["mask"].astype(float),
         output_path=tempfile.mkdtemp(dir=folder),
@@ -101,11 +101,11 @@ def _pysera(folder: Path, width: float) -> Features:
     )["features_extracted"]
     short = {"glcm": "cm", "glrlm": "rlm", "szm": "szm", "ngl": "ngl", "ngtdm": "ngt"}
     features = {}
-    for column in found.columns:
+    for column in table.columns:
         family, _, rest = re.sub(r"_3D(_avg)?$", "", column).partition("_")
         name = PYRADIOMICS.get(f"{short.get(family)}_{rest}")
         if name and not column.endswith("_comb"):
-            features[name] = float(found[column].iloc[0])
+            features[name] = float(table[column].iloc[0])
     return features
 
 
@@ -187,9 +187,9 @@ def _plain(name: str) -> str:
     return plain.replace("runlengthvariance", "runvariance").replace("zonesizevariance", "zonevariance")
 
 
-def compare(found: Features, oracle: Features) -> dict[str, Any]:
+def compare(features: Features, oracle: Features) -> dict[str, Any]:
     """How many of the oracle's features are there, how many equal, and which are furthest off."""
-    theirs = {_plain(k): v for k, v in found.items()}
+    theirs = {_plain(k): v for k, v in features.items()}
     differences = {}
     for name, value in oracle.items():
         other = theirs.get(_plain(name))

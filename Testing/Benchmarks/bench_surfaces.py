@@ -82,15 +82,15 @@ def deepmind(prediction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     """All of DeepMind's metrics from one pass; its two directed means are pooled by surface area for one ASSD."""
     import surface_distance
 
-    found = surface_distance.compute_surface_distances(reference, prediction, SPACING)
-    areas = found["surfel_areas_gt"].sum(), found["surfel_areas_pred"].sum()
-    means = surface_distance.compute_average_surface_distance(found)
+    distances = surface_distance.compute_surface_distances(reference, prediction, SPACING)
+    areas = distances["surfel_areas_gt"].sum(), distances["surfel_areas_pred"].sum()
+    means = surface_distance.compute_average_surface_distance(distances)
     return {
         "dsc": float(surface_distance.compute_dice_coefficient(reference, prediction)),
-        "hd": float(surface_distance.compute_robust_hausdorff(found, 100)),
-        "hd95": float(surface_distance.compute_robust_hausdorff(found, 95)),
+        "hd": float(surface_distance.compute_robust_hausdorff(distances, 100)),
+        "hd95": float(surface_distance.compute_robust_hausdorff(distances, 95)),
         "assd": float(np.average(means, weights=areas)),
-        "nsd": float(surface_distance.compute_surface_dice_at_tolerance(found, TOLERANCE)),
+        "nsd": float(surface_distance.compute_surface_dice_at_tolerance(distances, TOLERANCE)),
     }
 
 

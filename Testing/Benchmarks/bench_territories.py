@@ -108,13 +108,13 @@ def time_at_512() -> dict[str, float]:
     split = time.perf_counter() - started
     started = time.perf_counter()
     territories: Territories = find_territories(labels, tree, inside)
-    found = {
+    timings = {
         "liver_voxels": len(territories.last),
         "extent_s": round(extent, 2),
         "branches_s": round(split, 2),
         "territories_s": round(time.perf_counter() - started, 2),
     }
-    return found | live_cut_at_512(labels, inside, tree)
+    return timings | live_cut_at_512(labels, inside, tree)
 
 
 def live_cut_at_512(labels: sitk.Image, inside: np.ndarray, tree: VesselTree) -> dict[str, float]:

@@ -45,19 +45,19 @@ def read_case(given: str) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
     return image, values, inside
 
 
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    return round(float(2 * np.count_nonzero(found & truth) / max(1, found.sum() + truth.sum())), 3)
+def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    return round(float(2 * np.count_nonzero(predicted & truth) / max(1, predicted.sum() + truth.sum())), 3)
 
 
-def agreement(found: np.ndarray, truth: np.ndarray, veins: list[int], spacing: list[float]) -> dict[str, float]:
+def agreement(predicted: np.ndarray, truth: np.ndarray, veins: list[int], spacing: list[float]) -> dict[str, float]:
     """Right names, and what lies within 2 mm, of label arrays (K, J, I)."""
     import edt
 
-    drawn, labeled = np.isin(found, veins), np.isin(truth, veins)
+    drawn, labeled = np.isin(predicted, veins), np.isin(truth, veins)
     both = drawn & labeled
     to_drawn, to_labeled = (edt.edt((~m).view(np.uint8), anisotropy=tuple(spacing)) for m in (drawn, labeled))
     shares = {
-        "right name": (found == truth)[both],
+        "right name": (predicted == truth)[both],
         "found within 2 mm": to_labeled[drawn] <= 2,
         "labeled within 2 mm": to_drawn[labeled] <= 2,
     }
@@ -65,12 +65,12 @@ def agreement(found: np.ndarray, truth: np.ndarray, veins: list[int], spacing: l
 
 
 def scores(labels: sitk.Image, truth: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    found = np.where(inside, images.array_of(labels), 0)
+    predicted = np.where(inside, images.array_of(labels), 0)
     truth = np.where(inside, truth, 0)
-    out = {key: dice(found == structure(key).label, truth == structure(key).label) for key in PARTS}
+    out = {key: dice(predicted == structure(key).label, truth == structure(key).label) for key in PARTS}
     veins = [structure(key).label for key in ("hepatic_vein", "portal_vein")]
-    out["any vessel"] = dice(np.isin(found, veins), np.isin(truth, veins))
-    return out | agreement(found, truth, veins, images.spacing_kji(labels))
+    out["any vessel"] = dice(np.isin(predicted, veins), np.isin(truth, veins))
+    return out | agreement(predicted, truth, veins, images.spacing_kji(labels))
 
 
 def main() -> None:

@@ -52,10 +52,10 @@ def labeled_livers(given: str) -> list[LabeledLiver]:
     folder = Path(given)
     if not folder.is_dir():
         raise InputError(f"There is no folder {given}", "Give a folder, or IMAGE:LABELS:VALUES")
-    found = [*_chaos(folder), *_ircad(folder), *_lits(folder), *_spir(folder)]
-    if not found:
+    livers = [*_chaos(folder), *_ircad(folder), *_lits(folder), *_spir(folder)]
+    if not livers:
         raise InputError(f"{given} holds no labeled livers in a known layout", f"Known are:\n{__doc__}")
-    return found
+    return livers
 
 
 def _pair(given: str) -> LabeledLiver:

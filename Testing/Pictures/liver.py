@@ -181,15 +181,15 @@ def ground_truth(hands: Hands, folder: Path, case: Case, drawn: dict[str, Any], 
     section.ui.annotatorEdit.text = "AB"
     section.open(folder / "list")
     hands.click(section.ui.nextCaseButton)
-    made = section.open_case.nodes
+    case_nodes = section.open_case.nodes
     for key, mask in drawn.items():
-        if made.segmentation.GetSegmentation().GetSegment(key) is not None:
-            slicer.util.updateSegmentBinaryLabelmapFromArray(mask, made.segmentation, key, made.volume)
-    made.segmentation.CreateClosedSurfaceRepresentation()
+        if case_nodes.segmentation.GetSegmentation().GetSegment(key) is not None:
+            slicer.util.updateSegmentBinaryLabelmapFromArray(mask, case_nodes.segmentation, key, case_nodes.volume)
+    case_nodes.segmentation.CreateClosedSurfaceRepresentation()
     section.mine.set_status("case_1", "liver", "done")
     section.refresh()
-    look_at_node(hands, made.segmentation, "liver")
-    closer(hands, made.segmentation)
+    look_at_node(hands, case_nodes.segmentation, "liver")
+    closer(hands, case_nodes.segmentation)
     eye = camera()
     eye.SetPosition(place[0])
     eye.SetFocalPoint(place[1])

@@ -166,8 +166,8 @@ class SlicerHost(User):
         return any((folder / name / f"{name}.py").is_file() for folder in self._folders)
 
     def _find(self, name: str) -> Path:
-        found = (folder / name / f"{name}.py" for folder in self._folders)
-        path = next((p for p in found if p.is_file()), None)
+        candidates = (folder / name / f"{name}.py" for folder in self._folders)
+        path = next((p for p in candidates if p.is_file()), None)
         if path is None:
             raise FileNotFoundError(f"There is no module {name} in {', '.join(map(str, self._folders))}")
         return path

@@ -72,13 +72,13 @@ def _bound(sender: QObject, signal: str) -> Any:
     if match is None:
         raise AttributeError(f"{signal!r} is not a signature of a signal")
     name, types = match.groups()
-    found = getattr(sender, name, None)
-    if found is None or not hasattr(found, "emit"):
+    bound = getattr(sender, name, None)
+    if bound is None or not hasattr(bound, "emit"):
         raise AttributeError(f"{type(sender).__name__} has no signal {name!r}")
     try:
-        return found[types] if types else found
+        return bound[types] if types else bound
     except (IndexError, KeyError):
-        return found  # of our own classes: declared with Python types, of which there is one
+        return bound  # of our own classes: declared with Python types, of which there is one
 
 
 def _taken(target: Any) -> int | None:

@@ -191,9 +191,9 @@ def _write_nifti(image: sitk.Image, path: Path, names: dict[int, str]) -> None:
 
     labels = "".join(f'<Label Key="{v}" Red="1" Green="0" Blue="0" Alpha="1">{n}</Label>' for v, n in names.items())
     xml = f'<CaretExtension><VolumeInformation Index="0"><LabelTable>{labels}</LabelTable></VolumeInformation>'
-    made = nib.load(path)
-    made.header.extensions.append(nib.nifti1.Nifti1Extension(0, f"{xml}</CaretExtension>".encode()))
-    nib.save(nib.Nifti1Image(np.asarray(made.dataobj), made.affine, made.header), path)
+    nifti = nib.load(path)
+    nifti.header.extensions.append(nib.nifti1.Nifti1Extension(0, f"{xml}</CaretExtension>".encode()))
+    nib.save(nib.Nifti1Image(np.asarray(nifti.dataobj), nifti.affine, nifti.header), path)
 
 
 def _segments(form: Form) -> list[tuple[str, np.ndarray]]:

@@ -62,9 +62,9 @@ def compare(case: Case) -> Any:
     known = [word.replace("--labels", "--manual-labels") for word in case.given.option]
     one = json.loads(case.run("liver", "compare", case.plain.path, case.given.path, "--json", *known))
     two = case.json("liver", "compare", case.given.path, case.plain.path, "--manual-labels", _NAMES)
-    for found in (one, two):
-        assert all(row["dsc"] == 1 and row["hd_mm"] == 0 and row["vd_ml"] == 0 for row in found["structures"])
-        assert {row["outcome"] for row in found["lesions"]} == {"matched"}
+    for compared in (one, two):
+        assert all(row["dsc"] == 1 and row["hd_mm"] == 0 and row["vd_ml"] == 0 for row in compared["structures"])
+        assert {row["outcome"] for row in compared["lesions"]} == {"matched"}
     return [(r["structure"], r["reference_ml"]) for r in one["structures"]], _lesion_sizes(one)
 
 
@@ -250,8 +250,8 @@ def _nameless(resection: dict[str, Any]) -> dict[str, Any]:
     return {**resection, "lesions": [_without(lesion, "name") for lesion in resection["lesions"]]}
 
 
-def _lesion_sizes(found: dict[str, Any]) -> list[float]:
-    return sorted(row["reference_ml"] for row in found["lesions"])
+def _lesion_sizes(compared: dict[str, Any]) -> list[float]:
+    return sorted(row["reference_ml"] for row in compared["lesions"])
 
 
 class only_the_one_reader:

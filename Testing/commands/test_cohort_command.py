@@ -50,8 +50,8 @@ def rows(folder):
 def cluster():
     """A cluster of somebody else's, as `dask scheduler` and `dask worker` make it."""
     own = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
-    with LocalCluster(2, threads_per_worker=1, processes=True, silence_logs="CRITICAL", **own) as made:
-        yield made
+    with LocalCluster(2, threads_per_worker=1, processes=True, silence_logs="CRITICAL", **own) as local:
+        yield local
 
 
 @pytest.fixture

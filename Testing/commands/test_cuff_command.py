@@ -327,9 +327,9 @@ def test_a_labeled_run_is_packed_and_classifies(shoulder, five_shoulders, tmp_pa
     settings += ["data.batch=2", "schedule.epochs=1"]
     run, package = tmp_path / "run", tmp_path / "package"
     commands.train(five_shoulders, run, settings=settings, device="cpu", quiet=True)
-    made = pack_run(run, package, license_="CC-BY-4.0")
-    assert "5 images of 5 patients" in made.card
-    assert "License: CC-BY-4.0" in made.card
+    packed = pack_run(run, package, license_="CC-BY-4.0")
+    assert "5 images of 5 patients" in packed.card
+    assert "License: CC-BY-4.0" in packed.card
     answer = tmp_path / "answer"
     commands.classify(shoulder[1] / "mri.nii.gz", answer, model=str(package), quiet=True, pictures=False)
     said = json.loads((answer / "probabilities.json").read_text(encoding="utf-8"))

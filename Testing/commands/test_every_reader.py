@@ -137,8 +137,8 @@ def _check(name: str, form: Form, run, series, plain_files, expected, tmp_path) 
         place = tmp_path / f"place{number}"
         place.mkdir()
         with only_the_one_reader(given.path):
-            found = ask(Case(run, series, given, plain, place))
-        assert list(_differences(found, expected[key])) == [], f"{name}: {form}"
+            answer = ask(Case(run, series, given, plain, place))
+        assert list(_differences(answer, expected[key])) == [], f"{name}: {form}"
 
 
 @pytest.mark.parametrize("form", FEW, ids=str)
@@ -169,9 +169,11 @@ def test_the_one_reader_gives_the_same_voxels_in_every_form_there_is(series, pla
     assert [int((images.array_of(want[True].labels) == v).sum()) for v in (2, 3, 4, 5)] == [302, 95, 63, 198]
     for number, form in enumerate(ALL_FORMS):
         file = matrix.write(form, tmp_path / str(number), series)
-        found = read_labels(file.path, parse_mapping(file.option[1]) if file.option else None).onto(image)
-        assert np.array_equal(images.array_of(found.labels), images.array_of(want[form.apart].labels)), form
-        sizes = [] if found.lesions is None else sorted(np.bincount(found.lesions.array.ravel())[1:].tolist())
+        file_labels = read_labels(file.path, parse_mapping(file.option[1]) if file.option else None).onto(image)
+        assert np.array_equal(images.array_of(file_labels.labels), images.array_of(want[form.apart].labels)), form
+        sizes = (
+            [] if file_labels.lesions is None else sorted(np.bincount(file_labels.lesions.array.ravel())[1:].tolist())
+        )
         assert sizes == ([33, 95, 119, 150] if form.apart else []), form
 
 

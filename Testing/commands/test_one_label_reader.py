@@ -67,21 +67,21 @@ def test_nothing_else_in_the_code_reads_label_files():
             name = path.relative_to(REPOSITORY).as_posix()
             if name in ELSEWHERE or "/labels/" in name or "/Testing/" in name:
                 continue
-            if found := _own_readers(ast.parse(path.read_text(encoding="utf-8"))):
-                strange[name] = sorted(found)
+            if readers := _own_readers(ast.parse(path.read_text(encoding="utf-8"))):
+                strange[name] = sorted(readers)
     assert strange == {}, "read labels by LiverPlannerLib.labels"
 
 
 def _own_readers(tree: ast.Module) -> set[str]:
     """Names of readers that are used, but for those imported from `LiverPlannerLib.labels`."""
-    ours, found = set(), set()
+    ours, readers = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             names = {a.asname or a.name for a in node.names}
             ours |= names if (node.module or "").startswith("LiverPlannerLib.labels") else set()
-            found |= {a.name for a in node.names if a.name in READING}
+            readers |= {a.name for a in node.names if a.name in READING}
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[0] for a in node.names} & READING
+            readers |= {a.name.split(".")[0] for a in node.names} & READING
         elif isinstance(node, ast.Attribute) and node.attr in READING:
-            found.add(node.attr)
-    return found - ours
+            readers.add(node.attr)
+    return readers - ours

@@ -59,9 +59,9 @@ def data(tmp_path):
                 labels[3 + value : 17 - value, 4:16, 4:16] = value
             image = labels * 40 + np.random.default_rng(n).normal(0, 9, labels.shape)
             for array, file in ((image.astype(np.float32), f"imagesTr/c{n}_0000"), (labels, f"labelsTr/c{n}")):
-                made = sitk.GetImageFromArray(array)
-                made.SetSpacing((5, 5, 5))
-                sitk.WriteImage(made, str(folder / f"{file}.nii.gz"))
+                written = sitk.GetImageFromArray(array)
+                written.SetSpacing((5, 5, 5))
+                sitk.WriteImage(written, str(folder / f"{file}.nii.gz"))
         (folder / "dataset.json").write_text(json.dumps({"labels": {c: n for n, c in enumerate(classes)}}))
         return folder
 

@@ -47,10 +47,10 @@ def main() -> int:
     return int(bool(campaign.failures))
 
 
-def write(page: Path, found: Campaign) -> None:
+def write(page: Path, campaign: Campaign) -> None:
     """Puts the table between the two marks of a page."""
     text = page.read_text(encoding="utf-8")
-    words = f"{BEGIN}\n`make faults SEED={found.seed}`: {found.tried} runs.\n\n{found.table()}{END}"
+    words = f"{BEGIN}\n`make faults SEED={campaign.seed}`: {campaign.tried} runs.\n\n{campaign.table()}{END}"
     page.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: words, text, flags=re.DOTALL), encoding="utf-8")
 
 

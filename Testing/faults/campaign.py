@@ -113,14 +113,14 @@ def _run_share(place: Path, wanted: Wanted, trials: Sequence[tuple[str, int]], t
     place.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place / "material", ignore_errors=True)  # an interruption may have left half of it
     file = wanted.ledger / f"job-{place.name}-{os.getpid()}.jsonl"
-    began, made = time.monotonic(), prepare(place)
+    began, sound = time.monotonic(), prepare(place)
     for kind, turn in trials:
         if wanted.minutes is not None and time.monotonic() - began > 60 * wanted.minutes:
             break
         number = list(KINDS).index(kind)
         folder = place / "trials" / f"{number:02d}-{turn:05d}"
         shutil.rmtree(folder, ignore_errors=True)
-        trial, verdict = _one(kind, [wanted.seed, number, turn], folder, made)
+        trial, verdict = _one(kind, [wanted.seed, number, turn], folder, sound)
         Entry.of(wanted.seed, kind, turn, trial, verdict).write(file)
         if verdict.failed:
             tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
@@ -128,16 +128,16 @@ def _run_share(place: Path, wanted: Wanted, trials: Sequence[tuple[str, int]], t
             shutil.rmtree(folder)
 
 
-def _one(kind: str, seed: Sequence[int], folder: Path, made: material.Material) -> tuple[Trial, Verdict]:
+def _one(kind: str, seed: Sequence[int], folder: Path, sound: material.Material) -> tuple[Trial, Verdict]:
     folder.mkdir(parents=True)
-    trial = KINDS[kind](np.random.default_rng(list(seed)), folder, made)
+    trial = KINDS[kind](np.random.default_rng(list(seed)), folder, sound)
     after = None
     if trial.earlier:
         first = forked.run(Trial(trial.what, trial.earlier), folder)
         if first.code:
             return trial, Verdict("unclear refusal", f"the earlier run failed: {first.err[-200:]}")
     if trial.signal:
-        after = trial.signal[1] * made.results.took(_plain(trial))
+        after = trial.signal[1] * sound.results.took(_plain(trial))
     before = snapshot(folder)
     ran = forked.run(trial, folder, after=after)
     verdict = judge(trial, ran, folder, before)
@@ -230,30 +230,30 @@ def references() -> dict[str, list[str]]:
 def prepare(place: Path) -> material.Material:
     """The sound inputs in ``place/material``, made unless they are there."""
     results = References(place)
-    made = material.Material(place / "material", results, lambda name: _prepare(name, made))
-    results.made = made
-    if made.folder.is_dir():
-        return made
+    sound = material.Material(place / "material", results, lambda name: _prepare(name, sound))
+    results.made = sound
+    if sound.folder.is_dir():
+        return sound
     if os.fork() == 0:
         code = 1
         try:
-            material.make(made.folder)
+            material.make(sound.folder)
             code = 0
         finally:
             os._exit(code)
     if os.waitstatus_to_exitcode(os.wait()[1]):
         raise RuntimeError("the sound inputs could not be made")
-    return made
+    return sound
 
 
-def _prepare(name: str, made: material.Material) -> None:
-    if name == "package" and not (made.folder / "run").exists():
-        _prepare("run", made)
+def _prepare(name: str, sound: material.Material) -> None:
+    if name == "package" and not (sound.folder / "run").exists():
+        _prepare("run", sound)
     for arguments in material.PREPARED[name]:
-        _sound(arguments, made.folder)
+        _sound(arguments, sound.folder)
     if name == "study":
-        material.answer_study(made.folder)
-    shutil.rmtree(made.folder / ".home")
+        material.answer_study(sound.folder)
+    shutil.rmtree(sound.folder / ".home")
 
 
 def _sound(arguments: list[str], folder: Path) -> Ran:

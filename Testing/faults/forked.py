@@ -76,9 +76,9 @@ def preload() -> None:
 
 def _own_modules() -> Iterator[str]:
     for library in LIBRARIES:
-        for found in pkgutil.walk_packages(importlib.import_module(library).__path__, f"{library}."):
-            if not set(found.name.split(".")) & set(_OF_THE_HOST):
-                yield found.name
+        for info in pkgutil.walk_packages(importlib.import_module(library).__path__, f"{library}."):
+            if not set(info.name.split(".")) & set(_OF_THE_HOST):
+                yield info.name
 
 
 def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: float | None = None) -> Ran:

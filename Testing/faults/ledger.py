@@ -83,6 +83,6 @@ class Campaign:
         rows.append(["all", *(sum(r[n] for r in rows) for n in range(1, 5))])
         head = ["kind", "tried", REFUSED, SUCCEEDED, "failed"]
         lines = ["| " + " | ".join(map(str, r)) + " |" for r in [head, ["---", *["---:"] * 4], *rows]]
-        found = Counter(f.verdict.outcome for f in self.failures)
-        words = ", ".join(f"{n} {found[n]}" for n in FAILURES if found[n]) or "none"
+        outcomes = Counter(f.verdict.outcome for f in self.failures)
+        words = ", ".join(f"{n} {outcomes[n]}" for n in FAILURES if outcomes[n]) or "none"
         return "\n".join(lines) + f"\n\nFailures by what was seen: {words}.\n"

@@ -107,8 +107,8 @@ class Reader:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if found := self.value(script):
-                    return found
+                if value := self.value(script):
+                    return value
             except RuntimeError:  # the page is just being left
                 pass
             time.sleep(0.1)
@@ -128,8 +128,8 @@ class Reader:
 
     def view(self, number: int) -> tuple[float, float, float, float]:
         """Left, top, width, height of one of the four pictures."""
-        found = f"(r => [r.x, r.y, r.width, r.height])(document.querySelectorAll('#views img')[{number}]"
-        return tuple(self.value(f"{found}.getBoundingClientRect())"))  # type: ignore[return-value]
+        rectangle = f"(r => [r.x, r.y, r.width, r.height])(document.querySelectorAll('#views img')[{number}]"
+        return tuple(self.value(f"{rectangle}.getBoundingClientRect())"))  # type: ignore[return-value]
 
 
 @contextmanager

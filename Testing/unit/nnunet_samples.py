@@ -92,10 +92,10 @@ def untrained(
         trained: of `train`; its preprocessed data are what the trainer looks at.
     """
     with _places(root / "raw", trained.parents[2] / "preprocessed", root / "results"), _silence():
-        made = _trainer(plans, dataset, fold, trainer)
-        made.initialize()
-        made.save_checkpoint(str(Path(made.output_folder) / "checkpoint_final.pth"))
-        folder = Path(made.output_folder_base)
+        fresh = _trainer(plans, dataset, fold, trainer)
+        fresh.initialize()
+        fresh.save_checkpoint(str(Path(fresh.output_folder) / "checkpoint_final.pth"))
+        folder = Path(fresh.output_folder_base)
     (folder / "plans.json").write_text(json.dumps(plans))
     (folder / "dataset.json").write_text(json.dumps(dataset))
     return folder

@@ -45,8 +45,8 @@ def _grids():
 
 def _cube(side="R") -> Cube:
     rng = np.random.default_rng(0)
-    for found, grid, center in _grids():
-        if found == side:
+    for side_of_grid, grid, center in _grids():
+        if side_of_grid == side:
             cube = cube_grid(grid, center, 90.0, side)
             image = sitk.GetImageFromArray(rng.uniform(0, 255, (64, 64, 64)).astype(np.float32))
             image.CopyInformation(cube)
@@ -118,8 +118,8 @@ def test_gradients_leave_the_network_as_it_was():
 @pytest.mark.parametrize("side", ["R", "L"])
 @pytest.mark.parametrize("at", [(8, 8, 8), (4, 11, 6), (13, 3, 10), (12, 4, 11)])
 def test_a_planted_blob_peaks_within_half_a_map_voxel_on_the_source_grid(side, at):
-    for found, grid, center in _grids():
-        if found != side:
+    for side_of_grid, grid, center in _grids():
+        if side_of_grid != side:
             continue
         cube = cube_grid(grid, center, 90.0, side)
         values = np.zeros((16, 16, 16), np.float32)
@@ -171,8 +171,8 @@ def test_a_hidden_layer_has_no_exact_map():
 
 @pytest.mark.parametrize("side", ["R", "L"])
 def test_the_part_that_is_interpolated_is_all_that_a_whole_interpolation_gives(side):
-    for found, grid, center in _grids():
-        if found != side:
+    for side_of_grid, grid, center in _grids():
+        if side_of_grid != side:
             continue
         raw = map_image(np.random.default_rng(1).normal(size=(16, 16, 16)), cube_grid(grid, center, 90.0, side))
         padded = sitk.ConstantPad(raw, [1, 1, 1], [1, 1, 1], 0.0)

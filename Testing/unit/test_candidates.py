@@ -54,10 +54,10 @@ def test_only_what_no_network_trained_on_patients_saw_is_set_aside_and_it_counts
 
 def test_an_accepted_candidate_is_a_tumor_a_dismissed_one_liver_and_the_rest_stays() -> None:
     aside = candidates.set_aside(labels(), np.zeros((20, 20, 20), bool))
-    made = candidates.decided(aside, accepted=[1], dismissed=[3])
-    assert values_in(made, BIG) == {structure("tumor").label}
-    assert values_in(made, SMALL) == {structure("liver").label}
-    assert values_in(made, SEEN) == {structure("candidate").label}
+    decided = candidates.decided(aside, accepted=[1], dismissed=[3])
+    assert values_in(decided, BIG) == {structure("tumor").label}
+    assert values_in(decided, SMALL) == {structure("liver").label}
+    assert values_in(decided, SEEN) == {structure("candidate").label}
     with pytest.raises(InputError, match="both accepted and dismissed"):
         candidates.decided(aside, [1], [1])
     with pytest.raises(InputError, match="no candidate 4: there are 1 to 3"):
@@ -90,6 +90,6 @@ def test_the_command_lists_and_decides(preop, tmp_path) -> None:
     done = preop("liver", "candidates", path, "--accept", "1", "--dismiss", "2", "-o", out)
     assert done.code == 0
     assert "accepted" in done.out
-    made = images.resample_to(images.read_labels(out), labels(), "label")
-    assert values_in(made, BIG) == {structure("tumor").label}
-    assert values_in(made, SMALL) == {structure("liver").label}
+    written = images.resample_to(images.read_labels(out), labels(), "label")
+    assert values_in(written, BIG) == {structure("tumor").label}
+    assert values_in(written, SMALL) == {structure("liver").label}

@@ -30,8 +30,8 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_what_is_bright_as_veins_and_lies_on_the_cava_is_blood(scene) -> None:
     best, volume, liver = scene
-    found = blood_in(best, CLASSES, volume + 50 * BLOOD - 40 * TUMOR, liver)
-    assert (found == ((best == 4) & BLOOD)).all()
+    blood = blood_in(best, CLASSES, volume + 50 * BLOOD - 40 * TUMOR, liver)
+    assert (blood == ((best == 4) & BLOOD)).all()
 
 
 def test_a_dark_tumor_on_the_cava_stays(scene) -> None:

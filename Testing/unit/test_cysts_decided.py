@@ -111,8 +111,8 @@ def test_touching_tumor_and_cyst_are_split_into_two_regions():
     assert result.regions[0].bic_gain > 10
     assert any("touch" in w for w in result.warnings)
     truth = ball((40, 60, 60), (20, 37, 30), 8.5)
-    found = images.array_of(result.tumor) == 1
-    assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.93
+    tumor = images.array_of(result.tumor) == 1
+    assert 2 * (truth & tumor).sum() / (truth.sum() + tumor.sum()) > 0.93
 
 
 def test_a_small_cyst_on_the_side_of_a_large_tumor_is_split_off():
@@ -120,8 +120,8 @@ def test_a_small_cyst_on_the_side_of_a_large_tumor_is_split_off():
     assert [r.decision for r in result.regions] == ["tumor", "cyst"]
     assert result.regions[1].split_from == 1
     truth = ball((40, 60, 60), (20, 30, 44), 4) & ~ball((40, 60, 60), (20, 30, 28), 13)
-    found = images.array_of(result.cyst) == 1
-    assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.85
+    cyst = images.array_of(result.cyst) == 1
+    assert 2 * (truth & cyst).sum() / (truth.sum() + cyst.sum()) > 0.85
 
 
 def test_a_dark_center_of_a_tumor_stays_with_it():

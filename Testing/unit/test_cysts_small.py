@@ -103,6 +103,6 @@ def test_a_cyst_of_sixty_voxels_on_a_tumor_is_split_off_on_a_coarse_grid() -> No
     )
     result = filter_cysts(image, images.image_like(labels, image))
     assert [r.decision for r in result.regions] == ["tumor", "cyst"]
-    found = images.array_of(result.cyst) > 0
+    moved = images.array_of(result.cyst) > 0
     truth = cyst & ~tumor
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.8
+    assert 2 * (moved & truth).sum() / (moved.sum() + truth.sum()) > 0.8

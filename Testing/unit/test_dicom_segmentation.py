@@ -132,8 +132,8 @@ def test_couinaud_segments_are_an_object_of_their_own(series, tmp_path):
     labels = labels_on(image)
     array = (images.array_of(labels) > 0).astype(np.uint8) * 5
     array[:, ::2][array[:, ::2] > 0] = 8
-    found = Division(images.image_like(array, image), "couinaud 1.0.0", [], {}, [], [], 0.1)
-    plan = LiverPlan(image, labels, "CT", {"liver": 1.0}, [], [], {"liver": "a-model"}, couinaud=found)
+    division = Division(images.image_like(array, image), "couinaud 1.0.0", [], {}, [], [], 0.1)
+    plan = LiverPlan(image, labels, "CT", {"liver": 1.0}, [], [], {"liver": "a-model"}, couinaud=division)
     _write_dicom(plan, series, None, tmp_path)
     assert plan.notes == []
     five, eight = pydicom.dcmread(tmp_path / "segments.dcm").SegmentSequence
@@ -144,14 +144,14 @@ def test_couinaud_segments_are_an_object_of_their_own(series, tmp_path):
 
 def test_what_cannot_be_written_is_said(series, tmp_path):
     image = images.read_image(series)
-    found = images.list_series(series)[0]
+    listed = images.list_series(series)[0]
     empty = images.image_like(np.zeros(SHAPE, np.uint8), image)
     with pytest.raises(InputError, match="every segment is empty"):
-        images.write_dicom_segmentation(coded(empty, "liver"), found, tmp_path / "s.dcm")
+        images.write_dicom_segmentation(coded(empty, "liver"), listed, tmp_path / "s.dcm")
     with pytest.raises(GeometryError, match="has 4 slices, but the series"):
-        images.write_dicom_segmentation(coded(labels_on(image)[:, :, :4], "liver"), found, tmp_path / "s.dcm")
+        images.write_dicom_segmentation(coded(labels_on(image)[:, :, :4], "liver"), listed, tmp_path / "s.dcm")
     with pytest.raises(OutputError, match="cannot be written"):
-        images.write_dicom_segmentation(coded(labels_on(image), "liver"), found, tmp_path / "no" / "s.dcm")
+        images.write_dicom_segmentation(coded(labels_on(image), "liver"), listed, tmp_path / "no" / "s.dcm")
 
 
 def test_a_damaged_segmentation_is_named(series, tmp_path):

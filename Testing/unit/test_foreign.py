@@ -361,10 +361,10 @@ def test_the_command_imports_and_installs_by_name(tmp_path, preop, monkeypatch):
     monkeypatch.setenv("PREOP_MODELS", str(tmp_path / "models"))
     scripted(tmp_path / "model.ts")
     (tmp_path / "settings.yaml").write_text("spacing_mm: 2.0\nwindow: [16, 16, 16]\nintensity: {kind: zscore}\n")
-    made = preop(
+    ran = preop(
         *("models", "import", tmp_path / "model.ts", "--as", "torchscript", "--name", "mine"),
         *("--structures", "liver=1", "--settings", tmp_path / "settings.yaml"),
     )
-    assert made.code == 0, made.err
-    assert "mine draws liver; use it with preop liver plan --model mine" in " ".join(made.out.split())
+    assert ran.code == 0, ran.err
+    assert "mine draws liver; use it with preop liver plan --model mine" in " ".join(ran.out.split())
     assert segmenter("mine").structures == ("liver",)

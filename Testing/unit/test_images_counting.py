@@ -17,8 +17,8 @@ def test_counts_values_and_membership_are_those_of_numpy(kind):
         array[2, 3, 4] = 4000
     values, counts = np.unique(array, return_counts=True)
     assert images.label_values(array) == values.tolist()
-    found = images.label_counts(array)
-    assert [int(found[v]) for v in values] == counts.tolist()
+    counted = images.label_counts(array)
+    assert [int(counted[v]) for v in values] == counts.tolist()
     where = array % 2 == 1
     assert images.label_counts(array, where).sum() == where.sum()
     for wanted in ([], [0, 5], [1, 4000], [255]):

@@ -149,9 +149,9 @@ def test_no_view_is_taken_of_an_image_that_nobody_holds():
 
     libraries = Path(__file__).resolve().parents[2]
     views = [
-        (path.name, found)
+        (path.name, call)
         for path in libraries.glob("*/*Lib/**/*.py")
-        for found in re.findall(r"GetArrayViewFromImage\((.*)", path.read_text(encoding="utf-8"))
+        for call in re.findall(r"GetArrayViewFromImage\((.*)", path.read_text(encoding="utf-8"))
     ]
     assert views
     assert [v for v in views if not re.match(r"\w+\)", v[1])] == [], "use images.array_of, which keeps the image alive"

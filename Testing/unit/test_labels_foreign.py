@@ -170,8 +170,8 @@ def test_a_vessel_tree_with_tumors_is_not_a_liver(tmp_path):
     ],
 )
 def test_names_with_numbers_and_places_are_understood_and_other_organs_are_not(name, key):
-    found = match_name(name)
-    assert (found and found.key) == key
+    meaning = match_name(name)
+    assert (meaning and meaning.key) == key
 
 
 def test_a_lesion_of_another_organ_is_no_lesion_of_the_liver():
@@ -289,9 +289,9 @@ def test_lesions_that_share_voxels_are_told_and_the_smaller_one_keeps_them(tmp_p
     kinds = ("liver", "tumor", "tumor")
     names = ("Liver", "Tumor 1", "All tumors")
     parts = [Part.of(n, m, structure(k)) for n, m, k in zip(names, masks, kinds, strict=True)]
-    made = joined(tmp_path / "x", reference, parts, "by hand")
-    assert np.bincount(made.lesions.array.ravel()).tolist()[1:] == [27, 98]
-    assert "0.027 ml are both All tumors and Tumor 1, and count as the latter." in made.notes
+    parts_joined = joined(tmp_path / "x", reference, parts, "by hand")
+    assert np.bincount(parts_joined.lesions.array.ravel()).tolist()[1:] == [27, 98]
+    assert "0.027 ml are both All tumors and Tumor 1, and count as the latter." in parts_joined.notes
 
 
 def test_lesions_stay_apart_on_another_grid(tmp_path):

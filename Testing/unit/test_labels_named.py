@@ -61,8 +61,8 @@ def test_names_run_together_in_capitals_with_numbers_and_in_short_are_understood
     ],
 )
 def test_a_code_and_its_regions_say_what_a_segment_is_retired_codes_too(name, code, regions, key):
-    found = meant_by(name, code, regions)
-    assert (found and found.key) == key
+    meaning = meant_by(name, code, regions)
+    assert (meaning and meaning.key) == key
 
 
 def test_slicer_segmentations_with_retired_codes_are_understood():
@@ -143,8 +143,8 @@ def test_the_parts_of_one_tumor_are_one_lesion_and_two_tumors_of_one_name_are_tw
         voxels = np.zeros((20, 24, 28), bool)
         voxels[low:high, low:high, low:high] = True
         parts.append(Part.of(name, voxels, match_name(name)))
-    made = joined(tmp_path / "x", reference, parts, "by hand")
-    assert sorted(made.lesions.names.values()) == ["HCC", "viable tumor, tumor necrosis"]
+    parts_joined = joined(tmp_path / "x", reference, parts, "by hand")
+    assert sorted(parts_joined.lesions.names.values()) == ["HCC", "viable tumor, tumor necrosis"]
     for part in parts[1:]:
         part.name = "Tumor"
     assert len(joined(tmp_path / "x", reference, parts, "by hand").lesions.names) == 3

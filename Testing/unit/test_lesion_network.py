@@ -62,9 +62,9 @@ def test_the_fast_network_equals_the_plain_one_on_a_window_that_is_mostly_zero(
     full[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))] = values
     with torch.inference_mode():
         expected = network(full[None, None])[0, 0]
-        found = lesion_logits(network, values, start, shape)
-    assert found.shape == expected.shape
-    assert torch.allclose(found, expected, atol=2e-4)
+        logits = lesion_logits(network, values, start, shape)
+    assert logits.shape == expected.shape
+    assert torch.allclose(logits, expected, atol=2e-4)
 
 
 def test_the_liver_is_prepared_in_place_and_everything_else_is_dark() -> None:

@@ -28,22 +28,22 @@ def test_a_sure_first_answer_is_taken_without_asking_again() -> None:
         asked.append(number)
         return answer(3, 20, 0.98)
 
-    found, used = agreed(6, ask, ML)
+    probability, used = agreed(6, ask, ML)
     assert (asked, used) == ([0], [0])
-    assert found.max() == np.float32(0.98)
+    assert probability.max() == np.float32(0.98)
 
 
 def test_unsure_answers_are_averaged() -> None:
     given = [answer(3, 20, 0.9), answer(3, 24, 0.88)]
-    found, used = agreed(2, given.__getitem__, ML)
+    probability, used = agreed(2, given.__getitem__, ML)
     assert used == [0, 1]
-    np.testing.assert_allclose(found, (given[0] + given[1]) / 2)
+    np.testing.assert_allclose(probability, (given[0] + given[1]) / 2)
 
 
 def test_no_liver_at_all_stays_no_liver() -> None:
     nothing = np.full((9, 9, 9), 0.2, np.float32)
-    found, _ = agreed(3, lambda _: nothing, ML)
-    assert found.max() < 0.5
+    probability, _ = agreed(3, lambda _: nothing, ML)
+    assert probability.max() < 0.5
 
 
 def test_ranks_do_not_change_with_the_contrast_and_upside_down_is_upside_down() -> None:

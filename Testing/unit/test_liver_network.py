@@ -81,8 +81,8 @@ def test_the_survey_of_every_slice_gives_the_plain_network(network, shape, monke
     plain = torch.sigmoid(network(full))[0, 0]
     window = tuple(slice(s - 13, s - 13 + n) for s, n in zip(start, shape, strict=True))
     with torch.inference_mode():
-        found = kuleuven_fast.liver_probability(network, image, CANVAS)
-    assert torch.allclose(found, plain[window], atol=1e-4)
+        probability = kuleuven_fast.liver_probability(network, image, CANVAS)
+    assert torch.allclose(probability, plain[window], atol=1e-4)
 
 
 def test_the_box_around_the_liver_leaves_margins_and_takes_the_largest_piece() -> None:
@@ -92,8 +92,8 @@ def test_the_box_around_the_liver_leaves_margins_and_takes_the_largest_piece() -
     seen[1:3, 20:40, 25:45] = True
     seen[0, 50:54, 3:7] = True
     limits = ([3, 10, 17, 24], (30, 90), (10, 70))
-    found = kuleuven_fast._liver_region(seen, limits, (50, 163, 136))
-    assert found == ((1, 27), (30 + 21 - 8, 30 + 39 + 8), (10 + 26 - 8, 10 + 44 + 8))
+    region = kuleuven_fast._liver_region(seen, limits, (50, 163, 136))
+    assert region == ((1, 27), (30 + 21 - 8, 30 + 39 + 8), (10 + 26 - 8, 10 + 44 + 8))
     assert kuleuven_fast._liver_region(seen & False, limits, (50, 163, 136)) is None
 
 
@@ -143,10 +143,10 @@ def test_the_network_grid_covers_the_cropped_image() -> None:
         sitk.Transform(),
         sitk.sitkLinear,
     )
-    body, found = array > -150, sitk.GetArrayFromImage(back) > 0.5
-    assert not (found & ~body).any()
+    body, recovered = array > -150, sitk.GetArrayFromImage(back) > 0.5
+    assert not (recovered & ~body).any()
     # The mask of the body is eroded, so three voxels are lost on each side, as in the original; nothing is shifted.
-    assert found[:, 13:47, 11:53].all()
+    assert recovered[:, 13:47, 11:53].all()
 
 
 def test_the_faces_of_the_box_are_where_erosion_of_the_whole_image_has_them() -> None:
@@ -232,8 +232,8 @@ def test_half_precision_stays_finite_with_a_channel_that_does_not_vary(network) 
     dead.up[2][0].weight[2] = 0
     image = torch.rand(20, 17, 12) - 0.5
     with torch.inference_mode():
-        found = kuleuven_fast.liver_probability(dead.to(torch.bfloat16), image.to(torch.bfloat16), CANVAS)
-    assert torch.isfinite(found).all()
+        probability = kuleuven_fast.liver_probability(dead.to(torch.bfloat16), image.to(torch.bfloat16), CANVAS)
+    assert torch.isfinite(probability).all()
 
 
 def test_low_precision_agrees_with_the_plain_network(network) -> None:

@@ -35,17 +35,17 @@ def test_a_plan_made_in_the_worker_is_all_the_panel_needs(runner, folder, parame
     job = runner.start("LiverPlannerLib.tasks:plan", parameters, folder, on_progress=lambda f, w: seen.append(f))
     runner.wait(job, 120)
     assert job.state == "finished", job.error
-    found = job.result["plan"]
+    plan_record = job.result["plan"]
     expected = phantom.anatomy.liver.sum() * images.voxel_ml(phantom.image)
-    assert found["modality"] == "CT"
+    assert plan_record["modality"] == "CT"
     # The portal trunk beyond the surface is not liver.
-    assert expected * 0.999 < found["volumes_ml"]["liver"] < expected + 5
-    assert {"hepatic_vein", "portal_vein", "bile_duct"} <= set(found["volumes_ml"])
-    assert found["models"]["liver"] == "given"
-    assert "five-structures-synthetic" in found["models"]["portal_vein"]
-    assert found["device"] == "cpu"
-    assert {"structures", "measuring"} <= set(found["seconds"])
-    assert all(isinstance(w, str) for w in found["warnings"] + found["notes"])
+    assert expected * 0.999 < plan_record["volumes_ml"]["liver"] < expected + 5
+    assert {"hepatic_vein", "portal_vein", "bile_duct"} <= set(plan_record["volumes_ml"])
+    assert plan_record["models"]["liver"] == "given"
+    assert "five-structures-synthetic" in plan_record["models"]["portal_vein"]
+    assert plan_record["device"] == "cpu"
+    assert {"structures", "measuring"} <= set(plan_record["seconds"])
+    assert all(isinstance(w, str) for w in plan_record["warnings"] + plan_record["notes"])
     assert seen == sorted(seen)
 
 

@@ -14,6 +14,6 @@ from PreopReviewLib.inference import median
 def test_the_median_equals_the_one_by_sorting(shape: tuple[int, int, int], values: str) -> None:
     rng = np.random.default_rng(5)
     array = rng.normal(size=shape).astype(np.float32) if values == "float32" else rng.integers(-3, 4, shape)
-    found = median.median_of_27(array)
-    assert found.dtype == array.dtype
-    assert np.array_equal(found, ndimage.median_filter(array, 3, mode="nearest"))
+    filtered = median.median_of_27(array)
+    assert filtered.dtype == array.dtype
+    assert np.array_equal(filtered, ndimage.median_filter(array, 3, mode="nearest"))

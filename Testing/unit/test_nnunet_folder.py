@@ -55,18 +55,18 @@ def model(root, folds=("0", "1", "2", "3", "4"), checkpoint="checkpoint_final.pt
 
 
 def test_a_result_folder_gives_all_its_folds_wherever_it_lies(tmp_path):
-    found = find_result_folder(model(tmp_path / "copied somewhere"))
-    assert list(found.checkpoints) == ["0", "1", "2", "3", "4"]
-    assert found.notes == []
+    results = find_result_folder(model(tmp_path / "copied somewhere"))
+    assert list(results.checkpoints) == ["0", "1", "2", "3", "4"]
+    assert results.notes == []
 
 
 def test_a_fold_folder_or_a_checkpoint_in_it_means_that_fold_alone(tmp_path):
     folder = model(tmp_path)
     for given in (folder / "fold_2", folder / "fold_2" / "checkpoint_final.pth"):
-        found = find_result_folder(given)
-        assert found.folder == folder
-        assert list(found.checkpoints) == ["2"]
-        assert "Only fold 2 is used" in found.notes[0]
+        results = find_result_folder(given)
+        assert results.folder == folder
+        assert list(results.checkpoints) == ["2"]
+        assert "Only fold 2 is used" in results.notes[0]
 
 
 def test_a_dataset_folder_with_one_model_means_that_model_and_with_two_asks_which(tmp_path):
@@ -95,15 +95,15 @@ def test_a_missing_dataset_json_is_named_with_where_it_lies(tmp_path):
 
 def test_fold_all_is_used_alone_and_left_out_beside_others(tmp_path):
     assert list(find_result_folder(model(tmp_path / "a", ["all"])).checkpoints) == ["all"]
-    found = find_result_folder(model(tmp_path / "b", ["0", "1", "2", "3", "4", "all"]))
-    assert list(found.checkpoints) == ["0", "1", "2", "3", "4"]
-    assert "fold_all was left out" in found.notes[0]
+    results = find_result_folder(model(tmp_path / "b", ["0", "1", "2", "3", "4", "all"]))
+    assert list(results.checkpoints) == ["0", "1", "2", "3", "4"]
+    assert "fold_all was left out" in results.notes[0]
 
 
 def test_checkpoint_best_is_used_where_there_is_no_final_one_and_said(tmp_path):
-    found = find_result_folder(model(tmp_path, ["0"], "checkpoint_best.pth"))
-    assert found.checkpoints["0"].name == "checkpoint_best.pth"
-    assert "checkpoint_best.pth is used" in found.notes[0]
+    results = find_result_folder(model(tmp_path, ["0"], "checkpoint_best.pth"))
+    assert results.checkpoints["0"].name == "checkpoint_best.pth"
+    assert "checkpoint_best.pth is used" in results.notes[0]
 
 
 def test_a_missing_fold_is_said_and_one_that_is_asked_for_refused(tmp_path):
@@ -116,9 +116,9 @@ def test_a_missing_fold_is_said_and_one_that_is_asked_for_refused(tmp_path):
 def test_a_fold_whose_training_has_not_ended_is_left_out_or_alone_refused(tmp_path):
     folder = model(tmp_path / "a", ["0", "1"])
     (folder / "fold_1" / "checkpoint_final.pth").rename(folder / "fold_1" / "checkpoint_latest.pth")
-    found = find_result_folder(folder)
-    assert list(found.checkpoints) == ["0"]
-    assert "Fold 1 was left out" in found.notes[0]
+    results = find_result_folder(folder)
+    assert list(results.checkpoints) == ["0"]
+    assert "Fold 1 was left out" in results.notes[0]
     with pytest.raises(FileMissing, match="training has not ended"):
         find_result_folder(model(tmp_path / "b", ["0"], "checkpoint_latest.pth"))
 
@@ -211,9 +211,9 @@ def checkpoint(path, **more):
 
 
 def test_the_numpy_numbers_of_a_training_log_are_let_in(tmp_path):
-    found = read_checkpoint(checkpoint(tmp_path / "a.pth"))
-    assert found["logging"]["ema_fg_dice"][0] == 0.5
-    assert found["trainer_name"] == "nnUNetTrainer"
+    loaded = read_checkpoint(checkpoint(tmp_path / "a.pth"))
+    assert loaded["logging"]["ema_fg_dice"][0] == 0.5
+    assert loaded["trainer_name"] == "nnUNetTrainer"
 
 
 class Hostile:

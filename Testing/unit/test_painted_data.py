@@ -31,8 +31,8 @@ def source(**changes) -> PaintedSource:
 
 
 def test_the_same_number_gives_the_same_sample_and_another_one_another_contrast() -> None:
-    made = source()
-    first, again, other = made.sample(4), made.sample(4), made.sample(5)
+    samples = source()
+    first, again, other = samples.sample(4), samples.sample(4), samples.sample(5)
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert first[0].shape == (1, 32, 32, 32)

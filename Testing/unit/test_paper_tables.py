@@ -82,8 +82,8 @@ def test_dice_of_gross_by_cohort_are_the_printed_ones(gross):
 
 
 def test_the_p_of_gross_is_given_with_both_sides(gross):
-    found = gross.numbers["mann_whitney"]
-    assert (round(found["one_sided_p"], 3), round(found["two_sided_p"], 3)) == (0.284, 0.569)
+    test = gross.numbers["mann_whitney"]
+    assert (round(test["one_sided_p"], 3), round(test["two_sided_p"], 3)) == (0.284, 0.569)
     assert any("one-sided: first > second): p = .284" in s for s in gross.statements)
 
 

@@ -58,20 +58,20 @@ def test_volumes_are_those_of_livers_and_their_vessels(seed):
 
 
 def test_contrasts_order_the_intensities_as_scans_do(phantom):
-    for made, brighter, darker in (
+    for scan, brighter, darker in (
         (phantom, "liver", "portal_vein"),
         (make_liver_phantom(7, "ct"), "portal_vein", "liver"),
         (make_liver_phantom(7, "pv_mr"), "hepatic_vein", "liver"),
     ):
-        image, labels = images.array_of(made.image), images.array_of(made.labels)
+        image, labels = images.array_of(scan.image), images.array_of(scan.labels)
         assert np.median(image[labels == STRUCTURE_LABELS[brighter]]) > np.median(
             image[labels == STRUCTURE_LABELS[darker]]
         )
 
 
 def test_ct_is_in_hounsfield_units():
-    made = make_liver_phantom(5, "ct")
-    image, labels = images.array_of(made.image), images.array_of(made.labels)
+    scan = make_liver_phantom(5, "ct")
+    image, labels = images.array_of(scan.image), images.array_of(scan.labels)
     assert 60 < np.median(image[labels == 1]) < 145
     assert image.min() < -700
 
@@ -97,8 +97,8 @@ def test_every_vessel_voxel_has_an_order_and_no_other_has(phantom):
 def test_a_real_shape_is_bent_but_keeps_about_its_volume():
     axes = np.ogrid[-40:41, -30:31, -45:46]
     ball = (axes[0] / 40) ** 2 + (axes[1] / 30) ** 2 + (axes[2] / 45) ** 2 < 1
-    made = grow_anatomy(np.random.default_rng(1), 2.5, shapes=[(ball, 2.0)], procedural=0.0)
-    ratio = made.liver.sum() * 2.5**3 / (ball.sum() * 8)
+    anatomy = grow_anatomy(np.random.default_rng(1), 2.5, shapes=[(ball, 2.0)], procedural=0.0)
+    ratio = anatomy.liver.sum() * 2.5**3 / (ball.sum() * 8)
     assert 0.4 < ratio < 2.2
 
 

@@ -119,10 +119,10 @@ def ct() -> sitk.Image:
 
 
 def test_a_plan_with_a_given_liver_needs_no_network():
-    made = plan.make_plan(ct(), plan.PlanOptions(lesions=False, structures=False), liver_mask=filled(RIGHT))
-    assert made.models == {"liver": "given"}
-    assert made.volumes_ml == {"liver": pytest.approx(54.4)}
-    assert any("outside 300" in w for w in made.warnings)
+    liver_plan = plan.make_plan(ct(), plan.PlanOptions(lesions=False, structures=False), liver_mask=filled(RIGHT))
+    assert liver_plan.models == {"liver": "given"}
+    assert liver_plan.volumes_ml == {"liver": pytest.approx(54.4)}
+    assert any("outside 300" in w for w in liver_plan.warnings)
 
 
 def test_a_given_liver_that_is_empty_or_elsewhere_is_refused():

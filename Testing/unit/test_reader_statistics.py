@@ -56,8 +56,8 @@ def test_delong_equals_its_definition_pair_by_pair():
     np.testing.assert_allclose(areas, expected_areas, atol=1e-12)
     np.testing.assert_allclose(covariance, expected, atol=1e-12)
     z = (expected_areas[0] - expected_areas[1]) / math.sqrt(expected[0, 0] + expected[1, 1] - 2 * expected[0, 1])
-    found = delong_test(TRUTH, SCORES, OTHER)
-    assert (found.statistic, found.p) == pytest.approx((z, 2 * stats.norm.sf(abs(z))), abs=1e-9)
+    result = delong_test(TRUTH, SCORES, OTHER)
+    assert (result.statistic, result.p) == pytest.approx((z, 2 * stats.norm.sf(abs(z))), abs=1e-9)
 
 
 def test_delongs_area_and_interval_by_hand():
@@ -71,9 +71,9 @@ def test_delongs_area_and_interval_by_hand():
 
 
 def test_delong_of_one_score_twice_has_no_difference():
-    found = delong_test(TRUTH, SCORES, SCORES * 2)
-    assert math.isnan(found.p)
-    assert "alike" in found.note
+    result = delong_test(TRUTH, SCORES, SCORES * 2)
+    assert math.isnan(result.p)
+    assert "alike" in result.note
 
 
 def test_the_two_intervals_agree_on_many_cases():
@@ -115,9 +115,9 @@ def test_kappa_by_hand():
 
 
 def test_kappa_without_variation_is_not_a_number():
-    found = weighted_kappa([2, 2], [2, 2], 5)
-    assert math.isnan(found.value)
-    assert "n/a" in str(found)
+    kappa = weighted_kappa([2, 2], [2, 2], 5)
+    assert math.isnan(kappa.value)
+    assert "n/a" in str(kappa)
 
 
 def test_kruskal_wallis_and_dunn_equal_second_implementations():
@@ -125,13 +125,13 @@ def test_kruskal_wallis_and_dunn_equal_second_implementations():
     import pandas as pd
 
     groups = {"a": rng.normal(0.7, 0.02, 60), "b": rng.normal(0.46, 0.05, 4), "c": rng.normal(0.3, 0.06, 13)}
-    found = reader_tables.kruskal_wallis(groups)
-    assert (found.omnibus.statistic, found.omnibus.p) == pytest.approx(stats.kruskal(*groups.values()), abs=1e-9)
-    assert found.threshold == pytest.approx(0.0167, abs=5e-5)
+    result = reader_tables.kruskal_wallis(groups)
+    assert (result.omnibus.statistic, result.omnibus.p) == pytest.approx(stats.kruskal(*groups.values()), abs=1e-9)
+    assert result.threshold == pytest.approx(0.0167, abs=5e-5)
     frame = pd.DataFrame([(g, v) for g, values in groups.items() for v in values], columns=["g", "v"])
     ranks = frame.assign(rank=frame.v.rank()).groupby("g")["rank"].agg(["mean", "count"])
     n = len(frame)
-    for pair in found.pairs:
+    for pair in result.pairs:
         one, two = ranks.loc[pair.first], ranks.loc[pair.second]
         z = (one["mean"] - two["mean"]) / math.sqrt(n * (n + 1) / 12 * (1 / one["count"] + 1 / two["count"]))
         assert (pair.statistic, pair.p) == pytest.approx((z, 2 * stats.norm.sf(abs(z))), abs=1e-9)

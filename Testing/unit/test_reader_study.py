@@ -209,8 +209,8 @@ def test_the_second_look_asks_again_and_keeps_both_answers(cases, tmp_path):
     with pytest.raises(FileMissing, match="C11"):
         create_study(tmp_path / "study", table, second_look=True, model=tmp_path / "model")
     (tmp_path / "model" / "C11" / "probabilities.json").write_text("{}")
-    made = create_study(tmp_path / "study", table, second_look=True, model=tmp_path / "model")
-    with Held(load_study(made.folder)) as session:
+    created = create_study(tmp_path / "study", table, second_look=True, model=tmp_path / "model")
+    with Held(load_study(created.folder)) as session:
         first = session.current
         for look in (1, 2):
             assert (session.look, session.current) == (look, first)

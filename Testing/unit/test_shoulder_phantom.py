@@ -72,12 +72,12 @@ def test_drawn_tears_belong_to_the_class_they_were_drawn_for(tear_class):
 
 
 def test_cubes_carry_their_classes_and_their_tears():
-    made = render_cubes(1, np.array([0, 4]))
-    assert made.cubes.shape == (2, 1, 64, 64, 64)
-    assert made.classes.tolist() == [0, 4]
-    assert float(made.torn[0].max()) == 0
-    assert float(made.torn[1].max()) > 0.9
-    assert 0 <= float(made.cubes.min()) <= float(made.cubes.max()) <= 255
+    rendered = render_cubes(1, np.array([0, 4]))
+    assert rendered.cubes.shape == (2, 1, 64, 64, 64)
+    assert rendered.classes.tolist() == [0, 4]
+    assert float(rendered.torn[0].max()) == 0
+    assert float(rendered.torn[1].max()) > 0.9
+    assert 0 <= float(rendered.cubes.min()) <= float(rendered.cubes.max()) <= 255
 
 
 @pytest.mark.parametrize("arguments", [{"contrast": "ct"}, {"plane": "upside"}, {"tear": 9}])

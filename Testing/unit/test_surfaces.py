@@ -201,6 +201,6 @@ def test_a_tolerance_that_is_a_multiple_of_the_spacing_is_reached_in_any_precisi
     b[4:14, 4:14, 4 + steps : 14 + steps] = True
     for written in (mm, float(np.float32(mm)), float(np.nextafter(np.float32(mm), np.float32(9)))):
         for convention in CONVENTIONS:
-            found = surface_distances(a, b, (written,) * 3, tolerance=round(mm * steps, 6), convention=convention)
-            assert found.nsd == 1.0, (written, convention)
+            distances = surface_distances(a, b, (written,) * 3, tolerance=round(mm * steps, 6), convention=convention)
+            assert distances.nsd == 1.0, (written, convention)
     assert surface_distances(a, b, (mm,) * 3, tolerance=0.99 * mm * steps).nsd < 1.0

@@ -88,9 +88,9 @@ def own_answer(image, task, home, weights, monkeypatch):
         json.dumps({"totalseg_id": "test", "send_usage_stats": False, "prediction_counter": 0})
     )
     sitk.WriteImage(image, str(home / "scan.nii.gz"))
-    made = totalsegmentator(nibabel.load(home / "scan.nii.gz"), None, ml=True, task=task, quiet=True, device="cpu")
+    segmented = totalsegmentator(nibabel.load(home / "scan.nii.gz"), None, ml=True, task=task, quiet=True, device="cpu")
     monkeypatch.delenv("TOTALSEG_HOME_DIR")
-    return np.asanyarray(made.dataobj).astype(np.uint8).transpose(2, 1, 0)
+    return np.asanyarray(segmented.dataobj).astype(np.uint8).transpose(2, 1, 0)
 
 
 def test_our_names_are_those_of_its_tables():

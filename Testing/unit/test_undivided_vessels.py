@@ -24,8 +24,8 @@ def test_whole_trees_take_the_names_of_what_was_found_of_them():
     vessel = portal | hepatic
     seen = np.zeros(vessel.shape, bool)
     seen[:, :, 3:15] = True  # the other model has found one end of each only
-    found = portal_part(vessel, portal & seen, hepatic & seen, SPACING)
-    assert np.array_equal(found, portal)
+    part = portal_part(vessel, portal & seen, hepatic & seen, SPACING)
+    assert np.array_equal(part, portal)
 
 
 def test_names_a_little_beside_the_vessels_are_as_good():

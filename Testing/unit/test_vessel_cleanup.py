@@ -138,13 +138,13 @@ def test_a_vessel_goes_on_along_what_looks_like_it_and_no_farther_than_it_may():
     true = tube(shape, (6, 6, 2), (6, 6, 37), 2)
     beside = tube(shape, (1, 1, 2), (1, 1, 37), 1)  # as bright, but never met
     image = 100.0 + 50.0 * (true | beside)
-    found = true.copy()
-    found[:, :, 20:] = False
+    seen = true.copy()
+    seen[:, :, 20:] = False
     usual, anywhere = np.full(shape, 100.0), np.ones(shape, bool)
-    grown = regrown(found, image, usual, 50.0, anywhere, ONE, reach_mm=5)
+    grown = regrown(seen, image, usual, 50.0, anywhere, ONE, reach_mm=5)
     assert np.flatnonzero(grown[6, 6]).tolist() == np.flatnonzero(true[6, 6, :25]).tolist()
     assert not (grown & ~true).any()
-    assert np.array_equal(regrown(found, image, usual, 50.0, found, ONE), found)
+    assert np.array_equal(regrown(seen, image, usual, 50.0, seen, ONE), seen)
 
 
 def test_names_go_on_along_the_tree_and_not_through_the_air():

@@ -37,20 +37,20 @@ def fitted(vein: float, bile: float, called: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("vein", [50.0, 160.0])
 def test_a_vein_drawn_too_thick_and_too_short_is_fitted(vein):
     called = np.where(tube(10, 12, 5) & (np.indices(SHAPE)[2] < 52), PORTAL, LIVER)
-    found = fitted(vein, 100.0, called) == PORTAL
-    dice = 2 * (found & VEIN).sum() / (found.sum() + VEIN.sum())
+    vein_found = fitted(vein, 100.0, called) == PORTAL
+    dice = 2 * (vein_found & VEIN).sum() / (vein_found.sum() + VEIN.sum())
     assert dice > 0.85, "drawn with a radius of 5 for 3 it was below .6"
 
 
 def test_bright_ducts_among_dark_veins_are_ducts_whatever_they_were_called():
     across = np.indices(SHAPE)[2]
     called = np.select([VEIN & (across < 20), VEIN, BILE & (across < 20), BILE], [HEPATIC, PORTAL, PORTAL, DUCT], LIVER)
-    found = fitted(50.0, 180.0, called)
-    assert (found[BILE] == DUCT).mean() > 0.9
-    assert (found[VEIN] != DUCT).all()
+    labels = fitted(50.0, 180.0, called)
+    assert (labels[BILE] == DUCT).mean() > 0.9
+    assert (labels[VEIN] != DUCT).all()
 
 
 def test_dark_places_in_bright_veins_are_no_ducts():
     called = np.select([VEIN, BILE], [PORTAL, PORTAL], LIVER)
-    found = fitted(160.0, 50.0, called)
-    assert not (found == DUCT).any()
+    labels = fitted(160.0, 50.0, called)
+    assert not (labels == DUCT).any()

@@ -39,10 +39,10 @@ def test_boxed_masks_do_what_arrays_do(a, b):
 def test_a_box_is_as_small_as_its_mask_and_keeps_its_place():
     mask = np.zeros(SHAPE, bool)
     mask[2:4, 3, 5:9] = True
-    found = vb.boxed(mask, (10, -20, 30))
-    assert found.start == (12, -17, 35)
-    assert found.stop == (14, -16, 39)
-    assert found.mask.shape == (2, 1, 4)
+    box = vb.boxed(mask, (10, -20, 30))
+    assert box.start == (12, -17, 35)
+    assert box.stop == (14, -16, 39)
+    assert box.mask.shape == (2, 1, 4)
 
 
 def test_two_empty_masks_are_the_same_and_have_dsc_one():

@@ -77,12 +77,12 @@ def looks(node: Any) -> dict[str, Any]:
 
 def seen_in(widget: Any) -> dict[str, Any]:
     parameters = widget.context.parameters
-    made = scene_plan.nodes_of(parameters.segmentation)
+    plan_nodes = scene_plan.nodes_of(parameters.segmentation)
     return {
         "volume": parameters.inputVolume.GetName(),
         "plan": (parameters.segmentation.GetName(), looks(parameters.segmentation)),
         "output": (parameters.modelOutput.GetName(), looks(parameters.modelOutput)),
-        "couinaud": (made.couinaud.GetName(), looks(made.couinaud)),
+        "couinaud": (plan_nodes.couinaud.GetName(), looks(plan_nodes.couinaud)),
         "volumes": (parameters.volumesTable.GetName(), read_table(parameters.volumesTable, VOLUME_COLUMNS)),
         "record": scene_plan.plan_record(parameters.segmentation),
         "words": widget.open_section("SegmentSection").ui.messageLabel.text,
@@ -152,9 +152,15 @@ def test_two_plans_have_one_study_each(host: Any, plan: LiverPlan, tmp_path: Pat
     widget = loaded(host, plan, tmp_path)
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     parameters = widget.context.parameters
-    made = scene_plan.nodes_of(parameters.segmentation)
+    plan_nodes = scene_plan.nodes_of(parameters.segmentation)
     items = {
         hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
-        for node in (parameters.inputVolume, made.segmentation, made.model_output, made.couinaud, made.volumes_table)
+        for node in (
+            parameters.inputVolume,
+            plan_nodes.segmentation,
+            plan_nodes.model_output,
+            plan_nodes.couinaud,
+            plan_nodes.volumes_table,
+        )
     }
     assert len(items) == 1

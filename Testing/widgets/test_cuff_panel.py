@@ -252,9 +252,9 @@ def test_a_classification_after_find_is_the_same_as_one_without(host, panel):
     host.click(section(panel, "InputSection").ui.headButton)
     host.wait_until(lambda: not panel.context.busy, WAIT)
     roi = panel.context.parameters.cubeRoi
-    found = options_of(panel.context.parameters)
-    assert 19 < found["radius_mm"] < 27
-    assert 0 <= found["confidence"] <= 1
+    options = options_of(panel.context.parameters)
+    assert 19 < options["radius_mm"] < 27
+    assert 0 <= options["confidence"] <= 1
     center = roi.GetCenter()
     roi.SetCenter(center[0] + 4, center[1], center[2])
     assert "radius_mm" not in options_of(panel.context.parameters)  # now a person says where the head is

@@ -50,9 +50,9 @@ def press(host, section, key):
 
 
 def volumes(host):
-    found = host.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
-    found.UnRegister(None)
-    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+    collection = host.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    collection.UnRegister(None)
+    return [collection.GetItemAsObject(i) for i in range(collection.GetNumberOfItems())]
 
 
 def test_keys_answer_and_nothing_tells_the_case(host, cases, tmp_path):

@@ -43,9 +43,9 @@ def two(host: Any) -> Any:
     return widget, first, second
 
 
-def in_views(made: Any) -> tuple[bool, bool]:
+def in_views(cuff_nodes: Any) -> tuple[bool, bool]:
     """Whether shoulder and outline of an answer are seen in 3D and in slices."""
-    rendering, outline = shoulder.rendering_of(made.activation), made.hot.GetDisplayNode()
+    rendering, outline = shoulder.rendering_of(cuff_nodes.activation), cuff_nodes.hot.GetDisplayNode()
     return bool(rendering.GetVisibility3D()), bool(outline.GetVisibility2D())
 
 

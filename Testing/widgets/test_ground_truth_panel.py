@@ -42,10 +42,10 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture
 def widget(host) -> Any:
-    made = host.open_module("LiverPlanner")
-    for section in made.sections:
+    opened = host.open_module("LiverPlanner")
+    for section in opened.sections:
         section.button.collapsed = type(section).__name__ != "GroundTruthSection"
-    return made
+    return opened
 
 
 @pytest.fixture
@@ -264,8 +264,8 @@ def test_two_annotators_are_compared_and_become_a_data_set(host, widget, listed,
     done(host, widget)
     from PreopReviewLib.datasets.layout import find_data_set
 
-    found = find_data_set(tmp_path / "Dataset501_Liver")
-    assert [c.name for c in found.cases] == ["one", "two"]
+    data_set = find_data_set(tmp_path / "Dataset501_Liver")
+    assert [c.name for c in data_set.cases] == ["one", "two"]
     assert host.messages == []
 
 

@@ -67,9 +67,9 @@ def test_the_headless_scene_is_back_after_the_host() -> None:
 
 
 def test_pythonslicer_is_found_and_runs(host: Any) -> None:
-    found = shutil.which("PythonSlicer")
-    assert found is not None
-    ran = subprocess.run([found, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
+    path = shutil.which("PythonSlicer")
+    assert path is not None
+    ran = subprocess.run([path, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "42"
 
 

@@ -46,9 +46,9 @@ def test_a_selector_offers_nodes_with_an_attribute(host: Any) -> None:
     plain = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
     box.setCurrentNode(plain)
     assert box.currentNode() is None
-    made = box.addNode()
-    assert made.GetAttribute("kind") == "cam"
-    assert box.currentNode() is made
+    added = box.addNode()
+    assert added.GetAttribute("kind") == "cam"
+    assert box.currentNode() is added
 
 
 def test_a_selector_without_scene_cannot_add_nodes(host: Any) -> None:

@@ -236,12 +236,12 @@ def test_a_branch_is_lit_and_chosen_in_3d_and_slices(host: Any, opened: Any, pic
     mouse.SetEventInformation(*[round(v) for v in renderer.GetDisplayPoint()[:2]], 0, 0, "\0", 0, None)
     mouse.InvokeEvent("MouseMoveEvent")
     assert page.picking._light.GetDisplayNode().GetVisibility()
-    found = page.picking._lit
+    lit = page.picking._lit
     for event in ("LeftButtonPressEvent", "LeftButtonReleaseEvent"):
         mouse.InvokeEvent(event)
     host.process_events()
     row = page.shown_rows[section.ui.branchesTable.currentRow()]
-    assert (row["structure"], row["id"]) == (structure(found[0]).name, found[1])
+    assert (row["structure"], row["id"]) == (structure(lit[0]).name, lit[1])
     cross = host.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     cross.SetCursorPositionXYZ([0.0, 0.0, 0.0], host.app.layoutManager().sliceWidget("Red").mrmlSliceNode())
     cross.SetCursorPositionRAS(place.tolist())

@@ -119,8 +119,8 @@ def test_the_logic_plans_without_a_panel(host: Any) -> None:
     volume = add_volume()
     said: list[str] = []
     options = PlanOptions(modality="CT", lesions=False)
-    made = LiverPlannerLogic().plan(volume, options, lambda _f, words: said.append(words), add_liver(volume))
-    assert made.segmentation.GetSegmentation().GetSegment("liver") is not None
+    plan_nodes = LiverPlannerLogic().plan(volume, options, lambda _f, words: said.append(words), add_liver(volume))
+    assert plan_nodes.segmentation.GetSegmentation().GetSegment("liver") is not None
     assert said[-1] == "Done"
     assert host.messages == []
 

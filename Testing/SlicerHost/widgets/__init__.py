@@ -37,8 +37,8 @@ def register_all() -> dict[str, type]:
 
 def _widgets_of(module: ModuleType) -> dict[str, type]:
     return {
-        name: found
-        for name, found in vars(module).items()
-        if inspect.isclass(found) and found.__module__ == module.__name__ and issubclass(found, QtWidgets.QWidget)
+        name: class_
+        for name, class_ in vars(module).items()
+        if inspect.isclass(class_) and class_.__module__ == module.__name__ and issubclass(class_, QtWidgets.QWidget)
         and name.startswith(("ctk", "qMRML", "qSlicer"))
     }  # fmt: skip

@@ -47,9 +47,9 @@ def forwarded(kind: Any, part: str, name: str) -> Property:
 
 def with_setters(class_: Class) -> Class:
     """Adds `setX` for every property `x` that has none yet, as the C++ classes have."""
-    for name, found in list(vars(class_).items()):
+    for name, attribute in list(vars(class_).items()):
         setter = f"set{name[0].upper()}{name[1:]}"
-        if isinstance(found, Property) and setter not in class_.__dict__:
+        if isinstance(attribute, Property) and setter not in class_.__dict__:
             setattr(class_, setter, _setter(name))
     return class_
 

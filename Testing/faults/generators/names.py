@@ -127,8 +127,8 @@ def commands() -> dict[str, list[tuple[str, bool, str]]]:
 
 
 def _type_of(parameter: Any) -> str:
-    found = getattr(parameter, "bare_type", None) or getattr(parameter, "type", "")  # of newer and older typer
-    return "float" if "float" in str(found).lower() else ""
+    declared = getattr(parameter, "bare_type", None) or getattr(parameter, "type", "")  # of newer and older typer
+    return "float" if "float" in str(declared).lower() else ""
 
 
 def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial:

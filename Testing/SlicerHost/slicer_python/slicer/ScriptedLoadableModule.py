@@ -110,8 +110,8 @@ class ScriptedLoadableModuleLogic:
             if node is not None:
                 node.SetAttribute("ModuleName", self.moduleName)  # closing a scene takes it away
                 return node
-        found = self.getAllParameterNodes()
-        return found[0] if found else slicer.mrmlScene.AddNode(self.createParameterNode())
+        nodes = self.getAllParameterNodes()
+        return nodes[0] if nodes else slicer.mrmlScene.AddNode(self.createParameterNode())
 
     def getAllParameterNodes(self) -> list[Any]:
         """Every parameter node of the module in the scene."""

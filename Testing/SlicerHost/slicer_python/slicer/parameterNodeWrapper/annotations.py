@@ -87,8 +87,8 @@ class Choice(Validator):
 
 def split(kind: Any) -> tuple[Any, tuple[Any, ...]]:
     """A possibly annotated type as the type and its annotations."""
-    found = typing.get_args(Annotated[kind, None])
-    return found[0], found[1:-1]
+    arguments = typing.get_args(Annotated[kind, None])
+    return arguments[0], arguments[1:-1]
 
 
 def first(annotations: Sequence[Any], kind: type) -> Any:

@@ -127,9 +127,9 @@ def createGuiConnector(widget: Any, datatype: Any) -> GuiConnector:
     kind, annotations = split(datatype)
     exact = type(widget)
     for make in (_bool, _number, _choice, _text, _path, _node):
-        found = make(widget, exact, kind, annotations)
-        if found is not None:
-            return found
+        connector = make(widget, exact, kind, annotations)
+        if connector is not None:
+            return connector
     raise RuntimeError(f"Unable to create a GUI connector from {datatype} to a {exact.__name__}")
 
 

@@ -167,8 +167,8 @@ class _Wrapper:
             self._updating = False
 
 
-def isParameterNodeWrapper(found: Any) -> bool:
-    return getattr(found, "_is_parameter_node_wrapper", False)
+def isParameterNodeWrapper(kind: Any) -> bool:
+    return getattr(kind, "_is_parameter_node_wrapper", False)
 
 
 def parameterNodeWrapper(classtype: type | None = None) -> Any:
