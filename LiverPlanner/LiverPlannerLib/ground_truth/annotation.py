@@ -83,7 +83,7 @@ class Annotation:
         except OSError as error:
             raise OutputError(
                 f"Nothing can be saved in {self.folder} ({error.strerror})",
-                "Ask for permission to write there, or copy the list to a folder of your own",
+                "Free some space there, ask for permission to write, or copy the list to a folder of your own",
             ) from error
         try:
             self.revision, self.states = read_progress(work, self.annotator)
