@@ -47,7 +47,7 @@ def surface(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         name = pick(rng, ["box.ply", "box.stl", "box.obj", "box.vtk"])
     else:
         raw = pick(rng, [cut, flip, insert])(rng, raw)
-        what = f"bytes: {what}"
+        what = what if text else f"bytes: {what}"
     (folder / name).write_bytes(raw)
     reference = material.results["surface"]
 
