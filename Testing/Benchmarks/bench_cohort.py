@@ -1,7 +1,8 @@
 """Cohorts: two workers against one, overhead against the bare task, killed workers, memory of the driver.
 
 The overhead is that of one worker against a process that calls the task and nothing else, both with one thread and both
-warm: they take the same cases in turn, so that what else the machine does meets both alike. Starting is counted apart.
+warm: they take the same five cases in turn, four times, so that what else the machine does meets both alike. Starting
+is counted apart.
 
 The task is `branches` of liver phantoms (seconds of one core each), and `volumetry` of 2,000 tiny cases of 12³ voxels.
 Ratios are of one run. Topics on the command line (speed, kills, memory) choose among them.
@@ -36,7 +37,7 @@ from PreopReviewLib.cohort.thumbnails import write_thumbnail
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULT = Path(__file__).resolve().parent / "results" / "cohort.json"
-CASES, KILLS, TINY = 20, 10, 2000
+CASES, BLOCK, KILLS, TINY = 20, 5, 10, 2000
 TASK = "branches"
 
 
@@ -80,51 +81,40 @@ SERVE = "from Testing.Benchmarks.bench_cohort import serve; serve()"
 
 
 def serve() -> None:
-    """Calls the task for each case that a line of stdin names with its folder of results, and says the seconds."""
+    """Calls the task for each list of cases that a line of stdin gives with its folder, and says the seconds."""
     task = find_task(TASK)
     for line in sys.stdin:
-        labels, place = json.loads(line)
         began = time.perf_counter()
-        call(task, {"labels": labels}, Path(place))
-        write_thumbnail(task, {"labels": labels}, Path(place))
+        for labels, place in json.loads(line):
+            call(task, {"labels": labels}, Path(place))
+            write_thumbnail(task, {"labels": labels}, Path(place))
         print("SECONDS", time.perf_counter() - began, flush=True)
 
 
 def overhead(task: Task, cases: list[CohortCase], place: Path) -> dict:
     """Seconds of the same cases, alone and by one worker in turn; the first case of each warms it and is left out."""
     environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), "1")}
-    bare = subprocess.Popen(
-        [sys.executable, "-c", SERVE],
-        env=environment,
-        cwd=REPOSITORY,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    words, pipe = [sys.executable, "-c", SERVE], subprocess.PIPE
+    bare = subprocess.Popen(words, env=environment, cwd=REPOSITORY, text=True, stdin=pipe, stdout=pipe)
     folder = CohortFolder(place / "in_turn")
     folder.begin(task, {})
-    seconds: dict[str, list[float]] = {"alone": [], "worker": []}
+    blocks = [cases[:1], *(cases[n : n + BLOCK] for n in range(1, len(cases), BLOCK))]
+    alone_s, worker_s = [], []
     try:
         with local_client(Size(1, 1)) as client:
-            for case in cases:
-                bare.stdin.write(json.dumps([case.values["labels"], str(place / "alone" / case.name)]) + "\n")  # type: ignore[union-attr]
-                bare.stdin.flush()  # type: ignore[union-attr]
+            for block in blocks:
+                asked = [(case.values["labels"], str(place / "alone" / case.name)) for case in block]
+                print(json.dumps(asked), file=bare.stdin, flush=True)
                 said = next(line for line in bare.stdout if line.startswith("SECONDS"))  # type: ignore[union-attr]
-                seconds["alone"].append(float(said.split()[1]))
+                alone_s.append(float(said.split()[1]))
                 began = time.perf_counter()
-                run_cases(client, task, [case], folder)
-                seconds["worker"].append(time.perf_counter() - began)
+                run_cases(client, task, block, folder)
+                worker_s.append(time.perf_counter() - began)
     finally:
         bare.kill()
         bare.wait()
-    totals = {name: sum(found[1:]) for name, found in seconds.items()}
-    ratios = sorted(w / a - 1 for w, a in zip(seconds["worker"][1:], seconds["alone"][1:], strict=True))
-    return {
-        "alone_s": totals["alone"],
-        "in_turn_worker_s": totals["worker"],
-        "overhead": totals["worker"] / totals["alone"] - 1,
-        "overhead_of_the_middle_case": ratios[len(ratios) // 2],
-    }
+    alone, worker = sum(alone_s[1:]), sum(worker_s[1:])
+    return {"alone_s": alone, "in_turn_worker_s": worker, "overhead": worker / alone - 1}
 
 
 def killing(killed: list[int]):  # type: ignore[no-untyped-def]

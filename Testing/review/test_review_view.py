@@ -91,3 +91,30 @@ def test_cases_that_were_shown_before_are_not_kept_in_memory(view, saved):
         view.show(saved[1] / "scene.mrb")
     alive = [o for o in gc.get_objects() if type(o).__name__ == "vtkMRMLScalarVolumeNode" and o.GetImageData()]
     assert len(alive) <= 2  # the one that is shown, and what the editor still holds of the one before
+
+
+def test_segments_on_finer_voxels_than_the_image_are_brought_onto_its_voxels(app, saved, tmp_path):
+    import SimpleITK as sitk
+
+    from PreopReviewLib.review.strokes import BrushMark
+    from PreopReviewLib.review.view import SceneView
+    from PreopReviewLib.scene import files, host, labelmaps, nodes
+
+    labels = saved[0]
+    finer = sitk.Resample(labels, [2 * n for n in labels.GetSize()], sitk.Transform(), sitk.sitkNearestNeighbor,
+                          labels.GetOrigin(), [s / 2 for s in labels.GetSpacing()], labels.GetDirection())  # fmt: skip
+    with host.fresh_scene() as scene:
+        nodes.add_volume(scene, sitk.Cast(labels, sitk.sitkInt16), "Image")
+        spec = nodes.SegmentSpec("tumor", "Tumor", (1.0, 1.0, 0.0), (2,))
+        nodes.add_segmentation(scene, finer, [spec], "Other")
+        files.write_bundle(scene, tmp_path / "other.mrb")
+    view = SceneView(app)
+    view.show(tmp_path / "other.mrb")
+    labelmap = view.segmentation.GetSegmentation().GetSegment("tumor").GetRepresentation(nodes.LABELMAP)
+    assert labelmaps.on_voxels_of(labelmap, view.volume)
+    (row,) = view.structures()
+    tumor = np.count_nonzero(images.array_of(labels) == 2) * images.voxel_ml(labels)
+    assert row.ml == pytest.approx(tumor, rel=0.25)  # half a voxel of 4.5 mm
+    view._stroke("tumor", BrushMark((2, 2, 2), np.ones((2, 2, 2), bool), (48, 48, 48)), True)
+    assert view.structures()[0].ml == pytest.approx(row.ml + 8 * images.voxel_ml(labels))
+    view.close()
