@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 THREADS = 2
+FEW = 5000
+"""So few points take some milliseconds, for which no thread needs to be started: that can fail, too."""
 
 
 def nearest(tree: cKDTree, points: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -24,6 +26,8 @@ def nearest(tree: cKDTree, points: np.ndarray, **options: Any) -> tuple[np.ndarr
         points: (N, D), in the unit of the tree's.
         options: of `cKDTree.query`, such as ``k``.
     """
+    if len(points) <= FEW:
+        return tree.query(points, **options)
     with ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(lambda part: tree.query(part, **options), np.array_split(points, THREADS)))
     distance, index = (np.concatenate(each) for each in zip(*parts, strict=True))

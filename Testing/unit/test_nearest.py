@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from PreopReviewLib.nearest import nearest
+from PreopReviewLib.nearest import FEW, nearest
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 1001])
+@pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1, 2 * FEW + 1])
 @pytest.mark.parametrize("options", [{}, {"k": 3}, {"distance_upper_bound": 0.1}], ids=str)
 def test_they_are_those_of_one_search(count, options):
     rng = np.random.default_rng(count)
