@@ -143,6 +143,9 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         if option == "--from":
             continue
         value = pick(rng, _VALUES)
+        if option in ("--out", "--output") and value.startswith("../"):
+            (folder / "beside").mkdir(exist_ok=True)
+            value = f"beside/{value}"  # no trial is told to write out of its folder
         given.append((option, value if takes else None, kind))
     out = "out"
     for option, value, _ in given:
@@ -158,7 +161,7 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         return f"{wrong[0][0]}={wrong[0][1]} was taken for a number" if wrong else ""
 
     # An output that the options have moved is still an output of the run.
-    outputs = ("out", os.path.normpath(out)) if out and not out.startswith("/") and ".." not in out else ("out",)
+    outputs = ("out", os.path.normpath(out)) if out and not out.startswith("/") else ("out",)
     return Trial(f"{name} {words}", [*name.split(), *arguments], check, tuple(dict.fromkeys(outputs)), seconds=300)
 
 
