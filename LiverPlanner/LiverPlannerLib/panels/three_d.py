@@ -117,8 +117,9 @@ class ThreeDSection(Section):
             return
         manager = slicer.app.layoutManager()
         self._layout_before = manager.layout
-        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView)
-        views = tuple(manager.threeDWidget(i).mrmlViewNode() for i in (0, 1))
+        manager.setLayout(scene_views.add_layout(manager.layoutLogic().GetLayoutNode()))
+        # By name: Slicer does not count its 3D views from left to right.
+        views = tuple(slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLViewNode") for tag in ("1", "2"))
         both = scene_views.SideBySide(self.parameters.segmentation, self.parameters.besideSegmentation)
         both.begin(views)
         self._side_by_side = both

@@ -20,6 +20,31 @@ PRESETS: dict[str, Mapping[str, float]] = {
 """Opacity of the surfaces by structure or, where that is not named, by kind; 1 where nothing is said."""
 
 
+BESIDE = 7741
+"""Number of the layout for two segmentations: both in 3D above two slice views. The bars of three slice views, as in
+Slicer's own layout of two 3D views, are wider than a screen of 1366 pixels beside a panel."""
+
+
+def add_layout(layout: Any) -> int:
+    """Lets a layout node know that layout; its number."""
+    views = "".join(
+        f'<item><view class="vtkMRMLViewNode" singletontag="{tag}">'
+        f'<property name="viewlabel" action="default">{tag}</property></view></item>'
+        for tag in ("1", "2")
+    )
+    slices = "".join(
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
+        f'<property name="orientation" action="default">{orientation}</property>'
+        f'<property name="viewlabel" action="default">{name[0]}</property>'
+        f'<property name="viewcolor" action="default">{color}</property></view></item>'
+        for name, orientation, color in (("Red", "Axial", "#F34A33"), ("Green", "Coronal", "#6EB04B"))
+    )
+    rows = "".join(f'<item><layout type="horizontal">{row}</layout></item>' for row in (views, slices))
+    if not layout.IsLayoutDescription(BESIDE):
+        layout.AddLayoutDescription(BESIDE, f'<layout type="vertical" split="true">{rows}</layout>')
+    return BESIDE
+
+
 def apply_preset(segmentation: Any, name: str) -> None:
     """Sets visibility and opacity in 3D of every segment; segments that are not structures of ours are opaque."""
     from LiverPlannerLib.scene.segments import structure_of_segment
