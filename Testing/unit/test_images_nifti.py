@@ -117,7 +117,7 @@ def test_voxels_do_not_begin_in_the_header(tmp_path, offset):
 
 
 def test_a_voxel_size_that_contradicts_the_type_is_refused_unless_the_length_of_the_file_decides(tmp_path):
-    with pytest.raises(errors.UnreadableImage, match="datatype means 8 bits a voxel, its bitpix says 16"):
+    with pytest.raises(errors.UnreadableImage, match="datatype means 8 bits per voxel, its bitpix says 16"):
         images.read_image(with_fields(tmp_path / "a.nii", ("<h", 70, (2,))))
     read = images.read_image(with_fields(tmp_path / "b.nii", ("<h", 72, (32,))))
     assert "its bitpix says 32; the datatype was used" in images.notes_of(read)[0]

@@ -130,7 +130,7 @@ def test_a_movie_shows_the_shoulder_without_what_is_there_to_work_with(
     shown.save_movie(str(tmp_path / "turn.webp"))
     assert not view.GetBoxVisible()
     assert not box.GetVisibility3D()
-    host.wait_until(lambda: not shown.movie.running, 60.0)
+    host.wait_until(lambda: not shown.movie.running, 180.0)
     assert (tmp_path / "turn.webp").stat().st_size > 1000
     assert view.GetBoxVisible()
     assert box.GetVisibility3D()

@@ -155,7 +155,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def numbers(text: str, count: int, what: str) -> tuple[float, ...]:
-    """So many numbers, separated by commas or spaces.
+    """A given count of numbers, separated by commas or spaces.
 
     Raises:
         InputError: fewer, more, or no numbers.

@@ -56,7 +56,7 @@ def report(
 ) -> None:
     """Write a page with an interactive 3D view, slices, tables, figures, models and warnings; CSV files beside it.
 
-    The page opens without a network. It identifies nobody unless --identity is given. Not for clinical use.
+    The page opens without a network. It identifies no one unless --identity is given. Not for clinical use.
     """
     from LiverPlannerLib.commands.cutting import read_named, with_couinaud
     from LiverPlannerLib.labels import parse_mapping

@@ -1,4 +1,4 @@
-"""Livers whose segments are to be doubted: cut off, on the wrong side, or divided as no liver that was learned from."""
+"""Livers whose segments are doubtful: cut off, on the wrong side, or divided unlike any liver of the training."""
 
 from __future__ import annotations
 

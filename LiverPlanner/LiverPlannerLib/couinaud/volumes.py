@@ -68,8 +68,8 @@ def divide(
 
     Args:
         drawn: which of its lesions the file holds apart.
-        given: segments 1 to 8, uint8, as somebody has drawn or corrected them, on any grid: then the network is not
-            asked. What of the liver they leave out goes to the nearest; more than a twentieth of it is told.
+        given: segments 1 to 8, uint8, as someone has drawn or corrected them, on any grid: then the network is not
+            asked. What of the liver they leave out goes to the nearest; more than a twentieth of it is reported.
 
     Raises:
         NothingFound: there is no liver in it, or no given segment. ModelError: the network is not there, or broken.
@@ -90,7 +90,7 @@ def divide(
 
 GIVEN = "the segmentation given"
 AS_GIVEN = (
-    "The Couinaud segments are those given with the plan, as they are now. Where nobody has corrected them they come "
+    "The Couinaud segments are those given with the plan, as they are now. Where no one has corrected them they come "
     "from the shape of the liver alone: compare the borders with the veins before you rely on them."
 )
 
@@ -103,7 +103,7 @@ def division_of(file: Labels, progress: Progress = silent) -> Division:
 def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
     """The Couinaud segments that a chosen model has drawn (``segment_1`` to ``segment_8``), in the liver of the labels.
 
-    What of the liver it gives to none goes to the nearest; more than a twentieth of it is told.
+    What of the liver it gives to none goes to the nearest; more than a twentieth of it is reported.
 
     Raises:
         NothingFound: it has drawn none in the liver.

@@ -216,7 +216,7 @@ def with_rim(reference: sitk.Image, parts: list[Part], sparse: bool) -> tuple[si
 
 
 def _overlaps(known: list[Part], array: np.ndarray, ml: float) -> list[str]:
-    """How many ml of each structure went to another one that is painted over it (the liver holds the rest anyway)."""
+    """How many ml of each structure went to another one that is painted over it (the liver includes the rest)."""
     notes = []
     for s in STRUCTURES:
         own = [p for p in known if p.structure == s]

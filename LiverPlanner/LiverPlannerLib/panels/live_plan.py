@@ -1,4 +1,4 @@
-"""The plan's measures, kept up to date while somebody edits it; shared by the sections Correct and Measure."""
+"""The plan's measures, kept up to date while someone edits it; shared by the sections Correct and Measure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved", "Se
 
 
 def live_plan_of(context: Context) -> LivePlan:
-    """The one of a module: made when a section asks first."""
+    """The module's live plan, made on first use."""
     live = getattr(context, "live_plan", None)
     if live is None:
         live = context.live_plan = LivePlan(context)
@@ -90,7 +90,7 @@ class LivePlan:
         self._measure_all(plan, model)
 
     def forget(self) -> None:
-        """Lets go of the segmentation."""
+        """Releases the segmentation."""
         self._timer.stop()
         for observed, tag in self._observed:
             observed.RemoveObserver(tag)

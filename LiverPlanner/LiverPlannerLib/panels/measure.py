@@ -181,11 +181,11 @@ class MeasureSection(Section):
         self.refresh()
 
     def exit(self) -> None:
-        """The module is left: the mouse is everybody's again."""
+        """The module is left: the mouse is released."""
         self.branches.picking.watch(False)
 
     def cleanup(self) -> None:
-        """Lets go of planes and timers."""
+        """Releases planes and timers."""
         self.branches.picking.watch(False)
         self.remnant.shapes.cleanup()
         for page in self.pages:

@@ -21,7 +21,7 @@ from PreopReviewLib.worker_io import unsaved
 
 
 class Supply:
-    """What each vein feeds and drains, found once for each state of the plan; then cut as often as one likes."""
+    """What each vein feeds and drains, found once for each state of the plan; then cut as often as needed."""
 
     def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
@@ -37,7 +37,7 @@ class Supply:
         )
 
     def forget(self) -> None:
-        """The plan is another one, or gone."""
+        """The plan was replaced or removed."""
         self._model, self._revision, self.notes = None, -1, []
 
     def refresh(self, reason: str) -> None:

@@ -49,7 +49,7 @@ class PlanChoice:
 
     def __init__(self, parameters: Callable[[], Any]) -> None:
         self._parameters = parameters
-        self._shown: tuple[str, str] | None = None  # identifiers of volume and plan; None is none yet
+        self._shown: tuple[str, str] | None = None  # identifiers of volume and plan; None before the first
         self._last: dict[str, str] = {}  # by volume, the plan that was shown last
         self._following = False
         scene = slicer.mrmlScene
@@ -61,7 +61,7 @@ class PlanChoice:
         self._last.clear()
 
     def cleanup(self) -> None:
-        """Lets go of the scene."""
+        """Releases the scene."""
         scene, tag = self._observer
         scene.RemoveObserver(tag)
 

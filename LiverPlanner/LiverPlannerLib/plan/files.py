@@ -38,7 +38,7 @@ def write_volumes(plan: LiverPlan, path: Path) -> None:
 
 
 def summary(plan: LiverPlan, source: str, seconds: float) -> str:
-    """The plain-text summary: what was found, with what, in which time, and what to beware of."""
+    """The plain-text summary: what was found, by which model, how long it took, and the warnings."""
     spacing = " × ".join(f"{v:g}" for v in plan.image.GetSpacing())
     size = " × ".join(map(str, plan.image.GetSize()))
     lines = [

@@ -78,8 +78,8 @@ class MeasureOptions:
         segments: divide the liver into Couinaud segments.
         couinaud: segments as drawn or corrected, see `couinaud.volumes.divide`.
         cyst_options: further arguments of `cysts.filter_cysts`, e.g. threshold, rule, overrides.
-        branches_by_hand: main and peripheral branches that somebody has set.
-        cysts_by_hand: decisions of somebody on regions of the cyst filter: number, voxels, ``cyst`` or ``tumor``.
+        branches_by_hand: main and peripheral branches that someone has set.
+        cysts_by_hand: decisions of someone on regions of the cyst filter: number, voxels, ``cyst`` or ``tumor``.
     """
 
     modality: str = "auto"

@@ -27,7 +27,7 @@ class ReportCase:
     Attributes:
         image: as it is on disk.
         file: its labels.
-        models: by structure key, what found it; empty where nobody knows.
+        models: by structure key, what found it; empty where no one knows.
         warnings, notes: of the run that made the labels, and of reading the image.
         simulated: the files say that the image was made by a program.
         still: the picture of the 3D view that lay beside them.

@@ -33,8 +33,8 @@ def segments(measures: Measures) -> Table | None:
     if division is None:
         return None
     rows = tuple((v.name, v.ml, 100 * v.share) for v in division.volumes)
-    found = () if division.model == GIVEN else (f"Found by {division.model}.",)
-    notes = (*found, *division.notes, *division.warnings)
+    origin = () if division.model == GIVEN else (f"Found by {division.model}.",)
+    notes = (*origin, *division.notes, *division.warnings)
     colors = tuple(s.color for s in SEGMENTS)
     return Table("segments", "Couinaud segments", ("Segment", "ml", "% of the liver"), rows, notes, colors=colors)
 

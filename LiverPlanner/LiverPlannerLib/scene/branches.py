@@ -53,7 +53,7 @@ def peripheral_color(key: str) -> tuple[float, float, float]:
 
 
 def by_hand_request(table: Any | None, plan: Any) -> dict[str, Any]:
-    """What a request to the worker says of branches of a plan that somebody has ticked; nothing where there are none.
+    """What a request to the worker says of branches of a plan that someone has ticked; nothing where there are none.
 
     Args:
         table: of the branches, or None.
@@ -64,7 +64,7 @@ def by_hand_request(table: Any | None, plan: Any) -> dict[str, Any]:
 
 
 def set_by_hand_in(rows: Sequence[Mapping[str, Any]]) -> list[SetByHand]:
-    """The branches of saved rows that somebody has ticked."""
+    """The branches of saved rows that someone has ticked."""
     keys = {s.name: s.key for s in STRUCTURES}
     return [
         SetByHand(keys[row["structure"]], int(row["id"]), row["radius_mm"], "main" if row["main"] else "peripheral")

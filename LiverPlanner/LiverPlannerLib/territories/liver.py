@@ -61,7 +61,7 @@ def find_trees(
         segments: Couinaud segments on the same grid, for names.
         trees: those that were found in these labels already, by structure key.
         inside: (K, J, I), of `inside_liver`, where it is known already.
-        by_hand: branches that somebody has set to main or peripheral.
+        by_hand: branches that someone has set to main or peripheral.
 
     Raises:
         NothingFound: there is no liver.

@@ -218,7 +218,7 @@ def split_branches(
 
 @dataclass(frozen=True)
 class SetByHand:
-    """A branch that somebody has set to main or peripheral.
+    """A branch that someone has set to main or peripheral.
 
     Attributes:
         structure: key of its tree.
