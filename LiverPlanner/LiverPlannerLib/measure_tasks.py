@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import requested_lesions
 from LiverPlannerLib.structures import mask_of, structure
-from LiverPlannerLib.vessels.branches import SetByHand
+from LiverPlannerLib.vessels.by_hand import SetByHand
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress, within

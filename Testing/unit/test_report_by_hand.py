@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib.report.measures import MeasureOptions, measure_all
-from LiverPlannerLib.vessels.branches import SetByHand
+from LiverPlannerLib.vessels.by_hand import SetByHand
 from PreopReviewLib import images
 
 

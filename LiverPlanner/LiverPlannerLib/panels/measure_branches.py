@@ -23,7 +23,8 @@ from LiverPlannerLib.scene.branches import (
 from LiverPlannerLib.scene.tables import place_beside, read_table
 from LiverPlannerLib.scene.territories import show_territories, territories_node
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
-from LiverPlannerLib.vessels.branches import SetByHand, VesselTree, relabel, set_by_hand
+from LiverPlannerLib.vessels.branches import VesselTree, relabel
+from LiverPlannerLib.vessels.by_hand import SetByHand, set_by_hand
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes

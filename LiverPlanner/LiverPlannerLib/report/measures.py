@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from LiverPlannerLib.resection.vessel_margins import VesselMargin
     from LiverPlannerLib.resection.volumetry import Patient, Volumetry
     from LiverPlannerLib.territories.liver import LiverTrees
-    from LiverPlannerLib.vessels.branches import SetByHand, VesselTree
+    from LiverPlannerLib.vessels.branches import VesselTree
+    from LiverPlannerLib.vessels.by_hand import SetByHand
 
 Result = TypeVar("Result")
 
@@ -193,7 +194,8 @@ def _margins(measures: Measures, options: MeasureOptions) -> None:
 
 
 def _branches(measures: Measures, options: MeasureOptions) -> None:
-    from LiverPlannerLib.vessels.branches import set_by_hand, split_branches
+    from LiverPlannerLib.vessels.branches import split_branches
+    from LiverPlannerLib.vessels.by_hand import set_by_hand
 
     present = _present(measures.labels)
     liver = mask_of(measures.labels, "liver")

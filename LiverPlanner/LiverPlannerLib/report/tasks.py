@@ -32,7 +32,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
     from LiverPlannerLib.resection.volumetry import Patient
-    from LiverPlannerLib.vessels.branches import SetByHand
+    from LiverPlannerLib.vessels.by_hand import SetByHand
     from PreopReviewLib.reports import write_report
     from PreopReviewLib.reports.page import check_path
 

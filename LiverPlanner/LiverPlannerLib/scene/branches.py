@@ -14,7 +14,8 @@ from LiverPlannerLib.structures import STRUCTURES, structure
 from LiverPlannerLib.terminology_files import terminology_entry
 from LiverPlannerLib.territories.liver import LiverTrees
 from LiverPlannerLib.territories.tables import branch_rows as territory_rows
-from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, SetByHand, VesselTree
+from LiverPlannerLib.vessels.branches import MAIN, PERIPHERAL, VesselTree
+from LiverPlannerLib.vessels.by_hand import SetByHand
 from PreopReviewLib import images
 
 COLUMNS = (

@@ -12,7 +12,8 @@ from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.territories.areas import Territories, find_territories
 from LiverPlannerLib.territories.names import NamedTerritory, named_territories
-from LiverPlannerLib.vessels.branches import SetByHand, VesselTree, set_by_hand, split_branches
+from LiverPlannerLib.vessels.branches import VesselTree, split_branches
+from LiverPlannerLib.vessels.by_hand import SetByHand, set_by_hand
 from PreopReviewLib import images
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.progress import CancelToken, Progress, silent
