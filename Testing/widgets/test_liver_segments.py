@@ -101,6 +101,9 @@ def test_a_border_plane_that_is_dragged_divides_the_liver_anew_and_that_can_be_u
     assert planes.keys() == BORDERS.keys()
     assert planes["middle"].GetName() == "Middle hepatic vein"
     assert "reproduce" in section.ui.bordersLabel.text
+    assert [key for key, n in planes.items() if n.GetDisplayNode().GetHandlesInteractive()] == ["middle"]
+    host.choose(section.ui.borderComboBox, "Right hepatic vein")
+    assert [key for key, n in planes.items() if n.GetDisplayNode().GetHandlesInteractive()] == ["right"]
     host.process_events(0.6)
     assert ml(section) == before, "nothing changes until a plane is moved"
     planes["middle"].SetOriginWorld(*(np.add(planes["middle"].GetOriginWorld(), (-6, 0, 0))))

@@ -26,6 +26,8 @@ COLUMNS = (
     Column("percent", "% of liver", help="Of all segments together."),
     Column("lesions", "Lesions", "text", help="Those of which it holds a twentieth or more.", missing=""),
 )
+FIRST = "middle"
+"""The border that has handles first: the main one, between the right and the left liver."""
 MOVING_MS, QUIET_MS = 100, 400
 """While a plane moves, volumes are shown at most so often; when it has rested so long, the segments follow."""
 
@@ -47,6 +49,7 @@ class SegmentsPage(Page):
         self._places: tuple[Any, ...] = ()
         ui.showCouinaudCheckBox.connect("toggled(bool)", lambda on: self._show_in_color(on))
         ui.bordersButton.connect("clicked(bool)", self._on_borders)
+        ui.borderComboBox.connect("activated(int)", lambda *_args: self._choose_border())
         ui.undoBordersButton.connect("clicked(bool)", lambda *_args: self.undo_borders())
         ui.segmentsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
         self._moving, self._resting = _timer(MOVING_MS, self._follow), _timer(QUIET_MS, self.apply_borders)
@@ -102,12 +105,19 @@ class SegmentsPage(Page):
         enable(ui.bordersButton, none, tip)
         undo = none or ("" if self._before is not None else _("No plane has been moved."))
         enable(ui.undoBordersButton, undo, _("Puts the segments back to what they were before planes were moved."))
-        ui.bordersButton.checked = bool(self.borders)
+        borders = self.borders
+        ui.bordersButton.checked = ui.borderComboBox.visible = bool(borders)
+        if ui.borderComboBox.count != len(borders):
+            ui.borderComboBox.clear()
+            for border in borders:
+                ui.borderComboBox.addItem(border.GetName(), border.GetAttribute(scene_couinaud.BORDER))
+            ui.borderComboBox.setCurrentIndex(ui.borderComboBox.findData(FIRST))
+            self._choose_border()
         ui.showCouinaudCheckBox.enabled = node is not None
         blocked = ui.showCouinaudCheckBox.blockSignals(True)
         ui.showCouinaudCheckBox.checked = node is not None and bool(node.GetDisplayNode().GetVisibility())
         ui.showCouinaudCheckBox.blockSignals(blocked)
-        if not self.borders:
+        if not borders:
             hint = _("To correct by hand: open the module Segment Editor and choose “{name}”. All measures follow.")
             ui.bordersLabel.text = hint.format(name=node.GetName()) if node is not None else ""
 
@@ -133,6 +143,10 @@ class SegmentsPage(Page):
     def _fill(self) -> None:
         colors = {s.name: s.color for s in SEGMENTS}
         fill_table(self.ui.segmentsTable, COLUMNS, self.rows, lambda row: colors.get(row["segment"]))
+
+    def _choose_border(self) -> None:
+        box = self.ui.borderComboBox
+        scene_couinaud.choose_border(self.borders, box.itemData(box.currentIndex) or "")
 
     def _show_in_color(self, on: bool) -> None:
         if self.node is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,9 +97,17 @@ def add_borders(plan: Any, planes: Mapping[str, Plane], size_mm: float) -> list[
         node = add_plane(plan.GetScene(), plane.point, size_mm, plane.normal, BORDERS[key].name)
         node.SetAttribute(BORDER, key)
         node.GetDisplayNode().SetNormalVisibility(False)
-        node.GetDisplayNode().SetPropertiesLabelVisibility(True)
         shown.append(node)
     return shown
+
+
+def choose_border(nodes: Sequence[Any], key: str) -> None:
+    """Gives handles and its name to one plane; five sets of handles would cover the liver."""
+    for node in nodes:
+        display, chosen = node.GetDisplayNode(), node.GetAttribute(BORDER) == key
+        display.SetHandlesInteractive(chosen)
+        display.SetPropertiesLabelVisibility(chosen)
+        display.SetFillOpacity(0.35 if chosen else 0.1)
 
 
 def border_nodes(scene: Any) -> list[Any]:
