@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# Before numpy is imported: its threads would not outlive a fork.
 
 from .campaign import Wanted, run_campaign
 from .generators import KINDS

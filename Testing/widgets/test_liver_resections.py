@@ -72,7 +72,7 @@ def test_kept_resections_are_compared_on_one_page(host: Any, opened: Any, tmp_pa
     host.dialogs.answer(str(tmp_path / "two"))
     run(host, section, section.ui.cutsPageButton)
     assert not host.messages
-    page = (tmp_path / "two.html").read_text()
+    page = (tmp_path / "two.html").read_text(encoding="utf-8")
     assert page.count("One plane 2") > 1
     assert "Side by side" in page
     assert (tmp_path / "two_resections.csv").is_file()
