@@ -109,6 +109,7 @@ def test_boxes_are_seen_where_they_are_worked_on(host: Any, two: Any) -> None:
             assert bool(display.GetVisibility2D()) is not collapsed
 
 
+@pytest.mark.slow
 def test_a_movie_shows_the_shoulder_without_what_is_there_to_work_with(
     host: Any, two: Any, tmp_path: Any, monkeypatch: Any, pictures_possible: None
 ) -> None:
