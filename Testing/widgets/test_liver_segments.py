@@ -117,6 +117,48 @@ def test_a_border_plane_that_is_dragged_divides_the_liver_anew_and_that_can_be_u
     assert scene_couinaud.border_nodes(slicer.mrmlScene) == []
 
 
+def test_a_correction_between_two_moves_of_a_plane_is_what_undo_brings_back(host: Any, divided: Any) -> None:
+    import slicer
+
+    _parameters, section = divided
+    page = section.segments
+    host.click(section.ui.bordersButton)
+    plane = scene_couinaud.border_nodes(slicer.mrmlScene)[0]
+
+    def move(mm: float) -> None:
+        before = page._places
+        plane.SetOriginWorld(*np.add(plane.GetOriginWorld(), np.multiply(mm, plane.GetNormalWorld())))
+        host.wait_until(lambda: page._places != before, 20)
+
+    move(4)
+    corrected = page.live.couinaud()
+    array = images.array_of(corrected).copy()
+    array[array == 2] = 3
+    page._write(images.image_like(array, corrected))
+    by_hand = ml(section)
+    move(2)
+    move(2)
+    assert ml(section) != by_hand
+    host.click(section.ui.undoBordersButton)
+    assert ml(section) == by_hand
+
+
+def test_the_planes_of_another_plan_do_not_divide_this_one(host: Any, divided: Any) -> None:
+    import slicer
+
+    parameters, section = divided
+    host.click(section.ui.bordersButton)
+    plan = parameters.segmentation
+    planes = scene_couinaud.border_nodes(slicer.mrmlScene, plan)
+    assert len(planes) == len(BORDERS)
+    parameters.segmentation = None
+    host.process_events()
+    assert section.segments.borders == []
+    slicer.mrmlScene.RemoveNode(plan)
+    host.process_events(0.1)
+    assert scene_couinaud.border_nodes(slicer.mrmlScene) == []
+
+
 def test_segments_and_planes_step_back_in_other_tabs(host: Any, divided: Any) -> None:
     import slicer
 

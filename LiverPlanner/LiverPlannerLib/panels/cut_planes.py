@@ -10,7 +10,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import CutPage, jump_to
+from LiverPlannerLib.panels.measure_page import CutPage, jump_to, single_shot
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of, size_handles
 from LiverPlannerLib.scene.tables import place_beside
@@ -29,8 +29,8 @@ class CutPlanes:
         self._observed: list[tuple[Any, int]] = []
         self._live: tuple[tuple[Any, ...], LiveCut] | None = None
         self._measured: tuple[Any, ...] = ()
-        self._moving = _timer(LIVE_MS, self._follow)
-        self._resting = _timer(QUIET_MS, self.measure_now)
+        self._moving = single_shot(LIVE_MS, self._follow)
+        self._resting = single_shot(QUIET_MS, self.measure_now)
 
     def connect(self) -> None:
         """Connects buttons and list."""
@@ -212,14 +212,6 @@ class CutPlanes:
             self.page.show_cut(cut, self.page.live.revision)
         except PreopError as error:
             self.page.no_cut(str(error))
-
-
-def _timer(milliseconds: int, callback: Any) -> Any:
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", callback)
-    return timer
 
 
 def live_words(

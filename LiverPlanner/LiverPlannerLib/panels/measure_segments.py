@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import Page, jump_to
+from LiverPlannerLib.panels.measure_page import Page, jump_to, single_shot
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import couinaud as scene_couinaud
 from LiverPlannerLib.scene.tables import Column, place_beside
@@ -45,6 +44,7 @@ class SegmentsPage(Page):
         self._shown: tuple[Any, ...] = ()
         self._said: list[str] = []
         self._before: Any | None = None
+        self._by_planes: Any | None = None
         self._observed: list[tuple[Any, int]] = []
         self._places: tuple[Any, ...] = ()
         ui.showCouinaudCheckBox.connect("toggled(bool)", lambda on: self._show_in_color(on))
@@ -52,11 +52,11 @@ class SegmentsPage(Page):
         ui.borderComboBox.connect("activated(int)", lambda *_args: self._choose_border())
         ui.undoBordersButton.connect("clicked(bool)", lambda *_args: self.undo_borders())
         ui.segmentsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
-        self._moving, self._resting = _timer(MOVING_MS, self._follow), _timer(QUIET_MS, self.apply_borders)
+        self._moving, self._resting = single_shot(MOVING_MS, self._follow), single_shot(QUIET_MS, self.apply_borders)
 
     def forget(self) -> None:
         super().forget()
-        self._shown, self._said, self._before = (), [], None
+        self._shown, self._said, self._before, self._by_planes = (), [], None, None
         self._moving.stop()
         self._resting.stop()
         self._watch([])
@@ -68,8 +68,9 @@ class SegmentsPage(Page):
 
     @property
     def borders(self) -> list[Any]:
-        """The border planes that are in the scene."""
-        return scene_couinaud.border_nodes(slicer.mrmlScene)
+        """The border planes of the plan."""
+        plan = self.parameters.segmentation if self.parameters is not None else None
+        return scene_couinaud.border_nodes(slicer.mrmlScene, plan) if plan is not None else []
 
     # ---- state ----
 
@@ -156,7 +157,9 @@ class SegmentsPage(Page):
         """Takes segments and planes out of the views while another tab is worked on, or brings them back."""
         from PreopReviewLib.scene.finding import step_back
 
-        step_back([self.node, *self.borders], back)
+        own = self.borders
+        step_back([self.node, *own], back)
+        step_back([n for n in scene_couinaud.border_nodes(slicer.mrmlScene) if n not in own], True)
 
     def _jump(self, row: int) -> None:
         node = self.node
@@ -245,7 +248,7 @@ class SegmentsPage(Page):
 
     def undo_borders(self) -> None:
         """Puts the segments back to what they were before planes were moved, and takes the planes away."""
-        before, self._before = self._before, None
+        before, self._before, self._by_planes = self._before, None, None
         self.remove_borders()
         if before is not None:
             self._write(before)
@@ -308,19 +311,20 @@ class SegmentsPage(Page):
             return
         if divided is None:
             return
-        if self._before is None:
-            self._before = self.live.couinaud()
+        present = self.live.couinaud()
+        if self._by_planes is None or not _alike(present, self._by_planes):
+            self._before = present  # corrected by hand since: this is what undo brings back
         self.ui.bordersLabel.text = _("The liver is divided by the planes.")
         self._said = [_("The segments are divided by border planes that were set by hand.")]
         array = images.array_of(divided)
         pieces = whole_segments(array.copy())
         pieces = fill_unreached(pieces, array > 0, images.spacing_kji(divided))
         self._write(images.image_like(pieces, divided))
+        self._by_planes = self.live.couinaud()
 
 
-def _timer(interval_ms: int, slot: Any) -> Any:
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(interval_ms)
-    timer.connect("timeout()", slot)
-    return timer
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two images of segments are the same voxels."""
+    from PreopReviewLib import images
+
+    return images.same_grid(one, other) and bool((images.array_of(one) == images.array_of(other)).all())

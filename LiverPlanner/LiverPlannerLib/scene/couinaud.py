@@ -13,6 +13,7 @@ from LiverPlannerLib.labels.names import match_segment
 from LiverPlannerLib.resection.cutting import Plane
 from LiverPlannerLib.scene.parts import Part, show_parts
 from LiverPlannerLib.scene.plan import COUINAUD, nodes_of
+from LiverPlannerLib.scene.plan_tables import PLAN
 from LiverPlannerLib.scene.planes import add_plane, plane_of
 from LiverPlannerLib.scene.segments import SegmentVoxels, grid_of
 from LiverPlannerLib.scene.tables import place_beside
@@ -96,6 +97,7 @@ def add_borders(plan: Any, planes: Mapping[str, Plane], size_mm: float) -> list[
     for key, plane in planes.items():
         node = add_plane(plan.GetScene(), plane.point, size_mm, plane.normal, BORDERS[key].name)
         node.SetAttribute(BORDER, key)
+        node.SetNodeReferenceID(PLAN, plan.GetID())
         node.GetDisplayNode().SetNormalVisibility(False)
         shown.append(node)
     return shown
@@ -110,11 +112,12 @@ def choose_border(nodes: Sequence[Any], key: str) -> None:
         display.SetFillOpacity(0.35 if chosen else 0.1)
 
 
-def border_nodes(scene: Any) -> list[Any]:
-    """The markups planes of borders that are in the scene."""
+def border_nodes(scene: Any, plan: Any | None = None) -> list[Any]:
+    """The markups planes of borders that are in the scene; with a plan, its own."""
     count = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
     nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsPlaneNode") for n in range(count)]
-    return [node for node in nodes if node.GetAttribute(BORDER) in BORDERS]
+    borders = [node for node in nodes if node.GetAttribute(BORDER) in BORDERS]
+    return [node for node in borders if plan is None or node.GetNodeReference(PLAN) is plan]
 
 
 def planes_of_borders(nodes: list[Any]) -> dict[str, Plane]:
