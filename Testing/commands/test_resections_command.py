@@ -58,6 +58,8 @@ def test_segments_that_were_corrected_are_believed(preop, labels, tmp_path):
     ran = preop("liver", "resections", labels, "-o", out, "--segments", "7", "--couinaud", corrected)
     assert ran.code == 0, ran.err
     rows = list(csv.DictReader((out / "resections.csv").open(encoding="utf-8")))
+    assert "The Couinaud segments are those of c.nii.gz." in ran.out
+    assert "has no segment 1, 2, 4, 5, 6, 8." in ran.out
     share = 100 * (liver & (slabs == 7)).sum() / liver.sum()
     assert float(rows[0]["resected_percent"]) == pytest.approx(share, abs=1)  # veins at the border stay
     ran = preop("liver", "resections", labels, "-o", tmp_path / "no", "--segments", "7", "--couinaud", labels)

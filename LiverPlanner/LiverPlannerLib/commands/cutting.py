@@ -218,9 +218,14 @@ def read(path: Path | Labels, values: str | None, couinaud: Path | None = None) 
 
 def with_couinaud(file: Labels, couinaud: Path | None) -> Labels:
     """The labels with the Couinaud segments of a file, if one is given."""
+    from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.labels import read_segments
 
-    return file if couinaud is None else replace(file, couinaud=read_segments(couinaud))
+    if couinaud is None:
+        return file
+    division = divide(file.labels, given=read_segments(couinaud))
+    notes = [*file.notes, f"The Couinaud segments are those of {couinaud.name}.", *division.warnings]
+    return replace(file, couinaud=division.labels, notes=notes)
 
 
 def read_named(path: Path | None, values: str | None) -> Labels | None:
