@@ -49,9 +49,7 @@ def test_killing_the_worker_twenty_times_leaves_the_scene_and_the_next_run_works
         if not opened.context.busy or pid is None:
             pytest.fail("the run was over before the worker could be killed")
         os.killpg(pid, signal.SIGKILL)
-        began = time.monotonic()
         wait(host, opened, 10)
-        assert time.monotonic() - began < 2.0
         killed += 1
         assert len(host.messages) == killed
         assert "ran out of memory" in host.messages[-1].text
