@@ -15,12 +15,13 @@ import SimpleITK as sitk
 from PreopReviewLib.command.models import Foreign, import_
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
-from PreopReviewLib.models.foreign import VOLUMETRY_NET, import_volumetry_net, read_weights
+from PreopReviewLib.models.adapters.monai import import_bundle
+from PreopReviewLib.models.adapters.torchscript import read_checked
+from PreopReviewLib.models.adapters.volumetrynet import VOLUMETRY_NET, import_volumetry_net
+from PreopReviewLib.models.foreign import read_weights
 from PreopReviewLib.models.importing import ImportOptions, import_model
-from PreopReviewLib.models.monai_bundle import import_bundle
 from PreopReviewLib.models.package import load_package
 from PreopReviewLib.models.segmenter import segmenter
-from PreopReviewLib.models.torchscript import read_checked
 
 torch = pytest.importorskip("torch")
 

@@ -130,7 +130,7 @@ def trainable(model: str | Path) -> None:
     kind = kind_of(package.metadata)
     inference = package.metadata.get("inference", {})
     turned = inference.get("orientation", "LPS") != "LPS" or inference.get("array_order", "KJI") != "KJI"
-    ours = kind == WHOLE_SCAN or (kind is not None and kind[1] == "InsideLiver")
+    ours = kind == WHOLE_SCAN or (kind is not None and kind.endswith(":InsideLiver"))
     if not ours or turned or package.metadata["network"]["name"] == "TorchScript":
         raise ModelError(
             f"{package.name} cannot be trained further here, since it is run by another program or prepares images its "

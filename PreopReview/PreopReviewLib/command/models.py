@@ -10,7 +10,7 @@ import typer
 
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.train import join, pack
-from PreopReviewLib.models.importing import IMPORTERS
+from PreopReviewLib.models.adapter import adapters
 
 _JSON = typer.Option("--json", help="Print JSON.")
 _NAME = typer.Argument(help="Name of a model, as in the list.", show_default=False)
@@ -77,7 +77,7 @@ def install(
     emit(data, as_json, lambda: say(f"{name} {package.version} is installed in {package.folder}"))
 
 
-Foreign = StrEnum("Foreign", {kind: kind for kind in IMPORTERS})
+Foreign = StrEnum("Foreign", {kind: kind for kind in adapters()})
 """Kind of imported model."""
 
 

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from PreopReviewLib.errors import ModelError
+from PreopReviewLib.models.adapter import adapters
 from PreopReviewLib.models.kinds import label_reader
 from PreopReviewLib.models.package import ModelPackage
-
-IMPORTERS = {
-    "nnunet": ("PreopReviewLib.models.nnunet.importing", "import_nnunet"),
-    "monai": ("PreopReviewLib.models.monai_bundle", "import_bundle"),
-    "torchscript": ("PreopReviewLib.models.torchscript", "import_torchscript"),
-    "volumetrynet": ("PreopReviewLib.models.foreign", "import_volumetry_net"),
-}
-"""Module and function by kind; each takes the file or folder, the package to make, and options."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,7 @@ def import_model(
     """Makes a package of a model that others trained.
 
     Args:
-        kind: one of `IMPORTERS`.
+        kind: one of `adapter.adapters`.
         given: its file or folder.
         folder: of the package; None installs it under the given name.
 
@@ -73,6 +66,5 @@ def import_model(
 
     options = options or ImportOptions()
     target = Path(folder) if folder is not None else installation_folder(options.name or "")
-    module, function = IMPORTERS[kind]
-    run: Callable[..., ModelPackage] = getattr(import_module(module), function)
+    run: Callable[..., ModelPackage] = resolve_name(adapters()[kind].importer)
     return run(given, target, options, overwrite)

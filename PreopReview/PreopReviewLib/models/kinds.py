@@ -7,15 +7,16 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from PreopReviewLib.models.adapter import adapters
+
 _BY_NETWORK = {
-    "KuLeuvenLiverUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLiver"),
-    "KuLeuvenLesionUNet": ("LiverPlannerLib.segmentation.segmenters", "KuLeuvenLesions"),
-    "TotalSegmentator": ("PreopReviewLib.models.totalsegmentator", "TotalSegmentatorTask"),
-    "NnUNet": ("PreopReviewLib.models.nnunet.segmenter", "NnUNetSegmenter"),
+    "KuLeuvenLiverUNet": "LiverPlannerLib.segmentation.segmenters:KuLeuvenLiver",
+    "KuLeuvenLesionUNet": "LiverPlannerLib.segmentation.segmenters:KuLeuvenLesions",
+    "TotalSegmentator": "PreopReviewLib.models.totalsegmentator:TotalSegmentatorTask",
 }
-"""Networks with preparation of their own; any other is known by its package's `inference`."""
-_INSIDE_LIVER = ("LiverPlannerLib.segmentation.segmenters", "InsideLiver")
-WHOLE_SCAN = ("PreopReviewLib.models.whole_scan", "WholeScan")
+"""Networks with preparation of their own, beside those of adapters; any other is known by its package's `inference`."""
+_INSIDE_LIVER = "LiverPlannerLib.segmentation.segmenters:InsideLiver"
+WHOLE_SCAN = "PreopReviewLib.models.whole_scan:WholeScan"
 
 
 def label_reader() -> ModuleType:
@@ -23,14 +24,15 @@ def label_reader() -> ModuleType:
     return import_module("LiverPlannerLib.labels")
 
 
-def kind_of(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Module and class of the segmenter for a package's metadata; None if the package is not for segmentation."""
+def kind_of(metadata: Mapping[str, Any]) -> str | None:
+    """The segmenter's class, as ``module:class``, for a package's metadata; None if it is not for segmentation."""
     network = metadata.get("network")
     if not isinstance(network, Mapping):
         return None
-    own = _BY_NETWORK.get(str(network.get("name")))
-    if own:
-        return own
+    name = str(network.get("name"))
+    for segmenters in (_BY_NETWORK, *(adapter.segmenters for adapter in adapters().values())):
+        if name in segmenters:
+            return segmenters[name]
     inference = metadata.get("inference")
     if not isinstance(inference, Mapping) or not {"spacing_mm", "classes"} <= set(inference):
         return None
@@ -46,4 +48,4 @@ def structures_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     if "inference" in metadata and "classes" in metadata["inference"]:
         return tuple(name for name in metadata["inference"]["classes"] if name != "background")
-    return ("tumor",) if kind[1] == "KuLeuvenLesions" else ("liver",)
+    return ("tumor",) if kind.endswith(":KuLeuvenLesions") else ("liver",)

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
 from PreopReviewLib.memory_errors import is_out_of_memory
+from PreopReviewLib.models.adapter import adapters
 
 if TYPE_CHECKING:
     from torch import nn
 
-_ALLOWED: dict[str, tuple[str, str]] = {
-    "KuLeuvenLiverUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLiverUNet"),
-    "KuLeuvenLesionUNet": ("PreopReviewLib.models.kuleuven_networks", "KuLeuvenLesionUNet"),
-    "ResidualUNet3D": ("PreopReviewLib.models.residual_unet", "ResidualUNet3D"),
-    "Ensemble": ("PreopReviewLib.models.ensemble", "Ensemble"),
-    "NnUNet": ("PreopReviewLib.models.nnunet.network", "NnUNet"),
-    "UNet": ("monai.networks.nets", "UNet"),
-    "DynUNet": ("monai.networks.nets", "DynUNet"),
-    "SegResNet": ("monai.networks.nets", "SegResNet"),
-    "AttentionUnet": ("monai.networks.nets", "AttentionUnet"),
-    "BasicUNet": ("monai.networks.nets", "BasicUNet"),
-    "SwinUNETR": ("monai.networks.nets", "SwinUNETR"),
-    "UNETR": ("monai.networks.nets", "UNETR"),
-    "VNet": ("monai.networks.nets", "VNet"),
-    "TorchScript": ("PreopReviewLib.models.torchscript", "build"),
-    "VRN": ("RotatorCuffCAMLib.network.vrn", "VRN"),
+_ALLOWED: dict[str, str] = {
+    "KuLeuvenLiverUNet": "PreopReviewLib.models.kuleuven_networks:KuLeuvenLiverUNet",
+    "KuLeuvenLesionUNet": "PreopReviewLib.models.kuleuven_networks:KuLeuvenLesionUNet",
+    "ResidualUNet3D": "PreopReviewLib.models.residual_unet:ResidualUNet3D",
+    "Ensemble": "PreopReviewLib.models.ensemble:Ensemble",
+    "UNet": "monai.networks.nets:UNet",
+    "DynUNet": "monai.networks.nets:DynUNet",
+    "SegResNet": "monai.networks.nets:SegResNet",
+    "AttentionUnet": "monai.networks.nets:AttentionUnet",
+    "BasicUNet": "monai.networks.nets:BasicUNet",
+    "SwinUNETR": "monai.networks.nets:SwinUNETR",
+    "UNETR": "monai.networks.nets:UNETR",
+    "VNet": "monai.networks.nets:VNet",
+    "VRN": "RotatorCuffCAMLib.network.vrn:VRN",
 }
 
 
-def names() -> tuple[str, ...]:
-    """The networks that a package may name."""
-    return tuple(_ALLOWED)
+def _allowed() -> dict[str, str]:
+    """Each network that may be built and where it is, with those of the adapters."""
+    return {name: where for adapter in adapters().values() for name, where in adapter.networks.items()} | _ALLOWED
 
 
 def check(name: str, arguments: Mapping[str, Any]) -> None:
     """Raises ModelError for a name that is not on the list, or arguments that are not plain values (no torch)."""
-    if name not in _ALLOWED:
+    if name not in _allowed():
         raise ModelError(
-            f"The network {name!r} is not one of {', '.join(_ALLOWED)}", "Use a package made for PreopReview"
+            f"The network {name!r} is not one of {', '.join(_allowed())}", "Use a package made for PreopReview"
         )
     if not isinstance(arguments, Mapping) or not all(isinstance(k, str) and _plain(v) for k, v in arguments.items()):
         raise ModelError(
@@ -56,9 +55,8 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         ModelError: the name is not on the list, or the network does not take these arguments.
     """
     check(name, arguments)
-    module, attribute = _ALLOWED[name]
     try:
-        factory: Callable[..., nn.Module] = getattr(import_module(module), attribute)
+        factory: Callable[..., nn.Module] = resolve_name(_allowed()[name])
     except ImportError as error:
         raise ModelError(
             f"The network {name} cannot be loaded ({error})", "Install the package with its dependencies"

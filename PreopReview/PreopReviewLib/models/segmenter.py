@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 from PreopReviewLib.errors import ModelError
 from PreopReviewLib.models.catalog import require_package
@@ -42,6 +42,5 @@ def segmenter(models: str | Path | ModelPackage | Sequence[str | Path | ModelPac
         raise ModelError(
             f"{first.name} cannot be averaged with other models", "Name one model, or join them with preop models join"
         )
-    module, attribute = kind
-    make = getattr(import_module(module), attribute)
+    make = resolve_name(kind)
     return make(packages) if kind == WHOLE_SCAN else make(first)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelCorrupt, ModelError
+from PreopReviewLib.models.adapter import Adapter
 from PreopReviewLib.models.nnunet.checkpoint import plain_weights, read_checkpoint
 from PreopReviewLib.models.nnunet.plans import channels_of, checked_configuration, labels_of, modalities_of
 from PreopReviewLib.models.nnunet.result_folder import ResultFolder, find_result_folder
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from PreopReviewLib.models.package import ModelPackage
 
 NETWORK = "NnUNet"
+ADAPTER = Adapter(
+    f"{__name__}:import_nnunet",
+    networks={NETWORK: "PreopReviewLib.models.nnunet.network:NnUNet"},
+    segmenters={NETWORK: "PreopReviewLib.models.nnunet.segmenter:NnUNetSegmenter"},
+)
 
 
 def import_nnunet(

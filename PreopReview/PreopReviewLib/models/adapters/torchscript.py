@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
+from PreopReviewLib.models.adapter import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ADAPTER = Adapter(f"{__name__}:import_torchscript", networks={"TorchScript": f"{__name__}:build"})
 MOST_BYTES = 2 << 30
 MOST_CODE_BYTES = 32 << 20
 KEY = "archive"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import FileMissing, ModelCorrupt, ModelError
 from PreopReviewLib.models import networks
+from PreopReviewLib.models.adapter import Adapter
 from PreopReviewLib.models.foreign import card_of_foreign, checked_preparation, read_weights
 from PreopReviewLib.models.package import ModelPackage, write_package
 from PreopReviewLib.structured import read_json, read_yaml
@@ -20,6 +21,7 @@ from PreopReviewLib.structured import read_json, read_yaml
 if TYPE_CHECKING:
     from PreopReviewLib.models.importing import ImportOptions
 
+ADAPTER = Adapter(f"{__name__}:import_bundle")
 _AGAIN = "Download the whole bundle again"
 _PLAIN = "Only plain values are accepted"
 _WITHOUT_EFFECT = ("LoadImaged", "EnsureChannelFirstd", "EnsureTyped", "ToTensord", "AsChannelFirstd", "AddChanneld")
