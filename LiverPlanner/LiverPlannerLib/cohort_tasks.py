@@ -8,6 +8,7 @@ from typing import Any
 
 from LiverPlannerLib.structures import LESIONS
 from PreopReviewLib.cohort.tasks import BETWEEN, CellValue, Data, Task, mean_of, offer_task, plain_name, plain_row
+from PreopReviewLib.evaluation.paper_tables import papers
 from PreopReviewLib.structured import read_json
 
 Cells = dict[str, CellValue]
@@ -130,11 +131,9 @@ def measure_row(_data: Data, folder: Path) -> Cells:
     return row
 
 
-_PAPERS = ("oh2023", "lin2024", "gross2024")
-
 for _task in (
     Task("plan", ("liver", "plan"), plan_row, pictures=("slices.png", "reconstruction.png")),
-    Task("compare", ("liver", "compare"), compare_row, least_overlap, ("comparison.png",), papers=_PAPERS),
+    Task("compare", ("liver", "compare"), compare_row, least_overlap, ("comparison.png",), papers=papers()),
     Task("measure", ("liver", "measure"), measure_row, pictures=("cysts/overview.png",)),
     Task("cysts", ("liver", "cysts"), cysts_row, pictures=("overview.png",)),
     Task("radiomics", ("liver", "radiomics"), radiomics_row),

@@ -76,7 +76,7 @@ def test_an_output_that_exists_exits_with_21_and_is_kept(preop, cases, tmp_path)
 def test_options_of_another_paper_exit_with_10(preop, cases, tmp_path):
     ran = preop("evaluate", "--paper", "gross2024", "--cases", cases, "--baseline", cases, "-o", tmp_path / "out")
     assert ran.code == 10
-    assert "--baseline belongs to Table 1" in ran.err
+    assert "gross2024 take no --baseline" in ran.err
     ran = preop("evaluate", "--paper", "gross2024", "--cases", cases, "--compare", "here", "-o", tmp_path / "out")
     assert "does not name two cohorts" in ran.err
 

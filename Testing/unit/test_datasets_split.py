@@ -10,7 +10,6 @@ import pytest
 from PreopReviewLib.datasets import splitting
 from PreopReviewLib.datasets.layout import Case, DataSet
 from PreopReviewLib.datasets.splitting import (
-    PAPERS,
     read_split,
     split_by_counts,
     split_by_list,
@@ -18,6 +17,7 @@ from PreopReviewLib.datasets.splitting import (
     write_split,
 )
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists
+from PreopReviewLib.training.recipe import patients_of
 
 TEARS = ("none", "partial", "small", "medium", "large")
 
@@ -37,19 +37,24 @@ def livers(count: int, with_tumor: int | None = None) -> DataSet:
     return DataSet([Case(f"c{n:04d}", Path("x"), Path("y"), f"p{n}", structures=held[n]) for n in range(count)])
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", ["oh2023", "lin2024", "gross2024", "shim2020"])
 def test_the_papers_own_numbers_come_out_exactly(paper):
-    wanted = PAPERS[paper]
+    wanted = patients_of(paper)
     split = split_by_counts(livers(sum(wanted)), wanted)
     assert (len(split.part("training")), len(split.part("validation")), len(split.test)) == wanted
     assert not split.notes
 
 
+def test_a_recipe_without_a_split_says_which_have_one():
+    with pytest.raises(InputError, match="five-structures does not state .*gross2024, lin2024, oh2023, shim2020"):
+        patients_of("five-structures")
+
+
 def test_another_number_of_patients_is_divided_in_the_papers_proportions():
-    split = split_by_counts(livers(47), PAPERS["gross2024"])
+    split = split_by_counts(livers(47), patients_of("gross2024"))
     assert (len(split.part("training")), len(split.part("validation")), len(split.test)) == (33, 7, 7)
     assert "in these proportions" in split.notes[0]
-    assert len(split_by_counts(livers(6), PAPERS["oh2023"]).test) == 1
+    assert len(split_by_counts(livers(6), patients_of("oh2023")).test) == 1
 
 
 def test_the_seed_decides_and_nothing_else():

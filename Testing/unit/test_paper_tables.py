@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.evaluation.baseline_table import baseline_table
 from PreopReviewLib.evaluation.cohort import Cohort, read_cases_csv, read_cohort, write_cases_csv
 from PreopReviewLib.evaluation.paper_tables import evaluate
-from PreopReviewLib.evaluation.paper_tables.baseline import baseline_table
 from PreopReviewLib.evaluation.tables import Table, mean_sd, median_iqr, rounded
 
 LIN = """case,dataset,dsc,hd95_mm,dsc_filtered,hd95_filtered_mm

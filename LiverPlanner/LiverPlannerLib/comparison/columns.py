@@ -1,15 +1,71 @@
-"""The columns of the table that compares two segmentations, for panel, command and report alike.
-
-Keys are those of `pair.StructureComparison.as_row`.
-"""
+"""A row of the table that compares two segmentations, and its columns, for panel, command and report alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from LiverPlannerLib.columns import Column
 from LiverPlannerLib.structures import structure
+
+if TYPE_CHECKING:
+    from PreopReviewLib.evaluation.overlap import Overlap
+    from PreopReviewLib.evaluation.surfaces import SurfaceDistances
+
+
+@dataclass(frozen=True)
+class StructureComparison:
+    """One structure; the liver is what the volumes count, with the lesions, vessels and ducts that lie in it.
+
+    Attributes:
+        key: of the structure.
+        overlap: voxel counts on the reference's grid; DSC, sensitivity, specificity in the liver box.
+        distances: mm; every number None where a mask is empty.
+        predicted_ml, reference_ml: volumes on the reference's grid.
+        main_dsc, peripheral_dsc: of vessels, with one partition for both masks; None where not computed.
+    """
+
+    key: str
+    overlap: Overlap
+    distances: SurfaceDistances
+    predicted_ml: float
+    reference_ml: float
+    main_dsc: float | None = None
+    peripheral_dsc: float | None = None
+
+    @property
+    def name(self) -> str:
+        return structure(self.key).name
+
+    @property
+    def difference_ml(self) -> float:
+        """Prediction minus reference."""
+        return self.predicted_ml - self.reference_ml
+
+    def as_row(self) -> dict[str, Any]:
+        """Plain values under names with units; None is n/a."""
+        o, d = self.overlap, self.distances
+        return {
+            "structure": self.key,
+            "state": o.state,
+            "dsc": o.dsc,
+            "sensitivity": o.sensitivity,
+            "specificity_liver_box": o.specificity,
+            "predicted_ml": self.predicted_ml,
+            "reference_ml": self.reference_ml,
+            "vd_ml": self.difference_ml,
+            "rvd_percent": None if o.relative_volume_difference is None else 100 * o.relative_volume_difference,
+            "hd_mm": d.hd,
+            "hd95_mm": d.hd95,
+            "hd95_convention": d.convention,
+            "assd_mm": d.assd,
+            "nsd": d.nsd,
+            "nsd_tolerance_mm": d.tolerance,
+            "main_dsc": self.main_dsc,
+            "peripheral_dsc": self.peripheral_dsc,
+        }
+
 
 STATES = {"both": "", "missed": "missing here", "false positive": "only here", "both empty": "in neither"}
 NOT_DRAWN = "not drawn"
@@ -40,6 +96,7 @@ COLUMNS = (
     Column("hd95_convention", "HD95 as", "text", help="Three definitions are in use and give different numbers."),
     Column("nsd_tolerance_mm", "NSD at (mm)", "number", 1),
 )
+"""Their keys are those of `StructureComparison.as_row`."""
 CONVENTIONS = ("hd95_convention", "nsd_tolerance_mm")
 """Columns that say the same in every row; where there are notes, these say it."""
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison.pair import Comparison, StructureComparison
+from LiverPlannerLib.comparison.columns import StructureComparison
+from LiverPlannerLib.comparison.pair import Comparison
 from LiverPlannerLib.liver_extent import counted_mask
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError

@@ -1,18 +1,18 @@
 """Every structure of two label images at once: overlap, surface distances, volumes, branches, lesions.
 
-The numbers of Oh 2023 (DSC, main and peripheral branches), Lin 2024 (DSC, HD95) and Gross 2024 (DSC, volumes), with
-with
+The numbers of Oh 2023 (DSC, main and peripheral branches), Lin 2024 (DSC, HD95) and Gross 2024 (DSC, volumes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.comparison.columns import StructureComparison
 from LiverPlannerLib.labels import Labels
 from LiverPlannerLib.lesions import DrawnLesions
 from LiverPlannerLib.liver_extent import counted_mask
@@ -20,8 +20,8 @@ from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure, 
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.detection import Detection, detect
-from PreopReviewLib.evaluation.overlap import Overlap, dice, overlap
-from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, SurfaceDistances, surface_distances
+from PreopReviewLib.evaluation.overlap import dice, overlap
+from PreopReviewLib.evaluation.surfaces import DESCRIPTIONS, Convention, surface_distances
 from PreopReviewLib.images.geometry import Slices, box_of, union_box
 
 if TYPE_CHECKING:
@@ -29,59 +29,6 @@ if TYPE_CHECKING:
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Values of a difference image."""
-
-
-@dataclass(frozen=True)
-class StructureComparison:
-    """One structure; the liver is what the volumes count, with the lesions, vessels and ducts that lie in it.
-
-    Attributes:
-        key: of the structure.
-        overlap: voxel counts on the reference's grid; DSC, sensitivity, specificity in the liver box.
-        distances: mm; every number None where a mask is empty.
-        predicted_ml, reference_ml: volumes on the reference's grid.
-        main_dsc, peripheral_dsc: of vessels, with one partition for both masks; None where not computed.
-    """
-
-    key: str
-    overlap: Overlap
-    distances: SurfaceDistances
-    predicted_ml: float
-    reference_ml: float
-    main_dsc: float | None = None
-    peripheral_dsc: float | None = None
-
-    @property
-    def name(self) -> str:
-        return structure(self.key).name
-
-    @property
-    def difference_ml(self) -> float:
-        """Prediction minus reference."""
-        return self.predicted_ml - self.reference_ml
-
-    def as_row(self) -> dict[str, Any]:
-        """Plain values under names with units; None is n/a."""
-        o, d = self.overlap, self.distances
-        return {
-            "structure": self.key,
-            "state": o.state,
-            "dsc": o.dsc,
-            "sensitivity": o.sensitivity,
-            "specificity_liver_box": o.specificity,
-            "predicted_ml": self.predicted_ml,
-            "reference_ml": self.reference_ml,
-            "vd_ml": self.difference_ml,
-            "rvd_percent": None if o.relative_volume_difference is None else 100 * o.relative_volume_difference,
-            "hd_mm": d.hd,
-            "hd95_mm": d.hd95,
-            "hd95_convention": d.convention,
-            "assd_mm": d.assd,
-            "nsd": d.nsd,
-            "nsd_tolerance_mm": d.tolerance,
-            "main_dsc": self.main_dsc,
-            "peripheral_dsc": self.peripheral_dsc,
-        }
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def disagreement(parameters: dict[str, Any], folder: Path, progress: Progress, c
         parameters: ``list``, ``case``, ``first``, ``second``.
 
     Returns:
-        ``mask``: a record; ``ml``: volume; ``rows``: `comparison.StructureComparison.as_row` of each structure.
+        ``mask``: a record; ``ml``: volume; ``rows``: `comparison.columns.StructureComparison.as_row` of each structure.
     """
     from LiverPlannerLib.ground_truth.consensus import compare_annotators
     from LiverPlannerLib.ground_truth.consensus import disagreement as differences

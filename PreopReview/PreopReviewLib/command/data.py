@@ -102,7 +102,7 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the patients for test.")] = 0.2,
     validation: Annotated[float, typer.Option(help="Share for validation, where there are no folds.")] = 0.1,
     counts: Annotated[str | None, typer.Option(help="Patients for training/validation/test, e.g. 329/70/71.")] = None,
-    paper: Annotated[str | None, typer.Option(help="The counts of oh2023, lin2024, gross2024 or shim2020.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Its counts, by the name of its recipe, e.g. gross2024.")] = None,
     chosen: Annotated[
         Path | None, typer.Option("--list", help="CSV of case (or patient) and part: training, validation or test.")
     ] = None,
@@ -117,6 +117,7 @@ def split(
     from PreopReviewLib.datasets import splitting
     from PreopReviewLib.datasets.layout import find_data_set
     from PreopReviewLib.errors import InputError
+    from PreopReviewLib.training.recipe import patients_of
 
     if sum(bool(v) for v in (folds, counts, paper, chosen)) > 1:
         raise InputError("Several ways to split were given", "Choose one of folds, counts, a paper and a list")
@@ -126,9 +127,7 @@ def split(
     elif chosen:
         division = splitting.split_by_list(held, chosen)
     elif paper:
-        if paper not in splitting.PAPERS:
-            raise InputError(f"There is no paper {paper!r}", f"Choose from {', '.join(splitting.PAPERS)}")
-        division = splitting.split_by_counts(held, splitting.PAPERS[paper], seed, f"as {paper}")
+        division = splitting.split_by_counts(held, patients_of(paper), seed, f"as {paper}")
     else:
         division = splitting.split_by_counts(
             held, _counts(counts, len({c.patient for c in held.cases}), validation, test), seed

@@ -10,6 +10,7 @@ import typer
 
 from PreopReviewLib.command.console import say
 from PreopReviewLib.command.options import Quiet
+from PreopReviewLib.evaluation.paper_tables import paper_named, papers
 from PreopReviewLib.structured import json_text
 
 if TYPE_CHECKING:
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
     from PreopReviewLib.progress import Progress
 
 
-class Paper(StrEnum):
-    """Whose tables to make."""
-
-    oh2023 = "oh2023"
-    lin2024 = "lin2024"
-    gross2024 = "gross2024"
-    shim2020 = "shim2020"
+SHIM = "shim2020"
+"""The rotator cuff's paper, whose tables are made by that library."""
+Paper = StrEnum("Paper", {name: name for name in (*papers(), SHIM)})
+"""Whose tables to make."""
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +62,7 @@ def evaluate(
 
     _require_one_source(paper, cases, data, predicted, radiomics)
     options = DataOptions(data, predicted, part, fold, figures, radiomics) if data and predicted else None
-    if options is not None and paper is Paper.shim2020:
+    if options is not None and paper.value == SHIM:
         evaluate_shoulders(options, out, overwrite, as_json)
         return
     choices = _options(paper, baseline, compare)
@@ -93,9 +91,9 @@ def _require_one_source(
 
     if (data is None) != (predicted is None) or (cases is None) == (data is None):
         raise InputError("There are no cases, or two sources of them", "Give --cases, or --data with --predicted")
-    if data is None and paper is Paper.shim2020:
-        raise InputError("The tables of shim2020 need a data folder here", "Use --data, or preop cuff evaluate")
-    if radiomics and (paper is not Paper.gross2024 or data is None):
+    if data is None and paper.value == SHIM:
+        raise InputError(f"The tables of {SHIM} need a data folder here", "Use --data, or preop cuff evaluate")
+    if radiomics and (paper.value == SHIM or not paper_named(paper.value).radiomics or data is None):
         raise InputError("--radiomics belongs to gross2024 and a data folder", "Leave it out")
 
 
@@ -127,13 +125,12 @@ def _options(paper: Paper, baseline: Path | None, compare: str | None) -> dict[s
     from PreopReviewLib.evaluation.cohort import read_cases_csv
 
     options: dict[str, object] = {}
+    for name, given in (("baseline", baseline), ("compare", compare)):
+        if given is not None and name not in paper_named(paper.value).options:
+            raise InputError(f"The tables of {paper.value} take no --{name}", "Leave it out")
     if baseline is not None:
-        if paper is not Paper.oh2023:
-            raise InputError("--baseline belongs to Table 1 of oh2023", "Leave it out")
         options["baseline"] = read_cases_csv(baseline)
     if compare is not None:
-        if paper is not Paper.gross2024:
-            raise InputError("--compare belongs to gross2024", "Leave it out")
         names = [n.strip() for n in compare.split(",")]
         if len(names) != 2 or not all(names):
             raise InputError(f"--compare {compare} does not name two cohorts", "Write FIRST,SECOND")
@@ -142,10 +139,7 @@ def _options(paper: Paper, baseline: Path | None, compare: str | None) -> dict[s
 
 
 def _write_summary(folder: Path, paper: str, result: PaperResult) -> None:
-
-    from PreopReviewLib.evaluation.paper_tables import PAPERS
-
-    lines = [f"# {PAPERS[paper]}", ""]
+    lines = [f"# {paper_named(paper).title}", ""]
     lines += [t.as_markdown() for t in result.tables]
     lines += ["**In words**", "", *(f"- {s}" for s in result.statements), ""]
     lines += [f"![{path.stem}]({path.name})" for path in sorted(folder.glob("*.png"))]

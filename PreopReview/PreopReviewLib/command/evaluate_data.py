@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PreopReviewLib.command.console import say
-from PreopReviewLib.evaluation.paper_tables import PaperResult
+from PreopReviewLib.evaluation.paper_tables import PaperResult, paper_named
 from PreopReviewLib.progress import Progress, within
 
 FIGURES = "figures.json"
@@ -63,7 +63,7 @@ def evaluate_liver(
         result.numbers["radiomics"] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     if options.figures:
         of_cases.write_case_figures(pairs, cases, folder / "cases", within(progress, 0.8, 1.0))
-        drawn = grid.surface_grid(pairs) if paper == "oh2023" else grid.slice_grid(pairs, cases)
+        drawn = grid.surface_grid(pairs) if paper_named(paper).grid == "surfaces" else grid.slice_grid(pairs, cases)
         save_figures({f"{paper}_manual_beside_automatic": drawn}, folder, ("png",))
     write_cases_csv(cohort, folder / "cases.csv")
     write_card_figures({options.title: of_cases.figures_of(cohort)}, folder)

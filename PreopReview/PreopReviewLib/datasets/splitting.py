@@ -27,18 +27,6 @@ from PreopReviewLib.tables import read_table
 FILE = "split.json"
 PARTS = ("training", "validation", "test")
 
-PAPERS: dict[str, tuple[int, int, int]] = {
-    "oh2023": (108, 0, 12),
-    "lin2024": (110, 20, 0),
-    "gross2024": (329, 70, 71),
-    "shim2020": (1924, 0, 200),
-}
-"""Patients for training, validation and test.
-
-Oh calls its 12 the validation set, but reports on them, so nothing may be chosen by them: they are the test cases here.
-Lin's test cases are other data sets. Shim used no validation set.
-"""
-
 
 @dataclass
 class Split:

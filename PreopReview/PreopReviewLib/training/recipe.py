@@ -147,6 +147,23 @@ def load_recipe(name: str | Path) -> Recipe:
     return recipe_from_dict(read_yaml(path, InputError), str(path))
 
 
+def patients_of(name: str | Path) -> tuple[int, int, int]:
+    """How many patients a paper had for training, validation and test.
+
+    Raises:
+        InputError: no such recipe, or one whose paper had no split.
+    """
+    recipe = load_recipe(name)
+    patients = recipe.get("data.patients")
+    if patients is None:
+        have = [p.stem for p in recipe_files() if "data.patients" in load_recipe(p.stem).fields]
+        raise InputError(
+            f"The recipe {recipe.name} does not state a split of patients", f"Those of {', '.join(have)} do"
+        )
+    training, validation, test = patients
+    return training, validation, test
+
+
 def recipe_files() -> list[Path]:
     """The recipes that come with the package."""
     from PreopReviewLib.resources import resource

@@ -109,6 +109,7 @@ _SHARE = _number(0, 1)
 _COUNT = _number(0, 10**9, whole=True)
 FIELDS: dict[str, Check] = {
     "data.kind": _one_of(*KINDS),
+    "data.patients": _list(_COUNT, 3, 3),
     "data.spacing_mm": _either(_number(0.05, 50), _list(_number(0.05, 50), 3, 3)),
     "data.patch": _list(_number(1, 1024, whole=True), 3, 3),
     "data.batch": _number(1, 4096, whole=True),

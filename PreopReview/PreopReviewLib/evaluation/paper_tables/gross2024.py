@@ -16,6 +16,8 @@ from PreopReviewLib.evaluation.hypothesis_tests import format_p, mann_whitney
 from PreopReviewLib.evaluation.paper_tables import PaperResult
 from PreopReviewLib.evaluation.tables import NOT_AVAILABLE, Table, mean_sd, missing_note, present, text
 
+TITLE = "Gross et al., Eur Radiol (2024): Dice, agreement of liver volumes by cohort"
+RADIOMICS = True
 DICE = ["dice_post", "dice", "dsc", "liver_dsc"]
 MANUAL = ["manual_ml", "liver_manual_ml"]
 AUTOMATED = ["automated_ml", "liver_automated_ml"]

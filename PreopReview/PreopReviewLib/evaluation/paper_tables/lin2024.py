@@ -14,6 +14,7 @@ from PreopReviewLib.evaluation.hypothesis_tests import format_p, paired_t, wilco
 from PreopReviewLib.evaluation.paper_tables import PaperResult
 from PreopReviewLib.evaluation.tables import Table, mean_sd, missing_note, present
 
+TITLE = "Lin et al., Front Oncol 14:1423774 (2024): tumors with and without the cyst filter; tables 1 and 2"
 MEASURES = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 COLUMNS = {"dsc": ["dsc", "dice", "tumor_dsc", "tumor"], "hd95_mm": ["hd95_mm", "tumor_hd95_mm"]}
 FILTERED = {

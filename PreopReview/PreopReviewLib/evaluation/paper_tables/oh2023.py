@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from PreopReviewLib.evaluation import figures
+from PreopReviewLib.evaluation.baseline_table import baseline_table
 from PreopReviewLib.evaluation.cohort import Cohort
 from PreopReviewLib.evaluation.paper_tables import PaperResult
-from PreopReviewLib.evaluation.paper_tables.baseline import baseline_table
 from PreopReviewLib.evaluation.tables import Table, mean_sd, missing_note, present, text
 
+TITLE = "Oh et al., Sci Rep 13 (2023): five structures on hepatobiliary-phase MRI; tables 1, 2 and 3"
+GRID = "surfaces"
 STRUCTURES = {
     "parenchyma": "Parenchyma",
     "tumor": "Tumor",
