@@ -347,6 +347,12 @@ def structure_of_label(value: int) -> Structure | None:
     return _BY_LABEL.get(value)
 
 
+def label_words(value: int) -> str:
+    """A label value in the middle of a sentence: the name of its structure, or ``label 99``."""
+    known = structure_of_label(value)
+    return known.name.lower() if known else f"label {value}"
+
+
 def members(key: str) -> tuple[Structure, ...]:
     """The structure itself and all that is counted in it (the liver contains tumors, cysts, vessels, duct)."""
     top = structure(key)

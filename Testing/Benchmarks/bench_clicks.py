@@ -29,6 +29,7 @@ from LiverPlannerLib.vessels import edit  # noqa: E402
 from LiverPlannerLib.vessels.edit.network import VesselNetwork  # noqa: E402
 from PreopReviewLib import images  # noqa: E402
 from PreopReviewLib.errors import InputError  # noqa: E402
+from PreopReviewLib.evaluation.overlap import dice  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "clicks.json"
 PORTAL, HEPATIC = structure("portal_vein").label, structure("hepatic_vein").label
@@ -57,11 +58,6 @@ def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches
         index = network.voxels_of(near[network.value[near] == network.value[point]])
         array[index] = OTHER[int(network.value[point])]
     return array.reshape(network.array.shape)
-
-
-def dice(predicted: np.ndarray, truth: np.ndarray, value: int) -> float:
-    a, b = predicted == value, truth == value
-    return float(2 * np.count_nonzero(a & b) / max(a.sum() + b.sum(), 1))
 
 
 Click = tuple[np.ndarray, str, bool]
@@ -101,8 +97,8 @@ def run(labels: sitk.Image, seed: int) -> dict[str, dict[str, float]]:
     for n in range(max(CLICKS) + 1):
         if n in CLICKS:
             table[str(n)] = {
-                "portal_vein": dice(network.array, truth, PORTAL),
-                "hepatic_vein": dice(network.array, truth, HEPATIC),
+                "portal_vein": dice(network.array == PORTAL, truth == PORTAL),
+                "hepatic_vein": dice(network.array == HEPATIC, truth == HEPATIC),
             }
         click = best_click(network, truth, rng)
         if click is not None:

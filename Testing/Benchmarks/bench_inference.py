@@ -171,15 +171,13 @@ def child(side: str, source: str, target: str) -> None:
     print(json.dumps(row))
 
 
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
-
-
 def main() -> None:
     """Runs both sides, prints the table, writes results/inference.json."""
     if not CT.is_file():
         print(f"skipped: {CT} is not on this machine")
         return
+    from PreopReviewLib.evaluation.overlap import dice
+
     rows: dict[str, dict[str, float]] = {}
     masks = {}
     with tempfile.TemporaryDirectory() as folder:

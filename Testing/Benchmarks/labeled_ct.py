@@ -23,6 +23,7 @@ from LiverPlannerLib.plan.pipeline import make_plan
 from LiverPlannerLib.segmentation.five_structures import segment_structures
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
+from PreopReviewLib.evaluation.overlap import dice
 
 PARTS = {"tumor": "livertumor*", "hepatic_vein": "venoussystem", "portal_vein": "portalvein"}
 
@@ -45,10 +46,6 @@ def read_case(given: str) -> tuple[sitk.Image, np.ndarray, np.ndarray]:
     return image, values, inside
 
 
-def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    return round(float(2 * np.count_nonzero(predicted & truth) / max(1, predicted.sum() + truth.sum())), 3)
-
-
 def agreement(predicted: np.ndarray, truth: np.ndarray, veins: list[int], spacing: list[float]) -> dict[str, float]:
     """Right names, and what lies within 2 mm, of label arrays (K, J, I)."""
     import edt
@@ -67,9 +64,9 @@ def agreement(predicted: np.ndarray, truth: np.ndarray, veins: list[int], spacin
 def scores(labels: sitk.Image, truth: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     predicted = np.where(inside, images.array_of(labels), 0)
     truth = np.where(inside, truth, 0)
-    out = {key: dice(predicted == structure(key).label, truth == structure(key).label) for key in PARTS}
+    out = {key: round(dice(predicted == structure(key).label, truth == structure(key).label), 3) for key in PARTS}
     veins = [structure(key).label for key in ("hepatic_vein", "portal_vein")]
-    out["any vessel"] = dice(np.isin(predicted, veins), np.isin(truth, veins))
+    out["any vessel"] = round(dice(np.isin(predicted, veins), np.isin(truth, veins)), 3)
     return out | agreement(predicted, truth, veins, images.spacing_kji(labels))
 
 
@@ -80,7 +77,7 @@ def main() -> None:
     for given in parser.parse_args().cases:
         image, truth, inside = read_case(given)
         plan = make_plan(image)
-        whole = {"liver": dice(images.array_of(plan.labels) > 0, inside)} | scores(plan.labels, truth, inside)
+        whole = {"liver": round(dice(images.array_of(plan.labels) > 0, inside), 3)} | scores(plan.labels, truth, inside)
         liver = images.image_like(inside.astype(np.uint8), image)
         alone = scores(segment_structures(image, liver).labels, truth, inside)
         name = Path(given.split(":")[0]).resolve()

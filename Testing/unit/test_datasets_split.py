@@ -131,7 +131,7 @@ def test_a_split_is_kept_and_not_replaced_unasked(tmp_path):
     split = split_in_folds(livers(9), 3)
     write_split(split, tmp_path)
     assert read_split(tmp_path).folds == split.folds
-    with pytest.raises(OutputExists, match="Runs may rest on it"):
+    with pytest.raises(OutputExists, match="Runs may depend on it"):
         write_split(split, tmp_path)
     (tmp_path / splitting.FILE).write_text('{"folds": [{"training": 3}]}')
     with pytest.raises(InputError, match="is not a split"):

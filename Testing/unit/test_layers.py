@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -162,3 +163,14 @@ def test_interfaces_are_imported_where_they_belong(package):
         if kind(name) not in ALLOWED[package] and any(i.split(".")[0] == package for i in imports(name))
     ]
     assert not wrong
+
+
+def test_errors_of_the_libraries_name_no_option_of_a_command():
+    named = []
+    for module in modules():
+        if layer(module) >= 3:
+            continue
+        for node in (n for n in ast.walk(tree_of(module)) if isinstance(n, ast.Raise)):
+            words = [c.value for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)]
+            named += [f"{module}, line {node.lineno}: {w}" for w in words if re.search(r"(^|[ (])--[a-z]", w)]
+    assert not named

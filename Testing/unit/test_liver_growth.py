@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.liver_growth import grown_liver
 from PreopReviewLib import images
+from PreopReviewLib.evaluation.overlap import dice
 
 SHAPE, SPACING = (50, 70, 80), (2.0, 1.5, 2.5)
 
@@ -39,10 +40,6 @@ def grown(image: sitk.Image, mask: np.ndarray) -> tuple[np.ndarray, float]:
     out, milliliters = grown_liver(image, as_image(mask.astype(np.uint8)))
     assert images.same_grid(out, image)
     return images.array_of(out) > 0, milliliters
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2 * (a & b).sum() / (a.sum() + b.sum())
 
 
 def test_a_part_that_was_cut_off_comes_back_and_holes_are_filled():

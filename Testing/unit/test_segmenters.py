@@ -13,6 +13,7 @@ from LiverPlannerLib.plan.pipeline import PlanOptions, make_plan
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import InputError, ModelError
+from PreopReviewLib.evaluation.overlap import dice
 from PreopReviewLib.models import scan_windows
 from PreopReviewLib.models.segmenter import segmenter
 from PreopReviewLib.training.fit import RunSettings, start_run
@@ -113,10 +114,6 @@ def packages(tmp_path_factory):
         return collected[name]
 
     return of
-
-
-def dice(a, b):
-    return 2 * np.count_nonzero(a & b) / max(np.count_nonzero(a) + np.count_nonzero(b), 1)
 
 
 @EACH_RECIPE

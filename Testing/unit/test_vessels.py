@@ -10,6 +10,7 @@ from LiverPlannerLib.vessels.branches import relabel, split_branches, transfer
 from LiverPlannerLib.vessels.report import COLUMNS, rows, tree_figure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
+from PreopReviewLib.evaluation.overlap import dice
 
 Tube = tuple[tuple[float, float, float], tuple[float, float, float], float]
 
@@ -265,10 +266,6 @@ def test_one_partition_puts_the_dice_of_the_whole_between_those_of_the_parts():
     tree = split_branches(reference)
     a, b = images.array_of(tree.main_image), images.array_of(moved := transfer(tree, other))
     assert moved.GetSize() == other.GetSize()
-
-    def dice(x, y):
-        return 2 * (x & y).sum() / (x.sum() + y.sum())
-
     parts = [dice(a == v, b == v) for v in (1, 2)]
     assert min(parts) <= dice(a > 0, b > 0) <= max(parts)
 

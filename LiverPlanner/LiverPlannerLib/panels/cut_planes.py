@@ -10,11 +10,12 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import CutPage, jump_to, single_shot
+from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of, size_handles
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.section import enable
 
 LIVE_MS, QUIET_MS = 30, 400
@@ -29,8 +30,8 @@ class CutPlanes:
         self._observed: list[tuple[Any, int]] = []
         self._live: tuple[tuple[Any, ...], LiveCut] | None = None
         self._measured: tuple[Any, ...] = ()
-        self._moving = single_shot(LIVE_MS, self._follow)
-        self._resting = single_shot(QUIET_MS, self.measure_now)
+        self._moving = timers.single_shot(LIVE_MS, self._follow)
+        self._resting = timers.single_shot(QUIET_MS, self.measure_now)
 
     def connect(self) -> None:
         """Connects buttons and list."""

@@ -15,6 +15,7 @@ from LiverPlannerLib.resection.curved_cut import is_flat
 from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn, keep_slice
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.section import enable
 
 QUIET_MS = 400
@@ -31,10 +32,7 @@ class CutShapes:
         self._branches: list[int] = []
         self._watched: tuple[Any, int] | None = None
         self._drawing: Any | None = None
-        self._moved = qt.QTimer()
-        self._moved.setSingleShot(True)
-        self._moved.setInterval(QUIET_MS)
-        self._moved.connect("timeout()", self._cut_again)
+        self._moved = timers.single_shot(QUIET_MS, self._cut_again)
 
     def connect(self) -> None:
         """Connects selector, button and list."""

@@ -15,6 +15,7 @@ from LiverPlannerLib.ground_truth.training import suggestion
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.worker_io import load_image
 
@@ -62,8 +63,8 @@ class OpenCase:
         self._observed: list[tuple[Any, int]] = []
         self._active_until = self._counted_to = 0.0
         self._seconds = 0.0
-        self._save_timer = _timer(SAVE_SECONDS * 1000, True, self._autosave)
-        self._clock = _timer(1000, False, self._tick)
+        self._save_timer = timers.single_shot(SAVE_SECONDS * 1000, self._autosave)
+        self._clock = timers.repeating(1000, self._tick)
 
     def connect(self) -> None:
         """Connects the widgets of the case."""
@@ -348,11 +349,3 @@ class OpenCase:
 
 def _nodes(kind: str) -> list[Any]:
     return list(slicer.util.getNodesByClass(f"vtkMRML{kind}Node"))
-
-
-def _timer(milliseconds: int, once: bool, callback: Any) -> Any:
-    timer = qt.QTimer()
-    timer.setSingleShot(once)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", callback)
-    return timer

@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import qt
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth import rounds
@@ -14,6 +13,7 @@ from LiverPlannerLib.ground_truth.training import LEAST_CASES, ranking, ready_ca
 from LiverPlannerLib.panels.ground_truth_case import CasesSection
 from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels import timers
 
 LOOK_MS = 2000
 SHOWN_NEXT = 5
@@ -35,9 +35,7 @@ class TrainOnThese:
         self._idle_text, self._idle_tooltip = ui.trainButton.text, ui.trainButton.toolTip
         ui.trainingProgressBar.setRange(0, 100)
         ui.trainingProgressBar.visible = False
-        self._timer = qt.QTimer()
-        self._timer.setInterval(LOOK_MS)
-        self._timer.connect("timeout()", self.refresh)
+        self._timer = timers.repeating(LOOK_MS, self.refresh)
 
     def cleanup(self) -> None:
         """Stops looking; a round that runs goes on."""

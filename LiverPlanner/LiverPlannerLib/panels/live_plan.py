@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import qt
 import slicer
 import vtk
 
@@ -15,6 +14,7 @@ from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from LiverPlannerLib.voxel_boxes import union
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 
 QUIET_MS = 250
@@ -55,10 +55,7 @@ class LivePlan:
         self._segments: SegmentVoxels | None = None
         self._updating = False
         self._added: list[str] = []
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(QUIET_MS)
-        self._timer.connect("timeout()", self.update)
+        self._timer = timers.single_shot(QUIET_MS, self.update)
 
     # ---- following ----
 

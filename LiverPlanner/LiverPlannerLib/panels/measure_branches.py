@@ -25,6 +25,7 @@ from LiverPlannerLib.scene.territories import show_territories, territories_node
 from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels.branches import VesselTree, relabel
 from LiverPlannerLib.vessels.by_hand import SetByHand, set_by_hand
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes
@@ -58,10 +59,7 @@ class BranchesPage(Page):
         ui.territoriesCheckBox.connect("toggled(bool)", lambda *_args: self._on_territories())
         ui.branchesTable.connect("itemChanged(QTableWidgetItem*)", self._on_ticked)
         ui.branchesTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(300)
-        self._timer.connect("timeout()", self._show_segments)
+        self._timer = timers.single_shot(300, self._show_segments)
 
     def forget(self) -> None:
         super().forget()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -187,12 +186,3 @@ def set_quietly(box: Any, checked: bool) -> None:
 
 
 NO_PLAN = _("Segment the liver, or choose a segmentation, first.")
-
-
-def single_shot(milliseconds: int, callback: Callable[[], None]) -> Any:
-    """A timer that calls once after each start."""
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", callback)
-    return timer

@@ -9,12 +9,13 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from LiverPlannerLib.panels.measure_page import Page, jump_to, single_shot
+from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import couinaud as scene_couinaud
 from LiverPlannerLib.scene.tables import Column, place_beside
 from LiverPlannerLib.structures import SEGMENTS, structure
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.worker_io import load_image, unsaved
@@ -52,7 +53,10 @@ class SegmentsPage(Page):
         ui.borderComboBox.connect("activated(int)", lambda *_args: self._choose_border())
         ui.undoBordersButton.connect("clicked(bool)", lambda *_args: self.undo_borders())
         ui.segmentsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
-        self._moving, self._resting = single_shot(MOVING_MS, self._follow), single_shot(QUIET_MS, self.apply_borders)
+        self._moving, self._resting = (
+            timers.single_shot(MOVING_MS, self._follow),
+            timers.single_shot(QUIET_MS, self.apply_borders),
+        )
 
     def forget(self) -> None:
         super().forget()

@@ -165,12 +165,12 @@ def write_split(split: Split, folder: Path, overwrite: bool = False) -> Path:
     """Writes split.json whole.
 
     Raises:
-        OutputExists: there is one, and `overwrite` is false: runs may rest on it.
+        OutputExists: there is one, and `overwrite` is false: runs may depend on it.
         OutputError: it cannot be written.
     """
     path = folder / FILE
     if path.exists() and not overwrite:
-        raise OutputExists(f"{path} already exists", "Runs may rest on it; replace it with --overwrite")
+        raise OutputExists(f"{path} already exists", "Runs may depend on it; keep it, or replace it", "overwrite")
     about = {"seed": split.seed, "how": split.how, "notes": split.notes, "test": split.test, "folds": split.folds}
     try:
         with whole_file(path) as part:

@@ -70,7 +70,7 @@ class Series:
 
     @property
     def key(self) -> str:
-        """What `read_image` and --series take to choose it: the UID, and after # the volume's number."""
+        """What `read_image` takes to choose it: the UID, and after # the volume's number."""
         return f"{self.uid}#{self.volume}" if self.volume else self.uid
 
     def __str__(self) -> str:
@@ -165,7 +165,7 @@ def _volumes(members: Sequence[Header], uid: str, broken: InputError | None, lef
 
 
 def selection(series: str | None, volume: str | None) -> str | None:
-    """One word for `read_image` from the options --series and --volume."""
+    """One word for `read_image`: the series and, behind ``#``, which of its volumes."""
     return series if volume is None else f"{series or ''}#{volume}"
 
 

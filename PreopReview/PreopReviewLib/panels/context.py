@@ -9,9 +9,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import qt
-
 from PreopReviewLib.errors import InputError, PreopError
+from PreopReviewLib.panels import timers
 
 POLL_MS = 50
 
@@ -39,9 +38,7 @@ class Context:
         self._abandoned = False
         self._pieces: tuple[Generator, Path, str, Callable[[Exception], None] | None] | None = None
         self._then: Callable[[Any], None] | None = None  # what the end of the pieces leads to; None ends the job
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self._poll)
+        self._timer = timers.repeating(POLL_MS, self._poll)
 
     # ---- resources and words ----
 

@@ -123,7 +123,7 @@ def open_task(
     if kind == PHANTOMS and settings.data != PHANTOMS:
         kind = "images"
     if kind not in (PHANTOMS, PAINTED) and settings.data == PHANTOMS:
-        raise InputError(f"The recipe {recipe.name} is for labeled images", "Give their folder with --data")
+        raise InputError(f"The recipe {recipe.name} is for labeled images", "Give their folder", "data")
     if kind not in (PHANTOMS, PAINTED) and settings.shapes:
         raise InputError("Shapes of livers are for phantoms only, not for images", "Leave them out")
     if kind != PAINTED and settings.scans:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from PreopReviewLib import worker_io
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.scene.finding import nodes_of_class
 from RotatorCuffCAMLib.network.activation import ActivationMap
@@ -119,9 +119,7 @@ class MovieMaker:
         self._path: Path | None = None
         self._before: tuple[Any, ...] = ()
         self._bare: Bare | None = None
-        self._timer = qt.QTimer()
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self._next)
+        self._timer = timers.repeating(0, self._next)
 
     @property
     def running(self) -> bool:

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from PreopReviewLib.errors import PreopError
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
@@ -45,9 +46,7 @@ class ReaderStudySection(Section):
         self._cursor: tuple[int, int] = (0, 0)
         self._curtain = scene_reading.Curtain()
         self._evaluation = ""
-        self._timer = qt.QTimer()
-        self._timer.setInterval(CLOCK_MS)
-        self._timer.connect("timeout()", self._on_clock)
+        self._timer = timers.repeating(CLOCK_MS, self._on_clock)
 
     def connect(self) -> None:
         """Connects the buttons."""

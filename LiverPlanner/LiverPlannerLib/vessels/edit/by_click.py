@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import structure, structure_of_label
+from LiverPlannerLib.structures import label_words, structure, structure_of_label
 from LiverPlannerLib.vessels.edit.changes import Edit, beneath, box_of_index, edit_of, nearest_labeled, voxel_at
 from LiverPlannerLib.vessels.edit.network import VESSEL_VALUES, Pick, VesselNetwork
 from PreopReviewLib import images
@@ -64,7 +64,7 @@ def rename_pick(network: VesselNetwork, picked: Pick, to: str, downstream: bool 
     """`rename` of what is lit up."""
     index = network.voxels_of(picked.downstream if downstream else picked.branch)
     target = structure(to)
-    words = f"{_name(picked.value)}, {_ml(network, index):.1f} ml, renamed to {target.name.lower()}"
+    words = f"{label_words(picked.value)}, {_ml(network, index):.1f} ml, renamed to {target.name.lower()}"
     return edit_of(network.array, index, target.label, words)
 
 
@@ -81,7 +81,7 @@ def remove(network: VesselNetwork, point_ras: np.ndarray, what: Literal["piece",
         tree = network.tree(picked.value)
         of = tree.forest.tree[np.searchsorted(tree.points, picked.point)]
         index = network.voxels_of(tree.points[tree.forest.tree == of])
-    words = f"{_name(picked.value)}, {_ml(network, index):.1f} ml, removed"
+    words = f"{label_words(picked.value)}, {_ml(network, index):.1f} ml, removed"
     return _erased(network, index, words)
 
 
@@ -104,7 +104,7 @@ def cut(network: VesselNetwork, point_ras: np.ndarray) -> Edit:
     index = own[(along <= GAP_VOXELS * network.mm.max()) & beside]
     if not len(index):
         raise InputError("The vessel is too thin here to be cut", "Remove it, or click next to it")
-    return _erased(network, index, f"{_name(picked.value)} cut")
+    return _erased(network, index, f"{label_words(picked.value)} cut")
 
 
 def extend(
@@ -154,7 +154,8 @@ def join(
     one, other = network.pick(one_ras), network.pick(other_ras)
     if one.value != other.value:
         raise InputError(
-            f"One end is {_name(one.value)}, the other {_name(other.value)}", "Rename one of them first, then join them"
+            f"One end is {label_words(one.value)}, the other {label_words(other.value)}",
+            "Rename one of them first",
         )
     ends = network.points[[one.point, other.point]]
     if np.linalg.norm((ends[0] - ends[1]) * network.mm) > REACH_MM:
@@ -167,7 +168,7 @@ def join(
     index = _tube(network, path, radii)
     if (network.array[tuple(path.T)] == one.value).all():
         raise InputError("These ends are joined already", "Choose two ends with a gap between them")
-    words = f"{_name(one.value)} joined over {_length(network, path):.0f} mm"
+    words = f"{label_words(one.value)} joined over {_length(network, path):.0f} mm"
     return replace(edit_of(network.array, index, one.value, words), line=path, radii=radii)
 
 
@@ -193,7 +194,7 @@ def grow(network: VesselNetwork, point_ras: np.ndarray, image: sitk.Image | None
     index = _flat(np.argwhere(wider), box, network.array.shape)
     if not len(index):
         raise InputError("The branch reaches its edge already", "Extend it, or paint")
-    words = f"{_name(picked.value)} branch grown by {_ml(network, index):.2f} ml"
+    words = f"{label_words(picked.value)} branch grown by {_ml(network, index):.2f} ml"
     return edit_of(network.array, index, picked.value, words)
 
 
@@ -221,7 +222,7 @@ def shrink(network: VesselNetwork, point_ras: np.ndarray, image: sitk.Image | No
     index = _flat(np.argwhere(mask & ~kept), box, network.array.shape)
     if not len(index):
         raise InputError("The branch cannot be narrowed any more", "Remove it, or erase")
-    return _erased(network, index, f"{_name(picked.value)} branch narrowed by {_ml(network, index):.2f} ml")
+    return _erased(network, index, f"{label_words(picked.value)} branch narrowed by {_ml(network, index):.2f} ml")
 
 
 def vessel_under(network: VesselNetwork, point_ras: np.ndarray) -> str | None:
@@ -232,11 +233,6 @@ def vessel_under(network: VesselNetwork, point_ras: np.ndarray) -> str | None:
         return None
     known = structure_of_label(int(network.array[tuple(voxel)]))
     return known.key if known else None
-
-
-def _name(value: int) -> str:
-    known = structure_of_label(value)
-    return known.name.lower() if known else f"label {value}"
 
 
 def _ml(network: VesselNetwork, index: np.ndarray) -> float:

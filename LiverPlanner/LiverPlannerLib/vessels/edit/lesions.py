@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import STRUCTURES, structure, structure_of_label
+from LiverPlannerLib.structures import STRUCTURES, label_words, structure
 from LiverPlannerLib.vessels.edit.changes import Edit, beneath, edit_of, nearest_labeled
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -45,7 +45,7 @@ def recode(labels: sitk.Image, point_ras: np.ndarray, to: str) -> Edit:
     if value == target.label:
         raise InputError(f"This lesion is a {target.name.lower()} already", "Choose another kind")
     array = images.array_of(labels)
-    words = f"{_name(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is now {target.name.lower()}"
+    words = f"{label_words(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is now {target.name.lower()}"
     return edit_of(array, _index(mask, low, array.shape), target.label, words)
 
 
@@ -57,7 +57,7 @@ def not_a_lesion(labels: sitk.Image, point_ras: np.ndarray) -> Edit:
     """
     mask, low, value = _lesion_at(labels, point_ras)
     array = images.array_of(labels)
-    words = f"{_name(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is not a lesion"
+    words = f"{label_words(value)}, {mask.sum() * images.voxel_ml(labels):.1f} ml, is not a lesion"
     return edit_of(array, _index(mask, low, array.shape), beneath(array, mask, low), words)
 
 
@@ -93,7 +93,7 @@ def split(labels: sitk.Image, point_ras: np.ndarray) -> Edit:
         raise InputError("This lesion has no waist to split it at", "Cut it with scissors")
     array = images.array_of(labels)
     ml = [n * images.voxel_ml(labels) for n in left]
-    words = f"{_name(value)} split into {ml[0]:.1f} and {ml[1]:.1f} ml"
+    words = f"{label_words(value)} split into {ml[0]:.1f} and {ml[1]:.1f} ml"
     return edit_of(array, _index(gap, low, array.shape), beneath(array, gap, low), words)
 
 
@@ -128,9 +128,4 @@ def merge(labels: sitk.Image, one_ras: np.ndarray, other_ras: np.ndarray) -> Edi
     bridge = places[(away <= max(radius, mm.max())) & (array[tuple(places.T)] <= 1)]
     every = np.concatenate([bridge, b])
     index = np.unique(np.ravel_multi_index(tuple(every.T), array.shape))
-    return edit_of(array, index, value, f"two lesions merged into one {_name(value)}")
-
-
-def _name(value: int) -> str:
-    known = structure_of_label(value)
-    return known.name.lower() if known else f"label {value}"
+    return edit_of(array, index, value, f"two lesions merged into one {label_words(value)}")
