@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,24 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, at most four: tests of panels and commands wait much for other processes."""
     return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: a search for garbage need not look through it (many a command and window searches)."""
+    _keep_what_is_there()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The same for what the tests of a file have imported on their way."""
+    yield
+    if nextitem is not None and nextitem.path != item.path:
+        _keep_what_is_there()
+
+
+def _keep_what_is_there() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

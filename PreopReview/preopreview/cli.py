@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,10 +56,16 @@ for _group in GROUPS:
 only_finite(app)
 
 
+@cache
+def whole_command() -> Any:
+    """The whole command line, built once: that takes longer than what many calls do with it."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """The entry point of the command."""
     try:
-        run(app, sys.argv[1:])
+        run(whole_command(), sys.argv[1:])
     except KeyboardInterrupt:  # before `run` listens: nothing has been begun
         sys.exit(130)
 

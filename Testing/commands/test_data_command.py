@@ -64,7 +64,7 @@ def test_a_split_takes_one_way(preop, tmp_path):
     table = table_of_livers(tmp_path)
     preop("data", "import", table, "-o", tmp_path / "data", "--labels", "liver=131", "-q")
     assert "Several ways" in preop("data", "split", tmp_path / "data", "--folds", 2, "--paper", "oh2023").err
-    assert "no paper 'oh2032'" in preop("data", "split", tmp_path / "data", "--paper", "oh2032").err
+    assert "no recipe 'oh2032'" in preop("data", "split", tmp_path / "data", "--paper", "oh2032").err
     assert "is not a split" in preop("data", "split", tmp_path / "data", "--counts", "4-1").err
     done = preop("data", "split", tmp_path / "data", "--paper", "gross2024", "--json")
     assert "in these proportions, 4/1/1" in json.loads(done.out)["notes"][0]

@@ -11,9 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def _commands() -> dict[str, list[str]]:
-    from typer.main import get_command
-
-    from preopreview.cli import app
+    from preopreview.cli import whole_command
 
     def walk(command, path=()):
         if hasattr(command, "commands"):
@@ -22,7 +20,7 @@ def _commands() -> dict[str, list[str]]:
         else:
             yield " ".join(path), [p.name for p in command.params]
 
-    return dict(walk(get_command(app)))
+    return dict(walk(whole_command()))
 
 
 def test_every_command_is_known_to_read_labels_or_not_to():

@@ -50,10 +50,6 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THR
 _WRITING = {"os.mkdir", "os.remove", "os.rmdir", "os.chmod"}
 
 
-_command: list[Callable[[], None]] = []
-"""The command line, built once: building it takes longer than what most trials do with it."""
-
-
 def preload() -> None:
     """Imports what commands import and builds the command line, with one thread: threads do not outlive a fork."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
@@ -61,11 +57,10 @@ def preload() -> None:
         importlib.import_module(name)
     import SimpleITK as sitk
     import torch
-    import typer
 
-    from preopreview.cli import app
+    from preopreview.cli import whole_command
 
-    _command[:] = [typer.main.get_command(app)]
+    whole_command()
     gc.collect()
     gc.freeze()  # else every child's collection would copy all pages of what is imported here
     torch.set_num_threads(1)
@@ -88,6 +83,8 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
         arguments: instead of the trial's own.
         after: seconds after which the trial's signal is sent; None sends none.
     """
+    from preopreview.cli import main
+
     began = time.monotonic()
     pipes = {name: os.pipe() for name in ("out", "err", "outside")}  # files would be subject to the trial's limit
     child = os.fork()
@@ -97,7 +94,7 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
                 os.close(reading)
             _become(trial, folder, {name: writing for name, (_, writing) in pipes.items()})
             sys.argv = ["preop", *(arguments or trial.arguments)]
-            _main()
+            main()
         except KeyboardInterrupt:  # before the command has begun
             _end(128 + signal.SIGINT)
         except SystemExit as stop:
@@ -128,13 +125,6 @@ def run(trial: Trial, folder: Path, arguments: list[str] | None = None, after: f
     hung = hung or code == -signal.SIGXCPU
     outside = tuple(dict.fromkeys(text["outside"].splitlines()))
     return Ran(code, text["out"], text["err"], time.monotonic() - began, hung, outside)
-
-
-def _main() -> None:
-    """What `preopreview.cli.main` does, with the command line that has been built."""
-    from PreopReviewLib.command.console import run as run_command
-
-    run_command(_command[0], sys.argv[1:])
 
 
 def _watched(

@@ -39,9 +39,7 @@ def trials() -> Iterator[Trial]:
 
 def required() -> dict[str, list[str | None]]:
     """What each command must be given: options by name, None for an argument; the output is ``out``."""
-    import typer
-
-    from preopreview.cli import app
+    from preopreview.cli import whole_command
 
     required_options: dict[str, list[str | None]] = {}
 
@@ -55,7 +53,7 @@ def required() -> dict[str, list[str | None]]:
                 if p.required and "--out" not in p.opts and "--output" not in p.opts
             ]
 
-    walk(typer.main.get_command(app), [])
+    walk(whole_command(), [])
     return required_options
 
 

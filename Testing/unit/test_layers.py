@@ -43,11 +43,17 @@ def tree_of(module: str) -> ast.Module:
 
 
 @cache
+def nodes_of(module: str) -> list[ast.AST]:
+    """Every node of a module's text."""
+    return list(ast.walk(tree_of(module)))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """What a module imports anywhere in its text, as dotted names; of our own modules the exact one."""
     names = set()
-    parts = [part for part in tree_of(module).body if not _is_entry_point(part)]
-    for node in (node for part in parts for node in ast.walk(part)):
+    below = {id(n) for part in tree_of(module).body if _is_entry_point(part) for n in ast.walk(part)}
+    for node in (n for n in nodes_of(module) if id(n) not in below):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -102,7 +108,7 @@ def graph() -> nx.DiGraph:
 def names_of(module: str) -> set[str]:
     """What can be imported from a module: what it defines, assigns or imports anywhere."""
     names = set()
-    for node in ast.walk(tree_of(module)):
+    for node in nodes_of(module):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -115,7 +121,7 @@ def names_of(module: str) -> set[str]:
 def test_what_is_imported_lazily_exists_too():
     lacking = []
     for name in modules():
-        for node in ast.walk(tree_of(name)):
+        for node in nodes_of(name):
             if not isinstance(node, ast.ImportFrom):
                 continue
             base = _absolute(name, node)
@@ -170,7 +176,7 @@ def test_errors_of_the_libraries_name_no_option_of_a_command():
     for module in modules():
         if layer(module) >= 3:
             continue
-        for node in (n for n in ast.walk(tree_of(module)) if isinstance(n, ast.Raise)):
+        for node in (n for n in nodes_of(module) if isinstance(n, ast.Raise)):
             words = [c.value for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)]
             named += [f"{module}, line {node.lineno}: {w}" for w in words if re.search(r"(^|[ (])--[a-z]", w)]
     assert not named

@@ -55,13 +55,10 @@ class Parameter:
         return bool(self.declared.required)
 
 
-@cache
 def _application() -> Any:
-    from typer.main import get_command
+    from preopreview.cli import whole_command  # the one place where a library asks for it
 
-    from preopreview.cli import app  # the one place where a library asks for the whole command
-
-    return get_command(app)
+    return whole_command()
 
 
 @cache

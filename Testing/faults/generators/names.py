@@ -107,9 +107,7 @@ MATERIAL += ("evaluate.csv", "first", "second", "cases.csv", "run")
 @lru_cache(maxsize=1)
 def commands() -> dict[str, list[tuple[str, bool, str]]]:
     """Every command with its options: name, whether it takes a value, and the name of its type."""
-    import typer
-
-    from preopreview.cli import app
+    from preopreview.cli import whole_command
 
     def walk(command: Any, path: list[str]) -> Iterator[tuple[str, list[tuple[str, bool, str]]]]:
         if hasattr(command, "commands"):
@@ -123,7 +121,7 @@ def commands() -> dict[str, list[tuple[str, bool, str]]]:
         ]
         yield " ".join(path), options
 
-    return dict(walk(typer.main.get_command(app), []))
+    return dict(walk(whole_command(), []))
 
 
 def _type_of(parameter: Any) -> str:
