@@ -91,12 +91,13 @@ def branches(parameters: dict[str, Any], folder: Path, progress: Progress, cance
 
 
 def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """What a drawn surface, a curve or a portal territory leaves.
+    """What a drawn surface, a curve, a portal territory, Couinaud segments or tumors with a margin leave.
 
     Args:
         parameters: ``labels``: a record of `worker_io`; ``kind``: ``surface`` (``points`` and ``triangles``, files),
-            ``curve`` (``points``, a file of RAS mm; ``flipped``) or ``territory`` (``tree``, a file of `vessels.trees`;
-            ``branches``, ids).
+            ``curve`` (``points``, a file of RAS mm; ``flipped``), ``territory`` (``tree``, a file of `vessels.trees`;
+            ``branches``, ids) or ``described`` (``plan``, for `resections.plans.make_resection`; where the plan has
+            Couinaud segments, ``couinaud``).
 
     Returns:
         ``remnant``: a record; ``method`` and ``notes`` for the reader.
@@ -117,10 +118,14 @@ def cut(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: Ca
 def _resection(labels: sitk.Image, parameters: dict[str, Any], folder: Path) -> Resection:
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
     from LiverPlannerLib.resection.cutting import resect_by_surface
+    from LiverPlannerLib.resections.plans import Liver, make_resection
     from LiverPlannerLib.territories.cutting import resect_by_branches
     from LiverPlannerLib.vessels.trees import load_tree
 
     kind = parameters["kind"]
+    if kind == "described":
+        drawn = requested_lesions(parameters, folder)
+        return make_resection(Liver(labels, _couinaud(parameters, folder), drawn=drawn), parameters["plan"])
     if kind == "territory":
         tree = load_tree(folder / parameters["tree"], mask_of(labels, "portal_vein"))
         return resect_by_branches(labels, tree, parameters["branches"])

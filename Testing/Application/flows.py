@@ -1,6 +1,6 @@
 """What a surgeon does with LiverPlanner in the Slicer application, by mouse events; run by `test_flows.py`.
 
-Slicer … --python-script flows.py RESULTS.json
+Slicer … --python-script flows.py RESULTS.json [PART OF A NAME]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "LiverPlanner" / "Testing
 sys.path[:0] = [str(ROOT / "RotatorCuffCAM" / "Testing" / "Python")]
 
 import slicer  # noqa: E402
+from flows_board import FLOWS as BOARD_FLOWS  # noqa: E402
 from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
 from LiverPlannerSelfTest import add_drawn_plan, make_ct  # noqa: E402
 from mouse import RIGHT, SliceMouse, ThreeDMouse, click, wait, work  # noqa: E402
@@ -273,16 +274,17 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_branch_is_lit_and_chosen_through_the_liver,
     truth_is_drawn_blind_and_ticked_where_it_is_drawn,
     *CUFF_FLOWS,
+    *BOARD_FLOWS,
 )
 
 
-def main(results: Path) -> None:
-    """Plays all of them; what went wrong in each is written down."""
+def main(results: Path, part: str = "") -> None:
+    """Plays all of them, or those with this in their names; what went wrong in each is written down."""
     slicer.util.mainWindow().resize(1366, 768)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     work(1.0)
     said = {}
-    for flow in FLOWS:
+    for flow in (flow for flow in FLOWS if part in flow.__name__):
         try:
             flow()
             said[flow.__name__] = ""
@@ -292,5 +294,5 @@ def main(results: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[-1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
     slicer.util.exit(0)

@@ -11,6 +11,16 @@ import slicer
 import vtk
 
 LEFT, RIGHT = qt.Qt.LeftButton, qt.Qt.RightButton
+SECONDS = {"click": 2.65, "drag": 3.75, "key": 0.28}
+"""What an act takes a person, by the keystroke-level model (Card, Moran and Newell, Commun ACM 1980;23:396): to think
+1.35 s, to point 1.1 s, each press or release 0.1 s; a key 0.28 s."""
+acts: list[str] = []
+"""What has been done, see `SECONDS`."""
+
+
+def seconds_of_a_person() -> float:
+    """How long a person would have taken for all that was done, without waiting for the program."""
+    return sum(SECONDS[act] for act in acts)
 
 
 def work(seconds: float = 0.0) -> None:
@@ -47,7 +57,24 @@ def click(widget: Any, place: tuple[float, float] | None = None, button: int = L
     _send(widget, qt.QEvent.MouseMove, x, y, qt.Qt.NoButton, qt.Qt.NoButton)
     _send(widget, qt.QEvent.MouseButtonPress, x, y, button, button)
     _send(widget, qt.QEvent.MouseButtonRelease, x, y, button, qt.Qt.NoButton)
+    acts.append("click")
     work(0.1)
+
+
+def press(widget: Any, key: int, text: str = "") -> None:
+    """A key, for the widget that was clicked before."""
+    for kind in (qt.QEvent.KeyPress, qt.QEvent.KeyRelease):
+        qt.QCoreApplication.sendEvent(widget, qt.QKeyEvent(kind, key, qt.Qt.NoModifier, text))
+    acts.append("key")
+    work(0.05)
+
+
+def choose(box: Any, row: int) -> None:
+    """A row of a combo box: a click opens its list, another one takes the row."""
+    click(box)
+    view = box.view()
+    place = view.visualRect(box.model().index(row, 0)).center()
+    click(view.viewport(), (place.x(), place.y()))
 
 
 def drag(widget: Any, start: Sequence[float], end: Sequence[float], steps: int = 12) -> None:
@@ -60,6 +87,7 @@ def drag(widget: Any, start: Sequence[float], end: Sequence[float], steps: int =
         _send(widget, qt.QEvent.MouseMove, *place, qt.Qt.NoButton, LEFT)
         work(0.02)
     _send(widget, qt.QEvent.MouseButtonRelease, *end, LEFT, qt.Qt.NoButton)
+    acts.append("drag")
     work(0.1)
 
 
@@ -108,6 +136,7 @@ class SliceMouse:
         work(0.05)
         _send(self._view, qt.QEvent.MouseButtonPress, x, y, button, button)
         _send(self._view, qt.QEvent.MouseButtonRelease, x, y, button, qt.Qt.NoButton)
+        acts.append("click")
         work(0.1)
 
     def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
@@ -147,4 +176,5 @@ class ThreeDMouse:
         x, y = self._place(ras)
         _send(self._widget, qt.QEvent.MouseButtonPress, x, y, LEFT, LEFT)
         _send(self._widget, qt.QEvent.MouseButtonRelease, x, y, LEFT, qt.Qt.NoButton)
+        acts.append("click")
         work(0.2)

@@ -17,10 +17,10 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SECONDS = 600
+SECONDS = 1200
 NAMES = [
     name
-    for file in ("flows.py", "flows_cuff.py")
+    for file in ("flows.py", "flows_cuff.py", "flows_board.py")
     for name in re.findall(r"^def (\w+)\(\) -> None:", (HERE / file).read_text(), re.MULTILINE)
 ]
 

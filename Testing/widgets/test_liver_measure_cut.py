@@ -107,11 +107,29 @@ def test_both_sides_are_segments_that_follow(host: Any, opened: Any) -> None:
     node = parameters.sidesSegmentation
     assert nodes.segment_keys(node) == ["remnant", "resected"]
     assert node.GetDisplayNode().GetVisibility()
-    assert not parameters.segmentation.GetDisplayNode().GetSegmentVisibility3D("liver")
+    liver = parameters.segmentation.GetDisplayNode()
+    host.wait_until(lambda: not liver.GetSegmentVisibility3D("liver"), 20)
     section.ui.sidesCheckBox.checked = False
     host.process_events()
     assert not node.GetDisplayNode().GetVisibility()
     assert parameters.segmentation.GetDisplayNode().GetSegmentVisibility3D("liver")
+
+
+def test_numbers_do_not_wait_for_surfaces_and_the_liver_stays_until_these_are_there(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    section.remnant.planes.add()
+    assert shown(section.ui.remnantTable)["Future liver remnant (FLR)"]
+    sides, liver = parameters.sidesSegmentation.GetSegmentation(), parameters.segmentation.GetDisplayNode()
+    segments = [sides.GetSegment(key) for key in ("remnant", "resected")]
+    assert all(segment.GetRepresentation(nodes.SURFACE) is None for segment in segments)
+    assert liver.GetSegmentVisibility3D("liver")
+    host.wait_until(lambda: not liver.GetSegmentVisibility3D("liver"), 20)
+    assert all(segment.GetRepresentation(nodes.SURFACE).GetNumberOfCells() for segment in segments)
+    section.remnant.planes.add()
+    segments = [sides.GetSegment(key) for key in ("remnant", "resected")]
+    assert all(segment.GetRepresentation(nodes.SURFACE) is not None for segment in segments), "the former ones stay"
+    assert not liver.GetSegmentVisibility3D("liver")
 
 
 def test_a_drawn_curve_cuts_in_the_worker(host: Any, opened: Any) -> None:

@@ -123,7 +123,7 @@ class CutPlanes:
         number = len(parameters.cutPlanes)
         normal = (RIGHT, (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))[number % 3]
         name = slicer.mrmlScene.GenerateUniqueName(_("Cut plane"))
-        node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name)
+        node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name, parameters.segmentation)
         place_beside(slicer.mrmlScene, node, parameters.segmentation)
         parameters.cutPlanes = [*self.nodes, node]
         if number == 0:
@@ -176,7 +176,8 @@ class CutPlanes:
     def _live_cut(self) -> LiveCut:
         key = (self.page.live.revision, self.page.section.volumes.exclude())
         if self._live is None or self._live[0] != key:
-            self._live = (key, LiveCut(self.page.live.labels(), key[1]))
+            live = self.page.live
+            self._live = (key, LiveCut(live.labels(), key[1], live.inside()))
         return self._live[1]
 
     def _follow(self) -> None:
@@ -209,7 +210,8 @@ class CutPlanes:
             )
             return
         try:
-            cut = cut_by_planes(self.page.live.labels(), self.active)
+            live = self.page.live
+            cut = cut_by_planes(live.labels(), self.active, live.inside())
             self.page.show_cut(cut, self.page.live.revision)
         except PreopError as error:
             self.page.no_cut(str(error))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
 
+from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.scene.couinaud import read_couinaud, segments_node
 from LiverPlannerLib.scene.editing import Taken, code_by_name, forget_copied_code, taken_by_edit
 from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
@@ -52,6 +54,7 @@ class LivePlan:
         self._observed: list[tuple[Any, int]] = []
         self._followed: tuple[Any, Any, Any, Any] = (None, None, None, None)
         self._labels: tuple[int, Any, Any] | None = None
+        self._inside: tuple[Any, np.ndarray] | None = None  # the labels, and what of them is liver
         self._segments: SegmentVoxels | None = None
         self._updating = False
         self._added: list[str] = []
@@ -94,7 +97,7 @@ class LivePlan:
         self._observed.clear()
         self._followed = (None, None, None, None)
         self._segments = None
-        self.measures, self.problem, self._labels = None, "", None
+        self.measures, self.problem, self._labels, self._inside = None, "", None, None
         self.taken = []
         self._added.clear()
         self.revision += 1
@@ -176,6 +179,18 @@ class LivePlan:
             labels = self.measures.plan.labels()
             self._labels = (self.revision, labels, self.measures.plan.lesions_on(labels))
         return self._labels[1]
+
+    def inside(self) -> np.ndarray:
+        """`inside_liver` of `labels`, found once for each revision; no one may write into it.
+
+        Raises:
+            PreopError: as `labels`.
+        """
+        labels = self.labels()
+        if self._inside is None or self._inside[0] is not labels:
+            self._inside = (labels, inside_liver(labels))
+            self._inside[1].flags.writeable = False
+        return self._inside[1]
 
     def drawn_lesions(self) -> Any | None:
         """Which lesions the plan holds as segments of their own, on the grid of `labels`; None without such.

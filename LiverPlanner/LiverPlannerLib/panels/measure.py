@@ -88,7 +88,9 @@ class MeasureSection(Section):
         curve = parameters.cutSurface
         drawn = [curve] if curve is not None and curve.IsA("vtkMRMLMarkupsNode") else []
         cutting = self.open and self.page in (self.remnant, self.margins)
-        step_back([parameters.sidesSegmentation], not cutting)
+        kept = self.open and self.page is self.remnant and self.remnant.kept.shown
+        step_back([parameters.sidesSegmentation], not cutting or kept)
+        step_back([parameters.resectionsSegmentation], not kept)
         step_back(parameters.cutPlanes, not cutting or parameters.remnantMode != "planes")
         step_back(drawn, not cutting or parameters.remnantMode != "surface")
         step_back([node for node in curves_of(parameters.segmentation) if node is not curve], True)

@@ -30,6 +30,7 @@ class KeptPage:
     def __init__(self, page: CutPage) -> None:
         self.page, self.ui = page, page.ui
         self.kept: KeptCuts | None = None
+        self.shown = False  # whether one of the list is shown, in place of the present cut
 
     def connect(self) -> None:
         """Connects list and buttons."""
@@ -119,7 +120,21 @@ class KeptPage:
     def _on_chosen(self, row: int) -> None:
         if self.kept is not None and 0 <= row < len(self.kept.names):
             self.kept.show(row)
+            self.shown = True
             self.refresh("")
+            self.page.section.show_overlays()
+
+    def step_back(self) -> None:
+        """The present cut is shown again, and none of the list."""
+        if not self.shown:
+            return
+        self.shown = False
+        if self.kept is not None:
+            self.kept.hide()
+        blocked = self.ui.keptList.blockSignals(True)
+        self.ui.keptList.setCurrentRow(-1)
+        self.ui.keptList.blockSignals(blocked)
+        self.page.section.show_overlays()
 
     def start(self) -> None:
         """Measures all kept resections, in the worker.

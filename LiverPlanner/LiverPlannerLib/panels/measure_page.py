@@ -34,6 +34,9 @@ class Tabs(Protocol):
     def show_state(self, reason: str) -> None:
         """Says why nothing can be measured; empty if it can."""
 
+    def show_overlays(self) -> None:
+        """Shows what belongs to the tab that is open, and nothing of others."""
+
     def show_export(self) -> None:
         """Shows notes and export of the tab that is shown."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,25 +10,27 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.cut_described import CutDescribed
 from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_kept import KeptPage
-from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
+from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly, single_shot
 from LiverPlannerLib.panels.measure_supply import Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
 from LiverPlannerLib.resection.volumetry import Volumetry
+from LiverPlannerLib.scene.parts import surface_steps
 from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
-from LiverPlannerLib.scene.planes import show_sides
+from LiverPlannerLib.scene.planes import show_sides, sides_of
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import load_image, unsaved
 
-MODES = ("planes", "surface", "territory")
+MODES = ("planes", "surface", "territory", "segments", "sparing")
 
 
 class RemnantPage(Page):
-    """Three ways to cut; the result of the last one is what tables, sides and margins are made of."""
+    """Five ways to cut; the result of the last one is what tables, sides and margins are made of."""
 
     name = "remnant"
     parameter = "remnantTable"
@@ -39,23 +42,30 @@ class RemnantPage(Page):
         self._inputs: tuple[Any, ...] = ()
         self._cut_by: tuple[Any, ...] = ()
         self._liver_shown = True
+        self._in_sight = True  # whether this tab, or the one of margins, is open
+        self._surfaces: Iterator[None] | None = None
+        self._next_surface = single_shot(0, self._on_next_surface)
         self.supply, self.kept = Supply(self), KeptPage(self)
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
-        self._radios = dict(zip(MODES, (ui.planesRadio, ui.surfaceRadio, ui.territoryRadio), strict=True))
+        self.described = CutDescribed(self)
+        self._radios = {mode: getattr(ui, f"{mode}Radio") for mode in MODES}
         for mode, radio in self._radios.items():
             radio.connect("clicked(bool)", lambda _on, mode=mode: self._choose(mode))
         self.run = RunButton(self.context, ui.cutButton, ui.cutProgressBar, ui.cutProgressLabel, self.start_cut)
         ui.sidesCheckBox.connect("toggled(bool)", lambda *_args: self.show_sides())
         self.planes.connect()
         self.shapes.connect()
+        self.described.connect()
         self.supply.connect()
         self.kept.connect()
 
     def _start_over(self) -> None:
         super().forget()
-        self.cut = None
+        self.kept.step_back()
+        self.cut, self._surfaces = None, None
         self.planes.forget()
+        self.described.forget()
 
     def forget(self) -> None:
         """The plan was replaced or removed; a loaded scene says whether both sides are shown, else they are."""
@@ -65,9 +75,14 @@ class RemnantPage(Page):
         set_quietly(self.ui.sidesCheckBox, sides is None or is_shown(sides))
 
     @property
+    def way(self) -> CutShapes | CutDescribed:
+        """The chosen way to cut, where it is not by planes."""
+        return self.described if self.parameters.remnantMode in ("segments", "sparing") else self.shapes
+
+    @property
     def stale(self) -> bool:
         """Whether the plan, or what it was cut by, was changed since."""
-        moved = self.parameters.remnantMode != "planes" and self.shapes.signature() != self._cut_by
+        moved = self.parameters.remnantMode != "planes" and self.way.signature() != self._cut_by
         return super().stale or (bool(self.rows) and moved)
 
     # ---- state ----
@@ -81,13 +96,17 @@ class RemnantPage(Page):
         ui.planesWidget.visible = mode == "planes"
         ui.surfaceWidget.visible = mode == "surface"
         ui.territoryWidget.visible = mode == "territory"
+        ui.cutSegmentsWidget.visible = mode == "segments"
+        ui.sparingWidget.visible = mode == "sparing"
         ui.cutButton.visible = mode != "planes"
         self.planes.refresh(reason)
         self.shapes.refresh(reason)
+        self.described.refresh(reason)
         if mode != "planes":
-            self.run.refresh(reason or self.shapes.disabled_reason())
+            missing = reason or self.way.disabled_reason()
+            self.run.refresh(missing)
             if not self.rows:
-                self.say("")
+                self.say(missing)
         if reason and not self.rows:
             self.say("")  # what is said was of another plan
         if self.cut is None:
@@ -135,8 +154,8 @@ class RemnantPage(Page):
 
         dependencies.ensure()
         folder, revision, labels = self.context.new_folder(), self.live.revision, self.live.labels()
-        request = {"labels": unsaved(labels, "labels"), **self.shapes.request(folder)}
-        signature = self.shapes.signature()
+        request = {"labels": unsaved(labels, "labels"), **self.way.request(folder)}
+        signature = self.way.signature()
 
         def show(result: dict[str, Any]) -> None:
             resection = resect_by_remnant(labels, load_image(folder, result["remnant"]))
@@ -167,6 +186,7 @@ class RemnantPage(Page):
             self.notes += [note for note in supply.notes if note not in self.notes]
             words += f"<br>{supply_words(supply)}"
         self.say(words)
+        self.kept.step_back()
         fill_table(self.ui.remnantTable, VOLUME_COLUMNS[:3], self.rows)
         self.write_node()
         self.show_sides()
@@ -195,20 +215,38 @@ class RemnantPage(Page):
             return
         shown = self.ui.sidesCheckBox.checked and self.cut is not None and self.live.measures is not None
         node = parameters.sidesSegmentation
+        self._surfaces = None
         if shown:
+            grid = self.live.measures.plan.grid
             name = _("{plan}: remnant").format(plan=parameters.segmentation.GetName())
-            sides = show_sides(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.cut)
+            sides = show_sides(slicer.mrmlScene, node, name, grid, self.cut, surfaces=False)
             if node is None:
                 place_beside(slicer.mrmlScene, sides, parameters.segmentation)
                 parameters.sidesSegmentation = sides
             node = sides
+            self._surfaces = surface_steps(node, grid, sides_of(self.cut))
+            self._next_surface.start()
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
-        self._show_liver(not shown)
+        if not shown:
+            self._show_liver(True)
+
+    def _on_next_surface(self) -> None:
+        """A surface takes longer than all numbers: they are made one by one, and dropped once their cut is outdated."""
+        if self._surfaces is None or self.parameters is None:
+            return
+        node = self.parameters.sidesSegmentation
+        if node is not None and next(self._surfaces, self) is None:
+            self._next_surface.start()
+            return
+        self._surfaces = None
+        self.section.show_overlays()
+        self._show_liver(not (self._in_sight and is_shown(node)))
 
     def step_back(self, back: bool) -> None:
         """The liver of the plan takes the place of both sides while they are not shown."""
-        if self.live.measures is not None and is_shown(self.parameters.sidesSegmentation):
+        self._in_sight = not back
+        if self.live.measures is not None and self._surfaces is None and is_shown(self.parameters.sidesSegmentation):
             self._show_liver(back)
 
     def _show_liver(self, shown: bool) -> None:

@@ -91,6 +91,7 @@ class VolumesPage(Page):
             patient=patient,
             bsa=self.parameters.bsaFormula,
             exclude=self.exclude(),
+            inside=self.live.inside(),
         )
 
     def said(self, result: Volumetry) -> list[str]:

@@ -38,7 +38,8 @@ class LiverPlannerParameters:
         opacityPreset: of the section 3D.
         bsaFormula: of the body surface area, for the standard volumes that leave the choice.
         excludeCysts, excludeVessels: not functional liver, beside tumors.
-        cutPlanes, cutSurface, cutFlipped, territoryBranches: what the remnant is cut by, for each `remnantMode`.
+        cutPlanes, cutSurface, cutFlipped, territoryBranches, cutPreset, cutSegments, sparingMargin, sparingLesions:
+            what the remnant is cut by, for each `remnantMode`; a preset is one of `resections.presets`, or empty.
         sidesSegmentation, branchesSegmentation, differencesSegmentation: what the sections Measure and Compare show.
         resectionsSegmentation, resectionsTable: resections that were kept, and their comparison.
         reportTitle, reportIdentity, reportSimulated, reportRemnant, reportComparison: what the page of a report says.
@@ -62,7 +63,7 @@ class LiverPlannerParameters:
     cystRule: Annotated[str, Choice(["default", "robust", "lin2024"])] = "default"
     heightCm: Annotated[float, Minimum(0)] = 0.0
     weightKg: Annotated[float, Minimum(0)] = 0.0
-    remnantMode: Annotated[str, Choice(["planes", "surface", "territory"])] = "planes"
+    remnantMode: Annotated[str, Choice(["planes", "surface", "territory", "segments", "sparing"])] = "planes"
     opacityPreset: Annotated[str, Choice(["solid", "glass", "vessels", "lesions"])] = "glass"
     volumesTable: vtkMRMLTableNode
     segmentsTable: vtkMRMLTableNode
@@ -77,6 +78,10 @@ class LiverPlannerParameters:
     cutSurface: vtkMRMLDisplayableNode
     cutFlipped: bool = False
     territoryBranches: list[int]
+    cutPreset: str = ""
+    cutSegments: list[int]
+    sparingMargin: Annotated[float, WithinRange(0, 50)] = 10.0
+    sparingLesions: list[int]
     sidesSegmentation: vtkMRMLSegmentationNode
     resectionsSegmentation: vtkMRMLSegmentationNode
     resectionsTable: vtkMRMLTableNode

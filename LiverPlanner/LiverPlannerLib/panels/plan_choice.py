@@ -15,7 +15,7 @@ import vtk
 
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import plan_nodes
-from LiverPlannerLib.scene.plan_tables import KIND, PLAN, VOLUMES
+from LiverPlannerLib.scene.plan_tables import CUT_PLANES, FIELD, KIND, PLAN, VOLUMES, belong
 from PreopReviewLib.scene.finding import nodes_of_class, step_back
 
 OWNED = (
@@ -31,13 +31,12 @@ OWNED = (
     "sidesSegmentation",
     "branchesSegmentation",
     "differencesSegmentation",
+    "resectionsSegmentation",
+    "resectionsTable",
     "cutSurface",
 )
-"""Fields of the parameter node whose nodes belong to a plan; `cutPlanes` is a list of such nodes."""
-PLANES = "cutPlanes"
-STEPPING = (PLANES, "sidesSegmentation", "branchesSegmentation")
-FIELD = "PreopReview.Field"
-"""Attribute of a node that belongs to a plan: the field of the parameter node that names it while its plan is shown."""
+"""Fields of the parameter node whose nodes belong to a plan, beside the list of `CUT_PLANES`."""
+STEPPING = (CUT_PLANES, "sidesSegmentation", "branchesSegmentation", "resectionsSegmentation")
 
 
 class PlanChoice:
@@ -121,8 +120,8 @@ class PlanChoice:
         own = {node.GetAttribute(FIELD): node for node in _of_plan(plan)} if plan is not None else {}
         for name in OWNED:
             parameters.setValue(name, own.get(name))
-        planes = [n for n in _of_plan(plan) if n.GetAttribute(FIELD) == PLANES] if plan is not None else []
-        parameters.setValue(PLANES, planes)
+        planes = [n for n in _of_plan(plan) if n.GetAttribute(FIELD) == CUT_PLANES] if plan is not None else []
+        parameters.setValue(CUT_PLANES, planes)
         if plan is None:
             parameters.modelOutput = None
             return
@@ -141,14 +140,13 @@ class PlanChoice:
         if plan is None:
             return
         named = [(name, parameters.getValue(name)) for name in OWNED]
-        named += [(PLANES, node) for node in parameters.cutPlanes]
+        named += [(CUT_PLANES, node) for node in parameters.cutPlanes]
         for name, node in named:
-            if node is not None and not node.GetNodeReferenceID(PLAN):
-                node.SetNodeReferenceID(PLAN, plan.GetID())
-            if node is not None and node.GetNodeReferenceID(PLAN) == plan.GetID():
-                node.SetAttribute(FIELD, name)
-                if node.IsA("vtkMRMLSegmentationNode"):
-                    node.SetHideFromEditors(True)  # an overlay is not a plan to choose, and none to paint in
+            if node is None or (node.GetNodeReferenceID(PLAN) or plan.GetID()) != plan.GetID():
+                continue
+            belong(node, plan, name)
+            if node.IsA("vtkMRMLSegmentationNode") and not node.GetHideFromEditors():
+                node.SetHideFromEditors(True)  # an overlay is not a plan to choose, and none to paint in
         output = parameters.modelOutput if plan is parameters.segmentation else None
         if output is not None and not plan.GetNodeReferenceID(scene_plan.MODEL_OUTPUT):
             plan.SetNodeReferenceID(scene_plan.MODEL_OUTPUT, output.GetID())

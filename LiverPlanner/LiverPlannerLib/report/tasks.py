@@ -163,19 +163,22 @@ def resection_of(plan: Labels, asked: dict[str, Any], folder: Path) -> Resection
     from LiverPlannerLib.resection.cutting import with_drawn_lesions
 
     labels = sitk.Cast(plan.labels, sitk.sitkUInt8)
-    return with_drawn_lesions(_cut(labels, plan.couinaud, asked, folder), labels, plan.lesions)
+    return with_drawn_lesions(_cut(labels, plan, asked, folder), labels, plan.lesions)
 
 
-def _cut(labels: sitk.Image, couinaud: sitk.Image | None, asked: dict[str, Any], folder: Path) -> Resection:
+def _cut(labels: sitk.Image, plan: Labels, asked: dict[str, Any], folder: Path) -> Resection:
     from LiverPlannerLib.resection.curved_cut import resect_by_curve
     from LiverPlannerLib.resection.cutting import Plane, resect_by_planes, resect_by_surface
+    from LiverPlannerLib.resections.plans import Liver, make_resection
     from LiverPlannerLib.territories.cutting import resect_by_territories
 
     kind = asked["kind"]
     if kind == "planes":
         return resect_by_planes(labels, [Plane(tuple(point), tuple(normal)) for point, normal in asked["planes"]])
     if kind == "territory":
-        return resect_by_territories(labels, [str(branch) for branch in asked["branches"]], couinaud)
+        return resect_by_territories(labels, [str(branch) for branch in asked["branches"]], plan.couinaud)
+    if kind == "described":
+        return make_resection(Liver(labels, plan.couinaud, drawn=plan.lesions), asked["plan"])
     points = np.load(folder / asked["points"], allow_pickle=False)
     if kind == "curve":
         return resect_by_curve(labels, points, asked["flipped"])

@@ -101,7 +101,9 @@ class Resection:
         return self.tumor_resected_ml / self.tumor_ml if self.tumor_ml else None
 
 
-def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequence[Point] = ()) -> Resection:
+def resect_by_planes(
+    labels: sitk.Image, planes: Sequence[Plane], seeds: Sequence[Point] = (), inside: np.ndarray | None = None
+) -> Resection:
     """Cuts with one plane or several.
 
     Without seeds, what lies on the normals' side of every plane is taken (one plane: a half; two: a wedge). With
@@ -111,6 +113,7 @@ def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequenc
         labels: values of the table of structures.
         planes: at least one.
         seeds: points inside the pieces to take, RAS mm.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         NothingFound: there is no liver.
@@ -118,7 +121,7 @@ def resect_by_planes(labels: sitk.Image, planes: Sequence[Plane], seeds: Sequenc
     """
     if not planes:
         raise InputError("There is no cutting plane", "Give at least one")
-    liver, box = _liver(labels)
+    liver, box = _liver(labels, inside)
     sides = [_side(plane, labels, box) for plane in planes]
     if seeds:
         taken, how = _pieces_of(seeds, sides, liver, labels, box), f"pieces between {len(planes)} planes"
@@ -183,9 +186,9 @@ def resect_by_mask(labels: sitk.Image, taken: np.ndarray, method: str, remedy: s
     return _finish(labels, taken[box] & liver, liver, box, method, remedy)
 
 
-def _liver(labels: sitk.Image) -> tuple[np.ndarray, Slices]:
+def _liver(labels: sitk.Image, inside: np.ndarray | None = None) -> tuple[np.ndarray, Slices]:
     """The liver with all that it contains, cropped, and the box it was cropped to."""
-    liver = inside_liver(labels)
+    liver = inside_liver(labels) if inside is None else inside
     box = box_of(liver)
     if box is None:
         raise NothingFound("There is no liver in the label image", "Check its values: the liver is 1")

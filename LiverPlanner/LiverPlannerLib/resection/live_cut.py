@@ -49,13 +49,16 @@ class LiveCut:
     Args:
         labels: values of the table of structures.
         exclude: structures that are not functional liver.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         NothingFound: there is no liver.
     """
 
-    def __init__(self, labels: sitk.Image, exclude: Sequence[str] = NOT_FUNCTIONAL) -> None:
-        liver = inside_liver(labels)
+    def __init__(
+        self, labels: sitk.Image, exclude: Sequence[str] = NOT_FUNCTIONAL, inside: np.ndarray | None = None
+    ) -> None:
+        liver = inside_liver(labels) if inside is None else inside
         box = box_of(liver)
         if box is None:
             raise NothingFound("There is no liver in the segmentation", "Segment the liver first")

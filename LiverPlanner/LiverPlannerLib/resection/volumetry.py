@@ -274,6 +274,7 @@ def volumetry(
     patient: Patient | None = None,
     bsa: BsaFormula = "mosteller",
     exclude: Sequence[str] = NOT_FUNCTIONAL,
+    inside: np.ndarray | None = None,
 ) -> Volumetry:
     """All volumes and ratios of one liver.
 
@@ -283,13 +284,14 @@ def volumetry(
         patient: without it there are no standard volumes and no ratios to them.
         bsa: used with the formulas that leave the choice.
         exclude: see `measure_volumes`.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         NothingFound: no liver.
         GeometryError: the remnant lies on another grid.
         InputError: see `measure_volumes`, `Patient`; or the remnant holds no liver.
     """
-    inside = inside_liver(labels)
+    inside = inside_liver(labels) if inside is None else inside
     volumes = measure_volumes(labels, exclude, inside)
     estimates = estimated_volumes(patient, bsa) if patient else ()
     areas = {name: body_surface_area(patient, name) for name in BSA_NAMES} if patient else {}  # type: ignore[arg-type]

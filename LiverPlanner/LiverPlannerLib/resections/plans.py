@@ -9,7 +9,7 @@ markups file, with `flipped`), `surface` (a surface file, with `space` and `unit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,16 @@ def make_resections(liver: Liver, plans: Mapping[str, Mapping[str, Any]]) -> dic
     return {name: resections[name] for name in plans}
 
 
+def make_resection(liver: Liver, plan: Mapping[str, Any]) -> Resection:
+    """One resection by its description, which is not a union.
+
+    Raises:
+        InputError: a description that cannot be understood.
+        PreopError: as the way to cut raises it.
+    """
+    return _WAYS[check_plan("", plan)](liver, "", plan)
+
+
 def _make(
     liver: Liver,
     name: str,
@@ -183,7 +193,9 @@ def _whole(name: str, value: Any) -> list[int]:
 
 
 def _by_preset(liver: Liver, _name: str, plan: Mapping[str, Any]) -> Resection:
-    return resect_by_segments(liver.labels, liver.segments, PRESETS[preset_name(str(plan["preset"]))], liver.trees)
+    name = preset_name(str(plan["preset"]))
+    taken = resect_by_segments(liver.labels, liver.segments, PRESETS[name], liver.trees)
+    return replace(taken, method=f"{name} ({', '.join(f'S{n}' for n in PRESETS[name])})")
 
 
 def _by_segments(liver: Liver, name: str, plan: Mapping[str, Any]) -> Resection:

@@ -78,7 +78,7 @@ class KeptCuts:
             place_beside(scene, self.node, self.plan)
         number = self.node.GetSegmentation().GetNumberOfSegments()
         segment = slicer.vtkSegment()
-        segment.SetName(self._free(name or cut.method.capitalize()))
+        segment.SetName(self._free(name or cut.method[:1].upper() + cut.method[1:]))
         segment.SetColor(*COLORS[number % len(COLORS)])
         segment.SetTag("PreopReview.Method", cut.method)
         segment.AddRepresentation(nodes.LABELMAP, slicer.vtkOrientedImageData())
@@ -86,7 +86,7 @@ class KeptCuts:
         self.node.GetSegmentation().AddSegment(segment, segment_id)
         mask = boxed(images.array_of(cut.resected) > 0, _start(cut.resected, grid))
         replace_voxels(self.node, segment_id, grid.image(mask.mask.view("uint8"), mask.start, world=False))
-        self.show(len(self._ids) - 1)
+        self.hide()
         return self.node
 
     def _free(self, name: str) -> str:
@@ -101,14 +101,21 @@ class KeptCuts:
         if name and name != segment.GetName():
             segment.SetName(self._free(name))
 
+    def hide(self) -> None:
+        """Shows none of them."""
+        if self.node is not None and self.node.GetDisplayNode() is not None:
+            self.node.GetDisplayNode().SetVisibility(False)
+
     def show(self, row: int) -> None:
         """Shows one of them alone, over the plan."""
         display = self.node.GetDisplayNode()
+        before = display.StartModify()  # each change would be drawn by itself
         display.SetVisibility(True)
         for n, segment_id in enumerate(self._ids):
             display.SetSegmentVisibility(segment_id, n == row)
             display.SetSegmentOpacity2DFill(segment_id, 0.25)
             display.SetSegmentOpacity3D(segment_id, 0.4)
+        display.EndModify(before)
 
     def drop(self, row: int) -> None:
         """Takes one from the list; it can be brought back until the scene is closed or saved without it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Part:
         terminology: serialized entry, or "".
         opacity: of its surface.
         smoothing: of its surface, 0 to 1.
+        fill: opacity of its area in slices; None leaves it to the application.
     """
 
     key: str
@@ -37,14 +38,19 @@ class Part:
     terminology: str = ""
     opacity: float = 1.0
     smoothing: float = 0.3
+    fill: float | None = None
 
 
-def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Sequence[Part]) -> Any:
+def show_parts(
+    scene: Any, node: Any | None, name: str, grid: Grid, parts: Sequence[Part], surfaces: bool = True
+) -> Any:
     """A segmentation node with these parts and their surfaces, which are remade; empty parts are left out.
 
     Args:
         node: one to fill again, which keeps its place and its display; None makes one.
         grid: gives the reference geometry.
+        surfaces: whether they are made now; else by `surface_steps`, which may take its time, and until then the node
+            keeps those that it has.
     """
     import slicer
 
@@ -52,8 +58,9 @@ def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Seque
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
         nodes.light(node.GetDisplayNode())
-    blocked = node.StartModify()
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    blocked, display_blocked = node.StartModify(), display.StartModify()  # every change is drawn by itself else
+    before = {key: segmentation.GetSegment(key).GetRepresentation(nodes.SURFACE) for key in nodes.segment_keys(node)}
     segmentation.RemoveAllSegments()
     segmentation.SetSourceRepresentationName(nodes.LABELMAP)
     set_reference(segmentation, grid)
@@ -66,12 +73,33 @@ def show_parts(scene: Any, node: Any | None, name: str, grid: Grid, parts: Seque
         segment.SetColor(*part.color)
         segment.SetTerminology(part.terminology)
         segment.AddRepresentation(nodes.LABELMAP, labelmap)
-        segment.AddRepresentation(nodes.SURFACE, surface_of_mask(mask, part.smoothing))
+        surface = surface_of_mask(mask, part.smoothing) if surfaces else before.get(part.key)
+        if surface is not None:
+            segment.AddRepresentation(nodes.SURFACE, surface)
         segmentation.AddSegment(segment, part.key)
         display.SetSegmentOpacity3D(part.key, part.opacity)
+        if part.fill is not None:
+            display.SetSegmentOpacity2DFill(part.key, part.fill)
     node.SetName(name)
+    display.EndModify(display_blocked)
     node.EndModify(blocked)
     return node
+
+
+def surface_steps(node: Any, grid: Grid, parts: Sequence[Part]) -> Iterator[None]:
+    """Makes the surfaces of parts that are shown without them, one a step; they appear together, after the last."""
+    made = []
+    for part in parts:
+        _labelmap, mask = _contents(part.mask, grid)
+        if mask is not None:
+            made.append((part.key, surface_of_mask(mask, part.smoothing)))
+            yield
+    blocked = node.StartModify()
+    for key, surface in made:
+        segment = node.GetSegmentation().GetSegment(key)
+        if segment is not None:
+            segment.AddRepresentation(nodes.SURFACE, surface)
+    node.EndModify(blocked)
 
 
 def _contents(mask: sitk.Image, grid: Grid) -> tuple[Any | None, sitk.Image | None]:

@@ -10,6 +10,10 @@ from PreopReviewLib.scene.finding import nodes_of_class
 
 PLAN = "PreopReview.Plan"
 """Role of the reference from a table to the segmentation that was measured."""
+FIELD = "PreopReview.Field"
+"""Attribute of a node that belongs to a plan: the field of the parameter node that names it while its plan is shown."""
+CUT_PLANES = "cutPlanes"
+"""The field that is a list of nodes."""
 KIND = "PreopReview.Table"
 """Attribute of a table node: what it holds."""
 VOLUMES = "volumes"
@@ -19,6 +23,19 @@ VOLUME_COLUMNS = (
     Column("unit", "Unit", "text"),
     Column("how", "How", "text"),
 )
+
+
+def belong(node: Any, plan: Any, field: str) -> None:
+    """Makes a node one of a plan's, see `PLAN` and `FIELD`; a node that is one already is not touched.
+
+    What a node in the scene is told, all views are told: the two are told at once.
+    """
+    if node.GetNodeReferenceID(PLAN) == plan.GetID() and node.GetAttribute(FIELD) == field:
+        return
+    before = node.StartModify()
+    node.SetNodeReferenceID(PLAN, plan.GetID())
+    node.SetAttribute(FIELD, field)
+    node.EndModify(before)
 
 
 def put_table(plan: Any, node: Any | None, kind: str, columns: Sequence[Column], rows: Sequence[Row]) -> Any:

@@ -12,6 +12,7 @@ from LiverPlannerLib.resection.closed_surface import triangles_of
 from LiverPlannerLib.resection.curved_cut import resect_by_curve
 from LiverPlannerLib.resection.cutting import Plane, Resection, resect_by_planes, resect_by_surface
 from LiverPlannerLib.scene.parts import Part, show_parts
+from LiverPlannerLib.scene.plan_tables import CUT_PLANES, belong
 from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib.errors import InputError
 
@@ -34,11 +35,13 @@ def add_plane(
     size_mm: float,
     normal: Sequence[float] = RIGHT,
     name: str | None = None,
+    plan: Any | None = None,
 ) -> Any:
     """A markups plane with handles at its lower border to drag and turn it, and its normal shown: that side is taken.
 
     Args:
         center_ras: middle of its rectangle, in RAS mm.
+        plan: the segmentation that it belongs to as one of its cut planes.
     """
     number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
     # Both are ready before they are added: every change of a plane in the scene is drawn by itself, in all views.
@@ -47,6 +50,8 @@ def add_plane(
     node.SetPlaneType(node.PlaneTypePointNormal)
     node.SetSizeMode(node.SizeModeAbsolute)
     _place(node, np.asarray(center_ras, float), np.asarray(normal, float), size_mm)
+    if plan is not None:
+        belong(node, plan, CUT_PLANES)
     color = PLANE_COLORS[number % len(PLANE_COLORS)]
     display.SetSelectedColor(*color)
     display.SetColor(*color)
@@ -114,8 +119,11 @@ def flip(node: Any) -> None:
     node.SetAxesWorld(x, -y, -z)
 
 
-def cut_by_planes(labels: sitk.Image, planes: Sequence[Any]) -> Resection:
+def cut_by_planes(labels: sitk.Image, planes: Sequence[Any], inside: np.ndarray | None = None) -> Resection:
     """`resection.resect_by_planes` with the markups planes of the scene.
+
+    Args:
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         InputError: no plane, one that is not placed, or planes that take nothing or everything.
@@ -123,7 +131,7 @@ def cut_by_planes(labels: sitk.Image, planes: Sequence[Any]) -> Resection:
     """
     if not planes:
         raise InputError("There is no cut plane", "Add one")
-    return resect_by_planes(labels, [plane_of(node) for node in planes])
+    return resect_by_planes(labels, [plane_of(node) for node in planes], inside=inside)
 
 
 def cut_by_drawn(labels: sitk.Image, node: Any, flipped: bool = False) -> Resection:
@@ -216,13 +224,15 @@ def _within_slice(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return points + np.outer(4 * BEND * length * t * (1 - t), across)
 
 
-def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resection) -> Any:
-    """Remnant and resected part as a segmentation node."""
-    parts = (
-        Part("remnant", "Remnant", REMNANT_COLOR, cut.remnant, opacity=0.45, smoothing=0.4),
-        Part("resected", "Resected", RESECTED_COLOR, cut.resected, opacity=0.25, smoothing=0.4),
+def sides_of(cut: Resection) -> tuple[Part, Part]:
+    """Remnant and resected part, as they are shown: vessels and image stay visible below them."""
+    looks = {"smoothing": 0.4, "fill": 0.25}
+    return (
+        Part("remnant", "Remnant", REMNANT_COLOR, cut.remnant, opacity=0.45, **looks),
+        Part("resected", "Resected", RESECTED_COLOR, cut.resected, opacity=0.25, **looks),
     )
-    shown = show_parts(scene, node, name, grid, parts)
-    for part in parts:
-        shown.GetDisplayNode().SetSegmentOpacity2DFill(part.key, 0.25)  # vessels and image stay visible below it
-    return shown
+
+
+def show_sides(scene: Any, node: Any | None, name: str, grid: Grid, cut: Resection, surfaces: bool = True) -> Any:
+    """Remnant and resected part as a segmentation node; see `parts.show_parts`."""
+    return show_parts(scene, node, name, grid, sides_of(cut), surfaces)

@@ -41,7 +41,19 @@ def has_cut(parameters: Any) -> bool:
         return bool(cut_planes(parameters))
     if parameters.remnantMode == "surface":
         return parameters.cutSurface is not None
-    return bool(parameters.territoryBranches)
+    if parameters.remnantMode == "territory":
+        return bool(parameters.territoryBranches)
+    return bool(described_cut(parameters))
+
+
+def described_cut(parameters: Any) -> dict[str, Any]:
+    """The chosen segments, or tumors with a margin, for `resections.plans.make_resection`; empty where none are."""
+    if parameters.remnantMode == "sparing":
+        lesions = list(parameters.sparingLesions)
+        return {"sparing": float(parameters.sparingMargin), "lesions": lesions} if lesions else {}
+    if parameters.cutPreset:
+        return {"preset": parameters.cutPreset}
+    return {"segments": list(parameters.cutSegments)} if parameters.cutSegments else {}
 
 
 def cut_planes(parameters: Any) -> list[Any]:
@@ -129,6 +141,8 @@ def _cut(parameters: Any, folder: Path) -> dict[str, Any]:
         return {"kind": "planes", "planes": [[list(p.point), list(p.normal)] for p in planes]}
     if parameters.remnantMode == "territory":
         return {"kind": "territory", "branches": list(parameters.territoryBranches)}
+    if parameters.remnantMode != "surface":
+        return {"kind": "described", "plan": described_cut(parameters)}
     kind, points, triangles = drawn(parameters.cutSurface)
     np.save(folder / "cut_points.npy", points, allow_pickle=False)
     asked = {"kind": kind, "points": "cut_points.npy", "flipped": bool(parameters.cutFlipped)}
