@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "LiverPlanner" / "Testing" / "Python")]
 sys.path[:0] = [str(ROOT / "RotatorCuffCAM" / "Testing" / "Python")]
 
+import qt  # noqa: E402
 import slicer  # noqa: E402
 from flows_board import FLOWS as BOARD_FLOWS  # noqa: E402
 from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
@@ -218,6 +219,18 @@ def all_sections_have_one_width() -> None:
     assert max(widths) - min(widths) <= 20, widths  # a scroll bar comes and goes
 
 
+def a_section_that_is_opened_comes_into_view() -> None:
+    me = Surgeon()
+    for title in me.titles():
+        me.open(title.name.removesuffix("Button"))
+        area = title.parent()
+        while not area.inherits("QScrollArea"):
+            area = area.parent()
+        top = title.mapTo(area.viewport(), qt.QPoint(0, 0)).y()
+        room = area.viewport().height - min(title.height, area.viewport().height)
+        assert 0 <= top <= room, (title.name, top, room)
+
+
 def a_branch_is_lit_and_chosen_through_the_liver() -> None:
     me = Surgeon()
     measure = me.open("MeasureSection")
@@ -271,6 +284,7 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_plane_shows_both_sides_and_steps_back_elsewhere,
     numbers_go_and_come_with_their_plan_and_are_deleted_with_it,
     all_sections_have_one_width,
+    a_section_that_is_opened_comes_into_view,
     a_branch_is_lit_and_chosen_through_the_liver,
     truth_is_drawn_blind_and_ticked_where_it_is_drawn,
     *CUFF_FLOWS,

@@ -195,7 +195,7 @@ def test_cancelling_the_dialog_does_nothing(host, widget, report, planned):
 def test_a_folder_that_cannot_be_written_is_told(host, widget, report, planned, tmp_path):
     (tmp_path / "file").write_text("")
     assert write(host, widget, report, tmp_path / "file" / "case.html") == ""
-    assert "cannot be made" in str(host.messages[-1])
+    assert "is a file, not a folder" in str(host.messages[-1])
     assert report.written is None
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -38,6 +38,19 @@ class LaterSection:
         return getattr(import_module(self.module), self.name)
 
 
+def scroll_to(widget: Any) -> None:
+    """Scrolls the panel so that as much of a widget is seen as there is room for, its top in any case."""
+    area = widget.parent()
+    while area is not None and not area.inherits("QScrollArea"):
+        area = area.parent()
+    if area is None:
+        return
+    bar, top = area.verticalScrollBar(), widget.mapTo(area.widget(), qt.QPoint(0, 0)).y()
+    lowest = top + widget.height - area.viewport().height
+    if not lowest <= bar.value <= top:
+        bar.setValue(top if bar.value > top else min(top, lowest))
+
+
 class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Base of our modules' widgets. What a section does is in its own class.
 
@@ -105,6 +118,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         qt.QVBoxLayout(button).setContentsMargins(0, 0, 0, 0)  # margins here would stay when it is collapsed
         button.collapsedHeight = 0
         self.ui.sectionsLayoutWidget.layout().addWidget(button)
+        button.connect("contentsCollapsed(bool)", lambda collapsed: collapsed or self._show_later(button))
         if isinstance(kind, LaterSection):
             button.collapsed = True
             self._later[button.name] = (button, kind)
@@ -129,6 +143,10 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         section = self._fill(button, later.load())
         section.bind(self.context.parameters)
         section.enter()
+
+    def _show_later(self, button: Any) -> None:
+        """Scrolls to a section that was opened below what is seen, once it has its size."""
+        qt.QTimer.singleShot(50, lambda: button.collapsed or scroll_to(button))
 
     @property
     def sections(self) -> list[Any]:
