@@ -14,7 +14,7 @@ from LiverPlannerLib.panels.cut_described import CutDescribed
 from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
 from LiverPlannerLib.panels.measure_kept import KeptPage
-from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly, single_shot
+from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.measure_supply import Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
@@ -23,6 +23,7 @@ from LiverPlannerLib.scene.parts import surface_steps
 from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides, sides_of
 from LiverPlannerLib.scene.tables import place_beside
+from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import load_image, unsaved
 
@@ -44,7 +45,7 @@ class RemnantPage(Page):
         self._liver_shown = True
         self._in_sight = True  # whether this tab, or the one of margins, is open
         self._surfaces: Iterator[None] | None = None
-        self._next_surface = single_shot(0, self._on_next_surface)
+        self._next_surface = timers.single_shot(0, self._on_next_surface)
         self.supply, self.kept = Supply(self), KeptPage(self)
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
