@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,13 @@ def labels() -> sitk.Image:
     return sitk.GetImageFromArray(array)
 
 
-@pytest.fixture
-def volume(scene: Any, labels: sitk.Image) -> Any:
+@pytest.fixture(scope="module")
+def coarse(labels: sitk.Image) -> sitk.Image:
+    """The same with every other voxel along each axis, for what size does not matter to."""
+    return labels[::2, ::2, ::2]
+
+
+def volume_of(scene: Any, labels: sitk.Image) -> Any:
     return nodes.add_volume(scene, images.image_like(images.array_of(labels).astype(np.int16), labels), "CT")
 
 
@@ -53,16 +59,20 @@ def timed(steps: Any) -> tuple[list[float], Any]:
         took.append(time.thread_time() - began)
 
 
-@pytest.fixture
-def stored(labels: sitk.Image, tmp_path: Any) -> list[dict[str, Any]]:
-    return [plan_parts.save_part(part, tmp_path) for part in parts_of(labels, surfaces=False)]
+@pytest.fixture(scope="module")
+def stored(labels: sitk.Image, tmp_path_factory: Any) -> tuple[list[dict[str, Any]], Path]:
+    """Records of the parts of a plan, and the folder that they are in."""
+    folder = tmp_path_factory.mktemp("parts")
+    return [plan_parts.save_part(part, folder) for part in parts_of(labels, surfaces=False)], folder
 
 
 def test_every_step_is_short_also_where_an_earlier_plan_is_replaced(
-    scene: Any, volume: Any, stored: list[dict[str, Any]], tmp_path: Any
+    scene: Any, labels: sitk.Image, stored: tuple[list[dict[str, Any]], Path]
 ) -> None:
+    volume = volume_of(scene, labels)
+
     def steps(previous: Any) -> Iterator[None]:
-        return scene_plan.add_plan_steps(volume, plan_parts.load_parts(stored, tmp_path), {"a": 1}, previous)
+        return scene_plan.add_plan_steps(volume, plan_parts.load_parts(*stored), {"a": 1}, previous)
 
     _warm, first = timed(steps(None))
     adding, removing, second = [], [], first
@@ -81,10 +91,10 @@ def test_every_step_is_short_also_where_an_earlier_plan_is_replaced(
     assert not second.model_output.GetDisplayNode().GetVisibility()
 
 
-def test_a_plan_has_as_few_layers_as_its_overlaps_allow(volume: Any, labels: sitk.Image) -> None:
-    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+def test_a_plan_has_as_few_layers_as_its_overlaps_allow(scene: Any, coarse: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume_of(scene, coarse), parts_of(coarse, surfaces=False), {})
     assert made.segmentation.GetSegmentation().GetNumberOfLayers() == 2  # the liver has everything in it
-    array = images.array_of(labels)
+    array = images.array_of(coarse)
     for content in nodes.read_segments(made.segmentation):
         expected = (
             np.isin(array, [1, 2, 3, 4, 5, 6]) if content.key == "liver" else array == structure(content.key).label
@@ -92,8 +102,8 @@ def test_a_plan_has_as_few_layers_as_its_overlaps_allow(volume: Any, labels: sit
         assert np.array_equal(images.array_of(content.mask) > 0, expected), content.key
 
 
-def test_the_output_of_the_models_shares_no_voxel_with_the_plan_that_is_edited(volume: Any, labels: sitk.Image) -> None:
-    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+def test_the_output_of_the_models_shares_no_voxel_with_the_plan_that_is_edited(scene: Any, coarse: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume_of(scene, coarse), parts_of(coarse, surfaces=False), {})
     maps = [n.GetSegmentation().GetSegment("cyst").GetRepresentation("Binary labelmap") for n in made_nodes(made)]
     maps[0].GetPointData().GetScalars().Fill(0)
     maps[0].Modified()
@@ -105,22 +115,22 @@ def made_nodes(made: Any) -> tuple[Any, Any]:
     return made.segmentation, made.model_output
 
 
-def test_a_segment_in_another_box_is_compared_by_its_voxels(volume: Any, labels: sitk.Image) -> None:
+def test_a_segment_in_another_box_is_compared_by_its_voxels(scene: Any, coarse: sitk.Image) -> None:
     def moved(part: Part, grow: int) -> Part:
         """The same voxels in a larger box."""
         start = tuple(s - grow for s in part.start)
         return Part(part.key, start, np.pad(part.voxels, grow))
 
-    parts = [p for p in parts_of(labels, surfaces=False) if p.key in ("liver", "cyst")]
-    a = scene_plan.add_plan(volume, parts, {}).segmentation
-    b = scene_plan.add_plan(volume, [moved(p, 3) for p in parts], {}).segmentation
+    parts = [p for p in parts_of(coarse, surfaces=False) if p.key in ("liver", "cyst")]
+    a = scene_plan.add_plan(volume_of(scene, coarse), parts, {}).segmentation
+    b = scene_plan.add_plan(volume_of(scene, coarse), [moved(p, 3) for p in parts], {}).segmentation
     assert scene_plan.same_segments(a, b)
-    further = [parts[0], Part("cyst", (61, *parts[1].start[1:]), parts[1].voxels)]
-    assert not scene_plan.same_segments(a, scene_plan.add_plan(volume, further, {}).segmentation)
+    further = [parts[0], Part("cyst", (parts[1].start[0] + 1, *parts[1].start[1:]), parts[1].voxels)]
+    assert not scene_plan.same_segments(a, scene_plan.add_plan(volume_of(scene, coarse), further, {}).segmentation)
 
 
-def test_removing_that_is_stopped_removes_at_once(scene: Any, volume: Any, labels: sitk.Image) -> None:
-    made = scene_plan.add_plan(volume, parts_of(labels, surfaces=False), {})
+def test_removing_that_is_stopped_removes_at_once(scene: Any, coarse: sitk.Image) -> None:
+    made = scene_plan.add_plan(volume_of(scene, coarse), parts_of(coarse, surfaces=False), {})
     steps = plan_nodes.remove_steps(made_nodes(made))
     next(steps)
     next(steps)
@@ -130,10 +140,11 @@ def test_removing_that_is_stopped_removes_at_once(scene: Any, volume: Any, label
 
 @pytest.mark.parametrize("after", [1, 12, 24, 30])
 def test_adding_that_is_stopped_leaves_the_scene_as_it_was(
-    scene: Any, volume: Any, stored: list[dict[str, Any]], tmp_path: Any, after: int
+    scene: Any, labels: sitk.Image, stored: tuple[list[dict[str, Any]], Path], after: int
 ) -> None:
+    volume = volume_of(scene, labels)
     before = scene.GetNumberOfNodes()
-    steps = scene_plan.add_plan_steps(volume, plan_parts.load_parts(stored, tmp_path), {})
+    steps = scene_plan.add_plan_steps(volume, plan_parts.load_parts(*stored), {})
     for _ in range(after):
         next(steps)
     steps.close()

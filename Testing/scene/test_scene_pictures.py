@@ -17,6 +17,8 @@ from PreopReviewLib.scene import nodes, pictures, views
 pytestmark = pytest.mark.usefixtures("pictures_possible")
 ABSENT = {"inferior_vena_cava", "hepatic_artery", "liver_vessel", "candidate"}
 """Structures of the table that the drawn case has not."""
+ONE_GRID = pytest.mark.parametrize("labels", ["oblique"], indirect=True)
+"""For what has to do with files and nodes, not with how the image lies."""
 VOLUMES = {s.key: 12.3 for s in STRUCTURES}
 
 
@@ -69,6 +71,7 @@ def _ids(scene) -> set[str]:
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
 
 
+@ONE_GRID
 def test_a_view_that_was_closed_leaves_nothing_in_the_scene(handle, tmp_path):
     before = _ids(handle.scene)
     pictures.reconstruction_picture(handle.scene, tmp_path / "r.png", handle.legend, size=(300, 200))
@@ -205,6 +208,7 @@ def test_a_volume_can_be_ray_cast_on_the_cpu(scene, straight_labels):
     assert 0.1 < covered < 0.95
 
 
+@ONE_GRID
 def test_all_results_are_saved_and_the_scene_before_is_back(image, labels, tmp_path):
     import slicer
 
@@ -222,6 +226,7 @@ def test_all_results_are_saved_and_the_scene_before_is_back(image, labels, tmp_p
     assert all(p.stat().st_size > 500 for p in saved.files)
 
 
+@ONE_GRID
 def test_without_opengl_the_rest_is_saved_and_a_note_says_so(image, labels, tmp_path, monkeypatch):
     monkeypatch.setattr(views, "rendering_problem", lambda: "there is no OpenGL")
     saved = save_results(image, labels, {"volumes_ml": VOLUMES, "modality": "CT"}, tmp_path, "Case")
@@ -229,6 +234,7 @@ def test_without_opengl_the_rest_is_saved_and_a_note_says_so(image, labels, tmp_
     assert {p.suffix for p in saved.files} == {".mrb", ".nrrd", ".stl"}
 
 
+@ONE_GRID
 def test_a_picture_cannot_be_written_into_a_missing_folder(handle, tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         pictures.reconstruction_picture(handle.scene, tmp_path / "missing" / "r.png", handle.legend, size=(200, 150))
