@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,43 @@ def host() -> Iterator[Any]:
     with SlicerHost() as opened:
         yield opened
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_worker() -> Iterator[None]:
+    """The worker that a window leaves idle serves the next one in the same environment; to start one takes seconds.
+
+    One that is busy, or was killed, is not kept. How workers start and end is for `unit/test_jobs*`.
+    """
+    from PreopReviewLib.jobs.runner import JobRunner
+
+    spawn, close = JobRunner._spawn, JobRunner.close
+    kept: list[tuple[tuple, Any]] = []
+
+    def start(runner: Any, variables: Mapping[str, str]) -> Any:
+        wanted = {k: v for k, v in variables.items() if k not in ("PATH", "PYTEST_CURRENT_TEST")}  # of this host alone
+        runner.of_kept = (runner._python, runner._idle, runner._logs, wanted)
+        if kept and kept[0][0] == runner.of_kept and kept[0][1].alive:
+            worker = kept.pop()[1]
+            runner._end = weakref.finalize(runner, worker.kill)
+            return worker
+        return spawn(runner, variables)
+
+    def park(runner: Any) -> None:
+        worker = runner._worker
+        if runner._job is None and worker is not None and worker.alive and worker.ready:
+            runner._end.detach()
+            runner._worker = None
+            while kept:
+                kept.pop()[1].kill()
+            kept.append((runner.of_kept, worker))
+        close(runner)
+
+    JobRunner._spawn, JobRunner.close = start, park
+    yield
+    JobRunner._spawn, JobRunner.close = spawn, close
+    while kept:
+        kept.pop()[1].kill()
 
 
 @pytest.fixture(scope="session")
