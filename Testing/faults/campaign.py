@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import forked, material
-from .generators import KINDS, WEIGHTS
+from .generators import KINDS, WEIGHTS, WITHOUT_NETWORKS
 from .generators.names import MATERIAL
 from .generators.packages import INSTALL
 from .generators.surfaces import volumetry
@@ -88,7 +88,7 @@ def run_campaign(place: Path, wanted: Wanted, jobs: int = 1, tell: Callable[[str
     """
     wanted.ledger.mkdir(parents=True, exist_ok=True)
     left = wanted.left()
-    forked.preload()
+    forked.preload(networks=any(kind not in WITHOUT_NETWORKS for kind, _turn in left))
     children = []
     for job in range(jobs):
         if child := os.fork():

@@ -36,12 +36,12 @@ PRELOADED = (
     "cc3d",
     "edt",
     "torch",
-    "torch._dynamo",
     "safetensors.torch",
-    "monai.networks.nets",
     "vtkmodules.all",
     "vtkmodules.util.numpy_support",
 )
+NETWORKS = ("torch._dynamo", "monai.networks.nets")
+"""Only what runs or trains a network needs these, which take as long as all the rest."""
 LIBRARIES = ("PreopReviewLib", "LiverPlannerLib", "RotatorCuffCAMLib")
 _OF_THE_HOST = ("panels", "scene", "review", "__main__")
 """Parts of the libraries that need the host or the server of the review."""
@@ -50,10 +50,14 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THR
 _WRITING = {"os.mkdir", "os.remove", "os.rmdir", "os.chmod"}
 
 
-def preload() -> None:
-    """Imports what commands import and builds the command line, with one thread: threads do not outlive a fork."""
+def preload(networks: bool = True) -> None:
+    """Imports what commands import and builds the command line, with one thread: threads do not outlive a fork.
+
+    Args:
+        networks: what is needed to run and train networks, too.
+    """
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    for name in (*PRELOADED, *_own_modules()):
+    for name in (*PRELOADED, *(NETWORKS if networks else ()), *_own_modules()):
         importlib.import_module(name)
     import SimpleITK as sitk
     import torch

@@ -27,3 +27,6 @@ KINDS: dict[str, Generator] = {
 
 WEIGHTS = dict.fromkeys(list(KINDS)[:7], 3)
 """How many trials of a kind come in each round: of what the outside sends most often, more. One of the others."""
+
+WITHOUT_NETWORKS = (*list(KINDS)[:6], "lists of paths")
+"""Kinds whose commands run and train no network."""
