@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import forked, material
+from .fence import fenced, own_of, strays
 from .generators import KINDS, WEIGHTS, WITHOUT_NETWORKS
 from .generators.names import MATERIAL
 from .generators.packages import INSTALL
@@ -118,19 +119,20 @@ def _run_share(place: Path, wanted: Wanted, trials: Sequence[tuple[str, int]], t
         if wanted.minutes is not None and time.monotonic() - began > 60 * wanted.minutes:
             break
         number = list(KINDS).index(kind)
-        folder = place / "trials" / f"{number:02d}-{turn:05d}"
-        shutil.rmtree(folder, ignore_errors=True)
-        trial, verdict = _one(kind, [wanted.seed, number, turn], folder, sound)
+        own = place / "trials" / f"{number:02d}-{turn:05d}"
+        shutil.rmtree(own, ignore_errors=True)
+        trial, verdict = _one(kind, [wanted.seed, number, turn], fenced(own), sound)
         Entry.of(wanted.seed, kind, turn, trial, verdict).write(file)
         if verdict.failed:
             tell(f"{verdict.outcome}: {kind} {turn} ({trial.what}): {verdict.seen}")
         if not (wanted.keep and verdict.failed):
-            shutil.rmtree(folder)
+            shutil.rmtree(own)
 
 
 def _one(kind: str, seed: Sequence[int], folder: Path, sound: material.Material) -> tuple[Trial, Verdict]:
-    folder.mkdir(parents=True)
     trial = KINDS[kind](np.random.default_rng(list(seed)), folder, sound)
+    if out := strays(trial, folder):
+        return trial, Verdict("outside its folder", f"not run, since it names {', '.join(out[:3])}")
     after = None
     if trial.earlier:
         first = forked.run(Trial(trial.what, trial.earlier), folder)
@@ -138,14 +140,21 @@ def _one(kind: str, seed: Sequence[int], folder: Path, sound: material.Material)
             return trial, Verdict("unclear refusal", f"the earlier run failed: {first.err[-200:]}")
     if trial.signal:
         after = trial.signal[1] * sound.results.took(_plain(trial))
-    before = snapshot(folder)
+    before, around = snapshot(folder), _around(folder)
     ran = forked.run(trial, folder, after=after)
     verdict = judge(trial, ran, folder, before)
+    if not verdict.failed and (changed := sorted(set(_around(folder)) ^ set(around))):
+        verdict = Verdict("outside its folder", ", ".join(name for name, _ in changed[:3]))
     if verdict.failed:
         (folder / "said.txt").write_text(f"{ran.out}\n{ran.err}\n{ran.code}\n", errors="replace")
     if not verdict.failed and trial.signal and trial.signal[0] == signal.SIGKILL:
         verdict = _after_a_kill(trial, folder, verdict)
     return trial, verdict
+
+
+def _around(work: Path) -> list[tuple[str, str]]:
+    """What the trial owns and does not work in."""
+    return sorted(snapshot(own_of(work), skipped=work).items())
 
 
 def _plain(trial: Trial) -> list[str]:

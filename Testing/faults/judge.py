@@ -74,14 +74,19 @@ def judge(trial: Trial, ran: Ran, folder: Path, before: dict[str, str]) -> Verdi
     return Verdict(REFUSED)
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """All that is in a folder by name, with what tells it from anything else; the home of the run is left out."""
+def snapshot(folder: Path, skipped: Path | None = None) -> dict[str, str]:
+    """All that is in a folder by name, with what tells it from anything else; the home of the run is left out.
+
+    Args:
+        skipped: a folder inside it that is left out, too.
+    """
     digests = {}
     for place, folders, files in os.walk(folder):
         inside = os.path.relpath(place, folder)
         if inside == ".":
             folders[:] = [f for f in folders if f != ".home"]
             inside = ""
+        folders[:] = [f for f in folders if os.path.join(place, f) != str(skipped)]
         for name in (*folders, *files):
             path = os.path.join(place, name)
             digests[os.path.join(inside, name)] = _digest(path)

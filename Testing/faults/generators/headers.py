@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fence import STRANGER, placed
 from ..material import Material
 from ..trial import Trial
 from .damage import cut, flip, insert, pick, same_or_noted
@@ -89,7 +90,7 @@ def nrrd(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
     head, gap, data = raw.partition(b"\n\n")
     if detached:
         _put_data(material, folder, head)
-    head, what = _damaged_lines(rng, head.decode("latin-1"), ": ", 1)
+    head, what = _damaged_lines(rng, head.decode("latin-1"), ": ", 1, folder)
     whole = head.encode("latin-1", "replace") + gap + data
     if what == "bytes":
         whole = pick(rng, [cut, flip, insert])(rng, whole)
@@ -107,7 +108,7 @@ def metaimage(rng: np.random.Generator, folder: Path, material: Material) -> Tri
     head, data = raw[:at], raw[at:]
     if detached:
         _put_data(material, folder, head)
-    text, what = _damaged_lines(rng, head.decode("latin-1").rstrip("\n"), " = ", 0)
+    text, what = _damaged_lines(rng, head.decode("latin-1").rstrip("\n"), " = ", 0, folder)
     whole = text.encode("latin-1", "replace") + b"\n" + data
     if what == "bytes":
         whole = pick(rng, [cut, flip, insert])(rng, whole)
@@ -136,8 +137,8 @@ _WORDS = [
     "(1,0)",
 ]
 _WORDS += [
-    "../../etc/passwd",
-    "/etc/passwd",
+    f"../..{STRANGER}",
+    STRANGER,
     "LIST",
     "x%03d.raw 1 9 1",
     "a" * 5000,
@@ -149,21 +150,21 @@ _WORDS += [
 ]
 
 
-def _damaged_lines(rng: np.random.Generator, head: str, between: str, first: int) -> tuple[str, str]:
+def _damaged_lines(rng: np.random.Generator, head: str, between: str, first: int, folder: Path) -> tuple[str, str]:
     lines = head.split("\n")
     at = int(rng.integers(first, len(lines)))
     key, _, value = lines[at].partition(between)
     what = pick(rng, ["value", "value", "value", "word", "removed", "twice", "order", "bytes", "key"])
     if what == "value":
-        lines[at] = f"{key}{between}{pick(rng, _WORDS)}"
+        lines[at] = f"{key}{between}{placed(pick(rng, _WORDS), folder)}"
     elif what == "word":
         words = value.split(" ")
-        words[int(rng.integers(len(words)))] = pick(rng, _WORDS)
+        words[int(rng.integers(len(words)))] = placed(pick(rng, _WORDS), folder)
         lines[at] = f"{key}{between}{' '.join(words)}"
     elif what == "removed":
         del lines[at]
     elif what == "twice":
-        lines.insert(at, f"{key}{between}{pick(rng, _WORDS)}")
+        lines.insert(at, f"{key}{between}{placed(pick(rng, _WORDS), folder)}")
     elif what == "order":
         lines[first:] = [lines[first:][i] for i in rng.permutation(len(lines) - first)]
     elif what == "key":

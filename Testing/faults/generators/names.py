@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fence import STRANGER, placed
 from ..material import Material
 from ..trial import Ran, Trial
 from .damage import pick, said, without
@@ -32,7 +33,7 @@ _VALUES = [
 _VALUES += [
     "nan,nan,nan",
     "../x",
-    "/etc/passwd",
+    STRANGER,
     "=1",
     "liver",
     "liver=1",
@@ -140,7 +141,7 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         option, takes, kind = pick(rng, commands()[name])
         if option == "--from":
             continue
-        value = pick(rng, _VALUES)
+        value = str(placed(pick(rng, _VALUES), folder))
         if option in ("--out", "--output") and value.startswith("../"):
             (folder / "beside").mkdir(exist_ok=True)
             value = f"beside/{value}"  # no trial is told to write out of its folder
@@ -151,7 +152,7 @@ def options(rng: np.random.Generator, folder: Path, material: Material) -> Trial
             out = value
         arguments += [option] if value is None else [f"{option}={value}"]
     if rng.random() < 0.15 and arguments:
-        arguments[0] = pick(rng, [v for v in _VALUES if not v.startswith("-")])
+        arguments[0] = str(placed(pick(rng, [v for v in _VALUES if not v.startswith("-")]), folder))
     words = " ".join(f"{o}={v[:30]}" if v is not None else o for o, v, _ in given)
 
     def check(_ran: Ran, _folder: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..fence import own_of
 from ..material import Material
 from ..trial import Ran, Trial
 from .damage import cut, flip, insert, pick
@@ -84,7 +85,7 @@ def archive(rng: np.random.Generator, folder: Path, material: Material) -> Trial
         path.unlink()
         path.symlink_to(outside)
     elif what == "linked folder":
-        (source / "docs" / "more").symlink_to(pick(rng, ["/etc", str(folder), "."]))
+        (source / "docs" / "more").symlink_to(pick(rng, [str(own_of(folder) / "of-others"), str(folder), "."]))
     elif what == "extra":
         (source / pick(rng, ["x.py", "models/model.pt", "configs/inference.json", ".hidden"])).write_bytes(b"x" * 1000)
     elif what == "gone":
@@ -104,7 +105,7 @@ def _archived(rng: np.random.Generator, folder: Path, source: Path, what: str) -
                 for _ in range(int(pick(rng, [8, 64]))):
                     file.write(b"\0" * (1 << 20))
         elif what == "names":
-            for name in ("../../escaped", "/tmp/escaped-by-preop", "package/../x", "package\\..\\y", "C:/z"):
+            for name in ("../../escaped", f"{own_of(folder)}/escaped", "package/../x", "package\\..\\y", "C:/z"):
                 archive.writestr(name, "x")
         elif what == "twice":
             with warnings.catch_warnings(action="ignore"):

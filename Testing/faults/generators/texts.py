@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..fence import STRANGER, own_of, placed
 from ..material import TINY_RECIPE, Material, recipe_text
 from ..trial import Ran, Trial
 from .damage import cut, flip, insert, pick, said, without
 
 _VALUES: list[Any] = [None, True, -1, 0, 1.5, 10**30, "", "x", "../../x", "a" * 3000, [], {}, [[]], [None], {"a": {}}]
-_VALUES += [float("nan"), float("inf"), "\u202e\x1b[2J", "=1+1", "/etc/passwd"]
+_VALUES += [float("nan"), float("inf"), "\u202e\x1b[2J", "=1+1", STRANGER]
 DOCUMENTS = {
     "worklist": ("list/worklist.json", ["liver", "truth", "list", "list", "--json"]),
     "progress": ("list/ann/progress.json", ["liver", "truth", "list", "list", "--json"]),
@@ -38,13 +40,13 @@ def document(rng: np.random.Generator, folder: Path, material: Material) -> Tria
     ):
         material.put(part, folder)
     path = folder / file
-    raw = path.read_bytes()
+    raw = path.read_bytes().replace(os.fsencode(f"{material.folder}/"), b"")
     what = pick(
         rng, ["value", "value", "value", "value", "gone", "twice", "cut", "bytes", "inserted", "deep", "encoding"]
     )
     other_type = False
     if what in ("value", "gone"):
-        data, what, other_type = _changed(rng, json.loads(raw), what)
+        data, what, other_type = _changed(rng, json.loads(raw), what, folder)
         raw = json.dumps(data).encode()
     elif what == "twice":
         raw = raw.replace(b"{", b'{"version": 7, ', 1)
@@ -67,7 +69,7 @@ def document(rng: np.random.Generator, folder: Path, material: Material) -> Tria
     return Trial(f"{name}: {what}", arguments, check, outputs)
 
 
-def _changed(rng: np.random.Generator, data: Any, what: str) -> tuple[Any, str, bool]:
+def _changed(rng: np.random.Generator, data: Any, what: str, folder: Path) -> tuple[Any, str, bool]:
     """The document with one of its values replaced or removed; whether its type has changed."""
     places: list[tuple[Any, Any]] = []
 
@@ -83,7 +85,7 @@ def _changed(rng: np.random.Generator, data: Any, what: str) -> tuple[Any, str, 
     if what == "gone":
         del node[key]
         return data, f"gone {key}", False
-    new = pick(rng, _VALUES)
+    new = placed(pick(rng, _VALUES), folder)
     node[key] = new
     kinds = [("number" if isinstance(v, int | float) and not isinstance(v, bool) else type(v)) for v in (old, new)]
     # Nothing in the place of a text is a text that is not there.
@@ -101,13 +103,13 @@ def recipe(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
         if what == "gone":
             del fields[key]
         else:
-            fields[key] = pick(rng, _VALUES)
+            fields[key] = placed(pick(rng, _VALUES), folder)
         what += f" {key}={str(fields.get(key))[:40]}"
     elif what == "inside":
         key = pick(rng, ["data.patch", "network.arguments", "loss.arguments", "data.classes"])
         held = json.loads(json.dumps(fields[key]))
         place = pick(rng, range(len(held))) if isinstance(held, list) else pick(rng, held)
-        held[place] = pick(rng, _VALUES)
+        held[place] = placed(pick(rng, _VALUES), folder)
         fields[key] = held
         what += f" {key}[{place}]={str(held[place])[:40]}"
     elif what == "more":
@@ -131,7 +133,7 @@ def paths(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
     material.put("images", folder)
     odd = [
         "../outside.nii.gz",
-        "/etc/passwd",
+        str(placed(STRANGER, folder)),
         "",
         "#x",
         "images",
@@ -166,7 +168,8 @@ def paths(rng: np.random.Generator, folder: Path, material: Material) -> Trial:
     for _ in range(int(rng.integers(1, 3))):
         lines.insert(int(rng.integers(len(lines) + 1)), pick(rng, odd))
     raw = ("\n".join(lines) + "\n").encode()
-    if rng.random() < 0.2:
+    if rng.random() < 0.2:  # a damaged absolute path could be anybody's
+        raw = raw.replace(os.fsencode(own_of(folder)), b"../..")
         raw = pick(rng, [cut, flip, insert])(rng, raw)
     (folder / "list.txt").write_bytes(raw)
     return Trial(
