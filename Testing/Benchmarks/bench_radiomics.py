@@ -39,11 +39,12 @@ def _mirp(folder: Path, width: float) -> Features:
 
     sys.path[:0] = [str(REPOSITORY / "PreopReview"), str(REPOSITORY / "LiverPlanner")]
     from LiverPlannerLib.radiomics import features as radiomics
+    from LiverPlannerLib.radiomics.by_mirp import features_by_mirp
     from LiverPlannerLib.radiomics.names import PYRADIOMICS
 
     settings = radiomics.RadiomicsSettings("bench", normalize=False, bin_width=width)
     image, mask = (sitk.ReadImage(str(folder / f"{n}.nii")) for n in ("image", "mask"))
-    by_mirp = radiomics._by_mirp(image, mask, settings)
+    by_mirp = features_by_mirp(image, mask, settings)
     return {PYRADIOMICS[n]: v for n, v in by_mirp.items() if n in PYRADIOMICS}
 
 

@@ -7,11 +7,8 @@ Shape, first order, GLCM, GLRLM, GLSZM, GLDM and NGTDM as the Image Biomarker St
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -22,12 +19,11 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import DrawnLesions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask
-from LiverPlannerLib.radiomics.names import plain_name
+from LiverPlannerLib.radiomics.by_mirp import features_by_mirp
 from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.images.geometry import Slices, box_of
-from PreopReviewLib.output import private_folder
 from PreopReviewLib.progress import Progress, silent
 
 """Structures of which each region is described on its own."""
@@ -303,64 +299,4 @@ def _features_of(
         return StructureFeatures(key, voxels, {}, f"n/a: {voxels} voxels at {settings.spacing_mm:g} mm are too few")
     box = images.bounding_box(mask, margin_mm=3 * settings.spacing_mm)
     image, mask = images.crop(image, box), images.crop(mask, box)
-    return StructureFeatures(key, voxels, _by_mirp(image, mask, settings))
-
-
-def _by_mirp(image: sitk.Image, mask: sitk.Image, settings: RadiomicsSettings) -> dict[str, float]:
-    """Two calls: shape on a stand-in image, then everything that looks at intensities.
-
-    With shape come MIRP's Moran and Geary indices, which are not wanted here and cost up to twenty seconds a region.
-    They look at the intensity mask only, which a re-segmentation range narrows to the stand-in's two marked voxels;
-    shape looks at the whole mask (IBSI 2.8 keeps the two masks apart).
-    """
-    multiples = settings.bins == "multiples"
-    common = {"write_features": False, "export_features": True, "image_modality": "mr", "ibsi_compliant": not multiples}
-    textures = {
-        "base_discretisation_method": "fixed_bin_size_pyradiomics" if multiples else "fixed_bin_size",
-        "base_discretisation_bin_width": float(settings.bin_width),
-        "glcm_spatial_method": "3d_average",
-        "glrlm_spatial_method": "3d_average",
-        "ngldm_distance": 1.0,
-        "ngldm_difference_level": 0.0,
-    }
-    families = ["statistics", "intensity_histogram", "glcm", "glrlm", "glszm", "ngldm", "ngtdm"]
-    with private_folder() as folder, _quiet():
-        from mirp import extract_features
-
-        # MIRP takes a spacing from files only, not from arrays.
-        paths = {name: str(folder / f"{name}.nii") for name in ("image", "mask", "marked")}
-        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32), paths["image"])
-        sitk.WriteImage(mask, paths["mask"])
-        sitk.WriteImage(_marked(mask), paths["marked"])
-        narrowed = {"resegmentation_method": "range", "resegmentation_intensity_range": [1.5, 2.5]}
-        shape = extract_features(
-            image=paths["marked"], mask=paths["mask"], base_feature_families=["morphology"], **common, **narrowed
-        )
-        rest = extract_features(
-            image=paths["image"], mask=paths["mask"], base_feature_families=families, **common, **textures
-        )
-    features: dict[str, float] = {}
-    for table in (shape[0], rest[0]):
-        names = {column: plain_name(column) for column in table.columns}
-        features |= {name: float(table[column].iloc[0]) for column, name in names.items() if name is not None}
-    return features
-
-
-def _marked(mask: sitk.Image) -> sitk.Image:
-    """The mask as intensities, 1 inside, with two voxels marked by 2."""
-    array = images.array_of(mask).astype(np.float32)
-    array.ravel()[np.flatnonzero(array)[:2]] = 2
-    return images.image_like(array, mask)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """MIRP logs every step to the root logger and warns of its own pandas calls."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    return StructureFeatures(key, voxels, features_by_mirp(image, mask, settings))
