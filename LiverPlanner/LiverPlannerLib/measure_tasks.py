@@ -41,7 +41,8 @@ def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, canc
     Raises:
         InputError: MIRP is not installed, or a constant image.
     """
-    from LiverPlannerLib.radiomics.features import extract, settings_for
+    from LiverPlannerLib.radiomics.features import extract
+    from LiverPlannerLib.radiomics.settings import settings_for
 
     image, labels = load_image(folder, parameters["image"]), load_image(folder, parameters["labels"])
 

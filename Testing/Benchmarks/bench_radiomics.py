@@ -38,11 +38,11 @@ def _mirp(folder: Path, width: float) -> Features:
     import SimpleITK as sitk
 
     sys.path[:0] = [str(REPOSITORY / "PreopReview"), str(REPOSITORY / "LiverPlanner")]
-    from LiverPlannerLib.radiomics import features as radiomics
     from LiverPlannerLib.radiomics.by_mirp import features_by_mirp
     from LiverPlannerLib.radiomics.names import PYRADIOMICS
+    from LiverPlannerLib.radiomics.settings import RadiomicsSettings
 
-    settings = radiomics.RadiomicsSettings("bench", normalize=False, bin_width=width)
+    settings = RadiomicsSettings("bench", normalize=False, bin_width=width)
     image, mask = (sitk.ReadImage(str(folder / f"{n}.nii")) for n in ("image", "mask"))
     by_mirp = features_by_mirp(image, mask, settings)
     return {PYRADIOMICS[n]: v for n, v in by_mirp.items() if n in PYRADIOMICS}
@@ -124,13 +124,14 @@ def _prepare(folder: Path, data: Path) -> list[dict[str, Any]]:
     import SimpleITK as sitk
 
     from LiverPlannerLib.radiomics import features as radiomics
+    from LiverPlannerLib.radiomics.settings import CT, MR
     from PreopReviewLib import images
 
     cases = []
     for name, image, labels, settings, ball, width in (
-        ("CT liver", "ct_3mm", "ct_3mm_seg117", radiomics.CT, False, 25.0),
-        ("CT ball of 6 voxels' radius", "ct_3mm", "ct_3mm_seg117", radiomics.CT, True, 5.0),
-        ("MR liver (slab)", "mr_3mm_slab", "mr_3mm_slab_seg", radiomics.MR, False, 5.0),
+        ("CT liver", "ct_3mm", "ct_3mm_seg117", CT, False, 25.0),
+        ("CT ball of 6 voxels' radius", "ct_3mm", "ct_3mm_seg117", CT, True, 5.0),
+        ("MR liver (slab)", "mr_3mm_slab", "mr_3mm_slab_seg", MR, False, 5.0),
     ):
         loaded = sitk.ReadImage(str(data / f"{image}.nii.gz"))
         liver = sitk.Cast(sitk.ReadImage(str(data / f"{labels}.nii.gz")) == 5, sitk.sitkUInt8)

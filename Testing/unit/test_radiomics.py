@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.radiomics import features as radiomics
 from LiverPlannerLib.radiomics.agreement import feature_agreement
-from LiverPlannerLib.radiomics.features import CT, MR, RadiomicsSettings, extract, settings_for
+from LiverPlannerLib.radiomics.features import extract
 from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of, plain_name
+from LiverPlannerLib.radiomics.settings import CT, MR, RadiomicsSettings, settings_for
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.evaluation.agreement import icc
 

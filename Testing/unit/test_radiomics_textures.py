@@ -11,8 +11,9 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib.radiomics import textures
-from LiverPlannerLib.radiomics.features import CT, MR, RadiomicsSettings, find_spec
+from LiverPlannerLib.radiomics.features import find_spec
 from LiverPlannerLib.radiomics.names import plain_name
+from LiverPlannerLib.radiomics.settings import CT, MR, RadiomicsSettings
 
 pytestmark = pytest.mark.skipif(
     find_spec("mirp") is None, reason="the optional package mirp is not installed (extra 'radiomics')"

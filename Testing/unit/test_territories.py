@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from vessel_blocks import PLACE, PORTAL, block, sections
 
 from LiverPlannerLib.structures import mask_of
 from LiverPlannerLib.territories.areas import find_territories
 from LiverPlannerLib.territories.cutting import resect_by_branches, resect_by_territories
 from LiverPlannerLib.territories.names import named_territories
-from LiverPlannerLib.territories.owners import owners
+from LiverPlannerLib.territories.owners import STEP_MM, _room, _visible, owners
 from LiverPlannerLib.vessels.branches import split_branches
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
@@ -88,6 +89,25 @@ def test_liver_that_no_way_inside_reaches_belongs_to_the_nearest_branch_all_the_
     liver[:, :, :8] = liver[:, :, 12:] = True
     owner = owners(liver, np.ones(3), np.array([[1.0, 4, 2], [1, 4, 6]]), np.ones(2))
     assert (owner[np.argwhere(liver)[:, 2] >= 12] == 1).all()
+
+
+def test_ways_are_seen_as_if_looked_at_at_every_step():
+    rng = np.random.default_rng(3)
+    spacing = np.array([1.5, 0.7, 0.8])
+    liver = ndimage.gaussian_filter(rng.normal(size=(16, 40, 44)), 2.5) > -0.02
+    voxels = np.argwhere(liver)
+    targets = rng.uniform(-2, np.array(liver.shape) + 2, voxels.shape)
+    distance = np.linalg.norm((targets - voxels) * spacing, axis=1).astype(np.float32)
+    expected = np.ones(len(voxels), bool)
+    for n, (start, stop, mm) in enumerate(zip(voxels, targets, distance, strict=True)):
+        steps = max(int(np.ceil(mm / STEP_MM)), 1)
+        share = (np.arange(1, steps - 1) / steps).astype(np.float32)[:, None]
+        places = np.rint(start + (stop - start).astype(np.float32) * share).astype(int)
+        expected[n] = liver[tuple(np.clip(places, 0, np.array(liver.shape) - 1).T)].all()
+    seen = _visible(_room(liver, spacing), voxels, targets, distance, spacing)
+    assert 0.1 < expected.mean() < 0.9
+    assert (seen == expected).all()
+    assert _visible(_room(np.ones_like(liver), spacing), voxels, targets, distance, spacing).all()
 
 
 def test_a_thicker_branch_reaches_farther():

@@ -61,7 +61,7 @@ def measure(
     from LiverPlannerLib.commands.margins import margins_of
     from LiverPlannerLib.commands.radiomics import features_of
     from LiverPlannerLib.commands.volumetry import volumes_of
-    from LiverPlannerLib.radiomics.features import settings_for
+    from LiverPlannerLib.radiomics.settings import settings_for
     from PreopReviewLib import images
     from PreopReviewLib.output import output_folder
 

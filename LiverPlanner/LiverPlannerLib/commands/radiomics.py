@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.radiomics.agreement import FeatureAgreement
-    from LiverPlannerLib.radiomics.features import RadiomicsResult, RadiomicsSettings
+    from LiverPlannerLib.radiomics.features import RadiomicsResult
+    from LiverPlannerLib.radiomics.settings import RadiomicsSettings
 
 
 class Modality(StrEnum):
@@ -68,7 +69,7 @@ def radiomics(
     if no structure has features.
     """
     from LiverPlannerLib.commands.cutting import image_notes, read
-    from LiverPlannerLib.radiomics.features import settings_for
+    from LiverPlannerLib.radiomics.settings import settings_for
     from PreopReviewLib import images
     from PreopReviewLib.command.console import progress_bar
 

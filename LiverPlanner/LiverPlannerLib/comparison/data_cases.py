@@ -94,7 +94,8 @@ def radiomics_table(pairs: Sequence[Pair], cases: Sequence[Case], progress: Prog
         InputError: fewer than two cases with both masks, or the library for features is not installed.
     """
     from LiverPlannerLib.radiomics.agreement import feature_agreement
-    from LiverPlannerLib.radiomics.features import extract, settings_for
+    from LiverPlannerLib.radiomics.features import extract
+    from LiverPlannerLib.radiomics.settings import settings_for
 
     features: dict[str, list[Mapping[str, float]]] = {"manual": [], "predicted": []}
     for number, (pair, case) in enumerate(zip(pairs, cases, strict=True)):

@@ -24,7 +24,7 @@ from LiverPlannerLib.radiomics.names import OF_THE_IMAGE, plain_name
 from PreopReviewLib.output import private_folder
 
 if TYPE_CHECKING:
-    from LiverPlannerLib.radiomics.features import RadiomicsSettings
+    from LiverPlannerLib.radiomics.settings import RadiomicsSettings
 
 FAMILIES = ["morphology", "statistics", "intensity_histogram", "glcm", "glrlm", "glszm", "ngldm", "ngtdm"]
 

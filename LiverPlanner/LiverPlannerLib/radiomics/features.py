@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +20,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.lesions import DrawnLesions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.radiomics.by_mirp import features_by_mirp
+from LiverPlannerLib.radiomics.settings import MR, RadiomicsSettings
 from LiverPlannerLib.structures import LESIONS, STRUCTURES, mask_of, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
@@ -33,40 +34,6 @@ BORDER = 6
 """Resampled voxels around a region: more than the three that are given to MIRP with it."""
 SPLINE_VOXELS = 24
 """A B-spline through voxels farther away changes a value by less than 1e-12 of theirs."""
-
-
-@dataclass(frozen=True)
-class RadiomicsSettings:
-    """How features are computed; written beside every result.
-
-    Attributes:
-        name: of the preset.
-        normalize: z-score of the whole image (as pyradiomics does), or the intensities as they are.
-        scale, shift: after the z-score, intensity = scale·z + shift; the shift keeps energies meaningful.
-        bin_width: of the gray levels, in the unit of the intensities.
-        bins: "multiples": edges at multiples of the bin width, so that two masks share them (as pyradiomics);
-            "minimum": edges from the least intensity in the mask (IBSI's fixed bin size).
-        spacing_mm: edge of the cubic voxels; images by B-spline of order 3, masks by nearest neighbor.
-    """
-
-    name: str = "gross2024"
-    normalize: bool = True
-    scale: float = 100.0
-    shift: float = 300.0
-    bin_width: float = 5.0
-    bins: Literal["multiples", "minimum"] = "multiples"
-    spacing_mm: float = 2.0
-
-    def __post_init__(self) -> None:
-        for field in ("scale", "bin_width", "spacing_mm"):
-            if not (math.isfinite(getattr(self, field)) and getattr(self, field) > 0):
-                raise InputError(f"{field.replace('_', ' ')} must be positive, got {getattr(self, field)}", "Give > 0")
-
-
-MR = RadiomicsSettings()
-"""The default of the papers' kind of image: z-score × 100 + 300, bins of 5, 2 mm."""
-CT = replace(MR, name="ct", normalize=False, scale=1.0, shift=0.0, bin_width=25.0)
-"""Hounsfield units have a scale of their own: no z-score, bins of 25 HU (the usual width for CT), 2 mm."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +93,6 @@ class RadiomicsResult:
                 for s in self.structures
             ],
         }
-
-
-def settings_for(modality: str) -> RadiomicsSettings:
-    """`CT` for "CT", `MR` (Gross 2024) for "MR".
-
-    Raises:
-        InputError: another modality.
-    """
-    known = {"CT": CT, "MR": MR}
-    if modality.upper() not in known:
-        raise InputError(f"There are no radiomics settings for {modality}", "Choose CT or MR")
-    return known[modality.upper()]
 
 
 def extract(
