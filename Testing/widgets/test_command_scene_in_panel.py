@@ -52,10 +52,17 @@ def applied(host: Any, plan: LiverPlan) -> Any:
     return widget
 
 
-def loaded(host: Any, plan: LiverPlan, folder: Path) -> Any:
-    """The panel after the command's scene.mrb was opened."""
+@pytest.fixture(scope="module")
+def scene_file(plan: LiverPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command's scene.mrb of the plan."""
+    folder = tmp_path_factory.mktemp("plan")
     saved = save_results(plan.image, plan.labels, record_for_scene(plan), folder, "CT", couinaud=plan.couinaud.labels)
-    host.load_scene(next(f for f in saved.files if f.suffix == ".mrb"))
+    return next(f for f in saved.files if f.suffix == ".mrb")
+
+
+def loaded(host: Any, scene_file: Path) -> Any:
+    """The panel after the command's scene was opened."""
+    host.load_scene(scene_file)
     widget = host.open_module("LiverPlanner")
     host.process_events(0.1)
     return widget
@@ -89,10 +96,10 @@ def seen_in(widget: Any) -> dict[str, Any]:
     }
 
 
-def test_the_commands_scene_is_what_apply_leaves(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
+def test_the_commands_scene_is_what_apply_leaves(host: Any, plan: LiverPlan, scene_file: Path) -> None:
     after_apply = seen_in(applied(host, plan))
     host.close_scene()
-    after_loading = seen_in(loaded(host, plan, tmp_path))
+    after_loading = seen_in(loaded(host, scene_file))
     assert list(after_loading) == list(after_apply)
     for what in ("plan", "output", "couinaud"):
         (name, now), (expected, before) = after_loading.pop(what), after_apply.pop(what)
@@ -108,8 +115,8 @@ def test_the_commands_scene_is_what_apply_leaves(host: Any, plan: LiverPlan, tmp
     assert after_loading["volumes"][1]
 
 
-def test_the_views_show_the_commands_scene(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
-    widget = loaded(host, plan, tmp_path)
+def test_the_views_show_the_commands_scene(host: Any, scene_file: Path) -> None:
+    widget = loaded(host, scene_file)
     parameters = widget.context.parameters
     place = scene_plan.place_to_look(parameters.segmentation)
     for name in ("Red", "Green", "Yellow"):
@@ -135,8 +142,8 @@ def test_a_ct_is_shown_in_the_grays_of_the_abdomen_unless_others_were_chosen(
     assert (display.GetWindow(), display.GetLevel()) == ((1500.0, -500.0) if chosen else (400.0, 40.0))
 
 
-def test_numbers_go_on_from_the_commands_scene(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
-    widget = loaded(host, plan, tmp_path)
+def test_numbers_go_on_from_the_commands_scene(host: Any, scene_file: Path) -> None:
+    widget = loaded(host, scene_file)
     before = widget.context.parameters.volumesTable
     rows = read_table(before, VOLUME_COLUMNS)
     measured = widget.open_section("MeasureSection").volumes.rows
@@ -148,8 +155,8 @@ def test_numbers_go_on_from_the_commands_scene(host: Any, plan: LiverPlan, tmp_p
     assert all(change.dsc == 1.0 for change in rows)
 
 
-def test_two_plans_have_one_study_each(host: Any, plan: LiverPlan, tmp_path: Path) -> None:
-    widget = loaded(host, plan, tmp_path)
+def test_two_plans_have_one_study_each(host: Any, scene_file: Path) -> None:
+    widget = loaded(host, scene_file)
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     parameters = widget.context.parameters
     plan_nodes = scene_plan.nodes_of(parameters.segmentation)

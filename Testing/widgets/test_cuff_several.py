@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("torch")
 
 import SimpleITK as sitk
 
-from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom
+from PreopReviewLib.phantoms.shoulder import ShoulderPhantom, make_shoulder_phantom
 from PreopReviewLib.scene import nodes
 from RotatorCuffCAMLib.cuff import CuffResult, as_dict
 from RotatorCuffCAMLib.network.activation import ActivationMap, map_image
@@ -22,9 +23,15 @@ from RotatorCuffCAMLib.scene import boxes, shoulder
 from RotatorCuffCAMLib.scene.cube import place_cube
 
 
+@cache
+def phantom_of(seed: int) -> ShoulderPhantom:
+    """A shoulder, once for all tests: a scene copies what it takes of it."""
+    return make_shoulder_phantom(seed, 4, side="R", size=(48, 48, 20))
+
+
 def answered(host: Any, seed: int, name: str) -> Any:
     """A shoulder with its answer in the scene."""
-    phantom = make_shoulder_phantom(seed, 4, side="R", size=(48, 48, 20))
+    phantom = phantom_of(seed)
     cube = cut_cube(phantom.image, phantom.head_center_lps, side=phantom.side)
     values = np.full((16, 16, 16), -1.0)
     values[6:10, 6:10, 6:10] = 5.0
