@@ -60,9 +60,27 @@ def build_page(measures: Measures, info: ReportInfo, progress: Progress = silent
     progress(0.4, "Drawing slices")
     planes, stack, series = pictures.slices(measures)
     progress(0.6, "Drawing figures")
+    sections = _sections(measures, info, three_d, Section("Slices", (planes, stack, series)), when)
+    warnings = dict.fromkeys([*info.warnings, *measures.warnings])
+    modality = "MRI" if measures.modality == "MR" else measures.modality
+    progress(1.0, "Writing")
+    return Page(
+        title=info.title,
+        banner=NOT_FOR_CLINICAL_USE,
+        sections=without_empty(sections),
+        subtitle=f"{modality}, made {when} with PreopReview {__version__}",
+        marks=(SIMULATED,) if info.simulated else (),
+        identity=info.identity,
+        warnings=tuple(warnings),
+        footer=(f"PreopReview {__version__}, {when}. This file is self-contained and opens without a network.",),
+    )
+
+
+def _sections(measures: Measures, info: ReportInfo, three_d: Section, slices: Section, when: str) -> list[Section]:
+    """All that may stand on a page, in its order; some are empty."""
     sections = [
         three_d,
-        Section("Slices", (planes, stack, series)),
+        slices,
         Section(
             "Volumes",
             _given(
@@ -87,19 +105,7 @@ def build_page(measures: Measures, info: ReportInfo, progress: Progress = silent
     if measures.missing:
         reasons = tuple(f"{topic}: {reason}" for topic, reason in measures.missing.items())
         sections.append(Section("What could not be measured", (Words(reasons),)))
-    warnings = dict.fromkeys([*info.warnings, *measures.warnings])
-    modality = "MRI" if measures.modality == "MR" else measures.modality
-    progress(1.0, "Writing")
-    return Page(
-        title=info.title,
-        banner=NOT_FOR_CLINICAL_USE,
-        sections=without_empty(sections),
-        subtitle=f"{modality}, made {when} with PreopReview {__version__}",
-        marks=(SIMULATED,) if info.simulated else (),
-        identity=info.identity,
-        warnings=tuple(warnings),
-        footer=(f"PreopReview {__version__}, {when}. This file is self-contained and opens without a network.",),
-    )
+    return sections
 
 
 def _given(*blocks: Any) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from PreopReviewLib.worker_io import load_image
 
 if TYPE_CHECKING:
     from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.resection.cutting import Resection
 
 
@@ -29,10 +30,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     Raises:
         PreopError: nothing is written then.
     """
-    from LiverPlannerLib.report.measures import MeasureOptions
     from LiverPlannerLib.report.page import ReportInfo, build_page, measure_all
-    from LiverPlannerLib.resection.volumetry import Patient
-    from LiverPlannerLib.vessels.by_hand import SetByHand
     from PreopReviewLib.reports import write_report
     from PreopReviewLib.reports.page import check_path
 
@@ -42,18 +40,7 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     plan = _labels(parameters, folder, "labels").onto(image, "segmentation", "volume")
     labels = sitk.Cast(plan.labels, sitk.sitkUInt8)
     record = {key: value or {} for key, value in parameters["record"].items()}
-    options = MeasureOptions(
-        parameters["modality"],
-        frozenset(record.get("volumes_ml", {})),
-        Patient(*parameters["patient"]) if parameters.get("patient") else None,
-        _labels(parameters, folder, "manual") if parameters.get("manual") else None,
-        resection_of(plan, parameters["cut"], folder) if parameters.get("cut") else None,
-        parameters.get("cysts", {}),
-        drawn=plan.lesions,
-        couinaud=plan.couinaud,
-        branches_by_hand=[SetByHand(*decision) for decision in parameters.get("branches_by_hand", ())],
-        cysts_by_hand=[tuple(decision) for decision in parameters.get("cysts_by_hand", ())],
-    )
+    options = _options(parameters, folder, plan, frozenset(record.get("volumes_ml", {})))
     measures = measure_all(image, labels, options, within(progress, 0.05, 0.5), cancel)
     info = ReportInfo(
         parameters.get("title") or "Liver plan",
@@ -71,6 +58,30 @@ def write(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: 
     progress(1.0, "Written")
     size = files[0].stat().st_size / 1e6
     return {"files": [str(f) for f in files], "missing": measures.missing, "megabytes": round(size, 1)}
+
+
+def _options(parameters: dict[str, Any], folder: Path, plan: Labels, looked_for: frozenset[str]) -> MeasureOptions:
+    """What to measure.
+
+    Args:
+        looked_for: structures that the run has looked for, whether or not it has found them.
+    """
+    from LiverPlannerLib.report.measures import MeasureOptions
+    from LiverPlannerLib.resection.volumetry import Patient
+    from LiverPlannerLib.vessels.by_hand import SetByHand
+
+    return MeasureOptions(
+        parameters["modality"],
+        looked_for,
+        Patient(*parameters["patient"]) if parameters.get("patient") else None,
+        _labels(parameters, folder, "manual") if parameters.get("manual") else None,
+        resection_of(plan, parameters["cut"], folder) if parameters.get("cut") else None,
+        parameters.get("cysts", {}),
+        drawn=plan.lesions,
+        couinaud=plan.couinaud,
+        branches_by_hand=[SetByHand(*decision) for decision in parameters.get("branches_by_hand", ())],
+        cysts_by_hand=[tuple(decision) for decision in parameters.get("cysts_by_hand", ())],
+    )
 
 
 def write_resections(

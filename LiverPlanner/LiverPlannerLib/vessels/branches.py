@@ -331,6 +331,33 @@ def _tree(
     near = _nearest_point(images.kji_to_ras(voxels, mask), points, skeleton.radius)
     of_voxel = branches.of_point[near] + 1
     ml = np.bincount(of_voxel, minlength=len(branches.radius) + 1)[1:] * images.voxel_ml(mask)
+    tree_branches, node_points = _numbered(branches, ml, rooted, alpha, rule)
+    trunks = [float(branches.trunk[branches.tree == t][0]) for t in range(len(rooted))]
+    return VesselTree(
+        structure,
+        tree_branches,
+        points[node_points],
+        points,
+        skeleton.radius,
+        branches.of_point + 1,
+        forest.parent,
+        trunks,
+        _warnings(tree_branches, rooted),
+        mask,
+        index,
+        of_voxel,
+    )
+
+
+def _numbered(
+    branches: Branches, ml: np.ndarray, rooted: np.ndarray, alpha: float, rule: Rule
+) -> tuple[list[Branch], np.ndarray]:
+    """The branches with numbers from 1 on, and the skeleton points that are nodes, which they begin and end at.
+
+    Args:
+        ml: volume of each branch.
+        rooted: of each tree, whether it has a root.
+    """
     ends = np.array(
         [
             (branches.paths[max(p, 0)][-1] if p >= 0 else path[0], path[-1])
@@ -357,21 +384,7 @@ def _tree(
                 ml=float(ml[n]),
             )
         )
-    trunks = [float(branches.trunk[branches.tree == t][0]) for t in range(len(rooted))]
-    return VesselTree(
-        structure,
-        tree_branches,
-        points[node_points],
-        points,
-        skeleton.radius,
-        branches.of_point + 1,
-        forest.parent,
-        trunks,
-        _warnings(tree_branches, rooted),
-        mask,
-        index,
-        of_voxel,
-    )
+    return tree_branches, node_points
 
 
 def _decide(branches: Branches, n: int, rooted: bool, alpha: float, rule: Rule) -> tuple[bool, str]:

@@ -48,6 +48,36 @@ FIRST_SURFACE_S = 2.0
 """After a case was opened: its slices come first."""
 
 
+def _before_a_case() -> dict[str, Any]:
+    """What the page shows before a case is open."""
+    return {
+        "trame__title": "PreopReview",
+        "reader": "",
+        "cases": [],
+        "chosen": -1,
+        "structures": [],
+        "lesions": [],
+        "warnings": [],
+        "is_ct": True,
+        "decision": "undecided",
+        "comment": "",
+        "said": "",
+        "problem": "",
+        "window": 1.0,
+        "level": 0.0,
+        "gray": [0.0, 1.0],
+        "tool": "",
+        "painting": "",
+        "brush": 10,
+        "active": "",
+        "edited": False,
+        "can_undo": False,
+        "tool_rows": [],
+        "tool_shown": "",
+        "tools": tool_names(),
+    }
+
+
 class ReviewSession(TrameApp):
     """Cases, views and what the reader does with them."""
 
@@ -69,34 +99,7 @@ class ReviewSession(TrameApp):
         self.view = SceneView(self.slicer)
         self.view.on_stroke = self._on_stroke
         self._surfaces = SurfaceQueue(self.view.make_surface, lambda: self._attention.touched, self.view.frame_3d)
-        self.state.update(
-            {
-                "trame__title": "PreopReview",
-                "reader": "",
-                "cases": [],
-                "chosen": -1,
-                "structures": [],
-                "lesions": [],
-                "warnings": [],
-                "is_ct": True,
-                "decision": "undecided",
-                "comment": "",
-                "said": "",
-                "problem": "",
-                "window": 1.0,
-                "level": 0.0,
-                "gray": [0.0, 1.0],
-                "tool": "",
-                "painting": "",
-                "brush": 10,
-                "active": "",
-                "edited": False,
-                "can_undo": False,
-                "tools": tool_names(),
-                "tool_rows": [],
-                "tool_shown": "",
-            }
-        )
+        self.state.update(_before_a_case())
         self._dragged: Tool | None = None
         self._follows = False
         self._shown: tuple[Path, tuple[int, ...]] | None = None

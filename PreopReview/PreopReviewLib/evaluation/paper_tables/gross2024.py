@@ -107,16 +107,7 @@ def _usual_pair(parts: list[str]) -> tuple[str, str] | None:
 def _add_agreement(
     result: PaperResult, cohort: Cohort, manual: str, automated: str
 ) -> tuple[dict[str, BlandAltman], dict[str, BlandAltman]]:
-    icc_table = Table(
-        "gross2024_icc",
-        "Intraclass correlation of automated and manual liver volumes",
-        ["Cohort", "n", "ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)"],
-    )
-    ba_table = Table(
-        "gross2024_bland_altman",
-        "Bland–Altman agreement of liver volumes, automated − manual",
-        ["Cohort", "n", "unit", "bias (95% CI)", "lower limit (95% CI)", "upper limit (95% CI)", "SD", "p of slope"],
-    )
+    icc_table, ba_table = _agreement_tables()
     absolute: dict[str, BlandAltman] = {}
     percent: dict[str, BlandAltman] = {}
     result.numbers["icc"], result.numbers["bland_altman"] = {}, {}
@@ -138,27 +129,52 @@ def _add_agreement(
         icc_table.add(label, len(a), *(_icc_cell(forms[f]) for f in icc_table.columns[2:]))
         absolute[label] = bland_altman(a, m)
         _add_bland_altman_row(ba_table, label, absolute[label])
-        sized = a + m != 0  # 0 of 0 has no percentage
-        if not sized.all():
-            ba_table.notes.append(f"{label}: {int((~sized).sum())} cases of two empty volumes have no percentage")
-        if sized.sum() >= 2:
-            percent[label] = bland_altman(a[sized], m[sized], percent=True)
-            _add_bland_altman_row(ba_table, label, percent[label])
-        else:
-            ba_table.add(label, int(sized.sum()), "%", *[NOT_AVAILABLE] * 5)
+        _add_percent(ba_table, label, a, m, percent)
         result.numbers["icc"][label] = {f: _icc_numbers(v) for f, v in forms.items()}
         result.numbers["bland_altman"][label] = [
             _limits(agreement[label]) for agreement in (absolute, percent) if label in agreement
         ]
         result.statements.append(f"{label}: {forms['ICC(2,1)']}, {forms['ICC(2,k)']}; {absolute[label]}.")
+    _add_agreement_notes(icc_table, ba_table)
+    result.tables += [icc_table, ba_table]
+    return absolute, percent
+
+
+def _agreement_tables() -> tuple[Table, Table]:
+    """Those of ICC and of Bland and Altman, without rows."""
+    icc_table = Table(
+        "gross2024_icc",
+        "Intraclass correlation of automated and manual liver volumes",
+        ["Cohort", "n", "ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)"],
+    )
+    ba_table = Table(
+        "gross2024_bland_altman",
+        "Bland–Altman agreement of liver volumes, automated − manual",
+        ["Cohort", "n", "unit", "bias (95% CI)", "lower limit (95% CI)", "upper limit (95% CI)", "SD", "p of slope"],
+    )
+    return icc_table, ba_table
+
+
+def _add_percent(
+    table: Table, label: str, automated: np.ndarray, manual: np.ndarray, percent: dict[str, BlandAltman]
+) -> None:
+    sized = automated + manual != 0  # 0 of 0 has no percentage
+    if not sized.all():
+        table.notes.append(f"{label}: {int((~sized).sum())} cases of two empty volumes have no percentage")
+    if sized.sum() >= 2:
+        percent[label] = bland_altman(automated[sized], manual[sized], percent=True)
+        _add_bland_altman_row(table, label, percent[label])
+    else:
+        table.add(label, int(sized.sum()), "%", *[NOT_AVAILABLE] * 5)
+
+
+def _add_agreement_notes(icc_table: Table, ba_table: Table) -> None:
     icc_table.notes += [
         "(1,·) one-way random; (2,·) two-way random, absolute agreement; (3,·) two-way mixed, consistency",
         "(·,1) reliability of one measurement; (·,k) of the mean of both; the paper's 0.97 (external) is ICC(2,k)",
         "In brackets: 95% confidence interval from F distributions",
     ]
     ba_table.notes.append("Limits of agreement: bias ± 1.96 SD; percent: of the pair's mean; slope: difference on mean")
-    result.tables += [icc_table, ba_table]
-    return absolute, percent
 
 
 def _icc_cell(value: Icc) -> str:

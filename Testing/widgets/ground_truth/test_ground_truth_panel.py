@@ -1,104 +1,13 @@
-"""The section Ground truth in the test host: lists, cases, saving, time, several annotators, bad input."""
+"""The section Ground truth in the test host: lists, cases, saving, time, several annotators, training."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
+from drawn_case import as_annotator, done, draw, draw_all, drawn, gray, saved, set_status
 
 from PreopReviewLib import images
-
-SHAPE = (20, 28, 30)
-
-
-def gray() -> sitk.Image:
-    array = np.random.default_rng(1).normal(70, 8, SHAPE).astype(np.float32)
-    array[:, :4] = -1000
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((3, 3, 3))
-    image.SetOrigin((-40, 20, 100))
-    return image
-
-
-def drawn(shift: int = 0) -> sitk.Image:
-    array = np.zeros(SHAPE, np.uint8)
-    array[4:15, 8:22, 5 + shift : 22 + shift] = 1
-    array[6:9, 10:13, 8 + shift : 12 + shift] = 2
-    return images.image_like(array, gray())
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    place = tmp_path / "images"
-    place.mkdir()
-    for name in ("one", "two"):
-        images.write_image(gray(), place / f"{name}.nii.gz")
-    return place
-
-
-@pytest.fixture
-def widget(host) -> Any:
-    opened = host.open_module("LiverPlanner")
-    for section in opened.sections:
-        section.button.collapsed = type(section).__name__ != "GroundTruthSection"
-    return opened
-
-
-@pytest.fixture
-def truth(widget) -> Any:
-    return next(s for s in widget.sections if type(s).__name__ == "GroundTruthSection")
-
-
-def done(host: Any, widget: Any) -> None:
-    host.wait_until(lambda: not widget.context.busy, 60)
-    host.process_events(0.1)
-
-
-def as_annotator(host: Any, truth: Any, name: str = "ab") -> None:
-    truth.ui.annotatorEdit.text = name
-    truth.ui.annotatorEdit.editingFinished.emit()
-    host.process_events(0.05)
-
-
-@pytest.fixture
-def listed(host, widget, truth, folder, tmp_path) -> Any:
-    """A list of two cases, open as ab."""
-    from LiverPlannerLib.ground_truth.cases import find_cases
-    from LiverPlannerLib.ground_truth.work_list import create_list
-
-    create_list(tmp_path / "list", find_cases(folder, tmp_path / "list"), ("liver", "tumor"))
-    as_annotator(host, truth)
-    host.dialogs.answer(str(tmp_path / "list"))
-    host.click(truth.ui.openListButton)
-    return truth
-
-
-def draw(truth: Any, labels: sitk.Image) -> None:
-    """Fills the segments of the open case, as the Segment Editor does."""
-    import slicer
-
-    from PreopReviewLib.scene import nodes
-
-    content = truth.open_case.nodes.segmentation.GetSegmentation()
-    for key, values in (("liver", (1, 2)), ("tumor", (2,))):
-        content.GetSegment(key).AddRepresentation("Binary labelmap", nodes._labelmap(labels, values))
-        content.GetSegment(key).SetLabelValue(1)
-    content.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
-
-
-def set_status(host: Any, truth: Any, key: str, index: int) -> None:
-    box = truth.open_case._boxes[key]
-    box.setCurrentIndex(index)
-    box.activated.emit(index)
-    host.process_events(0.05)
-
-
-def saved(tmp_path: Path, annotator: str = "ab") -> dict[str, Any]:
-    return json.loads((tmp_path / "list" / annotator / "progress.json").read_text())["cases"]
 
 
 def test_a_list_is_made_from_a_folder_in_the_background(host, widget, truth, folder, tmp_path):
@@ -269,105 +178,6 @@ def test_two_annotators_are_compared_and_become_a_data_set(host, widget, listed,
     assert host.messages == []
 
 
-# ---- bad input ----
-
-
-def last_message(host: Any) -> str:
-    assert host.messages, "the user was told"
-    return str(host.messages[-1])
-
-
-def test_a_folder_without_a_list_is_told(host, truth, tmp_path):
-    host.dialogs.answer(str(tmp_path))
-    host.click(truth.ui.openListButton)
-    assert "contains no list of cases" in last_message(host)
-    assert truth.work is None
-
-
-def test_a_folder_without_images_is_told(host, widget, truth, tmp_path):
-    (tmp_path / "empty").mkdir()
-    host.dialogs.answer(str(tmp_path / "empty"), str(tmp_path / "list"))
-    host.click(truth.ui.newListButton)
-    done(host, widget)
-    assert "holds no image to draw on" in last_message(host)
-    assert not (tmp_path / "list").exists()
-
-
-def test_a_list_of_another_version_is_told(host, truth, listed, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    text = (tmp_path / "list" / "worklist.json").read_text().replace('"version": 1', '"version": 7')
-    (other / "worklist.json").write_text(text)
-    host.dialogs.answer(str(other))
-    host.click(truth.ui.openListButton)
-    assert "version 7" in last_message(host)
-    assert truth.work.folder.name == "list", "the list that was open stays open"
-
-
-def test_a_missing_image_is_told_and_the_open_case_stays(host, widget, listed, folder):
-    host.click(listed.ui.nextCaseButton)
-    done(host, widget)
-    (folder / "two.nii.gz").unlink()
-    host.click(listed.ui.nextCaseButton)
-    done(host, widget)
-    assert "image of the case two is no longer" in last_message(host)
-    assert listed.open_case.name == "one"
-
-
-def test_an_unreadable_image_is_told_and_nothing_is_lost(host, widget, listed, folder, tmp_path):
-    host.click(listed.ui.nextCaseButton)
-    done(host, widget)
-    draw(listed, drawn())
-    (folder / "two.nii.gz").write_bytes(b"no image at all")
-    host.click(listed.ui.nextCaseButton)
-    done(host, widget)
-    assert "two.nii.gz" in last_message(host)
-    assert listed.open_case.name == "one"
-    host.leave_module()
-    assert (tmp_path / "list" / "ab" / "one.nii.gz").is_file()
-
-
-def test_the_same_annotator_elsewhere_is_told_and_may_be_taken_over(host, truth, listed, monkeypatch):
-    import slicer
-
-    from LiverPlannerLib.ground_truth.annotation import Annotation
-
-    elsewhere = Annotation(listed.work, "cd")
-    asked: list[str] = []
-    answers = iter([False, True])
-    monkeypatch.setattr(
-        slicer.util, "confirmYesNoDisplay", lambda text, **_more: bool(asked.append(text)) or next(answers)
-    )
-    as_annotator(host, truth, "cd")
-    assert "cd is already open" in last_message(host)
-    assert truth.mine is None
-    as_annotator(host, truth, "cd")
-    assert all("Take it over?" in text for text in asked)
-    assert truth.mine.annotator == "cd"
-    elsewhere.close()
-
-
-def test_a_bad_name_is_told(host, truth, listed):
-    as_annotator(host, truth, "a/b")
-    assert "cannot be the name of an annotator" in last_message(host)
-    assert truth.mine is not None, "the work goes on under the old name"
-
-
-def test_an_export_into_a_full_folder_is_told(host, widget, listed, tmp_path):
-    listed.mine.save_labels("one", drawn())
-    for key in listed.work.structures:
-        listed.mine.set_status("one", key, "done")
-    listed.refresh()
-    full = tmp_path / "full"
-    full.mkdir()
-    (full / "precious.txt").write_text("keep")
-    host.dialogs.answer(str(full))
-    host.click(listed.ui.exportButton)
-    done(host, widget)
-    assert "already exists" in last_message(host)
-    assert [p.name for p in full.iterdir()] == ["precious.txt"]
-
-
 # ---- training on what is finished ----
 
 
@@ -378,14 +188,6 @@ def test_training_waits_for_enough_finished_cases_and_says_how_many(host, widget
     draw_all(listed)
     assert not ui.trainButton.enabled
     assert ui.trainButton.toolTip == "2 of 8 cases of ab are finished."
-
-
-def draw_all(listed: Any) -> None:
-    for name in ("one", "two"):
-        listed.mine.save_labels(name, drawn())
-        for key in ("liver", "tumor"):
-            listed.mine.set_status(name, key, "done")
-    listed.refresh()
 
 
 def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
