@@ -111,6 +111,29 @@ def test_what_hangs_on_the_liver_by_doubtful_voxels_is_cut_off() -> None:
     assert not liver_core(np.full((9, 9, 9), 0.4, np.float32), 0.027)[0].any()
 
 
+@pytest.mark.parametrize("wide", [8, 10], ids=["a neck of eight voxels", "a neck of ten"])
+def test_a_leak_is_cut_off_also_where_its_neck_outlives_an_erosion(wide: int) -> None:
+    rng = np.random.default_rng(1)
+    probability = np.zeros((90, 60, 60), np.float32)
+    probability[5:40, 10:50, 10:50] = 0.93
+    probability[40:44, 20 : 20 + wide, 20 : 20 + wide] = 0.6
+    probability[44:80, 8:40, 8:40] = 0.58 + 0.06 * rng.random((36, 32, 32))
+    probability[60:66, 15:22, 15:22] = 0.95  # a spot of the neighbor that the network takes for liver
+    core, threshold = liver_core(probability, 0.027)
+    assert not core[46:].any()
+    assert core[5:40, 10:50, 10:50].all()
+    assert threshold == pytest.approx(0.5 * 0.93 / 0.955, abs=2e-3)
+
+
+def test_a_doubtful_tumor_at_the_surface_stays_in_the_liver() -> None:
+    probability = np.zeros((60, 60, 60), np.float32)
+    probability[5:55, 5:55, 5:55] = 0.95
+    away = np.linalg.norm(np.indices(probability.shape).transpose(1, 2, 3, 0) - (54, 30, 30), axis=-1)
+    tumor = (away < 14) & (probability > 0)
+    probability[tumor] = 0.53
+    assert liver_core(probability, 0.027)[0][tumor].all()
+
+
 def test_a_lobe_on_a_thin_bridge_that_the_network_is_sure_of_stays() -> None:
     probability = np.zeros((60, 30, 30), np.float32)
     probability[5:30, 5:25, 5:25] = 0.97

@@ -1,19 +1,24 @@
 """Which voxels of a liver network's probability are the liver: the largest piece, without organs that leaked into it.
 
-Chosen on three CTs (two whole livers and a slab): a neighbor that leaks in is doubtful throughout (mean probability
-0.63 against 0.96 in the liver's own core, on the one CT with a leak), so it is told by its probability. Where nothing
-leaks, nothing is cut.
+A neighbor that leaks in is doubtful as a whole and hangs on the liver by a neck; a doubtful part of the liver itself,
+a tumor at its surface for one, lies against it broadly. So a doubtful part is cut off where little of its surface
+touches what the network is sure of. Chosen on three CTs (two whole livers and a slab), each on nine grids and noises,
+with a T1 slab and with twelve tumors of 15 to 45 mm painted at the surface of the two whole livers: of the surface of
+what leaked in, 2 to 8 % touched the liver; of parts of the liver, 25 % and more.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-LEVELS = (0.5, 0.6)
-"""A neighbor is looked for in what is above these, eroded by a voxel."""
-LEAST_NEIGHBOR_ML = 3.0
-DOUBT = 0.15
-"""A neighbor's mean probability lies at least so much below the liver's."""
+THRESHOLD = 0.5
+SURE_SHARE = 0.85
+"""Of the mean probability in the core: what is above is surely liver, and what is below this on average is doubtful."""
+RIM_CELLS = 2
+"""A part is doubtful only deeper than this below what is sure; the rim of every liver is."""
+NECK = 0.15
+"""Share of a doubtful part's surface that touches the liver below which it does not belong to it."""
+LEAST_PART_ML = 3.0
 SURE = 0.955
 """Mean probability in the core of a liver that a network is sure of; in a slab or a strange contrast it is lower."""
 LEAST_THRESHOLD = 0.3
@@ -25,12 +30,12 @@ def liver_core(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, fl
     The probability at the surface is 0.5 where the network is sure of the liver's core, and proportionally lower where
     it is not. Empty where nothing is above 0.5.
     """
-    threshold = LEVELS[0]
-    core = _guarded(probability, threshold, voxel_ml)
+    threshold = THRESHOLD
+    core = _without_leaks(_largest(probability > threshold), probability, voxel_ml)
     if core.any():
         threshold = max(LEAST_THRESHOLD, threshold * min(1.0, core_sureness(core, probability) / SURE))
-    if threshold < 0.98 * LEVELS[0]:
-        core = _guarded(probability, threshold, voxel_ml)
+    if threshold < 0.98 * THRESHOLD:
+        core = _without_leaks(_largest(probability > threshold), probability, voxel_ml)
     return core, threshold
 
 
@@ -48,40 +53,39 @@ def with_rim(core: np.ndarray, probability: np.ndarray, threshold: float) -> np.
     return core | (ndimage.binary_dilation(core, _element()) & (probability <= threshold))
 
 
-def _guarded(probability: np.ndarray, threshold: float, voxel_ml: float) -> np.ndarray:
-    """The largest piece above the threshold without the doubtful neighbors that are attached to it."""
-    from scipy import ndimage
-
-    piece = _largest(probability > threshold)
-    own, foreign = np.zeros(piece.shape, bool), np.zeros(piece.shape, bool)
-    for level in sorted({threshold, *(v for v in LEVELS if v > threshold)}):
-        liver, others = _seeds(piece, probability, level, voxel_ml)
-        own |= liver
-        foreign |= others
-    own &= ~foreign
-    if not foreign.any() or not own.any():
-        return piece
-    # Each voxel goes to the seed that it is nearest to.
-    nearest = ndimage.distance_transform_edt(~(own | foreign), return_distances=False, return_indices=True)
-    return _largest(piece & own[tuple(nearest)])
-
-
-def _seeds(piece: np.ndarray, probability: np.ndarray, level: float, voxel_ml: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cores of the liver and of its doubtful neighbors in what is above a level."""
+def _without_leaks(piece: np.ndarray, probability: np.ndarray, voxel_ml: float) -> np.ndarray:
+    """The piece without the doubtful parts that hang on it by a neck."""
     import cc3d
     from scipy import ndimage
 
-    cores, count = cc3d.connected_components(_eroded(piece & (probability > level)), connectivity=6, return_N=True)
+    least = SURE_SHARE * core_sureness(piece, probability)
+    sure = _largest(piece & (probability > least))
+    if not sure.any():
+        return piece
+    liver = ndimage.binary_dilation(sure, _element(), iterations=RIM_CELLS, mask=piece)
+    parts, count = cc3d.connected_components(piece & ~liver, connectivity=6, return_N=True)
     if count == 0:
-        return np.zeros(piece.shape, bool), np.zeros(piece.shape, bool)
-    sizes = np.bincount(cores.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    means = np.nan_to_num(np.asarray(ndimage.mean(probability, cores, np.arange(count + 1))))
-    liver = int(sizes.argmax())
-    doubtful = (means < means[liver] - DOUBT) & (sizes * voxel_ml >= LEAST_NEIGHBOR_ML)
-    doubtful[0] = False
-    foreign = doubtful[cores]
-    return (cores > 0) & ~foreign, foreign
+        return piece
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    means = np.bincount(parts.ravel(), probability.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    leaks = (sizes * voxel_ml >= LEAST_PART_ML) & (means < least) & (_contact_shares(parts, count, liver) < NECK)
+    leaks[0] = False
+    return _largest(piece & ~leaks[parts])
+
+
+def _contact_shares(parts: np.ndarray, count: int, liver: np.ndarray) -> np.ndarray:
+    """Of each part's surface in faces of voxels, the share that lies against the liver; 0 for the background."""
+    faces, touching = np.zeros(count + 1), np.zeros(count + 1)
+    for axis in range(parts.ndim):
+        low, high = [slice(None)] * parts.ndim, [slice(None)] * parts.ndim
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        for here, there in ((tuple(low), tuple(high)), (tuple(high), tuple(low))):
+            own = parts[here]
+            faces += np.bincount(own[own != parts[there]], minlength=count + 1)
+            touching += np.bincount(own[liver[there]], minlength=count + 1)
+    shares = touching / np.maximum(faces, 1)
+    shares[0] = 0.0
+    return shares
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
