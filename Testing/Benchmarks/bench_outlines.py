@@ -1,12 +1,14 @@
 """The liver's outline against hand-drawn livers: the network's own answer, and what a plan starts from.
 
     python -m Testing.Benchmarks outlines
-    python Testing/Benchmarks/bench_outlines.py FOLDER [IMAGE:LABELS:VALUES ...] [-o FOLDER] [--worst 3]
+    python Testing/Benchmarks/bench_outlines.py FOLDER [IMAGE:LABELS:VALUES ...] [-o FOLDER] [--worst 3] [--grids]
 
 Without cases, those of `shared/data`. Folders are read as CHAOS, 3D-IRCADb-01 and LiTS are published
 (`labeled_livers`). Writes `outlines.csv`, a row for each case (Dice, HD95 as the larger directed 95th percentile of
 surface voxels, ASSD, ml, seconds), a picture of the worst cases with both outlines on every few slices, and
-`results/outlines.json`. Pictures of MRIs whose license forbids it are not to be published.
+`results/outlines.json`. With `--grids` every case is also measured on other grids, turned by five degrees and noisier:
+what a network says of the same patient should not depend on them (`outlines_grids.csv` and `.json`).
+Pictures of MRIs whose license forbids it are not to be published.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,50 @@ OURS = (
     "{0}/mr_t2spir",
 )
 COLUMNS = 8
+SLAB_SLICES = 40
+GRIDS = {
+    "fine": ((0.7, 0.7, 1.0), 0.0, 0.0),
+    "coarse": ((1.5, 1.5, 2.5), 0.0, 0.0),
+    "turned": (None, 5.0, 0.0),
+    "noisy": (None, 0.0, 25.0),
+}
+"""Spacing in mm (None: its own), degrees about the patient's axis, SD of the noise (a CT's HU)."""
+
+
+def on_grid(image: sitk.Image, spacing: Sequence[float] | None, degrees: float, nearest: bool = False) -> sitk.Image:
+    """The image over the same field of view with another spacing, turned about its center."""
+    wanted = np.array(spacing or image.GetSpacing())
+    size = np.maximum(1, np.round(np.array(image.GetSize()) * image.GetSpacing() / wanted).astype(int))
+    grid = sitk.Image(size.tolist(), image.GetPixelID())
+    grid.SetSpacing(wanted.tolist())
+    grid.SetDirection(image.GetDirection())
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(((wanted / image.GetSpacing() - 1) / 2).tolist()))
+    turn = sitk.Euler3DTransform()
+    turn.SetCenter(image.TransformContinuousIndexToPhysicalPoint(((np.array(image.GetSize()) - 1) / 2).tolist()))
+    turn.SetRotation(0.0, 0.0, float(np.deg2rad(degrees)))
+    if nearest:
+        return sitk.Resample(image, grid, turn, sitk.sitkNearestNeighbor, 0)
+    lowest = float(images.array_of(image).min())
+    return sitk.Resample(sitk.ZeroFluxNeumannPad(image, [1] * 3, [1] * 3), grid, turn, sitk.sitkLinear, lowest)
+
+
+def on_other_grids(case: LabeledLiver) -> Iterator[LabeledLiver]:
+    """The case as it would be on each of `GRIDS`; slabs keep their slices, and only a CT gets noise."""
+
+    def read(spacing: Sequence[float] | None, degrees: float, noise: float) -> tuple[sitk.Image, sitk.Image]:
+        image, liver = case.read()
+        if spacing is not None and image.GetSize()[2] < SLAB_SLICES:
+            spacing = (*spacing[:2], image.GetSpacing()[2])
+        image, liver = on_grid(image, spacing, degrees), on_grid(liver, spacing, degrees, nearest=True)
+        if noise:
+            array = images.array_of(image)
+            array = array + np.random.default_rng(1).normal(0, noise, array.shape)
+            image = images.image_like(array.astype(np.int16), image)
+        return image, liver
+
+    for name, (spacing, degrees, noise) in GRIDS.items():
+        if case.modality == "CT" or not noise:
+            yield LabeledLiver(f"{case.name} {name}", case.modality, partial(read, spacing, degrees, noise))
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
@@ -127,6 +175,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*")
     parser.add_argument("-o", "--output", type=Path, default=Path("outlines"))
     parser.add_argument("--worst", type=int, default=3, help="of how many cases pictures are made")
+    parser.add_argument("--grids", action="store_true", help="each case on other grids, too")
     given = parser.parse_args()
     wanted = given.cases or ours()
     if not wanted:
@@ -135,14 +184,16 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     worst: list[tuple[float, str, tuple]] = []
-    for case in [c for g in wanted for c in labeled_livers(g)]:
+    cases = [c for g in wanted for c in labeled_livers(g)]
+    name = "outlines_grids" if given.grids else "outlines"
+    for case in [v for c in cases for v in (c, *(on_other_grids(c) if given.grids else ()))]:
         row, seen = measured(case)
         rows.append(row)
         print(*(f"{k} {v}" for k, v in row.items()), sep="  ", flush=True)
         worst = sorted([*worst, (row["outline_dice"], case.name, seen)], key=lambda w: w[:2])[: given.worst]
-        (given.output / "outlines.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
-    for score, name, seen in worst:
-        picture(given.output / f"{name}.png", f"{name}: Dice {score:.3f}; drawn by hand green, ours red", *seen)
+        (given.output / f"{name}.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
+    for score, which, seen in worst:
+        picture(given.output / f"{which}.png", f"{which}: Dice {score:.3f}; drawn by hand green, ours red", *seen)
     means = {
         modality: {
             f"{answer}_{key}": round(float(np.mean([r[f"{answer}_{key}"] for r in part])), 4)
@@ -158,7 +209,7 @@ def main() -> None:
     if not given.cases:
         (HERE / "results").mkdir(exist_ok=True)
         text = json.dumps({"cases": rows, "means": means}, indent=2)
-        (HERE / "results" / "outlines.json").write_text(text + "\n", encoding="utf-8")
+        (HERE / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -240,6 +240,24 @@ def test_a_real_ct_has_the_liver_where_the_labels_say(shared_data: Path, real) -
 
 
 @pytest.mark.slow
+def test_a_real_ct_has_the_same_liver_on_another_grid(shared_data: Path, real) -> None:
+    folder = shared_data / "totalsegmentator"
+    scan, labels = images.read_image(folder / "ct_3mm.nii.gz"), images.read_labels(folder / "ct_3mm_seg117.nii.gz")
+    spacing = np.array((1.3, 1.3, 2.0))
+    grid = sitk.Image(
+        np.round(np.array(scan.GetSize()) * scan.GetSpacing() / spacing).astype(int).tolist(), sitk.sitkUInt8
+    )
+    grid.SetSpacing(spacing.tolist())
+    grid.SetDirection(scan.GetDirection())
+    grid.SetOrigin(scan.TransformContinuousIndexToPhysicalPoint(((spacing / scan.GetSpacing() - 1) / 2).tolist()))
+    padded = sitk.ZeroFluxNeumannPad(scan, [1] * 3, [1] * 3)
+    again = sitk.Resample(padded, grid, sitk.Transform(), sitk.sitkLinear)
+    found = images.array_of(liver.segment_liver(again, "CT", real).mask) > 0
+    wanted = images.array_of(sitk.Resample(labels, grid, sitk.Transform(), sitk.sitkNearestNeighbor)) == 5
+    assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.94
+
+
+@pytest.mark.slow
 def test_thin_slabs_of_mr_and_ct_have_a_liver(shared_data: Path, real) -> None:
     assert dice_of("mr_3mm_slab.nii.gz", "mr_3mm_slab_seg.nii.gz", "MR", shared_data, real) >= 0.8
     assert dice_of("ct_dicom", "ct_dicom_seg117.nii.gz", "CT", shared_data, real) >= 0.8

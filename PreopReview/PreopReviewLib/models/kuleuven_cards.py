@@ -97,7 +97,8 @@ Seen slice by slice on the five T2-SPIR MRIs and the portal-venous CT:
 
 Orientation RAS; cropped to the abdomen (408 x 408 x 489 mm at most); 1.5 mm; median of 3 x 3 x 3; 3 mm; CT clipped to
 -200...200 HU, MR to the 1st to 99th percentile with gamma 0.6; -0.5...0.5; put into the center of 189 x 162 x 162
-zeros; largest component above 0.5 without doubtful neighbors; surface decided on the image's grid.
+zeros; largest component above 0.5 without doubtful parts that hang on it by a neck; surface decided on the image's
+grid.
 
 ## Deviations from the original, and why
 
@@ -115,11 +116,9 @@ zeros; largest component above 0.5 without doubtful neighbors; surface decided o
 - MR: where the network is not sure of its answer (mean probability in the liver's core below 0.965), it is shown the
   image under five more maps (gamma 1 and 0.3, upside down, ranks), and the answers that agree and are sure are
   averaged.
-- What touches the liver and is doubtful throughout (its core has a mean probability 0.15 below the liver's) is cut
-  off:
-  200 ml of kidney and bowel on one CT (Dice 0.88 with them, 0.96 without). A threshold of 0.6 for all livers, as
-  before,
-  cost 0.01 where nothing leaks.
+- What is doubtful as a whole and hangs on the liver by a neck (less than 15 % of its surface touches what the network
+  is sure of) is cut off: on one CT, 200 ml of kidney and bowel leak in (Dice 0.85 to 0.90 with them on nine grids and
+  noises, 0.94 to 0.96 without). Where nothing leaks, nothing is cut; tumors painted at the surface stay.
 - The threshold at the surface is 0.5, and lower where the network is less sure of the whole liver (slabs, MRI).
 - Within 4 mm of the surface the log-odds of the probability plus 0.3 of the log-likelihood ratio of the intensity
   (liver
