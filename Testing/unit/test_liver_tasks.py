@@ -7,7 +7,7 @@ import pytest
 
 from LiverPlannerLib import tasks
 from LiverPlannerLib.plan import parts as plan_parts
-from PreopReviewLib import images, worker_io
+from PreopReviewLib import images, jobs, worker_io
 from PreopReviewLib.errors import Cancelled
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.progress import CancelToken
@@ -16,6 +16,14 @@ from PreopReviewLib.progress import CancelToken
 @pytest.fixture(scope="module")
 def phantom():
     return make_liver_phantom(21, "ct", (80, 72, 64), 3.2)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    """One worker for all, as a panel has it."""
+    made = jobs.JobRunner(logs=tmp_path_factory.mktemp("logs"))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -22,6 +22,11 @@ def phantom():
     return make_liver_phantom(7, "hbp")
 
 
+@pytest.fixture(scope="module")
+def ct():
+    return make_liver_phantom(7, "ct")
+
+
 def test_the_labels_are_those_of_the_table_of_structures():
     table = {s.key: s.label for s in STRUCTURES}
     assert STRUCTURE_LABELS.items() <= table.items()
@@ -34,8 +39,7 @@ def test_the_same_seed_makes_the_same_phantom_and_another_does_not(phantom):
     assert not np.array_equal(images.array_of(phantom.labels), images.array_of(other.labels))
 
 
-def test_one_anatomy_in_two_contrasts_has_one_truth(phantom):
-    ct = make_liver_phantom(7, "ct")
+def test_one_anatomy_in_two_contrasts_has_one_truth(phantom, ct):
     assert np.array_equal(images.array_of(phantom.labels), images.array_of(ct.labels))
 
 
@@ -48,10 +52,10 @@ def test_volumes_are_those_of_livers_and_their_vessels(seed):
     assert planted["volume_ml"]["bile_duct"] < planted["volume_ml"]["portal_vein"]
 
 
-def test_contrasts_order_the_intensities_as_scans_do(phantom):
+def test_contrasts_order_the_intensities_as_scans_do(phantom, ct):
     for scan, brighter, darker in (
         (phantom, "liver", "portal_vein"),
-        (make_liver_phantom(7, "ct"), "portal_vein", "liver"),
+        (ct, "portal_vein", "liver"),
         (make_liver_phantom(7, "pv_mr"), "hepatic_vein", "liver"),
     ):
         image, labels = images.array_of(scan.image), images.array_of(scan.labels)
@@ -60,9 +64,8 @@ def test_contrasts_order_the_intensities_as_scans_do(phantom):
         )
 
 
-def test_ct_is_in_hounsfield_units():
-    scan = make_liver_phantom(5, "ct")
-    image, labels = images.array_of(scan.image), images.array_of(scan.labels)
+def test_ct_is_in_hounsfield_units(ct):
+    image, labels = images.array_of(ct.image), images.array_of(ct.labels)
     assert 60 < np.median(image[labels == 1]) < 145
     assert image.min() < -700
 
