@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other: threads that wait would take their cores
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

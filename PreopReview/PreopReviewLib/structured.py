@@ -158,7 +158,7 @@ def record(kind: type[T], content: Any) -> T:
         TypeError: a value of another type, a field that is lacking or not known.
     """
     if not isinstance(content, dict):
-        raise TypeError(f"{_shortened(content)} is not an object with names")
+        raise TypeError(f"{_shortened(content)} is not an object with named values")
     hints = get_type_hints(kind)
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in content and not _is_of(content[field.name], hints[field.name]):

@@ -87,7 +87,7 @@ def examine(
     elif options.radius_mm is not None and options.confidence is not None:
         guess = HeadGuess(center, options.radius_mm, options.confidence)
     if guess is not None and guess.confidence < UNSURE:
-        warnings.append(f"the humeral head was found with low confidence ({guess.confidence:.2f}): give its middle")
+        warnings.append(f"the humeral head was found with low confidence ({guess.confidence:.2f}): give its center")
     began = time.perf_counter()
     cube = cut_cube(image, center, options.edge_mm, options.side, source, options.any_plane)
     progress(0.5, "Classifying")

@@ -48,8 +48,8 @@ class Localization:
         pointing: whether the maximum lies in the box (pointing game).
         energy_inside: part of the positive values that lies in the box.
         iou: intersection over union of the box and the voxels of at least half the maximum.
-        centroid_mm: from the box's middle to the centroid of those voxels; None for a map with nothing positive.
-        peak_mm: from the box's middle to the maximum.
+        centroid_mm: from the box's center to the centroid of those voxels; None for a map with nothing positive.
+        peak_mm: from the box's center to the maximum.
     """
 
     pointing: bool

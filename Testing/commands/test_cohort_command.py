@@ -256,7 +256,7 @@ def test_a_scheduler_of_another_version_is_refused_with_both_versions(preop, tmp
         server.wait()
         server.stdout.close()
     assert ran.code == 10
-    assert "has distributed 2021.1.0, and here it is" in ran.err
+    assert "has distributed 2021.1.0, but" in ran.err
     assert not (tmp_path / "out").exists()
 
 

@@ -195,7 +195,7 @@ def test_nothing_is_saved_about_a_result_that_was_made_anew_meanwhile(anna: Read
     content = scene.read_bytes()
     scene.write_bytes(content)  # the same bytes, but who knows
     anna.click("#accepted")
-    anna.until("(document.querySelector('#problem') || {innerText: ''}).innerText.includes('another one since')")
+    anna.until("(document.querySelector('#problem') || {innerText: ''}).innerText.includes('was replaced after')")
     assert read_annotation(find_cases(cohort)[1], "Anna") is None
     anna.value("[...document.querySelectorAll('.case')].find(c => c.innerText.startsWith('b')).click()")
     anna.until("!document.querySelector('#problem')")

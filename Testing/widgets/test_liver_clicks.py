@@ -177,7 +177,7 @@ def test_a_click_in_3d_that_meets_no_vessel_changes_nothing(host: Any, opened: A
     choose(host, section, "remove:piece")
     point_in_3d(host, ras(12.5, 28, 16) + [0.0, 0.0, 70.0])
     click(host, section, ras(12.5, 28, 16))  # a vessel is near, but not under the mouse
-    assert "nothing that this tool takes" in section.ui.clickLabel.text
+    assert "nothing here that this tool works on" in section.ui.clickLabel.text
     assert {key: volume(parameters, key) for key in before} == before
 
 

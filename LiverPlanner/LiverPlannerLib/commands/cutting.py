@@ -64,8 +64,8 @@ class CutOptions:
     territory: Annotated[
         list[str] | None,
         typer.Option(
-            help="Number of a portal branch (see 'preop liver branches') or a name, e.g. 'right anterior': the liver "
-            "that it and all downstream of it feed is taken, by a model. May be repeated.",
+            help="Number of a portal branch (see 'preop liver branches') or a name, e.g. 'right anterior': what it "
+            "and everything downstream supply is resected, by a model. May be repeated.",
         ),
     ] = None
 
@@ -115,8 +115,8 @@ class CutOptions:
 class PatientOptions:
     """Height and weight, for standard volumes."""
 
-    height: Annotated[float | None, typer.Option(help="Of the patient, cm.")] = None
-    weight: Annotated[float | None, typer.Option(help="Of the patient, kg.")] = None
+    height: Annotated[float | None, typer.Option(help="The patient's height in cm.")] = None
+    weight: Annotated[float | None, typer.Option(help="The patient's weight in kg.")] = None
 
     def patient(self) -> Patient | None:
         """The patient; None without the two.

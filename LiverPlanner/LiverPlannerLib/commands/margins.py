@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 NEAREST = 5
-"""Vessels of a lesion that are printed; files hold all."""
+"""Vessels printed for each lesion; the files list all."""
 
 
 class Vessels(StrEnum):

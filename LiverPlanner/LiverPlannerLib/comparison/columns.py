@@ -72,7 +72,7 @@ NOT_DRAWN = "not drawn"
 """State of a structure that the reference has no segment of: an empty segment says that there is none of it."""
 COLUMNS = (
     Column("structure", "Structure", "text"),
-    Column("state", "State", "text", help="Whether both have the structure, or one of them."),
+    Column("state", "State", "text", help="Whether both have the structure, or only one."),
     Column("dsc", "DSC", "number", 3, "Dice: twice the common volume divided by the sum of both; 1 is identical."),
     Column("sensitivity", "Sensitivity", "number", 3, "Share of the reference that was found.", brief=False),
     Column(

@@ -115,7 +115,7 @@ def segments_by_planes(segments: sitk.Image, planes: Mapping[str, Plane]) -> sit
     """
     unknown = sorted(set(planes) - set(BORDERS))
     if unknown:
-        raise InputError(f"There is no border called {unknown[0]!r}", f"Use some of {', '.join(BORDERS)}")
+        raise InputError(f"There is no border called {unknown[0]!r}", f"Choose from {', '.join(BORDERS)}")
     values = images.array_of(segments)
     box = box_of(values > 1)
     if box is None:

@@ -182,7 +182,7 @@ def _names_for(path: Path, mapping: Mapping[int, str] | None) -> tuple[dict[int,
             if match_name(name) is None and match_segment(name) is None:
                 raise InputError(
                     f"The mapping names {name!r}, which is not a structure of the liver",
-                    f"Use some of {', '.join(s.key for s in STRUCTURES)}",
+                    f"Choose from {', '.join(s.key for s in STRUCTURES)}",
                 )
         listed = ",".join(f"{name}={value}" for value, name in mapping.items())
         return dict(mapping), f"by the mapping given: {listed}"

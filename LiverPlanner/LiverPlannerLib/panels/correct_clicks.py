@@ -209,7 +209,7 @@ class ClickTools:
             # In 3D Slicer places points on the foremost surface: what is meant lies behind it.
             meant = self._aimed_at(sight)
             if meant is None:
-                self._say(_("There is nothing that this tool takes: click on it in 3D, or in a slice."))
+                self._say(_("There is nothing here that this tool works on: click a structure in 3D or in a slice."))
                 return
             place = meant
         self.click(place)

@@ -68,7 +68,7 @@ class _Legacy:
     def whole(self, word: bytes) -> int:
         """A count in a header, which must fit into the file."""
         if not word.isdigit() or int(word) > len(self.raw):
-            raise self.damaged(f"it names {word[:20].decode('latin-1')} values, which do not fit into the file")
+            raise self.damaged(f"it declares {word[:20].decode('latin-1')} values, which do not fit into the file")
         return int(word)
 
     def numbers(self, at: int, count: int, kind: str, what: str) -> tuple[np.ndarray, int]:
@@ -79,7 +79,7 @@ class _Legacy:
         if self.binary:
             stop = at + count * np.dtype(form).itemsize
             if stop > len(self.raw):
-                raise self.damaged(f"it has fewer {what} than it names")
+                raise self.damaged(f"it has fewer {what} than it declares")
             return np.frombuffer(self.raw, np.dtype(form).newbyteorder(">"), count, at), stop
         words = self.raw[at:].split(None, count)
         left = len(words[count]) if len(words) > count else 0
@@ -88,10 +88,10 @@ class _Legacy:
         except ValueError:
             values = np.zeros(0)
         if len(values) < count:
-            raise self.damaged(f"it has fewer {what} than it names")
+            raise self.damaged(f"it has fewer {what} than it declares")
         stop = len(self.raw) - left
         if left and re.match(rb"[-+.\d]", self.raw[stop:]):
-            raise self.damaged(f"it has more {what} than it names")
+            raise self.damaged(f"it has more {what} than it declares")
         return (values if form[0] == "f" else values.astype(np.int64)), stop
 
     def cells(self, at: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray, int]:

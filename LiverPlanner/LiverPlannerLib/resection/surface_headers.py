@@ -33,7 +33,7 @@ def check_counts(path: Path) -> None:
         for declared in _COUNTS[suffix].finditer(path.read_bytes()):
             counts = [int(g) for g in declared.groups() if g is not None]
             if any(not 0 <= c <= size * (1000 if packed else 1) for c in counts):
-                raise _damaged(path, f"it names {max(counts, key=abs)} values, more than fit into {size} bytes")
+                raise _damaged(path, f"it declares {max(counts, key=abs)} values, more than fit into {size} bytes")
     if suffix == ".vtk":
         check_legacy_vtk(path)
 
@@ -49,7 +49,7 @@ def _check_stl(path: Path, size: int) -> None:
         return  # text, which says no counts
     count = struct.unpack("<I", head[80:84])[0]
     if 84 + 50 * count > size:
-        raise _damaged(path, f"it names {count} triangles, more than fit into {size} bytes")
+        raise _damaged(path, f"it declares {count} triangles, more than fit into {size} bytes")
 
 
 def _check_ply(path: Path) -> None:
@@ -140,7 +140,7 @@ def _check_ply_binary(path: Path, elements: list[tuple[str, int, list[list[str]]
             at += fixed * count
         else:
             if count > len(body):
-                raise _damaged(path, f"it names {count} faces, more than fit into the file")
+                raise _damaged(path, f"it declares {count} faces, more than fit into the file")
             for _ in range(count):
                 for words in properties:
                     if words[1] != "list":

@@ -251,7 +251,7 @@ def measure_volumes(
         if structure(key).parent != "liver":
             raise InputError(
                 f"{structure(key).name} is not part of the liver, so it cannot be excluded from its volume",
-                f"Use some of {', '.join(s.key for s in STRUCTURES if s.parent == 'liver')}",
+                f"Choose from {', '.join(s.key for s in STRUCTURES if s.parent == 'liver')}",
             )
     ml = images.voxel_ml(labels)
     counts = images.label_counts(images.array_of(labels)).tolist()

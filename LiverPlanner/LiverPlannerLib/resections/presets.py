@@ -67,7 +67,9 @@ def resect_by_segments(
     """
     wanted = sorted(set(numbers))
     if not wanted or not set(wanted) <= set(range(1, 9)):
-        raise InputError(f"Segments must be some of 1 to 8, got {', '.join(map(str, numbers)) or 'none'}", "Use 1 to 8")
+        raise InputError(
+            f"segments must be numbers from 1 to 8, got {', '.join(map(str, numbers)) or 'none'}", "Use 1 to 8"
+        )
     if not images.same_grid(segments, labels):
         raise GeometryError("The segments are not on the grid of the labels", "Resample them to the labels")
     values = images.array_of(segments)

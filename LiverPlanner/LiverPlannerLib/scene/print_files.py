@@ -36,7 +36,7 @@ def write_print_files(
     """
     unknown = [f for f in formats if f not in FORMATS]
     if unknown:
-        raise InputError(f"There is no print format {unknown[0]!r}", f"Use some of {', '.join(FORMATS)}")
+        raise InputError(f"There is no print format {unknown[0]!r}", f"Choose from {', '.join(FORMATS)}")
     bodies = _bodies(labels, resection)
     written = write_surfaces(bodies, folder, [f for f in formats if f != "3mf"], name)
     if "3mf" in formats:

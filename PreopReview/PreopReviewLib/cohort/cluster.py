@@ -169,7 +169,7 @@ def _require_workers(client: Client, address: str) -> None:
     theirs = there["scheduler"]["packages"]["distributed"]
     if theirs != distributed.__version__:
         raise InputError(
-            f"The scheduler at {address} has distributed {theirs}, and here it is {distributed.__version__}",
+            f"The scheduler at {address} has distributed {theirs}, but {distributed.__version__} is installed here",
             "Install the same version on both sides",
         )
     if not there["workers"]:
@@ -186,7 +186,7 @@ def _require_workers(client: Client, address: str) -> None:
             )
         if theirs != versions():
             raise InputError(
-                f"The worker {worker} has {_listed(theirs)}, and here it is {_listed(versions())}",
+                f"The worker {worker} has {_listed(theirs)}, but {_listed(versions())} is installed here",
                 "Install the same versions on both sides",
             )
 

@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def review(
     folder: Annotated[Path, typer.Argument(help="A plan, a cohort, a folder of plans, or a .mrb.", show_default=False)],
-    host: Annotated[
-        str, typer.Option(help="Address to serve at. Other than on this computer, a password is needed.")
-    ] = ("127.0.0.1"),
+    host: Annotated[str, typer.Option(help="Address to serve at. Any but this computer's own needs a password.")] = (
+        "127.0.0.1"
+    ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
     password_file: Annotated[
         Path | None, typer.Option(help="File with the password that readers are asked for.")

@@ -54,7 +54,7 @@ def train(
     best = "not validated yet" if math.isnan(result.best_score) else f"best validation score {result.best_score:.3f}"
     say(f"{output}: iteration {result.iteration}, {result.minutes:.1f} min, {best}")
     if data is not None and (prepared := cache_folder(Path(data), output)).is_dir():
-        say(f"Prepared cases are in {prepared}: later runs start at once with them, and they may be deleted.")
+        say(f"Prepared cases are kept in {prepared}: later runs start at once with them. They may be deleted.")
 
 
 def pack(

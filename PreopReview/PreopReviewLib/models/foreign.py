@@ -40,7 +40,7 @@ def checked_preparation(given: Mapping[str, Any], source: str) -> dict[str, Any]
     if missing:
         raise ModelError(
             f"{source} does not say its {', '.join(missing)}, without which images cannot be prepared for it",
-            "State them in a file of settings",
+            "Give them in a settings file",
         )
     try:
         spacing = spacing_of(settings["spacing_mm"])

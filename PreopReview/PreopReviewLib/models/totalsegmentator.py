@@ -85,7 +85,7 @@ def metadata(task: str) -> dict[str, Any]:
         "task": "segmentation",
         "description": f"TotalSegmentator, task {task} ({modality})",
         "license": "code Apache-2.0; weights see the card",
-        "intended_use": "What its authors say of it holds; not validated here",
+        "intended_use": "As its authors state; not validated here",
         "network": {"name": NETWORK, "arguments": {}},
         "inference": {"classes": ["background", *dict.fromkeys(classes.values())], "modalities": [modality]},
         "training": {"data": "see TotalSegmentator's publications"},

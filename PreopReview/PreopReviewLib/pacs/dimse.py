@@ -200,7 +200,7 @@ class Dimse:
             if rejections:
                 raise ServerError(
                     f"{name} rejected us ({rejections[0].reason_str.lower()}): our title is {self._ours}, its {called}",
-                    "Check calling_ae and called_ae of the connection; where it is busy, try later",
+                    "Check calling_ae and called_ae of the connection; if it is busy, try again later",
                 )
             if association.is_aborted and not association.acceptor.primitive:
                 raise ServerError(

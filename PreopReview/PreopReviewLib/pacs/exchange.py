@@ -113,7 +113,7 @@ def store(server: Server, files: Sequence[Path], name: str = "the server") -> St
     done.sent = [n for n, there in kept.items() if there]
     lost = [n for n, there in kept.items() if not there]
     if lost:
-        reason = refused.get(str(waiting[lost[0]].SOPInstanceUID), "accepted, but not there when checked afterwards")
+        reason = refused.get(str(waiting[lost[0]].SOPInstanceUID), "accepted, but not found when checked afterwards")
         rest = f"it has {', '.join(done.sent)}" if done.sent else "it has none of them"
         raise ServerError(f"{name} does not have {', '.join(lost)} ({reason}); {rest}", "Store again to send the rest")
     return done

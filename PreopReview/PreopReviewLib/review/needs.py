@@ -27,5 +27,5 @@ def require_review() -> None:
         installed = "of an unknown version"
     if not installed.startswith(SLICER_CORE):
         raise InputError(
-            f"The review in a browser needs slicer-core {SLICER_CORE}0.6, and here it is {installed}", INSTALL
+            f"The review in a browser needs slicer-core {SLICER_CORE}0.6, but {installed} is installed", INSTALL
         )

@@ -196,7 +196,7 @@ class ReviewSession(TrameApp):
         if mine is None or not mine.edited:
             return
         if mine.result_sha256 != fingerprint(case):
-            self.state.problem = "Your corrections were of another version of this result, and are not shown."
+            self.state.problem = "Your corrections belong to another version of this result and are not shown."
             return
         try:
             self.view.correct(corrected_file(case, self.reader))
@@ -281,7 +281,7 @@ class ReviewSession(TrameApp):
         try:
             if self._shown != (case.scene, _version(case.scene)):
                 raise InputError(
-                    "This result is another one since you opened it", "Open the case again, and look again"
+                    "This result was replaced after you had opened it", "Open the case again and review it"
                 )
             if edited:
                 self._save_segmentation(case)

@@ -130,6 +130,6 @@ def localization_rows(localization: Localization) -> list[tuple[str, str]]:
         (_("Maximum in the box (pointing game)"), _("yes") if localization.pointing else _("no")),
         (_("Energy in the box"), f"{localization.energy_inside:.0%}"),
         (_("Overlap of box and half the maximum (IoU)"), f"{localization.iou:.2f}"),
-        (_("Centroid to the box's middle"), mm(localization.centroid_mm)),
-        (_("Maximum to the box's middle"), mm(localization.peak_mm)),
+        (_("Centroid to the box's center"), mm(localization.centroid_mm)),
+        (_("Maximum to the box's center"), mm(localization.peak_mm)),
     ]

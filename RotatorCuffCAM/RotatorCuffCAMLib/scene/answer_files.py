@@ -297,8 +297,8 @@ def _box_facts(where: Localization) -> Facts:
             ("Maximum in the box (pointing game)", "yes" if where.pointing else "no"),
             ("Energy in the box", f"{where.energy_inside:.0%}"),
             ("Overlap (IoU) of the box and half the maximum", f"{where.iou:.2f}"),
-            ("Centroid to the box's middle", mm(where.centroid_mm)),
-            ("Maximum to the box's middle", mm(where.peak_mm)),
+            ("Centroid to the box's center", mm(where.centroid_mm)),
+            ("Maximum to the box's center", mm(where.peak_mm)),
         )
     )
 

@@ -71,7 +71,8 @@ def _read_folds(results: ResultFolder) -> tuple[dict[str, Any], list[int] | None
         weights.append(plain_weights(kept["network_weights"]))
     if any(each != kinds[0] for each in kinds):
         raise ModelError(
-            f"The folds of {results.folder} were trained by different trainers or configurations", "Name those of one"
+            f"The folds of {results.folder} were trained by different trainers or configurations",
+            "Choose folds that belong together",
         )
     (configuration, trainer), mirror = kinds[0], mirrored[0]  # nnU-Net, too, goes by the first
     arguments = {

@@ -57,7 +57,7 @@ def import_volumetry_net(
         "task": "liver",
         "description": "Whole liver in portal-venous MRI (Gross et al. 2024), imported from a Lightning checkpoint",
         "license": "GPL-3.0",
-        "intended_use": "Research; what its authors say of it holds",
+        "intended_use": "Research, as its authors state",
         "network": {"name": "UNet", "arguments": VOLUMETRY_NET},
         "inference": {
             "spacing_mm": 2.0,
