@@ -31,14 +31,32 @@ def unpack_member(archive: zipfile.ZipFile, name: str, target: Path, max_bytes: 
         raise UnreadableImage(f"{where} is encrypted", "Save it again without a password")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UnreadableImage(f"{where} is a link", "Pack the file itself")
-    if info.file_size > _SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        raise UnreadableImage(f"{where} unpacks to {info.file_size / 1e9:.1f} GB from almost nothing", "Pack it again")
+    _require_honest(info, where)
     try:
         with archive.open(info) as source, target.open("wb") as out:
             _copy(source.read, out.write, max_bytes, where)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise UnreadableImage(f"{where} is damaged ({error})", "Save or fetch it again") from error
     return target
+
+
+def require_honest(archive: zipfile.ZipFile, max_bytes: int) -> None:
+    """Refuses an archive for what any of its members would be unpacked, wanted or not.
+
+    Raises:
+        UnreadableImage: one unpacks from almost nothing, or all together are larger than `max_bytes`.
+    """
+    for info in archive.infolist():
+        _require_honest(info, f"{info.filename} in {archive.filename}")
+    total = sum(info.file_size for info in archive.infolist())
+    if total > max_bytes:
+        problem = f"{archive.filename} unpacks to {total / 1e9:.1f} GB, more than {max_bytes / 1e9:.1f} GB"
+        raise UnreadableImage(problem, "Pack only what belongs together")
+
+
+def _require_honest(info: zipfile.ZipInfo, where: str) -> None:
+    if info.file_size > _SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        raise UnreadableImage(f"{where} unpacks to {info.file_size / 1e9:.1f} GB from almost nothing", "Pack it again")
 
 
 def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], limit: int, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
 
 from PreopReviewLib.archives import open_archive, unpack_member
@@ -50,9 +51,18 @@ def test_a_linked_file_of_a_package_is_not_taken(package, tmp_path):
 
 
 def test_a_zip_of_a_package_is_installed_without_what_else_it_holds(package, tmp_path):
-    path = zipped(package, tmp_path / "p.zip", bomb=b"\0" * (64 << 20))
+    path = zipped(package, tmp_path / "p.zip", more=b"x" * 1000)
     folder = catalog.install("m", path).folder
-    assert not list(folder.rglob("bomb"))
+    assert not list(folder.rglob("more"))
+
+
+def test_a_zip_of_a_package_with_a_bomb_beside_it_is_refused(package, tmp_path, monkeypatch):
+    with pytest.raises(ModelCorrupt, match="bomb in .* unpacks to 0.1 GB from almost nothing"):
+        catalog.install("m", zipped(package, tmp_path / "p.zip", bomb=b"\0" * (64 << 20)))
+    monkeypatch.setattr(catalog, "MAX_PACKAGE_BYTES", 1 << 20)
+    with pytest.raises(ModelCorrupt, match=r"p\.zip unpacks to .* GB, more than"):
+        catalog.install("m", zipped(package, tmp_path / "p.zip", more=np.random.default_rng(1).bytes(2 << 20)))
+    assert not (tmp_path / "models" / "m").exists()
 
 
 def test_weights_that_unpack_from_almost_nothing_are_refused(package, tmp_path):

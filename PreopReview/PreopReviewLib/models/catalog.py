@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from PreopReviewLib.archives import copy_plain_file, open_archive, unpack_member
+from PreopReviewLib.archives import copy_plain_file, open_archive, require_honest, unpack_member
 from PreopReviewLib.errors import (
     InputError,
     ModelCorrupt,
@@ -220,6 +220,7 @@ def _install_zip(source: Path, target: Path, overwrite: bool) -> ModelPackage:
     with private_folder() as temporary:
         try:
             with open_archive(source) as archive:
+                require_honest(archive, MAX_PACKAGE_BYTES)
                 names = archive.namelist()
                 roots = [
                     n[: -len(METADATA)] for n in names if PurePosixPath(n).parts[-2:] == PurePosixPath(METADATA).parts
