@@ -65,3 +65,18 @@ def test_it_needs_a_folder_and_leaves_nothing_behind_when_it_fails(case, preop, 
     before = sorted(tmp_path.iterdir())
     assert preop("liver", "measure", image, tmp_path / "nowhere.nii.gz", "-o", tmp_path / "out").code == 11
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_features_computed_beside_the_other_measures_are_those_computed_after_them(case, preop, tmp_path, monkeypatch):
+    pytest.importorskip("mirp", reason="the optional package mirp is not installed (extra 'radiomics')")
+    from LiverPlannerLib.commands import radiomics_beside
+
+    image, labels = case
+    tables = []
+    for many in (2, 1000):
+        monkeypatch.setattr(radiomics_beside, "MANY", many)
+        out = tmp_path / str(many)
+        assert preop("liver", "measure", image, labels, "-o", out).code == 0
+        tables.append([(out / "radiomics" / f"features.{kind}").read_text() for kind in ("csv", "json")])
+    assert tables[0] == tables[1]
+    assert "tumor" in tables[0][0]

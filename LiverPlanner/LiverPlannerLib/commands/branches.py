@@ -81,14 +81,20 @@ def branches_of(
     alpha: float | None = None,
     rule: BranchRule = BranchRule.radius,
     override: Sequence[str] = (),
+    kept: dict[str, VesselTree] | None = None,
 ) -> Outcome:
     """What the command finds.
+
+    Args:
+        kept: gets the trees, by the key of their structure, for measures that need them again.
 
     Raises:
         NothingFound: none of the wanted structures is there. InputError: an override that cannot be understood.
     """
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     trees, absent = _trees(file.labels, keys, alpha, rule.value, _overrides(override, keys))
+    if kept is not None:
+        kept.update({tree.structure: tree for tree in trees})
     data = {"trees": [t.as_dict() for t in trees], "absent": absent, "notes": file.sentences}
 
     def write(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from PreopReviewLib.command.outcome import Outcome, deliver
 if TYPE_CHECKING:
     from LiverPlannerLib.labels import Labels
     from LiverPlannerLib.resection.margins import Margins
+    from LiverPlannerLib.vessels.branches import VesselTree
 
 
 NEAREST = 5
@@ -67,9 +68,16 @@ def margins(
 
 
 def margins_of(
-    file: Labels, cut: CutOptions = NO_CUT, lesions: Lesions = Lesions.tumor, vessels: Vessels = Vessels.main
+    file: Labels,
+    cut: CutOptions = NO_CUT,
+    lesions: Lesions = Lesions.tumor,
+    vessels: Vessels = Vessels.main,
+    trees: Mapping[str, VesselTree] | None = None,
 ) -> Outcome:
     """What the command finds.
+
+    Args:
+        trees: those that `branches_of` has found in these labels already, by structure key.
 
     Raises:
         NothingFound: there is no lesion.
@@ -88,7 +96,7 @@ def margins_of(
         "lesions": result.as_rows(),
         "smallest_margin_mm": result.smallest_mm,
         "uncertainty_mm": result.uncertainty_mm,
-        "vessels": _vessels(file, lesions, vessels, notes),
+        "vessels": _vessels(file, lesions, vessels, notes, trees),
         "resection": as_dict(resection) if resection else None,
         "notes": notes,
     }
@@ -104,7 +112,9 @@ def margins_of(
     return Outcome(data, list(_words(result, data["vessels"], notes)), write)
 
 
-def _vessels(file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str]) -> list[dict[str, Any]]:
+def _vessels(
+    file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str], known: Mapping[str, VesselTree] | None
+) -> list[dict[str, Any]]:
     """Distances to the vessels by name; a liver without trees gets a note."""
     from LiverPlannerLib.couinaud.volumes import division_of
     from LiverPlannerLib.resection.vessel_margins import margin_rows, vessel_margins
@@ -112,7 +122,7 @@ def _vessels(file: Labels, lesions: Lesions, vessels: Vessels, notes: list[str])
     from PreopReviewLib.errors import NothingFound
 
     try:
-        trees = find_trees(file.labels, division_of(file).labels)
+        trees = find_trees(file.labels, division_of(file).labels, known, file.inside)
         distances = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
     except NothingFound as nothing:
         notes.append(f"Distances to vessels by name are n/a. {nothing.problem}.")

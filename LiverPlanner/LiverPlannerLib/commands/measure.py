@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from LiverPlannerLib.labels import Labels
+    from LiverPlannerLib.radiomics.features import RadiomicsResult
+    from LiverPlannerLib.vessels.branches import VesselTree
 
 
 def register(app: typer.Typer) -> None:
@@ -59,9 +62,8 @@ def measure(
     from LiverPlannerLib.commands.compare import comparison_of
     from LiverPlannerLib.commands.cutting import read
     from LiverPlannerLib.commands.margins import margins_of
-    from LiverPlannerLib.commands.radiomics import features_of
+    from LiverPlannerLib.commands.radiomics_beside import radiomics_beside
     from LiverPlannerLib.commands.volumetry import volumes_of
-    from LiverPlannerLib.radiomics.settings import settings_for
     from PreopReviewLib import images
     from PreopReviewLib.output import output_folder
 
@@ -70,7 +72,7 @@ def measure(
     modality, file = images.guess_modality(picture), read(labels, values, couinaud)
     other = read(manual, values) if manual is not None else None
     patient, notes = body.patient(), image_notes(picture, image)
-    with output_folder(out, overwrite, "liver measure") as folder:
+    with output_folder(out, overwrite, "liver measure") as folder, ExitStack() as beside:
         text = [f"PreopReview measures of {labels} on {image}", "Not for clinical use.", ""]
 
         def step(name: str, make: Callable[[], Outcome]) -> None:
@@ -85,11 +87,13 @@ def measure(
             return outcome
 
         step("cysts", cysts)
-        step("branches", lambda: branches_of(current))
+        features = beside.enter_context(radiomics_beside(picture, current, modality)) if radiomics else None
+        trees: dict[str, VesselTree] = {}
+        step("branches", lambda: branches_of(current, kept=trees))
         step("volumetry", lambda: volumes_of(current, cut, patient))
-        step("margins", lambda: margins_of(current, cut))
+        step("margins", lambda: margins_of(current, cut, trees=trees))
         if radiomics:
-            step("radiomics", lambda: features_of(picture, current.onto(picture), settings_for(modality), notes))
+            step("radiomics", lambda: _features(picture, current.onto(picture), modality, notes, features))
         if other is not None:
             step("comparison", lambda: comparison_of(current, other))
         (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
@@ -103,6 +107,18 @@ def _cysts(picture: sitk.Image, file: Labels, modality: str, notes: list[str]) -
 
     result = filter_cysts(picture, file.labels, modality=modality, lesions_are="labels", drawn=file.lesions)
     return cysts_of(result, [*notes, *file.sentences]), replace(file, labels=result.labels)
+
+
+def _features(
+    picture: sitk.Image, file: Labels, modality: str, notes: list[str], beside: Callable[[], RadiomicsResult] | None
+) -> Outcome:
+    """Computed here, unless that was begun beside the other measures."""
+    from LiverPlannerLib.commands.radiomics import features_of, outcome_of
+    from LiverPlannerLib.radiomics.settings import settings_for
+
+    if beside is not None:
+        return outcome_of(beside(), file, notes)
+    return features_of(picture, file, settings_for(modality), notes)
 
 
 def _section(name: str, make: Callable[[], Outcome], folder: Path) -> str:

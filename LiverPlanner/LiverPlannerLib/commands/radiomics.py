@@ -105,7 +105,6 @@ def features_of(
         notes: sentences on the image.
     """
     from LiverPlannerLib.radiomics.features import extract
-    from PreopReviewLib.errors import NothingFound
 
     result = extract(
         image,
@@ -116,6 +115,13 @@ def features_of(
         progress=progress,
         drawn=file.lesions,
     )
+    return outcome_of(result, file, notes)
+
+
+def outcome_of(result: RadiomicsResult, file: Labels, notes: Sequence[str] = ()) -> Outcome:
+    """What the command says of features; see `features_of`."""
+    from PreopReviewLib.errors import NothingFound
+
     result = replace(result, notes=(*notes, *file.sentences, *result.notes))
     failure = None
     if not any(s.features for s in result.structures):

@@ -107,6 +107,7 @@ def volumes_of(
         patient=patient,
         bsa=bsa.value,  # type: ignore[arg-type]
         exclude=excluded,
+        inside=file.inside,
     )
     notes = [*file.sentences, *result.notes, *(resection.notes if resection else ())]
     body = {"height_cm": patient and patient.height_cm, "weight_kg": patient and patient.weight_kg}
@@ -139,7 +140,9 @@ def _add_supply(
     from PreopReviewLib.errors import NothingFound
 
     try:
-        perfusion = perfusion_of(find_trees(file.labels, division_of(file).labels), cut.resected, excluded)
+        perfusion = perfusion_of(
+            find_trees(file.labels, division_of(file).labels, inside=file.inside), cut.resected, excluded
+        )
     except NothingFound as nothing:
         data["notes"] = [*data["notes"], f"Inflow and outflow of the remnant are n/a. {nothing.problem}."]
         return

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
-from LiverPlannerLib.liver_extent import counted_mask
+from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import LESIONS_AND_CANDIDATES, SEGMENTS
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
@@ -63,6 +63,7 @@ def divide(
     cancel: CancelToken | None = None,
     drawn: DrawnLesions | None = None,
     given: sitk.Image | None = None,
+    inside: np.ndarray | None = None,
 ) -> Division:
     """The Couinaud segments of the liver of a label image (values of `structures.STRUCTURES`).
 
@@ -70,17 +71,19 @@ def divide(
         drawn: which of its lesions the file holds apart.
         given: segments 1 to 8, uint8, as someone has drawn or corrected them, on any grid: then the network is not
             asked. What of the liver they leave out goes to the nearest; more than a twentieth of it is reported.
+        inside: (K, J, I), of `inside_liver`, where it is known already.
 
     Raises:
         NothingFound: there is no liver in it, or no given segment. ModelError: the network is not there, or broken.
         GeometryError: the given segments lie elsewhere.
     """
+    inside = inside_liver(labels) if inside is None else inside
     if given is not None:
         moved = images.onto_grid(sitk.Cast(given, sitk.sitkUInt8), labels, "segments", "labels")
-        return _filled_division(labels, images.array_of(moved.labels), GIVEN, drawn, [AS_GIVEN, *moved.notes])
+        return _filled_division(labels, inside, images.array_of(moved.labels), GIVEN, drawn, [AS_GIVEN, *moved.notes])
     from LiverPlannerLib.couinaud.segments import find_segments
 
-    couinaud = find_segments(counted_mask(labels, "liver"), progress=progress, cancel=cancel)
+    couinaud = find_segments(images.image_like(inside.view(np.uint8), labels), progress=progress, cancel=cancel)
     places = segments_of_lesions(labels, couinaud.labels, drawn)
     volumes = segment_volumes(couinaud.labels)
     return Division(
@@ -97,7 +100,7 @@ AS_GIVEN = (
 
 def division_of(file: Labels, progress: Progress = silent) -> Division:
     """`divide` with what a label file holds: its lesions, and the segments that were given with it."""
-    return divide(file.labels, progress, drawn=file.lesions, given=file.couinaud)
+    return divide(file.labels, progress, drawn=file.lesions, given=file.couinaud, inside=file.inside)
 
 
 def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
@@ -112,11 +115,12 @@ def drawn_division(labels: sitk.Image, drawn: SegmenterResult) -> Division:
     for s in SEGMENTS:
         if s.key in drawn.values:
             table[drawn.values[s.key]] = s.label
-    return _filled_division(labels, table[images.array_of(drawn.labels)], drawn.model)
+    return _filled_division(labels, inside_liver(labels), table[images.array_of(drawn.labels)], drawn.model)
 
 
 def _filled_division(
     labels: sitk.Image,
+    liver: np.ndarray,
     numbers: np.ndarray,
     who: str,
     drawn: DrawnLesions | None = None,
@@ -129,7 +133,6 @@ def _filled_division(
     """
     from LiverPlannerLib.couinaud.whole_segments import fill_unreached
 
-    liver = images.array_of(counted_mask(labels, "liver")) > 0
     numbers = np.where(numbers <= len(SEGMENTS), numbers, 0)
     if not (numbers[liver] > 0).any():
         raise NothingFound(f"{_capital(who)} has no Couinaud segment in the liver", "Choose another one for them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.labels.names import PART_WORDS, plain
 from LiverPlannerLib.labels.tables import OURS, doubts, measure_shapes
 from LiverPlannerLib.lesions import DrawnLesions
+from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.structures import STRUCTURES, Structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -63,6 +65,11 @@ class Labels:
             listed = ", ".join(self.unknown)
             words.append(f"{self.path.name} has labels that are not liver structures, and were ignored: {listed}.")
         return words
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """What of the labels is liver (K, J, I): `liver_extent.inside_liver`, which takes seconds on a large scan."""
+        return inside_liver(self.labels)
 
     def onto(self, target: sitk.Image, what: str = "labels", onto: str = "image") -> Labels:
         """The same on the grid of another image, by the one rule of `images.onto_grid`; its notes are added.

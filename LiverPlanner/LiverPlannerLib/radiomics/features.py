@@ -94,6 +94,21 @@ class RadiomicsResult:
             ],
         }
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> RadiomicsResult:
+        """The result of which `as_dict` gave these data."""
+        structures = [
+            StructureFeatures(
+                s["structure"],
+                s["voxels"],
+                {name: math.nan if value is None else value for name, value in s["features"].items()},
+                s["note"],
+                s["lesion"] or 0,
+            )
+            for s in data["structures"]
+        ]
+        return cls(structures, RadiomicsSettings(**data["settings"]), data["library"], tuple(data["notes"]))
+
 
 def extract(
     image: sitk.Image,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from LiverPlannerLib.segmentation import morphology
 from PreopReviewLib.nearest import nearest
 
 CANDIDATES = 4
@@ -63,9 +64,7 @@ def owners(
 
 def _room(open_to: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Distance (float32, mm) from each voxel to the nearest one that is not open; 0 there."""
-    import edt
-
-    room = edt.edt(open_to, anisotropy=tuple(float(s) for s in spacing), parallel=1)
+    room = morphology.distance(open_to, spacing.tolist())
     return np.minimum(room, np.float32(1e6), out=room)  # infinite where everything is open
 
 

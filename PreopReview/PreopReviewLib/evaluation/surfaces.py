@@ -17,7 +17,6 @@ Where a mask is empty there is no distance: every number is None, and `Overlap.s
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
@@ -27,6 +26,7 @@ import numpy as np
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.evaluation.overlap import dice, mask_pair
 from PreopReviewLib.images.geometry import union_box
+from PreopReviewLib.two_threads import in_two_threads
 
 Convention = Literal["max-of-two", "pooled", "area-weighted"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
@@ -35,7 +35,6 @@ DESCRIPTIONS: dict[str, str] = {
     "pooled": "95th percentile of both directions pooled, surface voxels",
     "area-weighted": "larger of the two directed 95th percentiles, weighted by surface area",
 }
-THREADS = 2
 _SIMILAR_DSC = 0.8
 """From here on most of one surface lies within a few voxels of the other."""
 _ROUNDING = 1e-5
@@ -105,13 +104,12 @@ def surface_distances(
     if box is None or not (prediction[box].any() and reference[box].any()):
         return SurfaceDistances(None, None, None, None, None, None, tolerance, convention)
     a, b = prediction[box], reference[box]
-    with ThreadPoolExecutor(THREADS) as pool:
-        if convention == "area-weighted":
-            p, r = pool.map(lambda mask: _elements(mask, tuple(mm.tolist())), (a, b))
-        else:
-            p, r = pool.map(_border, (a, b))
-        similar = dice(a, b) >= _SIMILAR_DSC
-        d_pr, d_rp = pool.map(lambda pair: _nearest(*pair, mm, similar), ((p, r), (r, p)))
+    if convention == "area-weighted":
+        p, r = in_two_threads(lambda mask: _elements(mask, tuple(mm.tolist())), (a, b))
+    else:
+        p, r = in_two_threads(_border, (a, b))
+    similar = dice(a, b) >= _SIMILAR_DSC
+    d_pr, d_rp = in_two_threads(lambda pair: _nearest(*pair, mm, similar), ((p, r), (r, p)))
     return _summary(d_pr, d_rp, p.area, r.area, tolerance, convention)
 
 
