@@ -59,7 +59,7 @@ def numbered_regions(
 
 
 def name_of(drawn: DrawnLesions | None, region: tuple[Slices, np.ndarray]) -> str:
-    """What the file calls a lesion, given as box and mask of the box; empty where it gives it no name of its own."""
+    """What the file calls a lesion, given as box and mask of the box (K, J, I); empty where it has no name."""
     if drawn is None:
         return ""
     box, mask = region

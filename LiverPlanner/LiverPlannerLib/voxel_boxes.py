@@ -42,7 +42,7 @@ EMPTY = BoxedMask(np.zeros((0, 0, 0), bool), (0, 0, 0), 0)
 
 
 def boxed(mask: np.ndarray, start: Sequence[int] = (0, 0, 0)) -> BoxedMask:
-    """The boxed mask of a boolean array whose first voxel lies at `start`."""
+    """The boxed mask of a boolean array (K, J, I) whose first voxel lies at `start`."""
     box = box_of(mask) if mask.size else None
     if box is None:
         return EMPTY
@@ -104,7 +104,7 @@ def without(a: BoxedMask, b: BoxedMask) -> BoxedMask:
 
 
 def paint(array: np.ndarray, start: Sequence[int], m: BoxedMask, value: int) -> None:
-    """Sets the voxels of a mask in an array whose first voxel lies at `start`; what lies outside is left out."""
+    """Sets the voxels of a mask in an array (K, J, I) whose first voxel lies at `start`; the rest is left out."""
     low, high = np.maximum(m.start, start), np.minimum(m.stop, np.add(start, array.shape))
     if m.count and (high > low).all():
         target = array[tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))]

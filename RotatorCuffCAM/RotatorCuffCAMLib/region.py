@@ -149,7 +149,7 @@ def cube_grid(
 
 
 def matched_axes(direction: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The direction's columns, permuted and flipped to lie nearest to the wanted directions (rows)."""
+    """The columns of a direction (3, 3), permuted and flipped to lie nearest to the wanted directions (rows)."""
     from itertools import permutations
 
     agreement = wanted @ direction

@@ -33,7 +33,7 @@ class Bending:
 
 
 def on_network_grid(labels: np.ndarray) -> np.ndarray:
-    """A 2 mm map at the network's spacing, cropped to the liver with a free margin, unchanged otherwise."""
+    """A 2 mm map (K, J, I) at the network's spacing, cropped to the liver with a free margin, unchanged otherwise."""
     return _cropped(bent(labels, np.eye(3), None))
 
 
@@ -58,7 +58,7 @@ def bent_map(labels: np.ndarray, rng: np.random.Generator, how: Bending | None =
 
 
 def bent(labels: np.ndarray, matrix: np.ndarray, lattice: np.ndarray | None) -> np.ndarray:
-    """The map seen through a matrix about its center and a lattice of displacements (voxels of the map)."""
+    """The map (K, J, I) seen through a matrix about its center and a lattice of displacements (voxels of the map)."""
     step = SPACING / MAP_SPACING
     reach = np.abs(np.linalg.inv(matrix)) @ (np.array(labels.shape) / 2 + 8)
     shape = (np.ceil(2 * reach / step).astype(int) + 2 * MARGIN + 1).tolist()

@@ -46,7 +46,7 @@ def liver_channels(mask: np.ndarray) -> np.ndarray:
 
 
 def padded(array: np.ndarray, multiple: int, shape: tuple[int, int, int] | None = None) -> np.ndarray:
-    """The last three axes padded at their ends with the edge's values to a multiple (and at least to `shape`).
+    """An array (…, K, J, I), padded at the ends of these axes with the edge's values to a multiple (at least `shape`).
 
     The mask channel ends in a free margin, so that no liver is made up.
     """

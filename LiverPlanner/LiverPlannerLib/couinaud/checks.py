@@ -31,7 +31,7 @@ def doubts(
     """Sentences of warning.
 
     Args:
-        shape: the liver (bool K, J, I) on an axis-aligned LPS grid, I to the left.
+        shape: the liver (K, J, I), bool, on an axis-aligned LPS grid, I to the left.
         labels: its segments, 1 to 8, in the liver's box of the image.
         image_shape, box: of the whole image, and where the box lies in it.
         usual: lowest and highest share of the liver of each segment among the livers learned from.
@@ -65,7 +65,7 @@ def doubts(
 
 
 def rightward(shape: np.ndarray) -> float:
-    """How far the center of mass lies to the right of the middle of the liver's box, in widths of the box."""
+    """How far the center of mass of a mask (K, J, I) lies to the right of the middle of its box, in widths of it."""
     across = box_of(shape)[2]
     weights = shape.sum((0, 1))[across].astype(float)
     middle = (len(weights) - 1) / 2

@@ -34,7 +34,7 @@ class SegmentMap:
 
 
 def fill_nearest(labels: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """A copy of a label array with the voxels of `where` given the value of the nearest labeled voxel outside it."""
+    """A copy of labels (K, J, I) with the voxels of `where` given the value of the nearest labeled voxel outside it."""
     known = (labels > 0) & ~where
     out = labels.copy()
     if where.any() and known.any():

@@ -67,7 +67,7 @@ def _r(value: float) -> float:
 
 
 def image_of(labels: np.ndarray) -> sitk.Image:
-    """A map's array as an image with a free margin."""
+    """A map's array (K, J, I) as an image with a free margin."""
     image = sitk.GetImageFromArray(np.pad(labels, MARGIN))
     image.SetSpacing([MAP_SPACING] * 3)
     return image
@@ -103,7 +103,7 @@ def together(figures: Sequence[Figures]) -> Figures:
 
 
 def segment_dice(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """Dice of the segments 1 to 8; NaN where neither has a voxel."""
+    """Dice of the segments 1 to 8 of label arrays (K, J, I); NaN where neither has a voxel."""
     out = []
     for n in SEGMENTS:
         one, two = a == n, b == n
@@ -113,7 +113,7 @@ def segment_dice(a: np.ndarray, b: np.ndarray) -> list[float]:
 
 
 def border_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Median distance (mm) between the borders among segments of two divisions of one liver, both ways."""
+    """Median distance (mm) between the segments' borders in two divisions (K, J, I) of one liver, both ways."""
     first, second = _borders(a), _borders(b)
     if not first.any() or not second.any():
         return float("inf")

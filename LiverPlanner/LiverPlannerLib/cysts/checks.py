@@ -71,7 +71,7 @@ def require_images(
 def liver_level(
     array: np.ndarray, labels: np.ndarray, is_labels: bool, liver_mask: sitk.Image | None
 ) -> LiverLevel | None:
-    """Level of the parenchyma, from every twelfth voxel along each axis where that is enough; None without a liver."""
+    """Level of the parenchyma in (K, J, I), from every twelfth voxel per axis if they suffice; None without a liver."""
     if liver_mask is None and not is_labels:
         return None
     parenchyma = structure("liver").label
@@ -111,7 +111,7 @@ def _require_threshold(threshold: float) -> None:
 
 
 def require_finite(values: np.ndarray) -> None:
-    """Raises ImplausibleImage where a lesion holds NaN or infinite values."""
+    """Raises ImplausibleImage where a lesion's values, of any shape, hold NaN or infinite values."""
     if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
         raise ImplausibleImage("The image has NaN or infinite values inside a lesion", "Repair the image first")
 

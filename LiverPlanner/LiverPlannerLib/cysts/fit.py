@@ -36,7 +36,7 @@ class Scale:
         return self.low + self.width * np.arange(round((self.high - self.low) / self.width) + 1)
 
     def bin_of(self, values: np.ndarray) -> np.ndarray:
-        """Bin of each value (nearest center, clipped to the ends)."""
+        """Bin of each value, of any shape (nearest center, clipped to the ends)."""
         last = len(self.centers) - 1
         if np.issubdtype(values.dtype, np.integer) and self.width == 1.0:
             low = round(self.low)
@@ -116,7 +116,7 @@ def median_deviation(counts: np.ndarray, scale: Scale, median: np.ndarray) -> np
 
 
 def smooth(counts: np.ndarray, scale: Scale) -> np.ndarray:
-    """Histograms smoothed along the intensity axis (Lin 2024 does not state how; Gaussian, sigma 3 bins)."""
+    """Histograms (regions, bins) smoothed along the bins (Lin 2024 does not state how; Gaussian, sigma 3 bins)."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(counts.astype(float), scale.smoothing, axis=1, mode="constant")

@@ -130,7 +130,11 @@ class PerfusionModel:
         )
 
     def image(self, taken: np.ndarray) -> sitk.Image:
-        """The remnant's parenchyma on the grid of the labels: 1 without inflow, 2 without outflow, 3 without both."""
+        """The remnant's parenchyma on the grid of the labels: 1 without inflow, 2 without outflow, 3 without both.
+
+        Args:
+            taken: of each voxel of the parenchyma (n,), whether it is resected.
+        """
         cuts = {key: tree.cut(taken) for key, tree in self._trees.items()}
         codes = np.where(self.parenchyma & ~taken, self._codes(cuts), 0).astype(np.uint8)
         return next(iter(self.trees.territories.values())).image(codes)

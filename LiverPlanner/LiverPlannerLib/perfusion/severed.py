@@ -86,7 +86,7 @@ class Flow:
         return lost
 
     def crossings(self, cut: np.ndarray) -> list[tuple[int, float]]:
-        """Points on the far side of each crossing, and the diameter there, mm."""
+        """Points on the far side of each crossing, and the diameter there, mm; `cut` of each point (n,): resected."""
         there = np.flatnonzero((self.parent >= 0) & (cut != cut[self.parent]))
         return [(int(point), self._diameter(int(point))) for point in there]
 

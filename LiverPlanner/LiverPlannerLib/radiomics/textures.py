@@ -153,7 +153,7 @@ def largest_correlation(matrix: Matrix) -> float:
 
 
 def zones(levels: np.ndarray) -> Matrix:
-    """The size-zone matrix: connected voxels (26 neighbors) of one level."""
+    """The size-zone matrix of gray levels (K, J, I): connected voxels (26 neighbors) of one level."""
     import cc3d
 
     numbers = cc3d.connected_components(levels.astype(np.uint32), connectivity=26)
@@ -172,7 +172,7 @@ def _neighbors(levels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def neighborhoods(levels: np.ndarray, bins: int) -> tuple[Matrix, Matrix | None]:
-    """The gray level dependence matrix (differences of 0), and the neighborhood gray tone difference matrix.
+    """Of gray levels (K, J, I): the dependence matrix (differences of 0), and the neighborhood tone difference matrix.
 
     Args:
         bins: number of gray levels.

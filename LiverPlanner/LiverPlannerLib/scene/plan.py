@@ -102,7 +102,7 @@ def add_plan_steps(
         record: plain values to keep with the plan, see `plan.files.record_for_scene`.
         previous: an earlier plan of the same volume. It is hidden; if no one has changed it, it is obsolete,
             and the caller should remove it (`PlanNodes.replaced`).
-        to_world: `inputs.to_world` of the volume when it was segmented, if it may have been moved since.
+        to_world: (4, 4), `inputs.to_world` of the volume when it was segmented, if it may have been moved since.
 
     Returns:
         (of the generator) PlanNodes.

@@ -224,7 +224,7 @@ def class_probabilities(
 
 
 def postprocess(probabilities: np.ndarray, classes: list[str], spacing: list[float]) -> np.ndarray:
-    """Post-processing on the network's grid: gaps, islands, portal against hepatic, small lesions.
+    """Post-processing of (C, K, J, I) on the network's grid: gaps, islands, portal against hepatic, small lesions.
 
     Returns:
         probabilities in which a voxel's largest is the cleaned-up decision.

@@ -263,7 +263,7 @@ def _predict(predictor: Predictor, prepared: Prepared, progress: Progress, cance
 
 
 def fill_height(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int], int]:
-    """A slab continued above and below by its outermost slices, the canvas for it, and the slices put in front.
+    """A slab (K, J, I) continued above and below by its outermost slices, its canvas, and the slices put in front.
 
     The network's statistics are taken over its input. A thin slab in a canvas of 162 slices is nearly all padding:
     on real slabs of 20 and 13 slices the original's rule finds nothing or little. Here the canvas is as small as

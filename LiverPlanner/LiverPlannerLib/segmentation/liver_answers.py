@@ -42,7 +42,7 @@ def agreed(count: int, answer: Answer, voxel_ml: float) -> tuple[np.ndarray, lis
 
 
 def chosen_answers(answers: Sequence[np.ndarray], voxel_ml: float) -> list[int]:
-    """Numbers of the answers to average; all of them where none finds a liver."""
+    """Numbers of the answers, probabilities (K, J, I), to average; all of them where none finds a liver."""
     cores = [liver_core(a, voxel_ml)[0] for a in answers]
     sure = [core_sureness(c, a) for c, a in zip(cores, answers, strict=True)]
     agreement = [np.mean([_dice(a, b) for b in cores if b is not a]) if len(cores) > 1 else 1.0 for a in cores]

@@ -25,7 +25,7 @@ LEAST_THRESHOLD = 0.3
 
 
 def liver_core(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, float]:
-    """The liver (bool, same axes) on the network's grid, and the probability at its surface.
+    """The liver (K, J, I), bool, on the network's grid, and the probability at its surface.
 
     The probability at the surface is 0.5 where the network is sure of the liver's core, and proportionally lower where
     it is not. Empty where nothing is above 0.5.
@@ -40,14 +40,14 @@ def liver_core(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, fl
 
 
 def core_sureness(core: np.ndarray, probability: np.ndarray) -> float:
-    """Mean probability in the liver without its outermost voxels; 0 without a liver."""
+    """Mean probability (K, J, I) in the liver without its outermost voxels; 0 without a liver."""
     inner = _eroded(core)
     inner = inner if inner.any() else core
     return float(probability[inner].mean()) if inner.any() else 0.0
 
 
 def with_rim(core: np.ndarray, probability: np.ndarray, threshold: float) -> np.ndarray:
-    """The core and, around it, what is below the threshold, so that the surface can be interpolated."""
+    """The core (K, J, I) and, around it, what is below the threshold, so that the surface can be interpolated."""
     from scipy import ndimage
 
     return core | (ndimage.binary_dilation(core, _element()) & (probability <= threshold))

@@ -1,4 +1,4 @@
-"""How an image's intensities are brought to what the liver network knows."""
+"""How an image's intensities (K, J, I) are brought to what the liver network knows."""
 
 from __future__ import annotations
 

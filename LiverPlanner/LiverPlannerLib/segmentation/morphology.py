@@ -1,4 +1,4 @@
-"""Opening and closing by balls of a radius in mm, by exact distances: large radii cost no more than small ones."""
+"""Opening and closing of masks (K, J, I) by balls of a radius in mm, by exact distances: large radii cost no more."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ OPPOSITE = 0.5
 
 
 def local_parenchyma(volume: sitk.Image, mask: sitk.Image, probabilities: np.ndarray) -> sitk.Image:
-    """Mean of the parenchyma within about 15 mm of each voxel, on the network's grid."""
+    """Mean of the parenchyma within about 15 mm of each voxel, on the grid of the probabilities (C, K, J, I)."""
     from scipy import ndimage
 
     values = images.array_of(volume).astype(np.float32)

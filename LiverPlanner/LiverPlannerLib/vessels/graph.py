@@ -181,7 +181,7 @@ def _bridges(skeleton: Skeleton) -> np.ndarray:
 
 
 def end_thickness(skeleton: Skeleton, members: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Radius (mm) of the vessel at each end: median over the points within 10 mm, without the tapering tip."""
+    """Radius (mm) of the vessel at each end (n,): median over the points within 10 mm, without the tapering tip."""
     from scipy.spatial import cKDTree
 
     points, radius = skeleton.points[members], skeleton.radius[members]

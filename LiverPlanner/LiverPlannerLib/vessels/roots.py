@@ -1,4 +1,4 @@
-"""Where a vessel tree begins."""
+"""Where a vessel tree begins. Points are (n, 3), RAS mm; ends and members are their numbers."""
 
 from __future__ import annotations
 

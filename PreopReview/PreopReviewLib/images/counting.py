@@ -26,7 +26,7 @@ def label_counts(array: np.ndarray, where: np.ndarray | None = None) -> np.ndarr
 
 
 def label_values(array: np.ndarray) -> list[int]:
-    """The values of a label array, rising; with 0 where it has any."""
+    """The values of a label array (K, J, I), rising; with 0 where it has any."""
     return np.flatnonzero(label_counts(array)).tolist()
 
 
@@ -49,7 +49,7 @@ def looked_up(table: np.ndarray, array: np.ndarray) -> np.ndarray:
 
 
 def value_boxes(array: np.ndarray) -> dict[int, Slices]:
-    """The smallest box around each value of a label array but 0, by rising value."""
+    """The smallest box around each value of a label array (K, J, I) but 0, by rising value."""
     from scipy.ndimage import find_objects
 
     whole = box_of(array != 0)

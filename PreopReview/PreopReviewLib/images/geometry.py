@@ -169,7 +169,7 @@ def box_of(mask: np.ndarray, margin: int = 0) -> Slices | None:
 
 
 def union_box(a: np.ndarray, b: np.ndarray) -> Slices | None:
-    """The smallest box around both masks, or None if both are empty."""
+    """The smallest box around both masks (K, J, I), or None if both are empty."""
     boxes = [box for box in (box_of(a), box_of(b)) if box is not None]
     if not boxes:
         return None

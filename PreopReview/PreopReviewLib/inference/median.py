@@ -21,8 +21,9 @@ _CHUNK = 12288  # voxels
 
 
 def median_of_27(array: np.ndarray) -> np.ndarray:
-    """The median of each voxel and its 26 neighbors, of the array's type; at the faces the outermost voxels are
-    repeated. (`scipy.ndimage.median_filter(array, 3, mode="nearest")`, some thirty times faster.)
+    """The median of each voxel of (K, J, I) and its 26 neighbors, of the array's type; outermost voxels are repeated.
+
+    (`scipy.ndimage.median_filter(array, 3, mode="nearest")`, some thirty times faster.)
     """
     padded = np.pad(array, 1, mode="edge")
     planes, width = padded.reshape(len(padded), -1), padded.shape[2]

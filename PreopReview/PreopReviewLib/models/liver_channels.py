@@ -39,7 +39,7 @@ def liver_channels(
 
 
 def signed_distance(mask: np.ndarray, spacing: float) -> np.ndarray:
-    """Distance to the surface in mm, positive inside, float32."""
+    """Distance to the surface of a mask (K, J, I) in mm, positive inside, float32."""
     import edt
 
     mask = np.ascontiguousarray(mask)

@@ -74,7 +74,7 @@ def _onto(values: np.ndarray, low: float, high: float, to: Sequence[float]) -> n
 
 
 def air_threshold(values: np.ndarray) -> float:
-    """An intensity between air and tissue: `_AIR_SHARE` of the way from the darkest voxels to Otsu's threshold.
+    """An intensity between air and tissue: `_AIR_SHARE` of the way from the darkest to Otsu's threshold; of any shape.
 
     Otsu's own threshold of a hepatobiliary phase lies between the bright liver and everything else, muscle included.
     """

@@ -127,7 +127,7 @@ def to_depth(x: Tensor, block: int) -> Tensor:
 
 
 def to_space(x: Tensor, block: int) -> Tensor:
-    """The inverse of `to_depth`."""
+    """The inverse of `to_depth`, of (N, C, K, J, I)."""
     n, c, k, j, i = x.shape
     b = block
     x = x.reshape(n, c // b**3, b, b, b, k, j, i).permute(0, 1, 5, 2, 6, 3, 7, 4)

@@ -91,7 +91,7 @@ def grow_anatomy(
     Args:
         spacing: voxel edge, mm.
         margin: what is kept round the liver, mm.
-        shapes: real liver masks with their isotropic spacing (mm), to be bent; none = procedural shapes only.
+        shapes: real liver masks (K, J, I) with their isotropic spacing (mm), to be bent; none = procedural shapes only.
         procedural: share of procedural livers where there are real ones.
     """
     for _ in range(20):

@@ -80,7 +80,7 @@ def paint(rng: np.random.Generator, anatomy: Anatomy, look: Appearance) -> np.nd
 def thick_slices(
     rng: np.random.Generator, image: np.ndarray, spacing: float, thickness: float | None = None
 ) -> np.ndarray:
-    """The image as if acquired in slices along K (2 to 5 mm unless given) and interpolated back."""
+    """The image (K, J, I) as if acquired in slices along K (2 to 5 mm unless given) and interpolated back."""
     from scipy import ndimage
 
     thickness = rng.uniform(2.0, 5.0) if thickness is None else thickness

@@ -1,4 +1,4 @@
-"""Smooth random fields and simple implicit shapes on a voxel grid (axes K, J, I)."""
+"""Smooth random fields and simple implicit shapes on a voxel grid (K, J, I)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Growing and rasterizing vessel trees: named curves, space colonisation, Murray's law, partial volumes.
 
 Space colonisation: Runions et al., "Modeling trees with a space colonization algorithm" (2007). Murray's law with
-exponent g: r_parent^g = sum of r_child^g. Points are in mm along K, J, I of the anatomy's grid.
+exponent g: r_parent^g = sum of r_child^g. Points are (n, 3), in mm along K, J, I of the anatomy's grid.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def make_liver_phantom(
         spacing: voxel edge, mm.
         slice_mm: None draws thick slices now and then; 0 never does; otherwise slices of that thickness,
             interpolated back to the grid.
-        shapes: real liver masks with their spacing, to be bent into new ones.
+        shapes: real liver masks (K, J, I) with their spacing, to be bent into new ones.
 
     Raises:
         InputError: an unknown contrast, or a grid that holds no liver.

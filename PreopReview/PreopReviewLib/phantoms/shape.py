@@ -1,4 +1,4 @@
-"""Liver shapes: procedural ones, and real masks bent into new ones. Axes K (up), J (back), I (left)."""
+"""Liver shapes: procedural ones, and real masks bent into new ones. Masks are (K, J, I): up, back, left."""
 
 from __future__ import annotations
 

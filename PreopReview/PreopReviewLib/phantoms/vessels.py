@@ -1,4 +1,4 @@
-"""The liver's vessels: portal vein, hepatic veins, bile ducts and vena cava in the given liver.
+"""The liver's vessels: portal vein, hepatic veins, bile ducts and vena cava in the given liver, a mask (K, J, I).
 
 The large branches follow anatomy (trunk, bifurcation, umbilical part, sectoral and segmental branches; three
 hepatic veins between the sectors), the small ones grow by space colonisation. Radii in mm: portal trunk 4.8 to 8.4,

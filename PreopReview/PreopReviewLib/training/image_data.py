@@ -216,7 +216,10 @@ class ImageSource:
 
 
 def cut_patch(shown: np.ndarray, target: np.ndarray, patch: Sequence[int], center: Sequence[int]) -> Sample:
-    """A patch round a voxel, as float32, moved inside the image; mirrored where the image is smaller than it."""
+    """A patch of (C, K, J, I), as float32, and of (K, J, I) around a voxel, moved inside the image.
+
+    It is mirrored where the image is smaller.
+    """
     start = [max(0, min(c - p // 2, n - p)) for c, p, n in zip(center, patch, target.shape, strict=True)]
     box = tuple(slice(s, s + p) for s, p in zip(start, patch, strict=True))
     image, labels = np.asarray(shown[(slice(None), *box)], np.float32), np.asarray(target[box])

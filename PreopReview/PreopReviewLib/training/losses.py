@@ -1,4 +1,4 @@
-"""Losses of the recipes, by name."""
+"""Losses of the recipes, by name. Logits and probabilities are (N, C, K, J, I), targets class numbers (N, K, J, I)."""
 
 from __future__ import annotations
 

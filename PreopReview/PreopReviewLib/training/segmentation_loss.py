@@ -28,7 +28,7 @@ class SegmentationLoss:
 def supervised_outputs(network: nn.Module, output: Tensor) -> list[Tensor]:
     """The outputs of a network with deep supervision, each at its own resolution, the full one first.
 
-    MONAI's DynUNet gives them stacked along axis 1 and enlarged to full size; as they were, it keeps them in `heads`.
+    MONAI's DynUNet gives them enlarged, as (N, outputs, C, K, J, I); as they were, it keeps them in `heads`.
     """
     if output.ndim != 6:
         return [output]

@@ -82,7 +82,7 @@ class Task(Protocol):
     facts: Mapping[str, Any]
 
     def loss(self, network: nn.Module, output: Any, target: Tensor) -> Tensor:
-        """The loss of a batch's output."""
+        """The loss of a batch's output, of any shape that the task's network has."""
         ...
 
     def validate(

@@ -43,7 +43,7 @@ def exact_maps(network: VRN, features: torch.Tensor) -> torch.Tensor:
 
 
 def against(maps: torch.Tensor, reference: int = 0) -> torch.Tensor:
-    """Maps minus the map of the reference class (0, no tear): evidence for each class rather than for it.
+    """Maps (N, classes, E, E, E) minus that of the reference class (0, no tear): evidence for each class against it.
 
     Softmax sees differences of logits only, so a part that all maps have in common explains nothing; this takes
     it away. The mean over the volume is the difference of the two logits (less that of the biases).

@@ -55,7 +55,7 @@ def load_network(name: str | Path = "tear-synthetic") -> VRN:
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities along the last axis."""
+    """Probabilities along the last axis of logits of any shape."""
     scaled = np.asarray(logits, float) / temperature
     scaled = np.exp(scaled - scaled.max(-1, keepdims=True))
     return scaled / scaled.sum(-1, keepdims=True)

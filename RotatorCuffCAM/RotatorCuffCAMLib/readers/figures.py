@@ -70,7 +70,7 @@ def roc_figure(
 
 
 def reliability_figure(probabilities: np.ndarray, truth: np.ndarray, fit: Calibration) -> Figure:
-    """How often the likeliest class is right, against the probability that it was given."""
+    """How often the likeliest class is right, against the probability (cases, classes) that it was given."""
     from RotatorCuffCAMLib.network.classifier import reliability, softmax
 
     figure, axis = _square("Reliability of the model's probabilities")

@@ -147,7 +147,7 @@ def fuse(
     Args:
         percent: the map in percent of its maximum.
         cut_lps: a point on the cut through the tissue, mm.
-        normal_lps: the cut's normal, towards the viewer.
+        normal_lps: (3,), the cut's normal, towards the viewer.
     """
     heat = _heat(around.grid, percent)
     place = _places(around.grid, cut_lps, normal_lps) + around.skin * np.uint32(SKIN)
@@ -193,7 +193,7 @@ def field_from(packed: sitk.Image, levels: dict[str, float]) -> Field:
 
 
 def pack(intensity: np.ndarray, edge: np.ndarray, heat: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The four in one number, the row of the table of `looks.table`."""
+    """The four, of one shape, in one number, the row of the table of `looks.table`."""
     return ((intensity * EDGES + edge) * PERCENTS + heat) * PLACES + place
 
 

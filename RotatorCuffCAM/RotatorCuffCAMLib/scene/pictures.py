@@ -195,7 +195,7 @@ def canvas(size: tuple[int, int]) -> Any:
 
 
 def put(figure: Any, pixels: np.ndarray, left: int, top: int, canvas: tuple[int, int]) -> Any:
-    """Puts pixels on a figure, their upper left corner at left and top; the axes count pixels."""
+    """Puts pixels (rows, columns, 3) on a figure, their upper left corner at left and top; the axes count pixels."""
     height, width = pixels.shape[:2]
     axes = figure.add_axes((left / canvas[0], 1 - (top + height) / canvas[1], width / canvas[0], height / canvas[1]))
     axes.imshow(pixels, interpolation="nearest", extent=(0, width, height, 0), aspect="auto")

@@ -241,7 +241,7 @@ def refit_head(network: VRN, means: torch.Tensor, classes: torch.Tensor, decay: 
     which for given features is a convex problem.
 
     Args:
-        means, classes: of `pooled_features`.
+        means, classes: (n, width) and (n,), of `pooled_features`.
         decay: weight of the squared weights.
     """
     import torch

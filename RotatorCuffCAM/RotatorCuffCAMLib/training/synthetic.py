@@ -142,7 +142,12 @@ def to_map_grid(torn: torch.Tensor, edge: int = 16) -> torch.Tensor:
 
 
 def guidance_loss(network: VRN, features: torch.Tensor, classes: torch.Tensor, torn: torch.Tensor) -> torch.Tensor:
-    """-log of the positive energy of the true class's map that lies on the tear; cases without one do not count."""
+    """-log of the positive energy of the true class's map that lies on the tear; cases without one do not count.
+
+    Args:
+        features: (N, C, E, E, E).
+        torn: share of each of these voxels that is torn, (N, E, E, E).
+    """
     import torch
     from torch.nn import functional as F
 

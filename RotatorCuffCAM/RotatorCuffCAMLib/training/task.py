@@ -106,7 +106,7 @@ class ShoulderTask:
         self.samples_per_epoch = len(source.cases)
 
     def loss(self, _network: nn.Module, output: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy."""
+        """Cross-entropy of logits (N, classes) and class numbers (N,)."""
         from torch.nn import functional
 
         return functional.cross_entropy(output.float(), target)
@@ -135,7 +135,7 @@ class ShoulderTask:
 
 
 def shifted(cube: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """The cube moved by whole voxels; what comes in is 0."""
+    """The cube (K, J, I) moved by whole voxels; what comes in is 0."""
     moved = np.zeros_like(cube)
     to = tuple(slice(max(b, 0), min(s, s + b)) for b, s in zip(by, cube.shape, strict=True))
     of = tuple(slice(max(-b, 0), min(s, s - b)) for b, s in zip(by, cube.shape, strict=True))

@@ -49,7 +49,7 @@ class Edit:
 
 
 def edit_of(array: np.ndarray, index: np.ndarray, new: np.ndarray | int, words: str) -> Edit:
-    """The edit that gives voxels new values; those that have them already are left out."""
+    """The edit that gives voxels, by flat index, new values; those that have them already are left out."""
     old = array.reshape(-1)[index]
     values = np.broadcast_to(np.asarray(new, array.dtype), old.shape)
     changes = old != values

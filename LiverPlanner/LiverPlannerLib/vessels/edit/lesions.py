@@ -1,4 +1,6 @@
-"""Lesions corrected by a click: split, merge, not a lesion, cyst. Each gives an `Edit`; nothing is changed."""
+"""Lesions corrected by a click: split, merge, not a lesion, cyst. Each gives an `Edit`; nothing is changed.
+
+Places are RAS, mm."""
 
 from __future__ import annotations
 
