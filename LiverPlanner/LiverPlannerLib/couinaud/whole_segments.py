@@ -65,7 +65,7 @@ def _contacts(pieces: np.ndarray, loose: np.ndarray) -> np.ndarray:
 
 
 def fill_unreached(labels: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """The labels (K, J, I) with every voxel of `inside` without one given the nearest one (mm): loose parts of a liver."""
+    """The labels (K, J, I) with every voxel of `inside` without one given the nearest (mm): loose parts of a liver."""
     empty = inside & (labels == 0)
     if not empty.any():
         return labels

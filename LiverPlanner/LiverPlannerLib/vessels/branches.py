@@ -21,6 +21,7 @@ from LiverPlannerLib.vessels.graph import (
     Forest,
     Skeleton,
     find_branches,
+    nearest_point,
     skeletonize,
     spanning_forest,
 )
@@ -29,7 +30,6 @@ from LiverPlannerLib.vessels.roots import choose_end, root_preference, rooted_tr
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.images.geometry import box_of
-from PreopReviewLib.nearest import nearest
 
 Part = Literal["main", "peripheral"]
 Rule = Literal["radius", "generation"]
@@ -243,7 +243,7 @@ def transfer(tree: VesselTree, mask: sitk.Image) -> sitk.Image:
     result = np.zeros(array.shape, np.uint8)
     if array.any():
         places = np.argwhere(array)
-        near = _nearest_point(images.kji_to_ras(places, mask), tree.points, tree.radii)
+        near = nearest_point(images.kji_to_ras(places, mask), tree.points, tree.radii)
         result[tuple(places.T)] = tree._part_of_branch()[tree.branch_of[near]]
     return images.image_like(result, mask)
 
@@ -303,17 +303,6 @@ def _require_mask(mask: sitk.Image, *others: sitk.Image | None) -> None:
         raise InputError(f"The vessel mask fills {100 * filled:.0f} % of the image", "Check that it is a vessel mask")
 
 
-def _nearest_point(positions: np.ndarray, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """For each position the centerline point of least power distance d^2 - r^2 among the four nearest."""
-    from scipy.spatial import cKDTree
-
-    k = min(4, len(points))
-    distance, near = nearest(cKDTree(points), positions, k=k)
-    distance, near = distance.reshape(-1, k), near.reshape(-1, k)
-    best = (distance**2 - radii[near] ** 2).argmin(1)
-    return near[np.arange(len(near)), best]
-
-
 def _tree(
     mask: sitk.Image,
     array: np.ndarray,
@@ -328,7 +317,7 @@ def _tree(
 ) -> VesselTree:
     index = np.flatnonzero(array)
     voxels = np.stack(np.unravel_index(index, array.shape), 1)
-    near = _nearest_point(images.kji_to_ras(voxels, mask), points, skeleton.radius)
+    near = nearest_point(images.kji_to_ras(voxels, mask), points, skeleton.radius)
     of_voxel = branches.of_point[near] + 1
     ml = np.bincount(of_voxel, minlength=len(branches.radius) + 1)[1:] * images.voxel_ml(mask)
     tree_branches, node_points = _numbered(branches, ml, rooted, alpha, rule)

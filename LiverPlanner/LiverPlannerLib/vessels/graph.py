@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from PreopReviewLib.nearest import nearest
+
 MAX_ANISOTROPY = 1.5  # beyond it the mask is resampled first, because thinning does not know the spacing
 SPUR_RADII = 1.2  # a side path shorter than this many radii (and two voxels) is not a branch
 BRIDGE_MM = 3.0  # components closer than this are one tree
@@ -301,3 +303,14 @@ def _generations(parent: list[int], radius: np.ndarray) -> np.ndarray:
         stem = radius[n] == siblings.max() and large.sum() == 1
         generation[n] = generation[before] + (0 if stem else 1)
     return generation
+
+
+def nearest_point(positions: np.ndarray, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """For each position (n, 3) the number of the point (N, 3) of least power distance d² − r² among the four nearest."""
+    from scipy.spatial import cKDTree
+
+    k = min(4, len(points))
+    distance, near = nearest(cKDTree(points), positions, k=k)
+    distance, near = distance.reshape(-1, k), near.reshape(-1, k)
+    best = (distance**2 - radii[near] ** 2).argmin(1)
+    return near[np.arange(len(near)), best]
