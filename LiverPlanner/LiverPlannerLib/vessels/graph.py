@@ -306,7 +306,7 @@ def _generations(parent: list[int], radius: np.ndarray) -> np.ndarray:
 
 
 def nearest_point(positions: np.ndarray, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """For each position (n, 3) the number of the point (N, 3) of least power distance d² − r² among the four nearest."""
+    """For each position (n, 3) the number of the point (N, 3) of least power distance d² − r² among four nearest."""
     from scipy.spatial import cKDTree
 
     k = min(4, len(points))
