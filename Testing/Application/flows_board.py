@@ -96,7 +96,8 @@ def a_ct_becomes_two_resections_on_one_page_within_two_minutes_of_a_surgeon() ->
     me.picture("plane")
     click(measure.ui.keepButton)
     click(measure.ui.segmentsRadio, (8, 8))
-    choose(measure.ui.presetComboBox, measure.ui.presetComboBox.findData("left lateral sectionectomy"))
+    choose(measure.ui.presetComboBox, "Left lateral")
+    assert me.context.parameters.cutPreset == "left lateral sectionectomy"
     me.done()
     assert measure.remnant.current_cut_quietly() is not None, measure.ui.liveLabel.text
     me.picture("segments")

@@ -69,12 +69,14 @@ def press(widget: Any, key: int, text: str = "") -> None:
     work(0.05)
 
 
-def choose(box: Any, row: int) -> None:
-    """A row of a combo box: a click opens its list, another one takes the row."""
+def choose(box: Any, words: str) -> None:
+    """A row of a combo box: a click opens its list, the first letters of a row find it, and Enter takes it."""
     click(box)
     view = box.view()
-    place = view.visualRect(box.model().index(row, 0)).center()
-    click(view.viewport(), (place.x(), place.y()))
+    for letter in words:
+        press(view, 0, letter)
+    press(view, qt.Qt.Key_Return)
+    work(0.2)
 
 
 def drag(widget: Any, start: Sequence[float], end: Sequence[float], steps: int = 12) -> None:

@@ -155,3 +155,16 @@ def test_place_mode_is_on_for_one_markups_node(host: Any) -> None:
     interaction.SetCurrentInteractionMode(interaction.ViewTransform)  # as a right click does
     assert not widget.placeModeEnabled
     assert told == [True, False]
+
+
+def test_views_rest_while_a_slot_works_and_draw_one_after_another_then(host: Any) -> None:
+    from PreopReviewLib.panels.resting_views import resting_views
+
+    manager = host.app.layoutManager()
+    views = [manager.sliceWidget(name).sliceView() for name in manager.sliceViewNames()]
+    with pytest.raises(RuntimeError), resting_views():
+        with resting_views():
+            assert all(view.isRenderPaused() for view in views)
+        raise RuntimeError
+    assert any(view.isRenderPaused() for view in views), "they draw between events, not in the slot"
+    host.wait_until(lambda: not any(view.isRenderPaused() for view in views), 5)

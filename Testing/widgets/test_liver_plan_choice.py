@@ -86,10 +86,13 @@ def test_a_deleted_plan_takes_its_numbers_and_the_untouched_output_with_it(host:
     parameters = opened.context.parameters
     opened.open_section("MeasureSection")
     host.process_events()
-    slicer.mrmlScene.RemoveNode(parameters.segmentation)
+    plan, told = parameters.segmentation, []
+    plan.GetDisplayNode().AddObserver("ModifiedEvent", lambda *_args: told.append("display"))
+    slicer.mrmlScene.RemoveNode(plan)
     host.process_events(0.1)
     assert parameters.segmentation is None
     assert parameters.volumesTable is None
+    assert told == [], "a plan that leaves is not touched: Slicer's hierarchy, which has let go of it, complains"
     assert named("CT liver plan: volumes") is None
     assert named("CT model output") is None
 

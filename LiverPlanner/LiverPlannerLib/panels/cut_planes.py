@@ -12,10 +12,12 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
 from LiverPlannerLib.resection.live_cut import LiveCut
+from LiverPlannerLib.scene.plan_tables import CUT_PLANES, belong
 from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of, size_handles
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.section import enable
 
 LIVE_MS, QUIET_MS = 30, 400
@@ -123,13 +125,19 @@ class CutPlanes:
         number = len(parameters.cutPlanes)
         normal = (RIGHT, (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))[number % 3]
         name = slicer.mrmlScene.GenerateUniqueName(_("Cut plane"))
-        node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name, parameters.segmentation)
-        place_beside(slicer.mrmlScene, node, parameters.segmentation)
-        parameters.cutPlanes = [*self.nodes, node]
-        if number == 0:
-            jump_to(live.center_ras)
-        self.page.section.refresh()
-        self.ui.planesList.setCurrentRow(number)  # what was added is what the buttons act on
+        plan = parameters.segmentation
+
+        def mine(node: Any, _display: Any) -> None:
+            belong(node, plan, CUT_PLANES)
+
+        with resting_views():
+            node = add_plane(slicer.mrmlScene, live.center_ras, 0.8 * live.size_mm, normal, name, mine)
+            place_beside(slicer.mrmlScene, node, plan)
+            parameters.cutPlanes = [*self.nodes, node]
+            if number == 0:
+                jump_to(live.center_ras)
+            self.page.section.refresh()
+            self.ui.planesList.setCurrentRow(number)  # what was added is what the buttons act on
         return node
 
     def _on_add(self) -> None:
@@ -142,9 +150,10 @@ class CutPlanes:
         node = self._chosen()
         if node is None:
             return
-        action(node)
-        self.page.parameters.cutPlanes = self.nodes
-        self.page.section.refresh()
+        with resting_views():
+            action(node)
+            self.page.parameters.cutPlanes = self.nodes
+            self.page.section.refresh()
 
     def _on_item(self, item: Any) -> None:
         node = slicer.mrmlScene.GetNodeByID(item.data(qt.Qt.UserRole))
@@ -212,7 +221,8 @@ class CutPlanes:
         try:
             live = self.page.live
             cut = cut_by_planes(live.labels(), self.active, live.inside())
-            self.page.show_cut(cut, self.page.live.revision)
+            with resting_views():
+                self.page.show_cut(cut, self.page.live.revision)
         except PreopError as error:
             self.page.no_cut(str(error))
 

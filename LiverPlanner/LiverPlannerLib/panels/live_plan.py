@@ -18,6 +18,7 @@ from LiverPlannerLib.voxel_boxes import union
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.resting_views import resting_views
 
 QUIET_MS = 250
 """After the last stroke of an edit this long, measures are computed; with them, well within a second."""
@@ -134,14 +135,15 @@ class LivePlan:
         plan, model = self._followed[:2]
         if plan is None or plan.GetScene() is None:
             return set()
-        if self.measures is None:
-            self._measure_all(plan, model)
-            changed = {c.key for c in self.measures.changes} if self.measures is not None else set()
-        else:
-            changed = self._update_measures(self.measures)
-        self.revision += 1
-        for observer in list(self.observers):
-            observer(changed)
+        with resting_views():  # all that follows from an edit is drawn once
+            if self.measures is None:
+                self._measure_all(plan, model)
+                changed = {c.key for c in self.measures.changes} if self.measures is not None else set()
+            else:
+                changed = self._update_measures(self.measures)
+            self.revision += 1
+            for observer in list(self.observers):
+                observer(changed)
         return changed
 
     def _update_measures(self, measures: LiveMeasures) -> set[str]:

@@ -21,6 +21,7 @@ from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, save_table
 from LiverPlannerLib.scene import lines
 from LiverPlannerLib.scene.territories import territories_node
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene.finding import step_back
 
@@ -133,6 +134,10 @@ class MeasureSection(Section):
             return
         if not self.open:
             return
+        with resting_views():  # what a tab shows and what steps back is drawn once
+            self._refresh(parameters)
+
+    def _refresh(self, parameters: Any) -> None:
         self.live.refresh()
         if parameters.segmentation is not self._plan:
             self._forget(parameters.segmentation)

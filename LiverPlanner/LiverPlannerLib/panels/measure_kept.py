@@ -18,6 +18,7 @@ from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request
 from LiverPlannerLib.scene.kept_cuts import COMPARED_COLUMNS, KeptCuts
 from LiverPlannerLib.scene.plan_tables import put_table
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import inputs
@@ -97,7 +98,8 @@ class KeptPage:
             return
         with slicer.util.tryWithErrorDisplay(_("The resection could not be kept."), waitCursor=True):
             parameters = self.page.parameters
-            parameters.resectionsSegmentation = self.kept.keep(cut, self.page.live.measures.plan.grid)
+            with resting_views():
+                parameters.resectionsSegmentation = self.kept.keep(cut, self.page.live.measures.plan.grid)
         self.page.section.refresh()
 
     def _drop(self) -> None:
@@ -119,10 +121,11 @@ class KeptPage:
 
     def _on_chosen(self, row: int) -> None:
         if self.kept is not None and 0 <= row < len(self.kept.names):
-            self.kept.show(row)
-            self.shown = True
-            self.refresh("")
-            self.page.section.show_overlays()
+            with resting_views():
+                self.kept.show(row)
+                self.shown = True
+                self.refresh("")
+                self.page.section.show_overlays()
 
     def step_back(self) -> None:
         """The present cut is shown again, and none of the list."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +12,16 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels.cut_described import CutDescribed
 from LiverPlannerLib.panels.cut_planes import CutPlanes, live_words
 from LiverPlannerLib.panels.cut_shapes import CutShapes
+from LiverPlannerLib.panels.later_surfaces import LaterSurfaces
 from LiverPlannerLib.panels.measure_kept import KeptPage
 from LiverPlannerLib.panels.measure_page import Page, is_shown, set_quietly
 from LiverPlannerLib.panels.measure_supply import Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
 from LiverPlannerLib.resection.volumetry import Volumetry
-from LiverPlannerLib.scene.parts import surface_steps
 from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
 from LiverPlannerLib.scene.planes import show_sides, sides_of
 from LiverPlannerLib.scene.tables import place_beside
-from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import load_image, unsaved
 
@@ -44,8 +42,7 @@ class RemnantPage(Page):
         self._cut_by: tuple[Any, ...] = ()
         self._liver_shown = True
         self._in_sight = True  # whether this tab, or the one of margins, is open
-        self._surfaces: Iterator[None] | None = None
-        self._next_surface = timers.single_shot(0, self._on_next_surface)
+        self._surfaces = LaterSurfaces(self._on_surfaces)
         self.supply, self.kept = Supply(self), KeptPage(self)
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
@@ -64,7 +61,8 @@ class RemnantPage(Page):
     def _start_over(self) -> None:
         super().forget()
         self.kept.step_back()
-        self.cut, self._surfaces = None, None
+        self.cut = None
+        self._surfaces.stop()
         self.planes.forget()
         self.described.forget()
 
@@ -216,7 +214,7 @@ class RemnantPage(Page):
             return
         shown = self.ui.sidesCheckBox.checked and self.cut is not None and self.live.measures is not None
         node = parameters.sidesSegmentation
-        self._surfaces = None
+        self._surfaces.stop()
         if shown:
             grid = self.live.measures.plan.grid
             name = _("{plan}: remnant").format(plan=parameters.segmentation.GetName())
@@ -225,29 +223,24 @@ class RemnantPage(Page):
                 place_beside(slicer.mrmlScene, sides, parameters.segmentation)
                 parameters.sidesSegmentation = sides
             node = sides
-            self._surfaces = surface_steps(node, grid, sides_of(self.cut))
-            self._next_surface.start()
+            self._surfaces.start(node, grid, sides_of(self.cut))
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
         if not shown:
             self._show_liver(True)
 
-    def _on_next_surface(self) -> None:
-        """A surface takes longer than all numbers: they are made one by one, and dropped once their cut is outdated."""
-        if self._surfaces is None or self.parameters is None:
-            return
-        node = self.parameters.sidesSegmentation
-        if node is not None and next(self._surfaces, self) is None:
-            self._next_surface.start()
-            return
-        self._surfaces = None
-        self.section.show_overlays()
-        self._show_liver(not (self._in_sight and is_shown(node)))
+    def _on_surfaces(self) -> None:
+        """Both sides are there in 3D, and take the place of the liver."""
+        self._show_liver(not (self._in_sight and is_shown(self.parameters.sidesSegmentation)))
 
     def step_back(self, back: bool) -> None:
         """The liver of the plan takes the place of both sides while they are not shown."""
         self._in_sight = not back
-        if self.live.measures is not None and self._surfaces is None and is_shown(self.parameters.sidesSegmentation):
+        if (
+            self.live.measures is not None
+            and not self._surfaces.awaited
+            and is_shown(self.parameters.sidesSegmentation)
+        ):
             self._show_liver(back)
 
     def _show_liver(self, shown: bool) -> None:

@@ -9,13 +9,16 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.later_surfaces import LaterSurfaces
 from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import couinaud as scene_couinaud
+from LiverPlannerLib.scene.segments import grid_of
 from LiverPlannerLib.scene.tables import Column, place_beside
 from LiverPlannerLib.structures import SEGMENTS, structure
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.worker_io import load_image, unsaved
@@ -48,21 +51,21 @@ class SegmentsPage(Page):
         self._by_planes: Any | None = None
         self._observed: list[tuple[Any, int]] = []
         self._places: tuple[Any, ...] = ()
+        self._surfaces = LaterSurfaces(lambda: None)
         ui.showCouinaudCheckBox.connect("toggled(bool)", lambda on: self._show_in_color(on))
         ui.bordersButton.connect("clicked(bool)", self._on_borders)
         ui.borderComboBox.connect("activated(int)", lambda *_args: self._choose_border())
         ui.undoBordersButton.connect("clicked(bool)", lambda *_args: self.undo_borders())
         ui.segmentsTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
-        self._moving, self._resting = (
-            timers.single_shot(MOVING_MS, self._follow),
-            timers.single_shot(QUIET_MS, self.apply_borders),
-        )
+        self._moving = timers.single_shot(MOVING_MS, self._follow)
+        self._resting = timers.single_shot(QUIET_MS, self.apply_borders)
 
     def forget(self) -> None:
         super().forget()
         self._shown, self._said, self._before, self._by_planes = (), [], None, None
         self._moving.stop()
         self._resting.stop()
+        self._surfaces.stop()
         self._watch([])
 
     @property
@@ -111,7 +114,7 @@ class SegmentsPage(Page):
         undo = none or ("" if self._before is not None else _("No plane has been moved."))
         enable(ui.undoBordersButton, undo, _("Puts the segments back to what they were before planes were moved."))
         borders = self.borders
-        ui.bordersButton.checked = ui.borderComboBox.visible = bool(borders)
+        ui.bordersButton.checked = ui.borderComboBox.visible = ui.borderLabel.visible = bool(borders)
         if ui.borderComboBox.count != len(borders):
             ui.borderComboBox.clear()
             for border in borders:
@@ -200,7 +203,8 @@ class SegmentsPage(Page):
     def _write(self, segments: Any) -> None:
         """Puts segments into the plan's node, shows them, and lets everything follow."""
         new = self.node is None
-        node = scene_couinaud.write_couinaud(self.parameters.segmentation, segments)
+        node = scene_couinaud.write_couinaud(self.parameters.segmentation, segments, surfaces=False)
+        self._surfaces.start(node, grid_of(node), scene_couinaud.parts_of_couinaud(segments))
         if new:
             node.GetDisplayNode().SetVisibility(self.ui.showCouinaudCheckBox.checked)
         self._shown = ()
@@ -211,13 +215,15 @@ class SegmentsPage(Page):
 
     def _on_borders(self, on: bool) -> None:
         try:
-            if on:
-                self.show_borders()
-            else:
-                self.remove_borders()
+            with resting_views():
+                if on:
+                    self.show_borders()
+                else:
+                    self.remove_borders()
+                self.section.refresh()
         except PreopError as error:
             self.context.show_error(_("Border planes"), error)
-        self.section.refresh()
+            self.section.refresh()
 
     def show_borders(self) -> None:
         """Adds the planes that come nearest to the present borders.
@@ -253,10 +259,11 @@ class SegmentsPage(Page):
     def undo_borders(self) -> None:
         """Puts the segments back to what they were before planes were moved, and takes the planes away."""
         before, self._before, self._by_planes = self._before, None, None
-        self.remove_borders()
-        if before is not None:
-            self._write(before)
-        self.section.refresh()
+        with resting_views():
+            self.remove_borders()
+            if before is not None:
+                self._write(before)
+            self.section.refresh()
 
     def _watch(self, nodes: list[Any]) -> None:
         if [node for node, _tag in self._observed] == nodes:
@@ -323,7 +330,8 @@ class SegmentsPage(Page):
         array = images.array_of(divided)
         pieces = whole_segments(array.copy())
         pieces = fill_unreached(pieces, array > 0, images.spacing_kji(divided))
-        self._write(images.image_like(pieces, divided))
+        with resting_views():
+            self._write(images.image_like(pieces, divided))
         self._by_planes = self.live.couinaud()
 
 

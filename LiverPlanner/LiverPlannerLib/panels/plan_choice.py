@@ -51,13 +51,19 @@ class PlanChoice:
         self._shown: tuple[str, str] | None = None  # identifiers of volume and plan; None before the first
         self._last: dict[str, str] = {}  # by volume, the plan that was shown last
         self._following = False
+        self._leaving = ""  # identifier of a plan that is being deleted
         scene = slicer.mrmlScene
         self._observer = (scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._on_removed))
 
     def forget(self) -> None:
         """The scene is closed, or another one is loaded."""
-        self._shown = None
+        self._shown, self._leaving = None, ""
         self._last.clear()
+
+    def let_go(self, plan: Any) -> None:
+        """A plan is being deleted: nothing is done with it any more; its own views have let go of it already."""
+        self._mark(self._parameters(), plan)  # what was made for it goes with it
+        self._leaving = _id(plan)
 
     def cleanup(self) -> None:
         """Releases the scene."""
@@ -75,6 +81,8 @@ class PlanChoice:
             return False
         before = self._shown
         volume, plan = _id(parameters.inputVolume), _id(parameters.segmentation)
+        if plan and plan == self._leaving:
+            self._leaving = ""  # it is back, e.g. by an undo
         self._following = True
         try:
             with slicer.util.NodeModify(parameters):
@@ -133,7 +141,8 @@ class PlanChoice:
 
     def _plan_before(self) -> Any | None:
         """The plan that was shown at the last refresh, if it is still there."""
-        return slicer.mrmlScene.GetNodeByID(self._shown[1]) if self._shown and self._shown[1] else None
+        shown = self._shown[1] if self._shown else ""
+        return slicer.mrmlScene.GetNodeByID(shown) if shown and shown != self._leaving else None
 
     def _mark(self, parameters: Any, plan: Any | None) -> None:
         """Lets nodes that were made for a plan belong to it."""

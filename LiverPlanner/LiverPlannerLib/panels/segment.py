@@ -77,6 +77,7 @@ class SegmentSection(Section):
         """A plan that is deleted leaves none: the selector itself would go on with another segmentation of its list."""
         plan = self.parameters.segmentation if self.parameters is not None else None
         if plan is not None and node.GetID() == plan.GetID():
+            self.choice.let_go(plan)
             self.parameters.segmentation = None
 
     def _watch(self, volume: Any | None) -> None:

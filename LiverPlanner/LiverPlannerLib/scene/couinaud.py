@@ -69,19 +69,25 @@ def couinaud_request(segments: sitk.Image | None) -> dict[str, Unsaved]:
     return {} if segments is None else {"couinaud": unsaved(segments, "couinaud")}
 
 
-def write_couinaud(plan: Any, segments: sitk.Image) -> Any:
+def parts_of_couinaud(segments: sitk.Image) -> list[Part]:
+    """Segments 1 to 8 of an image, as they are shown."""
+    return [
+        Part(s.key, s.name, s.color, segments == s.label, terminology_entry(s), s.opacity, s.smoothing)
+        for s in SEGMENTS
+    ]
+
+
+def write_couinaud(plan: Any, segments: sitk.Image, surfaces: bool = True) -> Any:
     """Puts other segments into the plan's node, which keeps its place and display; returns the node.
 
     Args:
         segments: uint8, 1 to 8, on the lattice of that node, or of the plan where there is none.
+        surfaces: see `parts.show_parts`.
     """
     node = segments_node(plan)
-    parts = [
-        Part(s.key, s.name, s.color, segments == s.label, terminology_entry(s), s.opacity, s.smoothing)
-        for s in SEGMENTS
-    ]
+    parts = parts_of_couinaud(segments)
     name = node.GetName() if node is not None else f"{plan.GetName()} Couinaud segments"
-    shown = show_parts(plan.GetScene(), node, name, grid_of(node or plan), parts)
+    shown = show_parts(plan.GetScene(), node, name, grid_of(node or plan), parts, surfaces)
     if node is None:
         plan.SetNodeReferenceID(COUINAUD, shown.GetID())
         place_beside(plan.GetScene(), shown, plan)
@@ -95,21 +101,31 @@ def add_borders(plan: Any, planes: Mapping[str, Plane], size_mm: float) -> list[
     """A markups plane for each border, named after the vein it runs along; their handles are below the liver."""
     shown = []
     for key, plane in planes.items():
-        node = add_plane(plan.GetScene(), plane.point, size_mm, plane.normal, BORDERS[key].name)
-        node.SetAttribute(BORDER, key)
-        node.SetNodeReferenceID(PLAN, plan.GetID())
-        node.GetDisplayNode().SetNormalVisibility(False)
-        shown.append(node)
+
+        def prepare(node: Any, display: Any, key: str = key) -> None:
+            node.SetAttribute(BORDER, key)
+            node.SetNodeReferenceID(PLAN, plan.GetID())
+            display.SetNormalVisibility(False)
+            _give_handles(display, False)
+
+        shown.append(add_plane(plan.GetScene(), plane.point, size_mm, plane.normal, BORDERS[key].name, prepare))
     return shown
+
+
+def _give_handles(display: Any, chosen: bool) -> None:
+    before = display.StartModify()
+    display.SetHandlesInteractive(chosen)
+    display.SetPropertiesLabelVisibility(chosen)
+    display.SetFillOpacity(0.35 if chosen else 0.1)
+    display.EndModify(before)
 
 
 def choose_border(nodes: Sequence[Any], key: str) -> None:
     """Gives handles and its name to one plane; five sets of handles would cover the liver."""
     for node in nodes:
         display, chosen = node.GetDisplayNode(), node.GetAttribute(BORDER) == key
-        display.SetHandlesInteractive(chosen)
-        display.SetPropertiesLabelVisibility(chosen)
-        display.SetFillOpacity(0.35 if chosen else 0.1)
+        if bool(display.GetHandlesInteractive()) != chosen:
+            _give_handles(display, chosen)
 
 
 def border_nodes(scene: Any, plan: Any | None = None) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from LiverPlannerLib.resection.closed_surface import triangles_of
 from LiverPlannerLib.resection.curved_cut import resect_by_curve
 from LiverPlannerLib.resection.cutting import Plane, Resection, resect_by_planes, resect_by_surface
 from LiverPlannerLib.scene.parts import Part, show_parts
-from LiverPlannerLib.scene.plan_tables import CUT_PLANES, belong
 from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib.errors import InputError
 
@@ -21,6 +20,8 @@ REMNANT_COLOR, RESECTED_COLOR = (0.45, 0.72, 0.48), (0.85, 0.38, 0.32)
 HANDLE_AT, HANDLE_SCALE, HOVER_SCALE = 0.45, 1.5, 2.6
 """How far from the middle the handles of a plane are, by its size: below the liver, not over the right lobe. And how
 large they are, in Slicer's percent, left alone and under the mouse; its own 3 cover half a lobe."""
+ACROSS, OVER = (False, False, True, True), (True, True, False, False)
+"""Handles that shift and that turn a plane, by axis: two in it, its normal, and in the plane of the view."""
 SLICE_NORMAL = "PreopReview.SliceNormal"
 """Attribute of a curve: normal of the slice in which it was drawn, RAS, three numbers."""
 BEND = 0.002
@@ -35,13 +36,13 @@ def add_plane(
     size_mm: float,
     normal: Sequence[float] = RIGHT,
     name: str | None = None,
-    plan: Any | None = None,
+    prepare: Callable[[Any, Any], None] | None = None,
 ) -> Any:
     """A markups plane with handles at its lower border to drag and turn it, and its normal shown: that side is taken.
 
     Args:
         center_ras: middle of its rectangle, in RAS mm.
-        plan: the segmentation that it belongs to as one of its cut planes.
+        prepare: called with node and display before they are in the scene, where a change is not drawn yet.
     """
     number = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode")
     # Both are ready before they are added: every change of a plane in the scene is drawn by itself, in all views.
@@ -50,8 +51,6 @@ def add_plane(
     node.SetPlaneType(node.PlaneTypePointNormal)
     node.SetSizeMode(node.SizeModeAbsolute)
     _place(node, np.asarray(center_ras, float), np.asarray(normal, float), size_mm)
-    if plan is not None:
-        belong(node, plan, CUT_PLANES)
     color = PLANE_COLORS[number % len(PLANE_COLORS)]
     display.SetSelectedColor(*color)
     display.SetColor(*color)
@@ -61,10 +60,16 @@ def add_plane(
     display.SetTranslationHandleVisibility(True)  # without these two the handles are there, but none is shown
     display.SetRotationHandleVisibility(True)
     display.SetScaleHandleVisibility(False)
+    # A plane that is shifted or turned within itself cuts as before; and its arrow that points to the viewer of a slice
+    # lies on the handle that shifts freely, and would shoot the plane out of the liver.
+    display.SetTranslationHandleComponentVisibility(ACROSS)
+    display.SetRotationHandleComponentVisibility(OVER)
     display.SetInteractionHandleScale(HANDLE_SCALE)
     display.SetNormalVisibility(True)
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
+    if prepare is not None:
+        prepare(node, display)
     scene.AddNode(display)
     node.SetAndObserveDisplayNodeID(display.GetID())
     scene.AddNode(node)

@@ -198,8 +198,11 @@ class Context:
         if self._abandoned:
             self._end(folder)
             return
+        from PreopReviewLib.panels.resting_views import resting_views
+
         try:
-            pieces = on_finished(result)
+            with resting_views():
+                pieces = on_finished(result)
         except Exception as error:  # shown, with its trace in the log: nothing above a timer's callback catches it
             self._failed(error, folder, title, on_failed)
             return

@@ -241,7 +241,10 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._refreshing = True
         try:
-            for section in self.built:
-                section.refresh()
+            from PreopReviewLib.panels.resting_views import resting_views
+
+            with resting_views():  # all views would draw each change of a node by itself
+                for section in self.built:
+                    section.refresh()
         finally:
             self._refreshing = False

@@ -3,9 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
+
+from PreopReviewLib.panels import timers
+
+_waking: list[Any] = []
+"""Views that are to draw again, one an event."""
+_timer: Any | None = None
+
+
+@contextmanager
+def resting_views() -> Iterator[None]:
+    """No view draws within; after it they do, one after another, so that the event loop answers between them.
+
+    A view draws at once what it was asked to draw a moment ago, so that ten changes of nodes in one slot draw all views
+    ten times: this, and not what the slot computes, is what takes long.
+    """
+    resting = _views()
+    for view in resting:
+        view.pauseRender()
+    try:
+        yield
+    finally:
+        _waking.extend(resting)
+        _wake_later()
+
+
+def _wake_later() -> None:
+    global _timer
+    if _timer is None:
+        _timer = timers.single_shot(0, _wake_next)
+    if _waking:
+        _timer.start()
+
+
+def _wake_next() -> None:
+    if _waking:
+        _wake(_waking.pop(0))
+    _wake_later()
 
 
 def with_resting_views(pieces: Generator[None, None, Any]) -> Iterator[None]:

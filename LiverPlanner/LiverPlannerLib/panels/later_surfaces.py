@@ -1,0 +1,53 @@
+"""Surfaces of what a panel has just shown, made between events: numbers and slices do not wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from LiverPlannerLib.scene.parts import Part, surface_steps
+from LiverPlannerLib.scene.segments import Grid
+from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.resting_views import resting_views
+
+
+class LaterSurfaces:
+    """The surfaces of one node, one at a time; those of an outdated state are dropped.
+
+    Args:
+        done: called when all are there.
+    """
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._done = done
+        self._node: Any | None = None
+        self._steps: Iterator[None] | None = None
+        self._timer = timers.single_shot(0, self._step)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether they are not there yet."""
+        return self._steps is not None
+
+    def start(self, node: Any, grid: Grid, parts: Sequence[Part]) -> None:
+        """Makes those of parts that `show_parts` shows without."""
+        self._node, self._steps = node, surface_steps(node, grid, parts)
+        self._timer.start()
+
+    def stop(self) -> None:
+        """What is not there yet is not wanted any more."""
+        self._node = self._steps = None
+        self._timer.stop()
+
+    def _step(self) -> None:
+        if self._steps is None:
+            return
+        if self._node.GetScene() is None:  # deleted meanwhile
+            self.stop()
+            return
+        with resting_views():
+            if next(self._steps, self) is None:
+                self._timer.start()
+                return
+            self.stop()
+            self._done()
