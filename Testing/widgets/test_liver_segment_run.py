@@ -70,6 +70,7 @@ def test_a_second_plan_replaces_the_first_with_a_living_event_loop_and_resting_v
     check_plan(opened)
     views = resting_views._views()
     assert len(views) >= 4
+    host.wait_until(lambda: not any(view.isRenderPaused() for view in views), 5)
     assert [view.pauseRender() for view in views] == [1] * len(views)  # nobody else holds them back
     assert [view.resumeRender() for view in views] == [0] * len(views)
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.lesions import drawn_request, regions_of
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to, set_quietly
+from LiverPlannerLib.panels.tables import fit_rows
 from LiverPlannerLib.resections.presets import PRESETS
 from LiverPlannerLib.scene.couinaud import couinaud_request, segments_node
 from LiverPlannerLib.scene.report import described_cut
@@ -76,7 +77,7 @@ class CutDescribed:
             item.setCheckState(qt.Qt.Checked if number in ticked else qt.Qt.Unchecked)
             view.addItem(item)
         view.setCurrentRow(row)
-        view.setFixedHeight(22 * min(max(count, 1), SHOWN_LESIONS) + 6)
+        fit_rows(view, SHOWN_LESIONS)
         view.blockSignals(blocked)
         self._listed = live.revision
         self.page.parameters.sparingLesions = sorted(ticked)

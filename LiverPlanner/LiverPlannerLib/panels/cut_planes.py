@@ -11,6 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
+from LiverPlannerLib.panels.tables import fit_rows
 from LiverPlannerLib.resection.live_cut import LiveCut
 from LiverPlannerLib.scene.plan_tables import CUT_PLANES, belong
 from LiverPlannerLib.scene.planes import RIGHT, add_plane, cut_by_planes, flip, plane_of, size_handles
@@ -95,7 +96,7 @@ class CutPlanes:
             view.addItem(item)
         view.setCurrentRow(min(max(row, 0), len(nodes) - 1))
         view.visible = bool(nodes)
-        view.setFixedHeight(22 * min(max(len(nodes), 1), 5) + 6)
+        fit_rows(view, 5)
         view.blockSignals(blocked)
 
     def _show_buttons(self, reason: str) -> None:

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.measure_page import CutPage, jump_to
+from LiverPlannerLib.panels.tables import fit_rows
 from LiverPlannerLib.resection.curved_cut import is_flat
 from LiverPlannerLib.scene.planes import PLANE_COLORS, drawn, keep_slice
 from LiverPlannerLib.scene.tables import place_beside
@@ -152,7 +153,7 @@ class CutShapes:
             item.setCheckState(qt.Qt.Checked if number in ticked else qt.Qt.Unchecked)
             view.addItem(item)
         view.setCurrentRow(row)
-        view.setFixedHeight(20 * min(len(self._branches), 8) + 6)
+        fit_rows(view, 8)
         view.blockSignals(blocked)
 
     # ---- editing ----

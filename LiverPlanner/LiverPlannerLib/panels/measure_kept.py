@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import CutPage
-from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.panels.tables import fill_table, fit_rows
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request
@@ -84,7 +84,7 @@ class KeptPage:
             item.setFlags(item.flags() | qt.Qt.ItemIsEditable)
             view.addItem(item)
         view.setCurrentRow(min(row, len(names) - 1))
-        view.setFixedHeight(22 * min(max(len(names), 1), 5) + 6)
+        fit_rows(view, 5)
         view.blockSignals(blocked)
 
     def _chosen(self) -> int | None:

@@ -19,6 +19,13 @@ ONE_LINE = 6
 """Letters of a title that needs no second line."""
 
 
+def fit_rows(view: Any, most: int) -> None:
+    """Makes a QListWidget as high as its rows are, up to so many of them."""
+    count = min(max(view.count, 1), most)
+    line = max(view.sizeHintForRow(0) if view.count else 0, qt.QFontMetrics(view.font).height())
+    view.setFixedHeight(int(count * line + 2 * view.frameWidth + 2))
+
+
 def fill_table(
     widget: Any,
     columns: Sequence[Column],

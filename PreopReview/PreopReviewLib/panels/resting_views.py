@@ -8,8 +8,6 @@ from typing import Any
 
 import slicer
 
-from PreopReviewLib.panels import timers
-
 _waking: list[Any] = []
 """Views that are to draw again, one an event."""
 _timer: Any | None = None
@@ -34,6 +32,8 @@ def resting_views() -> Iterator[None]:
 
 def _wake_later() -> None:
     global _timer
+    from PreopReviewLib.panels import timers
+
     if _timer is None:
         _timer = timers.single_shot(0, _wake_next)
     if _waking:
@@ -42,7 +42,7 @@ def _wake_later() -> None:
 
 def _wake_next() -> None:
     if _waking:
-        _wake(_waking.pop(0))
+        _draw_again(_waking.pop(0))
     _wake_later()
 
 
@@ -75,6 +75,11 @@ def _views() -> list[Any]:
 
 
 def _wake(view: Any) -> None:
+    """The last piece of some work."""
+    _draw_again(view)
+
+
+def _draw_again(view: Any) -> None:
     try:
         view.resumeRender()
     except ValueError:  # PythonQt's word for a view that is gone, with its layout
