@@ -50,9 +50,15 @@ class Board:
         return next(s for s in self.widget.built if type(s).__name__ == name)
 
     def done(self) -> None:
-        """Waits for what the program computes."""
+        """Waits for what the program computes, and until it has drawn that: nobody drags what is not seen."""
+        from PreopReviewLib.panels.resting_views import drawing_is_due
+
         wait(lambda: not self.context.busy, 600)
         work(1.0)
+        measure = next((s for s in self.widget.built if type(s).__name__ == "MeasureSection"), None)
+        wait(lambda: measure is None or not measure.remnant.surfaces.awaited)
+        wait(lambda: not drawing_is_due())
+        work(0.5)
 
 
 def save_as(path: Path, button: Any) -> None:
@@ -86,13 +92,17 @@ def a_ct_becomes_two_resections_on_one_page_within_two_minutes_of_a_surgeon() ->
     place = measure.tabs.tabRect(1).center()
     click(measure.tabs, (place.x(), place.y()))
     click(measure.ui.addPlaneButton)
+    me.done()
     (plane,) = me.context.parameters.cutPlanes
     handle = plane.GetOriginWorld()
     green = SliceMouse("Green")
     green.look_at(handle)
+    work(0.5)
+    cut = measure.remnant.cut
     green.drag(handle, [handle[0] - 8, handle[1], handle[2]])
-    wait(lambda: measure.remnant.current_cut_quietly() is not None, 20)
-    work(1.5)
+    wait(lambda: measure.remnant.cut is not cut and measure.remnant.current_cut_quietly() is not None, 20)
+    assert plane.GetOriginWorld()[0] < handle[0] - 4
+    me.done()
     me.picture("plane")
     click(measure.ui.keepButton)
     click(measure.ui.segmentsRadio, (8, 8))

@@ -42,7 +42,7 @@ class RemnantPage(Page):
         self._cut_by: tuple[Any, ...] = ()
         self._liver_shown = True
         self._in_sight = True  # whether this tab, or the one of margins, is open
-        self._surfaces = LaterSurfaces(self._on_surfaces)
+        self.surfaces = LaterSurfaces(self._on_surfaces)
         self.supply, self.kept = Supply(self), KeptPage(self)
         self.planes = CutPlanes(self)
         self.shapes = CutShapes(self)
@@ -62,7 +62,7 @@ class RemnantPage(Page):
         super().forget()
         self.kept.step_back()
         self.cut = None
-        self._surfaces.stop()
+        self.surfaces.stop()
         self.planes.forget()
         self.described.forget()
 
@@ -214,7 +214,7 @@ class RemnantPage(Page):
             return
         shown = self.ui.sidesCheckBox.checked and self.cut is not None and self.live.measures is not None
         node = parameters.sidesSegmentation
-        self._surfaces.stop()
+        self.surfaces.stop()
         if shown:
             grid = self.live.measures.plan.grid
             name = _("{plan}: remnant").format(plan=parameters.segmentation.GetName())
@@ -223,7 +223,7 @@ class RemnantPage(Page):
                 place_beside(slicer.mrmlScene, sides, parameters.segmentation)
                 parameters.sidesSegmentation = sides
             node = sides
-            self._surfaces.start(node, grid, sides_of(self.cut))
+            self.surfaces.start(node, grid, sides_of(self.cut))
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
         if not shown:
@@ -236,11 +236,7 @@ class RemnantPage(Page):
     def step_back(self, back: bool) -> None:
         """The liver of the plan takes the place of both sides while they are not shown."""
         self._in_sight = not back
-        if (
-            self.live.measures is not None
-            and not self._surfaces.awaited
-            and is_shown(self.parameters.sidesSegmentation)
-        ):
+        if self.live.measures is not None and not self.surfaces.awaited and is_shown(self.parameters.sidesSegmentation):
             self._show_liver(back)
 
     def _show_liver(self, shown: bool) -> None:

@@ -30,6 +30,11 @@ def resting_views() -> Iterator[None]:
         _wake_later()
 
 
+def drawing_is_due() -> bool:
+    """Whether a view has not yet drawn what was changed while it rested."""
+    return bool(_waking)
+
+
 def _wake_later() -> None:
     global _timer
     from PreopReviewLib.panels import timers
