@@ -205,7 +205,8 @@ def check_file(path: str | Path, overwrite: bool = False, inputs: Sequence[str |
     _require_regular(target)
     if not overwrite:
         raise OutputExists(f"{path} already exists", "Choose another name, or replace it", "overwrite")
-    if any(_same(target, given) for given in (*inputs, *_inputs)) and not _named_as_output(target):
+    given = any(_same(target, g) for g in _inputs) and not _named_as_output(target)
+    if given or any(_same(target, i) for i in inputs):
         raise OutputExists(f"{path} is an input of this run", "Choose another name for the result")
 
 
@@ -250,6 +251,17 @@ def check_folder(
         if target in real.parents or (target == real and not _named_as_output(target)):
             raise OutputExists(f"The folder {target} holds {given}, which this run reads", ANOTHER)
     _check_content(target, target, kind, known)
+
+
+def check_run(path: str | Path) -> None:
+    """Raises if a folder that a run adds to, as checkpoints are, is one that the run reads.
+
+    Raises:
+        OutputExists: it was given as an input, too.
+    """
+    target = Path(os.path.realpath(path))
+    if any(_same(target, given) for given in _inputs) and not _named_as_output(target):
+        raise OutputExists(f"The folder {target} is an input of this run", ANOTHER)
 
 
 def _check_content(folder: Path, target: Path, kind: str, known: Sequence[str]) -> None:

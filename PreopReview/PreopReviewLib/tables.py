@@ -206,6 +206,8 @@ def _parsed(text: str, separator: str, path: Path) -> list[tuple[int, list[str]]
     lines: list[tuple[int, list[str]]] = []
     before = csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # the cells are measured below
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    written = io.StringIO(text, newline="").readlines()
+    sound = re.compile(rf'(?:(?:"(?:[^"]|"")*"|[^"{separator}]*)(?:{separator}|$))*')
     start = 1
     try:
         for row in reader:
@@ -216,6 +218,9 @@ def _parsed(text: str, separator: str, path: Path) -> list[tuple[int, list[str]]
                         f"{path}, line {start} has a cell with {what}",
                         "Close the quotation mark that is open there, or shorten the cell to one line",
                     )
+            # The csv module takes a quotation mark in a cell without any around it for a letter.
+            if any('"' in cell for cell in row) and not sound.fullmatch(written[start - 1].rstrip("\r\n")):
+                raise csv.Error
             lines.append((start, row))
             start = reader.line_num + 1
     except csv.Error as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -80,3 +82,14 @@ def test_features_computed_beside_the_other_measures_are_those_computed_after_th
         tables.append([(out / "radiomics" / f"features.{kind}").read_text() for kind in ("csv", "json")])
     assert tables[0] == tables[1]
     assert "tumor" in tables[0][0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf8_cost_no_measure(case, preop, tmp_path):
+    image, labels = case
+    odd = tmp_path / os.fsdecode(b"\xff\xfe")
+    odd.mkdir()
+    labels = labels.rename(odd / "labels.nii.gz")
+    ran = preop("liver", "measure", image, labels, "-o", tmp_path / "out", "--no-radiomics")
+    assert ran.code == 0, ran.err
+    assert "\\udcff" in (tmp_path / "out" / "measures.txt").read_text(encoding="utf-8")

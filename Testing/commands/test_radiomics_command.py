@@ -82,3 +82,14 @@ def test_agreement_of_one_case_or_an_empty_folder_exits_with_10(preop, tmp_path)
     assert preop(*command, tmp_path / "one", "-o", tmp_path / "icc.csv").code == 10
     assert preop(*command, tmp_path / "empty", "-o", tmp_path / "icc.csv").code == 10
     assert preop(*command, tmp_path / "nowhere", "-o", tmp_path / "icc.csv").code == 11
+
+
+def test_agreement_never_replaces_features_that_it_reads(preop, tmp_path):
+    for case in "abc":
+        features(tmp_path / "one", case, {"stat_mean": ord(case)})
+        features(tmp_path / "two", case, {"stat_mean": ord(case) + 0.1})
+    read = tmp_path / "one" / "a" / "features.csv"
+    before = read.read_text()
+    ran = preop("liver", "radiomics-agreement", tmp_path / "one", tmp_path / "two", "-o", read, "--overwrite")
+    assert ran.code == 21, ran.err
+    assert read.read_text() == before

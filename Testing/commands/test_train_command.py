@@ -77,3 +77,11 @@ def test_a_device_that_is_not_there_is_said_and_no_run_is_begun(preop, tmp_path,
     assert done.code == 10, done.err
     assert "device" in done.err
     assert not (tmp_path / "run").exists()
+
+
+def test_no_run_is_begun_in_the_folder_of_its_data(preop, tmp_path):
+    assert preop("phantom", "liver", "-o", tmp_path / "data", "--size", 48, "--spacing", 5).code == 0
+    before = sorted(p.name for p in (tmp_path / "data").iterdir())
+    ran = preop("train", "--recipe", "oh2023", "--data", tmp_path / "data", "-o", tmp_path / "data", *TINY)
+    assert ran.code == 21, ran.err
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == before

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -9,7 +12,7 @@ import SimpleITK as sitk
 from preopreview import cli  # noqa: F401  (the libraries offer their tasks)
 from PreopReviewLib import images
 from PreopReviewLib.cohort.calling import call, command_line
-from PreopReviewLib.cohort.cases import read_cases, settings_of
+from PreopReviewLib.cohort.cases import read_cases, require_utf8, settings_of
 from PreopReviewLib.cohort.tasks import find_task, plain_row
 from PreopReviewLib.errors import FileMissing, InputError, PreopError
 
@@ -140,3 +143,32 @@ def test_a_command_called_here_gives_its_json_and_its_files(tmp_path):
 def test_plain_rows_flatten_join_and_count():
     row = plain_row({"a": {"b": 1, "c": None}, "warnings": ["x", "y"], "list": [{}, {}]})
     assert row == {"a_b": 1, "a_c": None, "warnings": "x | y", "list_count": 2}
+
+
+def test_workers_that_cannot_be_started_for_want_of_space_are_one_sentence():
+    pytest.importorskip("distributed")
+    from PreopReviewLib.cohort.cluster import _started
+    from PreopReviewLib.errors import OutputError
+
+    def start():
+        raise RuntimeError("Cluster failed to start: [Errno 28] No space left on device")
+
+    with pytest.raises(OutputError, match=r"workers cannot be started .*No space left"):
+        _started(start)
+
+    def starve():
+        raise RuntimeError("Cluster failed to start") from MemoryError()
+
+    with pytest.raises(RuntimeError):
+        _started(starve)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_no_table_can_hold_are_refused_before_anything_starts(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff")
+    (odd / "a").mkdir(parents=True)
+    with pytest.raises(InputError, match="is not UTF-8"):
+        read_cases(odd, find_task("compare"), {})
+    with pytest.raises(InputError, match="is not UTF-8"):
+        require_utf8(odd / "out")
+    assert require_utf8(tmp_path / "ü") == tmp_path / "ü"

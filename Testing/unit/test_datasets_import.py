@@ -249,3 +249,13 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("place", ["in/imagesTr/c0_0000.nii.gz", "in/new.csv", "out/key.csv"])
+def test_the_key_replaces_nothing_of_the_source_and_lies_in_no_data_folder(tmp_path, place):
+    raw(tmp_path / "in", names={"liver": 1, "tumor": 2})
+    before = {p: p.read_bytes() for p in (tmp_path / "in").rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match="would lie in"):
+        import_data(tmp_path / "in", tmp_path / "out", key=tmp_path / place, overwrite=True)
+    assert {p: p.read_bytes() for p in (tmp_path / "in").rglob("*") if p.is_file()} == before
+    assert not (tmp_path / "out").exists()

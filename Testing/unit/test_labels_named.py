@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from LiverPlannerLib.labels import match_name, match_terminology, read_labels, read_mask
 from LiverPlannerLib.labels.joining import Part, joined
+from LiverPlannerLib.labels.mapping import parse_mapping
 from LiverPlannerLib.labels.names import meant_by
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
@@ -181,3 +182,21 @@ def test_the_liver_of_a_mask_is_what_its_volume_counts_in_every_form(tmp_path):
     assert 0 < np.count_nonzero((array == 5) & ~want) < np.count_nonzero(array == 5), "its trunk lies outside"
     for name in ("a.nii.gz", "a.seg.nrrd"):
         assert np.array_equal(images.array_of(read_mask(tmp_path / name, ("liver",))) > 0, want), name
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 5000 + "]" * 5000, "nested"),
+        (
+            "a: &a [1, 1]\n" + "".join(f"{c}: &{c} [{', '.join(['*' + chr(ord(c) - 1)] * 9)}]\n" for c in "bcdefgh"),
+            "aliases",
+        ),
+        ("liver: 1\nliver: 2\n", "twice"),
+    ],
+    ids=["deep", "aliases", "a name twice"],
+)
+def test_a_mapping_in_yaml_has_the_limits_of_every_other(tmp_path, text, problem):
+    (tmp_path / "m.yaml").write_text(text)
+    with pytest.raises(InputError, match=rf"m\.yaml .*{problem}"):
+        parse_mapping(str(tmp_path / "m.yaml"))

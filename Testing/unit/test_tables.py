@@ -7,7 +7,7 @@ import math
 import pytest
 
 from PreopReviewLib.errors import InputError, UnreadableImage
-from PreopReviewLib.tables import read_table
+from PreopReviewLib.tables import read_lines, read_table
 
 TEXT = "Case,DSC\ncafé,0.5\nb,0.75\n"
 
@@ -81,3 +81,22 @@ def test_what_was_written_is_read_again(tmp_path, cell):
 
     (tmp_path / "t.csv").write_text(csv_text([["case", "n"], [cell, 1]]), encoding="utf-8")
     assert [row.get("case") for row in read_table(tmp_path / "t.csv").rows] == [cell]
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [('"4""",0.5', ['4"', "0.5"]), ('"a,""b""",0.5', ['a,"b"', "0.5"]), ('"",""""', ["", '"'])],
+    ids=["a mark", "a word in marks", "nothing but a mark"],
+)
+def test_quotation_marks_that_belong_to_the_text_are_doubled_in_quoted_cells(tmp_path, line, cells):
+    path = tmp_path / "t.csv"
+    path.write_text(f"case,value\n{line}\n")
+    assert read_lines(path)[1] == (2, cells)
+
+
+@pytest.mark.parametrize("line", ['4",0.5', 'a"b",0.5', ' "4",0.5', '"a,b",0."5'])
+def test_a_quotation_mark_that_stands_alone_is_not_taken_for_a_letter(tmp_path, line):
+    path = tmp_path / "t.csv"
+    path.write_text(f"case,value\n{line}\n")
+    with pytest.raises(UnreadableImage, match=r"t\.csv, line 2 has a quotation mark .* stands alone"):
+        read_lines(path)

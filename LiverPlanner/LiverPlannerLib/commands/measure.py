@@ -96,7 +96,7 @@ def measure(
             step("radiomics", lambda: _features(picture, current.onto(picture), modality, notes, features))
         if other is not None:
             step("comparison", lambda: comparison_of(current, other))
-        (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8")
+        (folder / "measures.txt").write_text("\n".join(text), encoding="utf-8", errors="backslashreplace")
     say(f"Written to {out}.")
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from LiverPlannerLib.radiomics.settings import RadiomicsSettings
 
 
+FEATURES = "features.csv"
+
+
 class Modality(StrEnum):
     """Which settings to use."""
 
@@ -142,12 +145,13 @@ def agreement(
     from LiverPlannerLib.radiomics.agreement import feature_agreement
     from PreopReviewLib.output import check_file, output_file
 
-    check_file(out, overwrite)
+    read = [path for folder in (first, second) for path in sorted(folder.glob(f"*/{FEATURES}"))]
+    check_file(out, overwrite, read)
     one, two = read_features(first, structure), read_features(second, structure)
     common = [case for case in one if case in two]
     alone = sorted(set(one) ^ set(two))
     result = feature_agreement([one[c] for c in common], [two[c] for c in common], form)
-    with output_file(out, overwrite) as work:
+    with output_file(out, overwrite, read) as work:
         _write_agreement(result, work)
     say(f"{structure}: {result}.")
     if alone:
@@ -171,7 +175,7 @@ def read_features(folder: Path, structure: str) -> dict[str, dict[str, float]]:
     if not folder.is_dir():
         raise FileMissing(f"There is no folder {folder}", "Check the path")
     cases = {}
-    for path in sorted(folder.glob("*/features.csv")):
+    for path in sorted(folder.glob(f"*/{FEATURES}")):
         table = read_table(path, ("structure", "feature", "value"))
         rows = [r for r in table.rows if r.get("structure") == structure and r.get("feature")]
         lesions = {r.get("lesion") or "" for r in rows}
@@ -203,7 +207,7 @@ def _write(result: RadiomicsResult, folder: Path) -> None:
         for name, value in s.features.items():
             shown = repr(value) if value == value else ""
             rows.append([s.key, s.lesion or "", family_of(name), name, shown, PYRADIOMICS.get(name, ""), ""])
-    (folder / "features.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
+    (folder / FEATURES).write_text(csv_text(rows), encoding="utf-8", newline="")
 
 
 def _write_agreement(result: FeatureAgreement, out: Path) -> None:

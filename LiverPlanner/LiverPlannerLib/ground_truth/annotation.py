@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
@@ -81,6 +82,8 @@ class Annotation:
             self.folder.mkdir(exist_ok=True)
             self._lock = Lock(self.folder / ".lock", self.annotator, take_over)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
             raise OutputError(
                 f"Nothing can be saved in {self.folder} ({error.strerror})",
                 "Free some space there, ask for permission to write, or copy the list to a folder of your own",
@@ -98,8 +101,10 @@ class Annotation:
         self.close()
 
     def close(self) -> None:
-        """Releases it for others."""
+        """Releases it for others; a folder in which nothing was saved goes."""
         self._lock.release()
+        with contextlib.suppress(OSError):  # it holds something
+            self.folder.rmdir()
 
     def state(self, name: str) -> CaseState:
         """What has been done of a case."""

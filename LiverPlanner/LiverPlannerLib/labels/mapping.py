@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from PreopReviewLib.errors import FileMissing, InputError
+from PreopReviewLib.structured import parse_json, parse_yaml
 
 _HELP = "Write it as liver=5,portal_vein=64, or as a JSON, YAML or CSV file of names and values"
 
@@ -75,12 +75,8 @@ def _text_of(path: Path) -> str:
 
 
 def _from_data(text: str, path: Path, any_table: bool) -> dict[int, str]:
-    import yaml
-
-    try:
-        data = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__})", _HELP) from error
+    parse = parse_json if path.suffix.lower() == ".json" else parse_yaml
+    data = parse(text, str(path), InputError, _HELP)
     if isinstance(data, dict) and isinstance(data.get("labels"), dict | list):
         data = data["labels"]
     elif not any_table:

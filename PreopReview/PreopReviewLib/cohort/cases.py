@@ -74,7 +74,7 @@ def read_cases(path: str | Path, task: Task, settings: Mapping[str, str]) -> lis
         InputError: no case, a case twice, a name that cannot be a folder's, a required parameter without a column.
         UnreadableImage: a table that cannot be read.
     """
-    path = Path(path)
+    path = require_utf8(Path(path))
     if path.is_dir():
         cases = _of_folder(path, task, settings)
     elif path.exists():
@@ -83,6 +83,8 @@ def read_cases(path: str | Path, task: Task, settings: Mapping[str, str]) -> lis
         raise FileMissing(f"There is no table or folder of cases {path}", "Check the path")
     seen: dict[str, str] = {}
     for case in cases:
+        for text in case.values.values():
+            require_utf8(Path(text))
         _require_name(case.name, path)
         former = seen.get(case.name.casefold())
         seen[case.name.casefold()] = case.name
@@ -172,6 +174,19 @@ def _stem(path: Path) -> str:
 
 def _absolute(parameter: Parameter, text: str, folder: Path) -> str:
     return str(folder.absolute() / text.strip()) if parameter.is_path and text.strip() else text.strip()
+
+
+def require_utf8(path: Path) -> Path:
+    """The path, whose name a table and every worker can be given.
+
+    Raises:
+        InputError: it has bytes that are not UTF-8.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"The name of {path} is not UTF-8, so no table can hold it", "Rename it") from error
+    return path
 
 
 def _require_name(name: str, source: Path) -> None:

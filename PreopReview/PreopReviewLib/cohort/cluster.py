@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import InputError, OutputError
+from PreopReviewLib.memory_errors import is_out_of_memory
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -105,7 +106,9 @@ def local_client(size: Size) -> Iterator[Client]:
     scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
     with (
         dask.config.set(_CONFIGURATION),
-        SpecCluster(specification, scheduler=scheduler, security=security, silence_logs="CRITICAL") as cluster,
+        _started(
+            lambda: SpecCluster(specification, scheduler=scheduler, security=security, silence_logs="CRITICAL")
+        ) as cluster,
         Client(cluster, security=security) as client,
     ):
         try:
@@ -115,6 +118,19 @@ def local_client(size: Size) -> Iterator[Client]:
                 f"Not all of {size.workers} workers started in {START_SECONDS} s", "Use fewer; the computer may be busy"
             ) from error
         yield client
+
+
+def _started(start: Callable[[], Any]) -> Any:
+    """A cluster, or one sentence on what this computer lacks for it."""
+    try:
+        return start()
+    except (OSError, RuntimeError) as error:  # Dask packs what it met into an error of its own
+        if is_out_of_memory(error) or is_out_of_memory(error.__cause__ or error):
+            raise
+        raise OutputError(
+            f"The workers cannot be started ({str(error).splitlines()[0]})",
+            "Free some space in the folder for temporary files",
+        ) from error
 
 
 _CONFIGURATION: dict[str, Any] = {

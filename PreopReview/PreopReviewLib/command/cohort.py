@@ -59,7 +59,7 @@ def run(
 
     A case that fails becomes a row with the reason. Exits with 3 if no case has a result.
     """
-    from PreopReviewLib.cohort.cases import read_cases, settings_of
+    from PreopReviewLib.cohort.cases import read_cases, require_utf8, settings_of
     from PreopReviewLib.cohort.driving import run_cases
     from PreopReviewLib.cohort.folder import CohortFolder
     from PreopReviewLib.cohort.tasks import find_task
@@ -69,7 +69,7 @@ def run(
     chosen = find_task(task)
     common = settings_of(chosen, settings or [])
     listed = read_cases(cases, chosen, common)
-    folder = CohortFolder(out.absolute())
+    folder = CohortFolder(require_utf8(out).absolute())
     folder.check(chosen, common, resume)
     with _client(chosen, scheduler, workers, threads, len(listed)) as client:
         folder.begin(chosen, common)

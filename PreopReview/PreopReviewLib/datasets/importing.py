@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,7 @@ def import_data(
     """
     options, cancel = options or ImportOptions(), cancel or CancelToken()
     if key is not None:
+        _require_apart(Path(key), Path(source), Path(out))
         check_file(key, overwrite)
     studies = find_studies(source, options.rule, classes)
     with output_folder(out, overwrite, KIND, [source], known=("split.json",)) as work:
@@ -104,6 +106,14 @@ def import_data(
         with output_file(key, overwrite) as file:
             file.write_text(csv_text(rows), encoding="utf-8", newline="")
     return imported
+
+
+def _require_apart(key: Path, source: Path, out: Path) -> None:
+    """No image of the source is replaced by the key, and no data folder holds what tells whose the cases are."""
+    place = Path(os.path.realpath(key))
+    for folder in (source, out):
+        if place.is_relative_to(os.path.realpath(folder)):
+            raise InputError(f"The key {key} would lie in {folder}", "Keep it elsewhere: it tells whose the cases are")
 
 
 class _Importing:

@@ -13,6 +13,7 @@ import numpy as np
 
 from PreopReviewLib.errors import Cancelled, OutputError, TrainingError
 from PreopReviewLib.memory_errors import is_out_of_memory
+from PreopReviewLib.output import check_run
 from PreopReviewLib.progress import CancelToken, Progress, silent
 from PreopReviewLib.training.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from PreopReviewLib.training.data import batches
@@ -318,6 +319,7 @@ def start_run(
             iteration can be computed; no checkpoint is left then.
         InputError, OutputError: as `task.open_task`.
     """
+    check_run(run)
     kept = None
     begun = (run / LAST).exists() or not run.is_dir()
     if resume and begun:
