@@ -13,3 +13,7 @@ def make_image(labels: sitk.Image) -> sitk.Image:
     values = np.array([-90, 105, 60, 10, 150, 170, 15, 140, 12])[images.array_of(labels)]
     noise = np.random.default_rng(0).normal(0, 8, values.shape)
     return images.image_like((values + noise).astype(np.int16), labels)
+
+
+DRAWN = ("liver", "tumor", "cyst", "hepatic_vein", "portal_vein", "bile_duct", "gallbladder")
+"""Structures of the label images of `conftest.make_labels`."""

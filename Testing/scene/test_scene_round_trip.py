@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from painted import DRAWN
 
 from LiverPlannerLib.scene.results import build_scene
 from LiverPlannerLib.scene.segments import segment_specs
-from LiverPlannerLib.structures import STRUCTURES, mask_of
+from LiverPlannerLib.structures import mask_of
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, OutputError, UnreadableImage
 from PreopReviewLib.scene import files, host, nodes
@@ -69,12 +70,7 @@ def test_a_fresh_process_reads_back_all_that_was_written(written, image, labels,
     assert "scene.vtk" not in done.stderr, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     specs = {s.key: s for s in segment_specs() if np.isin(s.labels, images.array_of(labels)).any()}
-    assert set(specs) == {s.key for s in STRUCTURES} - {
-        "inferior_vena_cava",
-        "hepatic_artery",
-        "liver_vessel",
-        "candidate",
-    }
+    assert set(specs) == set(DRAWN)
     for source in ("mrb", "seg"):
         assert list(report[source]) == list(specs)
         for key, (name, color, terminology) in report[source].items():
