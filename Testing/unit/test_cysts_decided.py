@@ -83,7 +83,7 @@ def test_an_over_drawn_cyst_is_found_by_its_core_where_the_papers_rule_fails():
 
 
 def test_a_region_at_the_threshold_is_undecided_and_stays_a_tumor():
-    result = filter_cysts(*scan(((20, 30, 30), 6, 43.0)))
+    result = filter_cysts(*scan(((20, 30, 30), 6, THRESHOLD_HU - 2)))
     assert result.regions[0].decision == "undecided"
     assert result.regions[0].suggestion == "cyst"
     assert "of the threshold" in result.regions[0].reason

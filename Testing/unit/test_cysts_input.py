@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from cyst_scans import CYST, LIVER_HU, TUMOR, ball, image_of, mri_scan, scan
 
+from LiverPlannerLib.cysts import THRESHOLD_HU
 from LiverPlannerLib.cysts.filter import filter_cysts
 from PreopReviewLib import images
 
@@ -26,7 +27,7 @@ def test_without_a_liver_the_phase_is_said_to_be_unchecked():
 
 
 def test_outside_the_portal_phase_it_warns_and_only_simple_cysts_are_cysts():
-    result = filter_cysts(*scan(((20, 18, 18), 6, 5.0), ((20, 40, 40), 8, 35.0), liver=50.0))
+    result = filter_cysts(*scan(((20, 18, 18), 6, 5.0), ((20, 40, 40), 8, THRESHOLD_HU - 10), liver=50.0))
     assert "not a portal-venous phase" in result.warnings[0]
     assert [r.decision for r in result.regions] == ["undecided", "cyst"]
     assert "phase" in result.regions[0].reason
