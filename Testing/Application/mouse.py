@@ -73,11 +73,11 @@ def choose(box: Any, words: str) -> None:
     """A row of a combo box: a click opens its list, the first letters of a row find it, and Enter takes it."""
     click(box)
     view = box.view()
-    interval = qt.QApplication.keyboardInputInterval()
-    qt.QApplication.setKeyboardInputInterval(5000)  # a busy machine would take the letters for beginnings of words
+    interval = slicer.app.keyboardInputInterval
+    slicer.app.keyboardInputInterval = 5000  # a busy machine would take the letters for beginnings of words
     for letter in words:
         press(view, 0, letter)
-    qt.QApplication.setKeyboardInputInterval(interval)
+    slicer.app.keyboardInputInterval = interval
     press(view, qt.Qt.Key_Return)
     work(0.2)
 
