@@ -34,7 +34,7 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/preop demo --out $(OUT) --overwrite $(if $(CASE),--case "$(CASE)")
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: install
 	$(BIN)/ruff check .

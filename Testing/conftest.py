@@ -20,6 +20,32 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, 4)
 
 
+LONGEST_FILES = (
+    "test_cohort_command",
+    "test_every_reader",
+    "test_plan_command",
+    "test_liver_segment_run",
+    "test_cuff_command",
+    "test_scene_pictures",
+    "test_hidden_module",
+    "test_scene_cuff",
+    "test_report_panel",
+    "test_cuff_several",
+    "test_five_structures",
+    "test_campaign",
+    "test_report_command",
+    "test_cuff_panel",
+    "test_jobs_cancel",
+)
+"""They take 10 to 30 s each, and come first: else the last one would keep one process busy and the others idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts the longest files to the front; files beside each other stay in order."""
+    place = {name: number for number, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 def pytest_collection_finish() -> None:
     """What is imported stays: a search for garbage need not look through it (many a command and window searches)."""
     _keep_what_is_there()
