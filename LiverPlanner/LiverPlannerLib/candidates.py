@@ -1,4 +1,4 @@
-"""Lesion candidates: regions that a network trained on simulated images alone calls tumor.
+"""Lesion candidates: regions that one network alone calls tumor, on a CT the one trained on simulated images.
 
 A candidate is a structure of its own. Its voxels count as liver and in no lesion's volume until someone accepts it,
 which makes it a tumor, or dismisses it, which makes it liver.
@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.lesions import numbered_regions
-from LiverPlannerLib.structures import structure
+from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 
@@ -28,13 +28,30 @@ def set_aside(labels: sitk.Image, confirmed: np.ndarray) -> sitk.Image:
     """The labels with every tumor region that has no confirmed voxel as a candidate.
 
     Args:
-        confirmed: bool (K, J, I), what a network trained on patients calls lesion.
+        confirmed: bool (K, J, I), what counts as tumor: on a CT all that the network trained on patients calls lesion,
+            on an MRI what both networks do.
     """
     array = images.array_of(labels).copy()
     for box, inside in numbered_regions(labels, "tumor"):
         if not (confirmed[box] & inside).any():
             array[box][inside] = structure(CANDIDATE).label
     return images.image_like(array, labels)
+
+
+def on_mri(lesions: np.ndarray, labels: sitk.Image, tumors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What counts of a lesion network's answer on an MRI, and what of it is confirmed by another network.
+
+    On MRI the network was measured on no patient. On simulated livers without lesions it takes the vessels of the
+    hepatobiliary phase for lesions (`Testing.Benchmarks lesion_free`), so what is drawn as vessel or duct is left out,
+    and what no other network calls tumor is not confirmed.
+
+    Args:
+        lesions: bool (K, J, I), its answer.
+        labels: of the plan so far, on the same grid.
+        tumors: bool (K, J, I) of what each of the other networks calls tumor, by its name.
+    """
+    kept = lesions & ~np.isin(images.array_of(labels), [s.label for s in STRUCTURES if s.kind in ("vessel", "duct")])
+    return kept, kept & np.logical_or.reduce([np.zeros_like(kept), *tumors.values()])
 
 
 def decided(labels: sitk.Image, accepted: Sequence[int] = (), dismissed: Sequence[int] = ()) -> sitk.Image:
@@ -94,7 +111,7 @@ def warning(regions: Sequence[Region]) -> str | None:
         return None
     who = "1 lesion candidate" if len(candidates) == 1 else f"{len(candidates)} lesion candidates"
     return (
-        f"{who} ({sum(r.ml for r in candidates):.1f} ml), seen only by the network trained on simulated images, which "
-        "also takes dark bands and uneven perfusion for tumor: counted as liver until accepted. Look at each, and "
-        "accept or dismiss it."
+        f"{who} ({sum(r.ml for r in candidates):.1f} ml), seen by one network only (on a CT by the one trained on "
+        "simulated images), which also takes dark bands, uneven perfusion or, on MRI, vessels for tumor: counted as "
+        "liver until accepted. Look at each, and accept or dismiss it."
     )

@@ -52,6 +52,20 @@ def test_only_what_no_network_trained_on_patients_saw_is_set_aside_and_it_counts
     ]
 
 
+def test_on_an_mri_a_lesion_needs_two_networks_and_is_no_vessel() -> None:
+    array = np.ones((20, 20, 20), np.uint8)
+    array[10:12] = structure("hepatic_vein").label
+    given = sitk.GetImageFromArray(array)
+    lesions, other = np.zeros(array.shape, bool), np.zeros(array.shape, bool)
+    lesions[9:12, 5:9, 5:9] = lesions[2:5, 2:5, 2:5] = True
+    other[4:7, 2:5, 2:5] = True
+    kept, confirmed = candidates.on_mri(lesions, given, {"other": other})
+    assert kept.sum() == 16 + 27
+    assert np.argwhere(confirmed).min(0).tolist() == [4, 2, 2]
+    assert confirmed.sum() == 9
+    assert not candidates.on_mri(lesions, given, {})[1].any()
+
+
 def test_an_accepted_candidate_is_a_tumor_a_dismissed_one_liver_and_the_rest_stays() -> None:
     aside = candidates.set_aside(labels(), np.zeros((20, 20, 20), bool))
     decided = candidates.decided(aside, accepted=[1], dismissed=[3])

@@ -86,6 +86,16 @@ def test_a_ct_without_rescale_is_told_so():
     assert "rescale" in finding.remedy
 
 
+def test_a_ct_without_rescale_beside_padding_is_told_so() -> None:
+    array = images.array_of(ct()) + 1024
+    array[:, :, 17:] = -2000  # outside the scanner's circle, as some scanners store it
+    with pytest.raises(errors.ImplausibleImage, match="body near 1050, beside padding of -2000"):
+        images.require_usable(sitk.GetImageFromArray(array), "case", "CT")
+    array = images.array_of(ct()).copy()
+    array[:, :, 17:] = -3024
+    assert codes(sitk.GetImageFromArray(array), "CT") == []
+
+
 def test_modality_is_guessed_from_dicom_first_and_from_air_second():
     assert images.guess_modality(ct()) == "CT"
     assert images.guess_modality(sitk.Abs(ct())) == "MR"

@@ -164,7 +164,8 @@ class _Run:
         cancel: CancelToken,
         liver_given: bool,
     ) -> None:
-        self.image, self.modality, self.options = image, modality, options
+        self.image, padding = images.without_padding(image) if modality == "CT" else (image, "")
+        self.modality, self.options = modality, options
         self.chosen: ChosenModels = choose(options.models)
         self.cancel = cancel
         self.liver = self.labels = image  # replaced by the first step
@@ -173,7 +174,7 @@ class _Run:
         self._asked: list[tuple[Segmenter, SegmenterResult]] = []
         self._others: Sequence[sitk.Image] = ()
         self.notes: list[str] = []
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [f"Of the image: {padding}"] if padding else []
         self.seconds: dict[str, float] = {}
         self.tumors: dict[str, np.ndarray] = {}  # what each model calls tumor
         self.lesion_probability: sitk.Image | None = None
@@ -327,14 +328,17 @@ class _Run:
         model = self.chosen.default("kuleuven-lesion", self._progress["lesions"])
         result = self._run(model, liver, self._progress["lesions"])
         kept = images.array_of(lesions_inside(result.mask("tumor"), liver)) > 0
-        self.confirmed = self.tumors[result.model] = kept
+        self.confirmed = kept
+        if self.modality == "MR":
+            kept, self.confirmed = candidates.on_mri(kept, self.labels, self.tumors)
+        self.tumors[result.model] = kept
         self.lesion_probability = result.probability.get("tumor")
         self._put(np.full(kept.shape, structure("tumor").label, np.uint8), kept)
         self.models["tumor"] = " and ".join(filter(None, (result.model, self.models.get("tumor"))))
         self.lap("lesions")
 
     def tidy_lesions(self) -> None:
-        """Tiny ones go; tumors that only the network trained on simulated images has found become candidates."""
+        """Tiny ones go; tumors that one network alone has found become candidates (CT: the one of simulated images)."""
         self.labels = without_tiny_lesions(self.labels)
         if self.confirmed is not None and "tumor" not in self.chosen.by_structure:
             self.labels = candidates.set_aside(self.labels, self.confirmed)

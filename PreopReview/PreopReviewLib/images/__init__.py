@@ -41,6 +41,7 @@ from PreopReviewLib.images.geometry import (
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
 from PreopReviewLib.images.label_headers import name_nifti_values, nifti_extensions, read_nrrd_layers
 from PreopReviewLib.images.notes import add_notes, notes_of
+from PreopReviewLib.images.padding import without_padding
 from PreopReviewLib.images.reading import SUFFIXES, dicom_source, image_files, read_image, read_labels
 from PreopReviewLib.images.writing import write_image
 
@@ -94,6 +95,7 @@ __all__ = [
     "spacing_kji",
     "value_boxes",
     "voxel_ml",
+    "without_padding",
     "write_dicom_segmentation",
     "write_image",
 ]

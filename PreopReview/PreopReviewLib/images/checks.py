@@ -180,6 +180,16 @@ def _intensity_findings(image: sitk.Image, modality: str) -> list[Finding]:
                 else "Choose MRI as its modality if it is one, or use the CT as the scanner gave it",
             )
         ]
+    if modality == "CT" and _looks_like_raw_ct(sample[sample > sample.min()]):
+        return [
+            Finding(
+                "not-hounsfield",
+                "error",
+                "is not a CT in Hounsfield units: its air is at 0 and most of the body near 1050, beside padding of "
+                f"{sample.min():.0f}",
+                "Apply the rescale slope and intercept",
+            )
+        ]
     if modality == "MR" and low < -500:
         return [
             Finding(
@@ -207,7 +217,7 @@ def _looks_like_raw_ct(sample: np.ndarray) -> bool:
     An MRI's tissues spread over a wide range; those of a CT lie between fat and muscle for the most part.
     """
     body, air = sample[sample > 500], sample[sample <= 500]
-    if sample.min() < -1 or len(air) < 0.02 * len(sample) or len(body) < 0.05 * len(sample):
+    if not len(sample) or sample.min() < -1 or len(air) < 0.02 * len(sample) or len(body) < 0.05 * len(sample):
         return False
     narrow = float(np.mean((body > 850) & (body < 1250)))
     return bool(np.median(air) < 55 and narrow > 0.6 and 1015 < np.percentile(body, 75) < 1250)
