@@ -212,12 +212,3 @@ def cut_cube(
         inside,
         tuple(warnings),
     )
-
-
-def cut_box(image: sitk.Image, low_lps: tuple[float, ...], high_lps: tuple[float, ...], **options: object) -> Cube:
-    """The cube around a box (a markups ROI) given by two opposite corners in mm: same middle, longest side."""
-    low, high = np.array(low_lps, float), np.array(high_lps, float)
-    edge = float(np.abs(high - low).max())
-    if not edge > 0:
-        raise InputError("The box has no size", "Draw it around the humeral head")
-    return cut_cube(image, tuple((low + high) / 2), edge, **options)  # type: ignore[arg-type]

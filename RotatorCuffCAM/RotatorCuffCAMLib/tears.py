@@ -69,14 +69,3 @@ def tear_class(value: str | int) -> TearClass:
         if text in names:
             return candidate
     raise InputError(f"There is no tear class {value!r}", f"Use one of {', '.join(KEYS)}")
-
-
-def class_of_size(size_cm: float) -> TearClass:
-    """The class of a full-thickness tear: below 1 cm small, to 3 cm medium, above large to massive.
-
-    Raises:
-        InputError: a size that is not positive.
-    """
-    if not size_cm > 0:
-        raise InputError(f"tear size must be positive, got {size_cm} cm", "Give a size above 0, or the class none")
-    return TEAR_CLASSES[2] if size_cm < 1 else TEAR_CLASSES[3] if size_cm <= 3 else TEAR_CLASSES[4]

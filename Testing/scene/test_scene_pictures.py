@@ -189,20 +189,6 @@ def test_the_gray_window_is_fixed_for_ct_and_follows_the_values_for_mr(image):
     assert width > 100
 
 
-def test_a_volume_can_be_ray_cast_on_the_cpu(scene, straight_labels):
-    volume = nodes.add_volume(scene, make_image(straight_labels), "CT", (400, 40))
-    display = views.add_volume_rendering(volume)
-    assert display.IsA("vtkMRMLCPURayCastVolumeRenderingDisplayNode")
-    opacity = display.GetVolumePropertyNode().GetScalarOpacity()
-    opacity.RemoveAllPoints()
-    for value, alpha in ((20, 0.0), (80, 0.4), (200, 0.8)):
-        opacity.AddPoint(value, alpha)
-    with views.ThreeDView(scene, (200, 160), 1) as view:
-        view.look_from("Anterior")
-        covered = (view.array() < 240).any(axis=-1).mean()
-    assert 0.1 < covered < 0.95
-
-
 @ONE_GRID
 def test_all_results_are_saved_and_the_scene_before_is_back(image, labels, tmp_path):
     import slicer

@@ -12,7 +12,6 @@ from PreopReviewLib.errors import InputError, UnsupportedImage
 from PreopReviewLib.phantoms.shoulder import make_shoulder_phantom
 from RotatorCuffCAMLib.head import find_head
 from RotatorCuffCAMLib.region import (
-    cut_box,
     cut_cube,
     require_shoulder_series,
     series_plane,
@@ -76,13 +75,6 @@ def test_the_head_is_found_within_twelve_millimeters(shoulder):
     guess = find_head(shoulder.image)
     assert np.linalg.norm(np.subtract(guess.center_lps, shoulder.head_center_lps)) < 12
     assert 0 <= guess.confidence <= 1
-
-
-def test_a_box_gives_the_cube_of_its_middle_and_longest_side(shoulder):
-    center = np.array(shoulder.head_center_lps)
-    cube = cut_box(shoulder.image, center - [40, 30, 20], center + [40, 30, 20])
-    np.testing.assert_allclose(cube.center_lps, center)
-    assert cube.edge_mm == 80
 
 
 @pytest.mark.parametrize("plane", ["coronal", "axial", "sagittal"])

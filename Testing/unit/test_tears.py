@@ -6,20 +6,13 @@ import pytest
 
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.phantoms import shoulder_tears
-from RotatorCuffCAMLib.tears import KEYS, TEAR_CLASSES, class_of_size, tear_class
+from RotatorCuffCAMLib.tears import KEYS, TEAR_CLASSES, tear_class
 
 
 def test_classes_are_in_ordinal_order():
     assert KEYS == ("none", "partial", "small", "medium", "large")
     assert [c.index for c in TEAR_CLASSES] == list(range(5))
     assert shoulder_tears.TEAR_CLASSES == KEYS
-
-
-@pytest.mark.parametrize(
-    ("size", "key"), [(0.4, "small"), (0.99, "small"), (1.0, "medium"), (3.0, "medium"), (3.01, "large"), (6, "large")]
-)
-def test_sizes_fall_into_the_bins_of_deorio_and_cofield(size, key):
-    assert class_of_size(size).key == key
 
 
 @pytest.mark.parametrize("text", ["Large-to-Massive", " massive ", "4", "large", "Large to massive (> 3 cm)", 4])
@@ -31,9 +24,3 @@ def test_other_spellings_are_understood(text):
 def test_unknown_classes_are_refused(text):
     with pytest.raises(InputError, match="none, partial"):
         tear_class(text)
-
-
-@pytest.mark.parametrize("size", [0, -1, float("nan")])
-def test_impossible_sizes_are_refused(size):
-    with pytest.raises(InputError):
-        class_of_size(size)

@@ -76,10 +76,6 @@ class CystResult:
             )
         return replace(self, regions=regions)
 
-    def without_overrides(self) -> CystResult:
-        """The result as the rule alone has it."""
-        return replace(self, regions=[self._by_rule(r) for r in self.regions])
-
     def _by_rule(self, region: CystRegion) -> CystRegion:
         return cyst_rules.decided(region, self.settings) if region.overridden else region
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from LiverPlannerLib.ground_truth.annotation import is_finished, read_progress
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from PreopReviewLib.errors import InputError, ModelError
 from PreopReviewLib.models.kinds import WHOLE_SCAN, kind_of
-from PreopReviewLib.structured import read_json
 
 LEAST_CASES = 8
 HELD_BACK_SHARE = 0.25
@@ -157,9 +155,3 @@ def suggestion(work: WorkList, name: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def cases_of_request(folder: Path) -> tuple[Sequence[str], Sequence[str]]:
-    """Cases that a round trains on, and those it measures on."""
-    request = read_json(folder / rounds.REQUEST)
-    return request["cases"], request["held_back"]

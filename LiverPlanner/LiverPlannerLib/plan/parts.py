@@ -101,11 +101,6 @@ def save_part(part: Part, folder: Path) -> dict[str, Any]:
     return record
 
 
-def load_part(record: dict[str, Any], folder: Path) -> Part:
-    """The part of a record."""
-    return next(part for part in load_parts([record], folder) if part is not None)
-
-
 def load_parts(records: Iterable[dict[str, Any]], folder: Path) -> Iterator[Part | None]:
     """The parts of records, and a None after every bit of reading: a panel can answer there."""
     for record in records:

@@ -12,7 +12,6 @@ from LiverPlannerLib.lesions import DrawnLesions, numbered_regions
 from LiverPlannerLib.liver_extent import inside_liver
 from LiverPlannerLib.resection.cutting import Resection, resect_by_mask
 from LiverPlannerLib.segmentation.morphology import closed, distance
-from LiverPlannerLib.structures import mask_of
 from LiverPlannerLib.territories.liver import LiverTrees
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -178,8 +177,3 @@ def unite(labels: sitk.Image, resections: Sequence[Resection]) -> Resection:
     if overlap > 0.01 * united.resected_ml:
         notes[f"The resections that were united overlap by {overlap:.0f} ml, which counts once."] = None
     return replace(united, notes=tuple(dict.fromkeys([*united.notes, *notes])))
-
-
-def vessels_present(labels: sitk.Image) -> bool:
-    """Whether there is a portal or hepatic vein to find territories with."""
-    return any(images.array_of(mask_of(labels, key)).any() for key in ("portal_vein", "hepatic_vein"))

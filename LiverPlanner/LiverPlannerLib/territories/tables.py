@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import structure
 from LiverPlannerLib.territories.areas import Territories
 from LiverPlannerLib.territories.names import NamedTerritory
-
-BRANCH_COLUMNS = (
-    "tree", "branch", "parent", "generation", "name", "radius_mm", "length_mm", "territory_ml", "territory_percent"
-)  # fmt: skip
-NAMED_COLUMNS = ("tree", "value", "name", "branches", "ml", "percent", "fit_percent")
 
 
 def name_of_branches(named: Sequence[NamedTerritory], territories: Territories) -> dict[int, str]:
@@ -69,8 +63,3 @@ def named_image(territories: Territories, named: Sequence[NamedTerritory]) -> si
     for value, territory in enumerate(named, 1):
         values[territories.taken(territory.branches)] = value
     return territories.image(values)
-
-
-def tree_name(territories: Territories) -> str:
-    """What people read."""
-    return structure(territories.tree.structure).name

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from PreopReviewLib.reports.meshes import Mesh
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-MAX_MB = 8.0
-"""A report should stay below this, to be sent by mail; `write_report` does not enforce it."""
 
 
 @dataclass(frozen=True)

@@ -328,23 +328,3 @@ class SliceView(View):
         self.node.JumpSliceByCentering(*center_ras)
         self.node.UpdateMatrices()
         self._update()
-
-
-def add_volume_rendering(volume: Any, on_cpu: bool = True) -> Any:
-    """Shows a scalar volume by ray casting in 3D views; returns its display node (set its volume property).
-
-    Args:
-        on_cpu: cast on the CPU; without a graphics card about eight times faster than OpenGL in software.
-    """
-    import slicer
-
-    logic = slicer.modules.volumerendering.logic()
-    method = "vtkMRMLCPURayCastVolumeRenderingDisplayNode" if on_cpu else "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
-    before = logic.GetDefaultRenderingMethod()
-    logic.SetDefaultRenderingMethod(method)
-    try:
-        display = logic.CreateDefaultVolumeRenderingNodes(volume)
-    finally:
-        logic.SetDefaultRenderingMethod(before)
-    display.SetVisibility(True)
-    return display

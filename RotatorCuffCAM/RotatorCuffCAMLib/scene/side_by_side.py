@@ -92,12 +92,6 @@ def look_at_middles(maps: Sequence[Any], keys: Sequence[str]) -> None:
             logic.GetSliceNode().JumpSliceByCentering(-x, -y, z)
 
 
-def side_by_side_shown(scene: Any) -> bool:
-    """Whether the classes are shown side by side now."""
-    node = _layout_node(scene)
-    return node is not None and node.GetViewArrangement() == LAYOUT
-
-
 def leave_side_by_side(activation: Any) -> None:
     """Brings the layout back that was there before, and the map that is examined into all 3D views."""
     layout = _layout_node(activation.GetScene())

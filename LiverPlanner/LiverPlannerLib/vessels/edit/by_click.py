@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.structures import label_words, structure, structure_of_label
-from LiverPlannerLib.vessels.edit.changes import Edit, beneath, box_of_index, edit_of, nearest_labeled, voxel_at
+from LiverPlannerLib.structures import label_words, structure
+from LiverPlannerLib.vessels.edit.changes import Edit, beneath, box_of_index, edit_of, voxel_at
 from LiverPlannerLib.vessels.edit.network import VESSEL_VALUES, Pick, VesselNetwork
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
@@ -223,16 +223,6 @@ def shrink(network: VesselNetwork, point_ras: np.ndarray, image: sitk.Image | No
     if not len(index):
         raise InputError("The branch cannot be narrowed any more", "Remove it, or erase")
     return _erased(network, index, f"{label_words(picked.value)} branch narrowed by {_ml(network, index):.2f} ml")
-
-
-def vessel_under(network: VesselNetwork, point_ras: np.ndarray) -> str | None:
-    """Key of the vessel at a place, None where there is none."""
-    try:
-        voxel = nearest_labeled(point_ras, network.grid, set(VESSEL_VALUES), network.array)
-    except InputError:
-        return None
-    known = structure_of_label(int(network.array[tuple(voxel)]))
-    return known.key if known else None
 
 
 def _ml(network: VesselNetwork, index: np.ndarray) -> float:
