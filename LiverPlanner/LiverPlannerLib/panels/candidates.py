@@ -15,7 +15,7 @@ from PreopReviewLib.panels.section import Section, enable
 
 
 class CandidatesSection(Section):
-    """What only the network trained on simulated images calls tumor, until someone has looked at it."""
+    """What one network alone calls tumor, until someone has looked at it."""
 
     title = _("Lesion candidates")
     ui_file = "Candidates.ui"
@@ -68,8 +68,8 @@ class CandidatesSection(Section):
         table.visible = bool(self._candidates)
         self.ui.candidatesLabel.text = (
             _(
-                "Seen only by the network trained on simulated images, which also takes dark bands and uneven "
-                "perfusion for tumor. They count as liver until accepted."
+                "Seen by one network alone, which also takes dark bands, uneven perfusion or, on MRI, vessels for "
+                "tumor. They count as liver until accepted."
             )
             if self._candidates
             else self._problem or _("There are no lesion candidates.")
