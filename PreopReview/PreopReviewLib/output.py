@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PreopReviewLib import output_mark, stopping
 from PreopReviewLib.errors import OutputError, OutputExists
-from PreopReviewLib.workroom import PREFIX, Room, room_prefix, sweep
+from PreopReviewLib.workroom import PREFIX, Room, open_room, room_prefix, sweep
 
 ANOTHER = "Give the name of a new one"
 
@@ -153,8 +153,7 @@ def whole_file(path: str | Path, suffix: str | None = None) -> Iterator[Path]:
     _require_regular(target)
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
-    room = Room(target.parent)
-    try:
+    with open_room(target.parent) as room:
         # A header names the file with its data after itself, so it has its own name from the start.
         own = suffix is None or target.name.endswith(suffix)
         work = room.new / (target.name if own and _encodable(target.name) else f"file{suffix or target.suffix}")
@@ -166,8 +165,6 @@ def whole_file(path: str | Path, suffix: str | None = None) -> Iterator[Path]:
             _require_regular(target.with_name(name))
             _open_up(room.new / inner, target.with_name(name))
         room.put_in_place(names, True, _require_regular)
-    finally:
-        room.close()
     _record(target)
 
 
@@ -180,8 +177,15 @@ def temporary_folder() -> tempfile.TemporaryDirectory:
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """A `temporary_folder` for the time of a block."""
-    with temporary_folder() as folder:
-        yield Path(folder)
+    folder = None
+    try:
+        with stopping.undisturbed():
+            folder = temporary_folder()
+        yield Path(folder.name)
+    finally:
+        if folder is not None:
+            with stopping.undisturbed():
+                folder.cleanup()
 
 
 def is_stream(path: Path) -> bool:
@@ -280,15 +284,16 @@ def _check_content(folder: Path, target: Path, kind: str, known: Sequence[str]) 
 def _room(target: Path) -> Iterator[Room]:
     if os.path.lexists(target.parent) and not target.parent.is_dir():
         raise OutputError(f"{target.parent} is {_what(target.parent)}, not a folder", "Give the name of a folder")
+    made = False
     try:
-        room = Room(target.parent)
+        with open_room(target.parent) as room:
+            made = True
+            with _as_output_error(target, room.folder):
+                yield room
     except OSError as error:
+        if made:
+            raise
         raise OutputError(f"{target} cannot be made ({error.strerror})", "Choose a folder you may write to") from error
-    try:
-        with _as_output_error(target, room.folder):
-            yield room
-    finally:
-        room.close()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from PreopReviewLib.owner import is_dead, owner
@@ -127,6 +127,23 @@ class Room:
             if check:
                 check(self._old / inner)
         _move_to_free(self.new / inner, target)
+
+
+@contextlib.contextmanager
+def open_room(parent: Path) -> Iterator[Room]:
+    """A room for the time of a block. A signal that comes while it is being made finds it, and it is closed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    room = None
+    try:
+        with undisturbed():
+            room = Room(parent)
+        yield room
+    finally:
+        if room is not None:
+            room.close()
 
 
 def sweep(parent: Path) -> None:

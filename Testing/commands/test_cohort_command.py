@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -60,7 +61,9 @@ def joined(preop, cluster):
     return lambda *words: preop("cohort", "run", *words, "--scheduler", cluster.scheduler_address)
 
 
-def test_a_cohort_of_the_command_has_a_row_for_every_case_and_goes_on_after_a_failure(preop, tmp_path):
+def test_a_cohort_of_the_command_has_a_row_for_every_case_and_goes_on_after_a_failure(preop, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     for edge in (5, 6):
         block(tmp_path / "in" / f"c{edge}" / "labels.nii.gz", edge)
     (tmp_path / "in" / "bad").mkdir()
@@ -76,6 +79,7 @@ def test_a_cohort_of_the_command_has_a_row_for_every_case_and_goes_on_after_a_fa
     assert float(table["c6"]["total_liver_volume_tlv_ml"]) == 216
     assert (tmp_path / "out" / "cases" / "c5" / "thumbnail.png").is_file()
     assert not list((tmp_path / "out" / "cases").glob(".preop*"))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_resuming_leaves_what_is_done_and_makes_what_failed(joined, tmp_path):

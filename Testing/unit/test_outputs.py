@@ -9,15 +9,16 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from PreopReviewLib import workroom
+from PreopReviewLib import stopping, workroom
 from PreopReviewLib.csv_text import csv_text
 from PreopReviewLib.errors import OutputError, OutputExists
-from PreopReviewLib.output import output_file, output_files, output_folder, protect, whole_file
+from PreopReviewLib.output import output_file, output_files, output_folder, private_folder, protect, whole_file
 from PreopReviewLib.owner import is_dead, owner
 from PreopReviewLib.shown import shown
 
@@ -228,3 +229,22 @@ def test_control_sequences_and_foreign_bytes_are_written_out():
     assert shown("a\x1b[2Jb") == "a\\x1b[2Jb"
     assert shown(os.fsdecode(b"\xff.nii")) == "\\xff.nii"
     assert shown("ü ± [/red]") == "ü ± [/red]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_room_is_being_made_leaves_no_room(tmp_path, monkeypatch, number):
+    make = tempfile.mkdtemp
+
+    def told_to_stop(*where, **named):
+        folder = make(*where, **named)
+        os.kill(os.getpid(), number)
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", told_to_stop)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    for place in (output_folder(tmp_path / "out"), whole_file(tmp_path / "out.csv"), private_folder()):
+        with pytest.raises(stopping.Stopped), stopping.listening(), place:
+            pytest.fail("the signal came before the block")
+    assert [p.name for p in tmp_path.rglob("*")] == ["temporary"]

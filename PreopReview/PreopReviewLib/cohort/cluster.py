@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import InputError, OutputError
 from PreopReviewLib.memory_errors import is_out_of_memory
+from PreopReviewLib.output import private_folder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -82,12 +84,34 @@ def local_client(size: Size) -> Iterator[Client]:
     """Worker processes on this computer, for the time of the block; one that dies is replaced."""
     require_distributed()
     import dask
-    from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+    from distributed import Client, Scheduler, Security, SpecCluster
+
+    security = Security.temporary()  # else everyone on this computer could have code run in our name
+    options = {"dashboard_address": OWN_ADDRESS, "host": "127.0.0.1", "port": 0, "protocol": "tls://"}
+    scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
+    quiet = {"security": security, "silence_logs": "CRITICAL"}
+    with (
+        private_folder() as scratch,
+        dask.config.set({**_CONFIGURATION, "temporary-directory": str(scratch)}),
+        _started(lambda: SpecCluster(_workers(size, security, scratch), scheduler=scheduler, **quiet)) as cluster,
+        Client(cluster, security=security) as client,
+    ):
+        try:
+            client.wait_for_workers(size.workers, timeout=START_SECONDS)
+        except TimeoutError as error:
+            raise InputError(
+                f"Not all of {size.workers} workers started in {START_SECONDS} s", "Use fewer; the computer may be busy"
+            ) from error
+        yield client
+
+
+def _workers(size: Size, security: Any, scratch: Path) -> dict[int, dict[str, Any]]:
+    """What Dask is told of each worker; `scratch` is for its temporary files."""
+    from distributed import Nanny
     from distributed.system import MEMORY_LIMIT
 
     environment = dict.fromkeys((*THREAD_VARIABLES, ITK_VARIABLE), str(size.threads))
     memory = int(MEMORY_LIMIT / size.workers)
-    security = Security.temporary()  # else everyone on this computer could have code run in our name
     specification = {}
     for number in range(size.workers):
         own = {"CUDA_VISIBLE_DEVICES": size.gpus[number % len(size.gpus)]} if size.gpus else {}
@@ -100,24 +124,10 @@ def local_client(size: Size) -> Iterator[Client]:
             "dashboard_address": OWN_ADDRESS,
             "protocol": "tls://",
             "security": security,
+            "local_directory": str(scratch),
         }
         specification[number] = {"cls": Nanny, "options": options}
-    options = {"dashboard_address": OWN_ADDRESS, "host": "127.0.0.1", "port": 0, "protocol": "tls://"}
-    scheduler = {"cls": Scheduler, "options": {**options, "security": security}}
-    with (
-        dask.config.set(_CONFIGURATION),
-        _started(
-            lambda: SpecCluster(specification, scheduler=scheduler, security=security, silence_logs="CRITICAL")
-        ) as cluster,
-        Client(cluster, security=security) as client,
-    ):
-        try:
-            client.wait_for_workers(size.workers, timeout=START_SECONDS)
-        except TimeoutError as error:
-            raise InputError(
-                f"Not all of {size.workers} workers started in {START_SECONDS} s", "Use fewer; the computer may be busy"
-            ) from error
-        yield client
+    return specification
 
 
 def _started(start: Callable[[], Any]) -> Any:

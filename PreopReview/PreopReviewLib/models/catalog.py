@@ -235,7 +235,8 @@ def _install_zip(source: Path, target: Path, overwrite: bool) -> ModelPackage:
                         place.parent.mkdir(parents=True, exist_ok=True)
                         unpack_member(archive, roots[0] + name, place, MAX_PACKAGE_BYTES)
         except (UnreadableImage, OSError) as error:
-            raise ModelCorrupt(f"{source} cannot be unpacked: {error}", "Fetch it again") from error
+            why = error.problem if isinstance(error, UnreadableImage) else error
+            raise ModelCorrupt(f"{source} cannot be unpacked: {why}", "Fetch it again") from error
         return _install_folder(temporary / "package", target, overwrite)
 
 
