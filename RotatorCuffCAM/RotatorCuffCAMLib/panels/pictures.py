@@ -17,9 +17,8 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.scene.finding import nodes_of_class
 from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.panels.classify import run_on_request
-from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.scene import classes, movie, side_by_side
-from RotatorCuffCAMLib.tears import KEYS, tear_class
+from RotatorCuffCAMLib.tears import KEYS
 
 
 def start_all_classes(context: Context) -> None:
@@ -43,8 +42,7 @@ def _show_classes(context: Context, activation_id: str, folder: Path, result: di
     ]  # fmt: skip
     yield
     map_nodes = yield from classes.add_class_maps_steps(activation, maps, on_cpu=None)
-    record = scene_answer.record_of(activation)
-    names = [f"{tear_class(key).name}: {record['probabilities'][key]:.2f}" for key in KEYS]
+    names = [_(key.capitalize()) for key in KEYS]  # a fifth of the views has no room for more; Classify has the figures
     side_by_side.show_side_by_side(activation, map_nodes, KEYS, names)
     _make_narrow()
     yield  # a view that is new gets its size now
