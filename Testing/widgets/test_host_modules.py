@@ -171,3 +171,16 @@ def test_the_panel_and_the_views_are_photographed(host: Any, tmp_path: Path) -> 
     assert everything.width() > 2 * 560
     three_d = QImage(str(host.photograph("3d", tmp_path / "3d.png")))
     assert three_d.pixelColor(10, 10).blue() > three_d.pixelColor(10, 10).red()
+
+
+def test_a_panel_that_is_gone_is_not_scrolled(host: Any) -> None:
+    """An error in the timer's slot fails the test when the host closes."""
+    import qt
+    from shiboken6 import delete
+
+    from PreopReviewLib.panels.module_widget import SETTLED_MS, scroll_soon
+
+    table = qt.QTableWidget(2, 2)
+    scroll_soon(table)
+    delete(table)
+    host.process_events(4 * SETTLED_MS / 1000)

@@ -18,7 +18,7 @@ from LiverPlannerLib.scene.branches import by_hand_request
 from LiverPlannerLib.scene.couinaud import couinaud_request
 from LiverPlannerLib.scene.kept_cuts import COMPARED_COLUMNS, KeptCuts
 from LiverPlannerLib.scene.plan_tables import put_table
-from PreopReviewLib.panels.module_widget import scroll_to
+from PreopReviewLib.panels.module_widget import scroll_soon
 from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
@@ -214,4 +214,4 @@ class KeptPage:
             parameters.resectionsTable = table
         page.notes = list(dict.fromkeys([*page.notes, *result["notes"]]))
         page.section.refresh()
-        qt.QTimer.singleShot(50, lambda: scroll_to(self.ui.compareCutsTable))
+        scroll_soon(self.ui.compareCutsTable)

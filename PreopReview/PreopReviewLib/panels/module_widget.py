@@ -15,6 +15,8 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 from vtkmodules.vtkCommonCore import vtkCommand
 
+from PreopReviewLib.panels import timers
+
 WIDTH, SHARE = 86, 0.38
 """A panel is so many letters wide, which holds every section and effect of the Segment Editor, but at most this share
 of the screen: a panel as narrow as the section that happens to be open would move the views below the mouse."""
@@ -36,6 +38,15 @@ class LaterSection:
     def load(self) -> type:
         """The class."""
         return getattr(import_module(self.module), self.name)
+
+
+SETTLED_MS = 50
+"""After so long a panel has taken its new shape."""
+
+
+def scroll_soon(widget: Any) -> None:
+    """`scroll_to` when the panel has taken its new shape; not where the widget is gone, or collapsed again, by then."""
+    timers.single_shot(SETTLED_MS, lambda: getattr(widget, "collapsed", False) or scroll_to(widget), widget).start()
 
 
 def scroll_to(widget: Any) -> None:
@@ -146,7 +157,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _show_later(self, button: Any) -> None:
         """Scrolls to a section that was opened below what is seen, once it has its size."""
-        qt.QTimer.singleShot(50, lambda: button.collapsed or scroll_to(button))
+        scroll_soon(button)
 
     @property
     def sections(self) -> list[Any]:
