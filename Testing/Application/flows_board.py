@@ -118,6 +118,7 @@ def a_ct_becomes_two_resections_on_one_page_within_two_minutes_of_a_surgeon() ->
     me.picture("compared")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(os.environ.get(PICTURES) or folder) / "page.html"
+        page.unlink(missing_ok=True)  # else the dialog asks whether to replace that of the last time
         save_as(page, measure.ui.cutsPageButton)
         me.done()
         assert page.is_file(), measure.ui.liveLabel.text
