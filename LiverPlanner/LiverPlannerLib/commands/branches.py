@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +95,7 @@ def branches_of(
     keys = [s.value for s in Tree if s is not Tree.all] if structure is Tree.all else [structure.value]
     trees, absent = _trees(file.labels, keys, alpha, rule.value, _overrides(override, keys))
     if kept is not None:
-        kept.update({tree.structure: tree for tree in trees})
+        kept.update({tree.structure: replace(tree) for tree in trees})  # without the images that are drawn of them
     data = {"trees": [t.as_dict() for t in trees], "absent": absent, "notes": file.sentences}
 
     def write(folder: Path) -> None:

@@ -43,6 +43,7 @@ def radiomics_beside(
         runner = JobRunner(extra_environment={"OMP_NUM_THREADS": "1"}, logs=folder / "logs")
         try:
             request = {**_request(picture, placed, folder), "modality": modality}
+            del placed
             job = runner.start("LiverPlannerLib.measure_tasks:radiomics", request, folder)
 
             def result() -> RadiomicsResult:

@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.liver_extent import inside_liver
-from LiverPlannerLib.territories.owners import owners
+from LiverPlannerLib.territories.owners import AT_ONCE, Voxels, owners
 from LiverPlannerLib.vessels.branches import UNCLASSIFIED, VesselTree
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, NothingFound
@@ -140,7 +140,7 @@ def find_territories(labels: sitk.Image, tree: VesselTree, inside: np.ndarray | 
     points = images.ras_to_kji(tree.points[chosen], labels) - [s.start for s in box]
     vessel = images.array_of(labels)[box] != 0
     point = chosen[owners(liver, spacing, points, tree.radii[chosen], vessel)].astype(np.int32)
-    last = _last_branches(tree, point, np.argwhere(liver) * spacing, points * spacing, chosen)
+    last = _last_branches(tree, point, Voxels(liver), spacing, points * spacing, chosen)
     return Territories(tree, labels, box, liver, point, last, warnings)
 
 
@@ -173,13 +173,18 @@ def _owning_branches(tree: VesselTree) -> tuple[list[int], list[str]]:
 
 
 def _last_branches(
-    tree: VesselTree, point: np.ndarray, voxels: np.ndarray, points: np.ndarray, chosen: np.ndarray
+    tree: VesselTree,
+    point: np.ndarray,
+    voxels: Voxels,
+    spacing: np.ndarray,
+    points: np.ndarray,
+    chosen: np.ndarray,
 ) -> np.ndarray:
     """(n,) the last branch of each voxel: from its owning point downwards, always to the nearest point.
 
     Args:
         point: (n,) owning points.
-        voxels: (n, 3) mm; `points`: (m, 3) mm, of the tree's points `chosen`.
+        points: (m, 3) mm, of the tree's points `chosen`.
     """
     from scipy.spatial import cKDTree
 
@@ -201,5 +206,7 @@ def _last_branches(
         own = branch_of == branch.id
         last_of_point[chosen[own]] = further[search.query(points[own])[1]]
         mine = order[bounds[branch.id] : bounds[branch.id + 1]]
-        last[mine] = further[nearest(search, voxels[mine])[1]]
+        for first in range(0, len(mine), AT_ONCE):
+            some = mine[first : first + AT_ONCE]
+            last[some] = further[nearest(search, voxels[some] * spacing)[1]]
     return last

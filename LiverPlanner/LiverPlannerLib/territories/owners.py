@@ -14,7 +14,8 @@ from PreopReviewLib.nearest import nearest
 CANDIDATES = 4
 """Nearest points among which the power distance chooses: radii along a branch differ little."""
 STEP_MM = 1.5
-_AT_ONCE = 400_000
+AT_ONCE = 400_000
+"""Voxels that are looked at together."""
 
 
 def nearest_points(positions: np.ndarray, points: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +28,20 @@ def nearest_points(positions: np.ndarray, points: np.ndarray, radii: np.ndarray)
     best = (distance**2 - radii[index] ** 2).argmin(axis=1)
     rows = np.arange(len(index))
     return index[rows, best], distance[rows, best]
+
+
+class Voxels:
+    """The voxels of a mask in the order of `np.argwhere`, whose three indices are made when they are asked for."""
+
+    def __init__(self, mask: np.ndarray) -> None:
+        self._flat, self._shape = np.flatnonzero(mask), mask.shape
+
+    def __len__(self) -> int:
+        return len(self._flat)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        """(n, 3) K, J, I."""
+        return np.stack(np.unravel_index(self._flat[chosen], self._shape), axis=1)
 
 
 def owners(
@@ -45,17 +60,18 @@ def owners(
         (n,) int32 indices of points, in the order of `np.argwhere(liver)`. Liver that no way inside reaches takes the
         straight one.
     """
-    voxels = np.argwhere(liver)
+    voxels = Voxels(liver)
     open_to = liver if passable is None else liver | passable
     owner = np.empty(len(voxels), np.int32)
     distance = np.empty(len(voxels), np.float32)
     seen = np.empty(len(voxels), bool)
     places = points * spacing
     room = _room(open_to, spacing)
-    for first in range(0, len(voxels), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
-        owner[some], distance[some] = nearest_points(voxels[some] * spacing, places, radii)
-        seen[some] = _visible(room, voxels[some], points[owner[some]], distance[some], spacing)
+    for first in range(0, len(voxels), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        at = voxels[some]
+        owner[some], distance[some] = nearest_points(at * spacing, places, radii)
+        seen[some] = _visible(room, at, points[owner[some]], distance[some], spacing)
     hidden = ~seen
     if hidden.any() and seen.any():
         _around_corners(liver, spacing, voxels, owner, np.maximum(distance - radii[owner], 0.0), hidden)
@@ -105,7 +121,7 @@ def _visible(
 def _around_corners(
     liver: np.ndarray,
     spacing: np.ndarray,
-    voxels: np.ndarray,
+    voxels: Voxels,
     owner: np.ndarray,
     start: np.ndarray,
     hidden: np.ndarray,
@@ -142,16 +158,17 @@ def _around_corners(
 
 
 def _links(
-    number: np.ndarray, voxels: np.ndarray, hidden: np.ndarray, spacing: np.ndarray
+    number: np.ndarray, voxels: Voxels, hidden: np.ndarray, spacing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """From hidden voxels to each of their 26 neighbors in the liver: numbers of both and their distances, mm."""
     rows, columns, lengths = [], [], []
     last = np.array(number.shape) - 1
+    places = voxels[hidden]
     for shift in np.ndindex(3, 3, 3):
         step = np.array(shift) - 1
         if not step.any():
             continue
-        at = voxels[hidden] + step
+        at = places + step
         inside = ((at >= 0) & (at <= last)).all(axis=1)
         other = np.full(len(hidden), -1, np.int32)
         other[inside] = number[tuple(at[inside].T)]
