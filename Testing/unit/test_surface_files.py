@@ -7,17 +7,17 @@ import pytest
 import SimpleITK as sitk
 
 from LiverPlannerLib.resection.surface_files import read_surface, resect_by_surface_file
-from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.errors import FileMissing, ImplausibleImage, InputError, UnreadableImage
 
 vtk = pytest.importorskip("vtk")
 WRITERS = {".vtk": "vtkPolyDataWriter", ".vtp": "vtkXMLPolyDataWriter", ".stl": "vtkSTLWriter", ".ply": "vtkPLYWriter"}
 
 
-def written(path, remark: str = "", closed: bool = True):
-    """A box from 1 to 2 along x, 2 to 4 along y, 3 to 6 along z, in the file's coordinates."""
+def written(path, remark: str = "", closed: bool = True, top: float = 6):
+    """A box from 1 to 2 along x, 2 to 4 along y, 3 to 6 (or `top`) along z, in the file's coordinates."""
     if closed:
         source = vtk.vtkCubeSource()
-        source.SetBounds(1, 2, 2, 4, 3, 6)
+        source.SetBounds(1, 2, 2, 4, 3, top)
     else:
         source = vtk.vtkPlaneSource()
     triangles = vtk.vtkTriangleFilter()
@@ -224,3 +224,9 @@ def test_a_surface_elsewhere_in_every_reading_is_refused_without_a_guess(tmp_pat
 def test_an_open_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"plane.vtk is not closed: 4 of its edges"):
         read_surface(written(tmp_path / "plane.vtk", closed=False))
+
+
+def test_a_point_that_lies_in_no_patient_is_refused(tmp_path):
+    path = written(tmp_path / "box.vtk", top=2.0**32)
+    with pytest.raises(ImplausibleImage, match=r"box\.vtk has a point that is 4294967 m from the origin"):
+        read_surface(path)

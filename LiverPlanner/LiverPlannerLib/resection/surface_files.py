@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.resection.closed_surface import triangles_of
 from LiverPlannerLib.resection.cutting import Resection, resect_by_surface
 from LiverPlannerLib.resection.surface_headers import check_counts
-from PreopReviewLib.errors import FileMissing, InputError, UnreadableImage
+from PreopReviewLib.errors import FileMissing, ImplausibleImage, InputError, UnreadableImage
 
 Space = Literal["auto", "LPS", "RAS"]
 Unit = Literal["auto", "mm", "cm", "m"]
@@ -25,6 +25,9 @@ _READERS = {
     ".obj": ("vtkmodules.vtkIOGeometry", "vtkOBJReader"),
     ".ply": ("vtkmodules.vtkIOPLY", "vtkPLYReader"),
 }
+
+FARTHEST_MM = 100_000.0
+"""No part of a patient lies 100 m from the origin of a scanner."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
 
     Raises:
         FileMissing, UnreadableImage: there is no such file, or it is not a surface.
+        ImplausibleImage: a point farther from the origin than `FARTHEST_MM`.
         InputError: another kind of file, VTK not installed, or a surface that is not closed.
     """
     from importlib import import_module
@@ -147,4 +151,9 @@ def read_surface(path: str | Path, space: Space = "auto", unit: Unit = "auto") -
         raise InputError(error.problem.replace("The surface", path.name, 1), error.remedy) from error
     used = reading_of(path, space, unit)
     points = points * MM[used.unit]
+    if np.abs(points).max() > FARTHEST_MM:
+        raise ImplausibleImage(
+            f"{path} has a point that is {np.abs(points).max() / 1000:.0f} m from the origin",
+            "Export it again, or give the unit of its coordinates",
+        )
     return (points * (-1.0, -1.0, 1.0) if used.space == "LPS" else points), triangles
