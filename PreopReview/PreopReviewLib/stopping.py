@@ -32,12 +32,16 @@ def listening() -> Iterator[None]:
         return
     _State.asked, _State.deferred, _State.process = None, False, os.getpid()
     before = {s: signal.getsignal(s) for s in SIGNALS}
+    inside = _on_signal in before.values()
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
                 signal.signal(number, _on_signal)
         yield
     finally:
+        _State.deferred = False
+        if not inside:  # what one run was told does not stop the next one of this process
+            _State.asked = None
         for number, handler in before.items():
             if os.getpid() == _State.process and handler is not None:
                 signal.signal(number, handler)
@@ -66,9 +70,9 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         _State.depth -= 1
-    if _State.deferred and not _State.depth:
-        _State.deferred = False
-        raise Stopped
+        if _State.deferred and not _State.depth:  # also where the block has failed: who was told to stop does not go on
+            _State.deferred = False
+            raise Stopped
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:

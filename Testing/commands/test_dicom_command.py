@@ -262,7 +262,7 @@ class KeepsNothing(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("refuses", "words"), [(False, "not there when checked afterwards"), (True, "refused the request (507")]
+    ("refuses", "words"), [(False, "not found when checked afterwards"), (True, "refused the request (507")]
 )
 def test_a_store_counts_only_when_the_server_has_it(preop, plan, tmp_path, monkeypatch, refuses, words):
     monkeypatch.setattr(KeepsNothing, "refuses", refuses)

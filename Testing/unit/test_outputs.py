@@ -248,3 +248,7 @@ def test_a_signal_while_the_room_is_being_made_leaves_no_room(tmp_path, monkeypa
         with pytest.raises(stopping.Stopped), stopping.listening(), place:
             pytest.fail("the signal came before the block")
     assert [p.name for p in tmp_path.rglob("*")] == ["temporary"]
+    monkeypatch.undo()
+    with output_files(tmp_path / "next") as work:  # what one run was told does not stop the next
+        (work / "a.txt").write_text("a")
+    assert (tmp_path / "next" / "a.txt").read_text() == "a"
