@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
-from liver_case import add_plan, add_volume
+from liver_case import add_plan, add_volume, small_case
+
+from LiverPlannerLib.scene.segments import SegmentVoxels
+from PreopReviewLib import images
 
 
 def ml(segmentation: Any, key: str) -> float:
-    from LiverPlannerLib.scene.segments import SegmentVoxels
-
     return SegmentVoxels(segmentation).volume_ml(key)
 
 
@@ -31,6 +33,70 @@ def planned(host: Any) -> Any:
     widget.context.parameters.segmentation = node
     host.process_events(0.1)
     return widget
+
+
+def choose(host: Any, section: Any, row: int = 0) -> None:
+    section.ui.candidateTable.setCurrentCell(row, 1)
+    host.process_events()
+
+
+def test_what_was_decided_is_undone(host: Any, planned: Any) -> None:
+    node = planned.context.parameters.segmentation
+    section = planned.open_section("CandidatesSection")
+    host.process_events()
+    before, count = {key: ml(node, key) for key in ("tumor", "candidate", "liver")}, section.ui.candidateTable.rowCount
+    assert not section.ui.undoButton.isEnabled()
+    for button in (section.ui.acceptButton, section.ui.dismissButton):
+        for _n in range(count):  # also the last one, after which their segment is empty
+            choose(host, section)
+            host.click(button)
+            host.process_events()
+        assert section.ui.candidateTable.rowCount == 0
+        for n in range(count):
+            host.click(section.ui.undoButton)
+            host.process_events()
+            assert section.ui.candidateTable.rowCount == n + 1
+        assert {key: ml(node, key) for key in before} == before
+        assert not section.ui.undoButton.isEnabled()
+
+
+def test_undo_takes_back_what_was_accepted_and_not_the_stroke_before_it(host: Any, planned: Any) -> None:
+    node = planned.context.parameters.segmentation
+    section, correct = planned.open_section("CandidatesSection"), planned.open_section("CorrectSection")
+    host.process_events()
+    tumor = ml(node, "tumor")
+    stroke(host, correct.editor, "liver", (slice(0, 3), slice(0, 3), slice(0, 3)))
+    host.process_events(0.4)
+    painted = ml(node, "liver")
+    choose(host, section)
+    host.click(section.ui.acceptButton)
+    host.process_events()
+    assert ml(node, "tumor") > tumor
+    correct.editor.undo()
+    host.process_events(0.4)
+    assert ml(node, "tumor") == tumor
+    assert ml(node, "liver") == painted
+
+
+def stroke(host: Any, editor: Any, key: str, kji: tuple[slice, slice, slice]) -> None:
+    mask = np.zeros(images.array_of(small_case().image).shape, bool)
+    mask[kji] = True
+    host.edit_segment(editor, mask, segment_id=key)
+
+
+def test_the_list_follows_what_is_edited_elsewhere(host: Any, planned: Any) -> None:
+    node = planned.context.parameters.segmentation
+    section = planned.open_section("CandidatesSection")
+    host.process_events()
+    count, tumor = section.ui.candidateTable.rowCount, ml(node, "tumor")
+    choose(host, section, count - 1)
+    candidate = next(i for i, key in SegmentVoxels(node).structures.items() if key == "candidate")
+    nothing = np.zeros(images.array_of(small_case().image).shape, np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, node, candidate, planned.context.parameters.inputVolume)
+    host.click(section.ui.acceptButton)  # at once: the list still shows what is gone
+    host.process_events(0.4)
+    assert section.ui.candidateTable.rowCount == 0
+    assert ml(node, "tumor") == tumor
 
 
 def test_candidates_are_shown_and_become_tumor_or_liver(host: Any, planned: Any) -> None:

@@ -8,8 +8,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.live_plan import live_plan_of
+from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.scene import candidates as scene_candidates
-from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 
@@ -22,12 +23,17 @@ class CandidatesSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.live = live_plan_of(context)
+        self.editor = plan_editor_of(context)
         self._candidates: list[scene_candidates.SceneCandidate] = []
+        self._shown: tuple[Any, int] | None = None
         self._filling = False
-        self._problem = ""
 
     def connect(self) -> None:
-        """Sets up the table and connects the buttons."""
+        """Sets up the table, connects the buttons, and follows what others edit."""
+        self.live.users.append(lambda: self.open)
+        self.live.observers.append(lambda _keys: self.refresh())
+        self.button.connect("contentsCollapsed(bool)", lambda collapsed: collapsed or self.refresh())
         table = self.ui.candidateTable
         titles = ("#", "ml", "R", "A", "S")
         table.setColumnCount(len(titles))
@@ -38,16 +44,39 @@ class CandidatesSection(Section):
         table.connect("cellClicked(int,int)", lambda *_args: self._on_row())
         self.ui.acceptButton.connect("clicked(bool)", lambda *_args: self.decide(True))
         self.ui.dismissButton.connect("clicked(bool)", lambda *_args: self.decide(False))
+        self.ui.undoButton.connect("clicked(bool)", lambda *_args: self.undo())
+
+    @property
+    def open(self) -> bool:
+        """Whether the section is open."""
+        return not self.button.collapsed
+
+    def bind(self, node: Any | None) -> None:
+        """Follows another parameter node."""
+        if node is not None:
+            self.editor.follow_scene()
+        super().bind(node)
+
+    def cleanup(self) -> None:
+        """Releases the scene."""
+        self.live.forget()
+        self.editor.close()
 
     def refresh(self) -> None:
-        """Lists the candidates of the present segmentation."""
-        segmentation = self.parameters.segmentation if self.parameters is not None else None
-        self._candidates, self._problem = [], ""
-        if segmentation is not None:
-            try:
-                self._candidates = scene_candidates.candidates_of(segmentation)
-            except PreopError as error:
-                self._problem = str(error)
+        """Lists the candidates of the plan as it is."""
+        if self.parameters is None or self.parameters.segmentation is None:
+            self._candidates, self._shown = [], None
+            if self.parameters is None:
+                self.live.forget()
+        elif not self.open:
+            return
+        else:
+            self.live.refresh()
+            shown = (self.parameters.segmentation, self.live.revision)
+            if shown != self._shown:
+                measures = self.live.measures
+                self._candidates = scene_candidates.candidates_of(measures.plan) if measures is not None else []
+                self._shown = shown
         self._fill()
         self._enable()
 
@@ -72,13 +101,17 @@ class CandidatesSection(Section):
                 "tumor. They count as liver until accepted."
             )
             if self._candidates
-            else self._problem or _("There are no lesion candidates.")
+            else self.live.problem or _("There are no lesion candidates.")
         )
 
     def _enable(self) -> None:
         reason = "" if self.selected() else _("Choose a candidate in the list first.")
         enable(self.ui.acceptButton, reason, _("The candidate becomes a liver tumor and counts as one."))
         enable(self.ui.dismissButton, reason, _("Removes the candidate from the list; it stays liver."))
+        plan = self.parameters.segmentation if self.parameters is not None else None
+        nothing = "" if plan is not None and self.editor.can_undo(plan) else _("There is nothing to undo.")
+        words = _("Takes back the last edit of the plan, as Undo in the section Correct does.")
+        enable(self.ui.undoButton, nothing, words)
 
     def selected(self) -> scene_candidates.SceneCandidate | None:
         """The candidate of the current row, or None."""
@@ -93,13 +126,25 @@ class CandidatesSection(Section):
         self._enable()
 
     def decide(self, accepted: bool) -> None:
-        """Accepts or dismisses the chosen candidate; what goes wrong is shown."""
-        one: Any = self.selected()
-        if one is None:
+        """Accepts or dismisses the chosen candidate, and goes on to the next; what goes wrong is shown."""
+        one = self.selected()
+        self.live.update()  # an edit of this moment may have changed what the list shows
+        if one is None or one not in self._candidates:
             return
+        plan = self.parameters.segmentation
+        self.editor.save_state(plan)
         try:
-            scene_candidates.decide(self.parameters.segmentation, one.number, accepted)
+            scene_candidates.decide(self.live.measures.plan, one.number, accepted)
         except Exception as error:  # a button's slot: nothing above catches it
             self.context.show_error(_("Lesion candidates"), error)
+        self._changed()
+
+    def undo(self) -> None:
+        """Takes back the last edit of the plan, by Slicer's own undo."""
+        self.editor.undo()
+        self._changed()
+
+    def _changed(self) -> None:
+        self.live.update()
         self.context.notify("segmentation")
-        self.refresh()
+        self._on_row()

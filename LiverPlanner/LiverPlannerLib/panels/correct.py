@@ -12,31 +12,14 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels.correct_clicks import ClickTools
 from LiverPlannerLib.panels.live_plan import live_plan_of
 from LiverPlannerLib.panels.measure_page import is_shown
+from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.panels.tables import fill_table
-from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.measures import CHANGE_COLUMNS, Change, restore_structure
 from LiverPlannerLib.scene.tables import place_beside, write_table
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene import nodes
-
-EDITOR_TAG = "LiverPlanner"
-UNDO_STATES = 10
-EFFECTS = [
-    "Paint",
-    "Erase",
-    "Draw",
-    "Scissors",
-    "Level tracing",
-    "Threshold",
-    "Grow from seeds",
-    "Fill between slices",
-    "Islands",
-    "Smoothing",
-    "Margin",
-    "Logical operators",
-]
 
 
 class CorrectSection(Section):
@@ -48,8 +31,7 @@ class CorrectSection(Section):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.live = live_plan_of(context)
-        self.editor: Any | None = None
-        self.editor_node: Any | None = None
+        self.plan_editor = plan_editor_of(context)
         self._shown: tuple[Any, ...] = ()
         self._active = False
 
@@ -69,6 +51,16 @@ class CorrectSection(Section):
     def open(self) -> bool:
         """Whether the section is open."""
         return not self.button.collapsed
+
+    @property
+    def editor(self) -> Any | None:
+        """The qMRMLSegmentEditorWidget, or None before it was needed."""
+        return self.plan_editor.widget
+
+    @property
+    def editor_node(self) -> Any | None:
+        """The editor's node."""
+        return self.plan_editor.node
 
     def refresh(self) -> None:
         """Points the editor at the plan and its volume, and shows what has changed."""
@@ -129,31 +121,10 @@ class CorrectSection(Section):
     # ---- the editor ----
 
     def _edit(self, segmentation: Any) -> None:
-        if self.editor is None:
-            self._make_editor()
-        volume = scene_plan.volume_of(segmentation) or self.parameters.inputVolume
-        if self.editor_node.GetSegmentationNode() is not segmentation:
-            self.editor.setSegmentationNode(segmentation)
-        if self.editor_node.GetSourceVolumeNode() is not volume:
-            self.editor.setSourceVolumeNode(volume)
+        editor = self.plan_editor.edit(segmentation)
+        if self.ui.editorFrame.layout().indexOf(editor) < 0:
+            self.ui.editorFrame.layout().addWidget(editor)
         self._activate()
-
-    def _make_editor(self) -> None:
-        self.editor = slicer.qMRMLSegmentEditorWidget()
-        self.editor.setMaximumNumberOfUndoStates(UNDO_STATES)
-        self.editor.setSegmentationNodeSelectorVisible(False)
-        self.editor.setSourceVolumeNodeSelectorVisible(False)
-        self.editor.setSwitchToSegmentationsButtonVisible(False)
-        self.editor.setEffectNameOrder(EFFECTS)
-        self.editor.unorderedEffectsVisible = False
-        self._give_node()
-        self.ui.editorFrame.layout().addWidget(self.editor)
-
-    def _give_node(self) -> None:
-        """An editor node of our own, so that the Segment Editor module keeps its settings; before the scene."""
-        self.editor_node = _editor_node()
-        self.editor.setMRMLSegmentEditorNode(self.editor_node)
-        self.editor.setMRMLScene(slicer.mrmlScene)
 
     def _activate(self) -> None:
         if not self._active and self._entered:
@@ -180,8 +151,7 @@ class CorrectSection(Section):
         """The plan, or the whole scene, is gone."""
         self.clicks.forget()
         self._deactivate()
-        if self.editor is not None:
-            self.editor.setSegmentationNode(None)  # and with it the volume
+        self.plan_editor.let_go()
 
     _entered = False
 
@@ -199,8 +169,7 @@ class CorrectSection(Section):
         """Releases the scene."""
         self._deactivate()
         self.live.forget()
-        if self.editor is not None:
-            self.editor.setMRMLScene(None)
+        self.plan_editor.close()
 
     def _on_collapsed(self, collapsed: bool) -> None:
         if collapsed:
@@ -222,10 +191,8 @@ class CorrectSection(Section):
 
     def bind(self, node: Any | None) -> None:
         """Follows another parameter node; after a scene was closed the editor gets a node of the new one."""
-        if node is not None and self.editor is not None:
-            if self.editor_node.GetScene() is None:
-                self._give_node()
-            _keep_others(self.editor_node)  # a scene that is closed keeps the node, with Slicer's defaults
+        if node is not None:
+            self.plan_editor.follow_scene()
         super().bind(node)
 
     # ---- what has changed ----
@@ -306,19 +273,3 @@ class CorrectSection(Section):
         display.SetVisibility2DOutline(True)
         display.SetSliceIntersectionThickness(2)
         display.SetVisibility(shown)
-
-
-def _editor_node() -> Any:
-    node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
-    if node is None:
-        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
-        node.UnRegister(None)
-        node.SetSingletonTag(EDITOR_TAG)
-        _keep_others(node)
-        node = slicer.mrmlScene.AddNode(node)
-    return node
-
-
-def _keep_others(node: Any) -> None:
-    """Structures are nested: with Slicer's default an edit of the liver would take all that is inside it."""
-    node.SetOverwriteMode(node.OverwriteNone)

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels import modality
+from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.panels.segment import fill
 from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
@@ -34,6 +35,7 @@ class CystsSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.editor = plan_editor_of(context)
         self._shown = ""
         self._filling = False
         self._layout_before: int | None = None
@@ -270,11 +272,13 @@ class CystsSection(Section):
 
     def apply(self) -> None:
         """Moves the regions to the segments that they were decided to belong to."""
+        self.editor.save_state(self.parameters.segmentation)
         cyst_segments.apply(self.table)
         self.context.notify("segmentation")
 
     def contour(self) -> None:
         """Draws the tumors a little larger, as clinicians do."""
+        self.editor.save_state(self.parameters.segmentation)
         changed = cyst_segments.contour_tumors(self.parameters.segmentation)
         self.context.notify("segmentation")
         if changed[0] == changed[1]:
@@ -287,6 +291,7 @@ class CystsSection(Section):
 
     def revert(self) -> None:
         """Moves the regions back."""
+        self.editor.save_state(self.parameters.segmentation)
         cyst_segments.revert(self.table)
         self.context.notify("segmentation")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene.lattice import Start, painted
 from PreopReviewLib.errors import InputError
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.scene.segments import SegmentVoxels
 
 KEY = "candidate"
 
@@ -29,26 +32,30 @@ class SceneCandidate:
     center_ras: tuple[float, float, float]
 
 
-def candidates_of(segmentation: Any) -> list[SceneCandidate]:
-    """The candidates of a segmentation node, the largest first."""
-    voxels, start, regions = _regions(segmentation)
+def candidates_of(voxels: SegmentVoxels) -> list[SceneCandidate]:
+    """The candidates of a plan, up to date, the largest first."""
+    start, regions = _regions(voxels)
     candidates = []
     for number in range(1, int(regions.max(initial=0)) + 1):
         points = np.argwhere(regions == number)
         index = (points.mean(0) + start)[::-1]
         center = (voxels.grid.to_ras @ [*index, 1.0])[:3]
-        ml = len(points) * abs(float(np.linalg.det(voxels.grid.to_ras[:3, :3]))) / 1000
+        ml = len(points) * voxels.grid.voxel_ml
         candidates.append(SceneCandidate(number, ml, tuple(round(float(v), 2) for v in center)))  # type: ignore[arg-type]
     return candidates
 
 
-def decide(segmentation: Any, number: int, accepted: bool) -> None:
+def decide(voxels: SegmentVoxels, number: int, accepted: bool) -> None:
     """Makes a candidate a tumor, or takes it out of the candidates: it is then what the liver holds there.
+
+    Args:
+        voxels: of the plan, up to date; its segments are changed.
 
     Raises:
         InputError: there is no candidate of that number.
     """
-    voxels, start, regions = _regions(segmentation)
+    segmentation = voxels.node
+    start, regions = _regions(voxels)
     own = regions == number
     if number < 1 or not own.any():
         raise InputError(f"There is no lesion candidate {number}", "Choose one of the list")
@@ -65,16 +72,14 @@ def decide(segmentation: Any, number: int, accepted: bool) -> None:
     cyst_segments.put(segmentation, masks, start, voxels)
 
 
-def _regions(segmentation: Any) -> tuple[Any, Start, np.ndarray]:
-    """The segments' voxels, the start of the box of candidates and tumors, and its numbered candidates (K, J, I)."""
-    from LiverPlannerLib.scene.segments import SegmentVoxels
+def _regions(voxels: SegmentVoxels) -> tuple[Start, np.ndarray]:
+    """The start of the box of candidates and tumors, and its numbered candidates (K, J, I)."""
     from LiverPlannerLib.voxel_boxes import hull
     from PreopReviewLib.evaluation.regions import number_regions
 
-    voxels = SegmentVoxels(segmentation)
     masks = [m for key in (KEY, "tumor") for m in voxels.of(key) if m.count]
     if not any(m.count for m in voxels.of(KEY)):
-        return voxels, (0, 0, 0), np.zeros((0, 0, 0), np.int32)
+        return (0, 0, 0), np.zeros((0, 0, 0), np.int32)
     low, high = hull(masks)
     shape = tuple(int(n) for n in np.subtract(high, low))
     candidate = np.logical_or.reduce([painted(m, low, shape) for m in voxels.of(KEY)])
@@ -82,4 +87,4 @@ def _regions(segmentation: Any) -> tuple[Any, Start, np.ndarray]:
     regions = np.zeros(shape, np.int32)
     if numbered.box is not None:
         regions[numbered.box] = numbered.numbers
-    return voxels, low, regions
+    return low, regions

@@ -153,6 +153,9 @@ def _set_mask(segmentation: Any, identifier: str, mask: np.ndarray, start: tuple
     labelmap.SetGeometryFromImageToWorldMatrix(matrix)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(labelmap, segmentation, identifier, logic.MODE_REPLACE)
+    if not mask.any():  # of a segment that became empty no one is told, and it could not be undone
+        content = segmentation.GetSegmentation()
+        content.InvokeEvent(content.SourceRepresentationModified, identifier)
 
 
 def _set_surface(segmentation: Any, identifier: str, mask: Any) -> None:

@@ -93,6 +93,8 @@ class EditorPanel:
     def _undo_row(self) -> QtWidgets.QHBoxLayout:
         row = QtWidgets.QHBoxLayout()
         self._undo, self._redo = QtWidgets.QPushButton("Undo"), QtWidgets.QPushButton("Redo")
+        self._undo.setObjectName("UndoButton")  # as in Slicer
+        self._redo.setObjectName("RedoButton")
         self._undo.clicked.connect(lambda *_: self.undo())
         self._redo.clicked.connect(lambda *_: self.redo())
         row.addWidget(self._undo)
