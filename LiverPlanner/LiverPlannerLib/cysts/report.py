@@ -99,8 +99,9 @@ def region_figure(result: CystResult, region_id: int) -> Figure:
     from matplotlib.figure import Figure
 
     region = result.region(region_id)
-    figure = Figure(figsize=(8, 4.8), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
+    # Margins that hold any text: finding the narrowest would draw each of many figures twice.
+    figure = Figure(figsize=(8, 4.8), dpi=150)
+    axes = figure.add_axes((0.1, 0.115, 0.88, 0.72))
     _draw_region(axes, result, region)
     axes.legend(framealpha=0.85, edgecolor="none", fontsize=10, loc="upper right")
     axes.yaxis.get_major_locator().set_params(integer=True)

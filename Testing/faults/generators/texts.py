@@ -65,7 +65,7 @@ def document(rng: np.random.Generator, folder: Path, material: Material) -> Tria
             return ""
         return f"a value of another type was taken: {what}" if other_type else ""
 
-    outputs = ("out", "list/.preop-none")
+    outputs = ("out", "list/.preop-none", "data/prepared")  # prepared anew where `dataset.json` differs
     return Trial(f"{name}: {what}", arguments, check, outputs)
 
 
