@@ -187,6 +187,20 @@ def a_plane_shows_both_sides_and_steps_back_elsewhere() -> None:
     assert not me.parameters.cutPlanes
 
 
+def a_plane_that_is_dragged_at_once_is_shifted_and_not_turned() -> None:
+    for view in ("Green", "Red"):
+        me = Surgeon()
+        measure = me.open("MeasureSection")
+        me.tab(measure, 1)
+        mouse = SliceMouse(view)
+        measure.ui.addPlaneButton.click()  # and no view has drawn it yet
+        (plane,) = me.parameters.cutPlanes
+        handle, normal = list(plane.GetOriginWorld()), list(plane.GetNormalWorld())
+        mouse.drag(handle, [handle[0] + 6, handle[1], handle[2]])
+        assert all(abs(a - b) < 1e-6 for a, b in zip(plane.GetNormalWorld(), normal, strict=True)), view
+        assert plane.GetOriginWorld()[0] > handle[0] + 3, view
+
+
 def numbers_go_and_come_with_their_plan_and_are_deleted_with_it() -> None:
     me = Surgeon()
     measure = me.open("MeasureSection")
@@ -282,6 +296,7 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_segment_made_with_add_is_no_copy_of_the_last_one,
     a_curve_drawn_in_a_slice_cuts_and_follows_its_points,
     a_plane_shows_both_sides_and_steps_back_elsewhere,
+    a_plane_that_is_dragged_at_once_is_shifted_and_not_turned,
     numbers_go_and_come_with_their_plan_and_are_deleted_with_it,
     all_sections_have_one_width,
     a_section_that_is_opened_comes_into_view,

@@ -84,6 +84,8 @@ class _View(QtWidgets.QWidget):
             import vtk
 
             self._mouse = vtk.vtkGenericRenderWindowInteractor()
+        if self._drawn is not None and self._mouse.GetRenderWindow() is not self._drawn.window:
+            self._mouse.SetRenderWindow(self._drawn.window)
         return self._mouse
 
     def scheduleRender(self) -> None:

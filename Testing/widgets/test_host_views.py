@@ -168,3 +168,19 @@ def test_views_rest_while_a_slot_works_and_draw_one_after_another_then(host: Any
         raise RuntimeError
     assert any(view.isRenderPaused() for view in views), "they draw between events, not in the slot"
     host.wait_until(lambda: not any(view.isRenderPaused() for view in views), 5)
+
+
+@pytest.mark.usefixtures("pictures_possible")
+def test_a_view_that_has_rested_draws_before_the_mouse_does_something_in_it(host: Any) -> None:
+    from PreopReviewLib.panels.resting_views import resting_views
+
+    view = host.app.layoutManager().threeDWidget(0).threeDView()
+    drawn: list[str] = []
+    view.renderWindow().AddObserver("EndEvent", lambda *_args: drawn.append("drawn"))
+    mouse = view.interactor()
+    mouse.AddObserver("MouseMoveEvent", lambda *_args: drawn.append("moved"))
+    with resting_views():
+        pass
+    for _n in range(2):
+        mouse.InvokeEvent("MouseMoveEvent")
+    assert drawn == ["drawn", "moved", "moved"]

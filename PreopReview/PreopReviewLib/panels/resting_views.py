@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
+
+FIRST = 1000.0
+"""Priority of an observer that is asked before those of the views."""
 
 _waking: list[Any] = []
 """Views that are to draw again, one an event."""
@@ -27,7 +30,45 @@ def resting_views() -> Iterator[None]:
         yield
     finally:
         _waking.extend(resting)
+        for view in resting:
+            _DrawnBeforeTouched.guard(view)
         _wake_later()
+
+
+class _DrawnBeforeTouched:
+    """A view that has rested draws before the mouse does something in it.
+
+    Slicer places the handles of a plane where it draws them: one that was added, and not drawn yet, would be turned
+    about the origin of the world by a drag that was meant to shift it.
+    """
+
+    _guarded: ClassVar[dict[Any, _DrawnBeforeTouched]] = {}
+
+    def __init__(self, view: Any, interactor: Any, window: Any) -> None:
+        self._view, self._interactor = view, interactor
+        mouse = ("MouseMoveEvent", "LeftButtonPressEvent")
+        self._observed = [(interactor, interactor.AddObserver(name, self._draw, FIRST)) for name in mouse]
+        self._observed.append((window, window.AddObserver("EndEvent", self._drawn)))
+
+    @classmethod
+    def guard(cls, view: Any) -> None:
+        """Until the view has drawn."""
+        interactor = view.interactor()
+        window = interactor.GetRenderWindow()
+        if window is not None and interactor not in cls._guarded:
+            cls._guarded[interactor] = cls(view, interactor, window)
+
+    def _draw(self, *_args: Any) -> None:
+        try:
+            self._view.forceRender()
+        except ValueError:  # PythonQt's word for a view that is gone, with its layout
+            self._drawn()
+
+    def _drawn(self, *_args: Any) -> None:
+        self._guarded.pop(self._interactor, None)
+        for observed, tag in self._observed:
+            observed.RemoveObserver(tag)
+        self._observed.clear()
 
 
 def drawing_is_due() -> bool:
