@@ -36,6 +36,7 @@ def candidates(
     """List lesion candidates; accepted ones become tumors, dismissed ones liver. Not for clinical use."""
     from LiverPlannerLib.candidates import CANDIDATE, decided
     from LiverPlannerLib.commands.cutting import read
+    from LiverPlannerLib.labels import name_our_values
     from LiverPlannerLib.plan.measures import find_regions
     from PreopReviewLib import images
     from PreopReviewLib.command.console import emit
@@ -49,7 +50,9 @@ def candidates(
     result = decided(given, accept or (), dismiss or ())
     if out is not None:
         with output_files(out.parent, overwrite, [out.name], [labels]) as folder:
-            images.write_image(result, folder / out.name)
+            written = images.write_image(result, folder / out.name)
+            if written.name.endswith(".nii.gz"):
+                name_our_values(written)
     rows = [asdict(r) for r in find_regions(given) if r.structure == CANDIDATE]
     for row in rows:
         row["decision"] = (

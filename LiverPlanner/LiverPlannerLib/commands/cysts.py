@@ -167,9 +167,10 @@ def _write(
 
     from LiverPlannerLib.cysts import report as cyst_report
     from LiverPlannerLib.cysts.contour import clinical_contour
+    from LiverPlannerLib.labels import name_our_values
     from PreopReviewLib import images
 
-    images.write_image(result.labels, folder / "labels.nii.gz")
+    name_our_values(images.write_image(result.labels, folder / "labels.nii.gz"))
     images.write_image(result.region_labels, folder / "regions.nii.gz")
     if contour:
         images.write_image(clinical_contour(result.tumor, liver), folder / "tumor_contour.nii.gz")

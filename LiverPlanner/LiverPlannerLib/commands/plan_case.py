@@ -9,7 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.labels import read_mask
+from LiverPlannerLib.labels import name_our_values, read_mask
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.files import RECORD, SEGMENTS_FILE, record, record_for_scene, summary, write_volumes
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
@@ -99,7 +99,7 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
     Raises:
         OutputError: something cannot be written.
     """
-    images.write_image(plan.labels, folder / "labels.nii.gz")
+    name_our_values(images.write_image(plan.labels, folder / "labels.nii.gz"))
     if plan.couinaud is not None:
         images.write_image(plan.couinaud.labels, folder / SEGMENTS_FILE)
     write_volumes(plan, folder / "volumes.csv")

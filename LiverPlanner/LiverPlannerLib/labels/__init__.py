@@ -11,13 +11,14 @@ from LiverPlannerLib.labels.names import (
     structures_in_liver,
     structures_named,
 )
-from LiverPlannerLib.labels.reading import read_labels, read_mask
+from LiverPlannerLib.labels.reading import name_our_values, read_labels, read_mask
 
 __all__ = [
     "Labels",
     "match_code",
     "match_name",
     "match_terminology",
+    "name_our_values",
     "parse_mapping",
     "read_labels",
     "read_mask",

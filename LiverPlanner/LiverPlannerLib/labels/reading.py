@@ -26,7 +26,7 @@ from LiverPlannerLib.labels.joining import (
 from LiverPlannerLib.labels.mapping import names_in_file
 from LiverPlannerLib.labels.names import couinaud_names, match_name, match_segment
 from LiverPlannerLib.labels.segments import label_file, segments_of, single_mask
-from LiverPlannerLib.labels.tables import OURS, measure_shapes, recognize
+from LiverPlannerLib.labels.tables import OURS, TABLES, measure_shapes, recognize
 from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
@@ -129,6 +129,8 @@ def _named(path: Path, image: sitk.Image, mapping: Mapping[int, str] | None) -> 
     names, how = _names_for(path, mapping)
     boxes = images.value_boxes(array)
     present = list(boxes)
+    if mapping is None and names == TABLES[OURS] and set(present) <= set(names):
+        return _plain(image, present)  # written by `name_our_values`
     if names is not None and any(v in names for v in present):
         parts, segments = [], couinaud_names(names.values())
         for value in present:
@@ -203,6 +205,11 @@ def names_of_values(path: Path) -> tuple[dict[int, str] | None, str]:
         if file.is_file() and (in_file := names_in_file(file)):
             return in_file, f"by the names in {file.name} of its data set"
     return None, ""
+
+
+def name_our_values(path: Path) -> None:
+    """Says in a label file of ours (.nii.gz) whose values they are, so that no shape can cast doubt on them."""
+    images.name_nifti_values(path, TABLES[OURS])
 
 
 def nifti_names(path: Path) -> dict[int, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.labels.shapes import gap_mm, tree_shaped, two_sided
 from LiverPlannerLib.structures import LESIONS, STRUCTURES, TUBES, members
 from PreopReviewLib import images
 
@@ -24,8 +26,8 @@ _ABDOMEN = [
 ]
 
 
-def _numbered(names: str) -> dict[int, str]:
-    return dict(enumerate(names.split(), 1))
+def _numbered(names: str, start: int = 1) -> dict[int, str]:
+    return dict(enumerate(names.split(), start))
 
 
 TABLES: dict[str, dict[int, str]] = {
@@ -33,6 +35,9 @@ TABLES: dict[str, dict[int, str]] = {
     "TotalSegmentator total": dict.fromkeys(range(1, 118), "other")
     | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
     | {63: "inferior_vena_cava", 64: "portal_vein"},
+    "TotalSegmentator 1": dict.fromkeys(range(1, 105), "other")
+    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach")
+    | _numbered("inferior_vena_cava portal_vein pancreas", 8),
     "TotalSegmentator total_mr": dict.fromkeys(range(1, 51), "other")
     | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
     | {24: "inferior_vena_cava", 25: "portal_vein"},
@@ -53,6 +58,15 @@ MAX_TUBE_RADIUS_MM = 18.0
 """No vein or duct in the liver is thicker; a dilated portal vein measures up to about 20 mm across."""
 MIN_CONTACT = 0.2
 """Share of a lesion's surface that must lie against the liver; exophytic tumors keep more, neighboring organs less."""
+MAX_CONTACT = {"inferior_vena_cava": 0.85, "gallbladder": 0.85}
+"""No organ beside the liver has more of its surface against it; half of it where an organ is not listed."""
+MAX_CAVA_RADIUS_MM = 25.0
+MAX_PORTAL_GAP_MM = 20.0
+"""The portal vein reaches the liver; between a CT's liver and what another table would call it lie 34 mm and more."""
+MAX_LONE_LESIONS_ML = 1000.0
+"""More than this without a liver is a liver."""
+LEAST_LIVER_ML = 50.0
+"""Of a scan with several organs: less is another organ of a table that begins with it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,10 @@ def doubts(labels: sitk.Image, table: dict[int, str], shapes: Shapes) -> list[st
         if ml.get("tumor", 0.0) + ml.get("cyst", 0.0) > 2 * liver + 1e-6 and "liver" in ml and liver > 50:
             problems.append(f"lesions of {ml.get('tumor', 0) + ml.get('cyst', 0):.0f} ml in a liver of {liver:.0f} ml")
         problems += _far_lesions(labels, of)
+        problems += two_sided(labels, [v for v, key in of.items() if key == "liver"])
+    elif (alone := sum(ml.get(key, 0.0) for key in LESIONS)) > MAX_LONE_LESIONS_ML:
+        problems.append(f"lesions of {alone:.0f} ml, but no liver")
+    problems += tree_shaped(labels, of)
     problems += _organ_doubts(ml, of, shapes)
     return problems
 
@@ -108,20 +126,27 @@ def _word(key: str) -> str:
 
 def _far_lesions(labels: sitk.Image, of: dict[int, str]) -> list[str]:
     """Lesions whose surface hardly touches the liver."""
-    array, far = images.array_of(labels), []
+    return [
+        f"a {key} of which {share:.0%} of the surface lies against the liver"
+        for key, share in _contacts(labels, of, LESIONS)
+        if share < MIN_CONTACT
+    ]
+
+
+def _contacts(labels: sitk.Image, of: dict[int, str], keys: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """For each value with one of the keys: what share of its surface lies against the liver and its vessels."""
+    array = images.array_of(labels)
     boxes = images.value_boxes(array)
     inside = np.zeros(max(of, default=0) + 1, bool)
     inside[[v for v, key in of.items() if key == "liver" or (key in TUBES)]] = True
     for value, key in of.items():
-        if key not in LESIONS or value not in boxes:
+        if key not in keys or value not in boxes:
             continue
         box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in boxes[value])
         near = array[box]
         shell = near[_shell(near == value)]
-        share = inside[np.minimum(shell, len(inside) - 1)][shell < len(inside)].sum() / max(len(shell), 1)
-        if len(shell) and share < MIN_CONTACT:
-            far.append(f"a {key} of which {share:.0%} of the surface lies against the liver")
-    return far
+        if len(shell):
+            yield key, inside[np.minimum(shell, len(inside) - 1)][shell < len(inside)].sum() / len(shell)
 
 
 def _shell(mask: np.ndarray) -> np.ndarray:
@@ -143,11 +168,8 @@ def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> l
     """
     organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "right_adrenal", "left_adrenal",
               "esophagus", "duodenum")  # fmt: skip
-    problems = [
-        f"a {o.replace('_', ' ')} larger than the liver"
-        for o in organs
-        if o in ml and "liver" in ml and ml[o] > ml["liver"]
-    ]
+    liver = ml.get("liver", np.inf)
+    problems = [f"{_word(o)} larger than the liver" for o in organs if ml.get(o, 0.0) > liver]
     at = {key: shapes.centroid[v] for v, key in of.items()}
     if "liver" in at and "spleen" in at and at["spleen"][0] > at["liver"][0]:
         problems.append("a spleen on the right of the liver")
@@ -155,6 +177,31 @@ def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> l
         right, left = at.get(f"right_{pair}"), at.get(f"left_{pair}")
         if right is not None and left is not None and right[0] < left[0]:
             problems.append(f"{pair}s on each other's side")
+    return problems
+
+
+def _foreign_doubts(labels: sitk.Image, table: dict[int, str], shapes: Shapes) -> list[str]:
+    """Further reasons against another table than ours: what lies in the liver, or away from it, and should not."""
+    of = {v: table[v] for v in shapes.ml if v in table}
+    liver = sum(shapes.ml[v] for v, key in of.items() if key == "liver")
+    if not liver:
+        return []
+    problems = [f"a liver of {liver:.0f} ml"] if liver < LEAST_LIVER_ML else []
+    problems += [
+        f"{_word(key)} {2 * shapes.radius[value]:.0f} mm thick"
+        for value, key in of.items()
+        if key == "inferior_vena_cava" and shapes.radius[value] > MAX_CAVA_RADIUS_MM
+    ]
+    beside = {key for key in of.values() if key not in _OF_LIVER and key != "other"}
+    problems += [
+        f"{_word(key)} inside the liver"
+        for key, share in _contacts(labels, of, beside)
+        if share > MAX_CONTACT.get(key, 0.5)
+    ]
+    values = {key: [v for v, k in of.items() if k == key] for key in ("liver", "portal_vein")}
+    away = gap_mm(labels, values["liver"], values["portal_vein"])
+    if away > MAX_PORTAL_GAP_MM:
+        problems.append(f"a portal vein {away:.0f} mm from the liver")
     return problems
 
 
@@ -174,6 +221,8 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
     answers: dict[tuple, dict[str, set]] = {}
     for name, table in TABLES.items():
         if name == OURS or not values <= set(table) or doubts(labels, table, shapes):
+            continue
+        if _foreign_doubts(labels, table, shapes):
             continue
         if name.startswith("Medical") != _is_tree(values, shapes):
             continue

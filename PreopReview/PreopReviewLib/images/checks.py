@@ -64,7 +64,8 @@ def four_dimensional(count: int) -> Finding:
         "four-dimensional",
         "error",
         f"has {count} time points or phases",
-        "Extract the phase to be segmented, in 3D Slicer from the Sequences module",
+        "Extract the phase to be segmented, in 3D Slicer from the Sequences module; of one-hot labels, make one label "
+        "image or a folder with a mask for each structure",
     )
 
 
@@ -74,7 +75,7 @@ def several_values(count: int) -> Finding:
         "color",
         "error",
         f"has {count} values per voxel (a color image or vectors)",
-        "Give the original gray-scale image",
+        "Give the original gray-scale image; of one-hot labels, one label image or a folder of masks",
     )
 
 
