@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from PreopReviewLib import errors, images
 
@@ -287,3 +287,68 @@ def test_the_modifier_of_the_anatomic_region_tells_the_side(tmp_path):
     shoulder.AnatomicRegionModifierSequence = [left]
     read = images.read_image(write_slices(tmp_path / "side", on_all(AnatomicRegionSequence=[shoulder])))
     assert read.GetMetaData("0020|0060") == "L"
+
+
+def test_a_mosaic_is_no_volume(tmp_path):
+    folder = write_slices(tmp_path / "s", on_all(ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]))
+    with pytest.raises(errors.UnsupportedImage, match="is a mosaic: the slices of a volume lie side by side"):
+        images.read_image(folder)
+
+
+def test_slices_that_shift_a_little_are_noted(tmp_path):
+    def tilted(d, k):
+        d.ImagePositionPatient = [0, 0.08 * k, 3 * k]
+
+    image = images.read_image(write_slices(tmp_path / "s", tilted))
+    assert images.notes_of(image) == [
+        "its slices shift by up to 0.4 mm against each other (a slight tilt), which was left out"
+    ]
+
+
+@pytest.mark.parametrize(("thickness", "volumes"), [(3, 2), (1.5, 1)])
+def test_two_acquisitions_whose_slices_alternate_are_two_volumes_unless_one_fills_the_gaps_of_the_other(
+    tmp_path, thickness, volumes
+):
+    """Two phases that began half a slice apart make one regular stack of twice the slices."""
+    for number in (0, 1):
+
+        def edit(d, k, number=number):
+            d.ImagePositionPatient = [0, 0, 3 * k + 1.5 * number]
+            d.SliceThickness, d.AcquisitionNumber, d.InstanceNumber = thickness, number + 1, 10 * number + k
+
+        write_slices(tmp_path / "s", edit, voxels=VOXELS + 1000 * number, names="ab"[number])
+    if volumes == 1:
+        assert images.read_image(tmp_path / "s").GetSize() == (4, 5, 12)
+        return
+    with pytest.raises(errors.SeveralSeries, match="2 volumes.*acquisition 1.*acquisition 2"):
+        images.read_image(tmp_path / "s")
+    assert np.array_equal(images.array_of(images.read_image(tmp_path / "s", "#acquisition 2")), VOXELS + 1000)
+
+
+def test_a_part_of_a_concatenation_stands_for_the_whole(tmp_path):
+    series, study = generate_uid(), generate_uid()
+    for part in (0, 1):
+        d = Dataset()
+        d.file_meta = FileMetaDataset()
+        d.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+        d.SOPInstanceUID = d.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        d.StudyInstanceUID, d.SeriesInstanceUID, d.Modality, d.PatientID = study, series, "MR", "1"
+        d.NumberOfFrames, d.InConcatenationNumber, d.InstanceNumber = 3, part + 1, 1
+        measures, plane = Dataset(), Dataset()
+        measures.PixelSpacing, plane.ImageOrientationPatient = [2, 1.5], [1, 0, 0, 0, 1, 0]
+        shared = Dataset()
+        shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
+        d.SharedFunctionalGroupsSequence, d.PerFrameFunctionalGroupsSequence = [shared], []
+        for k in range(3 * part, 3 * part + 3):
+            position, frame = Dataset(), Dataset()
+            position.ImagePositionPatient = [0, 0, 3 * k]
+            frame.PlanePositionSequence = [position]
+            d.PerFrameFunctionalGroupsSequence.append(frame)
+        d.Rows, d.Columns, d.SamplesPerPixel, d.PhotometricInterpretation = 5, 4, 1, "MONOCHROME2"
+        d.BitsAllocated = d.BitsStored = 16
+        d.HighBit, d.PixelRepresentation = 15, 1
+        d.PixelData = VOXELS[3 * part : 3 * part + 3].astype("<i2").tobytes()
+        d.save_as(tmp_path / f"part{part}.dcm", enforce_file_format=True)
+    for given in (tmp_path, tmp_path / "part0.dcm", tmp_path / "part1.dcm"):
+        assert np.array_equal(images.array_of(images.read_image(given)), VOXELS)

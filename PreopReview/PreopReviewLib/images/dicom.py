@@ -269,6 +269,11 @@ def read_series(series: Series, folder: Path) -> sitk.Image:
         raise UnsupportedImage(f"{name} is {what} ({series.modality})", "Give the CT or MR series")
     if series.color:
         raise UnsupportedImage(f"{name} is in color", "Choose the original gray-scale series")
+    if any("MOSAIC" in dict(f.traits).get("type", "").upper().split("\\") for f in series.frames):
+        raise UnsupportedImage(
+            f"{name} is a mosaic: the slices of a volume lie side by side in one picture",
+            "Convert it where it was made, or with dcm2niix",
+        )
     if series.problem is not None:
         raise series.problem
     if series.grid is None:

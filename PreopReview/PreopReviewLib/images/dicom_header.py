@@ -144,6 +144,12 @@ def object_without_voxels(path: Path) -> str:
     return next((words for uid, words in _OBJECTS.items() if kind.startswith(uid)), "")
 
 
+def is_part(path: Path) -> bool:
+    """Whether a DICOM file holds some of the frames of an object that lies in several files (PS3.3 C.7.6.16.2.2.4)."""
+    dataset = read_dataset(path, ["InConcatenationNumber"])
+    return dataset is not None and "InConcatenationNumber" in dataset
+
+
 class quiet(warnings.catch_warnings):
     """Nothing on the terminal: pydicom's warnings quote header values, the patient's name among them."""
 

@@ -178,6 +178,8 @@ def _split(frames: list[Frame], name: str) -> list[Stack]:
     whole = stack_of(frames, name)
     places = _places(frames)
     most = int(np.bincount(places).max())
+    if whole.problem is None and most == 1 and (between := _acquisitions_between_each_other(whole, name)):
+        return between
     if whole.problem is None or (most == 1 and len(frames) < 2 * MIN_FRAMES):
         return [whole]
     varying = [w for w, _ in frames[0].traits if len({dict(f.traits).get(w) for f in frames}) > 1]
@@ -194,6 +196,28 @@ def _split(frames: list[Frame], name: str) -> list[Stack]:
             return [replace(s, notes=(note, *s.notes)) for s in _split(once, name)]
         stacks = _by_number(frames, places, name)
     return stacks or [whole]
+
+
+def _acquisitions_between_each_other(whole: Stack, name: str) -> list[Stack]:
+    """The volumes of a stack whose slices alternate between acquisitions that each cover all of it; else none.
+
+    Slices so thick that each reaches over its neighbors', and numbers of acquisitions in turn: two phases that began at
+    different heights. Slices that are taken in turns to save time have one number, or are as thick as they lie apart.
+    """
+    traits = [dict(f.traits) for f in whole.frames]
+    numbers = [t.get("acquisition", "") for t in traits]
+    count = len(set(numbers))
+    try:
+        thickness = min(float(t.get("slice thickness", "")) for t in traits)
+    except ValueError:
+        return []
+    if count < 2 or whole.grid is None or len(numbers) < count * MIN_FRAMES:
+        return []
+    in_turn = all(a == b for a, b in zip(numbers, numbers[count:], strict=False))
+    if not in_turn or thickness < (count - 0.25) * whole.grid.spacing[2]:
+        return []
+    stacks = [stack_of(whole.frames[n::count], name) for n in range(count)]
+    return _described(stacks) if all(s.problem is None for s in stacks) else []
 
 
 def _without_copies(frames: list[Frame], places: np.ndarray) -> list[Frame]:
@@ -334,11 +358,14 @@ def _untilted(
             "Straighten it first, in 3D Slicer by loading it with the acquisition transform and hardening that",
         )
         return Stack(frames, None, error)
-    stack = _gridded(frames, steps, spacing)
+    notes = []
     if off > max(0.05, 0.01 * spacing):
-        note = f"its slice positions are up to {off:.2f} mm off a regular spacing of {spacing:.4g} mm, which was used"
-        stack = replace(stack, notes=(note,))
-    return stack
+        notes.append(
+            f"its slice positions are up to {off:.2f} mm off a regular spacing of {spacing:.4g} mm, which was used"
+        )
+    if shift > 0.2:
+        notes.append(f"its slices shift by up to {shift:.1f} mm against each other (a slight tilt), which was left out")
+    return replace(_gridded(frames, steps, spacing), notes=tuple(notes))
 
 
 def _gridded(frames: tuple[Frame, ...], steps: np.ndarray, spacing: float) -> Stack:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import FileMissing, InputError, NoImage, UnreadableImage, UnsupportedImage
 from PreopReviewLib.images.checks import structural_findings
 from PreopReviewLib.images.dicom import Series, choose_series, list_series, read_series, series_of_files
-from PreopReviewLib.images.dicom_header import object_without_voxels
+from PreopReviewLib.images.dicom_header import is_part, object_without_voxels
 from PreopReviewLib.images.geometry import array_of
 from PreopReviewLib.images.nifti import read_nifti
 from PreopReviewLib.images.notes import add_notes, notes_of
@@ -187,9 +187,12 @@ def _cast(image: sitk.Image, pixel: int) -> sitk.Image:
 
 
 def _series_of_file(path: Path, series: str | None) -> Series:
-    """What one DICOM file stands for: a multi-frame file for itself, a slice for the volume that it belongs to."""
+    """What one DICOM file stands for: a multi-frame file for itself, a slice for the volume that it belongs to.
+
+    A part of a multi-frame object that was cut into several files (a concatenation) stands for the whole of it.
+    """
     alone = series_of_files([path])
-    if alone and sum(s.slices for s in alone) > 1:
+    if alone and sum(s.slices for s in alone) > 1 and not is_part(path):
         return choose_series(alone, path, series)
     own = [s for s in list_series(path.parent) if path in s.files]
     if not own and path.name.lower().endswith(".gz"):
