@@ -84,6 +84,7 @@ class _View(QtWidgets.QWidget):
             import vtk
 
             self._mouse = vtk.vtkGenericRenderWindowInteractor()
+            self._mouse.SetInteractorStyle(None)  # VTK's own would keep events from others while a button is pressed
         if self._drawn is not None and self._mouse.GetRenderWindow() is not self._drawn.window:
             self._mouse.SetRenderWindow(self._drawn.window)
         return self._mouse

@@ -184,7 +184,7 @@ def test_vessels_hidden_behind_their_branches_come_back_to_be_corrected(host: An
     measure.tabs.setCurrentIndex(3)
     host.process_events()
     host.click(measure.ui.branchesButton)
-    host.wait_until(lambda: not widget.context.busy, 120)
+    host.wait_until(lambda: not widget.context.busy and not measure.branches.surfaces.awaited, 120)
     display = parameters.segmentation.GetDisplayNode()
     assert not display.GetSegmentVisibility("portal_vein")
     sections["CorrectSection"].button.collapsed = False

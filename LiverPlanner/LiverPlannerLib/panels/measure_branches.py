@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.branch_picking import BranchPicking, PickedBranch
+from LiverPlannerLib.panels.later_surfaces import LaterSurfaces
 from LiverPlannerLib.panels.measure_page import Page, is_shown, jump_to, set_quietly
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene.branches import (
     COLUMNS,
+    branch_parts,
     branch_rows,
     main_color,
     peripheral_color,
@@ -26,6 +29,7 @@ from LiverPlannerLib.structures import STRUCTURES, mask_of, structure
 from LiverPlannerLib.vessels.branches import VesselTree, relabel
 from LiverPlannerLib.vessels.by_hand import SetByHand, set_by_hand
 from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import nodes
@@ -50,6 +54,7 @@ class BranchesPage(Page):
         ui = self.ui
         self.trees: dict[str, VesselTree] = {}
         self._shown_supply: Any | None = None
+        self._in_sight = False
         self.picking = BranchPicking(lambda: self.trees, self._say, self.choose)
         self.run = RunButton(
             self.context, ui.branchesButton, ui.branchesProgressBar, ui.branchesProgressLabel, self.find
@@ -60,12 +65,14 @@ class BranchesPage(Page):
         ui.branchesTable.connect("itemChanged(QTableWidgetItem*)", self._on_ticked)
         ui.branchesTable.connect("cellClicked(int,int)", lambda row, _column: self._jump(row))
         self._timer = timers.single_shot(300, self._show_segments)
+        self.surfaces = LaterSurfaces(self._show_in_place)
 
     def forget(self) -> None:
         super().forget()
         self.trees = {}
         self.picking.watch(False)
         self._timer.stop()
+        self.surfaces.stop()
         set_quietly(self.ui.showBranchesCheckBox, is_shown(self.parameters and self.parameters.branchesSegmentation))
 
     # ---- state ----
@@ -161,22 +168,25 @@ class BranchesPage(Page):
             _("Branches"),
         )
 
-    def _show(self, result: dict[str, Any], folder: Path, labels: Any, revision: int) -> None:
+    def _show(self, result: dict[str, Any], folder: Path, labels: Any, revision: int) -> Iterator[None]:
         from LiverPlannerLib.vessels.trees import load_tree
 
-        by_hand = self._by_hand()
-        self.trees = {}
+        by_hand, trees = self._by_hand(), {}
         for key, file in result["trees"].items():
             tree = load_tree(folder / file, mask_of(labels, key))
-            self.trees[key], _lost = set_by_hand(tree, by_hand)
+            trees[key], _lost = set_by_hand(tree, by_hand)
+            yield
+        self.trees = trees
         absent = ", ".join(structure(key).name.lower() for key in result["absent"])
         self.notes = list(result["notes"]) + ([_("Not in the plan: {names}.").format(names=absent)] if absent else [])
         self.revision = revision
         self._show_rows()
-        self.picking.watch(self.section.open and self.section.page is self)
-        self.ui.showBranchesCheckBox.checked = True
-        self._show_segments()
-        self.section.refresh()
+        yield
+        with resting_views():
+            self.picking.watch(self.section.open and self.section.page is self)
+            set_quietly(self.ui.showBranchesCheckBox, True)
+            self._show_segments()
+            self.section.refresh()
 
     def _show_rows(self) -> None:
         self._shown_supply = self._supply()
@@ -210,7 +220,7 @@ class BranchesPage(Page):
         self._timer.start()
 
     def _show_segments(self) -> None:
-        """Main and peripheral branches as segments; the vessels of the plan step back meanwhile."""
+        """Main and peripheral branches as segments, their surfaces in a moment."""
         parameters = self.parameters
         if parameters is None or self.live.measures is None:
             return
@@ -218,21 +228,33 @@ class BranchesPage(Page):
         node = parameters.branchesSegmentation
         if shown and self.trees:
             name = _("{plan}: branches").format(plan=parameters.segmentation.GetName())
-            branch_segments = show_branches(slicer.mrmlScene, node, name, self.live.measures.plan.grid, self.trees)
+            grid = self.live.measures.plan.grid
+            branch_segments = show_branches(slicer.mrmlScene, node, name, grid, self.trees, surfaces=False)
+            self.surfaces.start(branch_segments, grid, branch_parts(self.trees))
             if node is None:
                 place_beside(slicer.mrmlScene, branch_segments, parameters.segmentation)
                 parameters.branchesSegmentation = branch_segments
             node = branch_segments
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(shown)
-            self._show_vessels(not shown, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
+            self._show_in_place()
+
+    def _show_in_place(self) -> None:
+        """Vessels of the plan step back for their branches: not before these have surfaces, or 3D would be empty."""
+        node = self.parameters.branchesSegmentation if self.parameters is not None else None
+        if node is None or self.live.measures is None:
+            return
+        in_place = self._in_sight and is_shown(node)
+        if not (in_place and self.surfaces.awaited):
+            self._show_vessels(not in_place, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
 
     def step_back(self, back: bool) -> None:
         """The vessels of the plan take the place of their branches while those are not shown."""
         node = self.parameters.branchesSegmentation
+        self._in_sight = not back
         self.picking.watch(bool(self.trees) and not back)
-        if self.live.measures is not None and is_shown(node):
-            self._show_vessels(back, {key.rsplit("_", 1)[0] for key in nodes.segment_keys(node)})
+        if is_shown(node):
+            self._show_in_place()
 
     def _show_vessels(self, shown: bool, keys: set[str]) -> None:
         display = self.parameters.segmentation.GetDisplayNode()

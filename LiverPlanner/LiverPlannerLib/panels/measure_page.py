@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,25 +88,35 @@ class Page:
         self.rows, self.notes, self.revision = [], [], -1
 
     def start(
-        self, task: str, request: dict[str, Any], folder: Path, show: Callable[[dict[str, Any]], None], title: str
+        self, task: str, request: dict[str, Any], folder: Path, show: Callable[[dict[str, Any]], Any], title: str
     ) -> None:
         """Runs a task of `measure_tasks`, or of another module that it names, in the worker.
 
         Args:
             request: plain values for the task, and images as `worker_io.Unsaved`.
-            show: called with the result, if the panel still shows the plan that it was computed for.
+            show: called with the result, if the panel still shows the plan that it was computed for; it may return
+                a generator that does its work in pieces, as in `Context.run_job`.
 
         Raises:
             JobBusy: another job runs.
         """
         plan = self.parameters.segmentation
 
-        def finished(result: dict[str, Any]) -> None:
+        def require_plan() -> None:
             if self.parameters is None or self.parameters.segmentation is not plan:
                 raise InputError(
                     _("The plan was removed or replaced while it was being measured"), _("Press the button again")
                 )
-            show(result)
+
+        def finished(result: dict[str, Any]) -> Iterator[None] | None:
+            require_plan()
+            pieces = show(result)
+            return checked(pieces) if isinstance(pieces, Generator) else None
+
+        def checked(pieces: Generator[None, None, None]) -> Iterator[None]:
+            for _piece in pieces:
+                yield
+                require_plan()
 
         self.context.run_job(
             task if ":" in task else f"LiverPlannerLib.measure_tasks:{task}",

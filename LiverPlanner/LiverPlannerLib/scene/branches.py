@@ -100,12 +100,16 @@ def _fed(supply: LiverTrees) -> dict[tuple[str, int], dict[str, Any]]:
     }
 
 
-def show_branches(scene: Any, node: Any | None, name: str, grid: Grid, trees: Mapping[str, VesselTree]) -> Any:
-    """Main and peripheral branches as a segmentation node; the terminology is that of the vessel."""
-    parts: list[Part] = []
-    for key, tree in trees.items():
-        parts += _parts_of(key, tree)
-    return show_parts(scene, node, name, grid, parts)
+def show_branches(
+    scene: Any, node: Any | None, name: str, grid: Grid, trees: Mapping[str, VesselTree], surfaces: bool = True
+) -> Any:
+    """Main and peripheral branches as a segmentation node; see `parts.show_parts`."""
+    return show_parts(scene, node, name, grid, branch_parts(trees), surfaces)
+
+
+def branch_parts(trees: Mapping[str, VesselTree]) -> list[Part]:
+    """Main and peripheral branches; the terminology is that of the vessel."""
+    return [part for key, tree in trees.items() for part in _parts_of(key, tree)]
 
 
 def _parts_of(key: str, tree: VesselTree) -> Sequence[Part]:
