@@ -20,8 +20,8 @@ def inside_liver(labels: sitk.Image) -> np.ndarray:
     """The liver with what of its lesions, vessels and ducts lies in it.
 
     A lesion belongs to the liver as a whole where it touches the liver or lies in it; a vessel or duct belongs to it
-    only as far as liver tissue or its lesions surround it. Without any liver tissue, all that the liver could contain
-    counts, since nothing tells inside from outside.
+    only as far as liver tissue or its lesions surround it. Where there is no liver tissue, nothing is inside: a file of
+    lesions or vessels alone does not say how large the liver is.
 
     Args:
         labels: values of the table of structures.
@@ -34,7 +34,7 @@ def inside_liver(labels: sitk.Image) -> np.ndarray:
     box = box_of(nested)
     tissue_label = members("liver")[0].label
     if box is None or not (array[box] == tissue_label).any():
-        return nested
+        return np.zeros(array.shape, bool)
     spacing = images.spacing_kji(labels)
     near = array[box]
     tubes = images.among(near, (s.label for s in members("liver") if s.vascular))
@@ -66,11 +66,15 @@ def _with_lesions(tissue: np.ndarray, solid: np.ndarray, spacing: np.ndarray) ->
 def outside_ml(labels: sitk.Image, inside: np.ndarray | None = None) -> dict[str, float]:
     """By structure key, the ml of lesions, vessels and ducts that lie outside the liver; without those of 0 ml.
 
+    Empty where there is no liver.
+
     Args:
         labels: values of the table of structures.
         inside: (K, J, I), of `inside_liver`, where it is known already.
     """
     inside = inside_liver(labels) if inside is None else inside
+    if not inside.any():
+        return {}
     array = images.array_of(labels)
     counts = images.label_counts(array) - images.label_counts(array, inside)
     unit = images.voxel_ml(labels)

@@ -217,6 +217,19 @@ def test_margins_name_the_nearest_vessels_and_write_them_all(liver, files, tmp_p
     assert float(row["mm"]) == pytest.approx(np.hypot(11, 4), abs=0.9)
 
 
+def test_margins_show_what_the_file_calls_its_lesions(liver, tmp_path):
+    array = images.array_of(case()).copy()
+    array[20:24, 25:29, 25:29] = 11
+    path = images.write_image(images.image_like(array, case()), tmp_path / "a.nii.gz")
+    (tmp_path / "a.label").write_text(
+        "\n".join(f'{v} 1 1 1 1 1 1 "{n}"' for v, n in {1: "liver", 2: "HCC S6", 11: "Metastasis 2"}.items())
+    )
+    code, out, _ = liver("margins", path)
+    assert code == 0
+    assert "1 HCC S6" in out
+    assert "2 Metastasis 2" in out
+
+
 def test_margins_without_vessels_say_that_there_are_none_to_name(liver, tmp_path):
     labels = case()
     array = images.array_of(labels).copy()

@@ -200,3 +200,58 @@ def test_a_mapping_in_yaml_has_the_limits_of_every_other(tmp_path, text, problem
     (tmp_path / "m.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"m\.yaml .*{problem}"):
         parse_mapping(str(tmp_path / "m.yaml"))
+
+
+SNAP = '# ITK-SnAP Label Description File\n1 1 1 1 1 1 1 "liver"\n3 1 1 1 1 1 1 "tumor"\n'
+
+
+def _liver_and_lesion(path):
+    """Value 3 is a cyst in our numbers; the file's names say otherwise."""
+    array = np.zeros((20, 24, 28), np.uint8)
+    array[2:18, 2:22, 2:26], array[6:12, 8:14, 10:16] = 1, 3
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4, 4, 4))
+    return image, path
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.csv", "LabelValue,Name,Color_R\n0,Background,0\n1,Liver,9\n3,Tumor,9\n"),
+        ("a_ColorTable.tsv", "LabelValue\tName\tColor_R\n1\tLiver\t9\n3\tTumor\t9\n"),
+        ("a.ctbl", "LabelValue,Name,Color_R,Color_G,Color_B,Color_A\n1,Liver,9,9,9,255\n3,Tumor,9,9,9,255\n"),
+        ("labels of all cases.txt", SNAP),
+    ],
+)  # fmt: skip
+def test_color_tables_of_new_versions_and_under_other_names_are_read(tmp_path, file, text):
+    image, path = _liver_and_lesion(tmp_path / "a.nrrd")
+    sitk.WriteImage(image, str(path))
+    (tmp_path / "volumes.csv").write_text("case,liver,tumor\na,3,1\n")
+    (tmp_path / file).write_text(text)
+    read = read_labels(path)
+    assert read.how == f"by the names in {file}"
+    assert set(np.unique(images.array_of(read.labels))) == {0, 1, 2}
+
+
+def test_several_lists_of_itk_snap_under_other_names_are_not_chosen_from(tmp_path):
+    image, path = _liver_and_lesion(tmp_path / "a.nii.gz")
+    sitk.WriteImage(image, str(path))
+    for name in ("x.txt", "y.label"):
+        (tmp_path / name).write_text(
+            '# ITK-SnAP Label Description File\n1 1 1 1 1 1 1 "liver"\n3 1 1 1 1 1 1 "tumor"\n'
+        )
+    assert "by its values" in read_labels(path).how
+
+
+def test_the_labels_of_mitk_are_known_by_its_groups(tmp_path):
+    image, path = _liver_and_lesion(tmp_path / "a.nrrd")
+    groups = [{"labels": [{"name": "Liver", "value": 1, "color": {"value": [1, 0, 0]}}, {"name": "Tumor", "value": 3}]}]
+    image.SetMetaData("org.mitk.multilabel.segmentation.labelgroups", json.dumps(groups))
+    sitk.WriteImage(image, str(path))
+    read = read_labels(path)
+    assert read.how == "by the names in its header"
+    assert set(np.unique(images.array_of(read.labels))) == {0, 1, 2}
+    image.SetMetaData("org.mitk.multilabel.segmentation.labelgroups", "[{")
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(InputError, match="The list of labels in .*a.nrrd is"):
+        read_labels(path)

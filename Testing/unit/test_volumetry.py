@@ -186,12 +186,14 @@ def test_a_liver_cut_off_by_the_image_or_of_an_impossible_size_is_doubted(liver)
     assert not any("edge" in note for note in notes)
 
 
-def test_a_liver_of_tumor_alone_has_no_ratio_to_functional_liver():
-    labels = labels_of(np.full((4, 4, 4), 2))
-    result = volumetry(labels, remnant=labels)
-    assert result.remnant.to_functional is None
-    assert any("No functional liver" in note for note in result.notes)
-    assert {"measure": "FLR / functional volume", "value": None, "unit": "%", "how": "measured"} in result.as_rows()
+@pytest.mark.parametrize("label", [2, 3, 5, 10])
+def test_a_lesion_or_a_vessel_alone_is_no_liver_to_be_measured(label):
+    """A file whose liver was not understood has no total liver volume."""
+    labels = labels_of(np.full((4, 4, 4), label))
+    with pytest.raises(NothingFound, match="no liver in the label image"):
+        volumetry(labels)
+    with pytest.raises(NothingFound, match="no liver in the label image"):
+        volumetry(labels, remnant=labels)
 
 
 def test_rows_name_unit_formula_and_source(liver, lower_half):

@@ -145,7 +145,7 @@ def _words(result: Margins, vessels: list[dict[str, Any]], notes: list[str]) -> 
         *(f"to {structure(k).name.lower()} mm" for k in keys),
     ]
     rows = [
-        [x.number, x.ml, " ".join(f"{v:.1f}" for v in x.centroid_ras), x.fate, _mm(x.to_cut_mm)]
+        [f"{x.number} {x.name}".strip(), x.ml, " ".join(f"{v:.1f}" for v in x.centroid_ras), x.fate, _mm(x.to_cut_mm)]
         + [_mm(x.to_mm[k]) for k in keys]
         for x in result.lesions
     ]

@@ -225,8 +225,6 @@ def _chosen(
         wanted = {structure(key).key for key in structures}
         return [s.key for s in STRUCTURES if s.key in wanted]
     keys = [s.key for s in STRUCTURES if s.label in present]
-    if any(structure(key).parent == "liver" for key in keys) and "liver" not in keys:
-        keys.insert(0, "liver")
     if not keys:
         raise InputError("Both label images are empty", "Check that the files hold the labels of the liver structures")
     absent = [s.name.lower() for s in STRUCTURES if s.key not in keys]

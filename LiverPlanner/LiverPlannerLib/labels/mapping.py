@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -51,13 +52,40 @@ def names_in_file(path: Path, any_table: bool = False) -> dict[int, str]:
             pairs.append((snap[2], snap[1]))
         elif slicer:
             pairs.append((slicer[2].replace("_", " "), slicer[1]))
-        elif suffix == ".csv":
+        elif suffix in (".csv", ".tsv") or lines[0].startswith("LabelValue,Name"):
             cells = [c.strip().strip('"') for c in re.split(r"[,;\t]", line)]
             numbers = [c for c in cells[:2] if re.fullmatch(r"\d+", c)]
             names = [c for c in cells[:2] if c and not re.fullmatch(r"[\d.]+", c)]
             if len(numbers) == 1 and len(names) == 1:
                 pairs.append((names[0], numbers[0]))
     return {v: n for v, n in _checked(pairs, str(path)).items() if v}
+
+
+def is_color_table(path: Path) -> bool:
+    """Whether a file that lies in a folder of labels is a list of label names: of ITK-SNAP, or Slicer's as a CSV."""
+    suffix = path.suffix.lower()
+    if suffix not in (".label", ".txt", ".csv", ".tsv") or not (path.is_file() and os.access(path, os.R_OK)):
+        return False
+    with path.open("rb") as stream:
+        start = stream.read(400).decode("utf-8-sig", "replace")
+    if suffix in (".csv", ".tsv"):
+        return re.match(r"LabelValue[,\t]Name\b", start) is not None
+    return "itk-snap label description" in start.lower()
+
+
+def mitk_names(text: str, where: str) -> dict[int, str]:
+    """Names by value in the groups of labels that MITK writes into an NRRD header.
+
+    Raises:
+        InputError: damaged.
+    """
+    groups = parse_json(text, where, InputError, _HELP)
+    names: dict[int, str] = {}
+    for group in groups if isinstance(groups, list) else []:
+        for label in group.get("labels", ()) if isinstance(group, dict) else ():
+            if isinstance(label, dict) and type(label.get("value")) is int and isinstance(label.get("name"), str):
+                names.setdefault(label["value"], label["name"].strip())
+    return {value: name for value, name in names.items() if value > 0 and name}
 
 
 def _text_of(path: Path) -> str:

@@ -1,12 +1,13 @@
 """The one reader of label files.
 
-Order of belief: an explicit mapping; the codes of a DICOM SEG; terminology, then names, of a Slicer segmentation; names
-in a NIfTI header; a list of names beside the file (nnU-Net's dataset.json also above it); a table recognized by its
-numbers and shapes. Where none of these says what the values are, the file is refused.
+Order of belief: an explicit mapping; the codes of a DICOM SEG; terminology, then names, of a Slicer segmentation;
+names in a NIfTI header, or those of MITK in an NRRD header; a list of names beside the file (dataset.json of nnU-Net also
+above it); a table recognized by its numbers and shapes. Where none of these says what the values are, the file is refused.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +24,7 @@ from LiverPlannerLib.labels.joining import (
     shortened,
     with_rim,
 )
-from LiverPlannerLib.labels.mapping import names_in_file
+from LiverPlannerLib.labels.mapping import is_color_table, mitk_names, names_in_file
 from LiverPlannerLib.labels.names import couinaud_names, match_name, match_segment
 from LiverPlannerLib.labels.segments import label_file, segments_of, single_mask
 from LiverPlannerLib.labels.tables import OURS, TABLES, measure_shapes, recognize
@@ -31,6 +32,7 @@ from LiverPlannerLib.structures import STRUCTURES, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 
+_MITK = "org.mitk.multilabel.segmentation.labelgroups"
 _MAPPING_HELP = "Say which structure each value is, or give a file of names and values"
 
 
@@ -195,11 +197,21 @@ def names_of_values(path: Path) -> tuple[dict[int, str] | None, str]:
     """What a label image or a file beside it calls its values, and how that is known; None where nothing says it."""
     if path.name.lower().endswith((".nii", ".nii.gz")) and (in_file := nifti_names(path)):
         return in_file, "by the names in its header"
+    groups = images.nrrd_pairs(path).get(_MITK) if path.name.lower().endswith((".nrrd", ".nhdr")) else None
+    if groups is not None and (in_file := mitk_names(groups, f"The list of labels in {path}")):
+        return in_file, "by the names in its header"
     stem = re.sub(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd|seg\.nrrd)$", "", path.name, flags=re.IGNORECASE)
     for beside in (f"{stem}.ctbl", f"{stem}_ColorTable.ctbl", f"{stem}.label", f"{stem}.txt", f"{stem}_labels.txt"):
         file = path.parent / beside
         if file.is_file() and (in_file := names_in_file(file)):
             return in_file, f"by the names in {beside}"
+    readable = os.access(path.parent, os.R_OK)
+    tables = [p for p in sorted(path.parent.iterdir()) if is_color_table(p)] if readable else []
+    own = [p for p in tables if p.stem in (stem, f"{stem}_ColorTable")]
+    snap = [p for p in tables if p.suffix.lower() in (".label", ".txt")]
+    for file in own or (snap if len(snap) == 1 else []):  # ITK-SNAP saves its list under any name
+        if in_file := names_in_file(file):
+            return in_file, f"by the names in {file.name}"
     for folder in (path.parent, path.parent.parent):
         file = folder / "dataset.json"
         if file.is_file() and (in_file := names_in_file(file)):

@@ -21,7 +21,10 @@ def volumes(measures: Measures, models: Mapping[str, str], corrected: Collection
         share = 100 * ml / liver if inside and liver else None
         name = structure(key).name + (" (with all that it contains)" if key == "liver" else "")
         source = models.get(key, "not said" if key not in corrected else "drawn")
-        rows.append((name, ml, share, f"{source}, corrected by hand" if key in models and key in corrected else source))
+        known = None if key == "liver" and not liver else ml  # of lesions alone, the liver is not 0 ml, but not known
+        rows.append(
+            (name, known, share, f"{source}, corrected by hand" if key in models and key in corrected else source)
+        )
         colors.append(structure(key).color)
     columns = ("Structure", "ml", "% of the liver", "Found by")
     return Table("volumes", "Volumes, by voxel counting", columns, tuple(rows), colors=tuple(colors))

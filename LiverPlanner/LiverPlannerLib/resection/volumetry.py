@@ -149,7 +149,7 @@ class Remnant:
         tumor_ml: tumor left in the remnant.
         ml_otherwise, to_functional_otherwise: the same with cysts counted the other way; None without a cyst in the
             liver.
-        to_functional: FLR / functional volume (measured); None where nothing is functional.
+        to_functional: FLR / functional volume (measured).
         standardized: FLR / estimated total volume, one for each `Volumetry.estimates`; None without an estimate.
         to_weight: FLR in g per g of body weight at 1 g/ml; None without a weight.
     """
@@ -157,7 +157,7 @@ class Remnant:
     ml: float
     whole_ml: float
     tumor_ml: float
-    to_functional: float | None
+    to_functional: float
     standardized: tuple[float | None, ...]
     to_weight: float | None
     ml_otherwise: float | None = None
@@ -326,7 +326,7 @@ def _remnant(
         ml=float(flr),
         whole_ml=float(whole),
         tumor_ml=float(part["tumor"]),
-        to_functional=float(flr / volumes.functional) if volumes.functional else None,
+        to_functional=float(flr / volumes.functional),
         standardized=tuple(None if e.ml is None else float(flr / e.ml) for e in estimates),
         to_weight=float(flr / (1000 * patient.weight_kg)) if patient else None,
     )
@@ -370,6 +370,4 @@ def _notes(
         notes.append(
             f"{cyst:.1f} ml of cyst are counted as functional liver; the value without them is given beside it."
         )
-    if not volumes.functional > 0:
-        notes.append("No functional liver is left after the exclusions; ratios to it are n/a.")
     return notes

@@ -39,7 +39,7 @@ from PreopReviewLib.images.geometry import (
     voxel_ml,
 )
 from PreopReviewLib.images.grids import Moved, covering_grid, describe_grid, onto_grid, same_lattice
-from PreopReviewLib.images.label_headers import name_nifti_values, nifti_extensions, read_nrrd_layers
+from PreopReviewLib.images.label_headers import name_nifti_values, nifti_extensions, nrrd_pairs, read_nrrd_layers
 from PreopReviewLib.images.notes import add_notes, notes_of
 from PreopReviewLib.images.padding import without_padding
 from PreopReviewLib.images.reading import SUFFIXES, dicom_source, image_files, read_image, read_labels
@@ -77,6 +77,7 @@ __all__ = [
     "name_nifti_values",
     "nifti_extensions",
     "notes_of",
+    "nrrd_pairs",
     "onto_grid",
     "orient",
     "paste",

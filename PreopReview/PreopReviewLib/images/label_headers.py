@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
 
 _MAX_EXTENSION_BYTES = 4 << 20
+_MAX_HEADER_BYTES = 1 << 20
 
 
 def read_nrrd_layers(path: str | Path) -> sitk.Image:
@@ -33,6 +35,17 @@ def read_nrrd_layers(path: str | Path) -> sitk.Image:
             f"{path} is truncated, corrupted or not a segmentation", "Save or export it again"
         ) from error
     return header.applied(image, str(path))
+
+
+def nrrd_pairs(path: str | Path) -> dict[str, str]:
+    """What an NRRD header says beyond the format (``key:=value``), with escapes undone; empty for other files."""
+    with open(path, "rb") as file:
+        block = file.read(_MAX_HEADER_BYTES)
+    if not block.startswith(b"NRRD"):
+        return {}
+    header = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[0].decode("utf-8", "replace")
+    pairs = (line.partition(":=") for line in header.splitlines() if not line.startswith("#"))
+    return {key: value.replace("\\n", "\n").replace("\\\\", "\\") for key, mark, value in pairs if mark}
 
 
 def name_nifti_values(path: str | Path, names: Mapping[int, str]) -> None:
