@@ -241,8 +241,7 @@ def check_folder(
     inputs = (*inputs, *_inputs)
     if not os.path.lexists(target):
         return
-    if target.is_symlink() or not target.is_dir():
-        raise OutputExists(f"{target} is {_what(target)}", "Give the name of a folder")
+    require_folder(target)
     here = Path(os.path.realpath("."))
     if target == here or target in here.parents:
         raise OutputExists(f"{target} is the folder that you are in, or above it", ANOTHER)
@@ -255,6 +254,17 @@ def check_folder(
         if target in real.parents or (target == real and not _named_as_output(target)):
             raise OutputExists(f"The folder {target} holds {given}, which this run reads", ANOTHER)
     _check_content(target, target, kind, known)
+
+
+def require_folder(path: str | Path) -> None:
+    """Raises if there is something else than a folder at the place of one: a link leads elsewhere.
+
+    Raises:
+        OutputExists: a link, a file, a pipe or a device.
+    """
+    target = _place(path)
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
+        raise OutputExists(f"{target} is {_what(target)}", "Give the name of a folder")
 
 
 def check_run(path: str | Path) -> None:

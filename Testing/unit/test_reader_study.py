@@ -45,6 +45,14 @@ def test_the_study_holds_no_diagnosis_and_comes_back_as_it_was_made(study):
     assert load_study(study.folder / "study.json").cases[1].center_ras == (1.0, 0.0, 1.5)
 
 
+def test_a_study_is_not_made_where_a_link_leads(cases, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputExists, match="link is a link"):
+        create_study(tmp_path / "link", read_study_cases(cases))
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 def test_every_reader_and_pass_has_an_order_of_its_own_that_stays(study):
     orders = [[c.case for c in study.order(r, p)] for r, p in (("Kim", 1), ("Yoon", 1), ("Kim", 2), (" kim ", 1))]
     assert orders[0] == orders[3]

@@ -27,7 +27,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists, UnreadableImage
-from PreopReviewLib.output import output_files, whole_file
+from PreopReviewLib.output import output_files, require_folder, whole_file
 from PreopReviewLib.structured import read_json as read_json_file
 from PreopReviewLib.structured import record
 
@@ -130,7 +130,7 @@ def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[
 
     Raises:
         InputError: no cases, names twice, or an unknown structure.
-        OutputExists: there is a list already; it is never replaced.
+        OutputExists: there is a list already; it is never replaced. Or the folder is a link, or no folder.
         OutputError: it cannot be written.
     """
     folder = Path(folder).absolute()
@@ -142,6 +142,7 @@ def create_list(folder: str | Path, cases: Sequence[Case], structures: Sequence[
     keys = tuple(dict.fromkeys(structure(key).key for key in structures))
     if not keys:
         raise InputError("There is no structure to be drawn", "Choose at least one")
+    require_folder(folder)
     if (folder / LIST).exists():
         raise OutputExists(f"{folder} already holds a list", "Open it, or choose another folder")
     work_list = WorkList(folder, keys, tuple(cases))

@@ -1,8 +1,9 @@
 """The one reader of label files.
 
 Order of belief: an explicit mapping; the codes of a DICOM SEG; terminology, then names, of a Slicer segmentation;
-names in a NIfTI header, or those of MITK in an NRRD header; a list of names beside the file (dataset.json of nnU-Net also
-above it); a table recognized by its numbers and shapes. Where none of these says what the values are, the file is refused.
+names in a NIfTI header, or those of MITK in an NRRD header; a list of names beside the file (dataset.json of nnU-Net
+also above it); a table recognized by its numbers and shapes. Where none of these says what the values are, the file is
+refused.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from PreopReviewLib.errors import FileMissing, InputError, OutputExists
-from PreopReviewLib.output import output_files
+from PreopReviewLib.output import output_files, require_folder
 from PreopReviewLib.structured import read_json
 from PreopReviewLib.tables import point_in, read_table
 
@@ -120,11 +120,12 @@ def create_study(
     """Writes study.json and an empty folder for the readers' logs.
 
     Raises:
-        OutputExists: there is a study in the folder.
+        OutputExists: there is a study in the folder, or it is a link, or no folder.
         InputError: no case, a case twice, or a second look without the model's answers.
         FileMissing: the model has no answer for a case.
     """
     folder = Path(folder)
+    require_folder(folder)
     if (folder / "study.json").exists():
         raise OutputExists(f"{folder} already holds a study", "Choose another folder: a study must not change")
     names = [c.case for c in cases]

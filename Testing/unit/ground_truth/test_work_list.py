@@ -141,6 +141,18 @@ def test_a_list_is_never_replaced(work, folder):
         create_list(work.folder, find_cases(folder, work.folder))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_list_is_not_made_where_a_link_leads(folder, tmp_path, there):
+    elsewhere = tmp_path / "elsewhere"
+    if there:
+        elsewhere.mkdir()
+    (tmp_path / "link").symlink_to(elsewhere)
+    with pytest.raises(OutputExists, match="link is a link"):
+        create_list(tmp_path / "link", find_cases(folder, tmp_path / "link"))
+    assert elsewhere.exists() == there
+    assert not there or not any(elsewhere.iterdir())
+
+
 def test_a_list_of_another_version_is_refused_and_stays(work):
     file = work.folder / "worklist.json"
     file.write_text(file.read_text().replace('"version": 1', '"version": 9'))
