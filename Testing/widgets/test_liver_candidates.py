@@ -72,6 +72,7 @@ def test_undo_takes_back_what_was_accepted_and_not_the_stroke_before_it(host: An
     host.click(section.ui.acceptButton)
     host.process_events()
     assert ml(node, "tumor") > tumor
+    assert "took" not in correct.ui.stateLabel.text
     correct.editor.undo()
     host.process_events(0.4)
     assert ml(node, "tumor") == tumor

@@ -10,6 +10,7 @@ from measured_case import open_plan
 
 from LiverPlannerLib.scene.segments import SegmentVoxels, structure_of_segment
 from LiverPlannerLib.structures import structure
+from PreopReviewLib.scene import nodes
 
 SHAPE = (30, 48, 56)
 
@@ -73,11 +74,14 @@ def test_what_an_edit_takes_is_said_and_undone(host: Any, opened: Any) -> None:
     assert "Editing Liver took" in section.ui.stateLabel.text
     assert "from Liver tumor, which is empty now" in section.ui.stateLabel.text
     assert "Allow overlap" in section.ui.stateLabel.text
+    host.wait_until(lambda: not section.live.surfaces_awaited, 10)
     tumor = plan.GetSegmentation().GetSegment("tumor").GetRepresentation("Closed surface")
     assert tumor.GetNumberOfPoints() == 0
     editor.undo()
     section.live.update()
     assert volumes(plan) == before
+    assert "took" not in section.ui.stateLabel.text, "what undo gives back was not taken"
+    host.wait_until(lambda: not section.live.surfaces_awaited, 10)
     assert plan.GetSegmentation().GetSegment("tumor").GetRepresentation("Closed surface").GetNumberOfPoints() > 0
 
 
@@ -122,3 +126,18 @@ def test_structures_may_overlap_in_the_next_scene_as_well(host: Any, opened: Any
     host.close_scene()
     host.process_events(0.1)
     assert section.editor_node.GetOverwriteMode() == node.OverwriteNone
+
+
+def test_files_of_surfaces_wait_for_the_last_stroke(host: Any, opened: Any) -> None:
+    from PreopReviewLib.surfaces import enclosed_mm3
+
+    plan, section, editor = opened
+    before = enclosed_mm3(nodes.surface_of(plan, "tumor"))
+    stroke = np.zeros_like(smoothed(plan))
+    stroke[4:24, 12:30, 12:30] = True
+    host.edit_segment(editor, stroke, "add", "tumor")
+    section.live.update()
+    assert section.live.surfaces_awaited
+    section.live.finish_surfaces()
+    assert not section.live.surfaces_awaited
+    assert enclosed_mm3(nodes.surface_of(plan, "tumor")) > 2 * before

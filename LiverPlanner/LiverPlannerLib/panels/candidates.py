@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.panels.live_plan import live_plan_of
 from LiverPlannerLib.panels.plan_editor import plan_editor_of
+from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import candidates as scene_candidates
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
@@ -35,11 +35,7 @@ class CandidatesSection(Section):
         self.live.observers.append(lambda _keys: self.refresh())
         self.button.connect("contentsCollapsed(bool)", lambda collapsed: collapsed or self.refresh())
         table = self.ui.candidateTable
-        titles = ("#", "ml", "R", "A", "S")
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
         table.verticalHeader().setVisible(False)
-        table.horizontalHeader().setStretchLastSection(True)
         table.connect("itemSelectionChanged()", self._on_row)
         table.connect("cellClicked(int,int)", lambda *_args: self._on_row())
         self.ui.acceptButton.connect("clicked(bool)", lambda *_args: self.decide(True))
@@ -83,18 +79,10 @@ class CandidatesSection(Section):
     def _fill(self) -> None:
         table, row = self.ui.candidateTable, self.ui.candidateTable.currentRow()
         self._filling = True
-        table.setRowCount(len(self._candidates))
-        for i, one in enumerate(self._candidates):
-            shown = (str(one.number), f"{one.ml:.2f}", *(f"{v:.0f}" for v in one.center_ras))
-            for j, words in enumerate(shown):
-                item = qt.QTableWidgetItem(words)
-                item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-                table.setItem(i, j, item)
+        fill_table(table, scene_candidates.COLUMNS, [one.as_row() for one in self._candidates])
         if not 0 <= row < len(self._candidates):
             table.clearSelection()
-        table.resizeColumnsToContents()
         self._filling = False
-        table.visible = bool(self._candidates)
         self.ui.candidatesLabel.text = (
             _(
                 "Seen by one network alone, which also takes dark bands, uneven perfusion or, on MRI, vessels for "
@@ -134,7 +122,7 @@ class CandidatesSection(Section):
         plan = self.parameters.segmentation
         self.editor.save_state(plan)
         try:
-            scene_candidates.decide(self.live.measures.plan, one.number, accepted)
+            scene_candidates.decide(self.live.measures.plan, one.number, accepted, surfaces=False)
         except Exception as error:  # a button's slot: nothing above catches it
             self.context.show_error(_("Lesion candidates"), error)
         self._changed()

@@ -257,7 +257,7 @@ class CorrectSection(Section):
         change, parameters = self._chosen(), self.parameters
         if change is None:
             return
-        self.editor.saveStateForUndo()
+        self.plan_editor.save_state(parameters.segmentation)
         with slicer.util.tryWithErrorDisplay(_("Restoring failed."), waitCursor=True):
             restore_structure(parameters.segmentation, parameters.modelOutput, change.key)
         self.live.update()

@@ -342,7 +342,7 @@ class ClickTools:
         from LiverPlannerLib.vessels import edit
 
         live, network = self.section.live, self._network
-        self.section.editor.saveStateForUndo()
+        self.section.plan_editor.save_state(self.section.parameters.segmentation)
         with slicer.util.tryWithErrorDisplay(_("The edit failed."), waitCursor=True):
             apply_edit(live.measures.plan, change, self._labels)
             edit.apply(network, change)

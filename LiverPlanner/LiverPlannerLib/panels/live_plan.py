@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import slicer
 import vtk
 
 from LiverPlannerLib.liver_extent import inside_liver
+from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.scene.couinaud import read_couinaud, segments_node
 from LiverPlannerLib.scene.editing import Taken, code_by_name, forget_copied_code, taken_by_edit
 from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
@@ -38,7 +39,7 @@ class LivePlan:
 
     Attributes:
         measures: None where there is no plan, or one that cannot be measured; `problem` says why then.
-        taken: what the last edit has taken from other segments.
+        taken: what the last edit has taken from other segments without being asked to.
         revision: grows with each change; what was computed from an earlier one is out of date.
         observers: called with the keys of the structures that changed.
         users: who needs the measures; nothing is computed while none says so (a collapsed section does not).
@@ -60,6 +61,9 @@ class LivePlan:
         self._updating = False
         self._added: list[str] = []
         self._timer = timers.single_shot(QUIET_MS, self.update)
+        self._unmade: set[str] = set()  # structures whose surfaces are those of before an edit
+        self._surfaces: Iterator[str] | None = None
+        self._later = timers.single_shot(0, self._next_surface)
 
     # ---- following ----
 
@@ -93,6 +97,7 @@ class LivePlan:
     def forget(self) -> None:
         """Releases the segmentation."""
         self._timer.stop()
+        self._stop_surfaces()
         for observed, tag in self._observed:
             observed.RemoveObserver(tag)
         self._observed.clear()
@@ -156,16 +161,60 @@ class LivePlan:
             self._added.clear()
             code_by_name(measures.node)
             changed = measures.update()
-            self.taken = taken_by_edit(before, measures.plan) if changed else self.taken
+            if changed:
+                asked = plan_editor_of(self._context).was_asked()
+                self.taken = [] if asked else taken_by_edit(before, measures.plan)
             if changed and fill_liver(measures.plan, liver):
                 changed |= measures.update()
-            measures.refresh_surfaces(changed)
+            self._begin_surfaces(measures, changed)
         except PreopError as error:
             self.measures, self.problem = None, str(error)
             return set()
         finally:
             self._updating = False
         return changed
+
+    # ---- surfaces: numbers, slices and the next stroke do not wait for them ----
+
+    @property
+    def surfaces_awaited(self) -> bool:
+        """Whether 3D still shows something as it was before the last edit."""
+        return self._surfaces is not None
+
+    def finish_surfaces(self) -> None:
+        """Makes those that are awaited now, and measures first what was edited a moment ago: for files of surfaces."""
+        if self._timer.isActive():
+            self.update()
+        while self._surfaces is not None:
+            self._next_surface()
+
+    def _begin_surfaces(self, measures: LiveMeasures, changed: set[str]) -> None:
+        self._unmade |= changed
+        if self._unmade:
+            self._surfaces = measures.surface_steps(self._unmade)
+            self._later.start()
+
+    def _stop_surfaces(self) -> None:
+        self._later.stop()
+        self._surfaces = None
+        self._unmade = set()
+
+    def _next_surface(self) -> None:
+        plan = self._followed[0]
+        if self._surfaces is None or plan is None or plan.GetScene() is None:
+            self._stop_surfaces()
+            return
+        self._updating = True
+        try:
+            with resting_views():
+                if next(self._surfaces, None) is None:
+                    self._stop_surfaces()
+                else:
+                    self._later.start()
+        finally:
+            self._updating = False
+
+    # ---- what is computed once for each revision ----
 
     def labels(self) -> Any:
         """The label image of the plan around all structures, made once for each revision.

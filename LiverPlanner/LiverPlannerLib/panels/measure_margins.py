@@ -23,6 +23,7 @@ COLUMNS = (
     Column("ml", "Volume (ml)", "number", 1),
     Column("fate", "Fate", "text", help="How the cut in the tab Remnant affects it."),
     Column("margin_mm", "To the cut (mm)", "number", 1, "0 where the cut goes through it."),
+    Column("nearest", "Nearest", "text", help="What lies nearest to the lesion; click the row to see the line to it."),
     *(
         Column(f"to_{key}_mm", f"{structure(key).name} (mm)", "number", 1, "Shortest distance; 0 where they touch.")
         for key in NEIGHBORS
@@ -40,7 +41,6 @@ COLUMNS = (
         brief=False,
     ),
     Column("centroid_ras", "Centroid (RAS mm)", "text", brief=False),
-    Column("nearest", "Nearest", "text", help="What lies nearest to the lesion; click the row to see the line to it."),
     Column(
         "line_ras",
         "Line (RAS mm)",

@@ -49,6 +49,7 @@ class PlanEditor:
         self._context = context
         self.widget: Any | None = None
         self.node: Any | None = None
+        self._asked = False
 
     def edit(self, segmentation: Any) -> Any:
         """Points the editor at a plan and its volume, and returns its widget."""
@@ -71,6 +72,8 @@ class PlanEditor:
         self.widget.setSwitchToSegmentationsButtonVisible(False)
         self.widget.setEffectNameOrder(EFFECTS)
         self.widget.unorderedEffectsVisible = False
+        buttons = (slicer.util.findChild(self.widget, f"{name}Button") for name in ("Undo", "Redo"))
+        self._undo_button, self._redo_button = buttons  # found once: it looks through all of the editor
         self._give_node()
 
     def _give_node(self) -> None:
@@ -102,12 +105,18 @@ class PlanEditor:
     def save_state(self, segmentation: Any) -> None:
         """Before the panel changes a plan: undo returns to what it is now, and to nothing earlier."""
         self.edit(segmentation).saveStateForUndo()
+        self._asked = True
+
+    def was_asked(self) -> bool:
+        """Whether what has just changed was asked for as it is: by a button of the panel, or by undo; asked once."""
+        asked, self._asked = self._asked, False
+        return asked or (self.widget is not None and bool(self._redo_button.enabled))
 
     def can_undo(self, segmentation: Any) -> bool:
         """Whether there is an edit of this plan to take back."""
         if self.widget is None or self.node.GetSegmentationNode() is not segmentation:
             return False
-        return bool(slicer.util.findChild(self.widget, "UndoButton").enabled)
+        return bool(self._undo_button.enabled)
 
     def undo(self) -> None:
         """Takes back the last edit of the plan, whichever section made it."""

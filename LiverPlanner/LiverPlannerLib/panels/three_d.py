@@ -9,6 +9,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from LiverPlannerLib.panels.live_plan import live_plan_of
 from LiverPlannerLib.scene import export as scene_export
 from LiverPlannerLib.scene import models as scene_models
 from LiverPlannerLib.scene import views as scene_views
@@ -27,6 +28,7 @@ class ThreeDSection(Section):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.live = live_plan_of(context)
         self._side_by_side: scene_views.SideBySide | None = None
         self._layout_before: int | None = None
 
@@ -173,6 +175,7 @@ class ThreeDSection(Section):
         """Writes the files, or reports the reason."""
         ui = self.ui
         try:
+            self.live.finish_surfaces()
             written = scene_export.export_surfaces(
                 self.parameters.segmentation, ui.folderButton.directory, self.formats()
             )
@@ -186,6 +189,7 @@ class ThreeDSection(Section):
     def make_models(self) -> None:
         """Makes model nodes, or reports the reason."""
         try:
+            self.live.finish_surfaces()
             count = scene_models.make_models(self.parameters.segmentation)
         except Exception as error:  # as in `export`
             self.context.show_error(_("Models"), error)

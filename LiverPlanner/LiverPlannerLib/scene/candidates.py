@@ -9,12 +9,18 @@ import numpy as np
 
 from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene.lattice import Start, painted
+from LiverPlannerLib.scene.tables import Column
 from PreopReviewLib.errors import InputError
 
 if TYPE_CHECKING:
     from LiverPlannerLib.scene.segments import SegmentVoxels
 
 KEY = "candidate"
+COLUMNS = (
+    Column("number", "#", "number", 0, "By decreasing volume."),
+    Column("ml", "ml", "number", 2),
+    *(Column(axis, f"{axis} (mm)", "number", 0, "Where its middle is.") for axis in "RAS"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,10 @@ class SceneCandidate:
     ml: float
     center_ras: tuple[float, float, float]
 
+    def as_row(self) -> dict[str, float]:
+        """A row with the keys of `COLUMNS`."""
+        return {"number": self.number, "ml": self.ml, **dict(zip("RAS", self.center_ras, strict=True))}
+
 
 def candidates_of(voxels: SegmentVoxels) -> list[SceneCandidate]:
     """The candidates of a plan, up to date, the largest first."""
@@ -45,11 +55,12 @@ def candidates_of(voxels: SegmentVoxels) -> list[SceneCandidate]:
     return candidates
 
 
-def decide(voxels: SegmentVoxels, number: int, accepted: bool) -> None:
+def decide(voxels: SegmentVoxels, number: int, accepted: bool, surfaces: bool = True) -> None:
     """Makes a candidate a tumor, or takes it out of the candidates: it is then what the liver holds there.
 
     Args:
         voxels: of the plan, up to date; its segments are changed.
+        surfaces: as for `cyst_segments.put`.
 
     Raises:
         InputError: there is no candidate of that number.
@@ -69,7 +80,7 @@ def decide(voxels: SegmentVoxels, number: int, accepted: bool) -> None:
         tumor = tumor or cyst_segments.add_segment(segmentation, "tumor")
         before = painted(voxels.masks[tumor], start, regions.shape) if tumor in voxels.masks else np.zeros_like(own)
         masks[tumor] = (before, before | own)
-    cyst_segments.put(segmentation, masks, start, voxels)
+    cyst_segments.put(segmentation, masks, start, voxels, surfaces)
 
 
 def _regions(voxels: SegmentVoxels) -> tuple[Start, np.ndarray]:

@@ -126,11 +126,19 @@ def add_segment(segmentation: Any, key: str) -> str:
 
 
 def put(
-    segmentation: Any, masks: Mapping[str, tuple[np.ndarray, np.ndarray]], start: tuple[int, ...], voxels: Any
+    segmentation: Any,
+    masks: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    start: tuple[int, ...],
+    voxels: Any,
+    surfaces: bool = True,
 ) -> None:
-    """Writes (first what stays, then the whole) of each segment, so that no two ever overlap."""
+    """Writes (first what stays, then the whole) of each segment, so that no two ever overlap.
+
+    Args:
+        surfaces: whether their surfaces are made; else they have none until whoever follows the plan makes them.
+    """
     content = segmentation.GetSegmentation()
-    surfaces = content.ContainsRepresentation(SURFACE)
+    surfaces = surfaces and content.ContainsRepresentation(SURFACE)
     for identifier in masks:  # else Slicer makes its own surface at every step
         content.GetSegment(identifier).RemoveRepresentation(SURFACE)
     for step in (0, 1):

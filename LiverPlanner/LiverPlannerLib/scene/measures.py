@@ -6,7 +6,7 @@ a second of the last stroke on a large CT.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -121,30 +121,30 @@ class LiveMeasures:
             )
 
     def refresh_surfaces(self, keys: Iterable[str]) -> list[str]:
-        """Remakes the surfaces of structures where the plan is shown in 3D, and returns their segments.
+        """Remakes the surfaces of structures where the plan is shown in 3D, and returns their segments."""
+        return list(self.surface_steps(keys))
+
+    def surface_steps(self, keys: Iterable[str]) -> Iterator[str]:
+        """Remakes one surface a step, and gives its segment: those of emptied structures first, they take no time.
 
         Slicer's own surface of an edited segment is smoothed as all others are, which thins vessels away.
         """
         segmentation = self.node.GetSegmentation()
         if not segmentation.ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
-            return []  # without edt, which Apply installs, Slicer's own surface stays
-        wanted = set(keys)
-        updated = []
-        for segment_id, key in self.plan.structures.items():
-            mask = self.plan.masks[segment_id]
-            if key not in wanted or self._surface_of.get(segment_id) is mask:
-                continue
+            return  # without edt, which Apply installs, Slicer's own surface stays
+        wanted, masks = set(keys), self.plan.masks
+        stale = [
+            i for i, key in self.plan.structures.items() if key in wanted and self._surface_of.get(i) is not masks[i]
+        ]
+        for segment_id in sorted(stale, key=lambda i: masks[i].count > 0):
+            mask, surface = masks[segment_id], _no_surface()
+            if mask.count:
+                # In the node's own coordinates: a transform on it moves its surfaces by itself.
+                image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
+                surface = surface_of_mask(image, structure(self.plan.structures[segment_id]).smoothing)
             self._surface_of[segment_id] = mask
-            if not mask.count:
-                _put_surface(segmentation, segment_id, _no_surface())
-                updated.append(segment_id)
-                continue
-            # In the node's own coordinates: a transform on it moves its surfaces by itself.
-            image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
-            surface = surface_of_mask(image, structure(key).smoothing)
             _put_surface(segmentation, segment_id, surface)
-            updated.append(segment_id)
-        return updated
+            yield segment_id
 
 
 def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
