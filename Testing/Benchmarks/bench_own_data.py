@@ -34,6 +34,7 @@ def whole_scan(shape: tuple[int, int, int]) -> dict[str, float]:
 
     from PreopReviewLib.inference import Predictor
     from PreopReviewLib.inference.device import Placement
+    from PreopReviewLib.inference.fusing import fused
     from PreopReviewLib.models import networks
     from PreopReviewLib.models.scan_windows import Windows, logits_in_slabs
     from PreopReviewLib.progress import CancelToken, silent
@@ -45,7 +46,7 @@ def whole_scan(shape: tuple[int, int, int]) -> dict[str, float]:
     network = networks.build(recipe["network.name"], recipe["network.arguments"]).eval().requires_grad_(False)
     settings, classes = inference_settings(recipe), len(recipe["data.classes"])
     values = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
-    predictor = Predictor(network, Placement("cpu", "float32"))
+    predictor = Predictor(fused(network), Placement("cpu", "float32"))
 
     def ours() -> np.ndarray:
         labels = np.empty(shape, np.uint8)

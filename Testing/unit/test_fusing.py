@@ -40,3 +40,23 @@ def test_a_batch_norm_after_something_else_stays() -> None:
     image = torch.randn(1, 1, 5, 5, 5)
     with torch.inference_mode():
         assert torch.allclose(faster(image), network(image), atol=1e-6)
+
+
+def test_batch_norms_inside_the_blocks_of_monai_are_folded_after_transposed_convolutions_too() -> None:
+    from monai.networks.nets import UNet
+
+    from PreopReviewLib.inference.fusing import fused
+
+    torch.manual_seed(0)
+    network = UNet(3, 1, 3, (4, 8, 16), (2, 2), num_res_units=2, norm="BATCH").eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.normal_(1, 0.2)
+            module.bias.data.normal_()
+    faster = fused(network)
+    assert not [m for m in faster.modules() if isinstance(m, torch.nn.BatchNorm3d)]
+    image = torch.randn(1, 1, 16, 24, 8)
+    with torch.inference_mode():
+        assert torch.allclose(faster(image), network(image), atol=1e-4)

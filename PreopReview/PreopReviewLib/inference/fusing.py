@@ -29,9 +29,9 @@ class OneDnnConv3d(nn.Conv3d):
 def fused(network: nn.Module) -> nn.Module:
     """A copy of the network in which every convolution that a batch norm follows does the batch norm's work too.
 
-    Pairs are found where they cannot be mistaken: neighbors in a `Sequential`, and a child `x` whose batch norm is
-    called `x_norm`. The result is for prediction only (no gradients), in evaluation mode and laid out channels last,
-    which oneDNN convolves faster.
+    Pairs are found where they cannot be mistaken: neighbors in a `Sequential`, a batch norm that begins the neighbor
+    (as in MONAI's blocks), and a child `x` whose batch norm is called `x_norm`. The result is for prediction only (no
+    gradients), in evaluation mode and laid out channels last, which oneDNN convolves faster.
     """
     result = copy.deepcopy(network).eval()
     for parent in list(result.modules()):
@@ -39,12 +39,28 @@ def fused(network: nn.Module) -> nn.Module:
         names = list(children)
         following = dict(pairwise(names)) if isinstance(parent, nn.Sequential) else {}
         for name, child in children.items():
-            if type(child) is not nn.Conv3d:
+            if type(child) not in (nn.Conv3d, nn.ConvTranspose3d):
                 continue
-            norm = following.get(name, f"{name}_norm")
-            if isinstance(children.get(norm), nn.BatchNorm3d):
-                child = fuse_conv_bn_eval(child, children[norm])
-                setattr(parent, norm, nn.Identity())
-            child.__class__ = OneDnnConv3d  # the same layer in all but its forward
+            place = _norm_after(children, following.get(name, f"{name}_norm"))
+            if place is not None:
+                holder, norm = place
+                inside = parent.get_submodule(holder)
+                batch_norm = inside.get_submodule(norm)
+                child = fuse_conv_bn_eval(child, batch_norm, transpose=type(child) is nn.ConvTranspose3d)
+                setattr(inside, norm, nn.Identity())
+            if type(child) is nn.Conv3d:
+                child.__class__ = OneDnnConv3d  # the same layer in all but its forward
             setattr(parent, name, child)
     return result.requires_grad_(False).to(memory_format=torch.channels_last_3d)
+
+
+def _norm_after(children: dict[str, nn.Module], name: str) -> tuple[str, str] | None:
+    """The child that holds a batch norm ("" for the parent itself) and its name there; None if there is none."""
+    following = children.get(name)
+    if isinstance(following, nn.BatchNorm3d):
+        return "", name
+    if isinstance(following, nn.Sequential):
+        first = next(iter(following.named_children()), None)
+        if first is not None and isinstance(first[1], nn.BatchNorm3d):
+            return name, first[0]
+    return None

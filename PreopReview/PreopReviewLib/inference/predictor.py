@@ -34,15 +34,22 @@ class Predictor:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, package: ModelPackage, device: str = "auto") -> Predictor:
+    def of(cls, package: ModelPackage, device: str = "auto", folded: bool = False) -> Predictor:
         """Loads the package's weights and puts the network where it runs fastest (see `device.place`).
 
         A process that keeps networks (see `warm`) may give the one of an earlier run.
+
+        Args:
+            folded: on the CPU, batch norms become part of the convolutions before them (see `fusing.fused`).
         """
 
         def load() -> Predictor:
             network = package.load_network()
             placement = place(network, f"{package.name} {package.version}", device)
+            if folded and placement.device == "cpu":
+                from PreopReviewLib.inference.fusing import fused
+
+                network = fused(network)
             return cls(_move(network, placement), placement)
 
         return warm.predictor(package, device, load)
@@ -160,6 +167,8 @@ def _windows(
         return out
 
     with torch.inference_mode():
+        if tuple(image.shape[1:]) == tuple(size):  # weighing what nothing overlaps takes half as long as the network
+            return one(image[None].float())[0]
         logits = sliding_window_inference(
             image[None].float(), size, 1, one, overlap=overlap, mode=mode, sw_device="cpu", device="cpu"
         )

@@ -151,7 +151,7 @@ class WholeScan:
         """
         from PreopReviewLib.inference import Predictor
 
-        predictor = Predictor.of(package, device)
+        predictor = Predictor.of(package, device, folded=True)
         regions = self.settings.get("regions")
         channels = len(regions) if regions else len(self.classes)
         out = np.empty((channels, *values.shape), np.float16)
