@@ -54,6 +54,11 @@ def fused(network: nn.Module) -> nn.Module:
     return result.requires_grad_(False).to(memory_format=torch.channels_last_3d)
 
 
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether there is anything to fold."""
+    return any(isinstance(module, nn.BatchNorm3d) for module in network.modules())
+
+
 def _norm_after(children: dict[str, nn.Module], name: str) -> tuple[str, str] | None:
     """The child that holds a batch norm ("" for the parent itself) and its name there; None if there is none."""
     following = children.get(name)

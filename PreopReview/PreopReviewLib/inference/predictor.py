@@ -47,9 +47,9 @@ class Predictor:
             network = package.load_network()
             placement = place(network, f"{package.name} {package.version}", device)
             if folded and placement.device == "cpu":
-                from PreopReviewLib.inference.fusing import fused
+                from PreopReviewLib.inference.fusing import fused, has_batch_norm
 
-                network = fused(network)
+                network = fused(network) if has_batch_norm(network) else network
             return cls(_move(network, placement), placement)
 
         return warm.predictor(package, device, load)
