@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -26,19 +27,30 @@ class _State:
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """In the block, each of `SIGNALS` raises `Stopped` in the main thread; one that is ignored stays ignored."""
+    """In the block, each of `SIGNALS` raises `Stopped` in the main thread; one that is ignored stays ignored.
+
+    Where Python cannot pass it on (a finalizer, a hook of a fork) it prints nothing; `asked` still says so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _State.asked, _State.deferred, _State.process = None, False, os.getpid()
     before = {s: signal.getsignal(s) for s in SIGNALS}
     inside = _on_signal in before.values()
+    hook = sys.unraisablehook
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, Stopped):
+            hook(lost)
+
+    sys.unraisablehook = unraisable
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
                 signal.signal(number, _on_signal)
         yield
     finally:
+        sys.unraisablehook = hook
         _State.deferred = False
         if not inside:  # what one run was told does not stop the next one of this process
             _State.asked = None

@@ -252,3 +252,30 @@ def test_a_signal_while_the_room_is_being_made_leaves_no_room(tmp_path, monkeypa
     with output_files(tmp_path / "next") as work:  # what one run was told does not stop the next
         (work / "a.txt").write_text("a")
     assert (tmp_path / "next" / "a.txt").read_text() == "a"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the signals are POSIX")
+def test_a_stop_that_comes_in_a_finalizer_prints_no_trace_and_still_stops_the_run(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from PreopReviewLib import stopping\n"
+        "from PreopReviewLib.output import output_folder\n"
+        "class Finalized:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGHUP)\n"
+        "        for _ in range(10): pass\n"
+        "class Broken:\n"
+        "    def __del__(self): raise ValueError('ours')\n"
+        "with stopping.listening():\n"
+        "    try:\n"
+        "        with output_folder(sys.argv[1]) as work:\n"
+        "            (work / 'new').write_text('x')\n"
+        "            Finalized(); Broken()\n"
+        "    except stopping.Stopped:\n"
+        "        print('stopped', stopping.asked() == signal.SIGHUP)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True)
+    assert ran.stdout == "stopped True\n"
+    assert "Stopped" not in ran.stderr
+    assert "ValueError: ours" in ran.stderr
+    assert not list(tmp_path.iterdir())
