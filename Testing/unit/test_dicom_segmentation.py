@@ -168,3 +168,58 @@ def test_codes_of_both_schemes_mean_the_same_structure():
     assert match_code(("SCT", "10200004", "Liver")).key == "liver"
     assert match_code(("SCT", "108369006", "Neoplasm")).key == "tumor"
     assert match_code(("SCT", "80891009", "Heart")) is None
+
+
+def without_spacing(path, thickness):
+    """Removes the distance between slices from a SEG, as some writers do, and sets their thickness."""
+    import pydicom
+
+    ds = pydicom.dcmread(path)
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    del measures.SpacingBetweenSlices
+    if thickness is None:
+        del measures.SliceThickness
+    else:
+        measures.SliceThickness = thickness
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("slices", "thickness", "spacing", "words"),
+    [
+        ([1, 2, 3], 2.5, 2.5, None),
+        ([1, 2, 3], 4, 2.5, "the smallest between its frames, 2.5 mm,"),
+        ([0, 2, 4], 2.5, 2.5, "their thickness of 2.5 mm"),
+        ([0, 4], 2.5, 2.5, "their thickness of 2.5 mm"),
+        ([1, 2, 4], 4, 2.5, "the smallest between its frames, 2.5 mm,"),
+        ([0, 1, 4], None, 2.5, "the smallest between its frames, 2.5 mm,"),
+        ([2], 4, 4, "their thickness of 4 mm"),
+    ],
+    ids=lambda v: str(v)[:20],
+)
+def test_slices_that_are_left_out_are_no_thicker_slices(series, tmp_path, slices, thickness, spacing, words):
+    image = images.read_image(series)
+    array = np.zeros(SHAPE, np.uint8)
+    array[slices, 5:20, 4:28] = 1
+    path = tmp_path / "segmentation.dcm"
+    images.write_dicom_segmentation(
+        coded(images.image_like(array, image), "liver"), images.list_series(series)[0], path
+    )
+    mask = images.read_dicom_segmentation(without_spacing(path, thickness))[0].mask
+    assert mask.GetSpacing()[2] == pytest.approx(spacing)
+    assert int(images.array_of(mask).sum()) == array.sum()
+    notes = [f"it does not state the distance between its slices; {words} was used"] if words else []
+    assert images.notes_of(mask) == notes
+
+
+def test_the_only_slice_of_a_segmentation_without_a_thickness_is_refused(series, tmp_path):
+    image = images.read_image(series)
+    array = np.zeros(SHAPE, np.uint8)
+    array[2, 5:20, 4:28] = 1
+    path = tmp_path / "segmentation.dcm"
+    images.write_dicom_segmentation(
+        coded(images.image_like(array, image), "liver"), images.list_series(series)[0], path
+    )
+    with pytest.raises(UnreadableImage, match="does not state how thick its only slice is"):
+        images.read_dicom_segmentation(without_spacing(path, None))

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from PreopReviewLib import images
-from PreopReviewLib.errors import FileMissing, ImplausibleImage, InputError, UnreadableImage
+from PreopReviewLib.errors import FileMissing, ImplausibleImage, InputError, UnreadableImage, UnsupportedImage
 
 
 @pytest.fixture
@@ -125,3 +125,16 @@ def test_a_sheared_segmentation_is_refused_as_a_sheared_image_is(tmp_path):
     (tmp_path / "a.seg.nrrd").write_bytes(raw.replace(b"(0,1,0)", b"(0.3,1,0)", 1))
     with pytest.raises(UnsupportedImage, match="off a right angle"):
         read_labels(tmp_path / "a.seg.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line"), [(".nrrd", b"space origin: (0,0,0)\n"), (".mha", b"Offset = 0 0 0\n")], ids=["nrrd", "mha"]
+)
+def test_a_file_that_does_not_say_where_it_lies_is_noted(damaged, suffix, line):
+    notes = images.notes_of(damaged(suffix, line, b""))
+    assert notes == ["it does not give its place in the patient (no origin); 0 was taken for the first voxel"]
+
+
+def test_a_packing_that_is_not_read_is_named(damaged):
+    with pytest.raises(UnsupportedImage, match="is packed with bzip2"):
+        damaged(".nrrd", b"encoding: raw", b"encoding: bzip2")

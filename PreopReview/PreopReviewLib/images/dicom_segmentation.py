@@ -18,6 +18,7 @@ from PreopReviewLib.errors import GeometryError, InputError, OutputError, Unread
 from PreopReviewLib.images.dicom import Series
 from PreopReviewLib.images.dicom_header import quiet, read_dataset
 from PreopReviewLib.images.geometry import array_of
+from PreopReviewLib.images.notes import add_notes
 from PreopReviewLib.output import whole_file
 
 ROUNDED_POSITION_MM = 0.11
@@ -70,7 +71,9 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
     import highdicom as hd
 
     try:
-        segmentation = hd.seg.Segmentation.from_dataset(read_dataset(Path(path), pixels=True), copy=False)
+        dataset = read_dataset(Path(path), pixels=True)
+        notes = _with_slice_spacing(dataset)
+        segmentation = hd.seg.Segmentation.from_dataset(dataset, copy=False)
         volume = _regular_volume(segmentation)
         numbers = list(segmentation.segment_numbers)
     except Exception as error:  # highdicom and pydicom raise whatever the damage leads to
@@ -93,7 +96,54 @@ def read_dicom_segmentation(path: str | Path) -> list[CodedMask]:
                 regions=_regions_of(about),
             )
         )
+        add_notes(masks[-1].mask, notes)
     return masks
+
+
+def _with_slice_spacing(dataset: Any) -> list[str]:
+    """States the distance between slices in a data set that does not, and says in a note where that was a choice.
+
+    Frames without a voxel are left out of most objects, so that neighbors among the frames need not be neighbors among
+    the slices: where the thickness of a slice goes into every gap, it is the distance; else the smallest gap is.
+
+    Raises:
+        ValueError: one slice whose thickness is not stated.
+    """
+    shared, frames = dataset.SharedFunctionalGroupsSequence[0], list(dataset.PerFrameFunctionalGroupsSequence)
+    measures = [g.PixelMeasuresSequence[0] for g in (shared, *frames) if g.get("PixelMeasuresSequence")]
+    lacking = [m for m in measures if not m.get("SpacingBetweenSlices")]
+    if not lacking:
+        return []
+    thickness = float(lacking[0].get("SliceThickness") or 0)
+    gaps = np.diff(np.unique(_offsets(shared, frames).round(2)))
+    gaps = gaps[gaps > 0.02]
+    if not thickness and not len(gaps):
+        raise ValueError("it does not state how thick its only slice is")
+    regular = len(gaps) > 0 and np.ptp(gaps) <= 2 * ROUNDED_POSITION_MM and gaps.mean() < 1.5 * thickness
+    if regular and abs(gaps.mean() - thickness) <= max(0.02, 0.02 * thickness):
+        return []
+    spacing, words = thickness, f"their thickness of {thickness:g} mm"
+    if regular or not (len(gaps) == 0 or _multiples(gaps, thickness)):
+        spacing = float(gaps.mean() if regular else gaps.min())
+        words = f"the smallest between its frames, {spacing:.3g} mm,"
+    for measure in lacking if not regular else ():  # regular ones are measured where they are read
+        measure.SpacingBetweenSlices = f"{spacing:.10g}"
+        measure.SliceThickness = measure.get("SliceThickness") or measure.SpacingBetweenSlices  # highdicom asks for it
+    return [f"it does not state the distance between its slices; {words} was used"]
+
+
+def _multiples(gaps: np.ndarray, unit: float) -> bool:
+    """Whether a length goes into all gaps, once or more often."""
+    times = gaps / unit if unit else np.zeros(1)
+    return bool(times.min() > 0.5 and np.abs(gaps - times.round() * unit).max() <= max(0.02, 0.02 * gaps.max()))
+
+
+def _offsets(shared: Any, frames: Sequence[Any]) -> np.ndarray:
+    """Where the frames lie along the normal of their plane, mm."""
+    group = shared if shared.get("PlaneOrientationSequence") else frames[0]
+    axes = np.reshape([float(v) for v in group.PlaneOrientationSequence[0].ImageOrientationPatient], (2, 3))
+    positions = [[float(v) for v in f.PlanePositionSequence[0].ImagePositionPatient] for f in frames]
+    return np.array(positions) @ np.cross(axes[0], axes[1])
 
 
 def _regular_volume(segmentation: Any) -> Any:

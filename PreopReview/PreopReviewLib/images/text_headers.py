@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from PreopReviewLib.errors import FileMissing, ImplausibleImage, UnreadableImage
+from PreopReviewLib.errors import FileMissing, ImplausibleImage, UnreadableImage, UnsupportedImage
 from PreopReviewLib.images.notes import add_notes
 from PreopReviewLib.images.right_angles import at_right_angles
 
@@ -36,6 +36,7 @@ _MM = {
 }
 _PATIENT_SPACES = ("ras", "las", "lps", "right-anterior-superior", "left-anterior-superior", "left-posterior-superior")
 NO_SIDES = "it does not give its orientation in the patient; left and right may be swapped"
+NO_PLACE = "it does not give its place in the patient (no origin); 0 was taken for the first voxel"
 ASSUMED = "it does not say its spacing: 1 mm was assumed, so no length, area or volume can be trusted"
 
 _NRRD_BYTES = {
@@ -88,6 +89,7 @@ def check_text_header(path: Path) -> TextHeader:
     Raises:
         UnreadableImage: no such header, a field that cannot be, or voxels too few or too many for it.
         FileMissing: its data file is missing. ImplausibleImage: a spacing that is 0 or not a number.
+        UnsupportedImage: packed with bzip2.
     """
     name = path.name.lower()
     with path.open("rb") as stream:
@@ -116,12 +118,16 @@ def _nrrd(path: Path, block: bytes) -> TextHeader:
         if key == "datafile" and value.strip().upper().startswith("LIST"):
             break
     sizes = _nrrd_shape(path, fields)
+    if fields["encoding"].lower() in ("bzip2", "bz2"):
+        raise UnsupportedImage(f"{path} is packed with bzip2", "Save it with gzip, or not packed")
     _nrrd_data(path, fields, math.prod(sizes), end.end() if end else len(block))
     mm, unit = _nrrd_unit(path, fields)
     notes = _nrrd_spacing(path, fields, len(sizes))
     space = re.sub(r"(-time|t)$", "", fields.get("space", "").lower())
     if len(sizes) >= 3 and ("spacedirections" not in fields or space not in _PATIENT_SPACES):
         notes.append(NO_SIDES)
+    elif len(sizes) >= 3 and "spaceorigin" not in fields:
+        notes.append(NO_PLACE)
     if mm != 1:
         notes.append(f"its header gives lengths in {unit}; they were converted to mm")
     return TextHeader(tuple(notes), mm)
@@ -245,6 +251,8 @@ def _meta(path: Path, block: bytes) -> list[str]:
         notes.append(ASSUMED)
     if len(size) >= 3 and not {"transformmatrix", "orientation", "rotation"} & set(fields):
         notes.append(NO_SIDES)
+    elif len(size) >= 3 and not {"offset", "origin", "position"} & set(fields):
+        notes.append(NO_PLACE)
     return notes
 
 
