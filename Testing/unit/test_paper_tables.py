@@ -248,6 +248,26 @@ def test_a_text_among_numbers_is_an_error_that_names_the_case(tmp_path):
         evaluate("lin2024", cohort_of(tmp_path, "case,dsc,hd95_mm\nx,inf,5\ny,0.8,4\n"))
 
 
+@pytest.mark.parametrize(
+    ("paper", "text", "words"),
+    [
+        ("lin2024", "case,dsc,hd95_mm\nx,0.81,5\ny,80,4\n", "has 80 as dsc of case y, which must be between 0 and 1"),
+        ("lin2024", "case,dsc,hd95_mm\nx,0.81,5\ny,0.8,-4\n", "has -4 as hd95_mm of case y, which must be 0 or more"),
+        ("gross2024", "case,dice,manual_ml,automated_ml\nx,95,1,1\ny,.9,2,2\n", "95 as dice of case x.*divide perc"),
+        ("gross2024", "case,dice,manual_ml,automated_ml\nx,.9,1,1\ny,.9,-2,2\n", "-2 as manual_ml of case y"),
+        (
+            "oh2023",
+            "case,parenchyma,tumor,portal_vein,hepatic_vein,bile_duct\na,.9,.8,.7,-.7,.5\n",
+            "-0.7 as hepatic_vein of case a",
+        ),
+    ],
+    ids=["percent", "negative distance", "percent of gross", "negative volume", "negative share"],
+)
+def test_values_that_cannot_be_are_an_error_that_names_the_case(tmp_path, paper, text, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(paper, cohort_of(tmp_path, text))
+
+
 def test_a_cohort_in_which_every_case_failed_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no case with a result"):
         evaluate("lin2024", cohort_of(tmp_path, "case,dsc,hd95_mm,failed\n1,,,yes\n"))

@@ -98,6 +98,30 @@ class Cohort:
         """
         return np.array([self._number(c, column) for c in self.usable], dtype=float)
 
+    def require_shares(self, *columns: str | None) -> None:
+        """Raises if a value of a DSC or another share is not between 0 and 1; columns that are None are passed over.
+
+        Raises:
+            InputError: such a value, with its case.
+        """
+        self._require_range(columns, 1.0, "between 0 and 1", "A DSC is a share: divide percentages by 100")
+
+    def require_lengths(self, *columns: str | None) -> None:
+        """Raises if a distance or volume is negative; columns that are None are passed over.
+
+        Raises:
+            InputError: such a value, with its case.
+        """
+        self._require_range(columns, math.inf, "0 or more", "Correct the table")
+
+    def _require_range(self, columns: Sequence[str | None], most: float, words: str, remedy: str) -> None:
+        for column in filter(None, columns):
+            for case, value in zip(self.usable, self.numbers(column), strict=True):
+                if not math.isnan(value) and not 0 <= value <= most:
+                    raise InputError(
+                        f"{self.source} has {value:g} as {column} of case {case.case}, which must be {words}", remedy
+                    )
+
     def texts(self, column: str) -> list[str]:
         """The column over the usable cases; "" where a value is missing."""
         return [c.values.get(column, "") for c in self.usable]

@@ -43,6 +43,8 @@ def evaluate(cohort: Cohort, compare: tuple[str, str] | None = None) -> PaperRes
         InputError: columns that are not there, values that are not numbers, unknown parts.
     """
     dice, manual, automated = cohort.require(DICE, MANUAL, AUTOMATED)
+    cohort.require_shares(dice, cohort.column("dice_raw"))
+    cohort.require_lengths(manual, automated, *(cohort.column(c) for c in EXTRA if c != "dice_raw"))
     result = PaperResult("gross2024")
     result.tables.append(_dice_table(cohort, dice))
     _add_comparison(result, cohort, dice, compare)

@@ -36,6 +36,9 @@ def evaluate(cohort: Cohort) -> PaperResult:
     """
     result = PaperResult("lin2024")
     plain = dict(zip(MEASURES, cohort.require(*COLUMNS.values()), strict=True))
+    filtered = {m: cohort.column(*names) for m, names in FILTERED.items()}
+    cohort.require_shares(plain["dsc"], filtered["dsc"])
+    cohort.require_lengths(plain["hd95_mm"], filtered["hd95_mm"])
     result.tables.append(_table1(cohort, plain))
     result.numbers["table1"] = {
         p: {m: _numbers(cohort.part(p).numbers(c)) for m, c in plain.items()} for p in cohort.parts
@@ -46,7 +49,6 @@ def evaluate(cohort: Cohort) -> PaperResult:
     result.figures["lin2024_datasets"] = partial(
         figures.distributions, panels, "Tumor segmentation by data set", limits={"DSC": (0, 1)}, note=CONVENTION + "."
     )
-    filtered = {m: cohort.column(*names) for m, names in FILTERED.items()}
     if all(filtered.values()):
         _add_table2(result, cohort, plain, {m: str(c) for m, c in filtered.items()})
     else:

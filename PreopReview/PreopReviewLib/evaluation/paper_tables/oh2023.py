@@ -67,6 +67,7 @@ def evaluate(cohort: Cohort, baseline: Cohort | None = None) -> PaperResult:
     else:
         result.statements.append("Table 1 needs baseline characteristics, and none were given.")
     names = cohort.require(*([s, f"{s}_dsc", *ALIASES.get(s, ())] for s in STRUCTURES))
+    cohort.require_shares(*names)
     whole = dict(zip(STRUCTURES, (cohort.numbers(n) for n in names), strict=True))
     result.tables.append(_table2(cohort, whole))
     result.numbers["table2"] = {s: _summary(v) for s, v in whole.items()}
@@ -95,6 +96,7 @@ def _parts_of(cohort: Cohort) -> dict[str, tuple[NDArray[np.float64], NDArray[np
         main = cohort.column(f"{tree}_main", f"{tree}_main_dsc")
         peripheral = cohort.column(f"{tree}_peripheral", f"{tree}_peripheral_dsc")
         if main and peripheral:
+            cohort.require_shares(main, peripheral)
             parts[tree] = (cohort.numbers(main), cohort.numbers(peripheral))
     return parts
 
