@@ -11,7 +11,6 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "LiverPlanner" / "Testing" / "Python")]
@@ -21,65 +20,10 @@ import qt  # noqa: E402
 import slicer  # noqa: E402
 from flows_board import FLOWS as BOARD_FLOWS  # noqa: E402
 from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
-from LiverPlannerSelfTest import add_drawn_plan, make_ct  # noqa: E402
+from flows_plans import FLOWS as PLAN_FLOWS  # noqa: E402
+from LiverPlannerSelfTest import make_ct  # noqa: E402
 from mouse import RIGHT, SliceMouse, ThreeDMouse, click, wait, work  # noqa: E402
-
-INSIDE = ("tumor", "hepatic_vein")
-"""Structures of the drawn plan that lie in its liver."""
-
-
-class Surgeon:
-    """The module with a drawn plan of a small CT."""
-
-    def __init__(self) -> None:
-        slicer.mrmlScene.Clear()
-        self.volume, labels = make_ct()
-        slicer.util.selectModule("LiverPlanner")
-        self.widget = slicer.modules.liverplanner.widgetRepresentation().self()
-        self.parameters = self.widget.context.parameters
-        self.plan = add_drawn_plan(self.volume, labels).segmentation
-        self.parameters.inputVolume, self.parameters.segmentation = self.volume, self.plan
-        slicer.util.setSliceViewerLayers(background=self.volume, fit=True)
-        self.red = SliceMouse("Red")
-        work(0.5)
-
-    def open(self, name: str) -> Any:
-        """Opens one section by its title, and closes the others."""
-        for section in self.widget.built:
-            section.button.collapsed = type(section).__name__ != name or section.button.collapsed
-        button = next(b for b in self.titles() if b.name == f"{name}Button")
-        if button.collapsed:
-            click(button, (40, 10))
-        work(0.5)
-        return next(s for s in self.widget.built if type(s).__name__ == name)
-
-    def titles(self) -> list[Any]:
-        """The buttons of the sections."""
-        return [c for c in self.widget.ui.sectionsLayoutWidget.children() if c.inherits("ctkCollapsibleButton")]
-
-    def tab(self, section: Any, index: int) -> None:
-        """Clicks a tab of the section Measure."""
-        place = section.tabs.tabRect(index).center()
-        click(section.tabs, (place.x(), place.y()))
-        work(0.3)
-
-    def ml(self, section: Any) -> dict[str, float]:
-        """Volumes of the plan, as the panel measures them."""
-        section.live.update()
-        plan = section.live.measures.plan
-        return {key: plan.mask(key).count * plan.grid.voxel_ml for key in ("liver", *INSIDE)}
-
-    def ras(self, i: float, j: float, k: float) -> list[float]:
-        """Where a voxel of the volume is."""
-        import vtk
-
-        matrix = vtk.vtkMatrix4x4()
-        self.volume.GetIJKToRASMatrix(matrix)
-        return list(matrix.MultiplyPoint((i, j, k, 1.0))[:3])
-
-    def effect(self, correct: Any, name: str) -> None:
-        """Chooses an effect, or none, by its button."""
-        click(next(b for b in correct.editor.findChildren("QToolButton") if b.name == name))
+from surgeon import INSIDE, Surgeon  # noqa: E402
 
 
 def smoothing_the_liver_leaves_what_is_inside() -> None:
@@ -302,6 +246,7 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_section_that_is_opened_comes_into_view,
     a_branch_is_lit_and_chosen_through_the_liver,
     truth_is_drawn_blind_and_ticked_where_it_is_drawn,
+    *PLAN_FLOWS,
     *CUFF_FLOWS,
     *BOARD_FLOWS,
 )

@@ -75,6 +75,7 @@ def choose(box: Any, words: str) -> None:
     view = box.view()
     interval = slicer.app.keyboardInputInterval
     slicer.app.keyboardInputInterval = 5000  # a busy machine would take the letters for beginnings of words
+    view.keyboardSearch("")  # else the letters would go on with those of the last choice
     for letter in words:
         press(view, 0, letter)
     slicer.app.keyboardInputInterval = interval
