@@ -251,7 +251,9 @@ def check_folder(
         raise OutputExists(f"The folder {target} already exists", "Give another one, or replace it", "overwrite")
     for given in inputs:
         real = Path(os.path.realpath(given))
-        if target in real.parents or (target == real and not _named_as_output(target)):
+        if target == real and not _named_as_output(target):
+            raise OutputExists(f"The folder {target} is an input of this run", ANOTHER)
+        if target in real.parents:
             raise OutputExists(f"The folder {target} holds {given}, which this run reads", ANOTHER)
     _check_content(target, target, kind, known)
 

@@ -22,6 +22,20 @@ MASS = ("SCT", "4147007", "Mass")
 CYST = ("SCT", "367643001", "Cyst")
 
 
+def test_the_liver_without_its_target_volume_is_no_tumor():
+    names = [
+        "Liver-GTV",
+        "liver - PTV 2",
+        "Normal liver-GTV",
+        "liver minus GTV",
+        "Liver without HCC",
+        "liver w/o tumor",
+    ]
+    assert {n: match_name(n).key for n in names} == dict.fromkeys(names, "liver")
+    tumors = ["GTV liver", "liver-tumor", "GTV-liver", "liver_GTV"]
+    assert {n: match_name(n).key for n in tumors} == dict.fromkeys(tumors, "tumor")
+
+
 @pytest.mark.parametrize(
     ("names", "key"),
     [

@@ -40,6 +40,11 @@ _OTHER_ORGANS = _words(
 """Organs whose lesions lie on the scans of a liver."""
 _NUMBER = re.compile(r"s?\d+[a-z]?(/[\da-z]+)?|[ivx]+[ab]?(/[ivxab\d]+)?")
 _WITH_LESIONS = re.compile(r"(whole )?liver( parenchyma)? (and|with|including|incl|plus) ")
+_WITHOUT_LESIONS = re.compile(
+    r"(whole |normal |healthy )?liver( parenchyma)? (minus|without|w/o|wo|excluding|excl|less) "
+)
+_MINUS_TARGET = re.compile(r"(normal[ _])?liver *[-−–] *[gcip]tv", re.IGNORECASE)
+"""How radiotherapy calls the liver without its target volume; elsewhere a hyphen only joins words."""
 _TUMOR_CODES = _words(
     "4147007 118538004 108369006 86049000 372087000 14799000 128462008 52988006 27925004 25370001 109841003 "
     "312104005 25173007"
@@ -80,7 +85,10 @@ def match_name(name: str) -> Structure | None:
     for candidate in STRUCTURES:
         if {words, bare, bare.replace(" ", "")} & _known_names(candidate.key):
             return candidate
-    if (together := _WITH_LESIONS.match(words)) and _is_lesion(words[together.end() :].split()):
+    for known in (_WITH_LESIONS, _WITHOUT_LESIONS):
+        if (together := known.match(words)) and _is_lesion(words[together.end() :].split()):
+            return structure("liver")
+    if _MINUS_TARGET.match(name.strip()):
         return structure("liver")
     tokens = re.sub(r"\b(liver|hepatic)(?=[a-z])", r"\1 ", words).split()
     if _is_lesion(tokens):
