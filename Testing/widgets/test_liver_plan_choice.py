@@ -193,3 +193,19 @@ def test_couinaud_segments_are_never_said_not_to_count(host: Any, opened: Any, w
     assert "not counted" not in ui.meaningButton.text
     words = {ui.meaningTable.cellWidget(row, 1).currentText for row in range(ui.meaningTable.rowCount)}
     assert words == ({"Liver", "Couinaud segment"} if with_liver else {"Liver"})
+
+
+def test_a_plan_that_was_loaded_gets_our_surfaces_again(host: Any) -> None:
+    """Files hold no surfaces: Slicer makes its own, in which vessels are thinned away."""
+    volume = add_volume()
+    plan = add_plan(volume).segmentation
+    content = plan.GetSegmentation()
+    ours = {key: nodes.surface_of(plan, key).GetNumberOfPoints() for key in nodes.segment_keys(plan)}
+    content.RemoveRepresentation("Closed surface")
+    content.CreateRepresentation("Closed surface")
+    assert nodes.has_other_surfaces(plan)
+    widget = host.open_module("LiverPlanner")
+    widget.context.parameters.segmentation = plan
+    host.wait_until(lambda: not widget.context.live_plan.surfaces_awaited, 30)
+    assert not nodes.has_other_surfaces(plan)
+    assert {key: nodes.surface_of(plan, key).GetNumberOfPoints() for key in nodes.segment_keys(plan)} == ours

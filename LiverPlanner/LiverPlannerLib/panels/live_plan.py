@@ -14,12 +14,14 @@ from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.scene.couinaud import read_couinaud, segments_node
 from LiverPlannerLib.scene.editing import Taken, code_by_name, forget_copied_code, taken_by_edit
 from LiverPlannerLib.scene.measures import LiveMeasures, fill_liver
+from LiverPlannerLib.scene.plan import RECORD
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from LiverPlannerLib.voxel_boxes import union
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.resting_views import resting_views
+from PreopReviewLib.scene import nodes
 
 QUIET_MS = 250
 """After the last stroke of an edit this long, measures are computed; with them, well within a second."""
@@ -32,6 +34,11 @@ def live_plan_of(context: Context) -> LivePlan:
     if live is None:
         live = context.live_plan = LivePlan(context)
     return live
+
+
+def is_loaded(plan: Any | None) -> bool:
+    """Whether a plan of ours has Slicer's surfaces, as after a scene was loaded: vessels are thinned away in them."""
+    return plan is not None and bool(plan.GetAttribute(RECORD)) and nodes.has_other_surfaces(plan)
 
 
 class LivePlan:
@@ -72,7 +79,8 @@ class LivePlan:
         parameters = self._context.parameters
         plan = parameters.segmentation if parameters is not None else None
         model = parameters.modelOutput if parameters is not None else None
-        if not any(wanted() for wanted in self.users):
+        loaded = is_loaded(plan)
+        if not loaded and not any(wanted() for wanted in self.users):
             return
         content = plan.GetSegmentation() if plan is not None else None
         segments = segments_node(plan)
@@ -93,6 +101,8 @@ class LivePlan:
         moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
         self._observed.append((plan, plan.AddObserver(moved, self._on_edited)))
         self._measure_all(plan, model)
+        if loaded and self.measures is not None:
+            self._begin_surfaces(self.measures, {c.key for c in self.measures.changes})
 
     def forget(self) -> None:
         """Releases the segmentation."""

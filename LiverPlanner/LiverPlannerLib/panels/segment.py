@@ -103,6 +103,9 @@ class SegmentSection(Section):
             return
         if self.choice.refresh() and not self.context.busy:  # a job shows its result itself
             self._look_at_plan()
+            from LiverPlannerLib.panels.live_plan import live_plan_of
+
+            live_plan_of(self.context).refresh()  # a plan that was loaded gets its surfaces again
         volume = parameters.inputVolume
         self._watch(volume)
         self._show_modality(volume)

@@ -170,9 +170,10 @@ def _set_surface(segmentation: Any, identifier: str, mask: Any) -> None:
     import vtk
 
     from PreopReviewLib import images
+    from PreopReviewLib.scene.nodes import made_here
     from PreopReviewLib.surfaces import surface_of_mask
 
-    surface = surface_of_mask(mask, 0.5) if images.array_of(mask).any() else vtk.vtkPolyData()
+    surface = made_here(surface_of_mask(mask, 0.5) if images.array_of(mask).any() else vtk.vtkPolyData())
     segmentation.GetSegmentation().GetSegment(identifier).AddRepresentation(SURFACE, surface)
     segmentation.GetSegmentation().Modified()
 

@@ -149,7 +149,7 @@ class LiveMeasures:
 
 def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:
     """Puts a surface into the one that is there: adding one is an edit, after which nothing can be redone."""
-    segment = segmentation.GetSegment(segment_id)
+    segment, surface = segmentation.GetSegment(segment_id), nodes.made_here(surface)
     there = segment.GetRepresentation(nodes.SURFACE)
     if there is None:
         segment.AddRepresentation(nodes.SURFACE, surface)

@@ -68,6 +68,7 @@ def _segment(part: Part, labelmap: Any, value: int, to_world: np.ndarray) -> Any
 
     from LiverPlannerLib.structures import structure_or_segment
     from LiverPlannerLib.terminology_files import terminology_entry
+    from PreopReviewLib.scene.nodes import made_here
 
     s = structure_or_segment(part.key)
     segment = slicer.vtkSegment()
@@ -77,7 +78,7 @@ def _segment(part: Part, labelmap: Any, value: int, to_world: np.ndarray) -> Any
     segment.AddRepresentation(LABELMAP, labelmap)
     segment.SetLabelValue(value)
     if part.surface is not None:
-        segment.AddRepresentation(SURFACE, _below_transform(part.surface, to_world))
+        segment.AddRepresentation(SURFACE, made_here(_below_transform(part.surface, to_world)))
     return segment
 
 

@@ -20,6 +20,8 @@ from PreopReviewLib.scene.finding import segment_keys
 from PreopReviewLib.surfaces import surface_of_mask
 
 LABELMAP, SURFACE = "Binary labelmap", "Closed surface"  # names of representations in vtkSegmentationConverter
+MADE_HERE = "PreopReview"
+"""Array in the field data of a surface, see `made_here`."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +234,25 @@ def make_surfaces(node: Any, smoothing: dict[str, float] | None = None, default:
         mask = _read_segment(node, key, grid).mask
         if images.array_of(mask).any():
             surface = surface_of_mask(mask, (smoothing or {}).get(key, default))
-            segmentation.GetSegment(key).AddRepresentation(SURFACE, surface)
+            segmentation.GetSegment(key).AddRepresentation(SURFACE, made_here(surface))
     light(node.GetDisplayNode())
+
+
+def made_here(surface: Any) -> Any:
+    """The surface, marked as one of `surfaces`: files hold none, and Slicer makes its own when it loads a scene."""
+    import vtk
+
+    mark = vtk.vtkStringArray()
+    mark.SetName(MADE_HERE)
+    surface.GetFieldData().AddArray(mark)
+    return surface
+
+
+def has_other_surfaces(node: Any) -> bool:
+    """Whether a segment of a node has a surface that Slicer has made."""
+    content = node.GetSegmentation()
+    shown = (content.GetSegment(key).GetRepresentation(SURFACE) for key in segment_keys(node))
+    return any(s is not None and s.GetNumberOfPoints() and not s.GetFieldData().HasArray(MADE_HERE) for s in shown)
 
 
 def light(display: Any) -> None:
