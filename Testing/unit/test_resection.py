@@ -176,6 +176,27 @@ def test_a_surface_outside_the_liver_is_refused(liver):
         resect_by_surface(liver, (points, CUBE))
 
 
+def two_cubes(low, high):
+    """A cube of 10 mm in the liver, and another one, as one surface."""
+    points = np.concatenate([cube_points((-14.5, -14.5, 4.5), (-4.5, -4.5, 14.5)), cube_points(low, high)])
+    return points, np.concatenate([np.array(CUBE), np.array(CUBE) + 8])
+
+
+def test_bodies_of_a_surface_that_cut_into_each_other_are_refused(liver):
+    """By the even-odd rule they would take all but what they share."""
+    with pytest.raises(InputError, match="closed bodies that cut into each other"):
+        resect_by_surface(liver, two_cubes((-10.5, -10.5, 8.5), (-2.5, -2.5, 18.5)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ml"),
+    [((-11.5, -11.5, 7.5), (-7.5, -7.5, 11.5), 1 - 0.064), ((-14.5, -14.5, 15.5), (-12.5, -12.5, 17.5), 1.008)],
+    ids=["a hole", "beside it"],
+)
+def test_a_body_in_another_one_is_a_hole_and_one_beside_it_a_second_body(liver, low, high, ml):
+    assert resect_by_surface(liver, two_cubes(low, high)).resected_ml == pytest.approx(ml)
+
+
 def test_triangles_listed_one_by_one_are_joined_at_their_points():
     points = cube_points((0, 0, 0), (4, 4, 4))
     loose = points[CUBE].reshape(-1, 3)

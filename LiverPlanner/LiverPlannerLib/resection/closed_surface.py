@@ -89,6 +89,54 @@ def inside_surface(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, 
     return inside[:, :, :-1]
 
 
+def require_apart(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raises if two closed bodies of a surface cut into each other, as two ablation zones in one file may.
+
+    A body in another one is a hole in it. Of two that cut into each other, the even-odd rule would leave out what they
+    share, and faces that lie inside would count as the cut.
+
+    Args:
+        points: (N, 3) in voxels, K-J-I.
+        triangles: (M, 3) indices of points.
+        shape: of the grid, K-J-I.
+
+    Raises:
+        InputError: they do.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    ends = triangles[:, [[0, 1], [1, 2]]].reshape(-1, 2)
+    links = coo_matrix((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(points), len(points)))
+    count, body = connected_components(links, directed=False)
+    bodies = [triangles[body[triangles[:, 0]] == n] for n in np.unique(body[triangles])] if count > 1 else []
+    boxes = [(points[t].min((0, 1)), points[t].max((0, 1))) for t in bodies]
+    for one in range(len(bodies)):
+        for other in range(one):
+            if _cut(points, [(bodies[n], *boxes[n]) for n in (one, other)], shape):
+                raise InputError(
+                    "The surface has closed bodies that cut into each other",
+                    "Join them first, in 3D Slicer with Dynamic Modeler or in a segmentation",
+                )
+
+
+def _cut(
+    points: np.ndarray, bodies: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], shape: tuple[int, ...]
+) -> bool:
+    """Whether two bodies (triangles, low and high corner) share voxels of the grid, and neither lies in the other."""
+    low = np.maximum(np.max([b[1] for b in bodies], 0), 0)
+    high = np.minimum(np.min([b[2] for b in bodies], 0), np.array(shape) - 1)
+    if (low >= high).any():
+        return False
+    start, stop = np.floor(low).astype(int), np.ceil(high).astype(int) + 1
+    masks = [inside_surface(points - start, b[0], tuple(int(n) for n in stop - start)) for b in bodies]
+    if not (masks[0] & masks[1]).any():
+        return False
+    within = [(low <= b[1]).all() and (b[2] <= high).all() for b in bodies]
+    nested = [fits and not (mask & ~rest).any() for fits, mask, rest in zip(within, masks, masks[::-1], strict=True)]
+    return not any(nested)
+
+
 def _crossings(
     points: np.ndarray, triangles: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

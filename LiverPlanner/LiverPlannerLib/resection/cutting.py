@@ -141,14 +141,16 @@ def resect_by_surface(labels: sitk.Image, surface: object) -> Resection:
 
     Raises:
         NothingFound: there is no liver.
-        InputError: the surface is not closed, or takes nothing or everything.
+        InputError: the surface is not closed, has bodies that cut into each other, or takes nothing or everything.
     """
-    from LiverPlannerLib.resection.closed_surface import inside_surface, triangles_of
+    from LiverPlannerLib.resection.closed_surface import inside_surface, require_apart, triangles_of
 
     liver, box = _liver(labels)
     points, triangles = triangles_of(surface)
-    origin = [s.start for s in box]
-    taken = inside_surface(images.ras_to_kji(points, labels) - origin, triangles, liver.shape) & liver
+    places = images.ras_to_kji(points, labels) - [s.start for s in box]
+    taken = inside_surface(places, triangles, liver.shape) & liver
+    if taken.any():
+        require_apart(places, triangles, liver.shape)
     remedy = "Check that the surface belongs to this image, reaches into the liver, and is in RAS mm"
     resection = _finish(labels, taken, liver, box, "a closed surface", remedy)
     return replace(resection, surface=(points, triangles))
