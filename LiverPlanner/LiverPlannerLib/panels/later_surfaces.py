@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from LiverPlannerLib.scene.parts import Part, surface_steps
+from LiverPlannerLib.scene.parts import Part, add_surfaces, surface_steps
 from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.resting_views import resting_views
@@ -21,7 +21,8 @@ class LaterSurfaces:
     def __init__(self, done: Callable[[], None]) -> None:
         self._done = done
         self._node: Any | None = None
-        self._steps: Iterator[None] | None = None
+        self._steps: Iterator[tuple[str, Any]] | None = None
+        self._made: list[tuple[str, Any]] = []
         self._timer = timers.single_shot(0, self._step)
 
     @property
@@ -31,7 +32,7 @@ class LaterSurfaces:
 
     def start(self, node: Any, grid: Grid, parts: Sequence[Part]) -> None:
         """Makes those of parts that `show_parts` shows without."""
-        self._node, self._steps = node, surface_steps(node, grid, parts)
+        self._node, self._steps, self._made = node, surface_steps(grid, parts), []
         self._timer.start()
 
     def stop(self) -> None:
@@ -45,9 +46,13 @@ class LaterSurfaces:
         if self._node.GetScene() is None:  # deleted meanwhile
             self.stop()
             return
+        made = next(self._steps, None)
+        if made is not None:
+            self._made.append(made)
+            self._timer.start()
+            return
+        node = self._node
+        self.stop()
         with resting_views():
-            if next(self._steps, self) is None:
-                self._timer.start()
-                return
-            self.stop()
+            add_surfaces(node, self._made)
             self._done()

@@ -19,10 +19,10 @@ from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.worker_io import unsaved
 
 COLUMNS = (
-    Column("lesion", "Lesion", "number", 0, "Numbered by decreasing size."),
-    Column("ml", "Volume (ml)", "number", 1),
+    Column("lesion", "#", "number", 0, "Lesions are numbered by decreasing size."),
+    Column("ml", "ml", "number", 1),
     Column("fate", "Fate", "text", help="How the cut in the tab Remnant affects it."),
-    Column("margin_mm", "To the cut (mm)", "number", 1, "0 where the cut goes through it."),
+    Column("margin_mm", "Cut (mm)", "number", 1, "Shortest distance to the cut; 0 where it goes through the lesion."),
     Column("nearest", "Nearest", "text", help="What lies nearest to the lesion; click the row to see the line to it."),
     *(
         Column(f"to_{key}_mm", f"{structure(key).name} (mm)", "number", 1, "Shortest distance; 0 where they touch.")

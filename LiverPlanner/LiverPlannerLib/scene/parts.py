@@ -86,14 +86,16 @@ def show_parts(
     return node
 
 
-def surface_steps(node: Any, grid: Grid, parts: Sequence[Part]) -> Iterator[None]:
-    """Makes the surfaces of parts that are shown without them, one a step; they appear together, after the last."""
-    made = []
+def surface_steps(grid: Grid, parts: Sequence[Part]) -> Iterator[tuple[str, Any]]:
+    """Makes the surfaces of parts that are shown without them, one a step: (key, vtkPolyData), for `add_surfaces`."""
     for part in parts:
         _labelmap, mask = _contents(part.mask, grid)
         if mask is not None:
-            made.append((part.key, surface_of_mask(mask, part.smoothing)))
-            yield
+            yield part.key, surface_of_mask(mask, part.smoothing)
+
+
+def add_surfaces(node: Any, made: Sequence[tuple[str, Any]]) -> None:
+    """Puts the surfaces of `surface_steps` into a node, all at once."""
     blocked = node.StartModify()
     for key, surface in made:
         segment = node.GetSegmentation().GetSegment(key)

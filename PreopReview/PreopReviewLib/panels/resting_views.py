@@ -88,7 +88,10 @@ def _wake_later() -> None:
 
 def _wake_next() -> None:
     if _waking:
-        _draw_again(_waking.pop(0))
+        view = _waking[0]
+        for _rest in range(_waking.count(view)):  # each time that it was told to rest
+            _waking.remove(view)
+            _draw_again(view)
     _wake_later()
 
 
