@@ -60,6 +60,7 @@ def ml_of(labels: sitk.Image, key: str) -> float:
         ("AMOS", {"spleen": 1, "rk": 2, "lk": 3, "liver": 6}),
         ("TotalSegmentator", {"spleen": 1, "rk": 2, "lk": 3, "liver": 5}),
         ("FLARE22", {"liver": 1, "rk": 2, "spleen": 3, "lk": 13}),
+        ("WORD", {"liver": 1, "spleen": 2, "lk": 3, "rk": 4}),
         ("CHAOS", {"liver": 63, "rk": 126, "lk": 189, "spleen": 252}),
         ("CHAOS", {"liver": 1, "rk": 2, "lk": 3, "spleen": 4}),
     ],

@@ -130,3 +130,15 @@ def test_both_versions_of_totalsegmentator_are_told_apart_by_where_the_portal_ve
     read = read_labels(second)
     assert read.how == "by its values and shapes, which match TotalSegmentator total"
     assert int(images.array_of(mask_of(read.labels, "portal_vein")).sum()) == VEINS.sum()
+
+
+def test_a_liver_and_its_portal_vein_alone_are_those_of_the_second_version(tmp_path):
+    """In the first one 64 is a rib of the left side, which does not lie against the liver."""
+    read = read_labels(write(tmp_path / "a.nii.gz", v5=LIVER, v64=VEINS))
+    assert read.how == "by its values and shapes, which match TotalSegmentator total"
+    assert set(np.unique(images.array_of(read.labels))) == {0, 1, 5}
+
+
+def test_a_spleen_and_a_liver_are_told_from_a_liver_and_an_aorta(tmp_path):
+    read = read_labels(write(tmp_path / "a.nii.gz", v1=ball((34, 58, 96), 10), v5=LIVER))
+    assert int(images.array_of(mask_of(read.labels, "liver")).sum()) == LIVER.sum()

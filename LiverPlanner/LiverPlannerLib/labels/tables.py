@@ -33,19 +33,25 @@ def _numbered(names: str, start: int = 1) -> dict[int, str]:
 TABLES: dict[str, dict[int, str]] = {
     OURS: {s.label: s.key for s in STRUCTURES},
     "TotalSegmentator total": dict.fromkeys(range(1, 118), "other")
-    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
-    | {63: "inferior_vena_cava", 64: "portal_vein"},
+    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas right_adrenal left_adrenal")
+    | {25: "sacrum", 63: "inferior_vena_cava", 64: "portal_vein"}
+    | dict.fromkeys(range(92, 104), "left_rib"),
     "TotalSegmentator 1": dict.fromkeys(range(1, 105), "other")
     | _numbered("spleen right_kidney left_kidney gallbladder liver stomach")
-    | _numbered("inferior_vena_cava portal_vein pancreas", 8),
+    | _numbered("inferior_vena_cava portal_vein pancreas right_adrenal left_adrenal", 8)
+    | dict.fromkeys(range(58, 70), "left_rib"),
     "TotalSegmentator total_mr": dict.fromkeys(range(1, 51), "other")
-    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas")
+    | _numbered("spleen right_kidney left_kidney gallbladder liver stomach pancreas right_adrenal left_adrenal")
     | {24: "inferior_vena_cava", 25: "portal_vein"},
     "AMOS": _numbered(" ".join(_ABDOMEN) + " pancreas right_adrenal left_adrenal duodenum bladder prostate"),
     "BTCV": _numbered(" ".join(_ABDOMEN) + " portal_vein pancreas right_adrenal left_adrenal"),
     "FLARE22": _numbered(
         "liver right_kidney spleen pancreas aorta inferior_vena_cava right_adrenal left_adrenal gallbladder esophagus "
         "stomach duodenum left_kidney"
+    ),
+    "WORD": _numbered(
+        "liver spleen left_kidney right_kidney stomach gallbladder esophagus pancreas duodenum colon intestine adrenals "
+        "rectum bladder left_femur right_femur"
     ),
     "CHAOS": {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"},
     "CHAOS gray values": {63: "liver", 126: "right_kidney", 189: "left_kidney", 252: "spleen"},
@@ -58,11 +64,13 @@ MAX_TUBE_RADIUS_MM = 18.0
 """No vein or duct in the liver is thicker; a dilated portal vein measures up to about 20 mm across."""
 MIN_CONTACT = 0.2
 """Share of a lesion's surface that must lie against the liver; exophytic tumors keep more, neighboring organs less."""
-MAX_CONTACT = {"inferior_vena_cava": 0.85, "gallbladder": 0.85}
+MAX_CONTACT = {"inferior_vena_cava": 0.85, "gallbladder": 0.85, "left_rib": 0.02, "sacrum": 0.02, "left_adrenal": 0.1}
 """No organ beside the liver has more of its surface against it; half of it where an organ is not listed."""
 MAX_CAVA_RADIUS_MM = 25.0
 MAX_PORTAL_GAP_MM = 20.0
 """The portal vein reaches the liver; between a CT's liver and what another table would call it lie 34 mm and more."""
+MAX_KIDNEY_LEFT_MM = 60.0
+"""How far left of the liver's center that of the right kidney may lie: behind the liver, not where the spleen is."""
 MAX_LONE_LESIONS_ML = 1000.0
 """More than this without a liver is a liver."""
 LEAST_LIVER_ML = 50.0
@@ -167,12 +175,14 @@ def _organ_doubts(ml: dict[str, float], of: dict[int, str], shapes: Shapes) -> l
     BTCV and AMOS give 11 to 13 to pancreas, adrenals and duodenum in another order; the sides tell which is which.
     """
     organs = ("spleen", "right_kidney", "left_kidney", "pancreas", "gallbladder", "right_adrenal", "left_adrenal",
-              "esophagus", "duodenum")  # fmt: skip
+              "esophagus", "duodenum", "aorta")  # fmt: skip
     liver = ml.get("liver", np.inf)
     problems = [f"{_word(o)} larger than the liver" for o in organs if ml.get(o, 0.0) > liver]
     at = {key: shapes.centroid[v] for v, key in of.items()}
     if "liver" in at and "spleen" in at and at["spleen"][0] > at["liver"][0]:
         problems.append("a spleen on the right of the liver")
+    if "liver" in at and "right_kidney" in at and at["liver"][0] - at["right_kidney"][0] > MAX_KIDNEY_LEFT_MM:
+        problems.append("a right kidney on the left of the liver")
     for pair in ("kidney", "adrenal"):
         right, left = at.get(f"right_{pair}"), at.get(f"left_{pair}")
         if right is not None and left is not None and right[0] < left[0]:
@@ -226,7 +236,7 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
             continue
         if name.startswith("Medical") != _is_tree(values, shapes):
             continue
-        if name == "Couinaud segments" and len(values & set(range(1, 9))) < 6:
+        if name == "Couinaud segments" and not _like_segments(labels, values):
             continue
         kept = {v: table[v] for v in values if table[v] in _KEYS}
         if name.startswith("Medical") or "liver" in kept.values():
@@ -236,6 +246,12 @@ def recognize(labels: sitk.Image) -> tuple[str, dict[int, str], list[str]] | Non
         return None
     fitting = next(iter(answers.values()))  # an organ beside the liver that they do not agree on is left out
     return " or ".join(fitting), dict(set.intersection(*fitting.values())), []
+
+
+def _like_segments(labels: sitk.Image, values: set[int]) -> bool:
+    """Whether values may be Couinaud segments: six of them, each with a tenth of its surface against others."""
+    segments = {v: "liver" for v in values if v < 9}
+    return len(segments) >= 6 and all(share >= 0.1 for _, share in _contacts(labels, segments, ["liver"]))
 
 
 def _is_tree(values: set[int], shapes: Shapes) -> bool:
