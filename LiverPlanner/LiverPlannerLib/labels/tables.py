@@ -50,8 +50,8 @@ TABLES: dict[str, dict[int, str]] = {
         "stomach duodenum left_kidney"
     ),
     "WORD": _numbered(
-        "liver spleen left_kidney right_kidney stomach gallbladder esophagus pancreas duodenum colon intestine adrenals "
-        "rectum bladder left_femur right_femur"
+        "liver spleen left_kidney right_kidney stomach gallbladder esophagus pancreas duodenum colon intestine "
+        "adrenals rectum bladder left_femur right_femur"
     ),
     "CHAOS": {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"},
     "CHAOS gray values": {63: "liver", 126: "right_kidney", 189: "left_kidney", 252: "spleen"},
