@@ -60,12 +60,15 @@ def run_case(task: str, folder: str, name: str, values: Mapping[str, str]) -> di
         if about.pop("see_log"):
             about["trace"] = traceback.format_exc()
         return {"state": "failed", "seconds": time.perf_counter() - began, **about}
+    finally:
+        gc.collect()
 
 
 @cache
 def _load() -> None:
     import_module("preopreview.cli")  # the libraries offer their tasks
     gc.freeze()  # what is there stays; looking through all of it, Dask's included, takes some percent of a case's time
+    gc.set_threshold(50_000, 20, 20)  # each case is cleaned up after; looking through it meanwhile takes as much again
 
 
 def _require_visible(folder: Path) -> None:
