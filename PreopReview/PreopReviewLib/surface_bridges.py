@@ -1,4 +1,4 @@
-"""Voxels that touch by an edge or a corner, made to touch by faces: a contour would cut them apart."""
+"""What a contour would cut apart, joined: voxels that touch by an edge or a corner, and lumps on a thin thread."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 _HALF = [d for d in np.ndindex(3, 3, 3) if d > (1, 1, 1)]
 _DIAGONAL = [d for touching in (2, 3) for d in _HALF if sum(n != 1 for n in d) == touching]
 """Half of the 12 neighbors by an edge, then half of the 8 by a corner; each number is one too high."""
+_REACH, _MOST = 10, 30
+"""Samples within which a lump finds the body it hangs on, and so many lumps at most."""
 
 
 def bridged(pieces: np.ndarray) -> np.ndarray:
@@ -78,3 +80,41 @@ def _bridge(pieces: np.ndarray, start: np.ndarray, move: np.ndarray) -> None:
 def _foreign(pieces: np.ndarray, voxel: tuple[int, ...], own: int) -> int:
     around = pieces[tuple(slice(max(v - 1, 0), v + 2) for v in voxel)]
     return int(np.count_nonzero((around > 0) & (around != own)))
+
+
+def with_threads(field: np.ndarray, step: float) -> np.ndarray:
+    """The distance with the threads on which lumps hang on the largest body, where its samples lie too far apart.
+
+    Args:
+        field: (K, J, I) mm, positive inside.
+        step: mm between samples.
+
+    Returns:
+        the same with the samples along each thread inside; unchanged where a lump is too far from the body.
+    """
+    import cc3d
+    from skimage.graph import MCP
+
+    from PreopReviewLib.images.counting import label_counts
+
+    parts = cc3d.connected_components(np.ascontiguousarray(field > 0), connectivity=6)
+    order = np.argsort(label_counts(parts)[1 : int(parts.max()) + 1])[::-1] + 1
+    if not 2 <= len(order) <= _MOST + 1:
+        return field
+    joined, body = field.copy(), parts == order[0]
+    for lump in order[1:]:
+        inside = np.argwhere(parts == lump)
+        box = tuple(
+            slice(max(0, low - _REACH), high + _REACH + 1)
+            for low, high in zip(inside.min(0), inside.max(0), strict=True)
+        )
+        if not body[box].any():
+            return field
+        search = MCP(1 + 100 * np.maximum(-joined[box] / step, 0), fully_connected=False)
+        costs = search.find_costs([inside[0] - [b.start for b in box]])[0]
+        end = np.unravel_index(np.argmin(np.where(body[box], costs, np.inf)), costs.shape)
+        way = tuple(np.array(search.traceback(end)).T)
+        joined[box][way] = np.maximum(joined[box][way], 0.4 * step)
+        body |= parts == lump
+        body[box][way] = True
+    return joined

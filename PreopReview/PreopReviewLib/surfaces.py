@@ -18,7 +18,7 @@ from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
 from PreopReviewLib.surface_bodies import Mesh, with_volumes
-from PreopReviewLib.surface_bridges import bridged
+from PreopReviewLib.surface_bridges import bridged, with_threads
 
 COARSE_MM, LARGE_ML = 1.5, 100.0
 """Pieces above 100 ml are contoured on a grid of 1.5 mm at the finest, others on one as fine as the voxels."""
@@ -72,7 +72,10 @@ def _surface(
     """The surface of the pieces that have a size; None where it would not be one body, unless `whole` takes any."""
     wanted = sizes > 0
     solid = bridged(pieces if wanted[1:].all() else np.where(images.looked_up(wanted, pieces), pieces, 0))
-    raw = _contour(_field(solid > 0, grid, step))
+    field = _field(solid > 0, grid, step)
+    if not whole:
+        field = images.image_like(with_threads(images.array_of(field), step), field)
+    raw = _contour(field)
     mesh = Mesh.of(raw)
     if not whole and mesh.outer_bodies() != 1:
         return None

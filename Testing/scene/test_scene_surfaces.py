@@ -143,6 +143,33 @@ def test_fine_voxels_do_not_make_a_large_structure_heavy():
     assert surfaces.enclosed_mm3(fine) == pytest.approx(4 / 3 * np.pi * 32**3, rel=0.02)
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_lumps_on_threads_thinner_than_the_grid_stay_on_a_large_structure_and_do_not_make_it_heavy(threads):
+    from PreopReviewLib.surface_bodies import Mesh
+
+    mask = _ball(32.0, (0.6, 0.6, 0.6))
+    array = np.pad(images.array_of(mask), 30)
+    middle = array.shape[0] // 2
+    for way in [(0, 1), (0, -1), (1, 1), (1, -1)][:threads]:
+        at = [middle + 1, middle + 1, middle + 1]  # between two samples of the coarser grid
+        at[way[0]] += way[1] * 68
+        array[tuple(slice(a - 7, a + 8) for a in at)] = 1
+        thread = list(at)
+        thread[way[0]] = slice(*sorted((middle, at[way[0]])))
+        array[tuple(thread)] = 1
+    fine = sitk.GetImageFromArray(array)
+    fine.SetSpacing([0.6] * 3)
+    surface = surfaces.surface_of_mask(fine, 0.5)
+    mesh = Mesh.of(surface)
+    sides = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    assert set(np.unique(sides, axis=0, return_counts=True)[1]) == {2}
+    assert mesh.bodies == 1
+    assert surface.GetNumberOfCells() < 30_000
+    assert surfaces.enclosed_mm3(surface) == pytest.approx(int(array.sum()) * 0.6**3, rel=0.02)
+    high = np.ptp(_points(surface), axis=0)[2]
+    assert high == pytest.approx((150 if threads > 1 else 128) * 0.6, abs=2.5)
+
+
 def test_a_left_handed_grid_does_not_turn_the_surface_inside_out():
     surface = surfaces.surface_of_mask(_ball(10.0, (1.0, 1.2, 2.0), (-1, 0, 0, 0, 1, 0, 0, 0, 1)), 0.3)
     assert _signed_volume(surface) > 0
