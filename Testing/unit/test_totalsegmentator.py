@@ -46,25 +46,21 @@ def as_class(trained: Path, folder: Path, trainer: str, classes: int, liver: int
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """The folder of weights for the tasks total, liver_vessels and liver_segments."""
+    """Weights of the tasks total, liver_vessels and liver_segments, named as the installed version names them."""
+    from totalsegmentator.map_tasks_config import TASK_ID_WEIGHTS_CONFIGS as NAMES
+
     trained = train(tmp_path_factory.mktemp("nnunet"))
     root = tmp_path_factory.mktemp("weights")
     coarse = "nnUNetTrainer_4000epochs_NoMirroring"
-    as_class(trained, root / "Dataset298_TotalSegmentator_total_6mm_1559subj", coarse, 117, liver=5)
-    as_class(trained, root / "Dataset008_HepaticVessel", "nnUNetTrainer", 2, liver=1, tumor=2)
-    as_class(trained, root / "Dataset570_ct_liver_segments", "nnUNetTrainerNoMirroring", 8, liver=4, tumor=8)
-    for number, part, classes in (
-        (291, "part1_organs", 24),
-        (292, "part2_vertebrae", 26),
-        (293, "part3_cardiac", 18),
-        (294, "part4_muscles", 23),
-        (295, "part5_ribs", 26),
-    ):
+    as_class(trained, root / NAMES[298]["foldername"], coarse, 117, liver=5)
+    as_class(trained, root / NAMES[8]["foldername"], "nnUNetTrainer", 2, liver=1, tumor=2)
+    as_class(trained, root / NAMES[570]["foldername"], "nnUNetTrainerNoMirroring", 8, liver=4, tumor=8)
+    for number, classes in ((291, 24), (292, 26), (293, 18), (294, 23), (295, 26)):
         # class 5 of the organs is the liver; class 11 of the cardiac part the portal and splenic vein
         mapped = {"liver": 5, "tumor": 4} if number == 291 else {"liver": 0, "tumor": 0}
         as_class(
             trained,
-            root / f"Dataset{number}_TotalSegmentator_{part}_1559subj",
+            root / NAMES[number]["foldername"],
             "nnUNetTrainerNoMirroring",
             classes,
             **mapped,

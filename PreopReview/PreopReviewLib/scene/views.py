@@ -111,8 +111,10 @@ class View:
         width, height, _ = image.GetDimensions()
         full = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
         n = self.oversampling
-        blocks = full.reshape(self.size[1], n, self.size[0], n, 3)
-        return np.round(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
+        total = np.zeros((self.size[1], self.size[0], 3), np.uint16)
+        for row, column in np.ndindex(n, n):
+            total += full[row::n, column::n]
+        return np.round(total / np.float32(n * n)).astype(np.uint8)
 
     def _attach(self, logic: Any, logics: Any, add: str) -> Any:
         """Gives the view its logic and its view node, noting every node that this adds to the scene."""
