@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -20,6 +21,23 @@ LIVER = ("SCT", "10200004", "Liver")
 KIDNEY = ("SCT", "64033007", "Kidney")
 MASS = ("SCT", "4147007", "Mass")
 CYST = ("SCT", "367643001", "Cyst")
+
+
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        ("Leber foie Hígado Fegato 간 肝臓 肝脏", "liver"),
+        ("Lebermetastase_3 Läsion_1 Tumeur_2 lésion métastase tumore 종양1 腫瘍_2 肿瘤", "tumor"),
+        ("Pfortader Veine_porte vena_porta 간문맥 門脈 门静脉", "portal_vein"),
+        ("Lebervenen veines_sus-hépatiques 간정맥 肝静脈", "hepatic_vein"),
+        ("Nierenzyste Milz rein_gauche 신장 脾臓 Leberarterie", None),
+    ],
+)
+def test_names_in_other_languages_are_understood(names, key):
+    meanings = {name: match_name(name.replace("_", " ")) for name in names.split()}
+    assert {name: f and f.key for name, f in meanings.items()} == dict.fromkeys(meanings, key)
+    apart = {name: match_name(unicodedata.normalize("NFD", name.replace("_", " "))) for name in names.split()}
+    assert apart == meanings, "as a Mac writes accents"
 
 
 def test_the_liver_without_its_target_volume_is_no_tumor():

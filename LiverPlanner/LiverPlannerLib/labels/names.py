@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -45,6 +46,22 @@ _WITHOUT_LESIONS = re.compile(
 )
 _MINUS_TARGET = re.compile(r"(normal[ _])?liver *[-−–] *[gcip]tv", re.IGNORECASE)
 """How radiotherapy calls the liver without its target volume; elsewhere a hyphen only joins words."""
+_IN_OTHER_LANGUAGES = {
+    "liver": "leber foie hígado fegato fígado 간 肝 肝臓 肝脏 肝臟",
+    "tumor": "lebertumor lebertumoren tumoren läsion läsionen lebermetastase lebermetastasen metastase metastasen "
+    "tumeur tumeurs tumeur_hépatique lésion lésions métastase métastases tumores tumor_hepático lesión lesiones "
+    "metástasis tumore tumori lesione lesioni metastasi 종양 간종양 간암 전이 腫瘍 肝腫瘍 肿瘤 肝肿瘤",
+    "cyst": "zyste zysten leberzyste leberzysten kyste kystes kyste_hépatique quiste quistes cisti 낭종 간낭종 嚢胞 "
+    "肝嚢胞 囊肿 肝囊肿",
+    "hepatic_vein": "lebervene lebervenen veine_hépatique veines_hépatiques veines_sus_hépatiques vena_hepática "
+    "venas_hepáticas vena_epatica vene_epatiche 간정맥 肝静脈 肝静脉",
+    "portal_vein": "pfortader veine_porte vena_porta vena_portae 문맥 간문맥 門脈 门静脉",
+    "bile_duct": "gallengang gallengänge voie_biliaire voies_biliaires vía_biliar vías_biliares vie_biliari 담관 胆管",
+    "gallbladder": "gallenblase vésicule_biliaire vesícula_biliar colecisti 담낭 胆嚢 胆囊",
+    "inferior_vena_cava": "hohlvene untere_hohlvene veine_cave veine_cave_inférieure vena_cava_inferiore 하대정맥 "
+    "下大静脈 下腔静脉",
+}
+"""What structures are called in German, French, Spanish, Italian, Portuguese, Korean, Japanese and Chinese."""
 _TUMOR_CODES = _words(
     "4147007 118538004 108369006 86049000 372087000 14799000 128462008 52988006 27925004 25370001 109841003 "
     "312104005 25173007"
@@ -69,7 +86,7 @@ def plain(name: str) -> str:
     """
     apart = re.sub(r"[+&]", " and ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
     words = re.sub(r"[\s_\-.,;:()#\"']+", " ", apart).strip().lower()
-    words = re.sub(r"(?<=[a-z]{3})(?=\d)", " ", words)
+    words = re.sub(r"(?<=[a-z]{3})(?=\d)|(?<=[^\W\d_a-z])(?=\d)", " ", unicodedata.normalize("NFC", words))
     return re.sub(r"\btumour", "tumor", words)
 
 
@@ -100,6 +117,7 @@ def match_name(name: str) -> Structure | None:
 def _known_names(key: str) -> frozenset[str]:
     of = structure(key)
     known = {plain(of.key), plain(of.name), *of.synonyms}
+    known |= {plain(name) for name in _IN_OTHER_LANGUAGES.get(key, "").split()}
     return frozenset(known | {k.replace(" ", "") for k in known})
 
 
