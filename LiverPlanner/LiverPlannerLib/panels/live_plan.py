@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from PreopReviewLib.scene import nodes
 
 QUIET_MS = 250
 """After the last stroke of an edit this long, measures are computed; with them, well within a second."""
+LARGE_ML, IDLE_MS = 100.0, 1000
+"""The surface of a liver takes seconds on a large CT: while an effect is chosen, Slicer's own stays; whether one still
+is, is asked again after so long."""
 _EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved", "SegmentModified")
 
 
@@ -69,8 +72,8 @@ class LivePlan:
         self._added: list[str] = []
         self._timer = timers.single_shot(QUIET_MS, self.update)
         self._unmade: set[str] = set()  # structures whose surfaces are those of before an edit
-        self._surfaces: Iterator[str] | None = None
         self._later = timers.single_shot(0, self._next_surface)
+        self._idle = timers.single_shot(IDLE_MS, self._next_surface)
 
     # ---- following ----
 
@@ -102,7 +105,7 @@ class LivePlan:
         self._observed.append((plan, plan.AddObserver(moved, self._on_edited)))
         self._measure_all(plan, model)
         if loaded and self.measures is not None:
-            self._begin_surfaces(self.measures, {c.key for c in self.measures.changes})
+            self._begin_surfaces({c.key for c in self.measures.changes})
 
     def forget(self) -> None:
         """Releases the segmentation."""
@@ -176,7 +179,7 @@ class LivePlan:
                 self.taken = [] if asked else taken_by_edit(before, measures.plan)
             if changed and fill_liver(measures.plan, liver):
                 changed |= measures.update()
-            self._begin_surfaces(measures, changed)
+            self._begin_surfaces(changed)
         except PreopError as error:
             self.measures, self.problem = None, str(error)
             return set()
@@ -188,39 +191,49 @@ class LivePlan:
 
     @property
     def surfaces_awaited(self) -> bool:
-        """Whether 3D still shows something as it was before the last edit."""
-        return self._surfaces is not None
+        """Whether 3D still shows something as it was before the last edit, or Slicer's surface of it."""
+        return bool(self._unmade)
 
     def finish_surfaces(self) -> None:
         """Makes those that are awaited now, and measures first what was edited a moment ago: for files of surfaces."""
         if self._timer.isActive():
             self.update()
-        while self._surfaces is not None:
-            self._next_surface()
+        while self._unmade:
+            self._make_surface()
 
-    def _begin_surfaces(self, measures: LiveMeasures, changed: set[str]) -> None:
+    def _begin_surfaces(self, changed: set[str]) -> None:
         self._unmade |= changed
         if self._unmade:
-            self._surfaces = measures.surface_steps(self._unmade)
             self._later.start()
 
     def _stop_surfaces(self) -> None:
         self._later.stop()
-        self._surfaces = None
+        self._idle.stop()
         self._unmade = set()
 
     def _next_surface(self) -> None:
-        plan = self._followed[0]
-        if self._surfaces is None or plan is None or plan.GetScene() is None:
+        plan, measures = self._followed[0], self.measures
+        if measures is None or plan is None or plan.GetScene() is None:
+            self._stop_surfaces()
+            return
+        stale = measures.stale_surfaces(self._unmade)
+        large = stale and measures.plan.masks[stale[0]].count * measures.plan.grid.voxel_ml > LARGE_ML
+        if large and plan_editor_of(self._context).drawing:
+            self._idle.start()
+            return
+        self._make_surface()
+        if self._unmade:
+            self._later.start()
+
+    def _make_surface(self) -> None:
+        stale = self.measures.stale_surfaces(self._unmade) if self.measures is not None else []
+        if not stale:
             self._stop_surfaces()
             return
         self._updating = True
         try:
             with resting_views():
-                if next(self._surfaces, None) is None:
-                    self._stop_surfaces()
-                else:
-                    self._later.start()
+                self.measures.make_surface(stale[0])
         finally:
             self._updating = False
 

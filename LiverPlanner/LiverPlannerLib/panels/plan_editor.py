@@ -100,6 +100,11 @@ class PlanEditor:
         if self.widget is not None:
             self.widget.setMRMLScene(None)
 
+    @property
+    def drawing(self) -> bool:
+        """Whether an effect is chosen: the next stroke may come at any moment."""
+        return self.node is not None and bool(self.node.GetActiveEffectName())
+
     # ---- undo ----
 
     def save_state(self, segmentation: Any) -> None:

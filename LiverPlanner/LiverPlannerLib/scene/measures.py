@@ -6,7 +6,7 @@ a second of the last stroke on a large CT.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -74,7 +74,9 @@ class LiveMeasures:
         self.plan = SegmentVoxels(node)
         self.model = SegmentVoxels(model) if model is not None else None
         self._changes: dict[str, Change] = {}
-        self._surface_of: dict[str, Any] = {}
+        content = node.GetSegmentation()
+        ours = {i: nodes.is_made_here(content.GetSegment(i).GetRepresentation(nodes.SURFACE)) for i in self.plan.masks}
+        self._surface_of: dict[str, Any] = {i: mask for i, mask in self.plan.masks.items() if ours[i]}
         self._compute(self._keys())
 
     def update(self) -> set[str]:
@@ -122,29 +124,33 @@ class LiveMeasures:
 
     def refresh_surfaces(self, keys: Iterable[str]) -> list[str]:
         """Remakes the surfaces of structures where the plan is shown in 3D, and returns their segments."""
-        return list(self.surface_steps(keys))
+        stale = self.stale_surfaces(keys)
+        for segment_id in stale:
+            self.make_surface(segment_id)
+        return stale
 
-    def surface_steps(self, keys: Iterable[str]) -> Iterator[str]:
-        """Remakes one surface a step, and gives its segment: those of emptied structures first, they take no time.
+    def stale_surfaces(self, keys: Iterable[str]) -> list[str]:
+        """The segments of structures whose surfaces are not those of their voxels, the smallest first.
 
         Slicer's own surface of an edited segment is smoothed as all others are, which thins vessels away.
         """
-        segmentation = self.node.GetSegmentation()
-        if not segmentation.ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
-            return  # without edt, which Apply installs, Slicer's own surface stays
+        if not self.node.GetSegmentation().ContainsRepresentation(nodes.SURFACE) or find_spec("edt") is None:
+            return []  # without edt, which Apply installs, Slicer's own surface stays
         wanted, masks = set(keys), self.plan.masks
         stale = [
             i for i, key in self.plan.structures.items() if key in wanted and self._surface_of.get(i) is not masks[i]
         ]
-        for segment_id in sorted(stale, key=lambda i: masks[i].count > 0):
-            mask, surface = masks[segment_id], _no_surface()
-            if mask.count:
-                # In the node's own coordinates: a transform on it moves its surfaces by itself.
-                image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
-                surface = surface_of_mask(image, structure(self.plan.structures[segment_id]).smoothing)
-            self._surface_of[segment_id] = mask
-            _put_surface(segmentation, segment_id, surface)
-            yield segment_id
+        return sorted(stale, key=lambda i: masks[i].count)
+
+    def make_surface(self, segment_id: str) -> None:
+        """Remakes the surface of a segment."""
+        mask, surface = self.plan.masks[segment_id], _no_surface()
+        if mask.count:
+            # In the node's own coordinates: a transform on it moves its surfaces by itself.
+            image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
+            surface = surface_of_mask(image, structure(self.plan.structures[segment_id]).smoothing)
+        self._surface_of[segment_id] = mask
+        _put_surface(self.node.GetSegmentation(), segment_id, surface)
 
 
 def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:

@@ -248,11 +248,16 @@ def made_here(surface: Any) -> Any:
     return surface
 
 
+def is_made_here(surface: Any | None) -> bool:
+    """Whether a surface, or None, is one of `made_here`: an edit of its segment puts Slicer's own in its place."""
+    return surface is not None and bool(surface.GetFieldData().HasArray(MADE_HERE))
+
+
 def has_other_surfaces(node: Any) -> bool:
     """Whether a segment of a node has a surface that Slicer has made."""
     content = node.GetSegmentation()
     shown = (content.GetSegment(key).GetRepresentation(SURFACE) for key in segment_keys(node))
-    return any(s is not None and s.GetNumberOfPoints() and not s.GetFieldData().HasArray(MADE_HERE) for s in shown)
+    return any(s is not None and s.GetNumberOfPoints() and not is_made_here(s) for s in shown)
 
 
 def light(display: Any) -> None:
