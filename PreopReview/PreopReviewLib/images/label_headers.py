@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 from PreopReviewLib.errors import InputError, UnreadableImage
 from PreopReviewLib.images.text_headers import check_text_header
 from PreopReviewLib.memory_errors import is_out_of_memory
+from PreopReviewLib.output import whole_file
 
 _MAX_EXTENSION_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 1 << 20
@@ -52,7 +54,7 @@ def name_nifti_values(path: str | Path, names: Mapping[int, str]) -> None:
     """Puts the names of a label file's values into its NIfTI-1 header, in the form that TotalSegmentator has for them.
 
     Args:
-        path: .nii.gz without extensions in its header, as we write it; rewritten in place.
+        path: .nii.gz without extensions in its header, as we write it; replaced once the new one is whole.
         names: by value.
     """
     from xml.sax.saxutils import escape
@@ -66,15 +68,20 @@ def name_nifti_values(path: str | Path, names: Mapping[int, str]) -> None:
         f"{rows}</LabelTable></VolumeInformation></CaretExtension>"
     ).encode()
     room = -(-(len(text) + 8) // 16) * 16
-    with gzip.open(path) as file:
-        whole = bytearray(file.read())
-    start = int(struct.unpack_from("<f", whole, 108)[0])  # vox_offset
-    if struct.unpack_from("<i", whole)[0] != 348 or whole[348:349] != b"\0":
-        raise InputError(f"{path} has no room for names", "Give a NIfTI-1 file without extensions")
-    struct.pack_into("<f", whole, 108, 352 + room)
-    extension = b"\1\0\0\0" + struct.pack("<ii", room, 0) + text.ljust(room - 8, b"\0")
-    with open(path, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0) as file:
-        file.write(whole[:348] + extension + whole[start:])
+    with gzip.open(path) as source:
+        header = bytearray(source.read(352))
+        if len(header) < 352 or struct.unpack_from("<i", header)[0] != 348 or header[348]:
+            raise InputError(f"{path} has no room for names", "Give a NIfTI-1 file without extensions")
+        source.seek(int(struct.unpack_from("<f", header, 108)[0]))  # vox_offset
+        struct.pack_into("<f", header, 108, 352 + room)
+        extension = b"\1\0\0\0" + struct.pack("<ii", room, 0) + text.ljust(room - 8, b"\0")
+        with (
+            whole_file(path, ".nii.gz") as work,
+            open(work, "wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0) as file,
+        ):
+            file.write(header[:348] + extension)
+            shutil.copyfileobj(source, file, 1 << 22)
 
 
 def nifti_extensions(path: str | Path) -> list[str]:
