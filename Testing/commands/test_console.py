@@ -173,3 +173,26 @@ def test_no_room_for_the_stack_of_a_thread_is_a_lack_of_memory():
         resource.setrlimit(resource.RLIMIT_AS, before)
         threading.stack_size(size)
     assert is_out_of_memory(lack.value)
+
+
+def test_a_folder_that_was_deleted_under_the_command_is_named(preop, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = preop("phantom", "shoulder", "--seed", "1", "-o", "out")
+    assert (done.code, done.err) == (20, "preop: The folder that you are in is gone. Change to another one.\n")
+
+
+def test_messages_of_vtk_may_come_while_the_program_ends():
+    """The thread that follows them must not find the list of their file emptied under its hands."""
+    pytest.importorskip("vtk")
+    code = (
+        "import time\n"
+        "from PreopReviewLib.scene import vtk_messages as messages\n"
+        "messages.PAUSE_S = 0\n"
+        "for _ in range(300):\n"
+        "    messages.install(); time.sleep(0.001); messages._close()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")

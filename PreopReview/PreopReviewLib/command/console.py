@@ -101,12 +101,24 @@ def _exit_code(command: Callable[[], None]) -> int | str | None:
         return _unforeseen(error)
 
 
+def _current_folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _of_the_system(error: OSError) -> int:
     """What the file system says of a file is said to the user; what tells of a wrong step of ours is a bug."""
     if "usable temporary directory" in str(error):  # of tempfile
         problem = OutputError(
             "No temporary folder can be written to", "Make room there, or set TMPDIR to another folder"
         )
+        say(f"preop: {problem}", err=True)
+        return problem.exit_code
+    if _current_folder_is_gone():
+        problem = OutputError("The folder that you are in is gone", "Change to another one")
         say(f"preop: {problem}", err=True)
         return problem.exit_code
     said_of_the_file = {getattr(errno, n, None) for n in _FILE_SYSTEM}

@@ -80,9 +80,9 @@ def install() -> None:
 
 def pass_on() -> None:
     """Logs what VTK has complained of since the last call."""
-    if not _installed:
-        return
     with _reading:
+        if not _installed:
+            return
         try:
             with open(_installed[1], encoding="utf-8", errors="replace") as stream:
                 stream.seek(_at[0])
@@ -115,8 +115,9 @@ def _follow() -> None:
 
 def _close() -> None:
     pass_on()
-    if _installed:
-        name = _installed[1]
+    with _reading:  # the follower may be reading just now
+        names = _installed[1:]
         _installed.clear()
+    for name in names:
         with contextlib.suppress(OSError):
             os.remove(name)
