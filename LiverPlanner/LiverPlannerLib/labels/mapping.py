@@ -9,6 +9,8 @@ from pathlib import Path
 from PreopReviewLib.errors import FileMissing, InputError
 from PreopReviewLib.structured import parse_json, parse_yaml
 
+COLOR_TABLES = (".label", ".txt", ".csv", ".tsv")
+"""Suffixes of lists of label names that lie beside label files."""
 _HELP = "Write it as liver=5,portal_vein=64, or as a JSON, YAML or CSV file of names and values"
 
 
@@ -64,7 +66,7 @@ def names_in_file(path: Path, any_table: bool = False) -> dict[int, str]:
 def is_color_table(path: Path) -> bool:
     """Whether a file that lies in a folder of labels is a list of label names: of ITK-SNAP, or Slicer's as a CSV."""
     suffix = path.suffix.lower()
-    if suffix not in (".label", ".txt", ".csv", ".tsv") or not (path.is_file() and os.access(path, os.R_OK)):
+    if suffix not in COLOR_TABLES or not (path.is_file() and os.access(path, os.R_OK)):
         return False
     with path.open("rb") as stream:
         start = stream.read(400).decode("utf-8-sig", "replace")

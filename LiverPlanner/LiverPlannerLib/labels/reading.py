@@ -25,7 +25,7 @@ from LiverPlannerLib.labels.joining import (
     shortened,
     with_rim,
 )
-from LiverPlannerLib.labels.mapping import is_color_table, mitk_names, names_in_file
+from LiverPlannerLib.labels.mapping import COLOR_TABLES, is_color_table, mitk_names, names_in_file
 from LiverPlannerLib.labels.names import couinaud_names, match_name, match_segment
 from LiverPlannerLib.labels.segments import label_file, segments_of, single_mask
 from LiverPlannerLib.labels.tables import OURS, TABLES, measure_shapes, recognize
@@ -206,8 +206,9 @@ def names_of_values(path: Path) -> tuple[dict[int, str] | None, str]:
         file = path.parent / beside
         if file.is_file() and (in_file := names_in_file(file)):
             return in_file, f"by the names in {beside}"
-    readable = os.access(path.parent, os.R_OK)
-    tables = [p for p in sorted(path.parent.iterdir()) if is_color_table(p)] if readable else []
+    beside_it = os.listdir(path.parent) if os.access(path.parent, os.R_OK) else []
+    lists = [path.parent / n for n in sorted(beside_it) if n.lower().endswith(COLOR_TABLES)]
+    tables = [p for p in lists if is_color_table(p)]
     own = [p for p in tables if p.stem in (stem, f"{stem}_ColorTable")]
     snap = [p for p in tables if p.suffix.lower() in (".label", ".txt")]
     for file in own or (snap if len(snap) == 1 else []):  # ITK-SNAP saves its list under any name
