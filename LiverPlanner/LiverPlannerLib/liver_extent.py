@@ -58,7 +58,7 @@ def _with_lesions(tissue: np.ndarray, solid: np.ndarray, spacing: np.ndarray) ->
     if not (solid & ~tissue).any():
         return tissue
     within = closed(tissue, CLOSING_MM, spacing)
-    joined = cc3d.connected_components(np.ascontiguousarray(solid | within), connectivity=26)
+    joined = cc3d.connected_components(np.require(solid | within, requirements="CW"), connectivity=26)
     kept = np.unique(joined[tissue])
     return solid & np.isin(joined, kept[kept > 0])
 

@@ -26,7 +26,7 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
 
     from PreopReviewLib.images.counting import label_counts
 
-    parts, count = cc3d.connected_components(np.ascontiguousarray(pieces), connectivity=6, return_N=True)
+    parts, count = cc3d.connected_components(np.require(pieces, requirements="CW"), connectivity=6, return_N=True)
     if count == np.count_nonzero(label_counts(pieces)[1:]):
         return pieces
     parts = parts.astype(np.int64)
@@ -97,7 +97,7 @@ def with_threads(field: np.ndarray, step: float) -> np.ndarray:
 
     from PreopReviewLib.images.counting import label_counts
 
-    parts = cc3d.connected_components(np.ascontiguousarray(field > 0), connectivity=6)
+    parts = cc3d.connected_components(np.require(field > 0, requirements="CW"), connectivity=6)
     order = np.argsort(label_counts(parts)[1 : int(parts.max()) + 1])[::-1] + 1
     if not 2 <= len(order) <= _MOST + 1:
         return field

@@ -47,7 +47,7 @@ def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
         raise InputError("A surface of nothing cannot be made", "Draw the segment first")
     # Two voxels of background all around close the surface also where the structure reaches the image's border.
     cropped = sitk.ConstantPad(images.crop(mask, images.bounding_box(mask)), [2] * 3, [2] * 3, 0)
-    pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(cropped) > 0), connectivity=26)
+    pieces = cc3d.connected_components(np.require(images.array_of(cropped) > 0, requirements="CW"), connectivity=26)
     sizes = images.label_counts(pieces)[: int(pieces.max()) + 1]
     sizes[0] = 0
     ml = images.voxel_ml(mask)

@@ -179,6 +179,12 @@ def test_the_point_of_interest_lies_in_the_largest_lesion(labels):
     assert images.array_of(only_liver)[k, j, i] == 1
 
 
+def test_the_point_of_interest_of_a_structure_that_fills_the_image_is_its_middle(labels):
+    filled = images.image_like(np.ones_like(images.array_of(labels)), labels)
+    k, j, i = images.ras_to_kji(np.array(center_of_interest(filled)), filled)[0]
+    assert np.abs(np.array([k, j, i]) - np.array(images.array_of(filled).shape) / 2).max() <= 1
+
+
 def test_the_gray_window_is_fixed_for_ct_and_follows_the_values_for_mr(image):
     assert gray_window(image, "CT") == (400, 40)
     mr = images.image_like((images.array_of(image).astype(np.float32) + 100) * 7, image)

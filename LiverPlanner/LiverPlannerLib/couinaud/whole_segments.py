@@ -22,7 +22,7 @@ def whole_segments(labels: np.ndarray) -> np.ndarray:
     """
     import cc3d
 
-    pieces = cc3d.connected_components(np.ascontiguousarray(labels), connectivity=6)
+    pieces = cc3d.connected_components(np.require(labels, requirements="CW"), connectivity=6)
     sizes = label_counts(pieces)[: int(pieces.max()) + 1]
     sizes[0] = 0
     value = np.zeros(len(sizes), np.uint8)

@@ -41,7 +41,7 @@ def two_sided(labels: sitk.Image, liver: Sequence[int]) -> list[str]:
     if not boxes:
         return []
     box = tuple(slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))
-    pieces = cc3d.connected_components(np.ascontiguousarray(np.isin(array[box], liver)), connectivity=26)
+    pieces = cc3d.connected_components(np.require(np.isin(array[box], liver), requirements="CW"), connectivity=26)
     about = cc3d.statistics(pieces)
     counts = np.asarray(about["voxel_counts"], np.int64).copy()
     counts[0] = 0
@@ -82,7 +82,7 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     """The largest piece of a mask (K, J, I) whose voxels touch by faces, edges or corners, in its own box."""
     import cc3d
 
-    pieces = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26)
+    pieces = cc3d.connected_components(np.require(mask, requirements="CW"), connectivity=26)
     about = cc3d.statistics(pieces)
     counts = np.asarray(about["voxel_counts"], np.int64).copy()
     counts[0] = 0

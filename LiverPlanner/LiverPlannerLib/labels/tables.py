@@ -95,7 +95,9 @@ def measure_shapes(labels: sitk.Image) -> Shapes:
     for value, box in images.value_boxes(array).items():
         mask = np.pad(array[box] == value, 1)
         ml[value] = float(mask.sum()) * unit
-        radius[value] = float(edt.edt(np.ascontiguousarray(mask), anisotropy=tuple(mm), black_border=False).max())
+        radius[value] = float(
+            edt.edt(np.require(mask, requirements="CW"), anisotropy=tuple(mm), black_border=False).max()
+        )
         center = images.centroid_of(mask) - 1 + [s.start for s in box]
         centroid[value] = images.kji_to_ras(center, labels)[0]
     return Shapes(ml, radius, centroid)

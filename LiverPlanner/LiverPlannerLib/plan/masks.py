@@ -45,7 +45,7 @@ def pieces_in(mask: sitk.Image, liver: sitk.Image) -> sitk.Image:
     """The 26-connected pieces of a mask that reach into the liver; both on one grid."""
     import cc3d
 
-    pieces = cc3d.connected_components(np.ascontiguousarray(images.array_of(mask) > 0), connectivity=26)
+    pieces = cc3d.connected_components(np.require(images.array_of(mask) > 0, requirements="CW"), connectivity=26)
     inside = np.unique(pieces[images.array_of(liver) > 0])
     return images.image_like(np.isin(pieces, inside[inside > 0]).astype(np.uint8), mask)
 

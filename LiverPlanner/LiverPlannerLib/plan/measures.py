@@ -162,7 +162,7 @@ def center_of_interest(labels: sitk.Image) -> tuple[float, float, float]:
         box = box_of(mask)
         if box is None:
             continue
-        largest = cc3d.largest_k(np.ascontiguousarray(mask[box]), k=1, connectivity=26) > 0
+        largest = cc3d.largest_k(np.require(mask[box], requirements="CW"), k=1, connectivity=26) > 0
         place = images.middle_voxel(largest, images.spacing_kji(labels))
         nearest = images.kji_to_ras(np.add(place, [s.start for s in box]), labels)[0]
         return tuple(round(float(v), 3) for v in nearest)  # type: ignore[return-value]

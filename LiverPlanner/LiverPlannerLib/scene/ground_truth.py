@@ -181,6 +181,6 @@ def largest_region(mask: sitk.Image) -> tuple[float, float, float]:
     import cc3d
     import numpy as np
 
-    points = np.argwhere(cc3d.largest_k(np.ascontiguousarray(images.array_of(mask) > 0), k=1, connectivity=26))
+    points = np.argwhere(cc3d.largest_k(np.require(images.array_of(mask) > 0, requirements="CW"), k=1, connectivity=26))
     world = images.kji_to_ras(points, mask)
     return tuple(world[np.linalg.norm(world - world.mean(axis=0), axis=1).argmin()].tolist())

@@ -44,7 +44,7 @@ def blood_in(best: np.ndarray, classes: list[str], volume: np.ndarray, liver: np
     contrast = float(np.median(volume[veins])) - middle
     if contrast <= spread:
         return out
-    parts = cc3d.connected_components(np.ascontiguousarray(best == classes.index("tumor")), connectivity=6)
+    parts = cc3d.connected_components(np.require(best == classes.index("tumor"), requirements="CW"), connectivity=6)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         wide = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
         own = parts[wide] == number

@@ -35,7 +35,7 @@ def bands_in(tumor: np.ndarray, parenchyma: np.ndarray, volume: np.ndarray, spac
     if not beside.any():
         return out
     usual = float(np.median(volume[beside]))
-    parts = cc3d.connected_components(np.ascontiguousarray(tumor), connectivity=6)
+    parts = cc3d.connected_components(np.require(tumor, requirements="CW"), connectivity=6)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         rows = (box[0], box[1], slice(None))
         own = parts[rows] == number

@@ -55,7 +55,7 @@ def left_out_lesions(
     best = probabilities.argmax(0)
     tumor = best == classes.index("tumor")
     lesion = tumor | (best == classes.index("cyst"))
-    parts = cc3d.connected_components(np.ascontiguousarray(lesion), connectivity=6)
+    parts = cc3d.connected_components(np.require(lesion, requirements="CW"), connectivity=6)
     size = np.bincount(parts.ravel())
     outside = np.bincount(parts[~liver], minlength=len(size))
     outside[0] = 0

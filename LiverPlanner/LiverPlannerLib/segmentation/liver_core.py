@@ -91,7 +91,7 @@ def _contact_shares(parts: np.ndarray, count: int, liver: np.ndarray) -> np.ndar
 def _largest(mask: np.ndarray) -> np.ndarray:
     import cc3d
 
-    return cc3d.largest_k(np.ascontiguousarray(mask), k=1, connectivity=6) > 0 if mask.any() else mask
+    return cc3d.largest_k(np.require(mask, requirements="CW"), k=1, connectivity=6) > 0 if mask.any() else mask
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:

@@ -84,8 +84,8 @@ def _maps(
     inner = ndimage.binary_erosion(core, element)
     inner = inner if inner.any() else core
     shell = ndimage.binary_dilation(core, element, iterations=SHELL_CELLS) & ~ndimage.binary_dilation(core, element)
-    away = edt.edt(np.ascontiguousarray(~core).view(np.uint8), anisotropy=(spacing,) * 3, parallel=1)
-    depth = edt.edt(np.ascontiguousarray(core).view(np.uint8), anisotropy=(spacing,) * 3, parallel=1)
+    away = edt.edt(np.require(~core, requirements="CW").view(np.uint8), anisotropy=(spacing,) * 3, parallel=1)
+    depth = edt.edt(np.require(core, requirements="CW").view(np.uint8), anisotropy=(spacing,) * 3, parallel=1)
     distance = np.where(core, spacing / 2 - depth, away - spacing / 2)
     share = np.clip(probability, _REACH, 1 - _REACH)
     odds = np.log(share / (1 - share)) - np.log(threshold / (1 - threshold))

@@ -11,7 +11,7 @@ def distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """Distance (mm) of each voxel (K, J, I) of the mask to the nearest outside; the array's border is not outside."""
     import edt
 
-    return edt.edt(np.ascontiguousarray(mask).view(np.uint8), anisotropy=tuple(spacing), parallel=1)
+    return edt.edt(np.require(mask, requirements="CW").view(np.uint8), anisotropy=tuple(spacing), parallel=1)
 
 
 def opened(mask: np.ndarray, radius: float, spacing: Sequence[float]) -> np.ndarray:

@@ -49,7 +49,7 @@ def hysteresis(probability: np.ndarray, high: float = 0.5, low: float = 0.3) -> 
     """Voxels above `low` that connect (26 neighbors) through such voxels to one above `high`."""
     import cc3d
 
-    parts = cc3d.connected_components(np.ascontiguousarray(probability > low), connectivity=26)
+    parts = cc3d.connected_components(np.require(probability > low, requirements="CW"), connectivity=26)
     kept = np.zeros(int(parts.max()) + 1, bool)
     kept[np.unique(parts[probability > high])] = True
     kept[0] = False
@@ -73,7 +73,7 @@ def drop_islands(
     import cc3d
     import edt
 
-    parts, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)
+    parts, count = cc3d.connected_components(np.require(mask, requirements="CW"), connectivity=26, return_N=True)
     if count == 0:
         return mask.copy()
     volume = np.bincount(parts.ravel(), minlength=count + 1) * (float(np.prod(spacing)) / 1000)
@@ -82,7 +82,7 @@ def drop_islands(
     kept[volume.argmax()] |= keep_largest
     doubtful = np.flatnonzero((volume >= near_ml) & ~kept)
     if len(doubtful):
-        away = edt.edt(np.ascontiguousarray(parts != volume.argmax()), anisotropy=tuple(spacing), parallel=1)
+        away = edt.edt(np.require(parts != volume.argmax(), requirements="CW"), anisotropy=tuple(spacing), parallel=1)
         candidates = np.isin(parts, doubtful)
         nearest = np.full(count + 1, np.inf)
         np.minimum.at(nearest, parts[candidates], away[candidates])
@@ -268,7 +268,7 @@ def _distance(mask: np.ndarray, spacing: Spacing) -> np.ndarray:
     """Of each voxel of the mask to the nearest outside, mm."""
     import edt
 
-    return edt.edt(np.ascontiguousarray(mask), anisotropy=tuple(spacing), parallel=1)
+    return edt.edt(np.require(mask, requirements="CW"), anisotropy=tuple(spacing), parallel=1)
 
 
 def _beside(cava: np.ndarray | None, branches: Branches, spacing: Spacing) -> np.ndarray:

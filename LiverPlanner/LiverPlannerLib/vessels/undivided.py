@@ -33,7 +33,7 @@ def portal_part(
     def nearness(named: np.ndarray) -> np.ndarray:
         if not named[box].any():
             return np.zeros(vessel[box].shape, np.float32)
-        away = edt.edt(np.ascontiguousarray(~named[box]).view(np.uint8), anisotropy=tuple(spacing), parallel=1)
+        away = edt.edt(np.require(~named[box], requirements="CW").view(np.uint8), anisotropy=tuple(spacing), parallel=1)
         return 1 / (1 + away)
 
     portal_vein = np.zeros(vessel.shape, bool)

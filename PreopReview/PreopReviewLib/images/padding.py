@@ -61,7 +61,7 @@ def _pieces_at_border(same: np.ndarray) -> np.ndarray:
     """The larger pieces of a mask that reach a face of the image."""
     import cc3d
 
-    pieces, count = cc3d.connected_components(np.ascontiguousarray(same), connectivity=6, return_N=True)
+    pieces, count = cc3d.connected_components(np.require(same, requirements="CW"), connectivity=6, return_N=True)
     if count == 0:
         return same
     kept = np.zeros(count + 1, bool)

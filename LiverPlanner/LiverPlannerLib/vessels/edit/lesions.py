@@ -24,7 +24,7 @@ def _lesion_at(labels: sitk.Image, point_ras: np.ndarray) -> tuple[np.ndarray, n
     voxel = nearest_labeled(point_ras, labels, set(LESION_VALUES))
     array = images.array_of(labels)
     value = int(array[tuple(voxel)])
-    parts = cc3d.connected_components(np.ascontiguousarray(array == value), connectivity=26)
+    parts = cc3d.connected_components(np.require(array == value, requirements="CW"), connectivity=26)
     number = int(parts[tuple(voxel)])
     box = find_objects(parts)[number - 1]
     return parts[box] == number, np.array([s.start for s in box]), value
