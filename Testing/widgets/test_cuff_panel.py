@@ -139,6 +139,10 @@ def _check_pictures(host, panel, tmp_path):
     assert len(set.union(*views)) == 5
     below = [host.app.layoutManager().sliceWidget(side_by_side.tag_of(key)) for key in KEYS]
     assert all(widget.sliceController().isHidden() for widget in below)  # five with their bars exceed a screen
+    large = below[-1].mrmlSliceNode()
+    wanted = -shoulder.view_of(classes.class_maps(activation)[-1]).cut_lps[1]
+    large.JumpSliceByCentering(0.0, 0.0, 0.0)  # as Slicer does with a slice view that is new
+    host.wait_until(lambda: large.GetSliceToRAS().GetElement(1, 3) == pytest.approx(wanted, abs=0.1), 5)
     shown.ui.thresholdSlider.value = 45
     host.process_events()
     assert {shoulder.look_of(n).threshold for n in classes.class_maps(activation)} == {45.0}

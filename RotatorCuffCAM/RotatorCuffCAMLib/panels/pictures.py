@@ -20,6 +20,9 @@ from RotatorCuffCAMLib.panels.classify import run_on_request
 from RotatorCuffCAMLib.scene import classes, movie, side_by_side
 from RotatorCuffCAMLib.tears import KEYS
 
+DRAWN_MS = 500
+"""After so long views that are new have been drawn."""
+
 
 def start_all_classes(context: Context) -> None:
     """Computes the maps of all classes in the worker and shows them side by side.
@@ -47,7 +50,14 @@ def _show_classes(context: Context, activation_id: str, folder: Path, result: di
     _make_narrow()
     yield  # a view that is new gets its size now
     side_by_side.look_at_middles(map_nodes, KEYS)
+    timers.single_shot(DRAWN_MS, lambda: _look_again(map_nodes), slicer.util.mainWindow()).start()
     context.notify("answer")
+
+
+def _look_again(map_nodes: list[Any]) -> None:
+    """Slicer moves a slice view that is new to its offset 0 after it was drawn first: the map may lie elsewhere."""
+    if all(node.GetScene() is not None for node in map_nodes):
+        side_by_side.look_at_middles(map_nodes, KEYS)
 
 
 def _make_narrow() -> None:
