@@ -258,6 +258,7 @@ def test_a_signal_while_the_room_is_being_made_leaves_no_room(tmp_path, monkeypa
 def test_a_stop_that_comes_in_a_finalizer_prints_no_trace_and_still_stops_the_run(tmp_path):
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from PreopReviewLib import stopping\n"
         "from PreopReviewLib.output import output_folder\n"
         "class Finalized:\n"

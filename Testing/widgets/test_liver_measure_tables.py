@@ -107,7 +107,7 @@ def test_margins_use_the_cut_and_say_when_they_are_old(host: Any, opened: Any) -
     go_to(host, section, "margins")
     run(host, section, section.ui.marginsButton)
     titles = [section.ui.marginsTable.horizontalHeaderItem(c).text() for c in range(4)]
-    assert titles == ["Lesion", "Volume\n(ml)", "Fate", "To the\ncut (mm)"]
+    assert titles == ["#", "ml", "Fate", "Cut\n(mm)"]
     rows = section.margins.rows
     assert len(rows) == 2
     assert {row["fate"] for row in rows} <= {"resected", "in the remnant", "cut"}
