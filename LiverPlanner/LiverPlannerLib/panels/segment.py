@@ -279,6 +279,7 @@ class SegmentSection(Section):
         """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
         yield
         _abdominal_window(nodes.volume, scene_plan.plan_record(nodes.segmentation).get("modality", ""))
+        yield
         if _in_slices() != nodes.volume.GetID():
             slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
             yield

@@ -63,7 +63,7 @@ def fill_table(
         widget.horizontalHeader().setHighlightSections(False)  # bold words would need more room than they got
         widget.resizeColumnsToContents()
         shown = [c for c in columns if all_columns or c.brief]
-        _stretch(widget, columns, shown)
+        _stretch(widget, shown)
         widget.visible = bool(rows)
         _fit_height(widget, len(rows), 2 if any("\n" in in_two_lines(_(c.title)) for c in columns) else 1)
         if 0 <= chosen < len(rows):
@@ -99,16 +99,18 @@ def _add_square(item: Any, color: tuple[float, float, float] | None) -> None:
         item.setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
 
 
-def _stretch(widget: Any, columns: Sequence[Column], shown: Sequence[Column]) -> None:
-    """The room that is left goes to the first column where there are few, else to the last one, or where that holds
-    numbers to the first one of words: a number that is cut off reads as another one."""
-    few = len(shown) <= VERY_FEW or (len(shown) <= FEW and shown[-1].kind != "text")
-    words = next((i for i, c in enumerate(columns) if c in shown and c.kind == "text"), None)
-    taker = 0 if few else words if shown[-1].kind != "text" else None
+def _stretch(widget: Any, columns: Sequence[Column]) -> None:
+    """The room that is left goes to the first column where there are few, else to the last one if it holds words.
+
+    A last column of numbers keeps its size: Qt may make it wider than the room, and a number that is cut off reads as
+    another one.
+    """
+    words = bool(columns) and columns[-1].kind == "text"
+    few = len(columns) <= VERY_FEW or (len(columns) <= FEW and not words)
     header = widget.horizontalHeader()
-    header.setStretchLastSection(taker is None)
-    for i in range(len(columns)):
-        header.setSectionResizeMode(i, qt.QHeaderView.Stretch if i == taker else qt.QHeaderView.Interactive)
+    header.setStretchLastSection(words and not few)
+    if columns:
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
 
 
 def _fit_height(widget: Any, rows: int, lines: int) -> None:
