@@ -16,6 +16,7 @@ from LiverPlannerLib.territories.liver import LiverTrees
 from LiverPlannerLib.vessels.branches import VesselTree
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, NothingFound
+from PreopReviewLib.images.geometry import box_of
 from PreopReviewLib.nearest import nearest
 
 Which = Literal["main", "any"]
@@ -84,12 +85,13 @@ def face_centers_of(key: str, trees: LiverTrees, ids: list[int]) -> np.ndarray:
     tree = trees.trees[key]
     wanted = np.zeros(len(tree.branches) + 1, bool)
     wanted[ids] = True
-    mask = wanted[images.array_of(tree.branch_image)]
-    places = np.argwhere(mask)
-    if not len(places):
+    branch = images.array_of(tree.branch_image)
+    around = box_of(branch != 0)  # a vessel fills a small part of a scan
+    mask = wanted[branch[around]] if around is not None else np.zeros((1, 1, 1), bool)
+    box = box_of(mask)
+    if around is None or box is None:
         return np.zeros((0, 3))
-    low, high = places.min(0), places.max(0) + 1
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    low = [a.start + b.start for a, b in zip(around, box, strict=True)]
     return face_centers(mask[box]) + low
 
 
