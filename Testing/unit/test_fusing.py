@@ -7,6 +7,17 @@ import pytest
 torch = pytest.importorskip("torch")
 
 
+def as_if_trained(network: torch.nn.Module) -> None:
+    """Batch norms that do something, in evaluation mode."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.normal_(1, 0.2)
+            module.bias.data.normal_()
+    network.eval()
+
+
 @pytest.mark.parametrize("detail", [0, 3])
 def test_the_fused_network_says_the_same_without_batch_norms(detail: int) -> None:
     from PreopReviewLib.inference.fusing import fused
@@ -16,13 +27,7 @@ def test_the_fused_network_says_the_same_without_batch_norms(detail: int) -> Non
     network = ResidualUNet3D(2, 3, (4, 6, 8), 2, detail)
     if detail:
         network.detail.correct.weight.data.normal_()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm3d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-            module.weight.data.normal_(1, 0.2)
-            module.bias.data.normal_()
-    network.eval()
+    as_if_trained(network)
     faster = fused(network)
     assert not [m for m in faster.modules() if isinstance(m, torch.nn.BatchNorm3d)]
     assert [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)]
@@ -48,13 +53,8 @@ def test_batch_norms_inside_the_blocks_of_monai_are_folded_after_transposed_conv
     from PreopReviewLib.inference.fusing import fused
 
     torch.manual_seed(0)
-    network = UNet(3, 1, 3, (4, 8, 16), (2, 2), num_res_units=2, norm="BATCH").eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm3d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-            module.weight.data.normal_(1, 0.2)
-            module.bias.data.normal_()
+    network = UNet(3, 1, 3, (4, 8, 16), (2, 2), num_res_units=2, norm="BATCH")
+    as_if_trained(network)
     faster = fused(network)
     assert not [m for m in faster.modules() if isinstance(m, torch.nn.BatchNorm3d)]
     image = torch.randn(1, 1, 16, 24, 8)
