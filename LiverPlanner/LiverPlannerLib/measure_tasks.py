@@ -19,7 +19,7 @@ from LiverPlannerLib.vessels.by_hand import SetByHand
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.progress import CancelToken, Progress, within
-from PreopReviewLib.worker_io import load_image, save_image
+from PreopReviewLib.worker_io import load_image, save_image, save_surface
 
 if TYPE_CHECKING:
     from LiverPlannerLib.resection.cutting import Resection
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from LiverPlannerLib.territories.liver import LiverTrees
 
 VESSELS = ("portal_vein", "hepatic_vein", "bile_duct")
+DIFFERENCE_SMOOTHING = 0.1
+"""Differences are thin: more would smooth them away."""
 
 
 def radiomics(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -298,7 +300,8 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
 
     Returns:
         ``rows``, ``notes``; ``lesions``: counts of found, missed and false ones by structure key; ``differences``: by
-        structure key the record of an image with 2 where the prediction alone is and 3 where the reference alone is.
+        structure key the record of an image with 2 where the prediction alone is and 3 where the reference alone is,
+        with the files of both surfaces (``surfaces``).
 
     Raises:
         GeometryError: the two do not overlap in space.
@@ -323,7 +326,9 @@ def compare(parameters: dict[str, Any], folder: Path, progress: Progress, cancel
     for row in comparison.rows:
         image = _difference(comparison.difference(row.key))
         if image is not None:
-            differences[row.key] = save_image(image, folder, f"difference_{row.key}")
+            record = save_image(image, folder, f"difference_{row.key}")
+            differences[row.key] = record | {"surfaces": _difference_surfaces(image, folder, row.key)}
+            cancel.raise_if_cancelled()
     lesions = {k: {"found": d.found, "missed": d.missed, "false": d.false} for k, d in comparison.detection.items()}
     progress(1.0, "Compared")
     return {
@@ -344,3 +349,17 @@ def _difference(image: sitk.Image) -> sitk.Image | None:
         return None
     cropped = images.image_like(differ, image)
     return images.crop(cropped, images.bounding_box(cropped))
+
+
+def _difference_surfaces(image: sitk.Image, folder: Path, key: str) -> dict[str, str]:
+    """File by word, of what is missed and what is extra; on a large liver they take seconds."""
+    from LiverPlannerLib.comparison.pair import DIFFERENCES
+    from PreopReviewLib.surfaces import surface_of_mask
+
+    files = {}
+    for word, value in DIFFERENCES.items():
+        mask = images.image_like((images.array_of(image) == value).astype(np.uint8), image)
+        if images.array_of(mask).any():
+            surface = surface_of_mask(images.crop(mask, images.bounding_box(mask)), DIFFERENCE_SMOOTHING)
+            files[word] = save_surface(surface, folder, f"difference_{key}_{word}")
+    return files

@@ -1,4 +1,4 @@
-"""Images between the panel and the worker process, as plain files of one private folder.
+"""Images and surfaces between the panel and the worker process, as plain files of one private folder.
 
 A 3-D array goes as .npy beside its geometry as plain values: nothing is compressed or converted on the way, so
 that the panel's side costs no more than the disk.
@@ -119,6 +119,35 @@ def load_image(folder: Path, record: dict[str, Any]) -> sitk.Image:
     for key, words in record.get("said", {}).items():
         image.SetMetaData(key, words)
     return image
+
+
+def save_surface(surface: Any, folder: Path, name: str) -> str:
+    """Writes a vtkPolyData and returns the file's name, which `load_surface` takes.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import vtk
+
+    writer = vtk.vtkXMLPolyDataWriter()
+    writer.SetFileName(str(folder / f"{name}.vtp"))
+    writer.SetInputData(surface)
+    writer.SetDataModeToAppended()
+    writer.EncodeAppendedDataOff()
+    writer.SetCompressorTypeToNone()
+    if not writer.Write():
+        raise OSError(f"{name}.vtp cannot be written")
+    return f"{name}.vtp"
+
+
+def load_surface(folder: Path, name: str) -> Any:
+    """The vtkPolyData of a file of `save_surface`."""
+    import vtk
+
+    reader = vtk.vtkXMLPolyDataReader()
+    reader.SetFileName(str(folder / name))
+    reader.Update()
+    return reader.GetOutput()
 
 
 def on_grid(image: sitk.Image, grid: sitk.Image) -> sitk.Image:

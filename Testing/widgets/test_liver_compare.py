@@ -149,9 +149,10 @@ def test_a_reference_without_grid_without_known_segments_or_empty_is_said(host: 
         segment = reference.GetSegmentation().GetSegment(key)
         segment.SetName(f"Thing {number}")
         segment.SetTerminology("")
-    host.click(section.ui.compareButton)
-    assert "No segment of 'Manual' is known here" in host.messages[-1].text
+    section.enter()
+    assert "No segment of Manual is known here" in section.ui.compareButton.toolTip
     reference.GetSegmentation().RemoveAllSegments()
+    section.enter()
     host.click(section.ui.compareButton)
     assert "'Manual' has no segments" in host.messages[-1].text
     assert not section.context.busy
@@ -226,3 +227,93 @@ def test_what_nobody_drew_is_not_judged(host: Any, opened: Any) -> None:
     assert (tumor["state"], tumor["dsc"], tumor["hd95_mm"], tumor["reference_ml"]) == ("not drawn", None, None, None)
     assert tumor["predicted_ml"] > 0
     assert "false" not in section.ui.summaryLabel.text
+
+
+def test_differences_step_back_while_the_section_is_closed(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    add_reference(host, parameters)
+    run(host, section)
+    names = [row[0] for row in cells(section.ui.comparisonTable)]
+    section.ui.comparisonTable.setCurrentCell(names.index("Portal vein"), 0)
+    host.process_events()
+    display = parameters.differencesSegmentation.GetDisplayNode()
+    for closed in (False, True, False):
+        section.button.collapsed = closed
+        host.process_events()
+        assert (bool(display.GetVisibility2D()), bool(display.GetVisibility3D())) == (not closed, not closed)
+        assert display.GetVisibility()
+
+
+def test_numbers_say_whose_they_are_and_that_one_was_edited_since(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    reference = add_reference(host, parameters)
+    run(host, section)
+    said = section.ui.summaryLabel
+    assert f"{parameters.segmentation.GetName()} / Manual" in said.text
+    assert "edited" not in said.text
+    paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    host.process_events()
+    assert f"{parameters.segmentation.GetName()} has been edited since" in said.text
+    run(host, section)
+    assert "edited" not in said.text
+    other = add_reference(host, parameters, name="Another")
+    assert "with Manual, not what is chosen above" in said.text
+    run(host, section)
+    assert "not what is chosen" not in said.text
+    assert "/ Another" in said.text
+    paint(reference, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    host.process_events()
+    assert "edited" not in said.text, "it is not compared any more"
+    host.scene.RemoveNode(other)
+    host.process_events()
+    assert section.rows
+    assert "with Another, not what is chosen above" in said.text
+
+
+def test_a_comparison_is_followed_again_after_its_scene_was_loaded(host: Any, opened: Any, tmp_path: Path) -> None:
+    parameters, section = opened
+    add_reference(host, parameters)
+    run(host, section)
+    host.load_scene(host.save_scene(tmp_path / "case.mrb"))
+    assert section.rows
+    assert "/ Manual" in section.ui.summaryLabel.text
+    paint(section.parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    host.process_events()
+    assert "has been edited since" in section.ui.summaryLabel.text
+
+
+def test_another_plan_has_its_own_comparison_or_none(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    first = parameters.segmentation
+    reference = add_reference(host, parameters)
+    run(host, section)
+    rows = section.rows
+    parameters.segmentation = nodes.add_segmentation(host.scene, make_labels(), segment_specs(), "Another plan")
+    host.process_events()
+    assert section.rows == []
+    assert section.ui.comparisonTable.rowCount == 0
+    parameters.segmentation = first
+    parameters.referenceSegmentation = reference
+    host.process_events()
+    assert [row["structure"] for row in section.rows] == [row["structure"] for row in rows]
+    assert "edited" not in section.ui.summaryLabel.text
+
+
+def test_a_segment_of_the_reference_without_a_meaning_gets_one_in_the_panel(host: Any, opened: Any) -> None:
+    """As a mask of another program is loaded: one segment, called Segment_1."""
+    parameters, section = opened
+    liver = [spec for spec in segment_specs() if spec.key == "liver"]
+    reference = nodes.add_segmentation(host.scene, make_labels(), liver, "mask.nii.gz")
+    segment = reference.GetSegmentation().GetNthSegment(0)
+    segment.SetName("Segment_1")
+    segment.SetTerminology("")
+    parameters.referenceSegmentation = reference
+    host.process_events()
+    ui = section.ui
+    assert "1 not counted" in ui.referenceMeaningButton.text
+    assert "say below which of its segments is the liver" in ui.compareButton.toolTip.lower()
+    host.choose(ui.referenceMeaningTable.cellWidget(0, 1), "Liver")
+    assert "not counted" not in ui.referenceMeaningButton.text
+    run(host, section)
+    assert not host.messages
+    assert next(row for row in section.rows if row["structure"] == "Liver")["dsc"] == pytest.approx(1.0)

@@ -119,6 +119,29 @@ def test_what_was_decided_by_hand_goes_to_the_worker(host, widget, report, plann
     assert "cysts_by_hand" not in request
 
 
+def test_a_second_segmentation_without_a_known_segment_is_left_out_and_said(host, widget, report, planned, tmp_path):
+    """As a mask of another program is loaded: one segment, called Segment_1."""
+    from LiverPlannerLib.scene import report as scene_report
+    from LiverPlannerLib.scene.segments import segment_specs, set_structure
+    from PreopReviewLib.scene.nodes import add_segmentation
+
+    parameters = widget.context.parameters
+    liver = [spec for spec in segment_specs() if spec.key == "liver"]
+    reference = add_segmentation(host.scene, labels(), liver, "mask.nii.gz")
+    segment = reference.GetSegmentation().GetNthSegment(0)
+    segment.SetName("Segment_1")
+    segment.SetTerminology("")
+    parameters.referenceSegmentation, parameters.reportComparison = reference, True
+    host.process_events()
+    assert "which of its segments is what" in report.ui.comparisonCheckBox.toolTip
+    assert "manual" not in scene_report.request(parameters, tmp_path, "CT")
+    set_structure(segment, "liver")
+    widget.context.notify("segmentation")
+    host.process_events()
+    assert report.ui.comparisonCheckBox.enabled
+    assert "manual" in scene_report.request(parameters, tmp_path, "CT")
+
+
 @pytest.mark.slow
 def test_the_patient_is_on_the_page_if_asked_for(host, widget, report, planned, tmp_path):
     host.click(report.ui.identityCheckBox)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Values of a difference image."""
+DIFFERENCES = {"missed": FALSE_NEGATIVE, "extra": FALSE_POSITIVE}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.columns import Column
 from LiverPlannerLib.comparison.columns import COLUMNS, columns_of, not_drawn_row, shown_row
 from LiverPlannerLib.lesions import drawn_request
+from LiverPlannerLib.panels.compared_pair import ComparedPair
 from LiverPlannerLib.panels.measure_page import NO_PLAN
+from LiverPlannerLib.panels.segment_meanings import SegmentMeanings, nothing_known
 from LiverPlannerLib.panels.tables import FoldedNotes, copy_table, fill_table, save_table
 from LiverPlannerLib.scene.comparison import (
     EXTRA_COLOR,
@@ -29,6 +32,7 @@ from PreopReviewLib.evaluation.surfaces import CONVENTIONS, DESCRIPTIONS
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
+from PreopReviewLib.scene.finding import step_back
 from PreopReviewLib.worker_io import save_steps, unsaved
 
 WITH = ("reference", "model")
@@ -60,7 +64,8 @@ class CompareSection(Section):
         super().__init__(context)
         self.rows: list[Row] = []
         self.notes: list[str] = []
-        self._of: tuple[str, str] | None = None
+        self.pair, self._running = ComparedPair(self._show_summary), ComparedPair(self._show_summary)
+        self._table: Any | None = None
         self._summary = ""
 
     def connect(self) -> None:
@@ -88,10 +93,11 @@ class CompareSection(Section):
         for box in (ui.missedCheckBox, ui.extraCheckBox):
             box.connect("toggled(bool)", lambda *_args: self.show_chosen())
         self._notes = FoldedNotes(ui.notesLabel)
+        self.meanings = SegmentMeanings(self.context, ui.referenceMeaningTable)
         ui.allColumnsCheckBox.connect("toggled(bool)", lambda *_args: self.refresh())
         ui.copyButton.connect("clicked(bool)", lambda *_args: copy_table(COLUMNS, self.rows))
         ui.saveButton.connect("clicked(bool)", lambda *_args: self.save())
-        self.button.connect("contentsCollapsed(bool)", lambda collapsed: None if collapsed else self.refresh())
+        self.button.connect("contentsCollapsed(bool)", lambda _collapsed: self.refresh())
 
     # ---- state ----
 
@@ -101,6 +107,7 @@ class CompareSection(Section):
         if parameters is None:
             self._forget()
             return
+        self.show_overlays()
         if self.button.collapsed:
             return
         ui = self.ui
@@ -108,14 +115,20 @@ class CompareSection(Section):
         ui.conventionComboBox.setCurrentIndex(CONVENTIONS.index(parameters.hd95Convention))
         by_hand = parameters.comparedWith == "reference"
         ui.referenceLabel.visible = ui.referenceSelector.visible = by_hand
+        self.meanings.show_in(ui.referenceMeaningButton, parameters.referenceSegmentation if by_hand else None)
         self.run.refresh(self.disabled_reason())
-        if self._of is not None and slicer.mrmlScene.GetNodeByID(self._of[0]) is None:
+        if parameters.comparisonTable is not self._table:  # of another plan, or deleted
             self._forget()
-        if not self.rows and parameters.comparisonTable is not None:
-            self.rows = read_table(parameters.comparisonTable, COLUMNS)
-            self._summary = parameters.comparisonTable.GetName()
-            self.notes = (parameters.comparisonTable.GetAttribute(NOTES) or "").splitlines()
+            self._read(parameters.comparisonTable)
         self._show_rows()
+
+    def _read(self, table: Any | None) -> None:
+        """Takes the comparison of another plan, or one that was saved with the scene."""
+        self._table = table
+        if table is None:
+            return
+        self.pair.follow(table)
+        self.rows, self.notes = read_table(table, COLUMNS), (table.GetAttribute(NOTES) or "").splitlines()
 
     def disabled_reason(self) -> str:
         """Why the button is off, a sentence; empty if it is on. Looks at no voxel."""
@@ -129,12 +142,21 @@ class CompareSection(Section):
             return _("Choose the second segmentation above first.")
         if other.GetID() == plan.GetID():
             return _("The second segmentation is the plan itself. Choose another one.")
-        return ""
+        return nothing_known(other)
+
+    def show_overlays(self) -> None:
+        """Differences are seen where they are worked on."""
+        step_back([self.parameters.differencesSegmentation], self.button.collapsed)
 
     def other(self) -> Any | None:
         """What the plan is compared with."""
         parameters = self.parameters
         return parameters.modelOutput if parameters.comparedWith == "model" else parameters.referenceSegmentation
+
+    def _chosen(self) -> tuple[Any | None, Any | None]:
+        """What is judged, and what it is judged by: of the model output and its correction the latter is right."""
+        plan, other = self.parameters.segmentation, self.other()
+        return (other, plan) if self.parameters.comparedWith == "model" else (plan, other)
 
     def _columns(self) -> list[Column]:
         """The few that fit into the panel, or all."""
@@ -150,8 +172,7 @@ class CompareSection(Section):
             self.rows,
             lambda row: _COLOR_OF.get(row["structure"]),
         )
-        ui.summaryLabel.text = self._summary
-        ui.summaryLabel.visible = bool(self._summary)
+        self._show_summary()
         self._notes.show(self.notes)
         ui.allColumnsCheckBox.visible = bool(self.rows)
         reason = "" if self.rows else _("Compare first.")
@@ -162,8 +183,23 @@ class CompareSection(Section):
         enable(ui.missedCheckBox, reason, _("What only the other segmentation contains, in red."))
         enable(ui.extraCheckBox, reason, _("What only the plan contains, in lime."))
 
+    def _show_summary(self) -> None:
+        """What is compared with what, the result in a sentence, and why it may not be what one takes it for."""
+        problem = self.pair.problem(*self._chosen()) if self.rows and self.parameters is not None else ""
+        lines = [f"<b>{escape(problem)}</b>"] if problem else []
+        if self.rows:
+            lines.append(escape(self._table.GetName()) + ".")
+        lines += [self._summary] if self._summary else []
+        self.ui.summaryLabel.text = "<br>".join(lines)
+        self.ui.summaryLabel.visible = bool(lines)
+
     def _forget(self) -> None:
-        self.rows, self.notes, self._of, self._summary = [], [], None, ""
+        self.rows, self.notes, self._summary, self._table = [], [], "", None
+        self.pair.forget()
+
+    def enter(self) -> None:
+        """The module is opened: segments may have been named in another one."""
+        self.refresh()
 
     # ---- comparing ----
 
@@ -176,12 +212,11 @@ class CompareSection(Section):
         from PreopReviewLib.panels import dependencies
 
         dependencies.ensure()
-        parameters, other = self.parameters, self.other()
-        plan = parameters.segmentation
-        # Of the model output and its correction the latter is taken for right.
+        parameters = self.parameters
         effort = parameters.comparedWith == "model"
-        pair = Pair(other, plan) if effort else Pair(plan, other)
+        pair = Pair(*self._chosen())
         prediction, reference = pair.labels()
+        self._running.begin(pair.prediction.node, pair.reference.node)
         folder = self.context.new_folder()
         request = {
             "prediction": unsaved(prediction, "prediction"),
@@ -203,7 +238,7 @@ class CompareSection(Section):
     def _show(self, result: dict[str, Any], folder: Path, pair: Pair, effort: bool) -> None:
         parameters = self.parameters
         judged, right = pair.prediction.node, pair.reference.node
-        if judged.GetScene() is None or right.GetScene() is None:
+        if self._running.gone:
             raise InputError(
                 _("A segmentation was removed while it was being compared"), _("Choose it again, then press Compare")
             )
@@ -211,7 +246,8 @@ class CompareSection(Section):
         self.rows = [(shown_row if row["structure"] in drawn else not_drawn_row)(row) for row in result["rows"]]
         lesions = {key: counts for key, counts in result["lesions"].items() if key in drawn}
         self.notes = [*pair.notes(), *result["notes"]]
-        self._of = (judged.GetID(), right.GetID())
+        self.pair.forget()
+        self.pair, self._running = self._running, self.pair
         self._summary = effort_words(result["rows"]) if effort else _lesion_words(lesions)
         name = f"{judged.GetName()} / {right.GetName()}"
         self._write_table(_("Comparison {pair}").format(pair=name))
@@ -227,6 +263,7 @@ class CompareSection(Section):
             place_beside(slicer.mrmlScene, node, parameters.segmentation)
             parameters.differencesSegmentation = node
         self._show_rows()
+        self.show_overlays()
         self.show_chosen()
 
     def _write_table(self, name: str) -> None:
@@ -234,6 +271,8 @@ class CompareSection(Section):
         before = parameters.comparisonTable
         node = write_table(slicer.mrmlScene, before, name, COLUMNS, self.rows)
         node.SetAttribute(NOTES, "\n".join(self.notes))
+        self.pair.write(node)
+        self._table = node
         if before is None:
             place_beside(slicer.mrmlScene, node, parameters.segmentation)
             parameters.comparisonTable = node

@@ -36,7 +36,13 @@ OWNED = (
     "cutSurface",
 )
 """Fields of the parameter node whose nodes belong to a plan, beside the list of `CUT_PLANES`."""
-STEPPING = (CUT_PLANES, "sidesSegmentation", "branchesSegmentation", "resectionsSegmentation")
+STEPPING = (
+    CUT_PLANES,
+    "sidesSegmentation",
+    "branchesSegmentation",
+    "resectionsSegmentation",
+    "differencesSegmentation",
+)
 
 
 class PlanChoice:
@@ -199,7 +205,7 @@ def curves_of(plan: Any | None) -> list[Any]:
 
 
 def _steps_back(node: Any) -> bool:
-    """Whether the section Measure takes it out of the views and brings it back."""
+    """Whether the section that shows it takes it out of the views and brings it back."""
     field = node.GetAttribute(FIELD)
     return field in STEPPING or (field == "cutSurface" and node.IsA("vtkMRMLMarkupsNode"))
 

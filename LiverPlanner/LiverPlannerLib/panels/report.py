@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.panels import modality
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import report as scene_report
+from LiverPlannerLib.scene.comparison import has_unknown_alone
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -59,7 +60,10 @@ class ReportSection(Section):
         ui, parameters = self.ui, self.parameters
         reason = "" if scene_report.has_cut(parameters) else _("Cut the liver first, in the section Measure.")
         enable(ui.remnantCheckBox, reason, _("The cut of the section Measure: remnant, margins, and both sides in 3D."))
-        reason = "" if parameters.referenceSegmentation is not None else _("Choose one first, in the section Compare.")
+        reason = _("Choose one first, in the section Compare.")
+        if parameters.referenceSegmentation is not None:
+            unknown = has_unknown_alone(parameters.referenceSegmentation)
+            reason = _("Say in the section Compare which of its segments is what.") if unknown else ""
         enable(ui.comparisonCheckBox, reason, _("The plan against the second segmentation of the section Compare."))
         simulated = scene_report.is_simulated(parameters.inputVolume)
         blocked = ui.simulatedCheckBox.blockSignals(True)

@@ -113,7 +113,7 @@ class SegmentSection(Section):
         chosen = self.ui.modelComboBox.findData(parameters.model or model_choices.DEFAULT)
         self.ui.modelComboBox.setCurrentIndex(max(chosen, 0))
         self.run_button.refresh(self.disabled_reason())
-        self._show_meanings(parameters.segmentation)
+        self.meanings.show_in(self.ui.meaningButton, parameters.segmentation)
         self._show_message()
 
     def disabled_reason(self) -> str:
@@ -137,16 +137,6 @@ class SegmentSection(Section):
         settings.apply()
         self._fill_models()
         self.refresh()
-
-    def _show_meanings(self, plan: Any | None) -> None:
-        """Which segment is what; folded unless someone should look."""
-        ui = self.ui
-        unknown = self.meanings.refresh(plan)
-        ui.meaningButton.visible = plan is not None
-        words = _("Which segment is what")
-        if unknown:
-            words = _("Which segment is what ({count} not counted)").format(count=len(unknown))
-        ui.meaningButton.text = words
 
     # ---- modality ----
 

@@ -1,4 +1,4 @@
-"""Which segment of the plan is what: shown, and changed where a name or a code means something else."""
+"""Which segment of a segmentation is what: shown, and changed where a name or a code means something else."""
 
 from __future__ import annotations
 
@@ -49,6 +49,15 @@ class SegmentMeanings:
             self._fill(plan, rows)
         return [name for _id, name, key in rows if not key]
 
+    def show_in(self, button: Any, segmentation: Any | None) -> None:
+        """Shows the segments below a collapsible button whose title says how many are not counted."""
+        unknown = self.refresh(segmentation)
+        button.visible = segmentation is not None
+        words = _("Which segment is what")
+        if unknown:
+            words = _("Which segment is what ({count} not counted)").format(count=len(unknown))
+        button.text = words
+
     def _fill(self, plan: Any | None, rows: list[tuple[str, str, str]]) -> None:
         self.table.setRowCount(0)
         self.table.setRowCount(len(rows))
@@ -74,3 +83,13 @@ class SegmentMeanings:
         if segment is not None and key != COUINAUD:
             set_structure(segment, key or None)
             self.context.notify("segmentation")
+
+
+def nothing_known(segmentation: Any) -> str:
+    """Why a segmentation cannot be compared with a plan, a sentence; empty if a segment is known, or there is none."""
+    from LiverPlannerLib.scene.comparison import has_unknown_alone
+
+    if not has_unknown_alone(segmentation):
+        return ""
+    words = _("No segment of {name} is known here. Say below which of its segments is the liver, a tumor and so on.")
+    return words.format(name=segmentation.GetName())

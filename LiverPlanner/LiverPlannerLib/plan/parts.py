@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PreopReviewLib.worker_io import load_surface, save_surface
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -87,17 +89,7 @@ def save_part(part: Part, folder: Path) -> dict[str, Any]:
     np.save(folder / f"{part.key}.npy", part.voxels, allow_pickle=False)
     record: dict[str, Any] = {"key": part.key, "start": list(part.start), "surface": None}
     if part.surface is not None:
-        import vtk
-
-        record["surface"] = f"{part.key}.vtp"
-        writer = vtk.vtkXMLPolyDataWriter()
-        writer.SetFileName(str(folder / record["surface"]))
-        writer.SetInputData(part.surface)
-        writer.SetDataModeToAppended()
-        writer.EncodeAppendedDataOff()
-        writer.SetCompressorTypeToNone()
-        if not writer.Write():
-            raise OSError(f"{record['surface']} cannot be written")
+        record["surface"] = save_surface(part.surface, folder, part.key)
     return record
 
 
@@ -110,18 +102,8 @@ def load_parts(records: Iterable[dict[str, Any]], folder: Path) -> Iterator[Part
             voxels[some] = stored[some]
             yield None
         del stored  # Windows removes no file that is still mapped
-        yield Part(record["key"], tuple(record["start"]), voxels, _load_surface(record, folder))
-
-
-def _load_surface(record: dict[str, Any], folder: Path) -> Any | None:
-    if not record["surface"]:
-        return None
-    import vtk
-
-    reader = vtk.vtkXMLPolyDataReader()
-    reader.SetFileName(str(folder / record["surface"]))
-    reader.Update()
-    return reader.GetOutput()
+        surface = load_surface(folder, record["surface"]) if record["surface"] else None
+        yield Part(record["key"], tuple(record["start"]), voxels, surface)
 
 
 def slabs(shape: tuple[int, ...], voxels: int = 2**22) -> Iterator[slice]:

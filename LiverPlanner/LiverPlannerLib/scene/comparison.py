@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.comparison.pair import FALSE_NEGATIVE, FALSE_POSITIVE
+from LiverPlannerLib.comparison.pair import DIFFERENCES
 from LiverPlannerLib.scene.parts import Part, show_only, show_parts
-from LiverPlannerLib.scene.segments import Grid, SegmentVoxels
+from LiverPlannerLib.scene.segments import Grid, SegmentVoxels, structures_of
 from LiverPlannerLib.structures import structure
 from LiverPlannerLib.voxel_boxes import hull
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
-from PreopReviewLib.worker_io import load_image
+from PreopReviewLib.scene import nodes
+from PreopReviewLib.worker_io import load_image, load_surface
 
 MISSED_COLOR, EXTRA_COLOR = (0.88, 0.10, 0.10), (0.70, 0.98, 0.15)
 """Red and bright lime: no structure's colors, and so unlike in brightness that any color vision tells them apart."""
@@ -72,6 +73,13 @@ class Pair:
         return notes
 
 
+def has_unknown_alone(node: Any) -> bool:
+    """Whether a segmentation has segments, and none that means something here."""
+    content = node.GetSegmentation()
+    segments = [content.GetSegment(key) for key in nodes.segment_keys(node)]
+    return bool(segments) and not any(structures_of(segments))
+
+
 def show_differences(
     scene: Any, node: Any | None, name: str, grid: Grid, folder: Path, records: Mapping[str, Mapping[str, Any]]
 ) -> Any:
@@ -82,19 +90,26 @@ def show_differences(
     """
     parts: list[Part] = []
     for key, record in records.items():
-        parts += difference_parts(key, load_image(folder, dict(record)))
+        surfaces = {word: load_surface(folder, file) for word, file in record["surfaces"].items()}
+        parts += difference_parts(key, load_image(folder, dict(record)), surfaces)
     shown = show_parts(scene, node, name, grid, parts)
     show_only(shown, [])
     return shown
 
 
-def difference_parts(key: str, image: sitk.Image) -> Sequence[Part]:
+def difference_parts(key: str, image: sitk.Image, surfaces: Mapping[str, Any]) -> list[Part]:
     """Segments of one structure's difference image (values of `comparison.difference_image`)."""
     values, name = images.array_of(image), structure(key).name
-    kinds = ((FALSE_NEGATIVE, "missed", MISSED_COLOR), (FALSE_POSITIVE, "extra", EXTRA_COLOR))
+    colors = {"missed": MISSED_COLOR, "extra": EXTRA_COLOR}
     return [
-        Part(f"{key}_{word}", f"{name}, {word}", color, images.image_like(values == value, image), smoothing=0.1)
-        for value, word, color in kinds
+        Part(
+            f"{key}_{word}",
+            f"{name}, {word}",
+            colors[word],
+            images.image_like(values == value, image),
+            surface=surfaces.get(word),
+        )
+        for word, value in DIFFERENCES.items()
     ]
 
 

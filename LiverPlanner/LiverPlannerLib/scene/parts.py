@@ -29,6 +29,7 @@ class Part:
         opacity: of its surface.
         smoothing: of its surface, 0 to 1.
         fill: opacity of its area in slices; None leaves it to the application.
+        surface: vtkPolyData where it has been made already, e.g. by the worker.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Part:
     opacity: float = 1.0
     smoothing: float = 0.3
     fill: float | None = None
+    surface: Any | None = field(default=None, repr=False)
 
 
 def show_parts(
@@ -73,7 +75,9 @@ def show_parts(
         segment.SetColor(*part.color)
         segment.SetTerminology(part.terminology)
         segment.AddRepresentation(nodes.LABELMAP, labelmap)
-        surface = surface_of_mask(mask, part.smoothing) if surfaces else before.get(part.key)
+        surface = part.surface
+        if surface is None:
+            surface = surface_of_mask(mask, part.smoothing) if surfaces else before.get(part.key)
         if surface is not None:
             segment.AddRepresentation(nodes.SURFACE, surface)
         segmentation.AddSegment(segment, part.key)

@@ -8,6 +8,7 @@ from typing import Any
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.branches import by_hand_request
+from LiverPlannerLib.scene.comparison import has_unknown_alone
 from LiverPlannerLib.scene.couinaud import couinaud_request, read_couinaud, segments_node
 from LiverPlannerLib.scene.cysts import is_of, regions_of
 from LiverPlannerLib.scene.segments import SegmentVoxels
@@ -94,8 +95,9 @@ def request(parameters: Any, folder: Path, modality: str) -> dict[str, Any]:
     }
     if parameters.modelOutput is not None:
         asked |= _labels(_voxels(parameters.modelOutput), "model_output")
-    if parameters.reportComparison and parameters.referenceSegmentation is not None:
-        asked |= _labels(_voxels(parameters.referenceSegmentation), "manual")
+    reference = parameters.referenceSegmentation
+    if parameters.reportComparison and reference is not None and not has_unknown_alone(reference):
+        asked |= _labels(_voxels(reference), "manual")
     if parameters.reportRemnant and has_cut(parameters):
         asked["cut"] = _cut(parameters, folder)
     return asked
