@@ -209,7 +209,7 @@ def tree_case() -> np.ndarray:
     array = np.zeros((30, 60, 80), np.uint8)
     array[3:27, 3:57, 3:77] = 1
     k, j = np.ogrid[:30, :60]
-    array[:, :, 3:43][(k - 15) ** 2 + (j - 30) ** 2 <= 5**2] = 5
+    array[:, :, 3:43][(k - 15) ** 2 + (j - 30) ** 2 <= 6**2] = 5
     for step in range(25):
         for sign in (-1, 1):
             array[14:17, 29 + sign * step : 32 + sign * step, 40 + step : 43 + step] = 5

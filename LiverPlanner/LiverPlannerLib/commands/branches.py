@@ -51,8 +51,8 @@ def branches(
     alpha: Annotated[
         float | None,
         typer.Option(
-            help="Smallest radius of a main branch, as a share of the trunk's; by default .44 for the portal vein, "
-            ".56 for hepatic veins, .6 for ducts."
+            help="Smallest radius of a main branch, as a share of the trunk's; by default .38 for the portal vein, "
+            ".42 for hepatic veins, .44 for the bile duct."
         ),
     ] = None,
     rule: Annotated[BranchRule, typer.Option(help="Connected radius, or generation up to 1.")] = BranchRule.radius,

@@ -1,8 +1,6 @@
 """Main and peripheral branches of a vessel or duct tree (Oh 2023, Table 3).
 
-The paper says only "the distinction between 1st and 2nd order branches". Here a branch is *main* where it is
-connected to the root through branches with at least `alpha` times the trunk's radius; the generation (order) is
-kept beside it, and a human can set any branch by hand.
+`main_branches` has the rule; the generation (order) is kept beside it, and a human can set any branch by hand.
 """
 
 from __future__ import annotations
@@ -26,18 +24,14 @@ from LiverPlannerLib.vessels.graph import (
     spanning_forest,
 )
 from LiverPlannerLib.vessels.joining import Joint, find_joints
+from LiverPlannerLib.vessels.main_branches import ALPHA, ALPHAS, Rule, decide
 from LiverPlannerLib.vessels.roots import choose_end, root_preference, rooted_trees, veins_beyond_cava
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.images.geometry import box_of
 
 Part = Literal["main", "peripheral"]
-Rule = Literal["radius", "generation"]
 
-ALPHA = 0.6
-ALPHAS = {"portal_vein": 0.44, "hepatic_vein": 0.56}
-"""By structure, where it was measured: on four phantoms with planted main branches (Dice .93 and .88; a common .6 gives
-.79 and .88), and on three labeled patients, whose main share is then .62 and .81 on average (Oh 2023: .59 and .79)."""
 MAIN, PERIPHERAL = 1, 2  # values of the main image
 UNCLASSIFIED = -1  # generation of pieces disconnected from the root
 
@@ -356,8 +350,7 @@ def _numbered(
     node_points, node_of = np.unique(ends, return_inverse=True)
     node_of = node_of.reshape(ends.shape)
     tree_branches = []
-    for n in range(len(branches.radius)):
-        main, reason = _decide(branches, n, bool(rooted[branches.tree[n]]), alpha, rule)
+    for n, (main, reason) in enumerate(decide(branches, rooted, alpha, rule)):
         tree_branches.append(
             Branch(
                 id=n + 1,
@@ -376,23 +369,10 @@ def _numbered(
     return tree_branches, node_points
 
 
-def _decide(branches: Branches, n: int, rooted: bool, alpha: float, rule: Rule) -> tuple[bool, str]:
-    if not rooted:
-        return False, "is disconnected from the root"
-    if rule == "generation":
-        generation = branches.generation[n]
-        return bool(generation <= 1), f"generation {generation}"
-    share = branches.through[n] / branches.trunk[n]
-    if share >= alpha:
-        return True, f"reached with at least {share:.2f} of the trunk's radius"
-    if branches.radius[n] >= alpha * branches.trunk[n]:
-        return False, f"lies beyond a branch of {share:.2f} of the trunk's radius"
-    return False, f"has {share:.2f} of the trunk's radius, below {alpha:g}"
-
-
 def _warnings(branches: list[Branch], rooted: np.ndarray) -> list[str]:
     loose = int((~rooted).sum())
     if not loose:
         return []
-    ml = sum(b.ml for b in branches if not rooted[b.tree - 1])
-    return [f"{loose} piece(s), {ml:.2f} ml, are disconnected from the root and count as peripheral"]
+    ml, main = (sum(b.ml for b in branches if not rooted[b.tree - 1] and b.main >= only) for only in (False, True))
+    thick = f"; {main:.2f} ml of them are thick enough to be main, the others" if main else " and"
+    return [f"{loose} piece(s), {ml:.2f} ml, are disconnected from the root{thick} count as peripheral"]

@@ -14,6 +14,7 @@ SPUR_RADII = 1.2  # a side path shorter than this many radii (and two voxels) is
 BRIDGE_MM = 3.0  # components closer than this are one tree
 TRUNK_MM = 20.0
 END_MM = 10.0
+AROUND_STEPS = 4  # volume and length of a thin vessel are averaged over about so many voxels; 2 and 8 do as well
 SIDE_BRANCH = 0.55  # of the thicker sibling's radius: below it the stem keeps its generation
 
 
@@ -58,7 +59,8 @@ def skeletonize(mask: np.ndarray, spacing: np.ndarray) -> Skeleton:
     grid = np.argwhere(lines)
     links = cKDTree(grid).query_pairs(1.74, output_type="ndarray")
     voxels = (grid - 1 + 0.5) / scale - 0.5 + start
-    return Skeleton(voxels, voxels * spacing, _radii(box, grid, side), links, float(side.max()))
+    radius = _of_thin_vessels(_radii(box, grid, side), box, grid, side, links)
+    return Skeleton(voxels, voxels * spacing, radius, links, float(side.max()))
 
 
 def _without_holes(box: np.ndarray) -> np.ndarray:
@@ -82,6 +84,39 @@ def _radii(box: np.ndarray, grid: np.ndarray, side: np.ndarray) -> np.ndarray:
     steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
     around = np.moveaxis(grid + steps, -1, 0)  # the mask is padded, so that no neighbor is outside
     return distance[tuple(around)].max(0)
+
+
+def _of_thin_vessels(
+    radius: np.ndarray, box: np.ndarray, grid: np.ndarray, side: np.ndarray, links: np.ndarray
+) -> np.ndarray:
+    """The radii (n,) with those below two voxels taken, the more so the thinner, from volume and length around a point.
+
+    Distances to the wall come in steps there, and no vessel has less than one voxel: on twelve phantoms of 2 mm voxels
+    radii of 0.9, 1.3, 1.7 and 2.2 mm measure 2.1, 2.1, 2.2 and 2.7 mm by them, and 1.4, 1.7, 2.0 and 2.4 mm by this.
+    """
+    from scipy.sparse import coo_matrix, identity
+    from scipy.sparse.csgraph import minimum_spanning_tree
+    from scipy.spatial import cKDTree
+
+    count = len(grid)
+    by_wall = np.clip(radius / side.max() - 1, 0, 1)
+    if count < 2 or (by_wall == 1).all():
+        return radius
+    points = grid * side
+    owner = nearest(cKDTree(points), np.argwhere(box) * side)[1]
+    volume = np.bincount(owner, minlength=count) * side.prod()
+    length = np.linalg.norm(points[links[:, 0]] - points[links[:, 1]], axis=1)
+    chain = minimum_spanning_tree(coo_matrix((length, tuple(links.T)), shape=(count, count)).tocsr())
+    chain = (chain + chain.T).tocoo()  # each point's half of the way to its neighbors, none counted twice at a corner
+    along = np.bincount(chain.row, chain.data / 2, minlength=count)
+    spread = coo_matrix((np.ones(len(chain.row)), (chain.row, chain.col)), shape=(count, count)) + identity(count)
+    spread = (spread.multiply(1 / spread.sum(0))).tocsr()
+    measured = along > 0
+    for _ in range(AROUND_STEPS):
+        volume, along = spread @ volume, spread @ along
+    by_volume = np.sqrt(volume / np.pi / np.maximum(along, 1e-6))
+    mixed = by_wall * radius + (1 - by_wall) * by_volume
+    return np.where(measured, np.minimum(radius, mixed), radius)
 
 
 def _cropped(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +231,7 @@ class Branches:
     """Points grouped into branches, parents before children; arrays per branch.
 
     `of_point` is the branch of each point (side spurs belong to the branch they sit on); `trunk` is R0 of the
-    branch's tree, `through` the smallest radius on the way from the root, the own one included.
+    branch's tree.
     """
 
     of_point: np.ndarray
@@ -205,7 +240,6 @@ class Branches:
     radius: np.ndarray
     length: np.ndarray
     generation: np.ndarray
-    through: np.ndarray
     trunk: np.ndarray
     paths: list[np.ndarray]
 
@@ -235,12 +269,9 @@ def find_branches(skeleton: Skeleton, forest: Forest) -> Branches:
             of_point[point] = of_point[forest.parent[point]]
     radius = np.array([skeleton.radius[p[len(p) // 4 :]].mean() for p in paths])
     length = np.array([steps[p].sum() for p in paths])
-    trunks = _trunk_radii(skeleton, steps, paths, parent, tree, radius)
-    through = radius.copy()
-    for n, before in enumerate(parent):
-        through[n] = trunks[n] if before < 0 else min(radius[n], through[before])
+    trunks = _trunk_radii(skeleton, forest, steps)[tree]
     generation = _generations(parent, radius)
-    return Branches(of_point, np.array(parent), np.array(tree), radius, length, generation, through, trunks, paths)
+    return Branches(of_point, np.array(parent), np.array(tree), radius, length, generation, trunks, paths)
 
 
 def _real_children(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> list[list[int]]:
@@ -262,31 +293,32 @@ def _real_children(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> lis
     return children
 
 
-def _trunk_radii(
-    skeleton: Skeleton,
-    steps: np.ndarray,
-    paths: list[np.ndarray],
-    parent: list[int],
-    tree: list[int],
-    radius: np.ndarray,
-) -> np.ndarray:
-    """R0 of each branch's tree: median radius over the first 20 mm along the thickest way from the root."""
-    below: list[list[int]] = [[] for _ in paths]
-    for n, before in enumerate(parent):
-        if before >= 0:
-            below[before].append(n)
-    by_tree = {}
-    for n, before in enumerate(parent):
-        if before >= 0:
-            continue
-        way, here = [paths[n]], n
-        while sum(steps[p].sum() for p in way) < TRUNK_MM and below[here]:
-            here = max(below[here], key=lambda c: radius[c])
-            way.append(paths[here])
-        points = np.concatenate(way)
-        near = np.cumsum(steps[points]) <= TRUNK_MM
-        by_tree[tree[n]] = float(np.median(skeleton.radius[points[near]]))
-    return np.array([by_tree[t] for t in tree])
+def _trunk_radii(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> np.ndarray:
+    """R0 of each tree (T,), mm: the largest median radius of any 20 mm on a way from the root.
+
+    Not of the first 20 mm, because a mask often begins with a thin rim: where a vein leaves the vena cava, or where a
+    trunk is cut off obliquely.
+    """
+    way = np.zeros(len(steps))
+    for point in forest.order:
+        if forest.parent[point] >= 0:
+            way[point] = way[forest.parent[point]] + steps[point]
+    back = np.arange(len(steps))
+    window = [skeleton.radius]
+    while True:  # from each point towards the root, as far as 20 mm
+        back = np.where(back >= 0, forest.parent[back], -1)
+        inside = (back >= 0) & (way - way[back] <= TRUNK_MM)
+        if not inside.any():
+            break
+        back = np.where(inside, back, -1)
+        window.append(np.where(inside, skeleton.radius[back], np.nan))
+    typical = np.nanmedian(np.stack(window), axis=0)
+    longest = np.zeros(len(forest.roots))
+    np.maximum.at(longest, forest.tree, way)
+    full = way >= np.minimum(longest, TRUNK_MM)[forest.tree] - 1e-9
+    trunk = np.zeros(len(forest.roots))
+    np.maximum.at(trunk, forest.tree[full], typical[full])
+    return trunk
 
 
 def _generations(parent: list[int], radius: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from LiverPlannerLib.vessels.graph import TRUNK_MM, Branches, Skeleton, end_thic
 from PreopReviewLib import images
 
 FIDUCIAL_MM = 25.0  # a given root further away belongs to another tree
-_ROOT_CANDIDATES = 0.8  # ends at least this thick, relative to the thickest, may be the root
+_ROOT_CANDIDATES = 0.8  # places at least this thick, relative to the thickest, may be the root
 CAVA_MM = 7.5  # a "hepatic vein" of this radius is the inferior vena cava (veins 3 to 5.5, cava 9 to 13 mm)
 TRUNK_SHARE, TRUNK_VOLUME = 0.6, 0.05  # a hepatic vein of its own: trunk radius and volume, to the largest and all
 
@@ -65,7 +65,11 @@ def choose_end(
     preference: np.ndarray | None,
     roots_ras: np.ndarray | None,
 ) -> int:
-    """The root of one tree, among its points: near a given point, else a thick end of the right place."""
+    """The root of one tree, among its points: near a given point, else a thick end of the right place.
+
+    Where no end is nearly as thick as the tree is elsewhere, it begins between ends: hepatic veins that enter the vena
+    cava together, a portal vein without its trunk.
+    """
     if roots_ras is not None:
         wanted = np.atleast_2d(np.asarray(roots_ras, float))
         distance = np.linalg.norm(points[members][:, None] - wanted[None], axis=2).min(1)
@@ -74,6 +78,11 @@ def choose_end(
     if len(ends) == 0:
         return int(members[skeleton.radius[members].argmax()])
     thickness = end_thickness(skeleton, members, ends)
+    between = members[_ROOT_CANDIDATES * skeleton.radius[members] > thickness.max()]
+    if len(between):
+        thicker = end_thickness(skeleton, members, between)
+        if _ROOT_CANDIDATES * thicker.max() > thickness.max():
+            ends, thickness = between, thicker
     if preference is None:
         return int(ends[thickness.argmax()])
     candidates = ends[thickness >= _ROOT_CANDIDATES * thickness.max()]

@@ -37,7 +37,7 @@ class Anatomy:
     Attributes:
         tissues: uint8 Tissue codes, vessels not among them.
         fractions: (4, K, J, I) uint8, share of each voxel in VESSELS, 255 = all of it.
-        main: (K, J, I) bool, voxels of first and second order branches.
+        main: (K, J, I) bool, voxels of main branches.
         liver: bool, the liver with its vessels and lesions, without gallbladder.
         spacing: voxel edge, mm.
         lesions: what was planted.

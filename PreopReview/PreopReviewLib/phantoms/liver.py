@@ -24,7 +24,7 @@ class LiverPhantom:
     Attributes:
         image: float32; HU for CT, arbitrary units otherwise.
         labels: uint8, values of the table of structures.
-        order: uint8, vessel voxels: 1 main (first and second order), 2 peripheral.
+        order: uint8, vessel voxels: 1 main (see `growth.main_branches`), 2 peripheral.
         planted: seed, contrast, volumes in ml, lesions, tree sizes.
         anatomy: tissues and vessel fractions behind the image.
     """

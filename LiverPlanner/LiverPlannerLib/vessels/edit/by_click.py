@@ -34,7 +34,7 @@ def apply(network: VesselNetwork, edit: Edit) -> None:
     edit.apply(network.array)
     for value in np.unique(edit.new[was & is_now]).tolist():
         index = edit.index[was & is_now & (edit.new == value)]
-        network.renamed(np.unique(network.owner[np.searchsorted(network.index, index)]), value)
+        network.renamed(network.points_of(index), value)
     if (was & ~is_now).any():
         network.erased(edit.index[was & ~is_now])
     for value in np.unique(edit.new[~was & is_now]).tolist():

@@ -193,6 +193,16 @@ class VesselNetwork:
         chosen[points] = True
         return self.index[chosen[self.owner]]
 
+    def points_of(self, index: np.ndarray) -> np.ndarray:
+        """The points that own vessel voxels (flat indices, in ascending order), and those without any that lie there.
+
+        A point between thicker neighbors may own none; left behind, it would break the line that it is part of.
+        """
+        owners = np.unique(self.owner[np.searchsorted(self.index, index)])
+        idle = np.flatnonzero(np.bincount(self.owner, minlength=len(self.value)) == 0)
+        lies_in = np.ravel_multi_index(tuple(np.rint(self.points[idle]).astype(int).T), self.array.shape, mode="clip")
+        return np.union1d(owners, idle[np.isin(lies_in, index)])
+
     # ---- changes ----
 
     def renamed(self, points: np.ndarray, value: int) -> None:
