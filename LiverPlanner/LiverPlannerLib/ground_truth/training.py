@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from LiverPlannerLib.ground_truth import rounds
 from LiverPlannerLib.ground_truth.annotation import is_finished, read_progress
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from PreopReviewLib.errors import InputError, ModelError
-from PreopReviewLib.models.kinds import WHOLE_SCAN, kind_of
+from PreopReviewLib.models.kinds import WHOLE_SCAN, kind_of, structures_of
 
 LEAST_CASES = 8
 HELD_BACK_SHARE = 0.25
@@ -77,6 +78,7 @@ def start_training(
     if not start:
         raise InputError("This list has no model of its own yet", "Name the model to start from")
     trainable(start)
+    _require_common_structure(start, work)
     patients = {name: work.case(name).patient or name for name in ready}
     held = rounds.held_back(work, list(patients.values()), HELD_BACK_SHARE)
     folder = rounds.new_round(work)
@@ -125,15 +127,42 @@ def trainable(model: str | Path) -> None:
     from PreopReviewLib.models.catalog import require_package
 
     package = require_package(model)
-    kind = kind_of(package.metadata)
-    inference = package.metadata.get("inference", {})
-    turned = inference.get("orientation", "LPS") != "LPS" or inference.get("array_order", "KJI") != "KJI"
-    ours = kind == WHOLE_SCAN or (kind is not None and kind.endswith(":InsideLiver"))
-    if not ours or turned or package.metadata["network"]["name"] == "TorchScript":
+    if not _prepares_as_ours(package.metadata):
         raise ModelError(
             f"{package.name} cannot be trained further here, since it is run by another program or prepares images its "
             "own way",
             "Start from a package of preop train, such as five-structures-synthetic",
+        )
+
+
+def _prepares_as_ours(metadata: Mapping[str, Any]) -> bool:
+    """Whether a package's images are prepared as `preop train` prepares them, and its network is one of ours."""
+    kind, inference = kind_of(metadata), metadata.get("inference", {})
+    turned = inference.get("orientation", "LPS") != "LPS" or inference.get("array_order", "KJI") != "KJI"
+    ours = kind == WHOLE_SCAN or (kind is not None and kind.endswith(":InsideLiver"))
+    return ours and not turned and metadata["network"]["name"] != "TorchScript"
+
+
+def starts(work: WorkList) -> list[str]:
+    """Names of the installed models that can be trained further on a list: they draw a structure of it."""
+    from PreopReviewLib.models.overview import installed_metadata
+
+    return [
+        name
+        for name, data in installed_metadata().items()
+        if _prepares_as_ours(data) and set(structures_of(data)) & set(work.structures)
+    ]
+
+
+def _require_common_structure(model: str, work: WorkList) -> None:
+    from PreopReviewLib.models.catalog import require_package
+
+    package = require_package(model)
+    drawn = structures_of(package.metadata)
+    if not set(drawn) & set(work.structures):
+        raise InputError(
+            f"{package.name} draws {', '.join(drawn)}, and none of them is drawn in this list",
+            "Start from a model that shares a structure with it",
         )
 
 

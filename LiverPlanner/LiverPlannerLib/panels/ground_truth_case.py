@@ -12,11 +12,13 @@ from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth.annotation import STATUSES
 from LiverPlannerLib.ground_truth.training import suggestion
+from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.scene import ground_truth as in_scene
 from LiverPlannerLib.structures import structure
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.module_widget import scroll_soon
 from PreopReviewLib.worker_io import load_image
 
 FLUSH_SECONDS = 30
@@ -253,8 +255,13 @@ class OpenCase:
         parameters = self.section.parameters
         if parameters is None:
             raise InputError(_("The scene was closed while the case was read"), _("Open the case again"))
+        tool = plan_editor_of(self.context).tool
         nodes = in_scene.add_case(name, image, labels, self.section.work.structures, modality)
         self._forget()
+        self.name, self._nodes = (
+            name,
+            nodes,
+        )  # its widgets stay in sight: Qt would scroll to the next that has the focus
         with slicer.util.NodeModify(parameters):
             parameters.inputVolume, parameters.segmentation = nodes.volume, nodes.segmentation
             parameters.modelOutput = None
@@ -263,18 +270,19 @@ class OpenCase:
             mine = node in (nodes.volume, nodes.segmentation)
             if in_scene.case_of(node) and not mine:
                 slicer.mrmlScene.RemoveNode(node)
-        self.name, self._nodes = name, nodes
         self._follow(nodes)
         slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
         self.enter()
         self._stand_by_the_editor()
         self.context.notify("segmentation")
+        plan_editor_of(self.context).take_up(tool)
 
     def _stand_by_the_editor(self) -> None:
         """The case is ticked where it is drawn: above the editor."""
         correct = self.context.open_section("CorrectSection")
         if self.ui.caseWidget.parent() is not correct.widget:
             correct.widget.layout().insertWidget(0, self.ui.caseWidget)
+        scroll_soon(self.ui.caseWidget)
 
     def _follow(self, nodes: in_scene.CaseNodes) -> None:
         content = nodes.segmentation.GetSegmentation()

@@ -9,9 +9,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth import rounds
-from LiverPlannerLib.ground_truth.training import LEAST_CASES, ranking, ready_cases, start_training
+from LiverPlannerLib.ground_truth.training import LEAST_CASES, ranking, ready_cases, start_training, starts
 from LiverPlannerLib.panels.ground_truth_case import CasesSection
-from LiverPlannerLib.segmentation import model_choices
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 
@@ -83,8 +82,7 @@ class TrainOnThese:
 
     def _fill_models(self) -> None:
         box = self.ui.trainModelComboBox
-        names = [c.name for c in model_choices.plan_models() if not c.name.startswith("kuleuven")]
-        names += [n for n in ("five-structures-synthetic",) if n not in names]
+        names = starts(self.section.work)
         values = [*([OWN] if rounds.current_model(self.section.work) else []), *names]
         if [box.itemData(i) for i in range(box.count)] == values:
             return
@@ -98,6 +96,8 @@ class TrainOnThese:
         source = self.ui.sourceComboBox.currentText
         if not source:
             return _("No one has drawn anything yet.")
+        if not self.ui.trainModelComboBox.count:
+            return _("No installed model that can be trained further draws a structure of this list.")
         try:
             ready = len(ready_cases(self.section.work, source))
         except PreopError as problem:

@@ -105,6 +105,24 @@ class PlanEditor:
         """Whether an effect is chosen: the next stroke may come at any moment."""
         return self.node is not None and bool(self.node.GetActiveEffectName())
 
+    @property
+    def tool(self) -> tuple[str, str]:
+        """The effect that is chosen, and the segment that it draws; empty without one."""
+        return (
+            (self.node.GetActiveEffectName() or "", self.node.GetSelectedSegmentID() or "")
+            if self.drawing
+            else ("", "")
+        )
+
+    def take_up(self, tool: tuple[str, str]) -> None:
+        """Goes on with a `tool` in another segmentation: Slicer lays it down when it gets one."""
+        effect, segment_id = tool
+        if not effect or self.widget is None or self.node.GetSegmentationNode() is None:
+            return
+        if self.node.GetSegmentationNode().GetSegmentation().GetSegment(segment_id) is not None:
+            self.widget.setCurrentSegmentID(segment_id)
+        self.widget.setActiveEffectByName(effect)
+
     # ---- undo ----
 
     def save_state(self, segmentation: Any) -> None:

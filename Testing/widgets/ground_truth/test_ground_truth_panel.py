@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -66,6 +67,24 @@ def test_the_next_case_saves_the_last_and_takes_its_place(host, widget, listed, 
 
     again = labels_on(listed.open_case.nodes.segmentation, listed.open_case.nodes.volume)
     assert (images.array_of(again) == images.array_of(drawn())).all(), "what was saved is there again"
+
+
+def test_the_next_case_is_drawn_with_the_same_tool_and_its_boxes_stay_in_sight(host, widget, listed, monkeypatch):
+    host.click(listed.ui.nextCaseButton)
+    done(host, widget)
+    editor = widget.context.plan_editor
+    editor.widget.setCurrentSegmentID("tumor")
+    editor.widget.setActiveEffectByName("Paint")
+    hidden, refresh = [], listed.open_case.refresh
+    monkeypatch.setattr(
+        listed.open_case, "refresh", lambda: (refresh(), hidden.append(listed.ui.caseWidget.isHidden()))
+    )
+    host.click(listed.ui.nextHereButton)
+    done(host, widget)
+    assert listed.open_case.name == "two"
+    assert editor.tool == ("Paint", "tumor")
+    assert hidden
+    assert not any(hidden), "Qt moves the focus away from what is hidden, and the panel with it"
 
 
 def test_an_edit_is_saved_by_itself(host, widget, listed, tmp_path, monkeypatch):
@@ -188,6 +207,16 @@ def test_training_waits_for_enough_finished_cases_and_says_how_many(host, widget
     draw_all(listed)
     assert not ui.trainButton.enabled
     assert ui.trainButton.toolTip == "2 of 8 cases of ab are finished."
+
+
+def test_only_models_that_draw_a_structure_of_the_list_can_be_trained_further(host, widget, listed):
+    box = listed.ui.trainModelComboBox
+    assert [box.itemText(i) for i in range(box.count)] == ["five-structures-synthetic"]  # it draws tumors
+    listed.work = dataclasses.replace(listed.work, structures=("liver",))
+    draw_all(listed)
+    listed.refresh()
+    assert box.count == 0
+    assert "No installed model" in listed.ui.trainButton.toolTip
 
 
 def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
