@@ -21,6 +21,7 @@ import slicer  # noqa: E402
 from flows_board import FLOWS as BOARD_FLOWS  # noqa: E402
 from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
 from flows_plans import FLOWS as PLAN_FLOWS  # noqa: E402
+from flows_truth import FLOWS as TRUTH_FLOWS  # noqa: E402
 from LiverPlannerSelfTest import make_ct  # noqa: E402
 from mouse import RIGHT, SliceMouse, ThreeDMouse, click, wait, work  # noqa: E402
 from surgeon import INSIDE, Surgeon  # noqa: E402
@@ -104,11 +105,7 @@ def a_curve_drawn_in_a_slice_cuts_and_follows_its_points() -> None:
 
 def a_plane_shows_both_sides_and_steps_back_elsewhere() -> None:
     me = Surgeon()
-    measure = me.open("MeasureSection")
-    me.tab(measure, 1)
-    click(measure.ui.addPlaneButton)
-    work(1.5)
-    (plane,) = me.parameters.cutPlanes
+    measure, plane = me.add_plane()
     sides = me.parameters.sidesSegmentation.GetDisplayNode()
     assert sides.GetVisibility()
     assert sides.GetVisibility3D()
@@ -147,10 +144,7 @@ def a_plane_that_is_dragged_at_once_is_shifted_and_not_turned() -> None:
 
 def numbers_go_and_come_with_their_plan_and_are_deleted_with_it() -> None:
     me = Surgeon()
-    measure = me.open("MeasureSection")
-    me.tab(measure, 1)
-    click(measure.ui.addPlaneButton)
-    work(1.5)
+    measure, _plane = me.add_plane()
     said = measure.ui.liveLabel.text
     other, _labels = make_ct()
     other.SetOrigin(300, 0, 0)
@@ -247,6 +241,7 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_branch_is_lit_and_chosen_through_the_liver,
     truth_is_drawn_blind_and_ticked_where_it_is_drawn,
     *PLAN_FLOWS,
+    *TRUTH_FLOWS,
     *CUFF_FLOWS,
     *BOARD_FLOWS,
 )

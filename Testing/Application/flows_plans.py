@@ -104,9 +104,7 @@ def a_segmentation_of_another_program_becomes_the_plan() -> None:
     assert abs(float(rows["Total liver volume (TLV)"]) - whole) < 0.6, rows
     assert "Portal vein" in rows
     assert not any("pleen" in name for name in rows)
-    me.tab(measure, 1)
-    click(measure.ui.addPlaneButton)
-    work(1.5)
+    measure, _plane = me.add_plane()
     assert abs(measure.remnant.cut.remnant_ml + measure.remnant.cut.resected_ml - whole) < 0.02 * whole
     segment = me.open("SegmentSection")
     me.choose_node(segment.ui.planSelector, me.plan)
@@ -122,10 +120,7 @@ def two_volumes_have_each_its_plan_and_its_numbers() -> None:
     other.SetOrigin(300, 0, 0)
     labels[labels == 2] = 1  # without a tumor
     second = add_drawn_plan(other, labels).segmentation
-    measure = me.open("MeasureSection")
-    me.tab(measure, 1)
-    click(measure.ui.addPlaneButton)
-    work(1.5)
+    measure, _plane = me.add_plane()
     said = measure.ui.liveLabel.text
     me.tab(measure, 0)
     first_rows = _volume_rows(measure)
@@ -155,11 +150,7 @@ def two_volumes_have_each_its_plan_and_its_numbers() -> None:
 
 def a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was() -> None:
     me = Surgeon()
-    measure = me.open("MeasureSection")
-    me.tab(measure, 1)
-    click(measure.ui.addPlaneButton)
-    work(1.5)
-    (plane,) = me.parameters.cutPlanes
+    measure, plane = me.add_plane()
     handle = list(plane.GetOriginWorld())
     green = SliceMouse("Green")
     green.look_at(handle)

@@ -47,6 +47,14 @@ class Surgeon:
         click(section.tabs, (place.x(), place.y()))
         work(0.3)
 
+    def add_plane(self) -> tuple[Any, Any]:
+        """Cuts the plan by a new plane: the section Measure at its tab Remnant, and the plane."""
+        measure = self.open("MeasureSection")
+        self.tab(measure, 1)
+        click(measure.ui.addPlaneButton)
+        work(1.5)
+        return measure, self.parameters.cutPlanes[-1]
+
     def ml(self, section: Any) -> dict[str, float]:
         """Volumes of the plan, as the panel measures them."""
         section.live.update()

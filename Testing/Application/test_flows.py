@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 SECONDS = 1200
 NAMES = [
     name
-    for file in ("flows.py", "flows_plans.py", "flows_cuff.py", "flows_board.py")
+    for file in ("flows.py", "flows_plans.py", "flows_truth.py", "flows_cuff.py", "flows_board.py")
     for name in re.findall(r"^def (\w+)\(\) -> None:", (HERE / file).read_text(), re.MULTILINE)
 ]
 
