@@ -34,6 +34,7 @@ LONGEST_FILES = (
     "test_five_structures",
     "test_campaign",
     "test_report_command",
+    "test_liver_own_models",
     "test_cuff_panel",
     "test_jobs_cancel",
 )
