@@ -188,7 +188,8 @@ def test_choices_that_cannot_be_are_refused_in_a_sentence(packages):
         ([f"liver={gross}", f"liver={oh}"], "Two models were chosen for liver"),
         ([str(gross), str(oh)], "Two models were chosen for liver"),
         (["liver="], "names no model"),
-        (["tear-synthetic"], "not for segmentation"),
+        (["tear-synthetic"], "not for drawing structures in an image"),
+        (["couinaud"], "for couinaud-segments, not for drawing structures in an image"),
         (["no-such-model"], "no model 'no-such-model'"),
     ):
         with pytest.raises((InputError, ModelError), match=said):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from LiverPlannerLib.ground_truth import rounds
 from LiverPlannerLib.ground_truth.annotation import is_finished, read_progress
 from LiverPlannerLib.ground_truth.work_list import CONSENSUS, WorkList
 from PreopReviewLib.errors import InputError, ModelError
-from PreopReviewLib.models.kinds import WHOLE_SCAN, kind_of, structures_of
+from PreopReviewLib.models.kinds import fine_tunable, structures_of
 
 LEAST_CASES = 8
 HELD_BACK_SHARE = 0.25
@@ -125,22 +124,9 @@ def trainable(model: str | Path) -> None:
     if task_of(str(model)):
         raise ModelError("TotalSegmentator cannot be trained further here", "Start from a package of preop train")
     from PreopReviewLib.models.catalog import require_package
+    from PreopReviewLib.training.fine_tuning import require_fine_tunable
 
-    package = require_package(model)
-    if not _prepares_as_ours(package.metadata):
-        raise ModelError(
-            f"{package.name} cannot be trained further here, since it is run by another program or prepares images its "
-            "own way",
-            "Start from a package of preop train, such as five-structures-synthetic",
-        )
-
-
-def _prepares_as_ours(metadata: Mapping[str, Any]) -> bool:
-    """Whether a package's images are prepared as `preop train` prepares them, and its network is one of ours."""
-    kind, inference = kind_of(metadata), metadata.get("inference", {})
-    turned = inference.get("orientation", "LPS") != "LPS" or inference.get("array_order", "KJI") != "KJI"
-    ours = kind == WHOLE_SCAN or (kind is not None and kind.endswith(":InsideLiver"))
-    return ours and not turned and metadata["network"]["name"] != "TorchScript"
+    require_fine_tunable(require_package(model))
 
 
 def starts(work: WorkList) -> list[str]:
@@ -150,7 +136,7 @@ def starts(work: WorkList) -> list[str]:
     return [
         name
         for name, data in installed_metadata().items()
-        if _prepares_as_ours(data) and set(structures_of(data)) & set(work.structures)
+        if fine_tunable(data) and set(structures_of(data)) & set(work.structures)
     ]
 
 

@@ -17,6 +17,8 @@ _BY_NETWORK = {
 """Networks with preparation of their own, beside those of adapters; any other is known by its package's `inference`."""
 _INSIDE_LIVER = "LiverPlannerLib.segmentation.segmenters:InsideLiver"
 WHOLE_SCAN = "PreopReviewLib.models.whole_scan:WholeScan"
+_OF_A_MASK = ("couinaud-segments",)
+"""Tasks of networks that divide a given mask and see no image."""
 
 
 def label_reader() -> ModuleType:
@@ -27,7 +29,7 @@ def label_reader() -> ModuleType:
 def kind_of(metadata: Mapping[str, Any]) -> str | None:
     """The segmenter's class, as ``module:class``, for a package's metadata; None if it is not for segmentation."""
     network = metadata.get("network")
-    if not isinstance(network, Mapping):
+    if not isinstance(network, Mapping) or metadata.get("task") in _OF_A_MASK:
         return None
     name = str(network.get("name"))
     for segmenters in (_BY_NETWORK, *(adapter.segmenters for adapter in adapters().values())):
@@ -39,6 +41,15 @@ def kind_of(metadata: Mapping[str, Any]) -> str | None:
     arguments = network.get("arguments") or {}
     of_one = arguments.get("arguments", arguments)  # of an ensemble's members
     return _INSIDE_LIVER if of_one.get("in_channels") == 2 else WHOLE_SCAN
+
+
+def fine_tunable(metadata: Mapping[str, Any]) -> bool:
+    """Whether training can go on from a package: it draws in an image, and that is prepared as in training here."""
+    kind, inference = kind_of(metadata), metadata.get("inference")
+    if not isinstance(inference, Mapping) or not {"spacing_mm", "classes"} <= set(inference):
+        return False
+    turned = inference.get("orientation", "LPS") != "LPS" or inference.get("array_order", "KJI") != "KJI"
+    return kind in (WHOLE_SCAN, _INSIDE_LIVER) and not turned and metadata["network"]["name"] != "TorchScript"
 
 
 def structures_of(metadata: Mapping[str, Any]) -> tuple[str, ...]:

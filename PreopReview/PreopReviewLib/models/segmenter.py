@@ -36,7 +36,8 @@ def segmenter(models: str | Path | ModelPackage | Sequence[str | Path | ModelPac
     if kind is None:
         task = first.metadata.get("task", "another task")
         raise ModelError(
-            f"The model {first.name} is for {task}, not for segmentation", "Choose a model that draws structures"
+            f"The model {first.name} is for {task}, not for drawing structures in an image",
+            "Choose a model that draws structures",
         )
     if len(packages) > 1 and kind != WHOLE_SCAN:
         raise ModelError(

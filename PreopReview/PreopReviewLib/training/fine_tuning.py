@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
+from PreopReviewLib.models.kinds import fine_tunable
 from PreopReviewLib.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from PreopReviewLib.models.package import ModelPackage
 
 
 def start_from(recipe: Recipe, folder: Path) -> tuple[Recipe, dict[str, Tensor]]:
@@ -19,14 +22,13 @@ def start_from(recipe: Recipe, folder: Path) -> tuple[Recipe, dict[str, Tensor]]
     training goes on from the package's own answers.
 
     Raises:
-        ModelError: the package does not say on which grid and classes it works.
+        ModelError: training here cannot go on from the package (`models.kinds.fine_tunable`).
     """
     from PreopReviewLib.models.package import load_package
 
     package = load_package(folder)
-    inference: Any = package.metadata.get("inference")
-    if not isinstance(inference, dict) or not {"spacing_mm", "classes"} <= set(inference):
-        raise ModelError(f"{package.name} cannot be fine-tuned: its grid or classes are not stated", "Choose another")
+    require_fine_tunable(package)
+    inference: Any = package.metadata["inference"]
     network = package.metadata["network"]
     weights = package.load_network().state_dict()
     arguments = dict(network.get("arguments", {}))
@@ -41,6 +43,16 @@ def start_from(recipe: Recipe, folder: Path) -> tuple[Recipe, dict[str, Tensor]]
         data__classes=inference["classes"],
     )
     return recipe, weights
+
+
+def require_fine_tunable(package: ModelPackage) -> None:
+    """Raises ModelError for a model that training here cannot go on from."""
+    if not fine_tunable(package.metadata):
+        raise ModelError(
+            f"{package.name} cannot be trained further here, since it is run by another program, prepares images its "
+            "own way, or draws nothing in images",
+            "Start from a package of preop train, such as five-structures-synthetic",
+        )
 
 
 def _with_detail(name: str, arguments: dict[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:
