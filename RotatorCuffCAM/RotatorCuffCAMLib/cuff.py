@@ -118,12 +118,14 @@ def maps_of_all(network: VRN, result: CuffResult, classes: Sequence[int] | None 
 
 def as_dict(result: CuffResult, source: str, model: str) -> dict[str, Any]:
     """For JSON. Points in RAS, mm."""
+    from PreopReviewLib.models import require_package
+
     answer, cube = result.answer, result.cube
     tear = TEAR_CLASSES[answer.class_index]
     return {
         "image": source,
         "model": model,
-        "intended_use": "research only; not for diagnosis",
+        "intended_use": require_package(model).metadata["intended_use"],
         "class": tear.key,
         "class_name": tear.name,
         "class_index": answer.class_index,

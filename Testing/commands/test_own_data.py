@@ -104,7 +104,9 @@ def use(must, recipe: str, model: Path, tmp_path: Path) -> None:
     """The model draws or classifies a new patient's DICOM series."""
     scan = tmp_path / "export" / ("s0" if recipe == "shim2020" else "x0") / "series"
     if recipe == "shim2020":
-        must("cuff", "classify", scan, "-o", tmp_path / "answer", "--model", model, "--no-pictures", "-q")
+        out = must("cuff", "classify", scan, "-o", tmp_path / "answer", "--model", model, "--no-pictures", "-q")
+        assert "Learned from simulated images only" in out
+        assert "synthetic shoulders only" in (tmp_path / "answer" / "report.html").read_text()
         said = json.loads((tmp_path / "answer" / "probabilities.json").read_text())
         assert sum(said["probabilities"].values()) == pytest.approx(1)
         with (tmp_path / "predicted" / "predictions.csv").open() as file:
@@ -112,6 +114,7 @@ def use(must, recipe: str, model: Path, tmp_path: Path) -> None:
     elif recipe != "five-structures":
         must("predict", model, scan, "-o", tmp_path / "drawn", "-q")
         labels = json.loads((tmp_path / "drawn" / "labels.json").read_text())
+        assert "trained on simulated images, not validated on patients" in json.dumps(labels)
         assert "liver" in labels["labels"]
     assert "mine" in must("models", "info", model)
 

@@ -49,6 +49,7 @@ def random_package(tmp_path_factory):
         "intended_use": "tests",
         "network": {"name": "ResidualUNet3D", "arguments": arguments},
         "inference": {"spacing_mm": 2.0, "classes": list(CLASSES), "divisor": 4},
+        "training": {"data": "synthesized images only"},
     }
     network = networks.build("ResidualUNet3D", arguments)
     folder = tmp_path_factory.mktemp("models") / "random"

@@ -142,12 +142,9 @@ def test_tumors_that_no_network_trained_on_patients_confirms_are_named():
     array[4:6, 5:8, 12:16] = 2
     labels = sitk.GetImageFromArray(array)
     labels.SetSpacing((10, 10, 10))
-    confirmed = np.zeros(array.shape, bool)
-    assert plan_measures.unconfirmed_tumors(labels, None).startswith("2 regions of tumor (32.0 ml)")
-    confirmed[2, 2, 2] = True
-    assert plan_measures.unconfirmed_tumors(labels, confirmed).startswith("1 region of tumor (24.0 ml)")
-    confirmed[4, 5, 12] = True
-    assert plan_measures.unconfirmed_tumors(labels, confirmed) is None
+    said = plan_measures.unconfirmed_tumors(labels, "mine 1.0.0")
+    assert said.startswith("2 regions of tumor (32.0 ml) found by mine 1.0.0 alone")
+    assert plan_measures.unconfirmed_tumors(sitk.Minimum(labels, 1), "mine 1.0.0") is None
 
 
 def test_structures_beside_the_liver_are_drawn_whole_and_vessels_only_where_they_reach_into_it():

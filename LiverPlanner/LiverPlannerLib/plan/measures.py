@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
 from LiverPlannerLib.lesions import DrawnLesions, name_of, numbered_regions, regions_of
 from LiverPlannerLib.liver_extent import counted_mask, inside_liver, outside_ml, outside_notes
 from LiverPlannerLib.structures import LESIONS, LESIONS_AND_CANDIDATES, STRUCTURES, mask_of
@@ -91,24 +92,33 @@ def _regions_of(labels: sitk.Image, key: str, drawn: DrawnLesions | None) -> lis
     return regions
 
 
-def unconfirmed_tumors(labels: sitk.Image, confirmed: np.ndarray | None) -> str | None:
-    """A warning of tumor regions that only the network trained on simulated images has found, or None.
+def phase_warning(image: sitk.Image, modality: str, liver: sitk.Image) -> str | None:
+    """What to say of a CT whose liver does not enhance as in a portal-venous phase; else None.
 
     Args:
-        confirmed: K-J-I mask of what the network trained on patients calls lesion; None where it was not asked.
+        liver: mask on the image's grid.
     """
-    tumors = regions_of(labels, "tumor")
-    known: set[int] = set()
-    if confirmed is not None and tumors.box is not None:
-        known = set(np.unique(tumors.numbers[confirmed[tumors.box]]).tolist())
-    alone = [n for n in range(1, len(tumors) + 1) if n not in known]
-    if not alone:
+    if modality != "CT":
         return None
-    ml = float(tumors.sizes[alone].sum()) * images.voxel_ml(labels)
-    who = "1 region" if len(alone) == 1 else f"{len(alone)} regions"
+    median = float(np.median(images.array_of(image)[images.array_of(liver) > 0]))
+    if median >= PHASE_MEDIAN:
+        return None
     return (
-        f"{who} of tumor ({ml:.1f} ml) found only by the network trained on simulated images, which also takes dark "
-        "bands and uneven perfusion for tumor: look at each before you use it."
+        f"The liver's median is {median:.0f} HU, so this is not a portal-venous phase. Vessels and ducts are hardly "
+        "visible and not reliable; tumors and cysts by the network trained on simulated images were left out."
+    )
+
+
+def unconfirmed_tumors(labels: sitk.Image, model: str) -> str | None:
+    """A warning of tumors that a model trained on simulated images has found and no other was asked for, or None."""
+    tumors = regions_of(labels, "tumor")
+    if not len(tumors):
+        return None
+    ml = float(tumors.sizes[1:].sum()) * images.voxel_ml(labels)
+    who = "1 region" if len(tumors) == 1 else f"{len(tumors)} regions"
+    return (
+        f"{who} of tumor ({ml:.1f} ml) found by {model} alone, which was trained on simulated images and also takes "
+        "dark bands and uneven perfusion for tumor: look at each before you use it."
     )
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib import candidates
-from LiverPlannerLib.cysts.rules import PHASE_MEDIAN
 from LiverPlannerLib.plan.chosen_models import COUINAUD, ChosenModels, choose
 from LiverPlannerLib.plan.masks import (
     drawn_part,
@@ -23,7 +22,14 @@ from LiverPlannerLib.plan.masks import (
     plausible_liver,
     without_tiny_lesions,
 )
-from LiverPlannerLib.plan.measures import Region, find_regions, liver_warnings, measure_volumes, unconfirmed_tumors
+from LiverPlannerLib.plan.measures import (
+    Region,
+    find_regions,
+    liver_warnings,
+    measure_volumes,
+    phase_warning,
+    unconfirmed_tumors,
+)
 from LiverPlannerLib.structures import LESIONS, SEGMENTS, STRUCTURES, members, structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, InputError, ModelError, NothingFound
@@ -127,9 +133,9 @@ def make_plan(
     run.liver, run.labels = liver, labels_from_mask(liver)
     if options.structures and run.chosen.rest():
         run.add_structures(liver)
-    if options.lesions and "tumor" not in run.chosen.by_structure:
-        run.add_lesions(liver)
     run.add_chosen(liver)
+    if options.lesions and run.needs_a_second_opinion():
+        run.add_lesions(liver)
     run.tidy_lesions()
     couinaud = run.segments() if options.segments else None
     progress(0.98, "Measuring")
@@ -179,6 +185,7 @@ class _Run:
         self.tumors: dict[str, np.ndarray] = {}  # what each model calls tumor
         self.lesion_probability: sitk.Image | None = None
         self.confirmed: np.ndarray | None = None  # what the lesion network, trained on patients, has found
+        self.doubted: str = ""  # the model trained on simulated images that was asked for tumors
         self.device = options.device
         self._since = time.perf_counter()
         # How the progress is shared out, by the usual time of each step.
@@ -252,7 +259,11 @@ class _Run:
             if model is None:
                 continue
             result = self._run(model, liver, self._progress["structures"])
+            if key in LESIONS and not self._sees_lesions(model, liver):
+                continue
             mask = images.array_of(drawn_part(result.mask(key), key, liver)) > 0
+            if key == "tumor":
+                self._note_tumors(model, result.model, mask)
             if key == "liver_vessel" and self._name_vessels(mask, result.model):
                 continue
             self._put(np.full(mask.shape, structure(key).label, np.uint8), mask)
@@ -260,6 +271,22 @@ class _Run:
             self.models[key] = " and ".join(filter(None, (result.model, before)))
             self.warnings += [w for w in result.warnings if w not in self.warnings]
             self.lap("chosen models")
+
+    def needs_a_second_opinion(self) -> bool:
+        """Whether the lesion network is asked: not where a model that learned from patients was chosen for tumors."""
+        chosen = self.chosen.by_structure.get("tumor")
+        return chosen is None or getattr(chosen, "simulated", False)
+
+    def _note_tumors(self, model: Segmenter, name: str, mask: np.ndarray) -> None:
+        self.tumors[name] = mask
+        if getattr(model, "simulated", False):
+            self.doubted = name
+
+    def _sees_lesions(self, model: Segmenter, liver: sitk.Image) -> bool:
+        """Not where simulated contrast phases were learned and this is none: any dark patch is a lesion there."""
+        phase = phase_warning(self.image, self.modality, liver) if getattr(model, "simulated", False) else None
+        self.warnings += [phase] if phase and phase not in self.warnings else []
+        return not phase
 
     def _name_vessels(self, vessel: np.ndarray, model: str) -> bool:
         """Undivided vessels as portal and hepatic vein, by what is called so until now; False where nothing is."""
@@ -296,32 +323,17 @@ class _Run:
         inner = np.where(
             np.isin(inner, [structure(k).label for k in self.chosen.by_structure if k != "liver"]), 0, inner
         )
-        phase = self.phase_warning(liver)
-        if phase:
-            # The network has learned contrast phases only: elsewhere it takes any dark patch for a lesion.
-            self.warnings.append(phase)
+        if not self._sees_lesions(model, liver):
             inner = np.where(np.isin(inner, [structure(k).label for k in LESIONS]), 0, inner)
             keys = [k for k in keys if k not in LESIONS]
         else:
             self.warnings += result.warnings
         self._put(inner, inner > structure("liver").label)
-        self.tumors[result.model] = inner == structure("tumor").label
+        if "tumor" in keys:
+            self._note_tumors(model, result.model, inner == structure("tumor").label)
         for key in keys:
             self.models[key] = result.model
         self.lap("structures")
-
-    def phase_warning(self, liver: sitk.Image) -> str | None:
-        """What to say of a CT whose liver does not enhance as in a portal-venous phase; else None."""
-        if self.modality != "CT":
-            return None
-        median = float(np.median(images.array_of(self.image)[images.array_of(liver) > 0]))
-        if median >= PHASE_MEDIAN:
-            return None
-        return (
-            f"The liver's median is {median:.0f} HU, so this is not a portal-venous phase. Vessels and ducts "
-            "are hardly visible and not reliable; tumors and cysts by the network trained on simulated images were "
-            "left out."
-        )
 
     def add_lesions(self, liver: sitk.Image) -> None:
         """Lesions of the real network; it adds to what the network trained on simulated images calls tumor."""
@@ -340,7 +352,7 @@ class _Run:
     def tidy_lesions(self) -> None:
         """Tiny ones go; tumors that one network alone has found become candidates (CT: the one of simulated images)."""
         self.labels = without_tiny_lesions(self.labels)
-        if self.confirmed is not None and "tumor" not in self.chosen.by_structure:
+        if self.confirmed is not None:
             self.labels = candidates.set_aside(self.labels, self.confirmed)
 
     def regions(self) -> list[Region]:
@@ -371,11 +383,10 @@ class _Run:
         warnings = [f"Of the image: {note}." for note in images.notes_of(self.image)]
         warnings += [f"The image {f.problem}. {f.remedy}." for f in findings]
         warnings += self.warnings + liver_warnings(self.labels, liver_ml)
-        if (doubt := candidates.warning(self.regions())) or (
-            self.options.structures and self.confirmed is None and (doubt := unconfirmed_tumors(self.labels, None))
-        ):
-            warnings.append(doubt)
-        return warnings
+        doubt = candidates.warning(self.regions())
+        if self.doubted and self.confirmed is None:
+            doubt = unconfirmed_tumors(self.labels, self.doubted)
+        return [*warnings, doubt] if doubt else warnings
 
     def _put(self, values: np.ndarray, where: np.ndarray) -> None:
         merged = images.array_of(self.labels).copy()

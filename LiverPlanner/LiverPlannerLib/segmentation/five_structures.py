@@ -23,6 +23,7 @@ from LiverPlannerLib.vessels.cleanup import (
 )
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, ModelError, NothingFound
+from PreopReviewLib.models.kinds import simulated, simulated_note
 from PreopReviewLib.progress import CancelToken, Progress, silent, within
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def segment_structures(
         raise NothingFound("The liver mask is empty", "Give a mask that holds the liver")
     package = package or shipped_package()
     settings = _settings(package)
-    notes = [f"{package.name}: trained on synthesized images, not validated on patients"]
+    notes = [simulated_note(package.name)] if simulated(package.metadata) else []
     given = liver_mask != 0
     for look in range(MOST_LOOKS):
         share = within(progress, 0.75 * look / MOST_LOOKS, 0.75 * (look + 1) / MOST_LOOKS)
@@ -108,7 +109,7 @@ def segment_structures(
         added = np.count_nonzero(images.array_of(liver_mask)) - np.count_nonzero(images.array_of(given))
         milliliters = added * images.voxel_ml(image)
         notes.append(f"{milliliters:.0f} ml of lesion that the liver's mask leaves out were added to it")
-    warnings = _without_bands(seen, settings) if images.guess_modality(image) == "CT" else []
+    warnings = _without_bands(seen, package) if images.guess_modality(image) == "CT" else []
     progress(0.75, "resampling the result to the image's grid")
     labels = _to_source(seen.tidy, settings["classes"], seen.frame, liver_mask)
     labels = fit_edges(labels, image, liver_mask, local_parenchyma(seen.volume, seen.mask, seen.tidy))
@@ -153,10 +154,11 @@ def _look(
     return _Look(frame, volume, mask, probabilities, tidy)
 
 
-def _without_bands(seen: _Look, settings: dict) -> list[str]:
+def _without_bands(seen: _Look, package: ModelPackage) -> list[str]:
     """Takes dark bands out of what was called tumor, in place; returns what is to be said of them."""
     from scipy import ndimage
 
+    settings = _settings(package)
     classes, best = settings["classes"], seen.tidy.argmax(0)
     at, spacing = classes.index("tumor"), settings["spacing_mm"]
     inside = images.array_of(seen.mask) > 0
@@ -166,7 +168,7 @@ def _without_bands(seen: _Look, settings: dict) -> list[str]:
     seen.tidy[at][ndimage.binary_propagation(bands, mask=(best == at) & (bands | ~inside))] = 0
     milliliters = bands.sum() * spacing**3 / 1000
     return [
-        f"{milliliters:.0f} ml that {PACKAGE} called tumor are hardly darker than the liver beside "
+        f"{milliliters:.0f} ml that {package.name} called tumor are hardly darker than the liver beside "
         "them, from side to side: they were read as dark bands of the CT and left out. Check the image there."
     ]
 

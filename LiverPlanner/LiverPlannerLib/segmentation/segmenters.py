@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError, ModelError
+from PreopReviewLib.models.kinds import simulated
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.models.segmenter import SegmenterResult
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -86,11 +87,13 @@ class InsideLiver(_OfPackage):
     """
 
     needs_region = True
+    simulated = False
     needed = ("portal_vein", "hepatic_vein", "bile_duct", "tumor", "cyst", "inferior_vena_cava")
 
     def __init__(self, package: ModelPackage) -> None:
         super().__init__(package)
         self.structures = tuple(n for n in package.metadata["inference"]["classes"] if n != "background")
+        self.simulated = simulated(package.metadata)
         lacking = [name for name in self.needed if name not in self.structures]
         if lacking:
             raise ModelError(

@@ -17,6 +17,8 @@ _BY_NETWORK = {
 """Networks with preparation of their own, beside those of adapters; any other is known by its package's `inference`."""
 _INSIDE_LIVER = "LiverPlannerLib.segmentation.segmenters:InsideLiver"
 WHOLE_SCAN = "PreopReviewLib.models.whole_scan:WholeScan"
+SIMULATED_DATA = ("synthesized images only", "phantoms and labeled scans, painted")
+"""What the cards of networks that learned from phantoms say of their data."""
 _OF_A_MASK = ("couinaud-segments",)
 """Tasks of networks that divide a given mask and see no image."""
 
@@ -41,6 +43,19 @@ def kind_of(metadata: Mapping[str, Any]) -> str | None:
     arguments = network.get("arguments") or {}
     of_one = arguments.get("arguments", arguments)  # of an ensemble's members
     return _INSIDE_LIVER if of_one.get("in_channels") == 2 else WHOLE_SCAN
+
+
+def simulated(metadata: Mapping[str, Any]) -> bool:
+    """Whether a package, or one of those that it averages, says that it learned from simulated images."""
+    training = metadata.get("training")
+    training = training if isinstance(training, Mapping) else {}
+    parts = [training, *(p for p in training.get("members", ()) if isinstance(p, Mapping))]
+    return any(p.get("simulated") is True or p.get("data") in SIMULATED_DATA for p in parts)
+
+
+def simulated_note(name: str) -> str:
+    """What is said wherever the output of such a model is shown."""
+    return f"{name}: trained on simulated images, not validated on patients."
 
 
 def fine_tunable(metadata: Mapping[str, Any]) -> bool:

@@ -55,8 +55,9 @@ class Segmenter(Protocol):
         modalities: what it was trained on, of CT and MR; empty where that is not stated.
         needs_region: it works inside a given region (the liver) and cannot do without.
 
-    It may have, too, ``channels`` (the images that it needs, as components of the one it is given, in this order) and
-    ``partly`` (structures of which it draws a part only, to which another model's are added).
+    It may have, too, ``channels`` (the images that it needs, as components of the one it is given, in this order),
+    ``partly`` (structures of which it draws a part only, to which another model's are added) and ``simulated`` (it
+    learned from simulated images).
     """
 
     name: str

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.errors import ModelError
+from PreopReviewLib.models.kinds import simulated, simulated_note
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.models.preprocessing import body_box, network_grid, normalize
 from PreopReviewLib.models.scan_windows import Windows, logits_in_slabs, nested_values
@@ -64,6 +65,7 @@ class WholeScan:
         self.classes: list[str] = list(self.settings["classes"])
         self.structures = tuple(self.classes[1:])
         self.modalities = tuple(self.settings.get("modalities", ()))
+        self.simulated = any(simulated(p.metadata) for p in packages)
 
     def segment(
         self,
@@ -87,7 +89,7 @@ class WholeScan:
         values = values.T if reverse else values
         token.raise_if_cancelled()
         probabilities: np.ndarray | None = None
-        notes: list[str] = []
+        notes = [simulated_note(self.name)] if self.simulated else []
         where = "cpu"
         for number, package in enumerate(self.packages):
             part = within(progress, 0.9 * number / len(self.packages), 0.9 * (number + 1) / len(self.packages))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PreopReviewLib.models.kinds import SIMULATED_DATA
+
 NO_LICENSE = "none chosen"
 APACHE = "Apache-2.0"
 LICENSE_TEXT = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use these files except in
@@ -42,7 +44,7 @@ def license_of(chosen: str | None, simulated_only: bool) -> tuple[str, str]:
 def data_words(facts: Mapping[str, Any]) -> str:
     """What a run learned from, from the facts of its checkpoint: how many cases of how many patients, real or not."""
     if "training" not in facts:
-        return "synthesized images only" if facts.get("simulated") else "phantoms and labeled scans, painted"
+        return SIMULATED_DATA[0 if facts.get("simulated") else 1]
     count = len(facts["training"])
     kind = {True: "simulated images", False: "images of patients", None: "images"}[facts.get("simulated")]
     words = f"{count} {kind} of {facts['training_patients']} patients"

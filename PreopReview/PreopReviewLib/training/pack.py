@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.models.kinds import simulated
 from PreopReviewLib.structured import read_json
 from PreopReviewLib.training.applied import inference_settings
 from PreopReviewLib.training.card import data_words, license_of, model_card
@@ -77,6 +78,8 @@ def pack_run(
         "training": training,
         "figures": dict(figures or {}),
     }
+    if simulated(metadata):
+        metadata["intended_use"] = f"Learned from simulated images only: {metadata['intended_use']}"
     return write_package(folder, metadata, small_weights(kept["average"]), model_card(metadata), terms, overwrite)
 
 

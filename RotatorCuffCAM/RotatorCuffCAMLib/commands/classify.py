@@ -128,6 +128,7 @@ def _print(summary: dict[str, Any]) -> None:
 
     rows = list(summary["probabilities"].items())
     print_table(f"{summary['class_name']} (research only)", ["class", "probability"], rows)
+    say(str(summary["intended_use"]))
     for warning in summary["warnings"]:
         say(f"warning: {warning}.")
 

@@ -142,8 +142,10 @@ def table2(data: StudyData, resamples: int = 2000, seed: int = 0) -> Table:
     ):
         values = np.array([getattr(t, key) for t in turns])
         single = "bootstrap" in note
-        middle = values[0] if single else np.nanmean(values)
-        spread = np.nanstd(values[1:] if single else values, ddof=1)
+        known = values[np.isfinite(values)]  # a sensitivity without tears is none
+        middle = values[0] if single else known.mean() if known.size else np.nan
+        drawn = known[int(np.isfinite(values[0])) :] if single else known
+        spread = drawn.std(ddof=1) if drawn.size > 1 else np.nan
         scale, unit = (100, "%") if key in PERCENT else (1, "")
         digits = 1 if unit else 2
         table.add(name, f"{text(middle * scale, digits)}{unit} ± {text(spread * scale, 2)}{unit}")

@@ -241,8 +241,9 @@ def _page(
 def is_synthetic(model: str) -> bool:
     """Whether a model was trained on synthetic shoulders only, by its card."""
     from PreopReviewLib.models import require_package
+    from PreopReviewLib.models.kinds import simulated
 
-    return "synthetic" in str(require_package(model).metadata["description"]).lower()
+    return simulated(require_package(model).metadata)
 
 
 def _answer_facts(result: CuffResult) -> Facts:

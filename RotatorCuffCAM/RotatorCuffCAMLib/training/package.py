@@ -75,7 +75,7 @@ def _metadata(arguments: dict[str, Any], about: dict[str, str], figures: dict[st
         "classes": list(KEYS),
         "input": {"voxels": [64, 64, 64], "axes": "I medial, J inferior, K posterior", "range": [0, 255]},
         "modality": "MR, T2-weighted with or without fat suppression",
-        "training": about,
+        "training": {**about, "simulated": True},
         "figures_on_held_out_synthetic_shoulders": figures,
     }
 

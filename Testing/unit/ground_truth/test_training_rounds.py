@@ -133,8 +133,11 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(tmp_path):
         start_training(work, "ab", least=5)
     with pytest.raises(InputError, match="no annotator 'xy'"):
         start_training(work, "xy", least=5)
-    with pytest.raises(InputError, match="couinaud draws segment_1.* none of them is drawn in this list"):
+    with pytest.raises(ModelError, match="couinaud cannot be trained further here.* draws nothing in images"):
         start_training(work, "ab", "couinaud", least=5)
+    veins = package(tmp_path / "veins", classes=["background", "portal_vein"])
+    with pytest.raises(InputError, match="start draws portal_vein, and none of them is drawn in this list"):
+        start_training(work, "ab", str(veins), least=5)
     with pytest.raises(ModelError, match="prepares images its own way"):
         trainable(package(tmp_path / "turned", orientation="RAS"))
     with pytest.raises(ModelError, match="TotalSegmentator cannot be trained"):
