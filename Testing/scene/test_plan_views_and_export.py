@@ -53,7 +53,11 @@ def test_presets_change_opacity_and_hide_what_is_in_the_way(segmentation: Any) -
 
 def test_a_view_is_filled_by_the_liver_seen_from_the_front(scene: Any, segmentation: Any) -> None:
     camera = scene.AddNewNodeByClass("vtkMRMLCameraNode", "Camera")
+    asked: list[Any] = []
+    for view in two_views(scene):
+        view.AddObserver(view.ResetFocalPointRequestedEvent, lambda caller, _event: asked.append(caller))
     scene_views.frame(segmentation)
+    assert len(asked) == 2, "box and letters are moved around the liver, too"
     bounds = [0.0] * 6
     segmentation.GetRASBounds(bounds)
     assert camera.GetFocalPoint()[0] == pytest.approx((bounds[0] + bounds[1]) / 2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
+from PreopReviewLib.scene.finding import fit_boxes, nodes_of_class, segment_keys
 
 HIDDEN = 0.0
 FILLING = 0.85  # a liver is not a ball: its sphere may reach a little beyond the view
@@ -146,6 +146,7 @@ def frame(segmentation: Any) -> None:
     if bounds[1] < bounds[0]:
         return
     center = [(bounds[2 * a] + bounds[2 * a + 1]) / 2 for a in range(3)]
+    fit_boxes(segmentation.GetScene())
     radius = sum((bounds[2 * a + 1] - bounds[2 * a]) ** 2 for a in range(3)) ** 0.5 / 2
     for camera in nodes_of_class(segmentation.GetScene(), "vtkMRMLCameraNode"):
         distance = FILLING * radius / math.sin(math.radians(camera.GetViewAngle() / 2))

@@ -19,6 +19,12 @@ def segment_keys(node: Any) -> list[str]:
     return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
 
 
+def fit_boxes(scene: Any) -> None:
+    """Lets the box and the letters of every 3D view enclose what it shows: Slicer leaves them where they were."""
+    for view in nodes_of_class(scene, "vtkMRMLViewNode"):
+        view.InvokeEvent(view.ResetFocalPointRequestedEvent)
+
+
 def step_back(nodes: Sequence[Any | None], back: bool) -> None:
     """Takes nodes out of all views, or brings them back, whether or not they are switched on: that stays as it is."""
     for node in nodes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from PreopReviewLib.scene.finding import nodes_of_class
+from PreopReviewLib.scene.finding import fit_boxes, nodes_of_class
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.head import HeadGuess
 from RotatorCuffCAMLib.network.activation import ActivationMap
@@ -152,12 +152,11 @@ def look_at(activation: Any, again: bool = False) -> None:
     volume.SetAttribute(TURNED, "1")
     towards, middle = (np.array([-v[0], -v[1], v[2]]) for v in (view.towards_lps, view.head_lps))
     logic = slicer.modules.cameras.logic()
+    fit_boxes(volume.GetScene())
     for node in nodes_of_class(volume.GetScene(), "vtkMRMLViewNode"):
         camera = logic.GetViewActiveCameraNode(node)
         if camera is None:
             continue
-        # The view's box was drawn around what was there before.
-        node.InvokeEvent(node.ResetFocalPointRequestedEvent)
         distance = 0.75 * FIELD_MM / np.tan(np.radians(camera.GetViewAngle() / 2))
         camera.SetFocalPoint(*middle)
         camera.SetPosition(*(middle + distance * towards))
