@@ -14,6 +14,7 @@ from segment_section import open_module, section
 from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
 from LiverPlannerLib.structures import SEGMENTS
 from LiverPlannerLib.terminology_files import terminology_entry
+from PreopReviewLib import images
 from PreopReviewLib.scene import nodes
 
 
@@ -63,6 +64,32 @@ def test_a_plan_that_is_chosen_brings_its_volume(host: Any, opened: Any) -> None
     assert parameters.segmentation.GetID() == second.GetID()
     assert parameters.inputVolume.GetName() == "Other"
     assert not shown(named("CT liver plan"))
+
+
+def test_the_views_turn_to_a_segmentation_of_another_program_once(host: Any, opened: Any) -> None:
+    """Its first segment is not the liver, as in those of TotalSegmentator."""
+    other = named("Other")
+    labels = small_case().labels
+    node = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TotalSegmentator")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(other)
+    masks = {"spleen": np.zeros(labels.GetSize()[::-1], np.uint8), "liver": images.array_of(labels) > 0}
+    masks["spleen"][-2:, -2:, -2:] = 1
+    for name, mask in masks.items():
+        key = node.GetSegmentation().AddEmptySegment(name, name)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), node, key, other)
+    red = host.scene.GetNodeByID("vtkMRMLSliceNodeRed")
+    section(opened).ui.planSelector.setCurrentNode(node)
+    host.process_events()
+    assert red.GetSliceOffset() == pytest.approx(node.GetSegmentCenterRAS("liver")[2], abs=2.0)
+    red.SetSliceOffset(red.GetSliceOffset() + 20.0)
+    where = red.GetSliceOffset()
+    section(opened).ui.planSelector.setCurrentNode(named("CT liver plan"))
+    host.process_events()
+    red.SetSliceOffset(where)
+    section(opened).ui.planSelector.setCurrentNode(node)
+    host.process_events()
+    assert red.GetSliceOffset() == pytest.approx(where), "a surgeon's own view stays"
 
 
 def test_numbers_go_and_come_with_their_plan(host: Any, opened: Any) -> None:

@@ -48,6 +48,7 @@ class SegmentSection(Section):
         self._card: Any | None = None
         self._watched: tuple[Any, int] | None = None  # the volume and the observer's tag
         self.choice = PlanChoice(lambda: self.parameters)
+        self._seen: set[str] = set()  # segmentations of other programs that the views were turned to
 
     def connect(self) -> None:
         """Fills the combo boxes and connects the buttons."""
@@ -258,22 +259,30 @@ class SegmentSection(Section):
         return replace(scene_plan.nodes_of(plan), model_output=output)
 
     def _look_at_plan(self) -> None:
-        """Turns the views to a plan of another volume than they show: a command's scene says nothing of views."""
+        """Turns the views to a plan of another volume than they show, as in a command's scene, which says nothing of
+        views; and to a segmentation of another program when it is chosen first."""
         plan = self.parameters.segmentation
-        volume = scene_plan.volume_of(plan)
-        if volume is not None and scene_plan.plan_record(plan) and _in_slices() != volume.GetID():
-            for _step in self._look_at(scene_plan.nodes_of(plan)):
-                pass
+        volume = scene_plan.volume_of(plan) or self.parameters.inputVolume
+        ours = bool(scene_plan.plan_record(plan))
+        if volume is None or (_in_slices() == volume.GetID() if ours else plan.GetID() in self._seen):
+            return
+        self._seen.add(plan.GetID())
+        for _step in self._look_at(replace(scene_plan.nodes_of(plan), volume=volume)):
+            pass
 
     def _look_at(self, nodes: scene_plan.PlanNodes) -> Iterator[None]:
         """Shows the volume in the slices, at the largest lesion or the liver's center, and all of the liver in 3D."""
         yield
-        _abdominal_window(nodes.volume, scene_plan.plan_record(nodes.segmentation).get("modality", ""))
+        record = scene_plan.plan_record(nodes.segmentation)
+        _abdominal_window(nodes.volume, record.get("modality") or modality.known(nodes.volume))
         yield
         if _in_slices() != nodes.volume.GetID():
             slicer.util.setSliceViewerLayers(background=nodes.volume, fit=True)
             yield
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *scene_plan.place_to_look(nodes.segmentation))
+        place = scene_plan.place_to_look(nodes.segmentation)
+        if place is None:  # nothing is drawn yet
+            return
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place)
         yield
         scene_views.frame(nodes.segmentation)
 

@@ -18,7 +18,7 @@ from LiverPlannerLib.scene import plan_nodes, plan_tables
 from LiverPlannerLib.structures import structure_or_segment
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.scene import inputs
-from PreopReviewLib.scene.finding import nodes_of_class
+from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -244,19 +244,31 @@ def plan_record(segmentation: Any | None) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def place_to_look(segmentation: Any) -> tuple[float, float, float]:
-    """Where to look first, RAS mm: the largest lesion of a plan's record, else the middle of its first segment."""
+def place_to_look(segmentation: Any) -> tuple[float, float, float] | None:
+    """Where to look first, RAS mm: the largest lesion of a plan's record, else the middle of the liver or, without one,
+    of its first segment; None if that is empty."""
     regions = plan_record(segmentation).get("regions") or []
     if regions:
         return tuple(max(regions, key=lambda r: r["ml"])["centroid_ras"])
-    return _middle_of_first(segmentation)
+    keys = segment_keys(segmentation)
+    return _middle_of(segmentation, next(filter(_is_liver(segmentation), keys), keys[0])) if keys else None
 
 
-def _middle_of_first(segmentation: Any) -> tuple[float, float, float]:
-    key = segmentation.GetSegmentation().GetNthSegmentID(0)
+def _is_liver(segmentation: Any) -> Callable[[str], bool]:
+    from LiverPlannerLib.scene.segments import structure_of_segment
+
+    def is_liver(key: str) -> bool:
+        known = structure_of_segment(segmentation.GetSegmentation().GetSegment(key))
+        return known is not None and known.key == "liver"
+
+    return is_liver
+
+
+def _middle_of(segmentation: Any, key: str) -> tuple[float, float, float] | None:
     surface = segmentation.GetSegmentation().GetSegment(key).GetRepresentation(plan_nodes.SURFACE)
     if surface is None:
-        return tuple(segmentation.GetSegmentCenterRAS(key))  # looks at every voxel
+        center = segmentation.GetSegmentCenterRAS(key)  # looks at every voxel
+        return tuple(center) if center is not None else None
     middle = [0.0, 0.0, 0.0]
     segmentation.TransformPointToWorld(surface.GetCenter(), middle)
     return tuple(middle)
