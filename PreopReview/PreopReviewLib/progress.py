@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from threading import Event
+from typing import TypeVar
 
 from PreopReviewLib.errors import Cancelled
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done (0 to 1) and a few words saying what is being done."""
+T = TypeVar("T")
+
+
+def at_once(steps: Generator[None, None, T]) -> T:
+    """Does all steps of some work one after another, and gives back what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
 
 
 def silent(fraction: float, words: str) -> None:

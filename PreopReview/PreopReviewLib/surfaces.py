@@ -9,6 +9,7 @@ smoothing stops where it would shrink a body; and each body then takes the volum
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import SimpleITK as sitk
 from PreopReviewLib import images
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.surface_bodies import Mesh, with_volumes
 from PreopReviewLib.surface_bridges import bridged, with_threads
 
@@ -29,7 +31,14 @@ _PARTS = (1.0, 0.6, 0.35, 0.2)
 
 
 def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
+    """The surface of `surface_steps`, at once."""
+    return at_once(surface_steps(mask, smoothing))
+
+
+def surface_steps(mask: sitk.Image, smoothing: float) -> Generator[None, None, Any]:
     """The closed surface of a binary image, vtkPolyData of triangles in RAS mm with normals outwards.
+
+    That of a liver takes a second or more: made in steps, between which a panel can answer.
 
     Each 26-connected piece is one body (with one more for each hole in it), and its volume is that of its voxels.
 
@@ -50,6 +59,7 @@ def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
     pieces = cc3d.connected_components(np.require(images.array_of(cropped) > 0, requirements="CW"), connectivity=26)
     sizes = images.label_counts(pieces)[: int(pieces.max()) + 1]
     sizes[0] = 0
+    yield
     ml = images.voxel_ml(mask)
     large = np.flatnonzero(sizes * ml > LARGE_ML)
     finest = min(mask.GetSpacing())
@@ -57,29 +67,34 @@ def surface_of_mask(mask: sitk.Image, smoothing: float) -> Any:
     for piece in large:
         alone = np.zeros_like(sizes)
         alone[piece] = sizes[piece]
-        surface = _surface(cropped, pieces, alone, max(COARSE_MM, finest), smoothing)
+        surface = yield from _surface(cropped, pieces, alone, max(COARSE_MM, finest), smoothing)
         if surface is not None:
             parts.append(surface)
             fine[piece] = False
     if fine.any():
-        parts.append(_surface(cropped, pieces, np.where(fine, sizes, 0), finest, smoothing, whole=True))
+        parts.append((yield from _surface(cropped, pieces, np.where(fine, sizes, 0), finest, smoothing, whole=True)))
+    yield
     return _with_normals(_together(parts))
 
 
 def _surface(
     grid: sitk.Image, pieces: np.ndarray, sizes: np.ndarray, step: float, smoothing: float, whole: bool = False
-) -> Any:
+) -> Generator[None, None, Any]:
     """The surface of the pieces that have a size; None where it would not be one body, unless `whole` takes any."""
     wanted = sizes > 0
     solid = bridged(pieces if wanted[1:].all() else np.where(images.looked_up(wanted, pieces), pieces, 0))
-    field = _field(solid > 0, grid, step)
+    yield
+    field = yield from _field(solid > 0, grid, step)
+    yield
     if not whole:
         field = images.image_like(with_threads(images.array_of(field), step), field)
     raw = _contour(field)
+    yield
     mesh = Mesh.of(raw)
     if not whole and mesh.outer_bodies() != 1:
         return None
-    points = _as_smooth_as_they_bear(raw, mesh, smoothing)
+    yield
+    points = yield from _as_smooth_as_they_bear(raw, mesh, smoothing)
     owner = _owners(mesh, solid, grid)
     mm3 = sizes * images.voxel_ml(grid) * 1000
     return mesh.moved(with_volumes(mesh, points, owner, mm3, 0.5 * max(grid.GetSpacing())), raw)
@@ -96,7 +111,7 @@ def _owners(mesh: Mesh, solid: np.ndarray, grid: sitk.Image) -> np.ndarray:
     return owners[mesh.body]
 
 
-def _as_smooth_as_they_bear(raw: Any, mesh: Mesh, smoothing: float) -> np.ndarray:
+def _as_smooth_as_they_bear(raw: Any, mesh: Mesh, smoothing: float) -> Generator[None, None, np.ndarray]:
     """The points of the strongest smoothing that leaves each body `KEPT_VOLUME`."""
     points, open_ = mesh.points.copy(), np.ones(mesh.bodies, bool)
     before = mesh.volumes(mesh.points, mesh.body)
@@ -105,6 +120,7 @@ def _as_smooth_as_they_bear(raw: Any, mesh: Mesh, smoothing: float) -> np.ndarra
         kept = open_ & (mesh.volumes(smooth, mesh.body) / before >= KEPT_VOLUME)
         points[kept[mesh.body]] = smooth[kept[mesh.body]]
         open_ &= ~kept
+        yield
         if not open_.any():
             break
     return points
@@ -131,7 +147,7 @@ def enclosed_mm3(surface: Any) -> float:
     return measure.GetVolume()
 
 
-def _field(solid: np.ndarray, grid: sitk.Image, step: float) -> sitk.Image:
+def _field(solid: np.ndarray, grid: sitk.Image, step: float) -> Generator[None, None, sitk.Image]:
     """Positive inside, negative outside, 0 on the border between voxels, on the grid to be contoured."""
     import edt
 
@@ -140,7 +156,9 @@ def _field(solid: np.ndarray, grid: sitk.Image, step: float) -> sitk.Image:
         # Contoured on the voxels themselves, their distance says no more than inside and outside do.
         return images.image_like(np.where(solid, np.float32(1), np.float32(-1)), grid)
     field = edt.edt(solid, anisotropy=tuple(spacing), parallel=2)
+    yield
     field -= edt.edt(~solid, anisotropy=tuple(spacing), parallel=2)
+    yield
     return _on_grid(images.image_like(field, grid), step)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from LiverPlannerLib.scene.parts import Part, add_surfaces, surface_steps
+from LiverPlannerLib.scene.parts import Part, add_surfaces, part_surfaces_steps
 from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.resting_views import resting_views
 
 
 class LaterSurfaces:
-    """The surfaces of one node, one at a time; those of an outdated state are dropped.
+    """The surfaces of one node, made in steps; those of an outdated state are dropped.
 
     Args:
         done: called when all are there.
@@ -21,8 +21,7 @@ class LaterSurfaces:
     def __init__(self, done: Callable[[], None]) -> None:
         self._done = done
         self._node: Any | None = None
-        self._steps: Iterator[tuple[str, Any]] | None = None
-        self._made: list[tuple[str, Any]] = []
+        self._steps: Generator[None, None, list[tuple[str, Any]]] | None = None
         self._timer = timers.single_shot(0, self._step)
 
     @property
@@ -32,7 +31,7 @@ class LaterSurfaces:
 
     def start(self, node: Any, grid: Grid, parts: Sequence[Part]) -> None:
         """Makes those of parts that `show_parts` shows without."""
-        self._node, self._steps, self._made = node, surface_steps(grid, parts), []
+        self._node, self._steps = node, part_surfaces_steps(grid, parts)
         self._timer.start()
 
     def stop(self) -> None:
@@ -46,13 +45,13 @@ class LaterSurfaces:
         if self._node.GetScene() is None:  # deleted meanwhile
             self.stop()
             return
-        made = next(self._steps, None)
-        if made is not None:
-            self._made.append(made)
-            self._timer.start()
+        try:
+            next(self._steps)
+        except StopIteration as done:
+            node = self._node
+            self.stop()
+            with resting_views():
+                add_surfaces(node, done.value)
+                self._done()
             return
-        node = self._node
-        self.stop()
-        with resting_views():
-            add_surfaces(node, self._made)
-            self._done()
+        self._timer.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.resting_views import resting_views
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import nodes
 
 QUIET_MS = 250
@@ -72,6 +73,7 @@ class LivePlan:
         self._added: list[str] = []
         self._timer = timers.single_shot(QUIET_MS, self.update)
         self._unmade: set[str] = set()  # structures whose surfaces are those of before an edit
+        self._making: Generator[None, None, Callable[[], None]] | None = None
         self._later = timers.single_shot(0, self._next_surface)
         self._idle = timers.single_shot(IDLE_MS, self._next_surface)
 
@@ -199,17 +201,20 @@ class LivePlan:
         if self._timer.isActive():
             self.update()
         while self._unmade:
-            self._make_surface()
+            self._making = self._making or self._begin_next()
+            if self._making is not None:
+                self._put(at_once(self._making))
 
     def _begin_surfaces(self, changed: set[str]) -> None:
         self._unmade |= changed
+        self._making = None  # what is being made may be outdated
         if self._unmade:
             self._later.start()
 
     def _stop_surfaces(self) -> None:
         self._later.stop()
         self._idle.stop()
-        self._unmade = set()
+        self._unmade, self._making = set(), None
 
     def _next_surface(self) -> None:
         plan, measures = self._followed[0], self.measures
@@ -221,19 +226,27 @@ class LivePlan:
         if large and plan_editor_of(self._context).drawing:
             self._idle.start()
             return
-        self._make_surface()
-        if self._unmade:
-            self._later.start()
-
-    def _make_surface(self) -> None:
-        stale = self.measures.stale_surfaces(self._unmade) if self.measures is not None else []
-        if not stale:
-            self._stop_surfaces()
+        self._making = self._making or self._begin_next()
+        if self._making is None:
             return
-        self._updating = True
+        try:
+            next(self._making)
+        except StopIteration as made:
+            self._put(made.value)
+        self._later.start()
+
+    def _begin_next(self) -> Generator[None, None, Callable[[], None]] | None:
+        stale = self.measures.stale_surfaces(self._unmade) if self.measures is not None else []
+        if not stale or self.measures is None:
+            self._stop_surfaces()
+            return None
+        return self.measures.surface_steps(stale[0])
+
+    def _put(self, surface: Callable[[], None]) -> None:
+        self._making, self._updating = None, True
         try:
             with resting_views():
-                self.measures.make_surface(stale[0])
+                surface()
         finally:
             self._updating = False
 

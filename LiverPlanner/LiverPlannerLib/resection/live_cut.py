@@ -67,6 +67,7 @@ class LiveCut:
         base = images.kji_to_ras(corner[None], labels)[0]
         steps = (images.kji_to_ras(corner + np.eye(3), labels) - base).astype(np.float32)
         self._base = base
+        # Measured by columns below: to reduce axis 0 of (n, 3) takes NumPy five times as long or more.
         self._points = voxels @ steps  # RAS mm from the corner of the box: float32 is exact to 0.0001 mm there
         values = images.array_of(labels)[box][liver[box]]
         self._functional = ~np.isin(values, [structure(key).label for key in exclude])
@@ -77,12 +78,13 @@ class LiveCut:
     @property
     def center_ras(self) -> tuple[float, float, float]:
         """Centroid of the liver, mm."""
-        return tuple((self._points.mean(axis=0, dtype=float) + self._base).tolist())  # type: ignore[return-value]
+        x, y, z = (float(self._points[:, n].mean(dtype=float) + self._base[n]) for n in range(3))
+        return x, y, z
 
     @property
     def size_mm(self) -> float:
         """Length of the diagonal of the box around the liver in patient axes."""
-        return float(np.linalg.norm(np.ptp(self._points, axis=0)))
+        return float(np.linalg.norm([np.ptp(self._points[:, n]) for n in range(3)]))
 
     def taken(self, planes: Sequence[Plane]) -> np.ndarray:
         """(n,) whether planes take each liver voxel, in the order of `np.argwhere(liver)`.

@@ -6,7 +6,7 @@ a second of the last stroke on a large CT.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -21,8 +21,9 @@ from LiverPlannerLib.voxel_boxes import BoxedMask, both, dice, union, without
 from PreopReviewLib import images
 from PreopReviewLib.errors import GeometryError, NothingFound
 from PreopReviewLib.images.vtk_images import fill, ijk_to_ras
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.surfaces import surface_of_mask
+from PreopReviewLib.surfaces import surface_steps
 
 CHANGE_COLUMNS = (
     Column("structure", "Structure", "text"),
@@ -144,13 +145,21 @@ class LiveMeasures:
 
     def make_surface(self, segment_id: str) -> None:
         """Remakes the surface of a segment."""
+        at_once(self.surface_steps(segment_id))()
+
+    def surface_steps(self, segment_id: str) -> Generator[None, None, Callable[[], None]]:
+        """As `make_surface`, in steps that change nothing; what they return puts the surface into its place."""
         mask, surface = self.plan.masks[segment_id], _no_surface()
         if mask.count:
             # In the node's own coordinates: a transform on it moves its surfaces by itself.
             image = self.plan.grid.image(mask.mask.view("uint8"), mask.start, world=False)
-            surface = surface_of_mask(image, structure(self.plan.structures[segment_id]).smoothing)
-        self._surface_of[segment_id] = mask
-        _put_surface(self.node.GetSegmentation(), segment_id, surface)
+            surface = yield from surface_steps(image, structure(self.plan.structures[segment_id]).smoothing)
+
+        def put() -> None:
+            self._surface_of[segment_id] = mask
+            _put_surface(self.node.GetSegmentation(), segment_id, surface)
+
+        return put
 
 
 def _put_surface(segmentation: Any, segment_id: str, surface: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from LiverPlannerLib.scene.segments import Grid
 from PreopReviewLib import images
 from PreopReviewLib.images.vtk_images import fill
 from PreopReviewLib.scene import nodes
-from PreopReviewLib.surfaces import surface_of_mask
+from PreopReviewLib.surfaces import surface_of_mask, surface_steps
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def show_parts(
     Args:
         node: one to fill again, which keeps its place and its display; None makes one.
         grid: gives the reference geometry.
-        surfaces: whether they are made now; else by `surface_steps`, which may take its time, and until then the node
-            keeps those that it has.
+        surfaces: whether they are made now; else by `part_surfaces_steps`, which may take its time, and until then the
+            node keeps those that it has.
     """
     import slicer
 
@@ -90,16 +90,20 @@ def show_parts(
     return node
 
 
-def surface_steps(grid: Grid, parts: Sequence[Part]) -> Iterator[tuple[str, Any]]:
-    """Makes the surfaces of parts that are shown without them, one a step: (key, vtkPolyData), for `add_surfaces`."""
+def part_surfaces_steps(grid: Grid, parts: Sequence[Part]) -> Generator[None, None, list[tuple[str, Any]]]:
+    """Makes the surfaces of parts that are shown without them: (key, vtkPolyData) each, for `add_surfaces`."""
+    made = []
     for part in parts:
         _labelmap, mask = _contents(part.mask, grid)
+        yield
         if mask is not None:
-            yield part.key, surface_of_mask(mask, part.smoothing)
+            made.append((part.key, (yield from surface_steps(mask, part.smoothing))))
+            yield
+    return made
 
 
 def add_surfaces(node: Any, made: Sequence[tuple[str, Any]]) -> None:
-    """Puts the surfaces of `surface_steps` into a node, all at once."""
+    """Puts the surfaces of `part_surfaces_steps` into a node, all at once."""
     blocked = node.StartModify()
     for key, surface in made:
         segment = node.GetSegmentation().GetSegment(key)

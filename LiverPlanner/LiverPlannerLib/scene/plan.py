@@ -17,6 +17,7 @@ from LiverPlannerLib.plan.layers import layers_steps
 from LiverPlannerLib.scene import plan_nodes, plan_tables
 from LiverPlannerLib.structures import structure_or_segment
 from PreopReviewLib.errors import InputError
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
 
@@ -82,7 +83,7 @@ def add_plan(
     volume: Any, parts: Iterable[Part], record: dict[str, Any], previous: PlanNodes | None = None
 ) -> PlanNodes:
     """Adds a plan to the scene at once, and removes the one it replaces; see `add_plan_steps`."""
-    nodes = _finish(add_plan_steps(volume, parts, record, previous))
+    nodes = at_once(add_plan_steps(volume, parts, record, previous))
     plan_nodes.remove(nodes.replaced)
     return replace(nodes, replaced=())
 
@@ -212,16 +213,7 @@ def _to_be_kept_steps(previous: PlanNodes | None) -> Generator[None, None, bool]
 
 def same_segments(a: Any | None, b: Any | None) -> bool:
     """Whether two segmentations of one lattice have the same segments with the same voxels."""
-    return _finish(plan_nodes.same_segments_steps(a, b))
-
-
-def _finish(steps: Generator[None, None, Any]) -> Any:
-    """Does all steps at once and gives back what they return."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return at_once(plan_nodes.same_segments_steps(a, b))
 
 
 def _require_in_scene(volume: Any) -> None:

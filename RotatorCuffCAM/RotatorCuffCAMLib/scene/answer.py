@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene.finding import fit_boxes, nodes_of_class
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.head import HeadGuess
@@ -53,12 +54,7 @@ def result_of(summary: dict[str, Any], activation: sitk.Image, cube: sitk.Image)
 
 def add_answer(volume: Any, image: sitk.Image, result: CuffResult, summary: dict[str, Any]) -> Any:
     """Puts an answer beside its volume, in the place of the one before, and shows it. See `add_answer_steps`."""
-    steps = add_answer_steps(volume, image, result, summary)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return at_once(add_answer_steps(volume, image, result, summary))
 
 
 def add_answer_steps(

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import nodes
 from RotatorCuffCAMLib.network.activation import ActivationMap
 from RotatorCuffCAMLib.network.hot_region import hot_region
@@ -20,12 +21,7 @@ SIDE_BY_SIDE = "RotatorCuffCAM.SideBySide"
 
 def add_class_maps(activation: Any, maps: Sequence[ActivationMap], on_cpu: bool | None = True) -> list[Any]:
     """Adds the map of every class with a shoulder of its own; see `add_class_maps_steps`."""
-    steps = add_class_maps_steps(activation, maps, on_cpu)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return at_once(add_class_maps_steps(activation, maps, on_cpu))
 
 
 def add_class_maps_steps(
