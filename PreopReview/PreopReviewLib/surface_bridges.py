@@ -29,8 +29,11 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
     parts, count = cc3d.connected_components(np.require(pieces, requirements="CW"), connectivity=6, return_N=True)
     if count == np.count_nonzero(label_counts(pieces)[1:]):
         return pieces
-    parts = parts.astype(np.int64)
     joined = pieces.copy()
+    flat = parts.ravel()
+    # One of two parts that touch is not the largest: only its voxels are looked at, which are few.
+    sizes = label_counts(parts)
+    small = np.flatnonzero((flat != 0) & (flat != 1 + sizes[1:].argmax()))
     group = list(range(count + 1))
 
     def root(n: int) -> int:
@@ -41,24 +44,20 @@ def bridged(pieces: np.ndarray) -> np.ndarray:
 
     for step in _DIAGONAL:
         move = np.array(step) - 1
-        here, there = _pair(parts, move)
-        at = np.flatnonzero((here > 0) & (there > 0) & (here != there))
-        pairs, first = np.unique(here.ravel()[at] * (count + 1) + there.ravel()[at], return_index=True)
+        way = int(np.ravel_multi_index(move + 1, parts.shape) - np.ravel_multi_index((1, 1, 1), parts.shape))
+        at = np.unique(np.concatenate([small, small - way]))
+        here, there = flat[at].astype(np.int64), flat[at + way].astype(np.int64)
+        touching = (here > 0) & (there > 0) & (here != there)
+        at = at[touching]
+        pairs, first = np.unique(here[touching] * (count + 1) + there[touching], return_index=True)
         for pair, n in zip(pairs.tolist(), first.tolist(), strict=True):
             a, b = root(pair // (count + 1)), root(pair % (count + 1))
             if a == b:
                 continue
             group[a] = b
-            start = np.array(np.unravel_index(at[n], here.shape)) + np.maximum(-move, 0)
+            start = np.array(np.unravel_index(at[n], parts.shape))
             _bridge(joined, start, move)
     return joined
-
-
-def _pair(parts: np.ndarray, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two views of an array such that a voxel of the first and that of the second are `move` apart."""
-    first = tuple(slice(max(-m, 0), n - max(m, 0)) for m, n in zip(move, parts.shape, strict=True))
-    second = tuple(slice(max(m, 0), n - max(-m, 0)) for m, n in zip(move, parts.shape, strict=True))
-    return parts[first], parts[second]
 
 
 def _bridge(pieces: np.ndarray, start: np.ndarray, move: np.ndarray) -> None:
