@@ -1,8 +1,9 @@
 """Vessels renamed by simulated clicks: Dice of portal and hepatic vein after 0, 3, 6, 12 clicks; seconds of a click.
 
 Cases are perfectly found vessels with wrong names, as networks give them: whole branches with all downstream of them,
-and stretches in the middle of branches, carry the other tree's name (seeded). Each click goes to the largest wrong
-piece: of what lights up there under the mouse (a branch, or it with all downstream), the one that puts most right.
+and stretches in the middle of branches, carry the other tree's name (seeded, four times a case). Each click goes to the
+largest wrong piece: of all that lights up there under the mouse (each branch, or it with all downstream), to what puts
+most right.
 "Perfect naming" is Dice 1 here, since nothing is missing. The time is measured on a grid of 512x512x200.
 
     python -m Testing.Benchmarks clicks [--quick]
@@ -35,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "clicks.json"
 PORTAL, HEPATIC = structure("portal_vein").label, structure("hepatic_vein").label
 OTHER = {PORTAL: HEPATIC, HEPATIC: PORTAL}
 CLICKS = (0, 3, 6, 12)
-SAMPLES = 24
+LIMIT, NAMINGS = 0.03, 4
 
 
 def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches: int = 3) -> np.ndarray:
@@ -63,7 +64,7 @@ def with_wrong_names(labels: sitk.Image, seed: int, branches: int = 5, stretches
 Click = tuple[np.ndarray, str, bool]
 
 
-def best_click(network: VesselNetwork, truth: np.ndarray, rng: np.random.Generator) -> Click | None:
+def best_click(network: VesselNetwork, truth: np.ndarray) -> Click | None:
     """Where to click, what to name it, and whether with all downstream; None where nothing is wrong."""
     import cc3d
 
@@ -72,18 +73,21 @@ def best_click(network: VesselNetwork, truth: np.ndarray, rng: np.random.Generat
         return None
     pieces = cc3d.connected_components(wrong * network.array, connectivity=26)
     largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-    places = np.argwhere(pieces == largest)
-    value = int(truth[tuple(places[0])])
-    best, gain = None, 0
-    for place in places[rng.choice(len(places), min(SAMPLES, len(places)), replace=False)]:
-        picked = network.pick(images.kji_to_ras(place[None].astype(float), network.grid)[0])
-        if picked.value == value:
+    piece = np.flatnonzero(pieces == largest)
+    right = truth.reshape(-1)
+    value, named = int(right[piece[0]]), int(network.array.reshape(-1)[piece[0]])
+    owner = network.owner[np.searchsorted(network.index, piece)]
+    best, gain, seen = None, 0, np.zeros(len(network.value), bool)
+    for point in np.unique(owner):
+        if seen[point] or network.value[point] != named:
             continue
+        picked = network.pick_point(int(point))
+        seen[picked.branch] = True
         for downstream in (True, False):
             index = network.voxels_of(picked.downstream if downstream else picked.branch)
-            right = truth.reshape(-1)[index] == value
-            now = int(right.sum()) - int((truth.reshape(-1)[index] == picked.value).sum())
+            now = int((right[index] == value).sum()) - int((right[index] == named).sum())
             if now > gain:
+                place = np.array(np.unravel_index(piece[owner == point][0], truth.shape))
                 best, gain = (place, structure_of_label(value).key, downstream), now
     return best
 
@@ -92,7 +96,6 @@ def run(labels: sitk.Image, seed: int) -> dict[str, dict[str, float]]:
     """Dice by number of clicks."""
     truth = images.array_of(labels)
     network = VesselNetwork(images.image_like(with_wrong_names(labels, seed), labels))
-    rng = np.random.default_rng(seed)
     table = {}
     for n in range(max(CLICKS) + 1):
         if n in CLICKS:
@@ -100,7 +103,7 @@ def run(labels: sitk.Image, seed: int) -> dict[str, dict[str, float]]:
                 "portal_vein": dice(network.array == PORTAL, truth == PORTAL),
                 "hepatic_vein": dice(network.array == HEPATIC, truth == HEPATIC),
             }
-        click = best_click(network, truth, rng)
+        click = best_click(network, truth)
         if click is not None:
             place, name, downstream = click
             at = images.kji_to_ras(place[None].astype(float), network.grid)[0]
@@ -154,15 +157,19 @@ def main() -> None:
     quick = parser.parse_args().quick
     cases = [c for c in labeled_livers(1 if quick else 4) if not quick or c[0].startswith("phantom")]
     tables = {}
-    for seed, (name, labels) in enumerate(cases):
-        tables[name] = run(labels, seed)
-        words = "   ".join(
-            f"{n} clicks: {t['portal_vein']:.3f} {t['hepatic_vein']:.3f}" for n, t in tables[name].items()
-        )
-        print(f"{name:14} portal, hepatic Dice after {words}", flush=True)
-    worst = {n: min(min(t[n].values()) for t in tables.values()) for n in map(str, CLICKS)}
-    data = {"cases": tables, "worst": worst}
-    print("worst:", worst)
+    for number, (name, labels) in enumerate(cases):
+        for naming in range(1 if quick else NAMINGS):
+            table = tables[f"{name}, naming {naming + 1}"] = run(labels, number + 100 * naming)
+            words = "   ".join(f"{n} clicks: {t['portal_vein']:.3f} {t['hepatic_vein']:.3f}" for n, t in table.items())
+            print(f"{name:14} portal, hepatic Dice after {words}", flush=True)
+    worse = {n: [min(t[n].values()) for t in tables.values()] for n in map(str, CLICKS)}
+    data = {
+        "cases": tables,
+        "worst": {n: min(v) for n, v in worse.items()},
+        "mean_of_the_worse_vein": {n: float(np.mean(v)) for n, v in worse.items()},
+        "within_limit_after_6": f"{sum(d >= 1 - LIMIT for d in worse['6'])} of {len(tables)}",
+    }
+    print({key: value for key, value in data.items() if key != "cases"})
     if not quick:
         data["time_512"] = time_at_512()
         print(data["time_512"])

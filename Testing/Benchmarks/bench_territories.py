@@ -44,7 +44,7 @@ def interrupted(labels: sitk.Image, tree: VesselTree, branch: int) -> sitk.Image
     points = np.flatnonzero(tree.branch_of == branch)
     line = tree.points[points]
     middle = line[np.linalg.norm(line - line.mean(0), axis=1).argmin()]
-    away = tree.points[np.linalg.norm(tree.points - middle, axis=1).argsort()[:12]]
+    away = line[np.linalg.norm(line - middle, axis=1).argsort()[:12]]  # its own: other veins cross it elsewhere
     tangent = np.linalg.svd(away - away.mean(0))[2][0]
     radius = tree.branch(branch).radius_mm
     values = images.array_of(labels).copy()

@@ -218,12 +218,17 @@ def _bridges(skeleton: Skeleton) -> np.ndarray:
 
 
 def end_thickness(skeleton: Skeleton, members: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Radius (mm) of the vessel at each end (n,): median over the points within 10 mm, without the tapering tip."""
+    """Radius (mm) of the vessel at each end (n,): median over the points within 10 mm, without much thinner ones.
+
+    So neither the tip counts, which tapers, nor a twig beside it.
+    """
     from scipy.spatial import cKDTree
 
     points, radius = skeleton.points[members], skeleton.radius[members]
     near = cKDTree(points).query_ball_point(skeleton.points[ends], END_MM)
-    return np.array([np.median(radius[n]) for n in near])
+    own = skeleton.radius[ends] / 2
+    around = (radius[n] for n in near)
+    return np.array([np.median(r[r >= least]) for r, least in zip(around, own, strict=True)])
 
 
 @dataclass
