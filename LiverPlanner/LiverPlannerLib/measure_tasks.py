@@ -185,10 +185,16 @@ def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
+    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder))
     cancel.raise_if_cancelled()
-    by_hand = _by_hand(parameters)
-    trees = find_trees(labels, segments, progress=within(progress, 0.3, 0.95), cancel=cancel, by_hand=by_hand)
+    trees = find_trees(
+        labels,
+        segments.labels,
+        progress=within(progress, 0.3, 0.95),
+        cancel=cancel,
+        by_hand=_by_hand(parameters),
+        doubts=segments.warnings,
+    )
     if not trees.territories:
         reason = "; ".join(trees.missing.values()) or "the plan has neither a portal nor a hepatic vein"
         raise NothingFound(f"There is no blood supply to follow: {reason}", "Segment the veins first")
@@ -227,9 +233,15 @@ def compared_resections(
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder)).labels
-    by_hand = _by_hand(parameters)
-    trees = find_trees(labels, segments, progress=within(progress, 0.2, 0.5), cancel=cancel, by_hand=by_hand)
+    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder))
+    trees = find_trees(
+        labels,
+        segments.labels,
+        progress=within(progress, 0.2, 0.5),
+        cancel=cancel,
+        by_hand=_by_hand(parameters),
+        doubts=segments.warnings,
+    )
     made_resections = {
         name: resect_by_mask(
             labels,

@@ -7,9 +7,11 @@ import pytest
 from scipy import ndimage
 from vessel_blocks import PLACE, PORTAL, block, sections
 
-from LiverPlannerLib.structures import mask_of
+from LiverPlannerLib.structures import STRUCTURES, mask_of
 from LiverPlannerLib.territories.areas import find_territories
 from LiverPlannerLib.territories.cutting import resect_by_branches, resect_by_territories
+from LiverPlannerLib.territories.files import load_trees, save_trees
+from LiverPlannerLib.territories.liver import find_trees
 from LiverPlannerLib.territories.names import named_territories
 from LiverPlannerLib.territories.owners import STEP_MM, _room, _visible, owners
 from LiverPlannerLib.vessels.branches import split_branches
@@ -176,3 +178,30 @@ def test_the_stem_of_a_territory_stays_in_the_remnant():
     cut = resect_by_branches(labels, tree, [right_branch(tree)])
     trunk = images.array_of(tree.branch_image) == 1
     assert not (images.array_of(cut.resected)[trunk] > 0).any()
+
+
+def test_what_is_doubtful_about_the_segments_is_said_of_the_names_also_after_a_way_through_files(tmp_path):
+    labels = block()
+    trees = find_trees(labels, sections(labels), doubts=["Segment 1 was not found."])
+    assert trees.warnings[0] == "Names of territories and veins are doubtful: Segment 1 was not found."
+    assert load_trees(save_trees(trees, tmp_path), tmp_path, labels).warnings == trees.warnings
+
+
+def test_territories_margins_and_resections_of_a_mirrored_liver_say_that_its_names_are_doubtful(tmp_path):
+    from LiverPlannerLib.commands.margins import margins_of
+    from LiverPlannerLib.commands.resections import resections_of
+    from LiverPlannerLib.commands.territories import territories_of
+    from LiverPlannerLib.labels import read_labels
+    from PreopReviewLib.phantoms.liver import make_liver_phantom
+
+    labels = make_liver_phantom(0, "ct", (64, 64, 64), 4.0).labels
+    images.write_image(images.image_like(images.array_of(labels)[:, :, ::-1].copy(), labels), tmp_path / "l.nii.gz")
+    file = read_labels(tmp_path / "l.nii.gz", {s.label: s.key for s in STRUCTURES})
+    right = resections_of(file, {"right": {"preset": "right hepatectomy"}}).data
+    for notes in (
+        territories_of(file).data["notes"],
+        margins_of(file).data["notes"],
+        right["resection_notes"]["right"],
+    ):
+        assert any("does not lie on the patient's right" in note for note in notes)
+    assert not any("doubtful" in note for note in territories_of(file, segments=False).data["notes"])

@@ -122,11 +122,13 @@ def _vessels(
     from PreopReviewLib.errors import NothingFound
 
     try:
-        trees = find_trees(file.labels, division_of(file).labels, known, file.inside)
+        division = division_of(file)
+        trees = find_trees(file.labels, division.labels, known, file.inside, doubts=division.warnings)
         distances = vessel_margins(trees, lesions.value, vessels.value, file.lesions)  # type: ignore[arg-type]
     except NothingFound as nothing:
         notes.append(f"Distances to vessels by name are n/a. {nothing.problem}.")
         return []
+    notes += trees.doubtful_names
     if not distances:
         notes.append("Distances to vessels by name are n/a: the labels have no vessel tree.")
     return margin_rows(distances)

@@ -61,7 +61,12 @@ def territories_of(file: Labels, depth: int = 1, segments: bool = True) -> Outco
     from LiverPlannerLib.territories.tables import branch_rows, named_rows
     from PreopReviewLib.errors import NothingFound
 
-    trees = find_trees(file.labels, division_of(file).labels if segments else None, inside=file.inside)
+    division = division_of(file) if segments else None
+    trees = (
+        find_trees(file.labels, division.labels, inside=file.inside, doubts=division.warnings)
+        if division
+        else find_trees(file.labels, inside=file.inside)
+    )
     if not trees.territories:
         reason = "; ".join(trees.missing.values()) or "the labels have neither a portal nor a hepatic vein"
         raise NothingFound(f"There are no territories in {file.path.name}: {reason}", "Segment the veins first")

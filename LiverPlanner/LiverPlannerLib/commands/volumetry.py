@@ -140,9 +140,9 @@ def _add_supply(
     from PreopReviewLib.errors import NothingFound
 
     try:
-        perfusion = perfusion_of(
-            find_trees(file.labels, division_of(file).labels, inside=file.inside), cut.resected, excluded
-        )
+        division = division_of(file)
+        trees = find_trees(file.labels, division.labels, inside=file.inside, doubts=division.warnings)
+        perfusion = perfusion_of(trees, cut.resected, excluded)
     except NothingFound as nothing:
         data["notes"] = [*data["notes"], f"Inflow and outflow of the remnant are n/a. {nothing.problem}."]
         return

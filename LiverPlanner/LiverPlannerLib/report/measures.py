@@ -224,11 +224,11 @@ def _territories(measures: Measures, options: MeasureOptions) -> None:
     from LiverPlannerLib.resection.volumetry import NOT_FUNCTIONAL
     from LiverPlannerLib.territories.liver import find_trees
 
-    segments = measures.couinaud.labels if measures.couinaud else None
+    segments = (measures.couinaud.labels, measures.couinaud.warnings) if measures.couinaud else (None, ())
     known = {tree.structure: tree for tree in measures.trees}
     if not {"portal_vein", "hepatic_vein"} & set(known):
         return
-    trees = _tried(measures, "Territories", lambda: find_trees(measures.labels, segments, known))
+    trees = _tried(measures, "Territories", lambda: find_trees(measures.labels, segments[0], known, doubts=segments[1]))
     if trees is None:
         return
     measures.territories = trees

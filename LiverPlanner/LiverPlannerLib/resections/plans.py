@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
@@ -22,6 +22,9 @@ from LiverPlannerLib.resections.presets import PRESETS, preset_name, resect_by_s
 from LiverPlannerLib.territories.liver import LiverTrees, find_trees
 from PreopReviewLib.errors import InputError, PreopError
 from PreopReviewLib.structured import read_json, read_yaml
+
+if TYPE_CHECKING:
+    from LiverPlannerLib.couinaud.volumes import Division
 
 KINDS: dict[str, frozenset[str]] = {
     "preset": frozenset(),
@@ -55,16 +58,21 @@ class Liver:
     drawn: DrawnLesions | None = field(default=None, repr=False)
 
     @cached_property
-    def segments(self) -> sitk.Image:
-        """Couinaud segments, 1 to 8."""
+    def division(self) -> Division:
+        """The Couinaud segments, with what is doubtful about them."""
         from LiverPlannerLib.couinaud.volumes import divide
 
-        return divide(self.labels, given=self.given_segments).labels
+        return divide(self.labels, given=self.given_segments)
+
+    @property
+    def segments(self) -> sitk.Image:
+        """Couinaud segments, 1 to 8."""
+        return self.division.labels
 
     @cached_property
     def trees(self) -> LiverTrees:
         """Trees with named territories; without any where there is no vein."""
-        return self.given_trees or find_trees(self.labels, self.segments)
+        return self.given_trees or find_trees(self.labels, self.segments, doubts=self.division.warnings)
 
 
 def read_plans(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -194,12 +202,17 @@ def _whole(name: str, value: Any) -> list[int]:
 
 def _by_preset(liver: Liver, _name: str, plan: Mapping[str, Any]) -> Resection:
     name = preset_name(str(plan["preset"]))
-    taken = resect_by_segments(liver.labels, liver.segments, PRESETS[name], liver.trees)
+    taken = _of_segments(liver, PRESETS[name])
     return replace(taken, method=f"{name} ({', '.join(f'S{n}' for n in PRESETS[name])})")
 
 
 def _by_segments(liver: Liver, name: str, plan: Mapping[str, Any]) -> Resection:
-    return resect_by_segments(liver.labels, liver.segments, _whole(name, plan["segments"]), liver.trees)
+    return _of_segments(liver, _whole(name, plan["segments"]))
+
+
+def _of_segments(liver: Liver, numbers: Sequence[int]) -> Resection:
+    taken = resect_by_segments(liver.labels, liver.segments, numbers, liver.trees)
+    return replace(taken, notes=(*liver.division.warnings, *taken.notes))
 
 
 def _by_territories(liver: Liver, name: str, plan: Mapping[str, Any]) -> Resection:

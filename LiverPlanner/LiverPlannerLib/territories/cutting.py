@@ -66,17 +66,20 @@ def resect_by_territories(labels: sitk.Image, wanted: Sequence[str], segments: s
     tree = split_branches(portal, "portal_vein", mask_of(labels, "liver"))
     territories = find_territories(labels, tree)
     words = [" ".join(str(w).lower().replace("_", " ").replace("-", " ").split()) for w in wanted]
-    branches = [int(w) for w in words if w.isdigit()]
+    branches, doubts = [int(w) for w in words if w.isdigit()], []
     if len(branches) < len(words):
-        branches += _by_name(territories, [w for w in words if not w.isdigit()], labels, segments)
+        from LiverPlannerLib.couinaud.volumes import divide
+
+        division = divide(labels, given=segments)
+        branches += _by_name(territories, [w for w in words if not w.isdigit()], division.labels)
+        doubts = division.warnings
     resection = resect_by_branches(labels, tree, branches, territories)
-    return replace(resection, method=f"portal territory ({', '.join(words)})")
+    method = f"portal territory ({', '.join(words)})"
+    return replace(resection, method=method, notes=(*doubts, *resection.notes))
 
 
-def _by_name(territories: Territories, names: list[str], labels: sitk.Image, segments: sitk.Image | None) -> list[int]:
-    from LiverPlannerLib.couinaud.volumes import divide
-
-    named = {n.name: n for n in named_territories(territories, divide(labels, given=segments).labels)}
+def _by_name(territories: Territories, names: list[str], segments: sitk.Image) -> list[int]:
+    named = {n.name: n for n in named_territories(territories, segments)}
     for side in ("right", "left"):
         parts = [n for name, n in named.items() if name.startswith(f"{side} ")]
         if parts:

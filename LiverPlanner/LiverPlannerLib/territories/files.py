@@ -24,7 +24,8 @@ def save_trees(trees: LiverTrees, folder: str | Path) -> dict[str, Any]:
         Plain values for `load_trees`.
     """
     folder = Path(folder)
-    record: dict[str, Any] = {"trees": {}, "territories": {}, "named": {}, "missing": trees.missing}
+    record: dict[str, Any] = {"trees": {}, "territories": {}, "named": {}}
+    record |= {"missing": trees.missing, "doubts": trees.doubts}
     for key, tree in trees.trees.items():
         record["trees"][key] = save_tree(tree, folder / f"tree_{key}.npz").name
     for key, territories in trees.territories.items():
@@ -43,7 +44,7 @@ def load_trees(record: dict[str, Any], folder: str | Path, labels: sitk.Image) -
         GeometryError: labels of another size.
     """
     folder = Path(folder)
-    loaded = LiverTrees(labels, missing=dict(record["missing"]))
+    loaded = LiverTrees(labels, missing=dict(record["missing"]), doubts=list(record["doubts"]))
     for key, name in record["trees"].items():
         loaded.trees[key] = load_tree(folder / name, mask_of(labels, key))
     for key, saved in record["territories"].items():

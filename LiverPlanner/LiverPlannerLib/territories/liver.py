@@ -30,6 +30,7 @@ class LiverTrees:
         trees: veins, arteries and ducts that occur.
         territories, named: of portal and hepatic vein, where they occur.
         missing: by key, why there is no tree or no territory.
+        doubts: sentences on the segments that the names come from.
     """
 
     labels: sitk.Image = field(repr=False)
@@ -37,13 +38,20 @@ class LiverTrees:
     territories: dict[str, Territories] = field(default_factory=dict)
     named: dict[str, list[NamedTerritory]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def doubtful_names(self) -> list[str]:
+        """Why the names of territories and veins may be wrong."""
+        return [f"Names of territories and veins are doubtful: {doubt}" for doubt in self.doubts if self.named]
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on trees that are not in one piece."""
+        """Sentences on names that are doubtful, and on trees that are not in one piece."""
         names = {s.key: s.name for s in STRUCTURES}
         warnings = [f"{names[key]}: {w}." for key, tree in self.trees.items() for w in tree.warnings]
-        return warnings + [f"{names[key]}: {w}." for key, t in self.territories.items() for w in t.warnings]
+        warnings += [f"{names[key]}: {w}." for key, t in self.territories.items() for w in t.warnings]
+        return self.doubtful_names + warnings
 
 
 def find_trees(
@@ -54,6 +62,7 @@ def find_trees(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
     by_hand: Sequence[SetByHand] = (),
+    doubts: Sequence[str] = (),
 ) -> LiverTrees:
     """All trees of a liver with their territories.
 
@@ -63,13 +72,14 @@ def find_trees(
         trees: those that were found in these labels already, by structure key.
         inside: (K, J, I), of `inside_liver`, where it is known already.
         by_hand: branches that someone has set to main or peripheral.
+        doubts: the warnings of the segments, which hold for the names as well.
 
     Raises:
         NothingFound: there is no liver.
     """
     cancel = cancel or CancelToken()
     inside = inside_liver(labels) if inside is None else inside
-    liver_trees = LiverTrees(labels)
+    liver_trees = LiverTrees(labels, doubts=list(doubts))
     keys = [s.key for s in STRUCTURES if s.vascular]
     liver, cava = mask_of(labels, "liver"), mask_of(labels, "inferior_vena_cava")
     has_cava = bool(images.array_of(cava).any())
