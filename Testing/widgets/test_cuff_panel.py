@@ -104,7 +104,7 @@ def test_an_axial_series_is_refused_until_the_box_is_ticked(host):
     assert "is unreliable" in section(widget, "InputSection").ui.seriesLabel.text
 
 
-def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom, tmp_path):
+def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom, tmp_path, monkeypatch):
     classify = section(panel, "ClassifySection")
     assert "Never for patients" in classify.ui.modelWarningLabel.text
     host.click(classify.ui.classifyButton)
@@ -115,16 +115,17 @@ def test_one_click_gives_class_and_map_and_the_rest_follows(host, panel, phantom
     assert "Score of any tear" in classify.ui.answerLabel.text
     _check_sliders(host, panel)
     _check_box(host, panel, phantom)
-    _check_pictures(host, panel, tmp_path)
+    _check_pictures(host, panel, tmp_path, monkeypatch)
     _check_again_and_reload(host, panel, tmp_path)
 
 
-def _check_pictures(host, panel, tmp_path):
+def _check_pictures(host, panel, tmp_path, monkeypatch):
     """All classes beside each other and back, a picture, and the camera that is turned once."""
     from PIL import Image
 
     from RotatorCuffCAMLib.scene import answer as scene_answer
     from RotatorCuffCAMLib.scene import classes, shoulder, side_by_side
+    from RotatorCuffCAMLib.scene import nodes as cuff_scene
     from RotatorCuffCAMLib.tears import KEYS
 
     shown = section(panel, "ActivationSection")
@@ -143,8 +144,12 @@ def _check_pictures(host, panel, tmp_path):
     wanted = -shoulder.view_of(classes.class_maps(activation)[-1]).cut_lps[1]
     large.JumpSliceByCentering(0.0, 0.0, 0.0)  # as Slicer does with a slice view that is new
     host.wait_until(lambda: large.GetSliceToRAS().GetElement(1, 3) == pytest.approx(wanted, abs=0.1), 5)
-    shown.ui.thresholdSlider.value = 45
+    set_threshold, asked = cuff_scene.set_threshold, []
+    monkeypatch.setattr(cuff_scene, "set_threshold", lambda node, p: (asked.append(p), set_threshold(node, p)))
+    for percent in (31, 38, 45):  # as a slider that is dragged
+        shown.ui.thresholdSlider.value = percent
     host.process_events()
+    assert asked == [45] * 6, "once for each map"
     assert {shoulder.look_of(n).threshold for n in classes.class_maps(activation)} == {45.0}
     host.click(shown.ui.classesButton)
     assert host.app.layoutManager().layout == layout

@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 from vtkmodules.vtkCommonCore import vtkCommand
 
 from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.imports_ahead import ImportsAhead
 
 WIDTH, SHARE = 86, 0.38
 """A panel is so many letters wide, which holds every section and effect of the Segment Editor, but at most this share
@@ -115,6 +116,8 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
+        self._ahead = ImportsAhead(shell)
+        self._ahead.start()
 
     def _keep_width(self) -> None:
         """One width for all sections."""

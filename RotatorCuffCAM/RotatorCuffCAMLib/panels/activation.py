@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -9,6 +10,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib.panels.classify import start
@@ -31,6 +35,11 @@ class ActivationSection(Section):
     title = _("Activation map")
     ui_file = "CuffActivation.ui"
     collapsed = False
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._due: dict[str, Callable[[Any], None]] = {}
+        self._timer = timers.single_shot(0, self.show_now)
 
     def connect(self) -> None:
         """Fills the combo boxes and connects what acts at once."""
@@ -122,19 +131,29 @@ class ActivationSection(Section):
     # ---- what acts at once ----
 
     def _on_threshold(self, percent: float) -> None:
-        if self.parameters is not None and self.parameters.activation is not None:
-            for node in self._all_maps():
-                cuff_scene.set_threshold(node, percent)
+        self._soon("threshold", lambda node: cuff_scene.set_threshold(node, percent))
 
     def _on_opacity(self, opacity: float) -> None:
-        if self.parameters is not None and self.parameters.activation is not None:
-            for node in self._all_maps():
-                scene_answer.set_opacity(node, opacity)
+        self._soon("opacity", lambda node: scene_answer.set_opacity(node, opacity))
 
     def _change(self, **look: Any) -> None:
-        if self.parameters is not None and self.parameters.activation is not None:
-            for node in self._all_maps():
-                shoulder.change_look(node, **look)
+        self._soon(" ".join(look), lambda node: shoulder.change_look(node, **look))
+
+    def _soon(self, what: str, change: Callable[[Any], None]) -> None:
+        """Changes how all maps look when the events that wait are done: a dragged slider sends one for each pixel, and
+        five volume renderings take a second or more to draw where there is no graphics card."""
+        self._due[what] = change
+        self._timer.start()
+
+    def show_now(self) -> None:
+        """Changes what is still to be changed."""
+        self._timer.stop()
+        due, self._due = self._due, {}
+        if due and self.parameters is not None and self.parameters.activation is not None:
+            with resting_views():
+                for node in self._all_maps():
+                    for change in due.values():
+                        change(node)
 
     def _all_maps(self) -> list[Any]:
         activation = self.parameters.activation
@@ -173,6 +192,7 @@ class ActivationSection(Section):
             self.widget, _("Save the picture"), "activation.png", _("Pictures (*.png)")
         )
         if path:
+            self.show_now()
             save_picture(self.parameters.activation, path)
             slicer.util.showStatusMessage(_("The picture is saved."), 5000)
 
@@ -185,6 +205,7 @@ class ActivationSection(Section):
             self.widget, _("Save the movie"), "activation.gif", _("Movies (*.gif *.webp *.png)")
         )
         if path:
+            self.show_now()
             self.movie.start(path)
 
     def _show_movie(self, part: float | None) -> None:
@@ -203,6 +224,7 @@ class ActivationSection(Section):
 
     def cleanup(self) -> None:
         """Stops a movie."""
+        self._timer.stop()
         self.movie.stop()
 
     def _on_hot(self, on: bool) -> None:
