@@ -51,7 +51,7 @@ def branches(
     alpha: Annotated[
         float | None,
         typer.Option(
-            help="Smallest radius of a main branch, as a share of the trunk's; by default .38 for the portal vein, "
+            help="Smallest radius of a main branch, as a share of the trunk's; by default .36 for the portal vein, "
             ".42 for hepatic veins, .44 for the bile duct."
         ),
     ] = None,
