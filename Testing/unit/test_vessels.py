@@ -100,6 +100,14 @@ def test_a_thick_loose_piece_is_main_and_a_thin_one_is_not():
     assert "thick enough to be main" in tree.warnings[0]
 
 
+def test_a_thick_trunk_is_joined_across_a_gap_between_its_walls():
+    """Center lines end a radius before the wall, so that those of a thick trunk are farther apart than its pieces."""
+    arms = (((70, 40, 40), (78, 70, 40), 4.0), ((70, 40, 40), (78, 10, 40), 4.0))
+    tree = split_branches(tubes((((12, 40, 40), (22, 40, 40), 8.0), ((48, 40, 40), (70, 40, 40), 8.0), *arms)))
+    assert {b.tree for b in tree.branches} == {1}
+    assert "joined" in tree.warnings[0]
+
+
 def test_a_loose_lump_is_not_main():
     lump: Tube = ((20, 70, 70), (20.5, 70, 70), 4.5)
     lumps = [b for b in split_branches(tubes((*Y, lump))).branches if b.generation < 0]

@@ -350,7 +350,7 @@ def _numbered(
     node_points, node_of = np.unique(ends, return_inverse=True)
     node_of = node_of.reshape(ends.shape)
     tree_branches = []
-    for n, (main, reason) in enumerate(decide(branches, rooted, alpha, rule)):
+    for n, (main, reason) in enumerate(decide(branches, ml, rooted, alpha, rule)):
         tree_branches.append(
             Branch(
                 id=n + 1,

@@ -14,7 +14,7 @@ import numpy as np
 from LiverPlannerLib.vessels.graph import Forest, Skeleton
 
 GAP_MM = 25.0
-"""Longest gap between two center lines that is closed."""
+"""Longest gap between two walls that is looked across: center lines end a radius before a thick trunk does."""
 MOST_COST = 30.0
 """mm of straight gap that gap, bends and steps in radius may amount to. Chosen with the weights below on gaps of 6 mm
 in 32 branches of two labeled patients; `python -m Testing.Benchmarks territories` measures them on more."""
@@ -136,7 +136,7 @@ def _candidates(skeleton: Skeleton, forest: Forest, around: _Surroundings) -> li
     small = np.bincount(forest.tree, minlength=trees) <= 3
     best: dict[tuple[int, int], Joint] = {}
     entries = np.flatnonzero((around.endness >= LEAST_ENDNESS) | small[forest.tree])
-    reach = search.query_ball_point(skeleton.points[entries], GAP_MM)
+    reach = search.query_ball_point(skeleton.points[entries], GAP_MM + skeleton.radius[entries] + thickest.max())
     for end, near in zip(entries.tolist(), reach, strict=True):
         tree = int(forest.tree[end])
         targets = np.asarray(near, int)
@@ -145,7 +145,7 @@ def _candidates(skeleton: Skeleton, forest: Forest, around: _Surroundings) -> li
             continue
         gap, cost = _costs(skeleton, around, end, targets)
         cost += WRONG_END_COST * np.log(thickest[tree] / around.radius[end])
-        for n in np.flatnonzero(cost <= MOST_COST):
+        for n in np.flatnonzero((cost <= MOST_COST) & (gap <= GAP_MM)):
             pair = (tree, int(forest.tree[targets[n]]))
             if pair not in best or cost[n] < best[pair].cost:
                 best[pair] = Joint(end, int(targets[n]), float(gap[n]), float(cost[n]))

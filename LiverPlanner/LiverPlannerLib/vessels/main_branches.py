@@ -24,11 +24,12 @@ NARROW_MM = TRUNK_MM
 """A longer narrow stretch is a thin branch. On 24 phantoms 20 of 22 that lead on to thick branches are shorter."""
 
 
-def decide(branches: Branches, rooted: np.ndarray, alpha: float, rule: Rule) -> list[tuple[bool, str]]:
+def decide(branches: Branches, ml: np.ndarray, rooted: np.ndarray, alpha: float, rule: Rule) -> list[tuple[bool, str]]:
     """Whether each branch is main, and why, in words.
 
     Args:
         branches: parents before children.
+        ml: (B,) volume of each.
         rooted: (T,) whether each tree has a root of its own.
         alpha: share of the trunk's radius that a main branch has at least; the trunk is that of the thickest rooted
             tree.
@@ -42,11 +43,20 @@ def decide(branches: Branches, rooted: np.ndarray, alpha: float, rule: Rule) -> 
     share = branches.radius / branches.trunk[has_root].max()
     thick = share >= alpha
     thick[has_root & (branches.parent < 0)] = True
-    main = _reached(branches, thick, has_root)
+    thick &= has_root | _is_tube(branches, ml)
+    main = _reached(branches, thick)
     return [(bool(main[n]), _reason(share[n], main[n], thick[n], has_root[n], alpha)) for n in range(len(main))]
 
 
-def _reached(branches: Branches, thick: np.ndarray, has_root: np.ndarray) -> np.ndarray:
+def _is_tube(branches: Branches, ml: np.ndarray) -> np.ndarray:
+    """(B,) whether the piece that each branch belongs to is more than a lump: twice the ball of its largest radius."""
+    radius = np.zeros(int(branches.tree.max()) + 1)
+    np.maximum.at(radius, branches.tree, branches.radius)
+    ball = 4 / 3 * np.pi * radius**3 / 1000
+    return (np.bincount(branches.tree, weights=ml) >= 2 * ball)[branches.tree]
+
+
+def _reached(branches: Branches, thick: np.ndarray) -> np.ndarray:
     """(B,) the thick branches that are reached through thick ones or short narrow ones, and these narrow ones."""
     main = np.zeros(len(thick), bool)
     changed = True
@@ -62,9 +72,7 @@ def _reached(branches: Branches, thick: np.ndarray, has_root: np.ndarray) -> np.
                 narrow[n] += branches.length[n]
                 continue
             wide[n] += branches.length[n]
-            begins = has_root[n] or (before >= 0 and main[before])
-            long_enough = begins or wide[n] >= 2 * branches.radius[n]  # a loose lump is not a vessel
-            if long_enough and narrow[n] <= NARROW_MM and (wide[n] > narrow[n] or narrow[n] == 0):
+            if narrow[n] <= NARROW_MM and (wide[n] > narrow[n] or narrow[n] == 0):
                 changed = True
                 while n >= 0 and not main[n]:
                     main[n] = True
@@ -75,9 +83,7 @@ def _reached(branches: Branches, thick: np.ndarray, has_root: np.ndarray) -> np.
 def _reason(share: float, main: bool, thick: bool, has_root: bool, alpha: float) -> str:
     size = f"{share:.2f} of the trunk's radius"
     if not has_root:
-        if main and thick:
-            return f"is disconnected from the root, but has {size}"
-        return f"is disconnected from the root and has {size}"
+        return f"is disconnected from the root{', but' if main and thick else ' and'} has {size}"
     if main:
         return f"has {size}" if share >= alpha or thick else f"has {size}, but leads to thicker branches"
     return f"has {size}, but lies beyond thin branches" if thick else f"has {size}, below {alpha:g}"
