@@ -77,6 +77,24 @@ def numbers_follow_the_brush_and_its_undo() -> None:
     assert not measure.live.taken
 
 
+def features_of_the_tumor_have_units_and_grow_old_with_an_edit() -> None:
+    me = Surgeon()
+    measure = me.open("MeasureSection")
+    me.tab(measure, 4)
+    ml = me.ml(measure)["tumor"]
+    click(measure.ui.radiomicsButton)
+    wait(lambda: measure.radiomics.rows and not me.widget.context.busy)
+    volume = next(row for row in measure.radiomics.rows if row["feature"] == "morph_volume")
+    found = sum(value for key, value in volume.items() if key != "feature") / 1000
+    assert abs(found - ml) < 0.15 * ml, (volume, ml)
+    assert "volumes in mm³" in measure.ui.notesLabel.toolTip
+    assert "edited since" not in measure.ui.notesLabel.toolTip
+    correct = me.open("CorrectSection")
+    me.brush(correct, "tumor", me.red, me.ras(32, 12, 20), me.ras(36, 12, 20))
+    me.open("MeasureSection")
+    assert "edited since" in measure.ui.notesLabel.toolTip
+
+
 def a_segmentation_of_another_program_becomes_the_plan() -> None:
     me = Surgeon()
     other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TotalSegmentator")
@@ -189,6 +207,7 @@ def a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was() -> None:
 FLOWS: tuple[Callable[[], None], ...] = (
     a_candidate_is_accepted_and_taken_back,
     numbers_follow_the_brush_and_its_undo,
+    features_of_the_tumor_have_units_and_grow_old_with_an_edit,
     a_segmentation_of_another_program_becomes_the_plan,
     two_volumes_have_each_its_plan_and_its_numbers,
     a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was,

@@ -28,6 +28,7 @@ def go(hands: Hands, case: Case | None = None) -> None:
     volume, reference = add_case(case)
     widget.context.parameters.inputVolume = volume
     segment(hands)
+    candidates(hands)
     cysts(hands)
     three_d(hands)
     correct(hands, volume)
@@ -64,6 +65,17 @@ def segment(hands: Hands) -> None:
     hands.click(section.ui.applyButton)
     closer(hands, hands.context.parameters.segmentation)
     hands.picture("segment")
+
+
+def candidates(hands: Hands) -> None:
+    """The largest candidate, chosen in the list and shown in the slices."""
+    section = hands.only("CandidatesSection")
+    if not section.ui.candidateTable.rowCount:
+        print("there are no lesion candidates", flush=True)
+        return
+    section.ui.candidateTable.selectRow(0)
+    closer(hands, hands.context.parameters.segmentation)
+    hands.picture("candidates")
 
 
 def cysts(hands: Hands) -> None:

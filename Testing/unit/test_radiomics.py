@@ -13,7 +13,7 @@ from LiverPlannerLib.radiomics import features as radiomics
 from LiverPlannerLib.radiomics.agreement import feature_agreement
 from LiverPlannerLib.radiomics.features import extract
 from LiverPlannerLib.radiomics.names import PYRADIOMICS, family_of, plain_name
-from LiverPlannerLib.radiomics.settings import CT, MR, RadiomicsSettings, settings_for
+from LiverPlannerLib.radiomics.settings import CT, MR, RadiomicsSettings, settings_for, units_of
 from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.evaluation.agreement import icc
 
@@ -227,3 +227,8 @@ def test_every_lesion_is_described_on_its_own_and_all_together_on_request():
     group = extract(image_of(values), image_of(labels), TWO_MM, structures=["tumor"], together=True)
     assert group.structures[0].features["morph_diam"] > 80
     assert "2 lesions were taken as one region" in group.notes[0]
+
+
+def test_the_units_of_features_are_said() -> None:
+    assert units_of(CT.normalize, CT.scale, CT.shift).endswith("volumes in mm³, intensities in HU.")
+    assert "of the z-score × 100 + 300" in units_of(MR.normalize, MR.scale, MR.shift)

@@ -10,6 +10,7 @@ from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import Page
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.radiomics.features import region_name
+from LiverPlannerLib.radiomics.settings import units_of
 from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene.tables import Column
 from LiverPlannerLib.structures import LESIONS
@@ -107,7 +108,8 @@ class RadiomicsPage(Page):
         self.columns = columns_of(list(by_region))
         self.rows = [{"feature": name} | {key: by_region[key].get(name) for key in by_region} for name in names]
         settings = ", ".join(f"{k} {v}" for k, v in result["settings"].items())
-        self.notes = [f"{result['library']}: {settings}."]
+        scale = [result["settings"][key] for key in ("normalize", "scale", "shift")]
+        self.notes = [units_of(*scale), f"{result['library']}: {settings}."]
         self.notes += [f"{region_name(s['region'])}: {s['note']}." for s in result["structures"] if s["note"]]
         self.revision = revision
         self.write_node()

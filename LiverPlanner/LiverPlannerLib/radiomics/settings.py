@@ -43,6 +43,12 @@ CT = replace(MR, name="ct", normalize=False, scale=1.0, shift=0.0, bin_width=25.
 """Hounsfield units have a scale of their own: no z-score, bins of 25 HU (the usual width for CT), 2 mm."""
 
 
+def units_of(normalize: bool, scale: float, shift: float) -> str:
+    """The units of features, a sentence: their names say none."""
+    intensities = f"of the z-score × {scale:g} + {shift:g}" if normalize else "in HU"
+    return f"Lengths are in mm, areas in mm², volumes in mm³, intensities {intensities}."
+
+
 def settings_for(modality: str) -> RadiomicsSettings:
     """`CT` for "CT", `MR` (Gross 2024) for "MR".
 
