@@ -104,6 +104,12 @@ class Hands:
     def photograph(self, path: Path) -> None:
         import slicer
 
+        for view in slicer.util.getNodesByClass(
+            "vtkMRMLViewNode"
+        ):  # box and letters reach beyond a view that is filled
+            view.SetBoxVisible(False)
+            view.SetAxisLabelsVisible(False)
+            view.SetOrientationMarkerType(view.OrientationMarkerTypeHuman)
         slicer.util.forceRenderAllViews()
         self.process_events(0.3)
         slicer.util.mainWindow().grab().save(str(path))

@@ -36,10 +36,6 @@ def prepare_window() -> None:
     slicer.util.setPythonConsoleVisible(False)
     for hide in ("ApplicationLogo", "ModuleHelpSection", "StatusBar", "DataProbe"):  # room for the panel
         getattr(slicer.util, f"set{hide}Visible")(False)
-    for view in slicer.util.getNodesByClass("vtkMRMLViewNode"):  # box and letters reach beyond a view that is filled
-        view.SetBoxVisible(False)
-        view.SetAxisLabelsVisible(False)
-        view.SetOrientationMarkerType(view.OrientationMarkerTypeHuman)
 
 
 def main() -> None:
