@@ -10,7 +10,7 @@ import pytest
 from PreopReviewLib.errors import Cancelled, InputError, OutOfMemory
 from PreopReviewLib.inference import Placement, Predictor, choose_device, place, predict_logits
 from PreopReviewLib.inference import device as device_module
-from PreopReviewLib.inference.memory import available_bytes, fitting_window, peak_bytes
+from PreopReviewLib.inference.memory import available_bytes, fitting_window, kept_memory, peak_bytes
 from PreopReviewLib.inference.resampling import zoom_kji, zoom_matrix
 from PreopReviewLib.progress import CancelToken
 
@@ -150,3 +150,21 @@ def test_halving_is_the_mean_of_pairs() -> None:
     array = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
     expected = array.reshape(4, 2, 3, 2, 2, 2).mean((1, 3, 5))
     assert np.allclose(zoom_kji(array, (0.5,) * 3), expected, atol=1e-6)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the kernel does not tell how much memory is held")
+def test_memory_is_kept_between_layers_and_given_back_at_the_end() -> None:
+    def held() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20  # MiB
+
+    def layers() -> None:
+        for _ in range(3):
+            np.ones(100 * 2**20, np.uint8)
+
+    layers()
+    before = held()
+    with kept_memory():
+        with kept_memory():
+            layers()
+        assert held() > before + 80, "an inner one gives nothing back"
+    assert held() < before + 20

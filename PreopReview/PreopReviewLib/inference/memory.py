@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +17,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import nn
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, malloc.h
+_KEPT, _USUAL = 2**31 - 1, 128 * 1024  # bytes
+_lock, _inside = Lock(), []
 SAFETY = 1.3
 """On top of the estimate: allocator overhead and library work space."""
 _CGROUPS = (
@@ -46,6 +54,41 @@ def _system_available() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):  # Windows
         return 4 * 1024**3
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Within it, memory that a layer frees serves the next one instead of going back to the system.
+
+    The C library gives every large block back and takes a new one, which the system fills with zeros page by page: a
+    quarter of the time of a network on whole scans. Only where it is the GNU one (Linux); nothing happens elsewhere.
+    """
+    library = _gnu_c_library()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _inside.append(None)
+        library.mallopt(_MMAP_THRESHOLD, _KEPT)
+        library.mallopt(_TRIM_THRESHOLD, _KEPT)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside.pop()
+            if not _inside:  # the outermost one of all threads
+                library.mallopt(_MMAP_THRESHOLD, _USUAL)
+                library.mallopt(_TRIM_THRESHOLD, _USUAL)
+                library.malloc_trim(0)
+
+
+@cache
+def _gnu_c_library() -> ctypes.CDLL | None:
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    needed = ("gnu_get_libc_version", "mallopt", "malloc_trim")
+    return library if all(hasattr(library, name) for name in needed) else None
 
 
 def widest_layer(network: nn.Module) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PreopReviewLib.errors import OutOfMemory
 from PreopReviewLib.inference import warm
 from PreopReviewLib.inference.device import Placement, place
-from PreopReviewLib.inference.memory import available_bytes, fitting_window
+from PreopReviewLib.inference.memory import available_bytes, fitting_window, kept_memory
 from PreopReviewLib.memory_errors import is_out_of_memory
 from PreopReviewLib.models.package import ModelPackage
 from PreopReviewLib.progress import CancelToken, Progress, silent
@@ -135,7 +135,8 @@ def predict_logits(
             predictor.notes.append(f"Memory ran out with windows of {size}; smaller ones were used.")
             size = smaller
 
-    return predictor.run(compute)
+    with kept_memory():
+        return predictor.run(compute)
 
 
 def _windows(
