@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class Table:
     def where(self, row: Row) -> str:
         """The file and the line of a row, for messages."""
         return f"{self.path}, line {row.line}"
+
+    def file(self, row: Row, column: str) -> Path:
+        """A cell as a path, which starts at the table's folder; also one that was written on Windows."""
+        text = row.get(column)
+        path = self.path.parent / text
+        if "\\" in text and os.sep == "/" and not os.path.lexists(path):
+            return self.path.parent / text.replace("\\", "/")
+        return path
 
     def number(self, row: Row, column: str) -> float:
         """A cell as a number; NaN where it is missing.

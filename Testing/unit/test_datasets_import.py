@@ -207,6 +207,26 @@ def test_a_table_of_images_and_classes(tmp_path):
     assert len(imported.left_out) == 2
 
 
+def test_a_table_written_on_windows_names_files_of_its_folder(tmp_path):
+    for number in range(2):
+        (tmp_path / "im").mkdir(exist_ok=True)
+        sitk.WriteImage(scan(number), str(tmp_path / "im" / f"{number}.nii.gz"))
+    rows = ["image;class;patient", "im\\0.nii.gz;none;Müller", "im\\1.nii.gz;small;Özil"]
+    (tmp_path / "table.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(rows).encode())
+    imported = import_data(tmp_path / "table.csv", tmp_path / "out")
+    assert sorted(r["class"] for r in imported.taken) == ["none", "small"]
+
+
+def test_a_folder_with_a_short_name_does_not_spoil_the_reasons(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("e").mkdir()
+    for number in range(2):
+        sitk.WriteImage(scan(number), f"e/{number}.nii.gz")
+    sitk.WriteImage(liver_of(scan(1)), "e/1_seg.nii.gz")
+    imported = import_data(Path("e"), tmp_path / "out", ImportOptions(labels=f"liver={LIVER},tumor={TUMOR}"))
+    assert imported.left_out[0][2] == "It has neither labels nor a class."
+
+
 def test_dicom_studies_take_their_class_from_a_table_of_patients(tmp_path):
     for number in range(3):
         write_series(scan(number), tmp_path / "in" / str(number), f"PAT-{number}")

@@ -11,7 +11,7 @@ from PreopReviewLib.cohort.calling import Parameter, parameter_of, parameters
 from PreopReviewLib.cohort.tasks import Task
 from PreopReviewLib.errors import FileMissing, InputError
 from PreopReviewLib.evaluation.cohort import CASE_COLUMNS, COHORT_COLUMNS
-from PreopReviewLib.tables import Table, read_table
+from PreopReviewLib.tables import Row, Table, read_table
 
 RECORD = "cohort.json"
 """In the folder of a cohort (`folder`)."""
@@ -113,7 +113,7 @@ def _of_table(table: Table, task: Task, settings: Mapping[str, str]) -> list[Coh
         values = dict(settings)
         for column, parameter in named.items():
             if parameter and row.get(column):
-                values[parameter.name] = _absolute(parameter, row.get(column), table.path.parent)
+                values[parameter.name] = _cell(parameter, table, row, column)
         name = row.get(case_column) if case_column else _stem(Path(values[_first_path(task)]))
         if not name:
             raise InputError(f"{table.where(row)} names no case", "Give every case a name")
@@ -170,6 +170,10 @@ def _first_path(task: Task) -> str:
 def _stem(path: Path) -> str:
     suffix = max((s for s in images.SUFFIXES if path.name.lower().endswith(s)), key=len, default="")
     return path.name[: len(path.name) - len(suffix)].removesuffix(".seg")
+
+
+def _cell(parameter: Parameter, table: Table, row: Row, column: str) -> str:
+    return str(table.file(row, column).absolute()) if parameter.is_path else row.get(column)
 
 
 def _absolute(parameter: Parameter, text: str, folder: Path) -> str:

@@ -251,8 +251,8 @@ def _unnamed(reason: str, study: Study) -> str:
     paths = [Path(study.source), *(p for p in (image, study.labels) if isinstance(p, Path))]
     paths += image.files if isinstance(image, Series) else []
     whole = {str(p) for p in (*paths, *(p.parent for p in paths))} - {"."}
-    for word in sorted(whole, key=len, reverse=True):
-        reason = reason.replace(word, "…")
+    for word in sorted((w for w in whole if len(w) > 2), key=len, reverse=True):
+        reason = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "…", reason)
     for word in sorted({p.name for p in paths} | {study.patient} - {""}, key=len, reverse=True):
         reason = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "…", reason) if len(word) > 2 else reason
     return re.sub(r"\d+(\.\d+){4,}", "…", reason)

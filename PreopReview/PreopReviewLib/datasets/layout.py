@@ -163,8 +163,8 @@ def _table_cases(path: Path) -> list[Case]:
         labels = row.get("labels")
         cases[name] = Case(
             name,
-            path.parent / row.get("image"),
-            path.parent / labels if labels else None,
+            table.file(row, "image"),
+            table.file(row, "labels") if labels else None,
             row.get("patient"),
             row.get("class"),
             point_in(table, row),

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from PreopReviewLib import images
 from PreopReviewLib.datasets.layout import LIST, find_data_set
+from PreopReviewLib.datasets.pairing import pairs, stem
 from PreopReviewLib.errors import FileMissing, InputError, NoImage
 from PreopReviewLib.images.dicom import Series, likely, read_series, series_of_files
 from PreopReviewLib.images.dicom_header import quiet, read_dataset
@@ -26,7 +27,6 @@ from PreopReviewLib.images.geometry import image_of
 from PreopReviewLib.tables import Row, Table, point_in, read_table
 
 ORDERS = ("first", "last", "largest")
-_LABEL_WORDS = ("label", "labels", "seg", "segmentation", "mask", "manual", "truth", "annotation")
 
 
 @dataclass(frozen=True)
@@ -247,45 +247,22 @@ def _with_classes(studies: list[Study], table: Path) -> list[Study]:
 
 def _of_volumes(source: Path, volumes: Sequence[Path], rule: Rule) -> Iterator[Study]:
     """Image files with their labels: in folders of the case, or in folders of images and of labels."""
-    is_label = {p: _looks_like_labels(p, rule) for p in volumes}
-    pictures = [p for p in volumes if not is_label[p]]
-    used: set[Path] = set()
-    for path in pictures:
-        own = [p for p in volumes if is_label[p] and _belongs(p, path, pictures)]
-        used |= set(own)
+    found = pairs(source, volumes, rule.label_files)
+    for path, own in found.labels.items():
         relative = path.relative_to(source)
-        alone = sum(p.parent == path.parent for p in pictures) == 1 and path.parent != source
-        study = Study(str(relative), relative.parts[0] if alone else _stem(path), image=path)
+        alone = sum(p.parent == path.parent for p in found.labels) == 1 and path.parent != source
+        study = Study(str(relative), relative.parts[0] if alone else stem(path), image=path)
         study = replace(study, patient=study.name)
         if len(own) > 1:
             study = replace(study, problem=f"it has {len(own)} label files: give a pattern that fits one of them")
         yield replace(study, labels=own[0] if own else None)
-    for path in volumes:
-        if is_label[path] and path not in used:
-            yield Study(str(path.relative_to(source)), problem="a label file without an image")
-
-
-def _looks_like_labels(path: Path, rule: Rule) -> bool:
-    if rule.label_files:
-        return fnmatch.fnmatch(path.name, rule.label_files)
-    words = f"{path.parent.name} {path.name}".lower().replace("labelstr", "labels")
-    parts = "".join(c if c.isalnum() else " " for c in words).split()
-    return any(w in parts for w in _LABEL_WORDS)
-
-
-def _belongs(labels: Path, image: Path, pictures: Sequence[Path]) -> bool:
-    if labels.parent == image.parent:
-        return sum(p.parent == image.parent for p in pictures) == 1 or _stem(labels).startswith(_stem(image))
-    return labels.parent.parent == image.parent.parent and _stem(labels) == _stem(image)
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in sorted(images.SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-            break
-    return name.removesuffix(".seg").removesuffix("_0000")
+    for path in found.alone:
+        yield Study(str(path.relative_to(source)), problem="a label file without an image")
+    for path, fitting in found.unclear.items():
+        yield Study(
+            str(path.relative_to(source)),
+            problem=f"a label file whose name fits {len(fitting)} images alike: say in a table which is whose",
+        )
 
 
 def _of_table(path: Path, rule: Rule) -> Iterator[Study]:
@@ -295,12 +272,12 @@ def _of_table(path: Path, rule: Rule) -> Iterator[Study]:
     if labeled is None and "class" not in held.columns:
         raise InputError(f"{path} has neither labels nor classes", "Give the column labels or class")
     for row in held.rows:
-        image = path.parent / row.get("image")
-        name = row.get("case") or _stem(image)
+        image = held.file(row, "image")
+        name = row.get("case") or stem(image)
         study = Study(row.get("image"), name, row.get("patient") or name, image, None, row.get("class"))
         study = replace(study, center_ras=point_in(held, row))
         if labeled and row.get(labeled):
-            study = replace(study, labels=path.parent / row.get(labeled))
+            study = replace(study, labels=held.file(row, labeled))
         missing = [p for p in (image, study.labels) if p is not None and not os.path.exists(p)]
         if not row.get("image") or missing:
             yield replace(study, problem=f"line {row.line}: there is no {missing[0] if missing else 'image'}")

@@ -100,7 +100,7 @@ def read_study_cases(table: str | Path) -> list[StudyCase]:
     held = read_table(table, ("image",))
     cases = []
     for number, row in enumerate(held.rows, start=1):
-        image = table.parent / row.get("image")
+        image = held.file(row, "image")
         if not row.get("image") or not os.path.exists(image):
             where = held.where(row)
             raise FileMissing(f"{where}: there is no image {image}", "Paths start at the table's folder")

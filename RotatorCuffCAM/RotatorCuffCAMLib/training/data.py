@@ -47,7 +47,7 @@ def read_cases(table: str | Path, every_class: bool = True) -> list[Case]:
             index = tear_class(row.get("class")).index
         except InputError as error:
             raise InputError(f"{where}: {error.problem}", error.remedy) from error
-        image = table.parent / row.get("image")
+        image = held_table.file(row, "image")
         if not row.get("image") or not os.path.exists(image):
             raise FileMissing(f"{where}: there is no image {image}", "Paths are taken from the table's folder")
         if any(c.image == image for c in cases):
