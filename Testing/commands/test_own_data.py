@@ -114,7 +114,7 @@ def use(must, recipe: str, model: Path, tmp_path: Path) -> None:
     elif recipe != "five-structures":
         must("predict", model, scan, "-o", tmp_path / "drawn", "-q")
         labels = json.loads((tmp_path / "drawn" / "labels.json").read_text())
-        assert "trained on simulated images, not validated on patients" in json.dumps(labels)
+        assert "learned from simulated images, not validated on patients" in json.dumps(labels)
         assert "liver" in labels["labels"]
     assert "mine" in must("models", "info", model)
 

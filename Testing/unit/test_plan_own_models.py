@@ -45,9 +45,9 @@ def test_one_that_learned_from_phantoms_counts_as_the_shipped_one_does_under_its
     shipped = plan(scan, ())
     assert np.array_equal(images.array_of(own.labels), images.array_of(shipped.labels))
     assert own.volumes_ml["tumor"] > 0
-    assert "mine: trained on simulated images, not validated on patients." in own.notes
+    assert "mine: learned from simulated images, not validated on patients." in own.notes
     (said,) = [w for w in own.warnings if "of tumor" in w]
-    assert "found by mine 1 alone, which was trained on simulated images" in said
+    assert "found by mine 1 alone, which learned from simulated images" in said
     assert {r.seen_by for r in own.regions if r.structure == "tumor"} == {("mine 1",)}
     assert not any(SHIPPED in words for words in own.warnings + own.notes)
 

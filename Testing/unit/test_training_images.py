@@ -17,12 +17,14 @@ from PreopReviewLib.datasets.layout import DataSet, find_data_set
 from PreopReviewLib.datasets.splitting import read_split, split_by_counts, split_in_folds, write_split
 from PreopReviewLib.errors import FileMissing, GeometryError, InputError, ModelError, TrainingError
 from PreopReviewLib.models import networks
+from PreopReviewLib.models.kinds import simulated
 from PreopReviewLib.models.preprocessing import normalize
 from PreopReviewLib.phantoms.liver import make_liver_phantom
 from PreopReviewLib.progress import CancelToken, silent
 from PreopReviewLib.training.augmentation import augment
+from PreopReviewLib.training.card import model_card
 from PreopReviewLib.training.checkpoint import LAST, read_checkpoint
-from PreopReviewLib.training.fine_tuning import start_from
+from PreopReviewLib.training.fine_tuning import start_from, told_of
 from PreopReviewLib.training.fit import RunSettings, start_run
 from PreopReviewLib.training.image_data import class_mapping
 from PreopReviewLib.training.pack import pack_run
@@ -311,6 +313,22 @@ def test_fine_tuning_from_a_package_improves_on_the_cases(tmp_path, five_folder)
         return task.validate(one.load_network(), torch.device("cpu"), silent, CancelToken())["dice"]
 
     assert score(tuned) > score(package) + 0.03
+
+
+def test_a_model_that_goes_on_from_one_of_phantoms_says_so_until_its_own_images_are_of_patients(tmp_path, five_folder):
+    start_run(five(1), tmp_path / "base", RunSettings(workers=0))
+    base = pack_run(tmp_path / "base", tmp_path / "package", name="base", checkpoint="last")
+    recipe, weights = start_from(five(2), base.folder)
+    settings = RunSettings(str(five_folder), workers=0, initial=weights, start=told_of(base.folder))
+    stopped = RunSettings(**{**vars(settings), "minutes": 0})
+    start_run(recipe, tmp_path / "tuned", stopped)
+    start_run(recipe, tmp_path / "tuned", RunSettings(str(five_folder), workers=0), resume=True)
+    tuned = pack_run(tmp_path / "tuned", tmp_path / "own", checkpoint="last").metadata
+    assert simulated(base.metadata)
+    assert simulated(tuned), "nobody has said that the images are of patients"
+    assert tuned["intended_use"].startswith("Goes on from simulated images")
+    assert "Goes on from base 1.0.0, whose data were: synthesized images only." in model_card(tuned)
+    assert not simulated({**tuned, "training": {**tuned["training"], "simulated": False}})
 
 
 def test_a_network_given_a_last_stage_starts_from_the_answers_it_gave_without(tmp_path):

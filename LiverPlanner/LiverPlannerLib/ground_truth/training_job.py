@@ -158,7 +158,7 @@ def train(folder: Path, request: dict[str, Any], progress: Progress, token: Canc
     """Trains from the request's model; a round that was interrupted resumes where it was."""
     from PreopReviewLib.models.catalog import require_package
     from PreopReviewLib.training.checkpoint import LAST, read_checkpoint
-    from PreopReviewLib.training.fine_tuning import start_from
+    from PreopReviewLib.training.fine_tuning import start_from, told_of
     from PreopReviewLib.training.fit import RunSettings, start_run
 
     package = require_package(request["model"])
@@ -176,8 +176,9 @@ def train(folder: Path, request: dict[str, Any], progress: Progress, token: Canc
         return
     began = time.monotonic()
     settings = RunSettings(
-        str(folder / "data"), minutes=minutes, workers=0, threads=int(request["threads"]), initial=weights
-    )
+        str(folder / "data"), minutes=minutes, workers=0, threads=int(request["threads"]), initial=weights,
+        start=told_of(package.folder),
+    )  # fmt: skip
 
     def step(_fraction: float, words: str) -> None:
         progress(min(1.0, (time.monotonic() - began) / 60 / minutes), f"Training: {words}")

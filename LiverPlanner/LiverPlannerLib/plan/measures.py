@@ -117,7 +117,7 @@ def unconfirmed_tumors(labels: sitk.Image, model: str) -> str | None:
     ml = float(tumors.sizes[1:].sum()) * images.voxel_ml(labels)
     who = "1 region" if len(tumors) == 1 else f"{len(tumors)} regions"
     return (
-        f"{who} of tumor ({ml:.1f} ml) found by {model} alone, which was trained on simulated images and also takes "
+        f"{who} of tumor ({ml:.1f} ml) found by {model} alone, which learned from simulated images and also takes "
         "dark bands and uneven perfusion for tumor: look at each before you use it."
     )
 

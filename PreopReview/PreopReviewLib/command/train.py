@@ -46,9 +46,10 @@ def train(
     chosen = load_recipe(recipe).set_from_words(settings_ or ())
     settings = RunSettings(data, shapes or (), minutes, device, workers, threads, fold=fold, scans=scans or ())
     if package is not None:
-        from PreopReviewLib.training.fine_tuning import start_from
+        from PreopReviewLib.training.fine_tuning import start_from, told_of
 
         chosen, settings.initial = start_from(chosen, package)
+        settings.start = told_of(package)
     with progress_bar() as progress:
         result = start_run(chosen, output, settings, resume, progress)
     best = "not validated yet" if math.isnan(result.best_score) else f"best validation score {result.best_score:.3f}"

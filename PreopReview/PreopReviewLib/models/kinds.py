@@ -46,16 +46,26 @@ def kind_of(metadata: Mapping[str, Any]) -> str | None:
 
 
 def simulated(metadata: Mapping[str, Any]) -> bool:
-    """Whether a package, or one of those that it averages, says that it learned from simulated images."""
+    """Whether a package, or one of those that it averages, says that it learned from simulated images.
+
+    One that goes on from such a package counts as one, unless its own images are said to be of patients.
+    """
     training = metadata.get("training")
     training = training if isinstance(training, Mapping) else {}
     parts = [training, *(p for p in training.get("members", ()) if isinstance(p, Mapping))]
-    return any(p.get("simulated") is True or p.get("data") in SIMULATED_DATA for p in parts)
+    return any(_simulated(part) for part in parts)
+
+
+def _simulated(training: Mapping[str, Any]) -> bool:
+    said, start = training.get("simulated"), training.get("start")
+    if said is None and isinstance(start, Mapping):
+        return start.get("simulated") is True
+    return said is True or training.get("data") in SIMULATED_DATA
 
 
 def simulated_note(name: str) -> str:
     """What is said wherever the output of such a model is shown."""
-    return f"{name}: trained on simulated images, not validated on patients."
+    return f"{name}: learned from simulated images, not validated on patients."
 
 
 def fine_tunable(metadata: Mapping[str, Any]) -> bool:

@@ -112,6 +112,8 @@ def _told(training: Mapping[str, Any]) -> list[str]:
     shapes = ", ".join(training.get("shapes", ())) or "none"
     bent = f"; real liver shapes bent into phantoms: {shapes}" if "split" not in training else ""
     lines = [f"- Data: {training['data']}{bent}."]
+    if start := training.get("start"):
+        lines.append(f"- Goes on from {start['name']} {start['version']}, whose data were: {start['data']}.")
     if "split" in training:
         lines.append(f"- Split: {training['split']}.")
     lines.append(

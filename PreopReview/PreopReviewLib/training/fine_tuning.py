@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PreopReviewLib.errors import ModelError
-from PreopReviewLib.models.kinds import fine_tunable
+from PreopReviewLib.models.kinds import fine_tunable, simulated
 from PreopReviewLib.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -43,6 +43,16 @@ def start_from(recipe: Recipe, folder: Path) -> tuple[Recipe, dict[str, Tensor]]
         data__classes=inference["classes"],
     )
     return recipe, weights
+
+
+def told_of(folder: Path) -> dict[str, Any]:
+    """What a run keeps of the package that it goes on from: name, version, data, and whether those were simulated."""
+    from PreopReviewLib.models.package import load_package
+
+    package = load_package(folder)
+    data = (package.metadata.get("training") or {}).get("data", "not said")
+    words = {"name": package.name, "version": package.version, "data": str(data)}
+    return {**words, "simulated": simulated(package.metadata)}
 
 
 def require_fine_tunable(package: ModelPackage) -> None:

@@ -78,6 +78,7 @@ class Trainer:
         self.group = join_group(settings.device)
         self.device = self.group.device
         self.task = open_task(recipe, settings, Place(run, kept and kept.get("facts")), progress, cancel)
+        self.start = settings.start or ((kept or {}).get("facts") or {}).get("start")
         self.schedule = schedule_of(recipe, self.task.samples_per_epoch / self.group.world)
         self.network = networks.build(recipe["network.name"], recipe["network.arguments"])
         if settings.initial is not None:
@@ -122,7 +123,7 @@ class Trainer:
             "history": self.state.history,
             "recipe": self.recipe.as_dict(),
             "data": self.settings.data,
-            "facts": dict(self.task.facts),
+            "facts": {**self.task.facts, **({"start": self.start} if self.start else {})},
             "shapes": [str(s).rsplit("/", 1)[-1] for s in self.settings.shapes],
             "scans": [str(s).rsplit("/", 1)[-1] for s in self.settings.scans],
         }

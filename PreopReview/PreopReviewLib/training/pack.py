@@ -67,6 +67,7 @@ def pack_run(
         "shapes": list(kept.get("shapes", [])),
         "validation": kept["history"][-1] if kept["history"] else {},
         "command": command,
+        **({"start": facts["start"]} if facts.get("start") else {}),
         **_counted(facts),
     }
     metadata = {
@@ -79,7 +80,8 @@ def pack_run(
         "figures": dict(figures or {}),
     }
     if simulated(metadata):
-        metadata["intended_use"] = f"Learned from simulated images only: {metadata['intended_use']}"
+        learned = "Learned from simulated images only" if training.get("simulated") else "Goes on from simulated images"
+        metadata["intended_use"] = f"{learned}: {metadata['intended_use']}"
     return write_package(folder, metadata, small_weights(kept["average"]), model_card(metadata), terms, overwrite)
 
 

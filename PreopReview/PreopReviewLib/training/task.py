@@ -46,6 +46,7 @@ class RunSettings:
         threads: CPU threads of the network.
         save_every: seconds between checkpoints.
         initial: state dict to start from (fine-tuning).
+        start: of which package it is (`fine_tuning.told_of`).
         fold: of the data set's split, from 0; None where it has only one.
         scans: `IMAGE:LABELS:VALUES` of labeled CTs for painted data.
     """
@@ -58,6 +59,7 @@ class RunSettings:
     threads: int = 1
     save_every: float = 60.0
     initial: dict[str, Any] | None = None
+    start: dict[str, Any] | None = None
     fold: int | None = None
     scans: Sequence[str] = ()
 
