@@ -61,7 +61,7 @@ def along(tree: VesselTree, whole: VesselTree, branch: int) -> set[int]:
     """The branches of an interrupted tree that lie along a branch of the whole one."""
     line = whole.points[whole.branch_of == branch]
     near = np.linalg.norm(tree.points[:, None] - line[None], axis=2)
-    branches = set(tree.branch_of[near.argmin(0)[near.min(0) <= 3.0]].tolist())
+    branches = set(tree.branch_of[near.argmin(0)[near.min(0) <= max(3.0, near.min())]].tolist())
     return branches | {tree.branch(b).parent or b for b in branches}
 
 

@@ -270,6 +270,18 @@ def test_the_root_of_a_bile_duct_is_low_and_of_a_hepatic_vein_at_the_cava():
     assert there.nodes[there.branches[0].start][2] == pytest.approx(low.nodes[low.branches[0].start][2])
 
 
+def test_a_vein_that_is_drawn_thin_at_the_vena_cava_has_its_root_there_all_the_same():
+    """Partial volume: the thickest place lies in the middle of the vein, and a thin twig touches the vena cava, too."""
+    vein: tuple[Tube, ...] = (((76, 40, 40), (60, 40, 40), 3.2), ((60, 40, 40), (34, 40, 40), 5.0))
+    rest: tuple[Tube, ...] = (((34, 40, 40), (6, 40, 40), 3.0), ((34, 40, 40), (76, 66, 40), 1.2))
+    mask = tubes((*vein, *rest))
+    cava = np.zeros(mask.GetSize()[::-1], np.uint8)
+    cava[80:, 20:75, 35:46] = 1
+    tree = split_branches(mask, "hepatic_vein", ivc_mask=images.image_like(cava, mask))
+    root = images.ras_to_kji(tree.nodes[tree.branches[0].start], mask)[0]
+    assert root == pytest.approx([76, 40, 40], abs=6)
+
+
 def test_a_single_voxel_is_one_branch_without_length():
     array = np.zeros((9, 9, 9), np.uint8)
     array[4, 5, 6] = 1

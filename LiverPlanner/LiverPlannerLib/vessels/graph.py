@@ -299,7 +299,7 @@ def _real_children(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> lis
 
 
 def _trunk_radii(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> np.ndarray:
-    """R0 of each tree (T,), mm: the largest median radius of any 20 mm on a way from the root.
+    """R0 of each tree (T,), mm: the largest median radius of any 20 mm on a way from the root, or the first 10 to 20.
 
     Not of the first 20 mm, because a mask often begins with a thin rim: where a vein leaves the vena cava, or where a
     trunk is cut off obliquely.
@@ -320,7 +320,7 @@ def _trunk_radii(skeleton: Skeleton, forest: Forest, steps: np.ndarray) -> np.nd
     typical = np.nanmedian(np.stack(window), axis=0)
     longest = np.zeros(len(forest.roots))
     np.maximum.at(longest, forest.tree, way)
-    full = way >= np.minimum(longest, TRUNK_MM)[forest.tree] - 1e-9
+    full = way >= np.minimum(longest, TRUNK_MM / 2)[forest.tree] - 1e-9  # half, where the root lies between ends
     trunk = np.zeros(len(forest.roots))
     np.maximum.at(trunk, forest.tree[full], typical[full])
     return trunk
