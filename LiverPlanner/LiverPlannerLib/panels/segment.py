@@ -100,6 +100,7 @@ class SegmentSection(Section):
         """Shows the parameters, and why Apply is off where it is."""
         parameters = self.parameters
         if parameters is None:
+            self._seen.clear()
             self.run_button.refresh(_("The scene is being closed."))
             return
         if self.choice.refresh() and not self.context.busy:  # a job shows its result itself
