@@ -267,3 +267,12 @@ def test_a_speck_beside_a_large_structure_and_a_hole_in_it_keep_their_volumes():
 def test_nothing_has_no_surface():
     with pytest.raises(InputError, match="nothing"):
         surfaces.surface_of_mask(sitk.Image(8, 8, 8, sitk.sitkUInt8), 0.5)
+
+
+def test_a_surface_is_made_in_steps_between_which_a_panel_answers() -> None:
+    mask = _ball(32.0, (1.5, 1.5, 3.0))  # 137 ml: a large piece
+    assert sum(1 for _step in surfaces.surface_steps(mask, 0.5)) >= 8
+    at_once = surfaces.surface_of_mask(mask, 0.5)
+    assert surfaces.enclosed_mm3(at_once) == pytest.approx(
+        images.label_counts(images.array_of(mask))[1] * 6.75, rel=0.01
+    )

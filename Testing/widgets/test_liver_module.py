@@ -154,3 +154,20 @@ def test_all_sections_fit_into_one_width_of_the_panel(host: Any, monkeypatch: py
     place = widget.ui.sectionsLayoutWidget
     wanted = {type(section).__name__: section.widget.minimumSizeHint().width() for section in widget.sections}
     assert max(wanted.values()) <= place.minimumWidth, wanted
+
+
+def test_packages_are_imported_a_moment_after_a_panel_was_opened(host, monkeypatch, tmp_path):
+    from PreopReviewLib.panels import imports_ahead
+
+    names = ("first_to_import", "not_installed_here", "after_a_missing_one")
+    for name in (names[0], names[2]):
+        (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(imports_ahead, "NAMES", names)
+    monkeypatch.setattr(imports_ahead, "AFTER_MS", 20)
+    monkeypatch.setattr(imports_ahead, "BETWEEN_MS", 5)
+    host.open_module("LiverPlanner")
+    host.wait_until(lambda: names[0] in sys.modules, 5)
+    host.process_events(0.2)
+    assert names[2] not in sys.modules, "who needs what is missing says so"
+    del sys.modules[names[0]]
