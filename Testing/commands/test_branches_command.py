@@ -36,11 +36,11 @@ def liver(capsys, monkeypatch):
 
 @pytest.fixture
 def labels(tmp_path):
-    """A liver with a portal vein (a trunk of 9 x 9 and a side branch of 3 x 3 voxels) and a straight duct."""
+    """A liver with a portal vein (a trunk of 9 x 9 and a side branch of 2 x 2 voxels) and a straight duct."""
     array = np.zeros((50, 50, 50), np.uint8)
     array[4:46, 4:46, 4:46] = 1
     array[0:44, 20:29, 20:29] = 5
-    array[24:27, 23:26, 28:45] = 5
+    array[24:26, 24:26, 28:45] = 5
     array[10:40, 10:12, 10:12] = 6
     path = tmp_path / "labels.nii.gz"
     images.write_image(sitk.GetImageFromArray(array), path)
