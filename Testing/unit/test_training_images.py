@@ -380,7 +380,7 @@ def test_a_package_that_does_not_state_its_grid_cannot_be_fine_tuned(tmp_path):
     content = json.loads(file.read_text())
     del content["inference"]
     file.write_text(json.dumps(content))
-    with pytest.raises(ModelError, match="fine-tuned"):
+    with pytest.raises(ModelError, match="cannot be trained further here"):
         start_from(five(1), package.folder)
 
 
