@@ -55,6 +55,7 @@ class LiverPlannerWidget(SectionsWidget):
     """The panel; what a section does is in its own class."""
 
     shell = "LiverPlanner.ui"
+    imports_ahead = ("LiverPlannerLib.scene.segments", "LiverPlannerLib.plan.parts")
 
     def make_logic(self) -> Any:
         """The module's logic."""

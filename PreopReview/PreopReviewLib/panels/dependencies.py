@@ -54,6 +54,12 @@ def ensure(*further: str) -> None:
     _ensured.update(["torch", *map(str, wanted)])
 
 
+def look_for_torch() -> None:
+    """Looks ahead of `ensure` whether torch is installed whole."""
+    if installation.torch_state() == "good":
+        _ensured.add("torch")
+
+
 def _packaging() -> Any:
     try:
         import slicer.packaging

@@ -68,11 +68,13 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     Attributes:
         shell: name of the .ui file with `sectionsLayoutWidget`.
+        imports_ahead: modules that the first job needs (`ImportsAhead`).
         context: what the sections share.
         built: the sections that have been built so far, in that order.
     """
 
     shell = ""
+    imports_ahead: tuple[str, ...] = ()
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -116,7 +118,7 @@ class SectionsWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
-        self._ahead = ImportsAhead(shell)
+        self._ahead = ImportsAhead(shell, self.imports_ahead)
         self._ahead.start()
 
     def _keep_width(self) -> None:
