@@ -171,3 +171,15 @@ def test_packages_are_imported_a_moment_after_a_panel_was_opened(host, monkeypat
     host.process_events(0.2)
     assert names[2] not in sys.modules, "who needs what is missing says so"
     del sys.modules[names[0]]
+
+
+def test_the_first_apply_finds_everything_imported_and_torch_looked_for(host, monkeypatch):
+    pytest.importorskip("torch")
+    from PreopReviewLib.panels import dependencies, imports_ahead
+
+    monkeypatch.setattr(imports_ahead, "AFTER_MS", 20)
+    monkeypatch.setattr(imports_ahead, "BETWEEN_MS", 5)
+    monkeypatch.setattr(dependencies, "_ensured", set())
+    widget = host.open_module("LiverPlanner")
+    host.wait_until(lambda: "torch" in dependencies._ensured, 10)
+    assert {*imports_ahead.NAMES, *widget.imports_ahead} <= set(sys.modules)
