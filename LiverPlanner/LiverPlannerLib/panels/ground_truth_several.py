@@ -120,6 +120,8 @@ class Several:
                 mask = load_image(folder, result["mask"])
                 in_scene.show_disagreement(mask, nodes.volume, name)
                 jump_to(in_scene.largest_region(mask))
+            else:
+                in_scene.remove_disagreement()
             self.section.refresh()
 
         self._run("disagreement", request, folder, show)

@@ -142,16 +142,22 @@ def show_disagreement(mask: sitk.Image, volume: Any, name: str) -> Any:
 
     if not images.array_of(mask).any():
         raise InputError("The two agree in every voxel", "There is nothing to show")
-    scene = slicer.mrmlScene
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        if case_of(node) and node.GetSegmentation().GetSegment(DISAGREEMENT) is not None:
-            scene.RemoveNode(node)
+    remove_disagreement()
     entry = "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~~^^~^^"
     spec = nodes.SegmentSpec(DISAGREEMENT, "Disagreement", DISAGREEMENT_COLOR, (1,), entry, 1.0)
-    node = nodes.add_segmentation(scene, mask, [spec], name, volume)
+    node = nodes.add_segmentation(slicer.mrmlScene, mask, [spec], name, volume)
     node.SetAttribute(CASE, case_of(volume))
     node.GetDisplayNode().SetSegmentOpacity2DFill(DISAGREEMENT, 0.6)
     return node
+
+
+def remove_disagreement() -> None:
+    """Takes what `show_disagreement` has shown out of the scene."""
+    import slicer
+
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if case_of(node) and node.GetSegmentation().GetSegment(DISAGREEMENT) is not None:
+            slicer.mrmlScene.RemoveNode(node)
 
 
 def dicom_files() -> list[list[Path]]:

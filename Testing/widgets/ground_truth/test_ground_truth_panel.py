@@ -184,6 +184,12 @@ def test_two_annotators_are_compared_and_become_a_data_set(host, widget, listed,
     shown = [n for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if "against" in n.GetName()]
     assert len(shown) == 1
     assert shown[0].GetSegmentation().GetSegment("disagreement").GetName() == "Disagreement"
+    finish(listed, "cd", 0)
+    host.click(listed.ui.disagreementButton)
+    done(host, widget)
+    assert "differ in 0.00 ml" in listed.ui.severalNotesLabel.text
+    left = [n for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if "against" in n.GetName()]
+    assert left == [], "where they agree now, nothing of what they differed in stays"
     host.click(listed.ui.consensusButton)
     done(host, widget)
     assert listed.ui.sourceComboBox.currentText == "consensus"
