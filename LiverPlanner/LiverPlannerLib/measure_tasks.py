@@ -166,6 +166,21 @@ def _couinaud(parameters: dict[str, Any], folder: Path) -> sitk.Image | None:
     return load_image(folder, parameters["couinaud"]) if "couinaud" in parameters else None
 
 
+def _trees(
+    labels: sitk.Image, parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken
+) -> LiverTrees:
+    """Trees named by the Couinaud segments of the plan, else by those of the liver's shape, with their doubts."""
+    from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.territories.liver import find_trees
+
+    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder))
+    cancel.raise_if_cancelled()
+    by_hand = _by_hand(parameters)
+    return find_trees(
+        labels, segments.labels, progress=progress, cancel=cancel, by_hand=by_hand, doubts=segments.warnings
+    )
+
+
 def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Trees with named territories, from which it follows what a cut does to inflow and outflow.
 
@@ -178,23 +193,12 @@ def supply(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     Raises:
         NothingFound: there is no liver, or neither a portal nor a hepatic vein.
     """
-    from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.territories.files import save_trees
-    from LiverPlannerLib.territories.liver import find_trees
     from PreopReviewLib.errors import NothingFound
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder))
-    cancel.raise_if_cancelled()
-    trees = find_trees(
-        labels,
-        segments.labels,
-        progress=within(progress, 0.3, 0.95),
-        cancel=cancel,
-        by_hand=_by_hand(parameters),
-        doubts=segments.warnings,
-    )
+    trees = _trees(labels, parameters, folder, within(progress, 0.3, 0.95), cancel)
     if not trees.territories:
         reason = "; ".join(trees.missing.values()) or "the plan has neither a portal nor a hepatic vein"
         raise NothingFound(f"There is no blood supply to follow: {reason}", "Segment the veins first")
@@ -225,23 +229,13 @@ def compared_resections(
     parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken
 ) -> tuple[sitk.Image, LiverTrees, Compared]:
     """Labels, trees and the comparison of `resections`."""
-    from LiverPlannerLib.couinaud.volumes import divide
     from LiverPlannerLib.resection.cutting import resect_by_mask
     from LiverPlannerLib.resection.volumetry import Patient
     from LiverPlannerLib.resections.comparing import compare_resections
-    from LiverPlannerLib.territories.liver import find_trees
 
     labels = load_image(folder, parameters["labels"])
     progress(0.05, "Dividing the liver into segments")
-    segments = divide(labels, cancel=cancel, given=_couinaud(parameters, folder))
-    trees = find_trees(
-        labels,
-        segments.labels,
-        progress=within(progress, 0.2, 0.5),
-        cancel=cancel,
-        by_hand=_by_hand(parameters),
-        doubts=segments.warnings,
-    )
+    trees = _trees(labels, parameters, folder, within(progress, 0.2, 0.5), cancel)
     made_resections = {
         name: resect_by_mask(
             labels,

@@ -258,10 +258,8 @@ class OpenCase:
         tool = plan_editor_of(self.context).tool
         nodes = in_scene.add_case(name, image, labels, self.section.work.structures, modality)
         self._forget()
-        self.name, self._nodes = (
-            name,
-            nodes,
-        )  # its widgets stay in sight: Qt would scroll to the next that has the focus
+        # Its widgets stay in sight: Qt would scroll to the next that has the focus.
+        self.name, self._nodes = name, nodes
         with slicer.util.NodeModify(parameters):
             parameters.inputVolume, parameters.segmentation = nodes.volume, nodes.segmentation
             parameters.modelOutput = None

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, malloc.h
-_KEPT, _USUAL = 2**31 - 1, 128 * 1024  # bytes
+_KEPT = 2**31 - 1  # bytes
+_USUAL = {_MMAP_THRESHOLD: 32 * 2**20, _TRIM_THRESHOLD: 64 * 2**20}
+"""Where the C library's own thresholds, which grow with what is freed, end; once set they grow no more."""
 _lock, _inside = Lock(), []
 SAFETY = 1.3
 """On top of the estimate: allocator overhead and library work space."""
@@ -77,8 +79,8 @@ def kept_memory() -> Iterator[None]:
         with _lock:
             _inside.pop()
             if not _inside:  # the outermost one of all threads
-                library.mallopt(_MMAP_THRESHOLD, _USUAL)
-                library.mallopt(_TRIM_THRESHOLD, _USUAL)
+                for which, threshold in _USUAL.items():
+                    library.mallopt(which, threshold)
                 library.malloc_trim(0)
 
 
