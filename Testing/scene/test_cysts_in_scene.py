@@ -17,7 +17,7 @@ from LiverPlannerLib.scene import cysts as scene_cysts
 from LiverPlannerLib.scene import plan as scene_plan
 from PreopReviewLib import images, worker_io
 from PreopReviewLib.errors import InputError, NothingFound
-from PreopReviewLib.progress import CancelToken, silent
+from PreopReviewLib.progress import CancelToken, at_once, silent
 from PreopReviewLib.scene import files, nodes
 
 HU = {0: -100, 1: 110, 2: 75}
@@ -51,12 +51,7 @@ def plan(scene: Any, labels: sitk.Image) -> scene_plan.PlanNodes:
 
 
 def saved(request: dict, folder: Path) -> dict:
-    steps = worker_io.save_steps(request, folder)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return at_once(worker_io.save_steps(request, folder))
 
 
 def find(plan: scene_plan.PlanNodes, folder: Path, node: Any = None, threshold: float = 45.0) -> Any:

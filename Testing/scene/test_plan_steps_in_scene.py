@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from LiverPlannerLib.scene import plan as scene_plan
 from LiverPlannerLib.scene import plan_nodes
 from LiverPlannerLib.structures import structure
 from PreopReviewLib import images
+from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import nodes
 
 
@@ -47,16 +47,25 @@ def volume_of(scene: Any, labels: sitk.Image) -> Any:
     return nodes.add_volume(scene, images.image_like(images.array_of(labels).astype(np.int16), labels), "CT")
 
 
-def timed(steps: Any) -> tuple[list[float], Any]:
-    """Seconds of every step, and what the generator returns."""
-    took = []
+def representations(scene: Any) -> int:
+    """Voxels and surfaces of all segments of a scene, each counted as one."""
+    found = scene.GetNodesByClass("vtkMRMLSegmentationNode")
+    nodes_of = [found.GetItemAsObject(i).GetSegmentation() for i in range(found.GetNumberOfItems())]
+    segments = [n.GetNthSegment(i) for n in nodes_of for i in range(n.GetNumberOfSegments())]
+    kinds = ("Binary labelmap", "Closed surface")
+    return sum(segment.GetRepresentation(kind) is not None for segment in segments for kind in kinds)
+
+
+def followed(scene: Any, steps: Any) -> tuple[list[int], Any]:
+    """How many representations come or go in each step, and what the generator returns."""
+    changes, before = [], representations(scene)
     while True:
-        began = time.thread_time()
         try:
             next(steps)
         except StopIteration as done:
-            return [*took, time.thread_time() - began], done.value
-        took.append(time.thread_time() - began)
+            return [*changes, abs(representations(scene) - before)], done.value
+        changes.append(abs(representations(scene) - before))
+        before = representations(scene)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +75,7 @@ def stored(labels: sitk.Image, tmp_path_factory: Any) -> tuple[list[dict[str, An
     return [plan_parts.save_part(part, folder) for part in parts_of(labels, surfaces=False)], folder
 
 
-def test_every_step_is_short_also_where_an_earlier_plan_is_replaced(
+def test_steps_change_little_each_also_where_an_earlier_plan_is_replaced(
     scene: Any, labels: sitk.Image, stored: tuple[list[dict[str, Any]], Path]
 ) -> None:
     volume = volume_of(scene, labels)
@@ -74,17 +83,14 @@ def test_every_step_is_short_also_where_an_earlier_plan_is_replaced(
     def steps(previous: Any) -> Iterator[None]:
         return scene_plan.add_plan_steps(volume, plan_parts.load_parts(*stored), {"a": 1}, previous)
 
-    _warm, first = timed(steps(None))
-    adding, removing, second = [], [], first
-    for _time in range(3):
-        previous = second
-        took, second = timed(steps(previous))
-        adding.append(took)
-        removing.append(timed(plan_nodes.remove_steps(second.replaced))[0])
-    for runs in (adding, removing):
-        quickest = [min(times) for times in zip(*runs, strict=True)]  # a busy machine stretches one run, not three
-        assert max(quickest) < sum(quickest) / 3, sorted(quickest)[-3:]
-    assert len(adding[0]) > 30
+    _changes, first = followed(scene, steps(None))
+    adding, second = followed(scene, steps(first))
+    removing, _nothing = followed(scene, plan_nodes.remove_steps(second.replaced))
+    segments = second.segmentation.GetSegmentation().GetNumberOfSegments()
+    assert len(adding) > 30
+    assert max(adding) == segments  # never two segmentations at once; the segments of one share their layers
+    assert max(removing) == 1
+    assert sum(removing) == 2 * segments
     assert not scene.IsNodePresent(first.segmentation)
     assert not scene.IsNodePresent(first.model_output)
     assert second.segmentation.GetDisplayNode().GetVisibility()
@@ -157,7 +163,7 @@ def test_parts_that_share_no_voxel_share_a_layer() -> None:
     corner[0, 0, 0] = 1
     liver = np.ones((2, 2, 4), np.uint8)
     parts = [Part("liver", (0, 0, 0), liver), Part("cyst", (1, 1, 1), corner), Part("tumor", (1, 1, 2), ones)]
-    _times, layers = timed(layers_steps(parts))
+    layers = at_once(layers_steps(parts))
     assert [layer.value_of for layer in layers] == [{"liver": 1}, {"cyst": 1, "tumor": 2}]
     assert layers[1].start == (1, 1, 1)
     assert layers[1].values.shape == (2, 2, 3)
