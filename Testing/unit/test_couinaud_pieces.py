@@ -158,7 +158,7 @@ def test_one_command_trains_packs_and_measures(tmp_path):
 
     rng = np.random.default_rng(2)
     cases = [SegmentMap(f"c{n}", slabs(38 + int(rng.integers(0, 5)), 36, 64)) for n in range(6)]
-    settings = Training(minutes=0.05, widths=(4, 8), rate=1e-2, threads=1)
+    settings = Training(steps=12, widths=(4, 8), rate=1e-2, threads=1)
     figures = run_fold(cases, 3, 0, settings, Given(tmp_path, "the command"))
     assert len(figures.names) == 2
     package = load_package(tmp_path / "fold0" / "couinaud")
@@ -168,3 +168,28 @@ def test_one_command_trains_packs_and_measures(tmp_path):
     assert json.loads((tmp_path / "fold0" / "figures.json").read_text())["cases"] == 2
     with pytest.raises(InputError, match="no fold 3"):
         run_fold(cases, 3, 3, settings, Given(tmp_path, ""))
+
+
+def test_an_interrupted_training_ends_at_the_same_network(tmp_path):
+    import torch
+
+    from LiverPlannerLib.couinaud.training import STATE, Run, Samples, train
+    from PreopReviewLib.errors import TrainingError
+    from PreopReviewLib.training.checkpoint import read_checkpoint
+
+    rng = np.random.default_rng(2)
+    cases = [SegmentMap(f"c{n}", slabs(38 + int(rng.integers(0, 5)), 36, 64)) for n in range(5)]
+    settings = Training(steps=6, widths=(4, 8), threads=1)
+    whole = train(cases, settings, tmp_path / "whole").state_dict()
+
+    run = Run(settings, tmp_path / "two" / STATE)
+    samples = Samples(cases, settings, 0)
+    for _ in range(3):
+        run.learn(*samples.next())
+    samples.close()
+    run.save(7.0)
+    again = train(cases, settings, tmp_path / "two").state_dict()
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert read_checkpoint(tmp_path / "two" / STATE)["minutes"] > 7 / 60
+    with pytest.raises(TrainingError, match="other settings"):
+        train(cases, Training(steps=7, widths=(4, 8), threads=1), tmp_path / "two")

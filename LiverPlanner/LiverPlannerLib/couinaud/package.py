@@ -99,7 +99,7 @@ def card_of(metadata: Mapping[str, Any]) -> str:
         "## Training",
         "",
         f"- {training['data']}: {training['maps']} maps, {training['steps']} steps of {training['batch']} bent maps, "
-        f"{training['minutes']} minutes on two CPU cores shared with other work, seed {training['seed']}.",
+        f"{training['minutes']} minutes on CPU cores shared with other work, seed {training['seed']}.",
         "- Labels: xukun-zhang/Couinaud-Segmentation (MIT), drawn on LiTS and MSD Task 8 (CC BY-SA 4.0). Undivided",
         "  vessels of the MSD maps were given to the nearest segment.",
         "- The maps are divided by planes, so what it has learned, and is measured by, is a division by planes.",

@@ -16,7 +16,7 @@ class Training:
     """How to train.
 
     Attributes:
-        minutes: wall time.
+        steps: how many; the rate follows them, so a busy machine takes longer and ends at the same network.
         batch: maps a step.
         rate, decay: peak learning rate and weight decay of AdamW.
         widths, block: of the network.
@@ -26,7 +26,7 @@ class Training:
         seed: of weights, order and bends.
     """
 
-    minutes: float = 40.0
+    steps: int = 1500
     batch: int = 2
     rate: float = 3e-3
     decay: float = 2e-2
