@@ -143,6 +143,9 @@ def measure(hands: Hands) -> None:
         ui.showBranchesCheckBox.checked = True
     hands.picture("branches")
     ui.showBranchesCheckBox.checked = False
+    section.tabs.setCurrentIndex(4)
+    if hands.click_if_on(ui.radiomicsButton):
+        hands.picture("radiomics")
     section.tabs.setCurrentIndex(1)
     hands.click(ui.removePlaneButton)
 

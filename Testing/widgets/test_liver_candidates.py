@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 from liver_case import add_plan, add_volume, small_case
+from test_panel_widths import PANEL
 
 from LiverPlannerLib.scene.segments import SegmentVoxels
 from PreopReviewLib import images
@@ -131,3 +132,24 @@ def test_candidates_are_shown_and_become_tumor_or_liver(host: Any, planned: Any)
     assert ml(node, "candidate") == 0
     assert ml(node, "tumor") == pytest.approx(tumor + first, rel=1e-3)
     assert "no lesion candidates" in ui.candidatesLabel.text
+
+
+@pytest.mark.parametrize("scaling", [1.0, 1.5])
+def test_columns_share_the_room_and_no_number_is_cut_off(host: Any, planned: Any, scaling: float) -> None:
+    import qt
+
+    table = planned.open_section("CandidatesSection").ui.candidateTable
+    font = table.font
+    font.setPointSizeF(scaling * font.pointSizeF())
+    table.setFont(font)
+    table.setParent(None)  # only what is shown is laid out
+    table.resize(qt.QSize(round(PANEL * scaling), 200))
+    table.show()
+    planned.open_section("CandidatesSection")._fill()
+    host.process_events(0.1)
+    header, columns = table.horizontalHeader(), range(table.columnCount)
+    wide = [header.sectionSize(c) for c in columns]
+    needed = [max(table.sizeHintForColumn(c), header.sectionSizeHint(c)) for c in columns]
+    assert all(has >= needs for has, needs in zip(wide, needed, strict=True)), (wide, needed)
+    assert max(wide) - min(wide) <= 1, wide
+    assert abs(sum(wide) - table.viewport().width) <= 1, "they fill the table, and nothing has to be scrolled"

@@ -103,14 +103,17 @@ def _stretch(widget: Any, columns: Sequence[Column]) -> None:
     """The room that is left goes to the first column where there are few, else to the last one if it holds words.
 
     A last column of numbers keeps its size: Qt may make it wider than the room, and a number that is cut off reads as
-    another one.
+    another one. Where there are few and all are numbers, they share the room, and none gets less than the widest needs.
     """
     words = bool(columns) and columns[-1].kind == "text"
     few = len(columns) <= VERY_FEW or (len(columns) <= FEW and not words)
+    share = few and all(column.kind == "number" for column in columns)
     header = widget.horizontalHeader()
     header.setStretchLastSection(words and not few)
-    if columns:
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
+    if share:
+        header.setMinimumSectionSize(max((widget.columnWidth(c) for c in range(widget.columnCount)), default=0))
+    for c in range(len(columns) if share else min(len(columns), 1)):
+        header.setSectionResizeMode(c, qt.QHeaderView.Stretch if few else qt.QHeaderView.Interactive)
 
 
 def _fit_height(widget: Any, rows: int, lines: int) -> None:

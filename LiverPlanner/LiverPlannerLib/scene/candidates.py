@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEY = "candidate"
 COLUMNS = (
-    Column("number", "#", "text", help="By decreasing volume."),
+    Column("number", "#", "number", 0, "By decreasing volume."),
     Column("ml", "ml", "number", 2),
     *(Column(axis, f"{axis} (mm)", "number", 0, "Where its middle is.") for axis in "RAS"),
 )
