@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
 
     Args:
         parameters: ``save`` (or None): ``labels`` (a record, of a part of the image), ``grid`` (size, spacing,
-            direction, origin of the image) and ``path``; ``load`` (or None): ``path``, ``series``, ``labels``, and
-            ``suggested`` (labels that a model has drawn, to start from where there are no others; or None).
+            direction, origin of the image), ``path``, and ``version`` (`version_of` the file when the labels were
+            taken; one that was written since holds later strokes and stays). ``load`` (or None): ``path``,
+            ``series``, ``labels``, and ``suggested`` (labels that a model has drawn, to start from where there are no
+            others; or None).
 
     Returns:
         ``saved``; ``image``, ``labels`` (records; the labels None if there are none yet); ``modality``.
@@ -45,7 +48,7 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
     saved = parameters.get("save")
     if saved:
         progress(0.1, "Saving")
-        images.write_image(on_whole_grid(load_image(folder, saved["labels"]), saved["grid"]), saved["path"])
+        _save(saved, folder)
     wanted = parameters.get("load")
     if not wanted:
         return {"saved": bool(saved)}
@@ -59,6 +62,28 @@ def switch(parameters: dict[str, Any], folder: Path, progress: Progress, cancel:
         progress(0.8, "Reading the labels")
         result["labels"] = save_image(images.read_labels(drawn), folder, "case_labels")
     return result
+
+
+class _Newer(Exception):
+    """The file was written since."""
+
+
+def version_of(path: str | Path) -> int | None:
+    """Changes whenever a file is written; None where there is none."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _save(saved: dict[str, Any], folder: Path) -> None:
+    def check() -> None:
+        if version_of(saved["path"]) != saved["version"]:
+            raise _Newer
+
+    with suppress(_Newer):
+        labels = on_whole_grid(load_image(folder, saved["labels"]), saved["grid"])
+        images.write_image(labels, saved["path"], check=check)
 
 
 def disagreement(parameters: dict[str, Any], folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth.annotation import STATUSES
+from LiverPlannerLib.ground_truth.tasks import version_of
 from LiverPlannerLib.ground_truth.training import suggestion
 from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.scene import ground_truth as in_scene
@@ -54,12 +55,15 @@ class OpenCase:
     Attributes:
         name: of the case; empty if none is open.
         dirty: whether something was drawn since it was saved.
+
+    What was drawn may be on its way to the worker (`_sent`): until that has saved it, it is not safe.
     """
 
     def __init__(self, section: CasesSection) -> None:
         self.section, self.ui, self.context = section, section.ui, section.context
         self.name = ""
         self.dirty = False
+        self._sent = False
         self._nodes: in_scene.CaseNodes | None = None
         self._boxes: dict[str, Any] = {}
         self._observed: list[tuple[Any, int]] = []
@@ -101,6 +105,9 @@ class OpenCase:
         if nodes is None:
             self._forget()
             return
+        if self._sent and not self.context.busy:  # the job was cancelled, or has failed
+            self._sent, self.dirty = False, True
+            self._save_timer.start()
         state = mine.state(self.name)
         self._make_boxes()
         for key, box in self._boxes.items():
@@ -182,30 +189,38 @@ class OpenCase:
         nodes, mine = self.nodes, self.section.mine
         if mine is None or nodes is None:
             return
-        if self.dirty:
+        if self.dirty or self._sent:
             mine.save_labels(self.name, in_scene.labels_on(nodes.segmentation, nodes.volume))
-            self.dirty = False
+            self.dirty = self._sent = False
         self._flush_time()
 
     def _autosave(self) -> None:
         if self.context.busy:
             self._save_timer.start()  # later: the worker has one job at a time
         elif self.dirty and self.nodes is not None:
-            self._run({"save": self._save_request(folder := self.context.new_folder())}, folder, self._on_saved)
+            mine, name, folder = self.section.mine, self.name, self.context.new_folder()
+            request = {"save": self._save_request(folder)}
+            self._run(request, folder, lambda _result: self._on_saved(mine, name))
 
     def _save_request(self, folder: Any) -> dict[str, Any] | None:
         nodes = self.nodes
         if nodes is None or not self.dirty:
             return None
-        self.dirty = False  # what is drawn while it is being saved makes it dirty again
-        return {
+        path = self.section.mine.label_path(self.name)
+        request = {
             "labels": in_scene.save_drawn(nodes.segmentation, folder),
             "grid": in_scene.grid_of_volume(nodes.volume),
-            "path": str(self.section.mine.label_path(self.name)),
+            "path": str(path),
+            "version": version_of(path),
         }
+        self.dirty, self._sent = False, True  # what is drawn while it is being saved makes it dirty again
+        return request
 
-    def _on_saved(self, _result: dict[str, Any]) -> None:
-        self.section.mine.note_labels(self.name, self._drawn_keys())
+    def _on_saved(self, mine: Any, name: str) -> None:
+        if self.section.mine is not mine or self.name != name:
+            return  # it was left, and saved, meanwhile
+        self._sent = False
+        mine.note_labels(name, self._drawn_keys())
         self._flush_time()
         self.section.refresh()
 
@@ -217,7 +232,6 @@ class OpenCase:
 
     def _run(self, request: dict[str, Any], folder: Any, on_finished: Any) -> None:
         def failed(error: Exception) -> None:
-            self.dirty = self.dirty or bool(request.get("save"))
             self.context.show_error(_("Ground truth"), error)
             self.section.refresh()
 
@@ -243,8 +257,12 @@ class OpenCase:
         load["suggested"] = str(suggestion(mine.work, name) or "")
 
         def show(result: dict[str, Any]) -> None:
+            if self.section.mine is not mine:
+                raise InputError(_("The annotator was changed while the case was read"), _("Open the case again"))
+            self._sent = False
             if save:
                 mine.note_labels(left, self._drawn_keys())
+            self.save()  # what was drawn while the next one was read
             self._flush_time()
             labels = load_image(folder, result["labels"]) if result["labels"] else None
             self._show(name, load_image(folder, result["image"]), labels, result["modality"])
@@ -296,7 +314,8 @@ class OpenCase:
         self._observed.clear()
         self._clock.stop()
         self._save_timer.stop()
-        self.name, self.dirty, self._seconds, self._nodes = "", False, 0.0, None
+        self.name, self._seconds, self._nodes = "", 0.0, None
+        self.dirty = self._sent = False
 
     def _on_edited(self, *_args: Any) -> None:
         self._mark_active()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -15,8 +16,13 @@ _NIFTI_HEADER = 352
 """Bytes before the voxels at least; extensions come on top."""
 
 
-def write_image(image: sitk.Image, path: str | Path, compress: bool = True) -> Path:
+def write_image(
+    image: sitk.Image, path: str | Path, compress: bool = True, check: Callable[[], None] | None = None
+) -> Path:
     """Writes an image; an existing file is replaced only once the new one is complete.
+
+    Args:
+        check: called when the new file is complete, before it takes its place; if it raises, the old one stays.
 
     Raises:
         OutputError: no such folder, no permission, a full disk, an unknown format.
@@ -27,6 +33,8 @@ def write_image(image: sitk.Image, path: str | Path, compress: bool = True) -> P
         with whole_file(path, suffix) as temporary:
             sitk.WriteImage(image, str(temporary), compress)
             _require_whole_nifti(image, temporary)
+            if check is not None:
+                check()
     except (OSError, RuntimeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "unknown format or full disk"
         raise OutputError(

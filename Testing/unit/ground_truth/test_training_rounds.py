@@ -232,6 +232,21 @@ def test_a_case_without_labels_opens_with_what_the_model_has_drawn(tmp_path):
         assert np.array_equal(drawn, images.array_of(scan(seed)[1]))
 
 
+def test_labels_on_their_way_do_not_replace_what_was_saved_later(tmp_path):
+    from LiverPlannerLib.ground_truth.tasks import switch, version_of
+    from PreopReviewLib.progress import CancelToken, silent
+    from PreopReviewLib.worker_io import save_image
+
+    path, first, later = tmp_path / "c.nii.gz", scan(0)[1], scan(1)[1]
+    grid = {key: getattr(first, f"Get{key.title()}")() for key in ("size", "spacing", "direction", "origin")}
+    save = {"labels": save_image(first, tmp_path, "drawn"), "grid": grid, "path": str(path), "version": None}
+    for kept in (first, later):
+        switch({"save": save}, tmp_path, silent, CancelToken())
+        assert np.array_equal(images.array_of(images.read_labels(path)), images.array_of(kept))
+        save["version"] = version_of(path)
+        images.write_image(later, path)
+
+
 def test_a_round_whose_process_is_gone_is_broken_off(tmp_path):
     import os
 
