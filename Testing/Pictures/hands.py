@@ -58,6 +58,15 @@ class Hands:
         self.click(button)
         return True
 
+    def click_row(self, table: Any, row: int) -> None:
+        """Chooses a row of a QTableWidget as a click does."""
+        table.selectRow(row)
+        self.tell_of_click(table, row)
+        self.process_events(0.5)
+
+    def tell_of_click(self, table: Any, row: int) -> None:
+        table.cellClicked(row, 0)
+
     def stroke(self, editor: Any, segment: str, mask: Any) -> None:
         """Adds voxels to a segment as an effect of the Segment Editor does.
 
@@ -132,6 +141,9 @@ class HostHands(Hands):
 
     def press(self, button: Any) -> None:
         self.host.click(button)
+
+    def tell_of_click(self, table: Any, row: int) -> None:
+        table.cellClicked.emit(row, 0)
 
     def stroke(self, editor: Any, segment: str, mask: Any) -> None:
         self.host.edit_segment(editor, mask, "add", segment)

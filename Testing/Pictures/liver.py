@@ -136,7 +136,8 @@ def measure(hands: Hands) -> None:
     for plane in section.remnant.planes.nodes:
         plane.GetDisplayNode().SetHandlesInteractive(False)  # done with: they hide what is behind them
     section.tabs.setCurrentIndex(2)
-    hands.click_if_on(ui.marginsButton)
+    if hands.click_if_on(ui.marginsButton):
+        hands.click_row(ui.marginsTable, ui.marginsTable.rowCount - 1)  # the smallest lesion, and what lies nearest
     hands.picture("margins")
     section.tabs.setCurrentIndex(3)
     if hands.click_if_on(ui.branchesButton):
@@ -146,6 +147,12 @@ def measure(hands: Hands) -> None:
     section.tabs.setCurrentIndex(4)
     if hands.click_if_on(ui.radiomicsButton):
         hands.picture("radiomics")
+    section.tabs.setCurrentIndex(5)
+    if hands.click_if_on(ui.bordersButton):
+        ui.showCouinaudCheckBox.checked = True
+        hands.picture("borders")
+        hands.click(ui.bordersButton)
+        ui.showCouinaudCheckBox.checked = False
     section.tabs.setCurrentIndex(1)
     hands.click(ui.removePlaneButton)
 

@@ -163,7 +163,10 @@ class OpenCase:
         self.section.refresh()
 
     def _status(self, key: str, status: Any) -> None:
-        self.save()
+        if status == "absent" and key in self._drawn_keys():
+            problem = _("{name} is drawn in this case").format(name=structure(key).name)
+            raise InputError(problem, _("Erase it, or choose “done”"))
+        self.save(anyway=status in ("done", "absent"))
         self.section.mine.set_status(self.name, key, status)
 
     def _comment(self) -> None:
@@ -179,8 +182,12 @@ class OpenCase:
 
     # ---- saving ----
 
-    def save(self) -> None:
+    def save(self, anyway: bool = False) -> None:
         """Saves what was drawn and the time, now.
+
+        Args:
+            anyway: also where nothing was drawn and no labels are on disk yet: what a model has drawn, or nothing, is
+                what the annotator has found to be right.
 
         Raises:
             PreopError: it cannot be saved; it stays in the scene.
@@ -189,7 +196,7 @@ class OpenCase:
         nodes, mine = self.nodes, self.section.mine
         if mine is None or nodes is None:
             return
-        if self.dirty or self._sent:
+        if self.dirty or self._sent or (anyway and not mine.label_path(self.name).is_file()):
             mine.save_labels(self.name, in_scene.labels_on(nodes.segmentation, nodes.volume))
             self.dirty = self._sent = False
         self._flush_time()

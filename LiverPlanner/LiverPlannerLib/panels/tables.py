@@ -52,7 +52,7 @@ def fill_table(
             head.setToolTip(_(column.help) if column.help else "")
             widget.setHorizontalHeaderItem(c, head)
             for r, row in enumerate(rows):
-                item = _item(column, row, column.key == checkable)
+                item = _item(column, row, column.key == checkable, c > 0)
                 item.setToolTip(str(row.get("how") or row.get("reason") or item.toolTip()))
                 widget.setItem(r, c, item)
         if color_of is not None:
@@ -81,13 +81,13 @@ def in_two_lines(title: str) -> str:
     return f"{title[:best]}\n{title[best + 1 :]}"
 
 
-def _item(column: Column, row: Row, checkable: bool) -> Any:
+def _item(column: Column, row: Row, checkable: bool, aligned: bool) -> Any:
     value = row.get(column.key)
     item = qt.QTableWidgetItem("" if checkable else column.shown(value))
     if checkable:
         item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
         item.setCheckState(qt.Qt.Checked if value else qt.Qt.Unchecked)
-    elif column.kind == "number":
+    elif column.kind == "number" and aligned:  # one in the first column names the row
         item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
     if column.kind == "text" and len(column.shown(value)) > 24:
         item.setToolTip(column.shown(value))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
 from drawn_case import as_annotator, done, draw, drawn, saved, set_status
 
 from PreopReviewLib import images
@@ -79,3 +81,33 @@ def test_a_case_that_was_read_for_another_annotator_is_not_shown(host, widget, d
     host.leave_module()
     assert not kept(tmp_path, 1, "cd", "two")
     assert kept(tmp_path)
+
+
+@pytest.mark.parametrize("index", [2, 3], ids=["done", "absent"])
+def test_a_case_that_needs_no_stroke_is_saved_when_it_is_ticked(host, widget, listed, tmp_path, index):
+    from LiverPlannerLib.ground_truth import rounds
+
+    place = listed.work.folder / rounds.FOLDER / "round_001"
+    rounds.write_request(place, {"cases": [], "held_back": [], "minutes": 1})
+    rounds.write_state(place, rounds.RoundState("done", 1.0))
+    if index == 2:  # the model's drawing is right as it is
+        (place / rounds.SUGGESTIONS).mkdir()
+        images.write_image(drawn(), place / rounds.SUGGESTIONS / "one.nii.gz")
+    host.click(listed.ui.nextCaseButton)
+    done(host, widget)
+    for key in ("liver", "tumor"):
+        set_status(host, listed, key, index)
+    labels = images.array_of(images.read_labels(tmp_path / "list" / "ab" / "one.nii.gz"))
+    assert (labels == (images.array_of(drawn()) if index == 2 else 0)).all()
+    assert set(saved(tmp_path)["one"]["status"].values()) == {"done" if index == 2 else "absent"}
+
+
+def test_what_is_drawn_is_not_said_to_be_absent(host, widget, drawing, tmp_path):
+    set_status(host, drawing, "tumor", 3)
+    assert host.messages[-1].text.startswith("Liver tumor is drawn in this case")
+    assert drawing.open_case._boxes["tumor"].currentIndex == 0
+    nodes = drawing.open_case.nodes
+    nothing = np.zeros_like(images.array_of(drawn()))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, nodes.segmentation, "tumor", nodes.volume)
+    set_status(host, drawing, "tumor", 3)
+    assert saved(tmp_path)["one"]["status"] == {"liver": "in progress", "tumor": "absent"}
