@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -201,33 +200,6 @@ def a_branch_is_lit_and_chosen_through_the_liver() -> None:
     assert not measure.branches.picking._light.GetDisplayNode().GetVisibility()
 
 
-def truth_is_drawn_blind_and_ticked_where_it_is_drawn() -> None:
-    from LiverPlannerLib.ground_truth.cases import find_cases
-    from LiverPlannerLib.ground_truth.work_list import create_list
-
-    me = Surgeon()
-    with tempfile.TemporaryDirectory() as folder:
-        images = Path(folder) / "images"
-        images.mkdir()
-        slicer.util.saveNode(me.volume, str(images / "one.nrrd"))
-        create_list(Path(folder) / "list", find_cases(images, Path(folder) / "list"), ("liver", "tumor"))
-        truth = me.open("GroundTruthSection")
-        truth.ui.annotatorEdit.text = "ab"
-        truth.open(Path(folder) / "list")
-        click(truth.ui.nextCaseButton)
-        wait(lambda: truth.open_case.name == "one" and not me.widget.context.busy)
-        work(0.5)
-        assert not me.plan.GetDisplayNode().GetVisibility()
-        assert truth.ui.caseWidget.visible
-        assert truth.ui.caseWidget.parent().name == "Correct"
-        box = truth.open_case._boxes["liver"]
-        box.setFocus()
-        box.activated(2)
-        work(0.3)
-        assert truth.mine.state("one").status["liver"] == "done"
-        truth.close_list()
-
-
 FLOWS: tuple[Callable[[], None], ...] = (
     smoothing_the_liver_leaves_what_is_inside,
     painting_the_liver_across_a_vessel_leaves_the_vessel,
@@ -239,7 +211,6 @@ FLOWS: tuple[Callable[[], None], ...] = (
     all_sections_have_one_width,
     a_section_that_is_opened_comes_into_view,
     a_branch_is_lit_and_chosen_through_the_liver,
-    truth_is_drawn_blind_and_ticked_where_it_is_drawn,
     *PLAN_FLOWS,
     *TRUTH_FLOWS,
     *CUFF_FLOWS,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import slicer
 from LiverPlannerSelfTest import add_drawn_plan, make_ct
-from mouse import SliceMouse, choose, click, work
+from mouse import SliceMouse, choose, click, wait, work
 
 INSIDE = ("tumor", "hepatic_vein")
 """Structures of the drawn plan that lie in its liver."""
@@ -54,6 +58,39 @@ class Surgeon:
         click(measure.ui.addPlaneButton)
         work(1.5)
         return measure, self.parameters.cutPlanes[-1]
+
+    def open_list(self, folder: Path, annotator: str = "ab") -> Any:
+        """Opens a list of ground truth: the section."""
+        truth = self.open("GroundTruthSection")
+        truth.ui.annotatorEdit.text = annotator
+        truth.open(folder)
+        return truth
+
+    def next_case(self, truth: Any, button: Any, name: str) -> None:
+        """Clicks a button that opens the next case, and waits for it."""
+        button.setFocus()  # as a click of the window system does
+        click(button)
+        wait(lambda: truth.open_case.name == name and not self.widget.context.busy)
+        work(1.0)
+
+    @contextmanager
+    def listed(self, names: Sequence[str]) -> Iterator[tuple[Any, Path]]:
+        """A list of ground truth of so many copies of the CT, its first case open: the section, and the folder."""
+        from LiverPlannerLib.ground_truth.cases import find_cases
+        from LiverPlannerLib.ground_truth.work_list import create_list
+
+        with tempfile.TemporaryDirectory() as place:
+            images, folder = Path(place) / "images", Path(place) / "list"
+            images.mkdir()
+            for name in names:
+                slicer.util.saveNode(self.volume, str(images / f"{name}.nrrd"))
+            create_list(folder, find_cases(images, folder), ("liver", "tumor"))
+            truth = self.open_list(folder)
+            self.next_case(truth, truth.ui.nextCaseButton, names[0])
+            try:
+                yield truth, folder
+            finally:
+                truth.close_list()
 
     def ml(self, section: Any) -> dict[str, float]:
         """Volumes of the plan, as the panel measures them."""

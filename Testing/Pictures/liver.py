@@ -148,13 +148,23 @@ def measure(hands: Hands) -> None:
     if hands.click_if_on(ui.radiomicsButton):
         hands.picture("radiomics")
     section.tabs.setCurrentIndex(5)
-    if hands.click_if_on(ui.bordersButton):
-        ui.showCouinaudCheckBox.checked = True
-        hands.picture("borders")
-        hands.click(ui.bordersButton)
-        ui.showCouinaudCheckBox.checked = False
+    borders(hands, ui)
     section.tabs.setCurrentIndex(1)
     hands.click(ui.removePlaneButton)
+
+
+def borders(hands: Hands, ui: Any) -> None:
+    """The Couinaud segments with the planes between them, which reach beyond the liver."""
+    if not hands.click_if_on(ui.bordersButton):
+        return
+    ui.showCouinaudCheckBox.checked = True
+    look_at(hands, "liver")
+    eye = camera().GetCamera()
+    eye.Dolly(1 / MARGIN)
+    hands.picture("borders")
+    eye.Dolly(MARGIN)
+    hands.click(ui.bordersButton)
+    ui.showCouinaudCheckBox.checked = False
 
 
 def compare(hands: Hands, reference: Any | None) -> None:
