@@ -22,7 +22,7 @@ from flows_cuff import FLOWS as CUFF_FLOWS  # noqa: E402
 from flows_plans import FLOWS as PLAN_FLOWS  # noqa: E402
 from flows_truth import FLOWS as TRUTH_FLOWS  # noqa: E402
 from LiverPlannerSelfTest import make_ct  # noqa: E402
-from mouse import RIGHT, SliceMouse, ThreeDMouse, click, wait, work  # noqa: E402
+from mouse import RIGHT, SliceMouse, ThreeDMouse, click, drag_plane, wait, work  # noqa: E402
 from surgeon import INSIDE, Surgeon  # noqa: E402
 
 
@@ -110,12 +110,9 @@ def a_plane_shows_both_sides_and_steps_back_elsewhere() -> None:
     assert sides.GetVisibility3D()
     bounds = [0.0] * 6
     me.plan.GetRASBounds(bounds)
-    handle = plane.GetOriginWorld()
-    assert handle[2] < bounds[4], "the handles are below the liver"
+    assert plane.GetOriginWorld()[2] < bounds[4], "the handles are below the liver"
     said = measure.ui.liveLabel.text
-    green = SliceMouse("Green")
-    green.look_at(handle)
-    green.drag(handle, [handle[0] + 6, handle[1], handle[2]])
+    handle = drag_plane(plane, 6)
     work(1.5)
     assert plane.GetOriginWorld()[0] > handle[0] + 3
     assert measure.ui.liveLabel.text != said

@@ -11,7 +11,7 @@ from typing import Any
 import mouse
 import qt
 import slicer
-from mouse import SliceMouse, choose, click, press, wait, work
+from mouse import choose, click, click_tab, drag_plane, press, wait, work
 
 MINUTES = 2
 PICTURES = "PREOP_FLOW_PICTURES"
@@ -89,17 +89,12 @@ def a_ct_becomes_two_resections_on_one_page_within_two_minutes_of_a_surgeon() ->
     me.picture("plan")
     click(segment.button, (40, 10))  # out of the way
     measure = me.section("MeasureSection")
-    place = measure.tabs.tabRect(1).center()
-    click(measure.tabs, (place.x(), place.y()))
+    click_tab(measure.tabs, 1)
     click(measure.ui.addPlaneButton)
     me.done()
     (plane,) = me.context.parameters.cutPlanes
-    handle = plane.GetOriginWorld()
-    green = SliceMouse("Green")
-    green.look_at(handle)
-    work(0.5)
     cut = measure.remnant.cut
-    green.drag(handle, [handle[0] - 8, handle[1], handle[2]])
+    handle = drag_plane(plane, -8)
     wait(lambda: measure.remnant.cut is not cut and measure.remnant.current_cut_quietly() is not None, 20)
     assert plane.GetOriginWorld()[0] < handle[0] - 4
     me.done()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import slicer
 from LiverPlannerSelfTest import add_drawn_plan, make_ct
-from mouse import SliceMouse, click, wait, work
+from mouse import click, drag_plane, wait, work
 from surgeon import Surgeon
 
 
@@ -169,10 +169,7 @@ def two_volumes_have_each_its_plan_and_its_numbers() -> None:
 def a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was() -> None:
     me = Surgeon()
     measure, plane = me.add_plane()
-    handle = list(plane.GetOriginWorld())
-    green = SliceMouse("Green")
-    green.look_at(handle)
-    green.drag(handle, [handle[0] + 6, handle[1], handle[2]])
+    drag_plane(plane, 6)
     work(1.5)
     said = measure.ui.liveLabel.text
     me.tab(measure, 0)
@@ -197,9 +194,7 @@ def a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was() -> None:
     assert measure.ui.planesList.count == 1
     assert measure.ui.liveLabel.text == said
     (plane,) = parameters.cutPlanes
-    handle = list(plane.GetOriginWorld())
-    green.look_at(handle)
-    green.drag(handle, [handle[0] + 6, handle[1], handle[2]])
+    drag_plane(plane, 6)
     work(1.5)
     assert measure.ui.liveLabel.text != said, "the loaded plane is followed"
 

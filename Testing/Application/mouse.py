@@ -61,6 +61,13 @@ def click(widget: Any, place: tuple[float, float] | None = None, button: int = L
     work(0.1)
 
 
+def click_tab(tabs: Any, index: int) -> None:
+    """A click on a tab of a QTabBar."""
+    place = tabs.tabRect(index).center()
+    click(tabs, (place.x(), place.y()))
+    work(0.3)
+
+
 def press(widget: Any, key: int, text: str = "") -> None:
     """A key, for the widget that was clicked before."""
     for kind in (qt.QEvent.KeyPress, qt.QEvent.KeyRelease):
@@ -148,6 +155,15 @@ class SliceMouse:
     def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
         """From one place to another, RAS mm."""
         drag(self._view, self._place(start), self._place(end))
+
+
+def drag_plane(plane: Any, mm: float) -> list[float]:
+    """Drags a markups plane by the handle at its origin in the coronal view, so far to the right of the patient: where
+    it was."""
+    green, before = SliceMouse("Green"), list(plane.GetOriginWorld())
+    green.look_at(before)
+    green.drag(before, [before[0] + mm, before[1], before[2]])
+    return before
 
 
 class ThreeDMouse:

@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 from LiverPlannerSelfTest import add_drawn_plan, make_ct
-from mouse import SliceMouse, choose, click, wait, work
+from mouse import SliceMouse, choose, click, click_tab, wait, work
 
 INSIDE = ("tumor", "hepatic_vein")
 """Structures of the drawn plan that lie in its liver."""
@@ -47,9 +47,7 @@ class Surgeon:
 
     def tab(self, section: Any, index: int) -> None:
         """Clicks a tab of the section Measure."""
-        place = section.tabs.tabRect(index).center()
-        click(section.tabs, (place.x(), place.y()))
-        work(0.3)
+        click_tab(section.tabs, index)
 
     def add_plane(self) -> tuple[Any, Any]:
         """Cuts the plan by a new plane: the section Measure at its tab Remnant, and the plane."""

@@ -10,13 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
+from application import HERE, run
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 SECONDS = 1200
 NAMES = [
     name
@@ -28,14 +25,10 @@ NAMES = [
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Flow to what went wrong in it; one start of the application for all."""
-    slicer = os.environ.get("SLICER")
-    if not slicer:
+    if not os.environ.get("SLICER"):
         pytest.skip("SLICER does not name a Slicer application")
     results = tmp_path_factory.mktemp("application") / "results.json"
-    modules = [str(ROOT / name) for name in ("PreopReview", "LiverPlanner", "RotatorCuffCAM")]
-    command = [slicer, "--no-splash", "--ignore-slicerrc", "--testing", "--additional-module-paths", *modules]
-    command += ["--python-script", str(HERE / "flows.py"), str(results)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = run(HERE / "flows.py", str(results), seconds=SECONDS)
     assert results.is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     return json.loads(results.read_text())
 

@@ -3,7 +3,8 @@
 Slicer --testing --python-script Testing/Pictures/in_slicer.py [liver] [cuff] [--out FOLDER]
     [--case simulated_ct|simulated_mri|FILE [--volume NAME] [--reference LABELS [--labels 5=liver,...]]]
 
-The case is LiverPlanner's. FILE may be a DICOM folder, too.
+The case is LiverPlanner's. FILE may be a DICOM folder, too. The repository's pictures of the liver have 256 colors, a
+third of the bytes: convert PICTURE +dither -colors 256 PNG8:PICTURE
 """
 
 import argparse

@@ -136,7 +136,9 @@ def test_a_row_of_the_margins_shows_the_shortest_distance_as_a_line(host: Any, o
     row, line = section.margins.rows[0], line_of(host.scene)
     assert row["nearest"].lower() in line.GetName()
     reach = min(v for k, v in row.items() if k.startswith("to_") and k.endswith("_mm") and v is not None)
-    assert line.GetMeasurement("length").GetValue() == pytest.approx(reach, abs=0.05)
+    assert line.GetLineLengthWorld() == pytest.approx(reach, abs=0.05)
+    assert line.GetName().endswith(f": {reach:.1f} mm")
+    assert line.GetPropertiesLabelText() == "", "Slicer would write the length once more, with four digits"
     table.cellClicked.emit(1, 0)
     assert host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 1
     go_to(host, section, "volumes")

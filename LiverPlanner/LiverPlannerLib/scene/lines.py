@@ -18,7 +18,7 @@ def show_line(plan: Any, start_ras: Sequence[float], stop_ras: Sequence[float], 
 
     Args:
         plan: the segmentation that was measured.
-        words: what is measured to what; Slicer adds the length.
+        words: what is measured to what; the length follows.
 
     Returns:
         vtkMRMLMarkupsLineNode.
@@ -32,6 +32,8 @@ def show_line(plan: Any, start_ras: Sequence[float], stop_ras: Sequence[float], 
     for point in (start_ras, stop_ras):
         node.AddControlPointWorld(*map(float, point))
     node.SetLocked(True)
+    node.GetMeasurement("length").SetEnabled(False)  # Slicer writes four digits, and 1.273 mm beside the table's 1.3
+    node.SetName(f"{words}: {node.GetLineLengthWorld():.1f} mm")
     display = node.GetDisplayNode()
     display.SetSelectedColor(*_COLOR)
     display.SetColor(*_COLOR)
