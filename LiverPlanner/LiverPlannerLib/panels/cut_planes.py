@@ -70,7 +70,12 @@ class CutPlanes:
         self._watch(nodes if self.page.parameters.remnantMode == "planes" else [])
         self._fill(nodes)
         self._show_buttons(reason)
-        if reason or self.page.parameters.remnantMode != "planes":
+        if self.page.parameters.remnantMode != "planes":
+            return
+        if reason:
+            if self.page.cut is not None:  # of the plan as it was before it could not be measured
+                self.page.no_cut("")
+            self._measured = ()
             return
         if not self.active:
             self.page.no_cut(_("Add a plane, then drag and turn it in the 3D view."))

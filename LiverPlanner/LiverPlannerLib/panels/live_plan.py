@@ -161,6 +161,8 @@ class LivePlan:
                 changed = {c.key for c in self.measures.changes} if self.measures is not None else set()
             else:
                 changed = self._update_measures(self.measures)
+            if self.measures is None and model is not None:  # it may be the model output alone that does not fit now
+                self._measure_all(plan, model)
             self.revision += 1
             for observer in list(self.observers):
                 observer(changed)
