@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from measure_section import go_to, open_measures, run, shown
 from measured_case import make_labels
 
 from LiverPlannerLib.resection.cutting import Plane, resect_by_planes
 from LiverPlannerLib.resection.volumetry import volumetry
+from LiverPlannerLib.scene.plan_tables import PLAN
 from PreopReviewLib.scene import nodes
 
 
@@ -41,6 +44,22 @@ def test_a_plane_cuts_at_once_and_its_volumes_follow_while_it_moves(host: Any, o
     host.click(section.ui.flipPlaneButton)
     assert expected() != pytest.approx(before, rel=0.01)
     assert f"{expected():.0f} ml remain" in section.ui.liveLabel.text
+
+
+def test_both_sides_belong_to_the_plan_as_soon_as_they_are_there(host: Any, opened: Any, tmp_path: Path) -> None:
+    parameters, section = opened
+    go_to(host, section, "remnant")
+    host.click(section.ui.addPlaneButton)
+    sides = parameters.sidesSegmentation
+    assert sides.GetNodeReference(PLAN) is parameters.segmentation
+    assert sides.GetHideFromEditors(), "it is no plan to choose"
+    saved = host.save_scene(tmp_path / "scene.mrb")
+    host.close_scene()
+    open_measures(host)
+    slicer.util.loadScene(str(saved), {"clear": False})
+    host.process_events(0.3)
+    names = [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
+    assert len([name for name in names if name.endswith(": remnant")]) == 1
 
 
 def test_a_second_plane_makes_a_wedge_and_a_hidden_one_does_not_cut(host: Any, opened: Any) -> None:

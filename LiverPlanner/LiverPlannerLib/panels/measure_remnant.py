@@ -19,7 +19,7 @@ from LiverPlannerLib.panels.measure_supply import Supply, supply_words
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.resection.cutting import Resection, resect_by_remnant, with_drawn_lesions
 from LiverPlannerLib.resection.volumetry import Volumetry
-from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS
+from LiverPlannerLib.scene.plan_tables import VOLUME_COLUMNS, belong
 from LiverPlannerLib.scene.planes import show_sides, sides_of
 from LiverPlannerLib.scene.tables import place_beside
 from PreopReviewLib.panels.run_button import RunButton
@@ -221,6 +221,7 @@ class RemnantPage(Page):
             sides = show_sides(slicer.mrmlScene, node, name, grid, self.cut, surfaces=False)
             if node is None:
                 place_beside(slicer.mrmlScene, sides, parameters.segmentation)
+                belong(sides, parameters.segmentation, "sidesSegmentation")
                 parameters.sidesSegmentation = sides
             node = sides
             self.surfaces.start(node, grid, sides_of(self.cut))

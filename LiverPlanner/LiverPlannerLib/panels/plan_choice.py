@@ -160,8 +160,6 @@ class PlanChoice:
             if node is None or (node.GetNodeReferenceID(PLAN) or plan.GetID()) != plan.GetID():
                 continue
             belong(node, plan, name)
-            if node.IsA("vtkMRMLSegmentationNode") and not node.GetHideFromEditors():
-                node.SetHideFromEditors(True)  # an overlay is not a plan to choose, and none to paint in
         output = parameters.modelOutput if plan is parameters.segmentation else None
         if output is not None and not plan.GetNodeReferenceID(scene_plan.MODEL_OUTPUT):
             plan.SetNodeReferenceID(scene_plan.MODEL_OUTPUT, output.GetID())

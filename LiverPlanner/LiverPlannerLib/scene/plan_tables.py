@@ -35,6 +35,8 @@ def belong(node: Any, plan: Any, field: str) -> None:
     before = node.StartModify()
     node.SetNodeReferenceID(PLAN, plan.GetID())
     node.SetAttribute(FIELD, field)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        node.SetHideFromEditors(True)  # an overlay is not a plan to choose, and none to paint in
     node.EndModify(before)
 
 
