@@ -172,18 +172,19 @@ def write_curve(work: WorkList) -> None:
         file.write_text(csv_of_dicts(rows, list(COLUMNS)), encoding="utf-8", newline="")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(4.2, 2.8), layout="constrained")  # in a panel as wide as that its words are read
     axes = figure.add_subplot()
     for structure in dict.fromkeys(r["structure"] for r in rows):
         own = [r for r in rows if r["structure"] == structure]
         at = [0, *(r["training_cases"] for r in own)]
-        axes.plot(at, [own[0]["dice_before"], *(r["dice_after"] for r in own)], "o-", label=structure.replace("_", " "))
+        reached = [own[0]["dice_before"], *(r["dice_after"] for r in own)]
+        axes.plot(at, reached, "o-", label=structure.replace("_", " "), clip_on=False)
     axes.set_xlabel("cases trained on")
     axes.set_ylabel(f"mean Dice of {rows[-1]['held_back_cases']} held-out cases")
     axes.set_ylim(0, 1)
     axes.legend(fontsize=8)
     with whole_file(place / PICTURE) as file:
-        figure.savefig(file, dpi=110, format="png")
+        figure.savefig(file, dpi=160, format="png")
 
 
 def write_request(folder: Path, request: Mapping[str, Any]) -> None:

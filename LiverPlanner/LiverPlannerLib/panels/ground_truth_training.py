@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from LiverPlannerLib.ground_truth import rounds
@@ -15,6 +16,7 @@ from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 
 LOOK_MS = 2000
+CURVE_WIDTH = 330
 SHOWN_NEXT = 5
 OWN = ""
 """Choice: the model of the list's last round that was better."""
@@ -69,6 +71,15 @@ class TrainOnThese:
         text = "" if state is None or folder is None else self._words(folder, state)
         ui.trainingLabel.text = text
         ui.trainingLabel.visible = bool(text)
+        self._show_curve(state is not None and state.phase == "done")
+
+    def _show_curve(self, done: bool) -> None:
+        picture = self.section.work.folder / rounds.FOLDER / rounds.PICTURE
+        label, shown = self.ui.curveLabel, done and picture.is_file()
+        label.visible = shown
+        if shown:  # in a text Qt would leave out rows of it
+            curve = qt.QPixmap(str(picture))
+            label.setPixmap(curve.scaledToWidth(CURVE_WIDTH, qt.Qt.SmoothTransformation))
 
     def _round(self) -> Path | None:
         folders = rounds.rounds(self.section.work) if self.section.work is not None else []
@@ -84,9 +95,12 @@ class TrainOnThese:
         box = self.ui.trainModelComboBox
         names = starts(self.section.work)
         values = [*([OWN] if rounds.current_model(self.section.work) else []), *names]
-        if [box.itemData(i) for i in range(box.count)] == values:
+        before = [box.itemData(i) for i in range(box.count)]
+        if before == values:
             return
-        chosen = box.itemData(box.currentIndex) if box.count else None
+        chosen = box.itemData(box.currentIndex) if before else None
+        if OWN in values and OWN not in before:
+            chosen = OWN  # the next round goes on from the better model
         box.clear()
         for value in values:
             box.addItem(value or _("This list's own"), value)
@@ -108,7 +122,7 @@ class TrainOnThese:
         return ""
 
     def _words(self, folder: Path, state: rounds.RoundState) -> str:
-        name = folder.name.replace("_", " ")
+        name = folder.name.replace("_", " ").capitalize()
         if state.phase in ("waiting", "running"):
             return escape(f"{name}: {state.words}")
         if state.phase != "done":
@@ -122,9 +136,6 @@ class TrainOnThese:
             following = ", ".join(f"{case} ({doubt:.2f})" for case, doubt in ranking(self.section.work)[:SHOWN_NEXT])
             if following:
                 lines.append(escape(_("Least sure of: {cases}.").format(cases=following)))
-        picture = self.section.work.folder / rounds.FOLDER / rounds.PICTURE
-        if picture.is_file():
-            lines.append(f"<img src='{escape(picture.as_uri())}' width='330'>")
         return "<br>".join(lines)
 
     # ---- the button ----

@@ -246,8 +246,12 @@ def test_a_round_is_shown_cancelled_and_its_gain_told(host, widget, listed):
     host.wait_until(lambda: ui.trainButton.text == "Train on these", 10)
     assert "liver 0.50 → 0.75" in ui.trainingLabel.text
     assert "now this list's own" in ui.trainingLabel.text.replace("&#x27;", "'")
-    assert "curve.png" in ui.trainingLabel.text
-    assert ui.trainModelComboBox.itemText(0) == "This list's own"
+    assert not ui.curveLabel.isHidden()
+    assert ui.curveLabel.pixmap.width() == 330
+    assert ui.trainModelComboBox.currentText == "This list's own", "the next round goes on from the better model"
+    ui.trainModelComboBox.setCurrentIndex(1)
+    listed.refresh()
+    assert ui.trainModelComboBox.currentIndex == 1, "another choice stays"
 
 
 def test_what_nobody_has_drawn_is_no_agreement(host: Any) -> None:
