@@ -143,6 +143,37 @@ def test_a_correction_between_two_moves_of_a_plane_is_what_undo_brings_back(host
     assert ml(section) == by_hand
 
 
+def test_a_border_whose_plane_was_deleted_stays_where_it_is(host: Any, divided: Any) -> None:
+    import slicer
+
+    _parameters, section = divided
+    page = section.segments
+    host.click(section.ui.bordersButton)
+    planes = {n.GetAttribute(scene_couinaud.BORDER): n for n in scene_couinaud.border_nodes(slicer.mrmlScene)}
+
+    def move(key: str, mm: float) -> list[float]:
+        plane, before = planes[key], page._places
+        plane.SetOriginWorld(*np.add(plane.GetOriginWorld(), np.multiply(mm, plane.GetNormalWorld())))
+        host.wait_until(lambda: page._places != before, 20)
+        return ml(section)
+
+    def right(volumes: list[float]) -> float:
+        return sum(volumes[4:])
+
+    before = move("left", 2)
+    assert before[3] > 1
+    assert right(before) > 1
+    slicer.mrmlScene.RemoveNode(planes["middle"])
+    host.process_events(0.1)
+    section.refresh()
+    after = move("left", 3)
+    assert after != before
+    assert right(after) == pytest.approx(right(before), rel=0.02), "what lies beyond the middle hepatic vein"
+    assert section.ui.borderComboBox.count == 4
+    page._last.clear()  # as in a scene that was saved without the plane
+    assert right(move("left", -3)) == pytest.approx(right(before), rel=0.05)
+
+
 def test_the_planes_of_another_plan_do_not_divide_this_one(host: Any, divided: Any) -> None:
     import slicer
 

@@ -50,6 +50,9 @@ class SegmentsPage(Page):
         self._before: Any | None = None
         self._by_planes: Any | None = None
         self._observed: list[tuple[Any, int]] = []
+        self._last: dict[
+            str, Any
+        ] = {}  # where the border planes were last, by key; None for a border that is not there
         self._places: tuple[Any, ...] = ()
         self._surfaces = LaterSurfaces(lambda: None)
         ui.showCouinaudCheckBox.connect("toggled(bool)", lambda on: self._show_in_color(on))
@@ -63,6 +66,7 @@ class SegmentsPage(Page):
     def forget(self) -> None:
         super().forget()
         self._shown, self._said, self._before, self._by_planes = (), [], None, None
+        self._last = {}
         self._moving.stop()
         self._resting.stop()
         self._surfaces.stop()
@@ -231,7 +235,7 @@ class SegmentsPage(Page):
         Raises:
             PreopError: there are no segments, or only one.
         """
-        from LiverPlannerLib.couinaud.borders import agreement, fit_borders, segments_by_planes
+        from LiverPlannerLib.couinaud.borders import BORDERS, agreement, fit_borders, segments_by_planes
 
         segments = self.live.couinaud()
         if segments is None:
@@ -246,6 +250,7 @@ class SegmentsPage(Page):
             "The planes reproduce {share:.0%} of the present division. It stays until one is dragged or turned; then "
             "the liver is divided by all of them."
         )
+        self._last = dict.fromkeys(BORDERS) | planes
         self.ui.bordersLabel.text = words.format(share=share)
         self.ui.showCouinaudCheckBox.checked = True
         self._watch(self.borders)
@@ -290,8 +295,19 @@ class SegmentsPage(Page):
         present = self.live.couinaud()
         if present is None or not self._observed:
             return None
-        planes = scene_couinaud.planes_of_borders([node for node, _tag in self._observed])
-        return segments_by_planes(present, planes)
+        there = [node for node, _tag in self._observed if node.GetScene() is not None]
+        planes = scene_couinaud.planes_of_borders(there)
+        self._last |= planes
+        return segments_by_planes(present, self._kept(present, planes) | planes)
+
+    def _kept(self, present: Any, planes: dict[str, Any]) -> dict[str, Any]:
+        """Planes of the borders whose own were deleted: where they were, or as the present division has them."""
+        from LiverPlannerLib.couinaud.borders import BORDERS, fit_borders
+
+        lacking = set(BORDERS) - set(planes)
+        if not lacking <= set(self._last):
+            self._last = dict.fromkeys(BORDERS) | fit_borders(present) | self._last
+        return {key: self._last[key] for key in lacking if self._last[key] is not None}
 
     def _follow(self) -> None:
         """The volumes of the planes where they are now."""
