@@ -174,6 +174,19 @@ def test_a_border_whose_plane_was_deleted_stays_where_it_is(host: Any, divided: 
     assert right(move("left", -3)) == pytest.approx(right(before), rel=0.05)
 
 
+def test_planes_leave_with_the_segments_that_they_divide(host: Any, divided: Any) -> None:
+    import slicer
+
+    _parameters, section = divided
+    host.click(section.ui.bordersButton)
+    slicer.mrmlScene.RemoveNode(section.segments.node)
+    host.process_events(0.1)
+    section.refresh()
+    assert scene_couinaud.border_nodes(slicer.mrmlScene) == []
+    assert not section.ui.bordersButton.checked
+    assert cells(section.ui.segmentsTable) == []
+
+
 def test_the_planes_of_another_plan_do_not_divide_this_one(host: Any, divided: Any) -> None:
     import slicer
 

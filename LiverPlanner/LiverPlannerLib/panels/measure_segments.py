@@ -88,6 +88,9 @@ class SegmentsPage(Page):
     def refresh(self, reason: str) -> None:
         """Shows the segments, and measures them where something is out of date."""
         node = self.node
+        if node is None and not reason and self.borders:  # the segments were deleted: nothing is left to divide
+            self.remove_borders()
+            self._said, self._before = [], None
         self.run.refresh(reason)
         self._show_buttons(reason, node)
         if reason or node is None:
