@@ -15,7 +15,7 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.resting_views import resting_views
 from PreopReviewLib.panels.run_button import RunButton
 from PreopReviewLib.panels.section import Section, enable
-from RotatorCuffCAMLib.panels.classify import start
+from RotatorCuffCAMLib.panels.classify import MOVED, start
 from RotatorCuffCAMLib.panels.input import disabled_reason
 from RotatorCuffCAMLib.panels.pictures import MovieMaker, leave_all_classes, save_picture, start_all_classes
 from RotatorCuffCAMLib.rendering.looks import PRESETS
@@ -116,7 +116,8 @@ class ActivationSection(Section):
         if not record:
             return ""
         recorded = record["activation"]
-        lines = [
+        lines = [f"<b>{MOVED}</b>"] if scene_answer.moved_since(activation) else []
+        lines += [
             _("Map of <b>{name}</b>; a voxel of the map is {mm:.1f} mm wide: nothing finer can be seen in it.").format(
                 name=escape(tear_class(recorded["class"]).name), mm=recorded["voxel_mm"]
             )

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -26,6 +27,7 @@ from RotatorCuffCAMLib.scene.shoulder import Look
 from RotatorCuffCAMLib.tears import TEAR_CLASSES
 
 BAR_PIXELS = 150
+MOVED = _("The MRI was moved since it was classified, and its map was not: classify it again.")
 
 
 class ClassifySection(Section):
@@ -122,7 +124,17 @@ def start(context: Context) -> None:
     Raises:
         PreopError: why it cannot be started.
     """
-    run_on_request(context, "classify", context.parameters.inputVolume.GetID(), _show, _("Tear classification"))
+    volume = context.parameters.inputVolume
+    inputs.require_volume(volume)
+    place = inputs.ijk_to_world(volume)
+
+    def show(context: Context, volume_id: str, folder: Path, result: dict[str, Any]) -> Iterator[None]:
+        there = slicer.mrmlScene.GetNodeByID(volume_id)
+        if there is not None and not np.allclose(inputs.ijk_to_world(there), place, atol=1e-3):
+            raise InputError(_("The MRI was moved while it was being classified"), _("Press the button again"))
+        return _show(context, volume_id, folder, result)
+
+    run_on_request(context, "classify", volume.GetID(), show, _("Tear classification"))
 
 
 def run_on_request(context: Context, task: str, node_id: str, show: Callable[..., Iterator[None]], title: str) -> None:

@@ -13,6 +13,8 @@ from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.section import Section, enable
 from PreopReviewLib.scene.finding import step_back
 from RotatorCuffCAMLib.localization import Localization, compare
+from RotatorCuffCAMLib.panels.classify import MOVED
+from RotatorCuffCAMLib.scene import answer as scene_answer
 from RotatorCuffCAMLib.scene import boxes
 from RotatorCuffCAMLib.scene import nodes as cuff_scene
 
@@ -61,6 +63,9 @@ class CompareBoxSection(Section):
         if box is None or activation is None or not min(box.GetSize()) > 0:
             missing = _("Draw or choose a box around the tear.") if activation is not None else _("Classify first.")
             self._show(None, missing)
+            return
+        if scene_answer.moved_since(activation):
+            self._show(None, MOVED)
             return
         key = (box.GetID(), box.GetMTime(), activation.GetID(), activation.GetMTime())
         if key == self._shown:

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from PreopReviewLib.progress import at_once
+from PreopReviewLib.scene import inputs
 from PreopReviewLib.scene.finding import fit_boxes, nodes_of_class
 from RotatorCuffCAMLib.cuff import CuffResult
 from RotatorCuffCAMLib.head import HeadGuess
@@ -25,6 +26,8 @@ from RotatorCuffCAMLib.tears import KEYS, tear_class
 
 TURNED = "RotatorCuffCAM.Turned"
 """Attribute of an MRI to whose map the cameras have been turned."""
+PLACE = "RotatorCuffCAM.Place"
+"""Attribute of a map: where its MRI was, as the 4×4 of `inputs.ijk_to_world`."""
 
 
 def result_of(summary: dict[str, Any], activation: sitk.Image, cube: sitk.Image) -> CuffResult:
@@ -82,6 +85,7 @@ def add_answer_steps(
     for node in (cuff_nodes.activation, cuff_nodes.hot):
         if node is not None:
             node.SetNodeReferenceID(VOLUME, volume.GetID())
+    cuff_nodes.activation.SetAttribute(PLACE, json.dumps(inputs.ijk_to_world(volume).tolist()))
     yield
     show(cuff_nodes)
     look_at(cuff_nodes.activation)
@@ -92,6 +96,13 @@ def record_of(activation: Any | None) -> dict[str, Any]:
     """What the worker said of a map's case; empty for other nodes."""
     text = activation.GetAttribute(cuff_scene.RECORD) if activation is not None else None
     return json.loads(text) if text else {}
+
+
+def moved_since(activation: Any | None) -> bool:
+    """Whether the MRI of a map was put elsewhere, by a transform or its origin, since it was classified."""
+    place = activation.GetAttribute(PLACE) if activation is not None else None
+    volume = activation.GetNodeReference(VOLUME) if place else None
+    return volume is not None and not np.allclose(inputs.ijk_to_world(volume), json.loads(place), atol=1e-3)
 
 
 def remove_answer(volume: Any) -> None:
