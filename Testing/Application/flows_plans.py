@@ -199,6 +199,42 @@ def a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was() -> None:
     assert measure.ui.liveLabel.text != said, "the loaded plane is followed"
 
 
+def a_plan_that_is_moved_is_cut_where_it_is_and_says_that_its_image_was_not() -> None:
+    me = Surgeon()
+    measure, plane = me.add_plane()
+    said = measure.ui.liveLabel.text
+    output = me.parameters.modelOutput
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    matrix = transform.GetMatrixTransformToParent()
+    matrix.SetElement(0, 3, 14)
+    transform.SetMatrixTransformToParent(matrix)
+    slicer.util.selectModule("Data")  # where a person drops a plan on a transform
+    me.plan.SetAndObserveTransformNodeID(transform.GetID())
+    work(1.0)
+    slicer.util.selectModule("LiverPlanner")
+    work(1.0)
+    assert output.GetTransformNodeID() == transform.GetID(), "what is hidden goes along"
+    moved = measure.ui.liveLabel.text
+    assert moved != said
+    segment = me.open("SegmentSection")
+    assert "do not lie where" in segment.ui.messageLabel.text
+    me.volume.SetAndObserveTransformNodeID(transform.GetID())
+    work(0.5)
+    assert "do not lie where" not in segment.ui.messageLabel.text
+    for node in (me.plan, me.volume):
+        node.HardenTransform()
+    work(1.0)
+    assert output.GetTransformNodeID() is None
+    assert "do not lie where" not in segment.ui.messageLabel.text
+    me.open("MeasureSection")
+    me.tab(measure, 1)
+    work(0.5)
+    assert measure.ui.liveLabel.text == moved, "it lies where it lay"
+    drag_plane(plane, 14)
+    work(1.5)
+    assert measure.ui.liveLabel.text != moved
+
+
 FLOWS: tuple[Callable[[], None], ...] = (
     a_candidate_is_accepted_and_taken_back,
     numbers_follow_the_brush_and_its_undo,
@@ -206,4 +242,5 @@ FLOWS: tuple[Callable[[], None], ...] = (
     a_segmentation_of_another_program_becomes_the_plan,
     two_volumes_have_each_its_plan_and_its_numbers,
     a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was,
+    a_plan_that_is_moved_is_cut_where_it_is_and_says_that_its_image_was_not,
 )

@@ -15,6 +15,7 @@ from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.panels.segment import fill
 from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
+from LiverPlannerLib.scene import plan as scene_plan
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -106,7 +107,7 @@ class CystsSection(Section):
             )
         if not scene_cysts.has_lesions(parameters.segmentation):
             return _("The segmentation has no lesion.")
-        return ""
+        return scene_plan.apart_problem(parameters.segmentation, parameters.inputVolume)
 
     def _enable(self, node: Any | None) -> None:
         ui = self.ui

@@ -42,6 +42,8 @@ class RadiomicsPage(Page):
         """Says why features cannot be computed."""
         if not reason and self._volume() is None:
             reason = _("The plan has no volume. Choose the CT or MRI in the section Segment.")
+        if not reason:
+            reason = scene_plan.apart_problem(self.parameters.segmentation, self._volume())
         if not reason and not self._keys():
             reason = _("There is no tumor and no cyst in the plan. Choose all structures.")
         self.run.refresh(reason)

@@ -50,14 +50,16 @@ class PlanChoice:
 
     Args:
         parameters: gives the parameter node, or None.
+        moved: called when the plan was put under another transform, or that one was changed.
     """
 
-    def __init__(self, parameters: Callable[[], Any]) -> None:
-        self._parameters = parameters
+    def __init__(self, parameters: Callable[[], Any], moved: Callable[[], None] = lambda: None) -> None:
+        self._parameters, self._moved = parameters, moved
         self._shown: tuple[str, str] | None = None  # identifiers of volume and plan; None before the first
         self._last: dict[str, str] = {}  # by volume, the plan that was shown last
         self._following = False
         self._leaving = ""  # identifier of a plan that is being deleted
+        self._watched: tuple[Any, int] | None = None  # the plan, whose transforms are followed
         scene = slicer.mrmlScene
         self._observer = (scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._on_removed))
 
@@ -65,6 +67,7 @@ class PlanChoice:
         """The scene is closed, or another one is loaded."""
         self._shown, self._leaving = None, ""
         self._last.clear()
+        self._watch(None)
 
     def let_go(self, plan: Any) -> None:
         """A plan is being deleted: nothing is done with it any more; its own views have let go of it already."""
@@ -73,6 +76,7 @@ class PlanChoice:
 
     def cleanup(self) -> None:
         """Releases the scene."""
+        self._watch(None)
         scene, tag = self._observer
         scene.RemoveObserver(tag)
 
@@ -101,6 +105,7 @@ class PlanChoice:
                     self._take(parameters, self._plan_of(parameters.inputVolume))
                 self._mark(parameters, parameters.segmentation)
             self._shown = (_id(parameters.inputVolume), _id(parameters.segmentation))
+            self._watch(parameters.segmentation)
             if all(self._shown):
                 self._last[self._shown[0]] = self._shown[1]
             return bool(self._shown[1]) and (before is None or before[1] != self._shown[1])
@@ -144,6 +149,25 @@ class PlanChoice:
         if volume is not None and volume.GetScene() is not None:
             parameters.inputVolume = volume
         plan_nodes.show([plan], True)
+
+    def _watch(self, plan: Any | None) -> None:
+        """Lets model output and Couinaud segments, which are hidden, go where the plan goes."""
+        watched = self._watched[0] if self._watched is not None else None
+        if watched is plan:
+            return
+        if self._watched is not None:
+            watched.RemoveObserver(self._watched[1])
+        self._watched = None
+        if plan is not None:
+            moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+            self._watched = (plan, plan.AddObserver(moved, lambda *_args: self._on_moved(plan)))
+
+    def _on_moved(self, plan: Any) -> None:
+        if plan.GetScene() is None or plan.GetScene().IsClosing():
+            return
+        nodes = scene_plan.nodes_of(plan)
+        plan_nodes.keep_together(plan, [n for n in (nodes.model_output, nodes.couinaud) if n is not None])
+        self._moved()
 
     def _plan_before(self) -> Any | None:
         """The plan that was shown at the last refresh, if it is still there."""

@@ -87,7 +87,8 @@ class ReportSection(Section):
         parameters = self.parameters
         unusable = inputs.volume_problem(parameters.inputVolume)
         # The page names the patient of the volume: it must not show the liver of another one.
-        return unusable or scene_plan.mismatch_problem(parameters.segmentation, parameters.inputVolume)
+        of_others = unusable or scene_plan.mismatch_problem(parameters.segmentation, parameters.inputVolume)
+        return of_others or scene_plan.apart_problem(parameters.segmentation, parameters.inputVolume)
 
     # ---- writing ----
 

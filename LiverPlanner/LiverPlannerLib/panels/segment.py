@@ -47,7 +47,7 @@ class SegmentSection(Section):
         self._error_of: tuple[str, str] = ("", "")  # volume and plan that were chosen then
         self._card: Any | None = None
         self._watched: tuple[Any, int] | None = None  # the volume and the observer's tag
-        self.choice = PlanChoice(lambda: self.parameters)
+        self.choice = PlanChoice(lambda: self.parameters, self._on_moved)
         self._seen: set[str] = set()  # segmentations of other programs that the views were turned to
 
     def connect(self) -> None:
@@ -95,6 +95,7 @@ class SegmentSection(Section):
     def _on_moved(self) -> None:
         if self.parameters is not None:
             self.run_button.refresh(self.disabled_reason())
+            self._show_message()
 
     def refresh(self) -> None:
         """Shows the parameters, and why Apply is off where it is."""
@@ -323,10 +324,11 @@ class SegmentSection(Section):
         return any(node.GetAttribute(scene_plan.RECORD) for node in nodes)
 
     def _of_another(self) -> str:
-        """That the plan does not belong to the chosen volume, as rich text; empty where it does."""
+        """That the plan does not belong to the chosen volume, or not where it is, as rich text; empty where it does."""
         if self.parameters.inputVolume is None:
             return ""
-        problem = scene_plan.mismatch_problem(self.parameters.segmentation, self.parameters.inputVolume)
+        plan, volume = self.parameters.segmentation, self.parameters.inputVolume
+        problem = scene_plan.mismatch_problem(plan, volume) or scene_plan.apart_problem(plan, volume)
         return f"<p style='margin: 2px;'><b>{escape(problem)}</b></p>" if problem else ""
 
     def _set(self, name: str, value: Any) -> None:

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from LiverPlannerLib.plan.layers import layers_steps
 from LiverPlannerLib.scene import plan_nodes, plan_tables
 from LiverPlannerLib.structures import structure_or_segment
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.progress import at_once
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.scene.finding import nodes_of_class, segment_keys
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from LiverPlannerLib.plan.layers import Layer
     from LiverPlannerLib.plan.parts import Part
     from LiverPlannerLib.scene.segments import SegmentVoxels
@@ -281,7 +281,6 @@ def mismatch_problem(segmentation: Any, volume: Any) -> str:
     for one of it. Looks at no voxel.
     """
     from LiverPlannerLib.scene.segments import grid_of
-    from PreopReviewLib.errors import GeometryError
 
     made_on, name = volume_of(segmentation), segmentation.GetName()
     if made_on is not None and made_on.GetScene() is None:  # it is being deleted
@@ -301,6 +300,26 @@ def mismatch_problem(segmentation: Any, volume: Any) -> str:
     return (
         f"{name} was made on {made_on.GetName()}, and not on {volume.GetName()}. "
         f"Choose {made_on.GetName()} in the section Segment, or press Apply to segment this one."
+    )
+
+
+def apart_problem(segmentation: Any, volume: Any | None) -> str:
+    """Why voxels of a plan are not those of the volume that it was made on, in two sentences: one of them was moved
+    by a transform. Empty where they are, or where it was made on another volume."""
+    from LiverPlannerLib.scene.segments import grid_of
+
+    if volume is None or volume_of(segmentation) is not volume or inputs.volume_problem(volume):
+        return ""
+    try:
+        grid = grid_of(segmentation)
+    except GeometryError:  # said wherever its voxels are asked for
+        return ""
+    together = np.allclose(inputs.to_world(segmentation), inputs.to_world(volume), atol=1e-3)
+    if together or grid.is_of(volume):
+        return ""
+    return (
+        f"The voxels of {segmentation.GetName()} do not lie where those of {volume.GetName()} do: one was moved "
+        "without the other. Put both under the same transform, or none of them."
     )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from PreopReviewLib.errors import GeometryError
+
 if TYPE_CHECKING:
     from LiverPlannerLib.plan.layers import Layer
     from LiverPlannerLib.plan.parts import Part
@@ -226,3 +228,24 @@ def _same_voxels(a: Any, b: Any) -> bool:
 def _count(array: np.ndarray, value: int) -> int:
     """Voxels of a value; by slices, as are the comparisons above: large temporary arrays cost more than the work."""
     return sum(np.count_nonzero(plane == value) for plane in array)
+
+
+def keep_together(plan: Any, others: Sequence[Any]) -> None:
+    """Lets nodes that were made with a plan go where it goes: under its transform, out of it, or hardened with it."""
+    identifier = plan.GetTransformNodeID()
+    for node in others:
+        if node.GetTransformNodeID() == identifier:
+            continue
+        if identifier is None and _at_one_place(plan, node):  # Slicer has hardened it
+            node.HardenTransform()
+        else:
+            node.SetAndObserveTransformNodeID(identifier)
+
+
+def _at_one_place(plan: Any, node: Any) -> bool:
+    from LiverPlannerLib.scene.segments import grid_of
+
+    try:
+        return bool(grid_of(plan).same_lattice(grid_of(node)))
+    except GeometryError:  # under a transform that bends
+        return False
