@@ -197,7 +197,7 @@ class OpenCase:
         if mine is None or nodes is None:
             return
         if self.dirty or self._sent or (anyway and not mine.label_path(self.name).is_file()):
-            mine.save_labels(self.name, in_scene.labels_on(nodes.segmentation, nodes.volume))
+            mine.save_labels(self.name, in_scene.labels_on(nodes))
             self.dirty = self._sent = False
         self._flush_time()
 
@@ -215,8 +215,8 @@ class OpenCase:
             return None
         path = self.section.mine.label_path(self.name)
         request = {
-            "labels": in_scene.save_drawn(nodes.segmentation, folder),
-            "grid": in_scene.grid_of_volume(nodes.volume),
+            "labels": in_scene.save_drawn(nodes, folder),
+            "grid": nodes.grid,
             "path": str(path),
             "version": version_of(path),
         }

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.scene.segments import SegmentVoxels, segment_specs
 from LiverPlannerLib.structures import THIN, structure
 from PreopReviewLib import images
-from PreopReviewLib.errors import InputError
+from PreopReviewLib.errors import GeometryError, InputError
 from PreopReviewLib.images.dicom import Series
+from PreopReviewLib.images.vtk_images import array_of_matrix, ijk_to_ras, matrix_of, set_geometry
 from PreopReviewLib.images.windows import gray_window
-from PreopReviewLib.scene import nodes
+from PreopReviewLib.scene import inputs, nodes
 from PreopReviewLib.worker_io import save_image
 
 CASE = "PreopReview.GroundTruthCase"
@@ -25,10 +27,16 @@ DISAGREEMENT, DISAGREEMENT_COLOR = "disagreement", (0.95, 0.55, 0.05)
 
 @dataclass(frozen=True)
 class CaseNodes:
-    """The nodes of one case."""
+    """The nodes of one case.
+
+    Attributes:
+        grid: size, spacing, direction and origin (LPS) of the image in its file, as plain values: labels are saved on
+            it, wherever the volume is moved to meanwhile.
+    """
 
     volume: Any
     segmentation: Any
+    grid: dict[str, Any]
 
 
 def add_case(
@@ -61,7 +69,7 @@ def add_case(
         display.SetSegmentOpacity2DFill(spec.key, structure(spec.key).fill)
     for node in (volume, drawn):
         node.SetAttribute(CASE, name)
-    return CaseNodes(volume, drawn)
+    return CaseNodes(volume, drawn, _grid_of(image))
 
 
 def _empty_segment(spec: nodes.SegmentSpec) -> Any:
@@ -94,9 +102,7 @@ def remove_cases(except_for: str = "") -> None:
                 slicer.mrmlScene.RemoveNode(node)
 
 
-def grid_of_volume(volume: Any) -> dict[str, Any]:
-    """Size, spacing, direction and origin of a case's image, as plain values."""
-    image = nodes.image_of_volume(volume)
+def _grid_of(image: sitk.Image) -> dict[str, Any]:
     return {
         "size": list(image.GetSize()),
         "spacing": list(image.GetSpacing()),
@@ -105,16 +111,16 @@ def grid_of_volume(volume: Any) -> dict[str, Any]:
     }
 
 
-def save_drawn(segmentation: Any, folder: Path) -> dict[str, Any]:
+def save_drawn(case: CaseNodes, folder: Path) -> dict[str, Any]:
     """Writes what was drawn for the worker, and returns its record.
 
     Raises:
         PreopError: the segmentation cannot be read as voxels.
     """
-    return save_image(_labels_of(segmentation), folder, "drawn")
+    return save_image(_labels_of(case), folder, "drawn")
 
 
-def labels_on(segmentation: Any, volume: Any) -> sitk.Image:
+def labels_on(case: CaseNodes) -> sitk.Image:
     """What was drawn, on the grid of the case's image.
 
     Raises:
@@ -122,14 +128,34 @@ def labels_on(segmentation: Any, volume: Any) -> sitk.Image:
     """
     from LiverPlannerLib.ground_truth.cases import on_whole_grid
 
-    return on_whole_grid(_labels_of(segmentation), grid_of_volume(volume))
+    return on_whole_grid(_labels_of(case), case.grid)
 
 
-def _labels_of(segmentation: Any) -> sitk.Image:
-    voxels = SegmentVoxels(segmentation)
+def _labels_of(case: CaseNodes) -> sitk.Image:
+    """What was drawn, where it would be if the image still were where it is in its file.
+
+    Raises:
+        GeometryError: the volume has other voxels than its file.
+    """
+    voxels = SegmentVoxels(case.segmentation)
     if not any(voxels.mask(key).count for key in voxels.keys):
-        return voxels.labels_in(voxels.grid.start, [s + 1 for s in voxels.grid.start])  # one voxel of background
-    return voxels.labels()
+        start = voxels.grid.start
+        labels = voxels.labels_in(start, [s + 1 for s in start])  # one voxel of background
+    else:
+        labels = voxels.labels()
+    if list(case.volume.GetImageData().GetDimensions()) != case.grid["size"]:
+        raise GeometryError(
+            f"The image {case.volume.GetName()} was cropped or resampled, so that its labels do not fit its file",
+            "Open the case again, and draw on the image as it is",
+        )
+    there = sitk.Image([1, 1, 1], sitk.sitkUInt8)
+    there.SetSpacing(case.grid["spacing"])
+    there.SetDirection(case.grid["direction"])
+    there.SetOrigin(case.grid["origin"])
+    in_file, here = array_of_matrix(ijk_to_ras(there)), inputs.ijk_to_world(case.volume)
+    if np.allclose(in_file, here, atol=1e-4):
+        return labels
+    return set_geometry(labels, matrix_of(in_file @ np.linalg.inv(here) @ array_of_matrix(ijk_to_ras(labels))))
 
 
 def show_disagreement(mask: sitk.Image, volume: Any, name: str) -> Any:
@@ -185,7 +211,6 @@ def dicom_series() -> list[Series]:
 def largest_region(mask: sitk.Image) -> tuple[float, float, float]:
     """A point in the largest region of a mask that is not empty, RAS mm: its voxel nearest to its middle."""
     import cc3d
-    import numpy as np
 
     points = np.argwhere(cc3d.largest_k(np.require(images.array_of(mask) > 0, requirements="CW"), k=1, connectivity=26))
     world = images.kji_to_ras(points, mask)

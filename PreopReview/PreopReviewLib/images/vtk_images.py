@@ -16,14 +16,10 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def ijk_to_ras(image: sitk.Image) -> Any:
     """vtkMatrix4x4 from voxel indices to RAS in mm."""
-    import vtk
-
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) @ np.diag(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy((_LPS_TO_RAS @ affine).ravel())
-    return matrix
+    return matrix_of(_LPS_TO_RAS @ affine)
 
 
 def array_of_matrix(matrix: Any) -> np.ndarray:
@@ -31,6 +27,15 @@ def array_of_matrix(matrix: Any) -> np.ndarray:
     numbers = np.empty((4, 4))
     matrix.DeepCopy(numbers.ravel(), matrix)
     return numbers
+
+
+def matrix_of(numbers: np.ndarray) -> Any:
+    """The vtkMatrix4x4 of (4, 4) numbers."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(numbers.ravel())
+    return matrix
 
 
 def set_geometry(image: sitk.Image, matrix: Any) -> sitk.Image:

@@ -65,7 +65,7 @@ def test_the_next_case_saves_the_last_and_takes_its_place(host, widget, listed, 
     done(host, widget)
     from LiverPlannerLib.scene.ground_truth import labels_on
 
-    again = labels_on(listed.open_case.nodes.segmentation, listed.open_case.nodes.volume)
+    again = labels_on(listed.open_case.nodes)
     assert (images.array_of(again) == images.array_of(drawn())).all(), "what was saved is there again"
 
 
