@@ -251,11 +251,12 @@ class OpenCase:
         """Saves the case that is open, then reads another one in the worker process.
 
         Raises:
-            PreopError: its image is not there.
+            PreopError: its image is not there, or something is drawn in the open case that cannot be saved.
         """
         from PreopReviewLib.panels import dependencies
 
         work, mine = self.section.work, self.section.mine
+        self._require_all_on_list(work.structures)
         case, path = work.case(name), work.image_path(name)
         dependencies.ensure()
         folder = self.context.new_folder()
@@ -275,6 +276,17 @@ class OpenCase:
             self._show(name, load_image(folder, result["image"]), labels, result["modality"])
 
         self._run({"save": save, "load": load}, folder, show)
+
+    def _require_all_on_list(self, structures: Any) -> None:
+        nodes = self.nodes
+        others = in_scene.not_on_list(nodes, structures) if nodes is not None else []
+        if others:
+            problem = _("{name} is drawn in this case, and is not on the list").format(name=", ".join(others))
+            names = ", ".join(structure(key).name for key in structures)
+            raise InputError(
+                problem,
+                _("Give it a name of the list ({names}) in the section Correct, or remove it").format(names=names),
+            )
 
     def _show(self, name: str, image: Any, labels: Any | None, modality: str) -> None:
         parameters = self.section.parameters

@@ -111,6 +111,22 @@ def _grid_of(image: sitk.Image) -> dict[str, Any]:
     }
 
 
+def not_on_list(case: CaseNodes, structures: Sequence[str]) -> list[str]:
+    """Names of segments that hold voxels and are no structure of the list: they would not be there again."""
+    import slicer
+
+    voxels, content = SegmentVoxels(case.segmentation), case.segmentation.GetSegmentation()
+    names = []
+    for segment_id in nodes.segment_keys(case.segmentation):
+        key, segment = voxels.structures.get(segment_id), content.GetSegment(segment_id)
+        if key in structures:
+            continue
+        array = slicer.util.arrayFromSegmentInternalBinaryLabelmap(case.segmentation, segment_id)
+        if array is not None and (array == segment.GetLabelValue()).any():
+            names.append(segment.GetName())
+    return names
+
+
 def save_drawn(case: CaseNodes, folder: Path) -> dict[str, Any]:
     """Writes what was drawn for the worker, and returns its record.
 

@@ -111,3 +111,21 @@ def test_what_is_drawn_is_not_said_to_be_absent(host, widget, drawing, tmp_path)
     slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, nodes.segmentation, "tumor", nodes.volume)
     set_status(host, drawing, "tumor", 3)
     assert saved(tmp_path)["one"]["status"] == {"liver": "in progress", "tumor": "absent"}
+
+
+@pytest.mark.parametrize("name", ["Segment_1", "Liver cyst"])
+def test_a_case_is_not_left_while_something_is_drawn_that_is_not_on_the_list(host, widget, drawing, tmp_path, name):
+    nodes = drawing.open_case.nodes
+    identifier = nodes.segmentation.GetSegmentation().AddEmptySegment("added", name)
+    stroke = np.zeros_like(images.array_of(drawn()))
+    stroke[5:8, 10:14, 10:14] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(stroke, nodes.segmentation, identifier, nodes.volume)
+    host.click(drawing.ui.nextCaseButton)
+    host.process_events(0.1)
+    assert f"{name} is drawn in this case" in host.messages[-1].text
+    assert not widget.context.busy
+    assert drawing.open_case.name == "one"
+    nodes.segmentation.GetSegmentation().RemoveSegment(identifier)
+    host.click(drawing.ui.nextCaseButton)
+    done(host, widget)
+    assert drawing.open_case.name == "two"
