@@ -98,3 +98,24 @@ def test_a_labeled_patient_has_the_volume_of_the_liver_mesh(shared_data):
     table = np.array([0, 1, 6, 4, 5, 0, 6, 8, 3, 2], np.uint8)  # arteries as ducts: tubes as well
     labels = images.image_like(table[images.array_of(anatomy)], anatomy)
     assert measure_volumes(labels).tlv == pytest.approx(2316.2, rel=0.005)
+
+
+def test_a_label_image_is_looked_through_once_and_anew_when_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from LiverPlannerLib import liver_extent
+
+    counted, real = [], liver_extent._inside
+    monkeypatch.setattr(liver_extent, "_inside", lambda *given: (counted.append(1), real(*given))[1])
+    array = np.zeros((7, 9, 11), np.uint8)
+    array[2:5, 2:7, 2:9] = 1
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((1.0, 1.1, 2.3))
+    first = inside_liver(image)
+    expected = first.copy()
+    first[:] = False  # the caller's own: no later answer changes with it
+    assert np.array_equal(inside_liver(image), expected)
+    assert len(counted) == 1
+    image[2, 2, 2] = 0
+    assert inside_liver(image).sum() == expected.sum() - 1
+    image.SetSpacing((1.0, 1.1, 2.2))
+    inside_liver(image)
+    assert len(counted) == 3
