@@ -8,6 +8,7 @@ import json
 import numpy as np
 import SimpleITK as sitk
 
+from LiverPlannerLib.labels import read_labels, read_segments
 from PreopReviewLib import images
 
 
@@ -41,6 +42,10 @@ def test_a_label_file_is_divided_measured_and_its_lesions_are_placed(preop, tmp_
     assert [(x["lesion"], x["segments"]) for x in told["lesions"]] == [("tumor 1", named)]
     assert named in ran.out
     assert "shape of the liver alone" in ran.out
+    assert np.array_equal(images.array_of(read_segments(tmp_path / "out" / "segments.nii.gz")), array)
+    assert read_labels(tmp_path / "out" / "segments.nii.gz").sentences == [
+        "The structures of segments.nii.gz are known by the names in its header."
+    ]
 
 
 def test_bad_input_is_told_in_a_sentence_and_leaves_nothing(preop, tmp_path):

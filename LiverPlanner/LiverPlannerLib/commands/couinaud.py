@@ -51,8 +51,9 @@ def segments_of(file: Labels, progress: Progress = silent) -> Outcome:
     """
     from LiverPlannerLib.commands.cutting import write_csv, write_json
     from LiverPlannerLib.couinaud.volumes import divide
+    from LiverPlannerLib.labels import write_segments
+    from LiverPlannerLib.plan.files import SEGMENTS_FILE
     from LiverPlannerLib.plan.measures import find_regions
-    from PreopReviewLib import images
 
     division = divide(file.labels, progress, drawn=file.lesions)
     rows = [
@@ -75,7 +76,7 @@ def segments_of(file: Labels, progress: Progress = silent) -> Outcome:
     }
 
     def write(folder: Path) -> None:
-        images.write_image(division.labels, folder / "segments.nii.gz")
+        write_segments(division.labels, folder / SEGMENTS_FILE)
         write_csv(folder / "couinaud.csv", rows)
         write_json(folder / "couinaud.json", data)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from LiverPlannerLib.labels import name_our_values, read_mask
+from LiverPlannerLib.labels import name_our_values, read_mask, write_segments
 from LiverPlannerLib.liver_extent import counted_mask
 from LiverPlannerLib.plan.files import RECORD, SEGMENTS_FILE, record, record_for_scene, summary, write_volumes
 from LiverPlannerLib.plan.pipeline import LiverPlan, PlanOptions, make_plan
@@ -101,7 +101,7 @@ def write_plan(plan: LiverPlan, folder: Path, title: str, progress: Progress = s
     """
     name_our_values(images.write_image(plan.labels, folder / "labels.nii.gz"))
     if plan.couinaud is not None:
-        images.write_image(plan.couinaud.labels, folder / SEGMENTS_FILE)
+        write_segments(plan.couinaud.labels, folder / SEGMENTS_FILE)
     write_volumes(plan, folder / "volumes.csv")
     if find_spec("slicer") is None:
         plan.notes.append(

@@ -1,6 +1,6 @@
 """Label files of any origin: values, names and grid in, one `Labels` out. Nothing else interprets a label value."""
 
-from LiverPlannerLib.labels.couinaud import read_segments
+from LiverPlannerLib.labels.couinaud import read_segments, write_segments
 from LiverPlannerLib.labels.joining import Labels
 from LiverPlannerLib.labels.mapping import parse_mapping
 from LiverPlannerLib.labels.names import (
@@ -26,4 +26,5 @@ __all__ = [
     "structures_beside_liver",
     "structures_in_liver",
     "structures_named",
+    "write_segments",
 ]

@@ -20,6 +20,15 @@ MOST = 0.7
 _REMEDY = "Give segments.nii.gz of a plan, or segments named Segment 1 to Segment 8"
 
 
+def write_segments(segments: sitk.Image, path: Path) -> None:
+    """Couinaud segments (1 to 8) as a label file (.nii.gz) whose header names them.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    images.name_nifti_values(images.write_image(segments, path), {s.label: s.name.split(" (")[0] for s in SEGMENTS})
+
+
 def read_segments(path: str | Path) -> sitk.Image:
     """Couinaud segments (uint8, 1 to 8) on the file's own grid.
 
