@@ -15,11 +15,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from LiverPlannerLib.segmentation.liver_answers import agreed
-from LiverPlannerLib.segmentation.liver_core import core_sureness, liver_core, with_rim
+from LiverPlannerLib.segmentation.liver_core import core_sureness, largest, liver_core, with_rim
 from LiverPlannerLib.segmentation.liver_edges import refined_mask
 from LiverPlannerLib.segmentation.liver_field import abdomen_box
 from LiverPlannerLib.segmentation.liver_growth import grown_liver
 from LiverPlannerLib.segmentation.liver_intensity import IntensityMap, RankMap, intensity_map, mr_maps
+from LiverPlannerLib.segmentation.liver_walk import with_walks
 from LiverPlannerLib.segmentation.morphology import closed
 from PreopReviewLib import images, models
 from PreopReviewLib.errors import InputError, ModelError, NothingFound
@@ -128,14 +129,18 @@ def segment_liver(
             f"The network found no liver in this {modality} image",
             "Check that the image shows the upper abdomen and that its modality is right",
         )
+    raw = _as_image(probability, prepared.image)
+    unsure = core_sureness(core, probability) < GROWN_BELOW
+    if modality == "MR":
+        probability, threshold = with_walks(prepared.source, core, probability, threshold, GRID_MM), THRESHOLD
+        core = largest(probability > threshold)
     values = prepared.values
     mask = refined_mask(image, prepared.image, core, probability, threshold, values, prepared.intensity)
     warnings: list[str] = []
     mask = without_notches(mask) if modality == "MR" else mask
-    if modality == "MR" and core_sureness(core, probability) < GROWN_BELOW:
+    if modality == "MR" and unsure:
         mask, warnings = _grown(image, mask, name)
     kept = _as_image(np.where(with_rim(core, probability, threshold), probability, 0), prepared.image)
-    raw = _as_image(probability, prepared.image)
     notes = [*predictor.notes, *seen]
     if prepared.slab:
         notes.append(

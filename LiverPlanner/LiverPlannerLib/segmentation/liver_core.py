@@ -31,11 +31,11 @@ def liver_core(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, fl
     it is not. Empty where nothing is above 0.5.
     """
     threshold = THRESHOLD
-    core = _without_leaks(_largest(probability > threshold), probability, voxel_ml)
+    core = _without_leaks(largest(probability > threshold), probability, voxel_ml)
     if core.any():
         threshold = max(LEAST_THRESHOLD, threshold * min(1.0, core_sureness(core, probability) / SURE))
     if threshold < 0.98 * THRESHOLD:
-        core = _without_leaks(_largest(probability > threshold), probability, voxel_ml)
+        core = _without_leaks(largest(probability > threshold), probability, voxel_ml)
     return core, threshold
 
 
@@ -59,7 +59,7 @@ def _without_leaks(piece: np.ndarray, probability: np.ndarray, voxel_ml: float) 
     from scipy import ndimage
 
     least = SURE_SHARE * core_sureness(piece, probability)
-    sure = _largest(piece & (probability > least))
+    sure = largest(piece & (probability > least))
     if not sure.any():
         return piece
     liver = ndimage.binary_dilation(sure, _element(), iterations=RIM_CELLS, mask=piece)
@@ -70,7 +70,7 @@ def _without_leaks(piece: np.ndarray, probability: np.ndarray, voxel_ml: float) 
     means = np.bincount(parts.ravel(), probability.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
     leaks = (sizes * voxel_ml >= LEAST_PART_ML) & (means < least) & (_contact_shares(parts, count, liver) < NECK)
     leaks[0] = False
-    return _largest(piece & ~leaks[parts])
+    return largest(piece & ~leaks[parts])
 
 
 def _contact_shares(parts: np.ndarray, count: int, liver: np.ndarray) -> np.ndarray:
@@ -88,7 +88,8 @@ def _contact_shares(parts: np.ndarray, count: int, liver: np.ndarray) -> np.ndar
     return shares
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
+def largest(mask: np.ndarray) -> np.ndarray:
+    """The largest piece (6-connected) of a mask (K, J, I)."""
     import cc3d
 
     return cc3d.largest_k(np.require(mask, requirements="CW"), k=1, connectivity=6) > 0 if mask.any() else mask
