@@ -182,3 +182,27 @@ def test_one_is_not_several(host: Any, planned: Any) -> None:
     words = shown._summary(shown.table, one)
     assert words.startswith("1 suspected cyst, 1 tumor, 0 undecided.")
     assert shown._summary(shown.table, one * 2).startswith("2 suspected cysts, 2 tumors, 0 undecided.")
+
+
+def test_cysts_that_were_looked_for_in_another_plan_are_shown_with_that_one(host: Any, planned: Any) -> None:
+    from LiverPlannerLib.scene import cysts as scene_cysts
+
+    found(host, planned)
+    parameters = planned.context.parameters
+    first, table = parameters.segmentation, parameters.cystsTable
+    regions = len(scene_cysts.regions_of(table))
+    second = add_plan(parameters.inputVolume).segmentation
+    parameters.segmentation = second
+    host.process_events()
+    assert parameters.cystsTable is None
+    host.click(section(planned).ui.findButton)
+    parameters.segmentation = first
+    wait(host, planned)
+    assert host.messages == []
+    assert parameters.segmentation is first
+    assert parameters.cystsTable is table
+    assert scene_cysts.is_of(table, first)
+    assert section(planned).ui.regionTable.rowCount == regions
+    parameters.segmentation = second
+    host.process_events()
+    assert scene_cysts.is_of(parameters.cystsTable, second)

@@ -16,6 +16,7 @@ from LiverPlannerLib.panels.segment import fill
 from LiverPlannerLib.scene import cyst_segments
 from LiverPlannerLib.scene import cysts as scene_cysts
 from LiverPlannerLib.scene import plan as scene_plan
+from LiverPlannerLib.scene.plan_tables import belong
 from PreopReviewLib.errors import InputError
 from PreopReviewLib.panels.context import Context
 from PreopReviewLib.panels.run_button import RunButton
@@ -257,7 +258,10 @@ class CystsSection(Section):
         if segmentation is None:
             raise InputError(_("The segmentation was removed in the meantime"), _("Segment the liver again"))
         yield
-        node = scene_cysts.show(result, folder, segmentation, self.table, rule, threshold)
+        node = scene_cysts.show(result, folder, segmentation, scene_cysts.table_of(segmentation), rule, threshold)
+        belong(node, segmentation, "cystsTable")
+        if self.parameters.segmentation is not segmentation:  # another plan was chosen meanwhile
+            return
         self.parameters.cystsTable = node
         self.ui.regionTable.clearSelection()
         self.context.notify("cysts")

@@ -21,6 +21,7 @@ from LiverPlannerLib.cysts.rules import CystRegion, LiverLevel, Settings
 from LiverPlannerLib.scene.tables import Column, place_beside, write_table
 from PreopReviewLib.errors import InputError, NothingFound
 from PreopReviewLib.scene import inputs
+from PreopReviewLib.scene.finding import nodes_of_class
 
 STATE = "PreopReview.Cysts"
 REGIONS, ORIGINS = "PreopReview.CystRegions", "PreopReview.CystOrigins"
@@ -186,6 +187,12 @@ def state_of(node: Any | None) -> dict[str, Any]:
     """What is kept with a table node; empty if it is not of the cyst filter."""
     text = node.GetAttribute(STATE) if node is not None else None
     return json.loads(text) if text else {}
+
+
+def table_of(segmentation: Any) -> Any | None:
+    """The table node of the cyst filter that belongs to a segmentation, or None."""
+    tables = nodes_of_class(segmentation.GetScene(), "vtkMRMLTableNode")
+    return next((node for node in tables if state_of(node) and is_of(node, segmentation)), None)
 
 
 def regions_of(node: Any | None) -> list[CystRegion]:
