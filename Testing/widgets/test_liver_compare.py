@@ -299,6 +299,26 @@ def test_another_plan_has_its_own_comparison_or_none(host: Any, opened: Any) -> 
     assert "edited" not in section.ui.summaryLabel.text
 
 
+def test_a_plan_that_is_chosen_while_another_is_compared_keeps_its_own_comparison(host: Any, opened: Any) -> None:
+    parameters, section = opened
+    reference = add_reference(host, parameters)
+    first = parameters.segmentation
+    run(host, section)
+    table, rows = parameters.comparisonTable, cells(section.ui.comparisonTable)
+    second = nodes.add_segmentation(host.scene, manual_labels(), segment_specs(), "Second")
+    parameters.segmentation = second
+    parameters.referenceSegmentation = reference
+    host.process_events()
+    host.click(section.ui.compareButton)
+    parameters.segmentation = first
+    host.wait_until(lambda: not section.context.busy, 120)
+    host.process_events()
+    assert "was replaced while it was being compared" in host.messages[-1].text
+    assert parameters.comparisonTable is table
+    assert table.GetName().startswith(f"Comparison {first.GetName()}")
+    assert cells(section.ui.comparisonTable) == rows
+
+
 def test_a_segment_of_the_reference_without_a_meaning_gets_one_in_the_panel(host: Any, opened: Any) -> None:
     """As a mask of another program is loaded: one segment, called Segment_1."""
     parameters, section = opened

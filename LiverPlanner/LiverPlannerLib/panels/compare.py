@@ -242,6 +242,8 @@ class CompareSection(Section):
             raise InputError(
                 _("A segmentation was removed while it was being compared"), _("Choose it again, then press Compare")
             )
+        if parameters.segmentation not in (judged, right):
+            raise InputError(_("The plan was replaced while it was being compared"), _("Press Compare again"))
         drawn = {row["structure"] for row in result["rows"]} if effort else set(pair.reference.keys)
         self.rows = [(shown_row if row["structure"] in drawn else not_drawn_row)(row) for row in result["rows"]]
         lesions = {key: counts for key, counts in result["lesions"].items() if key in drawn}
