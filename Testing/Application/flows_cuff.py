@@ -79,12 +79,12 @@ def a_case_is_read_without_a_trace_of_the_scene() -> None:
         reading.ui.readerLineEdit.text = "Kim"
         work(0.2)
         click(reading.ui.startButton)
-        work(0.5)
+        work(1.0)
         shown = []
         for button in (reading.ui.noneButton, reading.ui.smallButton):
             shown.append(slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID()).GetName())
             click(button)
-            work(0.5)
+            work(1.0)
         assert shown == ["Case 1", "Case 2"]
         assert composite.GetBackgroundVolumeID() is None, "nothing takes the place of the last case"
         click(reading.ui.stopButton)

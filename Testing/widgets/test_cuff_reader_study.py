@@ -15,6 +15,14 @@ from RotatorCuffCAMLib.readers.study import StudyCase, create_study
 from RotatorCuffCAMLib.tears import KEYS
 
 
+@pytest.fixture(autouse=True)
+def quick_reader(host, monkeypatch):
+    """Tests answer at once."""
+    from RotatorCuffCAMLib.panels import reader_study
+
+    monkeypatch.setattr(reader_study, "LEAST_SECONDS", 0.0)
+
+
 def _image():
     image = sitk.GetImageFromArray(np.random.default_rng(0).uniform(0, 200, (10, 24, 24)).astype(np.float32))
     image.SetSpacing((4, 4, 4))
@@ -266,3 +274,23 @@ def test_a_study_is_made_continued_and_evaluated_from_the_panel(host, cases, tmp
     assert (tmp_path / "evaluation" / "summary.md").is_file(), host.messages
     assert "Lee" in section.ui.evaluationLabel.text
     assert section.ui.evaluationLabel.minimumSizeHint().width() <= 480  # a panel is no wider
+
+
+def test_a_double_click_or_a_key_that_is_held_answers_one_case(host, cases, tmp_path, monkeypatch):
+    from RotatorCuffCAMLib.panels import reader_study
+
+    monkeypatch.setattr(reader_study, "LEAST_SECONDS", 0.5)
+    study = create_study(tmp_path / "study", cases)
+    section = opened(host, study)
+    assert not any(shortcut.autoRepeat for shortcut in section._shortcuts)
+    host.process_events(0.6)
+    for _click in range(2):
+        section.ui.noneButton.clicked.emit()
+    assert [v.GetName() for v in volumes(host)] == ["Case 2"]
+    press(host, section, "5")
+    assert len(answers_of(read_log(study.log_path("Kim")))) == 1
+    host.process_events(0.6)
+    press(host, section, "5")
+    answers = answers_of(read_log(study.log_path("Kim")))
+    assert [a.class_index for a in answers] == [0, 4]
+    host.click(section.ui.stopButton)

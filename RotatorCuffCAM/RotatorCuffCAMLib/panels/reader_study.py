@@ -25,6 +25,9 @@ KEYBOARD = (("1", "Q"), ("2", "W"), ("3", "E"), ("4", "R"), ("5", "T"))
 """For the five classes in ordinal order."""
 
 CLOCK_MS = 1000
+LEAST_SECONDS = 0.5
+"""An answer that comes sooner after a case was shown is the second click of a double click on the answer before (Qt's
+interval is 0.4 s): no one has read the case."""
 
 
 class ReaderStudySection(Section):
@@ -237,6 +240,9 @@ class ReaderStudySection(Section):
         session = self.session
         if session is None or session.current is None or session.paused or self.volume is None:
             return
+        if session.on_screen < LEAST_SECONDS:
+            slicer.util.showStatusMessage(_("Not counted: the case has only just been shown."), 3000)
+            return
         confidence = self.ui.confidenceComboBox.currentIndex or None
         session.answer(index, confidence)
         self._next()
@@ -307,6 +313,7 @@ class ReaderStudySection(Section):
         for index, keys in enumerate(KEYBOARD):
             for key in keys:
                 shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow() or self.widget)
+                shortcut.setAutoRepeat(False)  # a key that is held would answer the cases that follow
                 shortcut.connect("activated()", lambda i=index: self._on_key(i))
                 self._shortcuts.append(shortcut)
 

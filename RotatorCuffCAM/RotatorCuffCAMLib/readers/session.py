@@ -185,6 +185,11 @@ class Session:
             return earlier
         return earlier + self._active + (0.0 if self.paused else self._clock() - self._shown)
 
+    @property
+    def on_screen(self) -> float:
+        """Seconds since the current case was shown last; unlike `seconds`, nothing of before is in it."""
+        return 0.0 if self._shown is None else self._clock() - self._shown
+
     # ---- the clock ----
 
     def show(self) -> None:
