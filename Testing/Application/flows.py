@@ -197,6 +197,19 @@ def a_branch_is_lit_and_chosen_through_the_liver() -> None:
     assert not measure.branches.picking._light.GetDisplayNode().GetVisibility()
 
 
+def a_double_click_on_apply_starts_it_and_does_not_cancel() -> None:
+    me = Surgeon()
+    segment = me.open("SegmentSection")
+    for _click in range(2):
+        click(segment.ui.applyButton)
+    work(0.5)
+    assert me.widget.context.busy
+    assert segment.ui.applyButton.text == "Cancel"
+    click(segment.ui.applyButton)
+    wait(lambda: not me.widget.context.busy)
+    assert segment.ui.applyButton.text == "Apply"
+
+
 FLOWS: tuple[Callable[[], None], ...] = (
     smoothing_the_liver_leaves_what_is_inside,
     painting_the_liver_across_a_vessel_leaves_the_vessel,
@@ -208,6 +221,7 @@ FLOWS: tuple[Callable[[], None], ...] = (
     all_sections_have_one_width,
     a_section_that_is_opened_comes_into_view,
     a_branch_is_lit_and_chosen_through_the_liver,
+    a_double_click_on_apply_starts_it_and_does_not_cancel,
     *PLAN_FLOWS,
     *TRUTH_FLOWS,
     *CUFF_FLOWS,

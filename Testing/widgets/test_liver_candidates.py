@@ -19,10 +19,12 @@ def ml(segmentation: Any, key: str) -> float:
 
 
 @pytest.fixture
-def planned(host: Any) -> Any:
-    """A panel with a plan whose cysts are candidates."""
+def planned(host: Any, monkeypatch: Any) -> Any:
+    """A panel with a plan whose cysts are candidates, and someone who clicks fast."""
     from LiverPlannerLib.scene import cyst_segments
+    from PreopReviewLib.panels import run_button
 
+    monkeypatch.setattr(run_button, "DOUBLE_CLICK_SECONDS", 0)
     volume = add_volume()
     plan_nodes = add_plan(volume)
     node, segments = plan_nodes.segmentation, plan_nodes.segmentation.GetSegmentation()
@@ -132,6 +134,20 @@ def test_candidates_are_shown_and_become_tumor_or_liver(host: Any, planned: Any)
     assert ml(node, "candidate") == 0
     assert ml(node, "tumor") == pytest.approx(tumor + first, rel=1e-3)
     assert "no lesion candidates" in ui.candidatesLabel.text
+
+
+def test_a_double_click_decides_on_one_candidate(host: Any, planned: Any, monkeypatch: Any) -> None:
+    from PreopReviewLib.panels import run_button
+
+    section = planned.open_section("CandidatesSection")
+    host.process_events()
+    count = section.ui.candidateTable.rowCount
+    assert count > 1
+    choose(host, section)
+    monkeypatch.setattr(run_button, "DOUBLE_CLICK_SECONDS", 60)
+    for _click in range(2):
+        host.click(section.ui.acceptButton)
+    assert section.ui.candidateTable.rowCount == count - 1
 
 
 @pytest.mark.parametrize("scaling", [1.0, 1.5])

@@ -88,7 +88,25 @@ def test_a_large_volume_is_written_with_a_living_event_loop(
     assert asked["source"] == "Large"
 
 
-def test_cancel_while_a_volume_is_written_leaves_nothing(host: Any, opened: Any) -> None:
+def test_a_double_click_starts_and_does_not_cancel(host: Any, opened: Any) -> None:
+    from PreopReviewLib.panels import run_button
+
+    start(host, opened)
+    button = section(opened).ui.applyButton
+    host.click(button)  # the second of a double click: the button is Cancel by now
+    assert opened.context.busy
+    assert button.text == "Cancel"
+    host.process_events(run_button.DOUBLE_CLICK_SECONDS)
+    host.click(button)
+    wait(host, opened, 10)
+    assert button.text == "Apply"
+    assert scene_plan.plans_of(opened.context.parameters.inputVolume) == []
+
+
+def test_cancel_while_a_volume_is_written_leaves_nothing(host: Any, opened: Any, monkeypatch: Any) -> None:
+    from PreopReviewLib.panels import run_button
+
+    monkeypatch.setattr(run_button, "DOUBLE_CLICK_SECONDS", 0)
     start(host, opened)
     assert opened.context._pieces is not None
     host.click(section(opened).ui.applyButton)
@@ -103,9 +121,11 @@ def test_cancel_while_a_volume_is_written_leaves_nothing(host: Any, opened: Any)
 
 
 def test_cancel_ends_the_run_and_leaves_the_scene(host: Any, opened: Any) -> None:
+    from PreopReviewLib.panels import run_button
+
     before = scene_content()
     start(host, opened)
-    host.process_events(0.5)
+    host.process_events(run_button.DOUBLE_CLICK_SECONDS)
     host.click(section(opened).ui.applyButton)
     wait(host, opened, 10)
     assert scene_content() == before

@@ -12,6 +12,7 @@ from LiverPlannerLib.panels.plan_editor import plan_editor_of
 from LiverPlannerLib.panels.tables import fill_table
 from LiverPlannerLib.scene import candidates as scene_candidates
 from PreopReviewLib.panels.context import Context
+from PreopReviewLib.panels.run_button import FirstClick
 from PreopReviewLib.panels.section import Section, enable
 
 
@@ -28,6 +29,7 @@ class CandidatesSection(Section):
         self._candidates: list[scene_candidates.SceneCandidate] = []
         self._shown: tuple[Any, int] | None = None
         self._filling = False
+        self._first = FirstClick()
 
     def connect(self) -> None:
         """Sets up the table, connects the buttons, and follows what others edit."""
@@ -38,8 +40,8 @@ class CandidatesSection(Section):
         table.verticalHeader().setVisible(False)
         table.connect("itemSelectionChanged()", self._on_row)
         table.connect("cellClicked(int,int)", lambda *_args: self._on_row())
-        self.ui.acceptButton.connect("clicked(bool)", lambda *_args: self.decide(True))
-        self.ui.dismissButton.connect("clicked(bool)", lambda *_args: self.decide(False))
+        self.ui.acceptButton.connect("clicked(bool)", lambda *_args: self._clicked(True))
+        self.ui.dismissButton.connect("clicked(bool)", lambda *_args: self._clicked(False))
         self.ui.undoButton.connect("clicked(bool)", lambda *_args: self.undo())
 
     @property
@@ -112,6 +114,12 @@ class CandidatesSection(Section):
             return
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *one.center_ras)
         self._enable()
+
+    def _clicked(self, accepted: bool) -> None:
+        if self._first.is_second:  # the next candidate is chosen by now
+            return
+        self.decide(accepted)
+        self._first.done()
 
     def decide(self, accepted: bool) -> None:
         """Accepts or dismisses the chosen candidate, and goes on to the next; what goes wrong is shown."""

@@ -14,6 +14,7 @@ from LiverPlannerLib.ground_truth.training import LEAST_CASES, ranking, ready_ca
 from LiverPlannerLib.panels.ground_truth_case import CasesSection
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
+from PreopReviewLib.panels.run_button import FirstClick
 
 LOOK_MS = 2000
 CURVE_WIDTH = 330
@@ -28,6 +29,7 @@ class TrainOnThese:
     def __init__(self, section: CasesSection) -> None:
         self.section, self.ui, self.context = section, section.ui, section.context
         self._timer: Any | None = None
+        self._first = FirstClick()
 
     def connect(self) -> None:
         """Connects the button."""
@@ -144,10 +146,11 @@ class TrainOnThese:
         folder = self._round()
         state = self._state(folder)
         try:
-            if folder is not None and state is not None and state.phase in ("waiting", "running"):
-                rounds.ask_to_cancel(folder)
-            else:
+            if folder is None or state is None or state.phase not in ("waiting", "running"):
                 self.start()
+                self._first.done()
+            elif not self._first.is_second:
+                rounds.ask_to_cancel(folder)
         except Exception as error:
             self.context.show_error(self._idle_text, error)
         self.refresh()

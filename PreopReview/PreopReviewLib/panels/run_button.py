@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from PreopReviewLib.panels.context import Context
+
+DOUBLE_CLICK_SECONDS = 0.5
+"""Qt's interval is 0.4 s."""
+
+
+class FirstClick:
+    """Tells the second click of a double click on a button that has become another one by the first: Cancel, or the
+    same for the next case."""
+
+    def __init__(self) -> None:
+        self._done: float | None = None
+
+    def done(self) -> None:
+        """What the first click asks for has been done; clicks that have waited meanwhile come now."""
+        self._done = monotonic()
+
+    @property
+    def is_second(self) -> bool:
+        """Whether a click that comes now belongs to the one before."""
+        return self._done is not None and monotonic() - self._done < DOUBLE_CLICK_SECONDS
 
 
 class RunButton:
@@ -29,6 +50,7 @@ class RunButton:
         self._reason = ""
         self._mine = False
         self._cancelling = False
+        self._first = FirstClick()
         bar.setRange(0, 100)
         bar.visible = words.visible = False
         button.connect("clicked(bool)", self._clicked)
@@ -55,6 +77,8 @@ class RunButton:
 
     def _clicked(self, *_args: object) -> None:
         if self._mine and self._context.busy:
+            if self._first.is_second:
+                return
             self._cancelling = True
             self._context.cancel_job()
             self.refresh(self._reason)
@@ -66,6 +90,7 @@ class RunButton:
             self._context.show_error(self._idle_text, error)
         self._mine = self._context.busy
         self.refresh(self._reason)
+        self._first.done()
 
     def _show(self, progress: tuple[float, str] | None) -> None:
         import slicer
