@@ -50,9 +50,7 @@ class SegmentsPage(Page):
         self._before: Any | None = None
         self._by_planes: Any | None = None
         self._observed: list[tuple[Any, int]] = []
-        self._last: dict[
-            str, Any
-        ] = {}  # where the border planes were last, by key; None for a border that is not there
+        self._last: dict[str, Any] = {}  # where each border's plane was last; None for a border that is not there
         self._places: tuple[Any, ...] = ()
         self._surfaces = LaterSurfaces(lambda: None)
         ui.showCouinaudCheckBox.connect("toggled(bool)", lambda on: self._show_in_color(on))
