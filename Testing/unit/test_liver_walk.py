@@ -69,6 +69,16 @@ def test_an_image_that_shows_nothing_hardly_changes_what_the_network_says() -> N
     assert dice(both, core) > 0.96
 
 
+def test_slabs_of_a_slice_or_two_and_parts_without_any_signal_keep_their_liver() -> None:
+    for depth in (1, 2, 3):
+        where = np.zeros((40, 50, depth), bool)
+        where[10:30, 12:37] = True
+        probability = np.where(where, 0.9, 0.0).astype(np.float32)
+        noise = np.random.default_rng(0).normal(100, 10, where.shape).astype(np.float32)
+        for values in (noise, np.zeros_like(noise), np.where(where, 200, 0).astype(np.float32)):
+            assert np.array_equal(with_walks(values, where, probability, 0.5, MM) > 0.5, where)
+
+
 def test_a_liver_at_the_borders_of_the_image_is_taken() -> None:
     everything = np.ones((12, 14, 16), bool)
     probability = np.full(everything.shape, 0.9, np.float32)

@@ -67,7 +67,7 @@ def _walked(values: np.ndarray, core: np.ndarray, own: np.ndarray, mm: float) ->
 
     deviation, inner, dark = _deviation(values, core, mm)
     seeds = _seeds(deviation, core, inner, dark, own, mm)
-    if not (seeds == 0).any() or not (seeds == 2).any():
+    if not (seeds == 0).any() or not (seeds == 2).any() or np.ptp(deviation) == 0:
         return own
     shares = random_walker(
         np.clip(deviation, -MOST, MOST),
