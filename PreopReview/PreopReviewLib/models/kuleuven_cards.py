@@ -74,9 +74,9 @@ All with the outline that a plan starts from, by `python -m Testing.Benchmarks o
 | five T2-SPIR MRIs of CHAOS | manual | mean 0.89, worst 0.82 | mean 17.6 | yes |
 
 Seen in development means that a constant was chosen with it: the rule for neighbors and the surface on the three CTs,
-the choice among answers on the six MRIs, the walkers on the five. No image of a patient outside these was measured. Before (one intensity map,
-one threshold, growth by brightness) the five MRIs gave 0.80 on average and 0.52 at worst without the growth, which cost
-up to 0.16 more; without the walkers (below) they give 0.88 and 0.78.
+the choice among answers on the six MRIs, the walkers on the five. No image of a patient outside these was measured.
+Before (one intensity map, one threshold, growth by brightness) the five MRIs gave 0.80 on average and 0.52 at worst
+without the growth, which cost up to 0.16 more; without the walkers (below) they give 0.88 and 0.78.
 
 ## Known errors
 
@@ -99,9 +99,9 @@ Seen slice by slice on the five T2-SPIR MRIs and the portal-venous CT:
 
 Orientation RAS; cropped to the abdomen (408 x 408 x 489 mm at most); 1.5 mm; median of 3 x 3 x 3; 3 mm; CT clipped to
 -200...200 HU, MR to the 1st to 99th percentile with gamma 0.6; -0.5...0.5; put into the center of 189 x 162 x 162
-zeros; largest component above 0.5 without doubtful parts that hang on it by a neck; of an MRI, the mean of that probability
-and half as much of what random walks over its intensities say (`segmentation.liver_walk`); surface decided on the
-image's grid.
+zeros; largest component above 0.5 without doubtful parts that hang on it by a neck; of an MRI, the mean of that
+probability and half as much of what random walks over its intensities say (`segmentation.liver_walk`); surface decided
+on the image's grid.
 
 ## Deviations from the original, and why
 
