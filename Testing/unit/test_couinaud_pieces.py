@@ -170,6 +170,20 @@ def test_one_command_trains_packs_and_measures(tmp_path):
         run_fold(cases, 3, 3, settings, Given(tmp_path, ""))
 
 
+def test_all_folds_give_their_figures_to_a_network_of_all_patients(tmp_path):
+    from LiverPlannerLib.couinaud.training import Given, run_all
+    from PreopReviewLib.models.package import load_package
+
+    cases = [SegmentMap(f"c{n}", slabs(38 + n)) for n in range(4)]
+    settings = Training(steps=2, widths=(4, 8), threads=1)
+    figures = run_all(cases, 2, settings, Given(tmp_path, "the command"))
+    assert sorted(figures.names) == ["c0", "c1", "c2", "c3"]
+    metadata = load_package(tmp_path / "all" / "couinaud").metadata
+    assert metadata["training"]["maps"] == 4
+    assert metadata["figures"]["cases"] == 4
+    assert metadata["figures"]["what"].startswith("2 folds")
+
+
 def test_an_interrupted_training_ends_at_the_same_network(tmp_path):
     import torch
 
