@@ -235,6 +235,31 @@ def a_plan_that_is_moved_is_cut_where_it_is_and_says_that_its_image_was_not() ->
     assert measure.ui.liveLabel.text != moved
 
 
+def margins_say_that_their_plane_was_moved_or_deleted_since() -> None:
+    me = Surgeon()
+    measure, plane = me.add_plane()
+    me.tab(measure, 2)
+    click(measure.ui.marginsButton)
+    wait(lambda: measure.margins.rows and not me.widget.context.busy)
+    work(0.5)
+    assert "edited since" not in measure.ui.notesLabel.toolTip
+    drag_plane(plane, 6)
+    work(1.5)
+    assert "edited since" in measure.ui.notesLabel.toolTip
+    click(measure.ui.marginsButton)
+    wait(lambda: not me.widget.context.busy)
+    work(0.5)
+    assert "edited since" not in measure.ui.notesLabel.toolTip
+    slicer.mrmlScene.RemoveNode(plane)
+    me.tab(measure, 0)
+    me.tab(measure, 2)
+    assert "edited since" in measure.ui.notesLabel.toolTip
+    click(measure.ui.marginsButton)
+    wait(lambda: not me.widget.context.busy)
+    work(0.5)
+    assert all(row["margin_mm"] is None for row in measure.margins.rows)
+
+
 FLOWS: tuple[Callable[[], None], ...] = (
     a_candidate_is_accepted_and_taken_back,
     numbers_follow_the_brush_and_its_undo,
@@ -243,4 +268,5 @@ FLOWS: tuple[Callable[[], None], ...] = (
     two_volumes_have_each_its_plan_and_its_numbers,
     a_scene_that_is_saved_closed_and_loaded_goes_on_where_it_was,
     a_plan_that_is_moved_is_cut_where_it_is_and_says_that_its_image_was_not,
+    margins_say_that_their_plane_was_moved_or_deleted_since,
 )

@@ -67,7 +67,7 @@ class CutPlanes:
     def refresh(self, reason: str) -> None:
         """Shows the list; measures in a moment where something is out of date."""
         nodes = self.nodes
-        self._watch(nodes if self.page.parameters.remnantMode == "planes" else [])
+        self.follow()
         self._fill(nodes)
         self._show_buttons(reason)
         if self.page.parameters.remnantMode != "planes":
@@ -82,6 +82,15 @@ class CutPlanes:
             self._measured = ()
         elif self._signature() != self._measured:
             self.measure_now()
+
+    @property
+    def measured(self) -> bool:
+        """Whether the cut is that of the planes where they are now."""
+        return bool(self.active) and self._signature() == self._measured
+
+    def follow(self) -> None:
+        """Measures again when a plane is moved, in whichever tab is shown."""
+        self._watch(self.nodes if self.page.parameters.remnantMode == "planes" else [])
 
     def _signature(self) -> tuple[Any, ...]:
         places = tuple((n.GetID(), n.GetCenterWorld(), n.GetNormalWorld(), n.GetIsPlaneValid()) for n in self.active)
@@ -216,7 +225,14 @@ class CutPlanes:
     def measure_now(self) -> None:
         """Everything that follows from the planes where they are now, if it is out of date."""
         self._resting.stop()
-        if self.page.parameters is None or not self.active or self._signature() == self._measured:
+        if self.page.parameters is None:
+            return
+        if not self.active:
+            self._measured = ()
+            if self.page.cut is not None:  # by a plane that was deleted, or hidden, since
+                self.page.no_cut("")
+            return
+        if self._signature() == self._measured:
             return
         self._measured = self._signature()
         if find_spec("cc3d") is None:  # a scene that was planned on another computer

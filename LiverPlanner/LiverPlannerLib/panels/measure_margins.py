@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from LiverPlannerLib.lesions import drawn_request
 from LiverPlannerLib.panels.measure_page import Page, jump_to
 from LiverPlannerLib.panels.tables import fill_table
+from LiverPlannerLib.resection.cutting import Resection
 from LiverPlannerLib.resection.margins import NEIGHBORS
 from LiverPlannerLib.scene import lines
 from LiverPlannerLib.scene.tables import Column
@@ -49,6 +50,8 @@ COLUMNS = (
         brief=False,
     ),
 )
+CUT = "PreopReview.Cut"
+"""Attribute of the table's node: `identity` of the cut that its margins are to."""
 NAME = Column(
     "name", "Name", "text", help="Name of its segment: lesions with a segment each stay separate where they touch."
 )
@@ -63,6 +66,7 @@ class MarginsPage(Page):
     def connect(self) -> None:
         """Connects button, choice of lesions and table."""
         ui = self.ui
+        self._cut = ""  # `identity` of the cut that the margins are to
         for key in LESIONS:
             ui.lesionComboBox.addItem(_("{name}s").format(name=structure(key).name), key)
         self.run = RunButton(
@@ -78,6 +82,9 @@ class MarginsPage(Page):
             reason = _("There is no {name} in the plan.").format(name=structure(key).name.lower())
             self.section.show_state(reason)
         self.run.refresh(reason)
+        if not reason:
+            self.section.remnant.planes.follow()
+            self.section.remnant.current_cut()  # of planes that were moved, or deleted, in another tab or module
         self.show_saved(COLUMNS)
         fill_table(
             self.ui.marginsTable,
@@ -111,18 +118,36 @@ class MarginsPage(Page):
             "margins",
             request,
             folder,
-            lambda result: self._show(result, revision, cut is not None),
+            lambda result: self._show(result, revision, cut),
             _("Margins"),
         )
 
-    def _show(self, result: dict[str, Any], revision: int, with_cut: bool) -> None:
+    @property
+    def stale(self) -> bool:
+        """Whether the plan was edited, or the cut changed, since the margins were measured."""
+        remnant = self.section.remnant
+        if super().stale or not self.rows:
+            return super().stale
+        if remnant.cut is None and remnant.rows:  # one that was saved with the scene: its numbers alone are known
+            return False
+        return identity(remnant.current_cut_quietly()) != self._cut
+
+    def show_saved(self, columns: Any, note: str = "") -> None:
+        """Shows the rows that were saved with the scene, and remembers which cut they are to."""
+        shown = bool(self.rows)
+        super().show_saved(columns, note)
+        if self.rows and not shown:
+            self._cut = self.saved_table().GetAttribute(CUT) or identity(self.section.remnant.current_cut_quietly())
+
+    def _show(self, result: dict[str, Any], revision: int, cut: Resection | None) -> None:
         named = any(row.get("name") for row in result["rows"])
         self.columns = (COLUMNS[0], NAME, *COLUMNS[1:]) if named else COLUMNS
-        self.rows, self.revision = result["rows"], revision
+        self.rows, self.revision, self._cut = result["rows"], revision, identity(cut)
         self.notes = list(result["notes"])
-        if not with_cut:
+        if cut is None:
             self.notes.append(_("There is no cut: distances to vessels and bile duct only. See the tab Remnant."))
         self.write_node()
+        self.saved_table().SetAttribute(CUT, self._cut)
         self.section.refresh()
 
     def _jump(self, row: int) -> None:
@@ -141,3 +166,11 @@ class MarginsPage(Page):
         """The plan was replaced or removed; so is the line."""
         super().forget()
         lines.remove_line(slicer.mrmlScene)
+
+
+def identity(cut: Resection | None) -> str:
+    """A cut in words that are the same for the same cut of the same plan, and only for it."""
+    if cut is None:
+        return "none"
+    planes = [(*plane.point, *plane.normal) for plane in cut.planes]
+    return repr((cut.method, [[round(v, 4) for v in plane] for plane in planes], round(cut.remnant_ml, 4)))

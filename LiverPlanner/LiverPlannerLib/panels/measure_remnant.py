@@ -116,7 +116,8 @@ class RemnantPage(Page):
 
     def current_cut_quietly(self) -> Resection | None:
         """The cut that is shown, if nothing has changed since; measures nothing."""
-        return None if self.stale else self.cut
+        by_planes = self.parameters.remnantMode == "planes"
+        return None if self.stale or (by_planes and not self.planes.measured) else self.cut
 
     def _refresh_rows(self, reason: str) -> None:
         """New numbers where height, weight or what is functional were changed."""
