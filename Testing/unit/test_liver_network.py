@@ -225,6 +225,29 @@ def test_no_liver_is_an_error_and_not_an_empty_mask(real, monkeypatch: pytest.Mo
         liver.segment_liver(image, "CT", real, "cpu")
 
 
+def test_an_mri_of_which_the_network_is_not_sure_is_warned_of_and_another_is_not(
+    real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    array = rng.normal(20, 2, (30, 40, 40)).astype(np.float32)
+    array[4:26, 4:36, 4:36] += 60
+    array[8:20, 8:26, 8:24] += 50
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((5.0, 5.0, 5.0))
+
+    def answer(share: float):
+        def predicted(_predictor, prepared, *_rest):
+            return np.where(prepared.source > 100, np.float32(share), np.float32(0.02))
+
+        return predicted
+
+    for share, warned in ((0.99, False), (0.85, True)):
+        monkeypatch.setattr(liver, "_predict", answer(share))
+        result = liver.segment_liver(image, "MR", real, "cpu")
+        assert (liver.UNSURE in result.warnings) is warned
+        assert images.array_of(result.mask).sum() == pytest.approx(12 * 18 * 16, rel=0.15)
+
+
 def dice_of(name: str, labels: str, modality: str, folder: Path, package: models.ModelPackage) -> float:
     image = images.read_image(folder / "totalsegmentator" / name)
     reference = images.resample_to(images.read_labels(folder / "totalsegmentator" / labels), image, "nearest")

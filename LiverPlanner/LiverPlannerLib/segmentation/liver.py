@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from LiverPlannerLib.segmentation.liver_answers import agreed
+from LiverPlannerLib.segmentation.liver_answers import SURE, agreed
 from LiverPlannerLib.segmentation.liver_core import core_sureness, largest, liver_core, with_rim
 from LiverPlannerLib.segmentation.liver_edges import refined_mask
 from LiverPlannerLib.segmentation.liver_field import abdomen_box
@@ -44,6 +44,13 @@ GROWN_BELOW = 0.8
 """Mean probability in its core below which an MRI's liver is grown by brightness. On the three of six real MRIs where
 growing did anything (probability 0.86 to 0.97), it cost 0.06 to 0.16 of Dice: what is as bright and goes on from the
 liver is spleen, stomach or bowel. It is left for livers that the network hardly knows."""
+
+
+UNSURE = (
+    "The liver network is not sure of this MRI: the outline may lack parts of the liver and hold pieces of its "
+    "neighbors. On three such MRIs of patients the volume was 20 % too small, 1 % and 5 % too large. Look at the "
+    "outline before you use any volume."
+)
 
 
 @dataclass
@@ -130,16 +137,18 @@ def segment_liver(
             "Check that the image shows the upper abdomen and that its modality is right",
         )
     raw = _as_image(probability, prepared.image)
-    unsure = core_sureness(core, probability) < GROWN_BELOW
+    sureness = core_sureness(core, probability)
+    token.raise_if_cancelled()
     if modality == "MR":
         probability, threshold = with_walks(prepared.source, core, probability, threshold, GRID_MM), THRESHOLD
         core = largest(probability > threshold)
     values = prepared.values
     mask = refined_mask(image, prepared.image, core, probability, threshold, values, prepared.intensity)
-    warnings: list[str] = []
+    warnings = [UNSURE] if modality == "MR" and sureness < SURE else []
     mask = without_notches(mask) if modality == "MR" else mask
-    if modality == "MR" and unsure:
-        mask, warnings = _grown(image, mask, name)
+    if modality == "MR" and sureness < GROWN_BELOW:
+        mask, grown = _grown(image, mask, name)
+        warnings += grown
     kept = _as_image(np.where(with_rim(core, probability, threshold), probability, 0), prepared.image)
     notes = [*predictor.notes, *seen]
     if prepared.slab:
