@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from measure_section import go_to, run
-from measured_case import cells, open_plan
+from measured_case import cells, open_plan, paint
 
 
 @pytest.fixture
@@ -57,6 +57,18 @@ def test_kept_resections_are_compared_side_by_side(host: Any, opened: Any) -> No
     assert not host.messages
     rows = cells(section.ui.compareCutsTable)
     assert [row[0] for row in rows] == ["One plane", "One plane 2"]
+    assert section.ui.comparedLabel.isHidden()
+    section.ui.excludeVesselsCheckBox.checked = True
+    host.process_events()
+    assert "compare them again" in section.ui.comparedLabel.text
+    section.ui.excludeVesselsCheckBox.checked = False
+    host.process_events()
+    assert section.ui.comparedLabel.isHidden()
+    paint(parameters.segmentation, "tumor", (slice(12, 18), slice(20, 26), slice(20, 26)))
+    host.wait_until(lambda: "compare them again" in section.ui.comparedLabel.text, 20)
+    run(host, section, section.ui.compareCutsButton)
+    assert section.ui.comparedLabel.isHidden()
+    rows = cells(section.ui.compareCutsTable)
     whole = float(rows[0][1]) + float(rows[1][1])
     assert whole == pytest.approx(section.live.measures.plan.volume_ml("liver"), rel=0.03)
     assert parameters.resectionsTable is not None

@@ -25,6 +25,9 @@ from PreopReviewLib.panels.section import enable
 from PreopReviewLib.scene import inputs
 from PreopReviewLib.worker_io import unsaved
 
+MEASURED = "PreopReview.Measured"
+"""Attribute of the comparison's table: what it depended on, see `KeptPage._stamp`."""
+
 
 class KeptPage:
     """Resections in a list: named, chosen, removed, brought back, compared."""
@@ -74,6 +77,16 @@ class KeptPage:
         table = parameters.resectionsTable
         rows = self.kept.compared(table) if self.kept is not None else []
         fill_table(ui.compareCutsTable, COMPARED_COLUMNS, rows)
+        stamp = self._stamp() if rows and not reason else ""
+        old = bool(stamp) and (table.GetAttribute(MEASURED) or stamp) != stamp
+        words = _("The plan, or what counts as functional, was changed since these were compared: compare them again.")
+        ui.comparedLabel.text = f"<b>{words}</b>" if old else ""
+        ui.comparedLabel.visible = old
+
+    def _stamp(self) -> str:
+        """What the comparison depends on beside the resections themselves, in words that change with it."""
+        plan = self.page.live.measures.plan
+        return repr(([(key, plan.mask(key).count) for key in plan.keys], self.page.section.volumes.inputs()))
 
     def _fill(self) -> None:
         view, names = self.ui.keptList, self.kept.names if self.kept is not None else []
@@ -149,8 +162,10 @@ class KeptPage:
         from PreopReviewLib.panels import dependencies
 
         dependencies.ensure()
-        folder = self.page.context.new_folder()
-        self.page.start("resections", self._request(), folder, self._show, _("Comparing resections"))
+        folder, stamp = self.page.context.new_folder(), self._stamp()
+        self.page.start(
+            "resections", self._request(), folder, lambda result: self._show(result, stamp), _("Comparing resections")
+        )
 
     def write_page(self, path: str | Path | None = None) -> None:
         """Measures them, and writes the page that puts them side by side.
@@ -179,12 +194,12 @@ class KeptPage:
             "warnings": list(scene_plan.plan_record(plan).get("warnings") or ()),
             "out": str(chosen),
         }
-        folder = self.page.context.new_folder()
+        folder, stamp = self.page.context.new_folder(), self._stamp()
         task = "LiverPlannerLib.report.tasks:write_resections"
-        self.page.start(task, request, folder, self._on_page, _("Comparing resections"))
+        self.page.start(task, request, folder, lambda result: self._on_page(result, stamp), _("Comparing resections"))
 
-    def _on_page(self, result: dict[str, Any]) -> None:
-        self._show(result)
+    def _on_page(self, result: dict[str, Any], stamp: str) -> None:
+        self._show(result, stamp)
         written = Path(result["files"][0])
         words = _("Written: <a href='{link}'>{name}</a>, tables beside it as CSV.")
         self.ui.cutsPageLabel.text = words.format(link=written.as_uri(), name=escape(str(written)))
@@ -206,10 +221,11 @@ class KeptPage:
             **{f"resected_{n}": unsaved(mask, f"resected_{n}") for n, mask in enumerate(masks)},
         }
 
-    def _show(self, result: dict[str, Any]) -> None:
+    def _show(self, result: dict[str, Any], stamp: str) -> None:
         page, parameters = self.page, self.page.parameters
         before = parameters.resectionsTable
         table = put_table(parameters.segmentation, before, "resections", COMPARED_COLUMNS, result["rows"])
+        table.SetAttribute(MEASURED, stamp)
         if table is not before:
             parameters.resectionsTable = table
         page.notes = list(dict.fromkeys([*page.notes, *result["notes"]]))
