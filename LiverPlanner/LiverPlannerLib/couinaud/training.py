@@ -163,6 +163,10 @@ class Run:
     def learn(self, x: np.ndarray, y: np.ndarray) -> None:
         """One step with a batch of `Samples`.
 
+        Args:
+            x: channels (N, 8, K, J, I), float32.
+            y: labels (N, K, J, I), uint8, 0 outside the liver.
+
         Raises:
             TrainingError: the loss is not a number.
         """
