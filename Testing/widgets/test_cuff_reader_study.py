@@ -20,7 +20,7 @@ def quick_reader(host, monkeypatch):
     """Tests answer at once."""
     from RotatorCuffCAMLib.panels import reader_study
 
-    monkeypatch.setattr(reader_study, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(reader_study, "DOUBLE_CLICK_SECONDS", 0.0)
 
 
 def _image():
@@ -279,7 +279,7 @@ def test_a_study_is_made_continued_and_evaluated_from_the_panel(host, cases, tmp
 def test_a_double_click_or_a_key_that_is_held_answers_one_case(host, cases, tmp_path, monkeypatch):
     from RotatorCuffCAMLib.panels import reader_study
 
-    monkeypatch.setattr(reader_study, "LEAST_SECONDS", 0.5)
+    monkeypatch.setattr(reader_study, "DOUBLE_CLICK_SECONDS", 0.5)
     study = create_study(tmp_path / "study", cases)
     section = opened(host, study)
     assert not any(shortcut.autoRepeat for shortcut in section._shortcuts)

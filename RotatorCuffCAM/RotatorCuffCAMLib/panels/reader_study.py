@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from PreopReviewLib.errors import PreopError
 from PreopReviewLib.panels import timers
 from PreopReviewLib.panels.context import Context
-from PreopReviewLib.panels.run_button import RunButton
+from PreopReviewLib.panels.run_button import DOUBLE_CLICK_SECONDS, RunButton
 from PreopReviewLib.panels.section import Section, enable
 from RotatorCuffCAMLib.panels import study_owner
 from RotatorCuffCAMLib.readers.session import Session
@@ -25,9 +25,6 @@ KEYBOARD = (("1", "Q"), ("2", "W"), ("3", "E"), ("4", "R"), ("5", "T"))
 """For the five classes in ordinal order."""
 
 CLOCK_MS = 1000
-LEAST_SECONDS = 0.5
-"""An answer that comes sooner after a case was shown is the second click of a double click on the answer before (Qt's
-interval is 0.4 s): no one has read the case."""
 
 
 class ReaderStudySection(Section):
@@ -240,7 +237,7 @@ class ReaderStudySection(Section):
         session = self.session
         if session is None or session.current is None or session.paused or self.volume is None:
             return
-        if session.on_screen < LEAST_SECONDS:
+        if session.on_screen < DOUBLE_CLICK_SECONDS:  # meant for the case before: no one has read this one
             slicer.util.showStatusMessage(_("Not counted: the case has only just been shown."), 3000)
             return
         confidence = self.ui.confidenceComboBox.currentIndex or None
